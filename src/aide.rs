@@ -1,0 +1,2 @@
+//! What AIDE understands: its configuration, reports, exit status, database, and how it is run.
+

@@ -1,0 +1,106 @@
+# shellcheck shell=bash
+# Names, places, messages, locks and packages that all scripts in hack/ share.
+#
+# Everything that could clash with another checkout on the same machine (ports,
+# network namespaces, cgroups, sockets) is derived from the checkout's path.
+
+# A failure inside $(...) ends the script as well.
+shopt -s inherit_errexit
+
+CHECKOUT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+CLUSTER_D=$CHECKOUT/hack/cluster.d
+
+# What takes long to make and is the same for every checkout.
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/fio
+
+# What belongs to this checkout's clusters; `down` leaves only logs in it.
+STATE=$CHECKOUT/.cluster
+LOGS=$STATE/logs
+
+# Eight hex digits: names built from them fit into an interface name (15 bytes)
+# and a socket's path (107 bytes) whatever the checkout's path is.
+CHECKOUT_ID=$(printf %s "$CHECKOUT" | sha256sum | cut -c1-8)
+
+# Sockets and pid files. /run, because pids mean nothing after a reboot.
+if [[ $(id -u) == 0 ]]; then
+  RUN=/run/fio-$CHECKOUT_ID
+else
+  RUN=${XDG_RUNTIME_DIR:-/tmp}/fio-$CHECKOUT_ID
+fi
+
+# Four ports below the ephemeral range (32768 up), so that no outgoing
+# connection of the machine holds one of them by chance.
+PORT_BASE=${FIO_PORT_BASE:-$((20000 + 0x$CHECKOUT_ID % 3000 * 4))}
+
+# Progress and errors go to stderr: stdout is for answers that scripts read.
+log() {
+  printf '[%4ds] %s\n' "$SECONDS" "$*" >&2
+}
+
+die() {
+  printf '%s: %s\n' "hack/${0##*/}" "$*" >&2
+  exit 1
+}
+
+# Makes the state folder, invisible to git without help from outside.
+make_state() {
+  mkdir -p "$STATE" "$LOGS"
+  [[ -e $STATE/.gitignore ]] || printf '*\n' >"$STATE/.gitignore"
+}
+
+# take_lock FILE WHAT: waits until no other process holds FILE. The lock is the
+# open file descriptor: it ends with the process, however that ends. Its number
+# is left in LOCK_FD, for those who start long-lived processes must close it.
+take_lock() {
+  local file=$1 what=$2
+  mkdir -p "${file%/*}"
+  exec {LOCK_FD}>"$file"
+  flock --nonblock "$LOCK_FD" && return
+  log "waiting for another process that works on $what"
+  flock "$LOCK_FD"
+}
+
+# hash WORD...: twelve hex digits for the name of a cache entry.
+hash() {
+  printf '%s\0' "$@" | sha256sum | cut -c1-12
+}
+
+# cached DIR WHAT COMMAND...: runs COMMAND TMP to fill TMP and renames it to DIR,
+# unless DIR is there. So DIR is complete whenever it exists, and two processes
+# never build it at once. Runs in a subshell, which ends the lock.
+cached() (
+  dir=$1 what=$2
+  shift 2
+  [[ -e $dir ]] && exit
+  take_lock "$dir.lock" "$what"
+  [[ -e $dir ]] && exit
+  rm -rf --one-file-system "$dir.tmp"
+  mkdir -p "$dir.tmp"
+  # A leftover lock or folder of a run that was killed is taken over here.
+  "$@" "$dir.tmp"
+  mv -T "$dir.tmp" "$dir"
+)
+
+# need_command COMMAND PACKAGE...: installs Debian packages where COMMAND is
+# missing and that is possible, else says what to install.
+need_command() {
+  local command=$1
+  shift
+  command -v "$command" >/dev/null && return
+  if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+    die "$command is missing: install $*"
+  fi
+  log "installing $*"
+  apt_install "$@"
+  command -v "$command" >/dev/null || die "$command is still missing after installing $*"
+}
+
+apt_install() {
+  mkdir -p "$CACHE"
+  local output=$CACHE/apt.log
+  if ! { apt-get install -y --no-install-recommends "$@" ||
+    { apt-get update && apt-get install -y --no-install-recommends "$@"; }; } \
+    >"$output" 2>&1 </dev/null; then
+    die "apt-get could not install $*: see $output"
+  fi
+}

@@ -49,15 +49,25 @@ make_state() {
 }
 
 # take_lock FILE WHAT: waits until no other process holds FILE. The lock is the
-# open file descriptor: it ends with the process, however that ends. Its number
-# is left in LOCK_FD, for those who start long-lived processes must close it.
+# open file descriptor: it ends with the process, however that ends, and with
+# the children that inherited it.
 take_lock() {
-  local file=$1 what=$2
+  local file=$1 what=$2 fd
   mkdir -p "${file%/*}"
-  exec {LOCK_FD}>"$file"
-  flock --nonblock "$LOCK_FD" && return
+  exec {fd}>"$file"
+  flock --nonblock "$fd" && return
   log "waiting for another process that works on $what"
-  flock "$LOCK_FD"
+  flock "$fd"
+}
+
+# For a child that outlives what the script holds: closes all but its standard
+# input, output and errors.
+close_files() {
+  local fd
+  for fd in "/proc/$BASHPID/fd"/*; do
+    fd=${fd##*/}
+    ((fd <= 2)) || exec {fd}>&-
+  done
 }
 
 # hash WORD...: twelve hex digits for the name of a cache entry.

@@ -1,0 +1,65 @@
+# shellcheck shell=bash
+# The API alone: etcd and kube-apiserver on this machine's loopback, without
+# nodes or controllers. For tests that need a real API and nothing more; needs
+# no root. Everything is in .cluster/api and new at each start.
+
+API=$STATE/api
+API_PORT=$((PORT_BASE + 1))
+API_ETCD_PORT=$((PORT_BASE + 2))
+API_ETCD_PEER_PORT=$((PORT_BASE + 3))
+
+api_up() {
+  local kubernetes etcd args
+  need_command openssl openssl
+  make_state
+  take_lock "$RUN/api.lock" "this checkout's API"
+  kubernetes=$(binaries kubernetes)
+  etcd=$(binaries etcd)
+  clear_api
+  make_apiserver_pki "$API/pki"
+  write_kubeconfig "$API/kubeconfig" "https://127.0.0.1:$API_PORT" "$API/pki" admin
+  link_kubectl "$kubernetes"
+  need_free_port "$API_PORT"
+  need_free_port "$API_ETCD_PORT"
+  need_free_port "$API_ETCD_PEER_PORT"
+  readarray -t args < <(etcd_args "$API/etcd" "$API_ETCD_PORT" "$API_ETCD_PEER_PORT")
+  spawn api/etcd "$API/logs/etcd.log" "$etcd/etcd" "${args[@]}"
+  run_api "$kubernetes"
+  log "API ready: $API/kubeconfig"
+}
+
+api_down() {
+  take_lock "$RUN/api.lock" "this checkout's API"
+  clear_api
+}
+
+# Ends the API server as a crash would; what it holds stays in etcd.
+api_stop() {
+  take_lock "$RUN/api.lock" "this checkout's API"
+  stop_spawned api/kube-apiserver
+}
+
+api_start() {
+  local kubernetes
+  take_lock "$RUN/api.lock" "this checkout's API"
+  spawned_pid api/etcd >/dev/null || die "the API is not up: run hack/cluster api-up"
+  ! spawned_pid api/kube-apiserver >/dev/null || return 0
+  kubernetes=$(binaries kubernetes)
+  run_api "$kubernetes"
+}
+
+clear_api() {
+  stop_group api
+  rm -rf --one-file-system "$API" "$RUN/pids/api"
+}
+
+run_api() {
+  local kubernetes=$1 args output=$API/logs/kube-apiserver.log
+  readarray -t args < <(apiserver_args "$API/pki" "$API_ETCD_PORT" "$API/audit.log")
+  # No endpoints for the kubernetes Service: a loopback address is not allowed.
+  spawn api/kube-apiserver "$output" "$kubernetes/kube-apiserver" "${args[@]}" \
+    --bind-address=127.0.0.1 --advertise-address=127.0.0.1 \
+    --secure-port="$API_PORT" --endpoint-reconciler-type=none
+  wait_spawned 60 api/kube-apiserver "$output" \
+    "$kubernetes/kubectl" --kubeconfig "$API/kubeconfig" get --raw /readyz
+}

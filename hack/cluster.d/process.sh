@@ -1,0 +1,99 @@
+# shellcheck shell=bash
+# Starts background processes that outlive the script, and ends them.
+#
+# A process is known by a pid file that holds its pid and its start time, so a
+# pid that the machine has given to somebody else is never taken for it. The
+# process writes the file itself before it turns into the command: there is no
+# moment at which it runs and is not known, even if the script is killed.
+
+# spawn GROUP/NAME LOG COMMAND...
+spawn() {
+  local name=$1 output=$2
+  shift 2
+  mkdir -p "$RUN/pids/${name%/*}" "${output%/*}"
+  rm -f "$RUN/pids/$name"
+  (
+    # The lock, and whatever the caller of the script left open.
+    close_files
+    # shellcheck disable=SC2016 # expands in the new process
+    exec setsid bash -c '
+      stat=$(</proc/$$/stat)
+      stat=(${stat##*) })
+      echo "$$ ${stat[19]}" >"$0"
+      exec "$@"
+    ' "$RUN/pids/$name" "$@"
+  ) >>"$output" 2>&1 </dev/null &
+  until [[ -s $RUN/pids/$name ]] || ! kill -0 $! 2>/dev/null; do
+    sleep 0.02
+  done
+  disown
+}
+
+# spawned_pid GROUP/NAME: prints the pid, fails if it does not run.
+spawned_pid() {
+  local pid start stat
+  [[ -e $RUN/pids/$1 ]] && read -r pid start <"$RUN/pids/$1" || return 1
+  { stat=$(<"/proc/$pid/stat"); } 2>/dev/null || return 1
+  read -ra stat <<<"${stat##*) }"
+  # shellcheck disable=SC2128 # the first field is the state
+  [[ $stat != Z && ${stat[19]} == "$start" ]] || return 1
+  printf '%s\n' "$pid"
+}
+
+# stop_spawned GROUP/NAME: nothing of it is kept, so there is nothing to save
+# and SIGKILL will do.
+stop_spawned() {
+  local pid
+  if pid=$(spawned_pid "$1"); then
+    kill -KILL "$pid" 2>/dev/null || true
+    wait_until 10 "$1 to end" not_spawned "$1"
+  fi
+  rm -f "$RUN/pids/$1"
+}
+
+not_spawned() {
+  ! spawned_pid "$1" >/dev/null
+}
+
+# stop_group GROUP: all that was spawned in the group.
+stop_group() {
+  local file
+  for file in "$RUN/pids/$1"/*; do
+    [[ -e $file ]] || continue
+    stop_spawned "$1/${file##*/}"
+  done
+}
+
+# wait_until SECONDS WHAT COMMAND...: polls COMMAND until it succeeds.
+wait_until() {
+  local limit=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    ((SECONDS < limit)) || die "waited in vain for $what: see $LOGS"
+    sleep 0.1
+  done
+}
+
+# wait_spawned SECONDS GROUP/NAME LOG COMMAND...: waits until COMMAND succeeds,
+# or says that the process has ended.
+wait_spawned() {
+  local limit=$((SECONDS + $1)) name=$2 output=$3
+  shift 3
+  until "$@" >/dev/null 2>&1; do
+    if ((SECONDS >= limit)); then
+      die "${name#*/} did not become ready: see $output"
+    fi
+    sleep 0.1
+    spawned_pid "$name" >/dev/null || die "${name#*/} ended: see $output"
+  done
+}
+
+# port_is_free PORT: on the loopback, in this network namespace.
+port_is_free() {
+  ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null
+}
+
+need_free_port() {
+  port_is_free "$1" ||
+    die "port $1 is taken by another program: set FIO_PORT_BASE to four free ports' first"
+}

@@ -1,1 +1,26 @@
-//! Not yet furnished.
+//! What the cluster sees: the API types, and every name that operator and daemon agree on. Pure.
+//!
+//! Group `fileintegrity.openshift.io`, version `v1alpha1`, the API of the original
+//! file-integrity-operator; fields that it lacks are optional, so that its stored objects stay
+//! valid.
+
+pub mod crd;
+pub mod file_integrity;
+pub mod names;
+pub mod node_status;
+pub mod time;
+
+pub use file_integrity::{
+    AideConfig, BaselineLoss, FileIntegrity, FileIntegritySpec, FileIntegrityStatus, NodeCounts,
+    Phase, ProfileName, Resources,
+};
+pub use node_status::{
+    Baseline, ChangeEntry, ChangeKind, Condition, FileIntegrityNodeStatus, Reinit, ScanResult,
+};
+
+/// The API group of both kinds.
+pub const GROUP: &str = "fileintegrity.openshift.io";
+/// The only served version of both kinds.
+pub const VERSION: &str = "v1alpha1";
+/// The kind of the object that users write.
+pub const FILE_INTEGRITY_KIND: &str = "FileIntegrity";

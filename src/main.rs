@@ -1,1 +1,4 @@
-fn main(){}
+//! Placeholder until the command line lands.
+fn main() {
+    print!("{}", fio::api::crd::yaml().unwrap());
+}

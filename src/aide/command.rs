@@ -1,0 +1,348 @@
+//! Runs AIDE: arguments, environment, low priority, and its end. I/O; what its words mean is the
+//! matter of [`super::exit`] and [`super::report`].
+
+use std::io;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use rustix::process::{Pid, Signal};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::{Child, Command};
+use tokio_util::sync::CancellationToken;
+
+/// As many bytes of what AIDE writes to its standard error are kept.
+const MAX_STDERR: u64 = 64 * 1024;
+/// Scheduling priority of AIDE (0 normal, 19 lowest). I/O priority follows it where none was set,
+/// see ioprio_set(2).
+const NICENESS: i32 = 19;
+/// How long AIDE may take to end after SIGTERM before it gets SIGKILL.
+const TERM_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Why AIDE could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// It could not be started.
+    #[error("start {}", binary.display())]
+    Start {
+        /// The program.
+        binary: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Its end could not be awaited.
+    #[error("wait for AIDE")]
+    Wait(#[source] io::Error),
+    /// It was ended because the caller asked for that.
+    #[error("AIDE was ended before it had finished")]
+    Cancelled,
+    /// The version could not be told.
+    #[error("{} did not tell its version: {output}", binary.display())]
+    Version {
+        /// The program.
+        binary: PathBuf,
+        /// What it said.
+        output: String,
+    },
+}
+
+/// What AIDE is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Make a database.
+    Init,
+    /// Compare with the database.
+    Check,
+    /// Look at the configuration only; opens no database.
+    ConfigCheck,
+}
+
+impl Mode {
+    fn argument(self) -> &'static str {
+        match self {
+            Self::Init => "--init",
+            Self::Check => "--check",
+            Self::ConfigCheck => "--config-check",
+        }
+    }
+}
+
+/// How a run of AIDE ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// The exit status, unless a signal ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// The start of what it wrote to standard error.
+    pub stderr: String,
+}
+
+/// The AIDE program.
+#[derive(Clone, Debug)]
+pub struct Aide {
+    binary: PathBuf,
+}
+
+impl Aide {
+    /// AIDE at this path.
+    pub fn new(binary: impl Into<PathBuf>) -> Self {
+        Self {
+            binary: binary.into(),
+        }
+    }
+
+    /// The version, such as `0.19.1`.
+    pub async fn version(&self) -> Result<String, RunError> {
+        let output = self
+            .command()
+            .arg("--version")
+            .output()
+            .await
+            .map_err(|source| RunError::Start {
+                binary: self.binary.clone(),
+                source,
+            })?;
+        let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+        text.push_str(&String::from_utf8_lossy(&output.stderr));
+        parse_version(&text).ok_or_else(|| RunError::Version {
+            binary: self.binary.clone(),
+            output: text.lines().next().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// Runs AIDE with `config`, then `after` (configuration text that is read behind it), until it
+    /// ends or `cancel` says stop; then its whole process group is ended.
+    pub async fn run(
+        &self,
+        mode: Mode,
+        config: &Path,
+        after: Option<&str>,
+        cancel: &CancellationToken,
+    ) -> Result<Finished, RunError> {
+        let mut command = self.command();
+        command.arg(mode.argument()).arg("--config").arg(config);
+        if let Some(after) = after {
+            command.arg("--after").arg(after);
+        }
+        let mut child = command.spawn().map_err(|source| RunError::Start {
+            binary: self.binary.clone(),
+            source,
+        })?;
+        lower_priority(&child);
+        let stderr = child.stderr.take();
+        let run = async {
+            let text = read_bounded(stderr).await;
+            child.wait().await.map(|status| (status, text))
+        };
+        tokio::select! {
+            ended = run => {
+                let (status, stderr) = ended.map_err(RunError::Wait)?;
+                Ok(Finished { code: status.code(), signal: status.signal(), stderr })
+            }
+            () = cancel.cancelled() => {
+                end(&mut child).await;
+                Err(RunError::Cancelled)
+            }
+        }
+    }
+
+    /// AIDE needs no environment, and a configuration must not be able to read the daemon's. A
+    /// process group of its own lets it be ended with whatever it started.
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        command
+    }
+}
+
+/// Threads that AIDE starts later inherit it. A failure leaves it at normal priority: no reason
+/// not to scan.
+fn lower_priority(child: &Child) {
+    if let Some(pid) = pid_of(child)
+        && let Err(error) = rustix::process::setpriority_process(Some(pid), NICENESS)
+    {
+        tracing::debug!(%error, "AIDE runs at normal priority");
+    }
+}
+
+async fn end(child: &mut Child) {
+    let Some(pid) = pid_of(child) else { return };
+    rustix::process::kill_process_group(pid, Signal::TERM).ok();
+    if tokio::time::timeout(TERM_GRACE, child.wait())
+        .await
+        .is_err()
+    {
+        rustix::process::kill_process_group(pid, Signal::KILL).ok();
+        child.wait().await.ok();
+    }
+}
+
+fn pid_of(child: &Child) -> Option<Pid> {
+    child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw)
+}
+
+/// Reads to the end, so that AIDE never blocks on a full pipe, and keeps the start.
+async fn read_bounded(stream: Option<impl AsyncRead + Unpin>) -> String {
+    let Some(mut stream) = stream else {
+        return String::new();
+    };
+    let mut kept = Vec::new();
+    (&mut stream)
+        .take(MAX_STDERR)
+        .read_to_end(&mut kept)
+        .await
+        .ok();
+    tokio::io::copy(&mut stream, &mut tokio::io::sink())
+        .await
+        .ok();
+    String::from_utf8_lossy(&kept).into_owned()
+}
+
+/// The first word of `--version` that is a number with dots; 0.19 says `AIDE 0.19.1`, earlier ones
+/// `Aide 0.16`.
+fn parse_version(text: &str) -> Option<String> {
+    let mut words = text.split_whitespace();
+    words.find(|word| word.eq_ignore_ascii_case("aide"))?;
+    words
+        .next()
+        .filter(|word| word.starts_with(|c: char| c.is_ascii_digit()))
+        .map(str::to_owned)
+}
+
+/// Whether this version of AIDE understands what fio tells it (0.19 or later).
+pub fn is_supported(version: &str) -> bool {
+    let mut parts = version
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (0, 19)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_read_from_what_aide_prints() {
+        assert_eq!(
+            parse_version("AIDE 0.19.1\n\nCompiled with"),
+            Some("0.19.1".to_owned())
+        );
+        assert_eq!(parse_version("Aide 0.16"), Some("0.16".to_owned()));
+        assert_eq!(parse_version("sh: aide: not found"), None);
+    }
+
+    #[test]
+    fn only_0_19_and_later_will_do() {
+        let table = [
+            ("0.19.1", true),
+            ("0.18.3", false),
+            ("0.20", true),
+            ("1.0", true),
+            ("", false),
+        ];
+        for (version, expected) in table {
+            assert_eq!(is_supported(version), expected, "{version}");
+        }
+    }
+
+    /// A program of this text. Another process writes it: a file that this one had open for
+    /// writing while another test forks could not be executed (ETXTBSY).
+    fn script(dir: &Path, text: &str) -> Aide {
+        let path = dir.join("aide");
+        let written = std::process::Command::new("sh")
+            .args([
+                "-c",
+                r#"printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod 755 "$1""#,
+                "sh",
+            ])
+            .arg(&path)
+            .arg(text)
+            .status();
+        assert!(written.unwrap().success());
+        Aide::new(path)
+    }
+
+    async fn run(aide: &Aide, cancel: &CancellationToken) -> Result<Finished, RunError> {
+        aide.run(Mode::Check, Path::new("/dev/null"), None, cancel)
+            .await
+    }
+
+    #[tokio::test]
+    async fn exit_status_and_error_text_come_back_and_no_environment_goes_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let aide = script(dir.path(), "echo \"$1 [$CARGO_MANIFEST_DIR]\" >&2; exit 17");
+        let finished = run(&aide, &CancellationToken::new()).await.unwrap();
+        let expected = Finished {
+            code: Some(17),
+            signal: None,
+            stderr: "--check []\n".to_owned(),
+        };
+        assert_eq!(finished, expected);
+    }
+
+    #[tokio::test]
+    async fn a_signal_is_told_apart_from_an_exit_status() {
+        let dir = tempfile::tempdir().unwrap();
+        let finished = run(&script(dir.path(), "kill -9 $$"), &CancellationToken::new())
+            .await
+            .unwrap();
+        assert_eq!((finished.code, finished.signal), (None, Some(9)));
+    }
+
+    #[tokio::test]
+    async fn cancelling_ends_the_whole_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let alive = dir.path().join("alive");
+        let text = format!("sleep 60 & echo $! > {}; wait", alive.display());
+        let aide = script(dir.path(), &text);
+        let cancel = CancellationToken::new();
+        let stop = cancel.clone();
+        let wait_for_start = async {
+            while std::fs::read_to_string(&alive)
+                .unwrap_or_default()
+                .trim()
+                .is_empty()
+            {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            stop.cancel();
+        };
+        let (result, ()) = tokio::join!(run(&aide, &cancel), wait_for_start);
+        assert!(matches!(result, Err(RunError::Cancelled)));
+        let child = std::fs::read_to_string(&alive).unwrap();
+        let stat = format!("/proc/{}/stat", child.trim());
+        // It has had its signal; the kernel may take a moment, and its new parent to reap it.
+        let deadline = std::time::Instant::now() + TERM_GRACE;
+        while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
+            assert!(std::time::Instant::now() < deadline, "the child lives on");
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn more_error_text_than_is_kept_does_not_block_aide() {
+        let dir = tempfile::tempdir().unwrap();
+        let aide = script(dir.path(), "head -c 300000 /dev/zero | tr '\\0' x >&2");
+        let finished = run(&aide, &CancellationToken::new()).await.unwrap();
+        assert_eq!(finished.stderr.len() as u64, MAX_STDERR);
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_named() {
+        let error = run(&Aide::new("/nowhere/aide"), &CancellationToken::new())
+            .await
+            .unwrap_err();
+        assert_eq!(error.to_string(), "start /nowhere/aide");
+    }
+}

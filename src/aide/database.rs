@@ -1,0 +1,526 @@
+//! The baseline on a node: where it lies, how it is read, swapped in whole, backed up, locked. I/O.
+//!
+//! Files in the state directory, all named `aide.*`:
+//!
+//! | file | what |
+//! |---|---|
+//! | `aide.db.gz` | the baseline, AIDE's database |
+//! | `aide.db.gz.new` | one that is being made |
+//! | `aide.baseline.json` | [`Record`]: how the baseline came about |
+//! | `aide.baseline.json.new` | the record of the one that is being swapped in |
+//! | `aide.log`, `aide.log.new` | the newest plain report, and the one being written |
+//! | `*.backup-YYYYMMDDThh_mm_ss` | earlier ones |
+//! | `aide.lock` | held by the one daemon that may write here |
+//!
+//! A swap is two renames, so a crash between them leaves the new database beside the old record.
+//! [`load`] tells by the database's digest which record is its own, and finishes the swap.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use rustix::fs::{FlockOperation, OFlags};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::api::names;
+
+const DATABASE: &str = "aide.db.gz";
+const LOG: &str = "aide.log";
+const RECORD: &str = "aide.baseline.json";
+const LOCK: &str = "aide.lock";
+const NEW: &str = ".new";
+const BACKUP: &str = ".backup-";
+/// A legacy signal file in the state directory; removed, never a trigger.
+const LEGACY_SIGNAL: &str = "aide.reinit";
+/// Only root may read a database: it tells what lies where and which files are writable.
+const FILE_MODE: u32 = 0o600;
+/// Bytes read at a time while a digest is computed.
+const CHUNK: usize = 64 * 1024;
+
+/// What went wrong with a file of the state directory.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// A file operation failed.
+    #[error("{action} {}", path.display())]
+    File {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another daemon holds the lock.
+    #[error(
+        "{} is locked by another fio daemon on this node; two FileIntegrities may not select the same node",
+        path.display()
+    )]
+    Locked {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// The state directory is not there and cannot be made.
+    #[error(
+        "the state directory {} cannot be used; set spec.config.stateDir to a directory that is on a disk and writable",
+        path.display()
+    )]
+    StateDir {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// How a baseline came about. Kept beside it, so that a FileIntegrity which is deleted and made
+/// again goes on with it.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// The FileIntegrity that it was made for.
+    pub owner: String,
+    /// sha256 of the configuration that it was made with.
+    pub config_hash: String,
+    /// sha256 of the uncompressed database, hex.
+    pub digest: String,
+    /// How many files it holds.
+    pub entries: i64,
+    /// When it was made.
+    pub created_at: Time,
+    /// The AIDE that made it.
+    pub aide_version: String,
+    /// Whether somebody asked for it.
+    pub verified: bool,
+    /// The request that it answers, if one did.
+    pub request: Option<String>,
+}
+
+/// What lies in the state directory.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// No database, or an empty one.
+    Nothing,
+    /// A database of this digest, with its record if that is there and says the same digest.
+    Database {
+        /// sha256 of the uncompressed database, hex.
+        digest: String,
+        /// How it came about.
+        record: Option<Record>,
+    },
+    /// A file that is no gzip stream, or ends early.
+    Unreadable {
+        /// What gzip said.
+        reason: String,
+    },
+}
+
+/// The state directory of a node, seen from the daemon.
+#[derive(Clone, Debug)]
+pub struct StateDir {
+    dir: PathBuf,
+}
+
+impl StateDir {
+    /// The state directory `state_dir` (absolute on the node) below `host_root`. Makes it if it is
+    /// missing.
+    pub fn open(host_root: &Path, state_dir: &str) -> Result<Self, DatabaseError> {
+        let dir = host_root.join(state_dir.trim_start_matches('/'));
+        fs::create_dir_all(&dir).map_err(|source| DatabaseError::StateDir {
+            path: dir.clone(),
+            source,
+        })?;
+        Ok(Self { dir })
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The baseline.
+    pub fn database(&self) -> PathBuf {
+        self.dir.join(DATABASE)
+    }
+
+    /// Where AIDE writes a new one.
+    pub fn new_database(&self) -> PathBuf {
+        self.new_of(DATABASE)
+    }
+
+    /// The newest plain report.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join(LOG)
+    }
+
+    /// Where AIDE writes the next one.
+    pub fn new_log(&self) -> PathBuf {
+        self.new_of(LOG)
+    }
+
+    fn new_of(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}{NEW}"))
+    }
+
+    fn record(&self) -> PathBuf {
+        self.dir.join(RECORD)
+    }
+
+    /// Takes the lock; it is held as long as the returned file is open.
+    pub fn lock(&self) -> Result<File, DatabaseError> {
+        let path = self.dir.join(LOCK);
+        let file = open_no_follow(&path, OpenOptions::new().write(true).create(true))
+            .map_err(failed("open the lock", &path))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(DatabaseError::Locked { path }),
+            Err(errno) => Err(failed("lock", &path)(errno.into())),
+        }
+    }
+
+    /// Reads what is there, and finishes a swap that a crash cut in two. Decompresses the whole
+    /// database, which takes about a second per 100,000 files.
+    pub fn load(&self) -> Result<Found, DatabaseError> {
+        let path = self.database();
+        let size = match fs::symlink_metadata(&path) {
+            Ok(meta) => meta.len(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(e) => return Err(failed("look at", &path)(e)),
+        };
+        if size == 0 {
+            return Ok(Found::Nothing);
+        }
+        let digest = match digest_of_gzip(&path) {
+            Ok(digest) => digest,
+            Err(e) => {
+                return Ok(Found::Unreadable {
+                    reason: e.to_string(),
+                });
+            }
+        };
+        let record = self.matching_record(&digest)?;
+        Ok(Found::Database { digest, record })
+    }
+
+    fn matching_record(&self, digest: &str) -> Result<Option<Record>, DatabaseError> {
+        if let Some(record) = read_record(&self.record()).filter(|r| r.digest == digest) {
+            return Ok(Some(record));
+        }
+        let staged = self.new_of(RECORD);
+        let Some(record) = read_record(&staged).filter(|r| r.digest == digest) else {
+            return Ok(None);
+        };
+        rename(&staged, &self.record())?;
+        self.sync_dir()?;
+        Ok(Some(record))
+    }
+
+    /// Puts the new database and its record in the place of the old ones, which stay as backups,
+    /// at most `max_backups` of each.
+    pub fn commit(
+        &self,
+        record: &Record,
+        now: Timestamp,
+        max_backups: usize,
+    ) -> Result<(), DatabaseError> {
+        let new = self.new_database();
+        let file =
+            open_no_follow(&new, OpenOptions::new().read(true)).map_err(failed("open", &new))?;
+        restrict(&file, &new)?;
+        file.sync_all().map_err(failed("sync", &new))?;
+        write_synced(&self.new_of(RECORD), &record_json(record))?;
+        self.back_up(now)?;
+        rename(&new, &self.database())?;
+        rename(&self.new_of(RECORD), &self.record())?;
+        self.sync_dir()?;
+        self.prune_backups(max_backups)?;
+        remove_if_there(&self.dir.join(LEGACY_SIGNAL))
+    }
+
+    /// Takes over a report that AIDE has finished writing as the newest log.
+    pub fn take_log(&self) -> Result<(), DatabaseError> {
+        let new = self.new_log();
+        match fs::rename(&new, self.log()) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("rename", &new)(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what an interrupted run left behind.
+    pub fn clear_unfinished(&self) -> Result<(), DatabaseError> {
+        remove_if_there(&self.new_database())?;
+        remove_if_there(&self.new_log())
+    }
+
+    fn back_up(&self, now: Timestamp) -> Result<(), DatabaseError> {
+        let stamp = now.strftime("%Y%m%dT%H_%M_%S").to_string();
+        for name in [DATABASE, LOG] {
+            let from = self.dir.join(name);
+            if from.exists() {
+                link_or_copy(&from, &self.dir.join(format!("{name}{BACKUP}{stamp}")))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all but the newest `keep` backups of the database and of the log, each.
+    pub fn prune_backups(&self, keep: usize) -> Result<(), DatabaseError> {
+        for name in [DATABASE, LOG] {
+            let mut backups = self.backups_of(name)?;
+            backups.sort();
+            let surplus = backups.len().saturating_sub(keep);
+            for old in &backups[..surplus] {
+                remove_if_there(old)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn backups_of(&self, name: &str) -> Result<Vec<PathBuf>, DatabaseError> {
+        let prefix = format!("{name}{BACKUP}");
+        let entries = fs::read_dir(&self.dir).map_err(failed("list", &self.dir))?;
+        Ok(entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+            .map(|entry| entry.path())
+            .collect())
+    }
+
+    fn sync_dir(&self) -> Result<(), DatabaseError> {
+        File::open(&self.dir)
+            .and_then(|dir| dir.sync_all())
+            .map_err(failed("sync", &self.dir))
+    }
+}
+
+/// Lower-case hex of the sha256 of what the gzip file unpacks to.
+pub fn digest_of_gzip(path: &Path) -> io::Result<String> {
+    let mut stream =
+        flate2::read::MultiGzDecoder::new(open_no_follow(path, OpenOptions::new().read(true))?);
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match stream.read(&mut chunk)? {
+            0 => return Ok(names::hex(&hasher.finalize())),
+            n => hasher.update(&chunk[..n]),
+        }
+    }
+}
+
+fn failed<'a>(
+    action: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> DatabaseError + use<'a> {
+    move |source| DatabaseError::File {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// Root opens these files in a directory that others might be able to write to: a link put there
+/// must not lead it elsewhere.
+fn open_no_follow(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    #[expect(
+        clippy::cast_possible_wrap,
+        reason = "the flag is a small positive number"
+    )]
+    let no_follow = OFlags::NOFOLLOW.bits() as i32;
+    options.mode(FILE_MODE).custom_flags(no_follow).open(path)
+}
+
+fn restrict(file: &File, path: &Path) -> Result<(), DatabaseError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(fs::Permissions::from_mode(FILE_MODE))
+        .map_err(failed("set the mode of", path))
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), DatabaseError> {
+    open_no_follow(
+        path,
+        OpenOptions::new().write(true).create(true).truncate(true),
+    )
+    .and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    })
+    .map_err(failed("write", path))
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), DatabaseError> {
+    fs::rename(from, to).map_err(failed("rename", from))
+}
+
+fn remove_if_there(path: &Path) -> Result<(), DatabaseError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// A link costs nothing and cannot fail half-way; file systems without links get a copy.
+fn link_or_copy(from: &Path, to: &Path) -> Result<(), DatabaseError> {
+    match fs::hard_link(from, to) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(_) => fs::copy(from, to)
+            .map(|_| ())
+            .map_err(failed("back up", from)),
+    }
+}
+
+fn record_json(record: &Record) -> Vec<u8> {
+    // A struct of strings, numbers and a time always has a JSON form.
+    serde_json::to_vec(record).unwrap_or_default()
+}
+
+fn read_record(path: &Path) -> Option<Record> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gzip(text: &str) -> Vec<u8> {
+        let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        writer.write_all(text.as_bytes()).unwrap();
+        writer.finish().unwrap()
+    }
+
+    fn record(text: &str) -> Record {
+        Record {
+            owner: "fi".to_owned(),
+            config_hash: "c".to_owned(),
+            digest: names::sha256_hex(text),
+            entries: 3,
+            created_at: Time(at(0)),
+            aide_version: "0.19.1".to_owned(),
+            verified: true,
+            request: None,
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).unwrap()
+    }
+
+    fn state() -> (tempfile::TempDir, StateDir) {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateDir::open(root.path(), "/etc/kubernetes").unwrap();
+        (root, state)
+    }
+
+    fn commit(state: &StateDir, text: &str, second: i64, keep: usize) {
+        fs::write(state.new_database(), gzip(text)).unwrap();
+        state.commit(&record(text), at(second), keep).unwrap();
+    }
+
+    #[test]
+    fn an_empty_directory_holds_nothing() {
+        let (_root, state) = state();
+        assert_eq!(state.load().unwrap(), Found::Nothing);
+        fs::write(state.database(), "").unwrap();
+        assert_eq!(state.load().unwrap(), Found::Nothing);
+    }
+
+    #[test]
+    fn a_committed_database_is_found_with_its_record() {
+        let (_root, state) = state();
+        commit(&state, "one", 0, 5);
+        let expected = record("one");
+        assert_eq!(
+            state.load().unwrap(),
+            Found::Database {
+                digest: expected.digest.clone(),
+                record: Some(expected)
+            }
+        );
+    }
+
+    #[test]
+    fn a_crash_between_the_renames_is_mended_at_the_next_start() {
+        let (_root, state) = state();
+        commit(&state, "one", 0, 5);
+        // The state after the first rename of a second commit.
+        fs::write(state.database(), gzip("two")).unwrap();
+        write_synced(&state.new_of(RECORD), &record_json(&record("two"))).unwrap();
+        let Found::Database { record: found, .. } = state.load().unwrap() else {
+            panic!("the database is there");
+        };
+        assert_eq!(found, Some(record("two")));
+        assert_eq!(read_record(&state.record()), Some(record("two")));
+        assert!(!state.new_of(RECORD).exists());
+    }
+
+    #[test]
+    fn a_database_from_elsewhere_has_no_record() {
+        let (_root, state) = state();
+        commit(&state, "one", 0, 5);
+        fs::write(state.database(), gzip("forged")).unwrap();
+        assert_eq!(
+            state.load().unwrap(),
+            Found::Database {
+                digest: names::sha256_hex("forged"),
+                record: None
+            }
+        );
+    }
+
+    #[test]
+    fn a_truncated_database_is_unreadable_not_absent() {
+        let (_root, state) = state();
+        let whole = gzip("some text that is long enough to be cut");
+        fs::write(state.database(), &whole[..whole.len() - 9]).unwrap();
+        assert!(matches!(state.load().unwrap(), Found::Unreadable { .. }));
+    }
+
+    #[test]
+    fn backups_are_pruned_to_the_newest() {
+        let (_root, state) = state();
+        for (second, text) in [(0, "a"), (1, "b"), (2, "c"), (3, "d")] {
+            commit(&state, text, second, 2);
+        }
+        let mut backups = state.backups_of(DATABASE).unwrap();
+        backups.sort();
+        let digests: Vec<_> = backups.iter().map(|b| digest_of_gzip(b).unwrap()).collect();
+        assert_eq!(digests, [names::sha256_hex("b"), names::sha256_hex("c")]);
+        let name = backups[0]
+            .file_name()
+            .unwrap()
+            .to_string_lossy()
+            .into_owned();
+        assert_eq!(name, "aide.db.gz.backup-20231114T22_13_22");
+    }
+
+    #[test]
+    fn no_backups_are_kept_when_none_are_wanted() {
+        let (_root, state) = state();
+        commit(&state, "a", 0, 0);
+        commit(&state, "b", 1, 0);
+        assert_eq!(state.backups_of(DATABASE).unwrap(), Vec::<PathBuf>::new());
+        assert!(matches!(state.load().unwrap(), Found::Database { .. }));
+    }
+
+    #[test]
+    fn the_lock_is_held_once() {
+        let (_root, state) = state();
+        let held = state.lock().unwrap();
+        assert!(matches!(state.lock(), Err(DatabaseError::Locked { .. })));
+        drop(held);
+        assert!(state.lock().is_ok());
+    }
+
+    #[test]
+    fn a_link_in_place_of_a_file_is_not_followed() {
+        let (root, state) = state();
+        let outside = root.path().join("outside");
+        std::os::unix::fs::symlink(&outside, state.new_of(RECORD)).unwrap();
+        fs::write(state.new_database(), gzip("x")).unwrap();
+        assert!(state.commit(&record("x"), at(0), 5).is_err());
+        assert!(!outside.exists());
+    }
+}

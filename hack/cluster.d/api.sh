@@ -11,8 +11,7 @@ API_ETCD_PEER_PORT=$((PORT_BASE + 3))
 api_up() {
   local kubernetes etcd args
   need_command openssl openssl
-  make_state
-  take_lock "$RUN/api.lock" "this checkout's API"
+  take_lock "$STATE/api.lock" "this checkout's API"
   kubernetes=$(binaries kubernetes)
   etcd=$(binaries etcd)
   clear_api
@@ -29,19 +28,19 @@ api_up() {
 }
 
 api_down() {
-  take_lock "$RUN/api.lock" "this checkout's API"
+  take_lock "$STATE/api.lock" "this checkout's API"
   clear_api
 }
 
 # Ends the API server as a crash would; what it holds stays in etcd.
 api_stop() {
-  take_lock "$RUN/api.lock" "this checkout's API"
+  take_lock "$STATE/api.lock" "this checkout's API"
   stop_spawned api/kube-apiserver
 }
 
 api_start() {
   local kubernetes
-  take_lock "$RUN/api.lock" "this checkout's API"
+  take_lock "$STATE/api.lock" "this checkout's API"
   spawned_pid api/etcd >/dev/null || die "the API is not up: run hack/cluster api-up"
   ! spawned_pid api/kube-apiserver >/dev/null || return 0
   kubernetes=$(binaries kubernetes)
@@ -50,7 +49,7 @@ api_start() {
 
 clear_api() {
   stop_group api
-  rm -rf --one-file-system "$API" "$RUN/pids/api"
+  rm -rf --one-file-system "$API"
 }
 
 run_api() {

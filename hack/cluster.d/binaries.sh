@@ -47,13 +47,13 @@ module_packages() {
 # The one command of these modules is named after its folder or module, which
 # says little; ours is named after the module's folder in hack/go.
 build_module() {
-  local module=$1 version=$2 dir=$3 output=$3 packages flags
+  local module=$1 version=$2 dir=$3 output=$3 targets flags
   command -v go >/dev/null || die "go is missing: install Go 1.26 or newer"
-  readarray -t packages < <(module_packages "$module")
-  [[ ${#packages[@]} -gt 1 ]] || output=$dir/$module
+  readarray -t targets < <(module_packages "$module")
+  [[ ${#targets[@]} -gt 1 ]] || output=$dir/$module
   flags=$(ldflags "$module" "$version")
   with_progress "building $module $version" run_go_build "$module" "$dir.log" \
-    "${GO_FLAGS[@]}" -ldflags "$flags" -o "$output" "${packages[@]}"
+    "${GO_FLAGS[@]}" -ldflags "$flags" -o "$output" "${targets[@]}"
 }
 
 run_go_build() {
@@ -83,7 +83,7 @@ with_progress() {
 tick() {
   local seconds=0
   close_files
-  while sleep 2 >/dev/null 2>&1 </dev/null && kill -0 "$$" 2>/dev/null; do
+  while sleep 2 >/dev/null 2>&1 && kill -0 "$$" 2>/dev/null; do
     seconds=$((seconds + 2))
     ((seconds % 30)) || log "$1: still at it"
   done

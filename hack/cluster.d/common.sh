@@ -21,17 +21,6 @@ LOGS=$STATE/logs
 # and a socket's path (107 bytes) whatever the checkout's path is.
 CHECKOUT_ID=$(printf %s "$CHECKOUT" | sha256sum | cut -c1-8)
 
-# Sockets and pid files. /run, because pids mean nothing after a reboot.
-if [[ $(id -u) == 0 ]]; then
-  RUN=/run/fio-$CHECKOUT_ID
-else
-  RUN=${XDG_RUNTIME_DIR:-/tmp}/fio-$CHECKOUT_ID
-fi
-
-# Four ports below the ephemeral range (32768 up), so that no outgoing
-# connection of the machine holds one of them by chance.
-PORT_BASE=${FIO_PORT_BASE:-$((20000 + 0x$CHECKOUT_ID % 3000 * 4))}
-
 # Progress and errors go to stderr: stdout is for answers that scripts read.
 log() {
   printf '[%4ds] %s\n' "$SECONDS" "$*" >&2
@@ -53,6 +42,7 @@ make_state() {
 # the children that inherited it.
 take_lock() {
   local file=$1 what=$2 fd
+  [[ $file != "$STATE"/* ]] || make_state
   mkdir -p "${file%/*}"
   exec {fd}>"$file"
   flock --nonblock "$fd" && return

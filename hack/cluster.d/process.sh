@@ -6,6 +6,17 @@
 # process writes the file itself before it turns into the command: there is no
 # moment at which it runs and is not known, even if the script is killed.
 
+# Sockets and pid files. /run, because pids mean nothing after a reboot.
+if [[ $(id -u) == 0 ]]; then
+  RUN=/run/fio-$CHECKOUT_ID
+else
+  RUN=${XDG_RUNTIME_DIR:-/tmp}/fio-$CHECKOUT_ID
+fi
+
+# Four ports below the ephemeral range (32768 up), so that no outgoing
+# connection of the machine holds one of them by chance.
+PORT_BASE=${FIO_PORT_BASE:-$((20000 + 0x$CHECKOUT_ID % 3000 * 4))}
+
 # spawn GROUP/NAME LOG COMMAND...
 spawn() {
   local name=$1 output=$2
@@ -33,19 +44,19 @@ spawn() {
 spawned_pid() {
   local pid start stat
   [[ -e $RUN/pids/$1 ]] && read -r pid start <"$RUN/pids/$1" || return 1
-  { stat=$(<"/proc/$pid/stat"); } 2>/dev/null || return 1
+  { read -r stat <"/proc/$pid/stat"; } 2>/dev/null || return 1
   read -ra stat <<<"${stat##*) }"
   # shellcheck disable=SC2128 # the first field is the state
   [[ $stat != Z && ${stat[19]} == "$start" ]] || return 1
   printf '%s\n' "$pid"
 }
 
-# stop_spawned GROUP/NAME: nothing of it is kept, so there is nothing to save
-# and SIGKILL will do.
+# stop_spawned GROUP/NAME: the process and its children, which setsid made a
+# group. Nothing of it is kept, so there is nothing to save: SIGKILL will do.
 stop_spawned() {
   local pid
   if pid=$(spawned_pid "$1"); then
-    kill -KILL "$pid" 2>/dev/null || true
+    kill -KILL -- "-$pid" 2>/dev/null || true
     wait_until 10 "$1 to end" not_spawned "$1"
   fi
   rm -f "$RUN/pids/$1"
@@ -62,6 +73,8 @@ stop_group() {
     [[ -e $file ]] || continue
     stop_spawned "$1/${file##*/}"
   done
+  # Only what is empty: the API alone and the cluster share it.
+  rmdir "$RUN/pids/$1" "$RUN/pids" "$RUN" 2>/dev/null || true
 }
 
 # wait_until SECONDS WHAT COMMAND...: polls COMMAND until it succeeds.
@@ -95,5 +108,5 @@ port_is_free() {
 
 need_free_port() {
   port_is_free "$1" ||
-    die "port $1 is taken by another program: set FIO_PORT_BASE to four free ports' first"
+    die "port $1 is taken by another program: set FIO_PORT_BASE (now $PORT_BASE) to the first of four free ports"
 }

@@ -1,0 +1,165 @@
+# shellcheck shell=bash
+# CLUSTER=local: a real cluster in namespaces of this machine, for machines
+# without docker. Needs root and Debian.
+
+local_works() {
+  [[ $(id -u) == 0 && -e /etc/debian_version ]] && command -v unshare >/dev/null
+}
+
+local_up() {
+  local kubernetes etcd coredns rootfs node
+  local_lock
+  local_check
+  local_tools
+  kubernetes=$(binaries kubernetes)
+  etcd=$(binaries etcd)
+  coredns=$(binaries coredns)
+  rootfs=$(node_rootfs)
+  # A new cluster, not one to be finished: what the last one told is old now.
+  [[ -e $STATE/backend ]] || rm -rf "$LOGS" "$STATE/audit.log"
+  make_state
+  printf 'local\n' >"$STATE/backend"
+  link_kubectl "$kubernetes"
+  keep_image "$(pause_archive)" >/dev/null
+  log "starting the control plane"
+  start_control_plane "$kubernetes" "$etcd" "$coredns"
+  log "starting the nodes"
+  for node in node1 node2; do
+    boot_node "$node" "$kubernetes" "$rootfs"
+  done
+  for node in node1 node2; do
+    wait_node "$node"
+    log "$node is Ready"
+  done
+  wait_control_plane
+  log "cluster ready: export KUBECONFIG=$STATE/kubeconfig"
+}
+
+local_prepare() {
+  local_tools
+  binaries kubernetes >&2
+  binaries etcd >&2
+  binaries coredns >&2
+  node_rootfs >&2
+  pause_archive >&2
+}
+
+# Undoes all of up, whatever is there of it: processes first, as everything else
+# is busy while they run.
+local_down() {
+  local ns
+  local_lock
+  log "stopping the cluster"
+  rm -f "$API_SOCKET"
+  stop_group cluster
+  for ns in $(our_netns); do
+    kill_netns "$ns"
+  done
+  for ns in $(our_netns); do
+    delete_netns "$ns"
+  done
+  remove_cgroups "/fio-$CHECKOUT_ID"
+  rm -rf --one-file-system "$NODES" "$CONTROL_PLANE" "$PKI" "$IMAGES"
+  rm -f "$STATE/kubeconfig" "$STATE/backend"
+  log "the cluster is gone; its logs are in $LOGS"
+}
+
+local_status() {
+  local name
+  for name in "${CONTROL_PLANE_PROCESSES[@]}" $(node_names); do
+    if spawned_pid "cluster/$name" >/dev/null; then
+      printf '%-24s runs\n' "$name"
+    else
+      printf '%-24s does not run\n' "$name"
+    fi
+  done
+  [[ ! -e $STATE/kubeconfig ]] || kubectl get nodes --output wide
+}
+
+local_audit_log() {
+  printf '%s\n' "$STATE/audit.log"
+}
+
+local_nodes() {
+  node_names
+}
+
+local_node_exec() {
+  need_node "$1"
+  run_on_node "$@"
+}
+
+local_load_image() {
+  local file node
+  local_lock
+  need_up
+  file=$(keep_image "$1")
+  for node in $(node_names); do
+    # A stopped node imports it when it starts.
+    ! spawned_pid "cluster/$node" >/dev/null || import_image "$node" "$file"
+  done
+}
+
+local_add_node() {
+  local node
+  local_lock
+  need_up
+  node=$(next_node)
+  local_boot "$node"
+  printf '%s\n' "$node"
+}
+
+local_remove_node() {
+  local_lock
+  need_node "$1"
+  halt_node "$1"
+  kubectl delete node "$1" --ignore-not-found >/dev/null
+  delete_node "$1"
+}
+
+local_stop_node() {
+  local_lock
+  need_node "$1"
+  halt_node "$1"
+}
+
+local_start_node() {
+  local_lock
+  need_up
+  need_node "$1"
+  local_boot "$1"
+}
+
+local_boot() {
+  local kubernetes rootfs
+  kubernetes=$(binaries kubernetes)
+  rootfs=$(node_rootfs)
+  boot_node "$1" "$kubernetes" "$rootfs"
+  wait_node "$1"
+}
+
+local_lock() {
+  take_lock "$STATE/cluster.lock" "this checkout's cluster"
+}
+
+need_up() {
+  spawned_pid cluster/kube-apiserver >/dev/null ||
+    die "the cluster is not up: run hack/cluster up"
+}
+
+local_check() {
+  [[ $(id -u) == 0 ]] || die "CLUSTER=local needs root: run it as root"
+  [[ $CHECKOUT != *[:,\\]* ]] ||
+    die "overlayfs takes no path with a colon, comma or backslash: move $CHECKOUT"
+  make_state
+  [[ $(stat --file-system --format=%T "$STATE") != overlayfs ]] ||
+    die "$STATE is on an overlay, which cannot hold another's layers: move the checkout to a real file system"
+}
+
+local_tools() {
+  need_command ip iproute2
+  need_command socat socat
+  need_command openssl openssl
+  need_command pgrep procps
+  need_command hostname hostname
+}

@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# A local node's first process, in new mount, pid, uts and ipc namespaces and in
+# the node's network namespace: makes the root file system, moves into it and
+# turns into the node's init. All mounts are the mount namespace's and go with it.
+#
+# node-root.sh NODE DIR ROOTFS KUBERNETES IMAGES LOGS
+set -euo pipefail
+
+node=$1 dir=$2 rootfs=$3 kubernetes=$4 images=$5 logs=$6
+root=$dir/root
+# Where AIDE's usual rules do not look.
+private=$root/var/lib/fio-node
+
+# With index=on an overlay stays busy until the last mount of the node's former
+# life is gone, which the kernel does a moment after the last process.
+# Without index and nfs_export fanotify refuses the overlay.
+mount_root() {
+  local options="lowerdir=$rootfs,upperdir=$dir/upper,workdir=$dir/work" errors
+  options+=,index=on,nfs_export=on,redirect_dir=off,metacopy=off
+  for _ in {1..100}; do
+    if errors=$(mount -t overlay overlay -o "$options" "$root" 2>&1); then
+      return
+    fi
+    sleep 0.1
+  done
+  printf 'the root overlay of %s cannot be mounted: %s\n' "$node" "$errors" >&2
+  exit 1
+}
+
+mount_system() {
+  mount -t proc proc "$root/proc"
+  mount -t sysfs sysfs "$root/sys"
+  mount_cgroups
+  mount --rbind /dev "$root/dev"
+  mount -t tmpfs -o mode=755 tmpfs "$root/run"
+  mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+}
+
+# The machine's hierarchies, mounted anew: so they begin at the root of this
+# cgroup namespace.
+mount_cgroups() {
+  local top type options at
+  [[ -e /sys/fs/cgroup/cgroup.controllers ]] ||
+    mount -t tmpfs -o mode=755 tmpfs "$root/sys/fs/cgroup"
+  while read -r top type options; do
+    at=$root$top
+    mkdir -p "$at"
+    mount -t "$type" -o "$options" "$type" "$at"
+  done < <(awk '$0 ~ / - cgroup2? / && $5 ~ "^/sys/fs/cgroup" { print $5, $(NF - 2), $NF }' \
+    /proc/self/mountinfo)
+}
+
+# containerd's and the kubelet's files lie outside the overlay: one overlay
+# cannot hold another's upper layer.
+mount_private() {
+  mkdir -p "$root/var/lib"/{containerd,kubelet} "$private"/{bin,images,logs,conf}
+  mount --bind "$dir/containerd" "$root/var/lib/containerd"
+  mount --bind "$dir/kubelet" "$root/var/lib/kubelet"
+  mount --bind -o ro "$kubernetes" "$private/bin"
+  mount --bind -o ro "$images" "$private/images"
+  mount --bind -o ro "$dir/conf" "$private/conf"
+  mount --bind "$logs" "$private/logs"
+}
+
+# The kubelet insists on values of these settings, which are the whole
+# machine's. It gets files that already hold them.
+mask_sysctls() {
+  local setting value
+  while read -r setting value; do
+    mkdir -p "$dir/conf/sysctl/${setting%/*}"
+    printf '%s\n' "$value" >"$dir/conf/sysctl/$setting"
+    [[ ! -e $root/proc/sys/$setting ]] ||
+      mount --bind "$dir/conf/sysctl/$setting" "$root/proc/sys/$setting"
+  done <<'EOF'
+vm/overcommit_memory 1
+vm/panic_on_oom 0
+kernel/panic 10
+kernel/panic_on_oops 1
+kernel/keys/root_maxkeys 1000000
+kernel/keys/root_maxbytes 25000000
+EOF
+}
+
+# put FILE TEXT: an unchanged file is left alone, for AIDE would see the write.
+put() {
+  [[ -e $root$1 && $(<"$root$1") == "$2" ]] || printf '%s\n' "$2" >"$root$1"
+}
+
+write_identity() {
+  put /etc/hostname "$node"
+  put /etc/hosts "127.0.0.1 localhost"$'\n'"::1 localhost"
+  put /etc/machine-id "$(printf %s "$dir" | sha256sum | cut -c1-32)"
+  # No name server: nodes look nothing up, and pods get the cluster's.
+  put /etc/resolv.conf "# empty: see hack/cluster.d/node-root.sh"
+  mkdir -p "$root/etc/kubernetes"
+}
+
+enter_root() {
+  hostname "$node"
+  cp "${BASH_SOURCE[0]%/*}/node-boot.sh" "$root/run/node-boot.sh"
+  mkdir -p "$root/run/old-root"
+  cd "$root"
+  pivot_root . run/old-root
+  # Children keep it busy until they are in the new root too: hence lazily.
+  umount --lazy /run/old-root
+  rmdir /run/old-root
+  exec env -i HOME=/root LANG=C.UTF-8 container=fio \
+    PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+    bash /run/node-boot.sh "$node"
+}
+
+mount_root
+mount_private
+mount_system
+mask_sysctls
+write_identity
+enter_root

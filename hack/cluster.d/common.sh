@@ -1,8 +1,5 @@
 # shellcheck shell=bash
-# Names, places, messages, locks and packages that all scripts in hack/ share.
-#
-# Everything that could clash with another checkout on the same machine (ports,
-# network namespaces, cgroups, sockets) is derived from the checkout's path.
+# Places, messages, locks and packages that all scripts in hack/ share.
 
 # A failure inside $(...) ends the script as well.
 shopt -s inherit_errexit
@@ -16,10 +13,6 @@ CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/fio
 # What belongs to this checkout's clusters; `down` leaves only logs in it.
 STATE=$CHECKOUT/.cluster
 LOGS=$STATE/logs
-
-# Eight hex digits: names built from them fit into an interface name (15 bytes)
-# and a socket's path (107 bytes) whatever the checkout's path is.
-CHECKOUT_ID=$(printf %s "$CHECKOUT" | sha256sum | cut -c1-8)
 
 # Progress and errors go to stderr: stdout is for answers that scripts read.
 log() {

@@ -6,17 +6,6 @@
 # process writes the file itself before it turns into the command: there is no
 # moment at which it runs and is not known, even if the script is killed.
 
-# Sockets and pid files. /run, because pids mean nothing after a reboot.
-if [[ $(id -u) == 0 ]]; then
-  RUN=/run/fio-$CHECKOUT_ID
-else
-  RUN=${XDG_RUNTIME_DIR:-/tmp}/fio-$CHECKOUT_ID
-fi
-
-# Four ports below the ephemeral range (32768 up), so that no outgoing
-# connection of the machine holds one of them by chance.
-PORT_BASE=${FIO_PORT_BASE:-$((20000 + 0x$CHECKOUT_ID % 3000 * 4))}
-
 # spawn GROUP/NAME LOG COMMAND...
 spawn() {
   local name=$1 output=$2

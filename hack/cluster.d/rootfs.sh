@@ -15,7 +15,7 @@ node_rootfs() {
 
 # Prints the path of the base image's tree, made if missing.
 base_rootfs() {
-  rootfs base ca-certificates
+  rootfs base ''
 }
 
 # rootfs NAME PACKAGES
@@ -36,7 +36,7 @@ make_rootfs() {
   log "making a Debian $ROOTFS_SUITE tree (about 40 s)"
   # shellcheck disable=SC2086 # no mirror is no argument: debootstrap's default
   unshare --mount --propagation private debootstrap --variant=minbase \
-    --include="$packages" "$ROOTFS_SUITE" "$dir" $mirror >"$output" 2>&1 </dev/null ||
+    ${packages:+--include="$packages"} "$ROOTFS_SUITE" "$dir" $mirror >"$output" 2>&1 </dev/null ||
     die "debootstrap failed: see $output"
   add_updates "$dir" "$mirror"
   rm -rf "$dir"/var/cache/apt/archives/*.deb "$dir"/var/lib/apt/lists/*

@@ -1,4 +1,8 @@
 //! What AIDE understands: its configuration, reports, exit status, database, and how it is run.
 
 pub mod command;
+pub mod config;
 pub mod database;
+pub mod exit;
+pub mod profiles;
+pub mod report;

@@ -1,0 +1,148 @@
+//! `aide.conf`: a lossless model of its lines, and what is made of a user's text.
+//!
+//! Pure. [`prepare`] takes a text from a ConfigMap to the two that run: [`Prepared::conf`], where
+//! everything points below the host root (key `aide.conf`), and [`Prepared::effective`], which
+//! AIDE 0.19 takes (key `aide.effective.conf`). All three have the same number of lines, so that a
+//! line number of AIDE's is one of the user's. [`run_options_before`] and [`run_options`] are our
+//! own lines around it in each run.
+
+mod coverage;
+mod diagnostic;
+mod error;
+mod expression;
+mod groups;
+mod line;
+mod macros;
+mod migrate;
+mod options;
+mod paths;
+mod refuse;
+mod relocate;
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+pub use diagnostic::Diagnostic;
+pub use error::aide_error;
+pub use line::{Directive, Line, Rule, RuleKind, Statement};
+pub use options::{RunOptions, run_options, run_options_before};
+
+use paths::Paths;
+
+/// The byte order mark that some editors put in front of a text.
+const BOM: char = '\u{feff}';
+
+/// An `aide.conf`, line by line. Printing it gives the text that was read, byte for byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    bom: bool,
+    lines: Vec<Line>,
+}
+
+impl Configuration {
+    /// Reads any text; what AIDE would not understand is [`Statement::Unknown`].
+    pub fn parse(text: &str) -> Self {
+        let (bom, text) = text
+            .strip_prefix(BOM)
+            .map_or((false, text), |rest| (true, rest));
+        Self {
+            bom,
+            lines: text.split_inclusive('\n').map(Line::parse).collect(),
+        }
+    }
+
+    /// The lines, in order.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    fn lines_mut(&mut self) -> &mut [Line] {
+        &mut self.lines
+    }
+}
+
+impl fmt::Display for Configuration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.bom {
+            write!(f, "{BOM}")?;
+        }
+        self.lines
+            .iter()
+            .try_for_each(|line| write!(f, "{}{}", line.text(), line.ending()))
+    }
+}
+
+/// What becomes of a user's configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// Key `aide.conf`: the user's text, pointing below the host root.
+    pub conf: String,
+    /// Key `aide.effective.conf`: the same, in what AIDE 0.19 takes. As many lines as the user's.
+    pub effective: String,
+    /// What was changed for AIDE 0.19, has no effect, or looks wrong.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// A configuration that AIDE is not to see.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", first_of(.diagnostics))]
+pub struct Refused {
+    /// Why, line by line; at least one.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+fn first_of(diagnostics: &[Diagnostic]) -> String {
+    match diagnostics {
+        [] => "refused".to_owned(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
+
+/// Makes a user's configuration ready: converted for the daemon's view of the node, migrated to
+/// AIDE 0.19, checked for what it must not do.
+///
+/// `state_dir` is the state directory as it is called on the node (`/etc/kubernetes`), `host_root`
+/// where the daemon sees the node's `/` (`/hostroot`). Preparing [`Prepared::conf`] again gives the
+/// same.
+pub fn prepare(user_text: &str, state_dir: &str, host_root: &str) -> Result<Prepared, Refused> {
+    let paths = Paths::new(host_root, state_dir);
+    let user = Configuration::parse(user_text);
+    let mut conf = user.clone();
+    let mut diagnostics = relocate::relocate(&mut conf, &paths);
+    diagnostics.extend(refuse::refusals(&user, &conf, &paths));
+    if !diagnostics.is_empty() {
+        diagnostics.sort_by_key(|diagnostic| diagnostic.line);
+        return Err(Refused { diagnostics });
+    }
+    let mut effective = conf.clone();
+    let mut warnings = migrate::migrate(&user, &mut effective);
+    warnings.extend(coverage::gaps(&conf, &paths));
+    warnings.sort_by_key(|diagnostic| diagnostic.line);
+    Ok(Prepared {
+        conf: conf.to_string(),
+        effective: effective.to_string(),
+        warnings,
+    })
+}
+
+/// The lower-case hexadecimal SHA-256 of an effective configuration: what a baseline was made with.
+pub fn config_hash(effective: &str) -> String {
+    hex(&Sha256::digest(effective.as_bytes()))
+}
+
+/// Bytes in lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            for digit in [byte >> 4, byte & 15] {
+                text.push(char::from_digit(u32::from(digit), 16).unwrap_or_default());
+            }
+            text
+        })
+}
+
+#[cfg(test)]
+mod tests;

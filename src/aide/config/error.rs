@@ -1,0 +1,165 @@
+//! AIDE's complaint about a configuration, in terms of the user's file.
+//!
+//! Pure. AIDE stops at the first error, with one line on stderr:
+//! `  ERROR: FILE:LINE: MESSAGE (line: 'TEXT')`, control characters escaped as `\ooo` since 0.19.2.
+//! TEXT is whatever AIDE was reading. We let no configuration with includes come that far; should
+//! one, its text still must not leave the node: only what stands in the user's own line is passed
+//! on.
+
+use super::Configuration;
+use super::diagnostic::{push_octal, shorten, visible};
+
+/// No more than this many characters of AIDE's are passed on.
+const LONGEST: usize = 512;
+
+/// AIDE's first error in `stderr`: for one at a line of `config_file` (as given to `--config`) the
+/// number and text of that line of `effective`, which has the lines of the user's file. Without an
+/// error in `stderr` the answer is empty.
+pub fn aide_error(stderr: &str, effective: &str, config_file: &str) -> String {
+    let Some(error) = stderr.lines().find_map(error_text) else {
+        return String::new();
+    };
+    let (error, text) = split_line_text(error);
+    let Some((number, message)) = located(error, config_file) else {
+        return elsewhere(error, text.is_some());
+    };
+    let configuration = Configuration::parse(effective);
+    let line = number
+        .checked_sub(1)
+        .and_then(|index| configuration.lines().get(index));
+    let own = line.map_or("", |line| line.text());
+    let message = without_foreign_quotes(message, own);
+    let quoted = match text {
+        Some(text) if !own.is_empty() && text == escaped(own) => {
+            format!(" (`{}`)", shorten(&visible(own.trim()), LONGEST))
+        }
+        _ => String::new(),
+    };
+    format!(
+        "line {number}: {}{quoted}",
+        shorten(&visible(&message), LONGEST)
+    )
+}
+
+/// The text behind AIDE's `ERROR:`.
+fn error_text(line: &str) -> Option<&str> {
+    line.trim_start().strip_prefix("ERROR: ")
+}
+
+/// Takes `(line: 'TEXT')` off the end.
+fn split_line_text(error: &str) -> (&str, Option<&str>) {
+    match error.split_once(" (line: '") {
+        None => (error, None),
+        Some((error, rest)) => (error, rest.strip_suffix("')")),
+    }
+}
+
+/// Line number and message, if the error is at a line of the configuration. Errors in regular
+/// expressions come with a column as well.
+fn located<'a>(error: &'a str, config_file: &str) -> Option<(usize, &'a str)> {
+    let rest = error.strip_prefix(config_file)?.strip_prefix(':')?;
+    let (number, message) = rest.split_once(':')?;
+    let number = number.parse().ok()?;
+    let message = match message.split_once(':') {
+        Some((column, behind)) if column.bytes().all(|byte| byte.is_ascii_digit()) => behind,
+        _ => message,
+    };
+    Some((number, message.trim()))
+}
+
+/// An error that is not at a line of the configuration. One with a line's text comes from another
+/// file or from our own lines; what an included program printed comes as `FILE: stderr> TEXT`.
+fn elsewhere(error: &str, has_line: bool) -> String {
+    if has_line || error.contains(": stderr> ") {
+        return "AIDE refuses a line that is not in the configuration".to_owned();
+    }
+    shorten(&visible(error), LONGEST)
+}
+
+/// Leaves out what AIDE quotes from elsewhere, `'…'`.
+fn without_foreign_quotes(message: &str, own: &str) -> String {
+    let mut pieces = message.split('\'');
+    let mut result = pieces.next().unwrap_or_default().to_owned();
+    let mut inside = true;
+    for piece in pieces {
+        result.push('\'');
+        let foreign = inside && !own.contains(piece);
+        result.push_str(if foreign { "…" } else { piece });
+        inside = !inside;
+    }
+    result
+}
+
+/// As AIDE escapes what it prints (`stresc` of util.c, 0.19.2).
+fn escaped(text: &str) -> String {
+    let bytes = text.as_bytes();
+    text.char_indices()
+        .fold(String::with_capacity(text.len()), |mut escaped, (at, c)| {
+            let octal = c == '\\'
+                && bytes
+                    .get(at + 1..at + 4)
+                    .is_some_and(|next| next.iter().all(u8::is_ascii_digit));
+            if octal || (c.is_ascii_control() && c != '\u{1f}') {
+                push_octal(&mut escaped, c);
+            } else {
+                escaped.push(c);
+            }
+            escaped
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = "/config/aide.effective.conf";
+
+    fn told(stderr: &str) -> String {
+        aide_error(stderr, "database_in=file:x\n/etc\tNONE\n", FILE)
+    }
+
+    #[test]
+    fn names_the_users_line() {
+        let stderr = format!(
+            "WARNING: acl\n  ERROR: {FILE}:2: group 'NONE' is not defined (line: '/etc\\011NONE')\n"
+        );
+        assert_eq!(
+            told(&stderr),
+            "line 2: group 'NONE' is not defined (`/etc\\011NONE`)"
+        );
+        let stderr =
+            format!("  ERROR: {FILE}:2:5: error in rule '/etc': missing ) (line: '/etc\\011NONE')");
+        assert_eq!(
+            told(&stderr),
+            "line 2: error in rule '/etc': missing ) (`/etc\\011NONE`)"
+        );
+        let stderr = format!("  ERROR: {FILE}:9: syntax error, unexpected end of file");
+        assert_eq!(
+            told(&stderr),
+            "line 9: syntax error, unexpected end of file"
+        );
+    }
+
+    #[test]
+    fn keeps_other_texts_to_itself() {
+        let secret = "root:$6$abc";
+        for stderr in [
+            format!("  ERROR: /etc/shadow:1: unexpected character: ':' (line: '{secret}')"),
+            format!("  ERROR: {FILE}:2: unexpected character: ':' (line: '{secret}')"),
+            format!("  ERROR: {FILE}:2: group '{secret}' is not defined (line: '/etc\\011NONE')"),
+            format!("  ERROR: {FILE}:7: group '{secret}' is not defined (line: '{secret}')"),
+            format!("  ERROR: /bin/x: stderr> {secret}"),
+        ] {
+            let told = told(&stderr);
+            assert!(!told.is_empty() && !told.contains("abc"), "{told}");
+        }
+    }
+
+    #[test]
+    fn is_bounded_and_on_one_line() {
+        let long = "x".repeat(100_000);
+        let told = told(&format!("  ERROR: cannot open\u{7} {long}\nmore"));
+        assert!(told.chars().count() <= LONGEST && told.starts_with("cannot open\\007 xx"));
+        assert_eq!(aide_error("WARNING: nothing", "", FILE), "");
+    }
+}

@@ -1,0 +1,205 @@
+//! What `@@{NAME}` may stand for at a line.
+//!
+//! Pure. Conditions (`@@if …`) are not evaluated: whether one holds depends on the node. So a
+//! macro has a set of possible values, and a text with macros a set of possible readings. Unset
+//! macros are empty (aide.conf(5), "@@{VAR}").
+
+use std::collections::BTreeMap;
+
+use super::line::{Directive, Line, Span, macro_at, string_end};
+
+/// More readings than this are not followed: the text counts as one that cannot be told.
+const MOST_READINGS: usize = 64;
+
+/// The values that macros may have at some line.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Macros {
+    values: BTreeMap<String, Vec<String>>,
+    /// How many conditions are open.
+    depth: usize,
+}
+
+/// What a text may read as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Readings {
+    /// All that are possible, at least one.
+    Known(Vec<String>),
+    /// Too many to follow.
+    Unknown,
+}
+
+impl Readings {
+    /// Does `test` hold for every reading? Not, if they cannot be told.
+    pub(super) fn all(&self, test: impl FnMut(&String) -> bool) -> bool {
+        match self {
+            Self::Known(readings) => readings.iter().all(test),
+            Self::Unknown => false,
+        }
+    }
+
+    /// Could `test` hold? Yes, if they cannot be told.
+    pub(super) fn any(&self, test: impl FnMut(&String) -> bool) -> bool {
+        match self {
+            Self::Known(readings) => readings.iter().any(test),
+            Self::Unknown => true,
+        }
+    }
+}
+
+impl Macros {
+    /// Takes a line into account, after it has been looked at.
+    pub(super) fn pass(&mut self, line: &Line) {
+        let Some((directive, argument)) = line.directive() else {
+            return;
+        };
+        match directive {
+            Directive::Define => self.define(argument),
+            Directive::Undef => self.set(argument, Some(vec![String::new()])),
+            Directive::EndIf => self.depth = self.depth.saturating_sub(1),
+            _ if directive.opens() => self.depth += 1,
+            _ => {}
+        }
+    }
+
+    fn define(&mut self, argument: &str) {
+        let (name, value) = split_definition(argument);
+        match self.read(&argument[value]) {
+            Readings::Known(values) => self.set(name, Some(values)),
+            Readings::Unknown => self.set(name, None),
+        }
+    }
+
+    /// `None`: cannot be told; kept as an empty set, which makes each reading unknown.
+    fn set(&mut self, name: &str, values: Option<Vec<String>>) {
+        let mut values = values.unwrap_or_default();
+        if self.depth > 0 && !values.is_empty() {
+            let before = self
+                .values
+                .get(name)
+                .cloned()
+                .unwrap_or_else(|| vec![String::new()]);
+            values = if before.is_empty() {
+                before
+            } else {
+                union(before, values)
+            };
+        }
+        self.values.insert(name.to_owned(), values);
+    }
+
+    /// What `text` may read as, its macros filled in and its backslash escapes resolved.
+    pub(super) fn read(&self, text: &str) -> Readings {
+        let mut readings = vec![String::new()];
+        let mut at = 0;
+        while let Some(c) = text[at..].chars().next() {
+            if let Some(name) = macro_at(text, at) {
+                at = name.end + 1;
+                let values = self.values_of(&text[name]);
+                readings = readings
+                    .iter()
+                    .flat_map(|head| values.iter().map(move |tail| format!("{head}{tail}")))
+                    .collect();
+                if readings.is_empty() || readings.len() > MOST_READINGS {
+                    return Readings::Unknown;
+                }
+                continue;
+            }
+            let escaped = text[at..]
+                .strip_prefix('\\')
+                .and_then(|behind| behind.chars().next());
+            let (c, length) = match escaped {
+                Some(escaped @ ('\\' | '@' | ' ')) => (escaped, 2),
+                _ => (c, c.len_utf8()),
+            };
+            for reading in &mut readings {
+                reading.push(c);
+            }
+            at += length;
+        }
+        Readings::Known(union(Vec::new(), readings))
+    }
+
+    fn values_of(&self, name: &str) -> Vec<String> {
+        self.values
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| vec![predefined(name).to_owned()])
+    }
+
+    /// Has the macro been defined, in whatever branch?
+    pub(super) fn defines(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+}
+
+/// AIDE's own macros (aide.conf(5), "Pre-defined macro variables"): neither can hold a slash, so a
+/// stand-in is enough to judge paths.
+fn predefined(name: &str) -> &'static str {
+    match name {
+        "AIDE_VERSION" => "0.19",
+        "HOSTNAME" => "hostname",
+        _ => "",
+    }
+}
+
+/// A definition's name, and where its value stands: up to the first unescaped blank.
+pub(super) fn split_definition(argument: &str) -> (&str, Span) {
+    let blank = [' ', '\t'];
+    let name = argument.split(blank).next().unwrap_or_default();
+    let from = argument.len() - argument[name.len()..].trim_start_matches(blank).len();
+    (name, from..string_end(argument, from))
+}
+
+fn union(mut left: Vec<String>, right: Vec<String>) -> Vec<String> {
+    left.extend(right);
+    left.sort_unstable();
+    left.dedup();
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn readings(config: &str, text: &str) -> Readings {
+        let mut macros = Macros::default();
+        config
+            .split_inclusive('\n')
+            .for_each(|line| macros.pass(&Line::parse(line)));
+        macros.read(text)
+    }
+
+    fn known(values: &[&str]) -> Readings {
+        Readings::Known(values.iter().map(|&value| value.to_owned()).collect())
+    }
+
+    #[test]
+    fn follows_definitions() {
+        let config = "@@define A /a\n@@define B @@{A}/b # why\n@@define A /c\n";
+        assert_eq!(readings(config, "@@{B}:@@{A}"), known(&["/a/b:/c"]));
+        assert_eq!(readings(config, "x@@{NONE}y"), known(&["xy"]));
+        assert_eq!(readings(config, "\\@@{A} @@{A"), known(&["@@{A} @@{A"]));
+    }
+
+    #[test]
+    fn conditions_add_values() {
+        let config = "@@define A /a\n@@ifdef X\n@@define A /b\n@@undef A\n@@endif\n";
+        assert_eq!(readings(config, "@@{A}/x"), known(&["/a/x", "/b/x", "/x"]));
+        assert_eq!(
+            readings("@@if exists /x\n@@define A /a\n@@endif\n", "@@{A}"),
+            known(&["", "/a"])
+        );
+    }
+
+    #[test]
+    fn gives_up_on_too_many() {
+        let mut config = String::new();
+        for n in 0..9 {
+            config += &format!("@@define A{n} a\n@@ifdef X\n@@define A{n} b\n@@endif\n");
+        }
+        config += "@@define ALL @@{A0}@@{A1}@@{A2}@@{A3}@@{A4}@@{A5}@@{A6}@@{A7}@@{A8}\n";
+        assert_eq!(readings(&config, "@@{ALL}"), Readings::Unknown);
+        assert!(readings(&config, "@@{ALL}").any(|_| false));
+        assert!(!readings(&config, "@@{ALL}").all(|_| true));
+    }
+}

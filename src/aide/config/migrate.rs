@@ -1,0 +1,117 @@
+//! Migration: from what AIDE 0.16 to 0.18 took to what AIDE 0.19 takes, with the same meaning.
+//!
+//! Pure. The steps follow NEWS of 0.17, 0.18 and 0.19 ("BACKWARDS INCOMPATIBLE CHANGES"), each a
+//! function here or a module below. Lines are never added or taken away, and rules stay in their
+//! order: AIDE takes the first that matches among those of one directory.
+
+mod branches;
+mod digests;
+mod names;
+mod options;
+mod rules;
+
+use super::line::{Line, Statement};
+use super::{Configuration, Diagnostic};
+
+/// Rewrites the converted configuration for AIDE 0.19. Tells of each step in terms of the user's
+/// text.
+pub(super) fn migrate(user: &Configuration, effective: &mut Configuration) -> Vec<Diagnostic> {
+    let mut notes = Notes {
+        user,
+        told: Vec::new(),
+    };
+    byte_order_mark(effective, &mut notes);
+    options::migrate(effective, &mut notes);
+    rules::migrate(effective, &mut notes);
+    digests::migrate(effective, &mut notes);
+    names::migrate(effective, &mut notes);
+    trailing_comments(effective, &mut notes);
+    tabs_around_equals(effective);
+    branches::migrate(effective);
+    if let Some(last) = effective.lines_mut().last_mut() {
+        last.terminate();
+    }
+    notes.told
+}
+
+/// What is told of the steps.
+struct Notes<'a> {
+    user: &'a Configuration,
+    told: Vec<Diagnostic>,
+}
+
+impl Notes<'_> {
+    /// About the line with this index.
+    fn tell(&mut self, index: usize, message: &str, remedy: &str) {
+        let text = self.user.lines().get(index).map_or("", |line| line.text());
+        self.told
+            .push(Diagnostic::new(index, text, message, remedy));
+    }
+
+    /// One remark for many lines: at the first, with their number.
+    fn tell_once(&mut self, indexes: &[usize], message: &str, remedy: &str) {
+        match indexes {
+            [] => {}
+            [only] => self.tell(*only, message, remedy),
+            [first, rest @ ..] => {
+                let message = format!("{message} (here and on {} more lines)", rest.len());
+                self.tell(*first, &message, remedy);
+            }
+        }
+    }
+}
+
+/// Turns a line into a comment.
+fn leave_out(line: &mut Line) {
+    let text = format!("# not used: {}", line.text().trim_start());
+    line.set_text(text);
+}
+
+/// AIDE takes the mark for the first line's beginning.
+fn byte_order_mark(effective: &mut Configuration, notes: &mut Notes<'_>) {
+    if effective.bom {
+        effective.bom = false;
+        notes.tell(
+            0,
+            "the file begins with a byte order mark",
+            "save it without",
+        );
+    }
+}
+
+/// 0.16 took a comment behind any line; since 0.17 none is allowed behind an expression.
+fn trailing_comments(effective: &mut Configuration, notes: &mut Notes<'_>) {
+    let mut found = Vec::new();
+    for (index, line) in effective.lines_mut().iter_mut().enumerate() {
+        let end = match line.statement() {
+            Statement::Rule(rule) => rule.comment.as_ref().map(|comment| comment.start),
+            Statement::Group { expression, .. } => line.text()[expression.end..]
+                .find('#')
+                .map(|at| expression.end + at),
+            _ => None,
+        };
+        if let Some(end) = end {
+            line.set_text(line.text()[..end].trim_end().to_owned());
+            found.push(index);
+        }
+    }
+    notes.tell_once(
+        &found,
+        "AIDE 0.19 takes no comment behind an expression, so it is left out",
+        "put it on a line of its own",
+    );
+}
+
+/// 0.16 took tabs around `=`; since 0.17 only blanks are (`E` of the scanner).
+fn tabs_around_equals(effective: &mut Configuration) {
+    for line in effective.lines_mut() {
+        let (Statement::Option { equals, .. } | Statement::Group { equals, .. }) = line.statement()
+        else {
+            continue;
+        };
+        if line.get(equals).contains('\t') {
+            let equals = equals.clone();
+            line.replace(&equals, " = ");
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Digests that AIDE 0.19 no longer computes: crc32, crc32b, haval, tiger, whirlpool.
+//!
+//! Pure. AIDE passes them by beside a supported digest and refuses a rule that has no other. Left
+//! out, they must not leave a rule without a look at the content: where no digest would remain,
+//! sha256 takes their place.
+
+use super::super::expression::{Instead, Term, terms, without};
+use super::super::groups::{Groups, is_removed};
+use super::super::line::{Line, Span, Statement};
+use super::{Configuration, Notes};
+
+pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
+    let mut groups = Groups::default();
+    for (index, line) in effective.lines_mut().iter_mut().enumerate() {
+        if let Some(expression) = expression(line) {
+            replace_digests(line, &expression, &groups, |message| {
+                notes.tell(index, message, "use sha256 or sha512");
+            });
+        }
+        if let Statement::Group {
+            name, expression, ..
+        } = line.statement()
+        {
+            groups.define(line.get(name), line.text(), expression);
+        }
+    }
+}
+
+fn expression(line: &Line) -> Option<Span> {
+    match line.statement() {
+        Statement::Group { expression, .. } => Some(expression.clone()),
+        Statement::Rule(rule) => rule.attributes.clone(),
+        _ => None,
+    }
+}
+
+fn replace_digests(line: &mut Line, span: &Span, groups: &Groups, tell: impl FnOnce(&str)) {
+    let text = line.text();
+    let removed: Vec<Term> = terms(text, span)
+        .into_iter()
+        .filter(|term| is_removed(&text[term.span.clone()]))
+        .collect();
+    if removed.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = removed
+        .iter()
+        .map(|term| &text[term.span.clone()])
+        .collect();
+    let names = names.join(", ");
+    let added = removed.iter().any(|term| !term.minus);
+    let (instead, message) = if !added || groups.has_digest(text, span) {
+        (
+            Instead::Nothing,
+            format!("AIDE 0.19 does not compute {names}, so it is left out"),
+        )
+    } else {
+        (
+            Instead::Name("sha256"),
+            format!("AIDE 0.19 does not compute {names}, so sha256 takes its place"),
+        )
+    };
+    let new = without(text, span, is_removed, &instead);
+    line.replace(
+        span,
+        if new.is_empty() {
+            "sha256-sha256"
+        } else {
+            &new
+        },
+    );
+    tell(&message);
+}

@@ -1,0 +1,85 @@
+//! Group names that AIDE 0.19 takes for options: lower case with underscores.
+//!
+//! Pure. `[a-z]+(_[a-z]+)+` is an "unknown config option" to the scanner since 0.17; 0.16 took any
+//! name for a group's.
+
+use std::collections::BTreeMap;
+
+use super::super::groups::is_builtin;
+use super::super::line::{Line, Span, Statement, operands};
+use super::{Configuration, Notes};
+
+pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
+    let renamed = new_names(effective);
+    if renamed.is_empty() {
+        return;
+    }
+    for (index, line) in effective.lines_mut().iter_mut().enumerate() {
+        if let Statement::Group { name, .. } = line.statement()
+            && let Some(new) = renamed.get(line.get(name))
+        {
+            notes.tell(
+                index,
+                &format!("AIDE 0.19 takes the group's name for an option, so it becomes {new}"),
+                "use letters and digits only in names of groups",
+            );
+        }
+        rename(line, &renamed);
+    }
+}
+
+fn new_names(configuration: &Configuration) -> BTreeMap<String, String> {
+    let names: Vec<&str> = configuration
+        .lines()
+        .iter()
+        .filter_map(|line| match line.statement() {
+            Statement::Group { name, .. } => Some(line.get(name)),
+            _ => None,
+        })
+        .collect();
+    let mut renamed: BTreeMap<String, String> = BTreeMap::new();
+    for name in names.iter().filter(|name| looks_like_option(name)) {
+        let mut new = name.replace('_', "");
+        while names.contains(&new.as_str())
+            || is_builtin(&new)
+            || renamed
+                .iter()
+                .any(|(old, other)| *other == new && old != name)
+        {
+            new.push('x');
+        }
+        renamed.insert((*name).to_owned(), new);
+    }
+    renamed
+}
+
+fn looks_like_option(name: &str) -> bool {
+    name.contains('_')
+        && name
+            .split('_')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase()))
+}
+
+fn rename(line: &mut Line, renamed: &BTreeMap<String, String>) {
+    let spans: Vec<Span> = match line.statement() {
+        Statement::Group {
+            name, expression, ..
+        } => std::iter::once(name.clone())
+            .chain(operands(line.text(), expression))
+            .collect(),
+        Statement::Rule(rule) => rule
+            .attributes
+            .as_ref()
+            .map(|span| operands(line.text(), span))
+            .unwrap_or_default(),
+        _ => return,
+    };
+    let mut text = line.text().to_owned();
+    // From the end, so that the spans before stay right.
+    for span in spans.into_iter().rev() {
+        if let Some(new) = renamed.get(&text[span.clone()]) {
+            text.replace_range(span, new);
+        }
+    }
+    line.set_text(text);
+}

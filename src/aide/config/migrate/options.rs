@@ -1,0 +1,111 @@
+//! Options that AIDE 0.19 no longer has, and those that each run sets itself.
+//!
+//! Pure.
+
+use super::super::line::Statement;
+use super::{Configuration, Notes, leave_out};
+
+/// What becomes of an option.
+enum Fate {
+    /// It stays.
+    Stay,
+    /// It stays under its new name.
+    Rename(&'static str),
+    /// It goes, and nobody needs to know: it says what holds anyway.
+    Go,
+    /// It goes, and this is told.
+    GoTelling(&'static str, &'static str),
+}
+
+const SET_BY_RUN: &str = "the option has no effect: each run sets it itself";
+const REMOVE: &str = "remove the line";
+
+pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
+    for index in 0..effective.lines().len() {
+        let Some(line) = effective.lines_mut().get_mut(index) else {
+            continue;
+        };
+        let Some((name, value)) = line.option() else {
+            continue;
+        };
+        match fate(name, value) {
+            Fate::Stay => {}
+            Fate::Rename(new) => {
+                notes.tell(index, "AIDE 0.19 calls the option database_in", "rename it");
+                if let Statement::Option { name, .. } = line.statement() {
+                    let name = name.clone();
+                    line.replace(&name, new);
+                }
+            }
+            Fate::Go => leave_out(line),
+            Fate::GoTelling(message, remedy) => {
+                leave_out(line);
+                notes.tell(index, message, remedy);
+            }
+        }
+    }
+}
+
+fn fate(name: &str, value: &str) -> Fate {
+    match name {
+        "database" => Fate::Rename("database_in"),
+        "verbose" => Fate::GoTelling(
+            "AIDE 0.19 has no option verbose; log and report level are set for each run",
+            REMOVE,
+        ),
+        "summarize_changes" | "grouped" | "ignore_list" | "report_attributes" | "recstop"
+        | "syslog_format" => Fate::GoTelling("AIDE 0.19 does not have the option", REMOVE),
+        "root_prefix" => Fate::GoTelling(
+            "root_prefix has no effect: paths are converted for the node already",
+            REMOVE,
+        ),
+        "report_url" => report_url(value),
+        _ if name.starts_with("report_ignore_") || name == "report_force_attrs" => {
+            ignoring(name, value)
+        }
+        _ => overridden(name, value),
+    }
+}
+
+/// The run has its own two. The one to a file is the converted, standard one.
+fn report_url(value: &str) -> Fate {
+    if value.starts_with("file:") || value == "stdout" || value == "stderr" {
+        Fate::Go
+    } else {
+        Fate::GoTelling(
+            "reports go to the node's log file and the cluster only",
+            REMOVE,
+        )
+    }
+}
+
+fn ignoring(name: &str, value: &str) -> Fate {
+    if name == "report_ignore_e2fsattrs" && value == "0" {
+        return Fate::Stay;
+    }
+    Fate::GoTelling(
+        "the option has no effect: no change is left out of a report",
+        "leave the attribute out of the rules instead",
+    )
+}
+
+/// Options that [`super::super::options`] sets to these values. All others stay.
+fn overridden(name: &str, value: &str) -> Fate {
+    let same: &[&str] = match name {
+        "gzip_dbout" | "report_grouped" | "report_summarize_changes" => &["yes", "true"],
+        "report_append" | "report_base16" | "report_detailed_init" | "report_quiet" => {
+            &["no", "false"]
+        }
+        "report_level" => &["changed_attributes"],
+        "report_format" => &["plain"],
+        "log_level" => &["warning"],
+        "database_attrs" => &["sha256"],
+        "num_workers" => &[],
+        _ => return Fate::Stay,
+    };
+    if same.contains(&value) {
+        Fate::Stay
+    } else {
+        Fate::GoTelling(SET_BY_RUN, REMOVE)
+    }
+}

@@ -1,0 +1,164 @@
+//! Selection lines, above all what `!` means.
+//!
+//! Pure. Up to 0.18 an unrestricted `!` rule took out what it matches with everything below; since
+//! 0.19 what lies below is looked at on its own, and `-` means what `!` meant (NEWS, 0.19). The
+//! difference shows where the expression is tied to the path's end: `!/dev$` used to leave out
+//! all of `/dev`, and now leaves out the directory's own entry. Restricted `!` rules mean what they
+//! did.
+
+use super::super::groups::is_new;
+use super::super::line::{Line, Rule, RuleKind, Statement, operands};
+use super::super::macros::Macros;
+use super::{Configuration, Notes};
+
+pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
+    double_slashes(effective, notes);
+    attributes_of_negatives(effective, notes);
+    if !is_written_for_0_19(effective) {
+        negatives(effective, notes);
+    }
+}
+
+/// Does the file hold anything that only 0.19 takes? Then its `!` is 0.19's.
+fn is_written_for_0_19(configuration: &Configuration) -> bool {
+    configuration
+        .lines()
+        .iter()
+        .any(|line| match line.statement() {
+            Statement::Rule(rule) => {
+                rule.kind == RuleKind::NonRecursiveNegative
+                    || rule
+                        .restriction
+                        .as_ref()
+                        .is_some_and(|span| line.get(span).contains('='))
+                    || rule
+                        .attributes
+                        .as_ref()
+                        .is_some_and(|span| uses_new(line, span))
+            }
+            Statement::Group { expression, .. } => uses_new(line, expression),
+            Statement::Directive { argument, .. } => line.get(argument).contains("version_ge"),
+            _ => false,
+        })
+}
+
+fn uses_new(line: &Line, span: &std::ops::Range<usize>) -> bool {
+    operands(line.text(), span)
+        .iter()
+        .any(|name| is_new(line.get(name)))
+}
+
+fn negatives(effective: &mut Configuration, notes: &mut Notes<'_>) {
+    let mut macros = Macros::default();
+    let mut same = Vec::new();
+    for (index, line) in effective.lines_mut().iter_mut().enumerate() {
+        if let Some(Rule {
+            kind: RuleKind::Negative,
+            restriction: None,
+            marker,
+            path,
+            ..
+        }) = line.rule()
+        {
+            if macros.read(line.get(path)).any(|path| depends_on_end(path)) {
+                notes.tell(
+                    index,
+                    "AIDE 0.19 would no longer leave out what lies below, so `!` becomes `-`, \
+                     which means what `!` meant",
+                    "write `-`; in a file with a `-` rule every `!` is 0.19's",
+                );
+            } else {
+                same.push(index);
+            }
+            let marker = marker.clone();
+            line.replace(&marker, "-");
+        }
+        macros.pass(line);
+    }
+    notes.tell_once(
+        &same,
+        "`!` becomes `-`, which spares AIDE 0.19 the walk below and leaves out the same",
+        "nothing needs to be done; new files write `-`",
+    );
+}
+
+/// Could a regular expression match a directory, but not what lies below? Not without something
+/// that looks at what follows.
+fn depends_on_end(regex: &str) -> bool {
+    let anchored = regex.char_indices().any(|(at, c)| {
+        c == '$' && regex[..at].chars().rev().take_while(|&c| c == '\\').count() % 2 == 0
+    });
+    anchored
+        || [
+            "\\z", "\\Z", "\\b", "\\B", "(?=", "(?!", "(?<", "(?>", "(*", "++", "*+", "?+", "}+",
+        ]
+        .iter()
+        .any(|construct| regex.contains(construct))
+}
+
+/// Negative rules with an attribute expression: not since 0.16 (NEWS, 0.16).
+fn attributes_of_negatives(effective: &mut Configuration, notes: &mut Notes<'_>) {
+    for (index, line) in effective.lines_mut().iter_mut().enumerate() {
+        let Some(rule) = line.rule().filter(|rule| rule.kind.is_negative()) else {
+            continue;
+        };
+        if let Some(attributes) = rule.attributes.clone() {
+            let text = line.text();
+            let kept = text[..attributes.start].trim_end();
+            line.set_text(format!("{kept}{}", &text[attributes.end..]));
+            notes.tell(
+                index,
+                "a rule that leaves something out takes no attributes, so they are left out",
+                "remove them",
+            );
+        }
+    }
+}
+
+/// Refused since 0.17 (NEWS, 0.17) in the part of the path without special characters.
+fn double_slashes(effective: &mut Configuration, notes: &mut Notes<'_>) {
+    for (index, line) in effective.lines_mut().iter_mut().enumerate() {
+        let Some(rule) = line.rule() else { continue };
+        let start = rule.path.start;
+        let path = line.get(&rule.path);
+        let end = path
+            .find(['(', '^', '$', '?', '*', '['])
+            .unwrap_or(path.len());
+        let mut literal = path[..end].to_owned();
+        while literal.contains("//") {
+            literal = literal.replace("//", "/");
+        }
+        if literal.len() < end {
+            line.replace(&(start..start + end), &literal);
+            notes.tell(
+                index,
+                "AIDE 0.19 takes no double slash in a path",
+                "write one slash",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sees_what_ties_an_expression_to_the_end() {
+        for regex in [
+            "/dev$", "/a(/b|$)", "/a\\z", "/a(?!/b)", "/a\\\\$", "/a*+", "/a\\b",
+        ] {
+            assert!(depends_on_end(regex), "{regex}");
+        }
+        for regex in [
+            "/dev",
+            "/etc/.*~",
+            "/a\\$",
+            "/a(?:b|c)",
+            "/a[0-9]+",
+            "/json*",
+        ] {
+            assert!(!depends_on_end(regex), "{regex}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The host root and the state directory, in the forms that an `aide.conf` needs.
+//!
+//! Pure.
+
+/// Where the node's files and AIDE's own are, as the daemon sees them.
+#[derive(Debug, Clone)]
+pub(super) struct Paths {
+    host_root: String,
+    rule_prefix: String,
+    state_dir: String,
+    state_dir_escaped: String,
+}
+
+/// Characters that mean something in a regular expression of PCRE.
+const REGEX_SPECIAL: &str = r"\.^$*+?()[]{}|";
+
+impl Paths {
+    /// `host_root` such as `/hostroot`, `state_dir` as it is called on the node, such as
+    /// `/etc/kubernetes`.
+    pub(super) fn new(host_root: &str, state_dir: &str) -> Self {
+        let host_root = host_root.trim_end_matches('/');
+        let state_dir = format!("{host_root}/{}", state_dir.trim_matches('/'));
+        Self {
+            rule_prefix: escape_rule(host_root),
+            state_dir_escaped: escape(&state_dir),
+            host_root: host_root.to_owned(),
+            state_dir,
+        }
+    }
+
+    /// The host root as a plain path.
+    pub(super) fn host_root(&self) -> &str {
+        &self.host_root
+    }
+
+    /// The host root as the beginning of a rule's regular expression.
+    pub(super) fn rule_prefix(&self) -> &str {
+        &self.rule_prefix
+    }
+
+    /// The state directory below the host root, as the value of an option or macro.
+    pub(super) fn state_dir_escaped(&self) -> &str {
+        &self.state_dir_escaped
+    }
+
+    /// Does a path (or a rule's regular expression) begin with the host root?
+    /// `/hostroot2` does not; `/hostroot$` and `/hostroot(/etc|/usr)` do.
+    pub(super) fn is_relocated(&self, path: &str) -> bool {
+        [self.rule_prefix.as_str(), self.host_root.as_str()]
+            .iter()
+            .any(|root| {
+                path.strip_prefix(root).is_some_and(|rest| {
+                    rest.is_empty()
+                        || rest.starts_with(['/', '$', '(', '['])
+                        || rest.starts_with("@@{")
+                })
+            })
+    }
+
+    /// Is a file inside the state directory, under its name on the node or below the host root?
+    pub(super) fn is_in_state_dir(&self, file: &str) -> bool {
+        let on_node = self
+            .state_dir
+            .strip_prefix(&self.host_root)
+            .unwrap_or(&self.state_dir);
+        [self.state_dir.as_str(), on_node].iter().any(|directory| {
+            file.strip_prefix(directory)
+                .and_then(|rest| rest.strip_prefix('/'))
+                .is_some_and(|rest| !rest.is_empty() && !leaves(rest))
+        })
+    }
+}
+
+/// Does a path go up anywhere?
+pub(super) fn leaves(path: &str) -> bool {
+    path.split('/').any(|component| component == "..")
+}
+
+/// Escapes what AIDE's scanner takes for syntax in strings (aide.conf(5), "FILE FORMAT": `\` before
+/// blank, `@` and `\`).
+pub(super) fn escape(text: &str) -> String {
+    text.chars().fold(String::new(), |mut escaped, c| {
+        if matches!(c, ' ' | '@' | '\\') {
+            escaped.push('\\');
+        }
+        escaped.push(c);
+        escaped
+    })
+}
+
+/// A path as a rule's regular expression that matches just it, escaped for AIDE's scanner.
+pub(super) fn escape_rule(path: &str) -> String {
+    let regex = path.chars().fold(String::new(), |mut regex, c| {
+        if REGEX_SPECIAL.contains(c) {
+            regex.push('\\');
+        }
+        regex.push(c);
+        regex
+    });
+    // A backslash before a punctuation mark reaches the regular expression as it is; only `\\` and
+    // the scanner's own characters need the second escape.
+    regex
+        .replace("\\\\", "\\\\\\\\")
+        .replace('@', "\\@")
+        .replace(' ', "\\ ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_host_root() {
+        let paths = Paths::new("/hostroot/", "etc/kubernetes/");
+        assert_eq!(paths.state_dir_escaped(), "/hostroot/etc/kubernetes");
+        for path in [
+            "/hostroot",
+            "/hostroot/etc",
+            "/hostroot$",
+            "/hostroot(/a|/b)",
+            "/hostroot@@{A}",
+        ] {
+            assert!(paths.is_relocated(path), "{path}");
+        }
+        for path in [
+            "/",
+            "/hostroot2",
+            "/hostroots/a",
+            "/etc/hostroot",
+            "hostroot",
+        ] {
+            assert!(!paths.is_relocated(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn knows_the_state_directory() {
+        let paths = Paths::new("/hostroot", "/etc/kubernetes");
+        for file in ["/etc/kubernetes/aide.db", "/hostroot/etc/kubernetes/a/b"] {
+            assert!(paths.is_in_state_dir(file), "{file}");
+        }
+        for file in [
+            "/etc/kubernetes",
+            "/etc/kubernetes/",
+            "/etc/kubernetes2/aide.db",
+            "/etc/kubernetes/../shadow",
+            "/hostroot/etc/shadow",
+        ] {
+            assert!(!paths.is_in_state_dir(file), "{file}");
+        }
+    }
+
+    #[test]
+    fn escapes() {
+        assert_eq!(escape(r"/a b@c\d"), r"/a\ b\@c\\d");
+        assert_eq!(escape_rule("/tmp/.x y"), r"/tmp/\.x\ y");
+    }
+}

@@ -1,0 +1,271 @@
+//! AIDE's exit status.
+//!
+//! Pure. From aide(1) of 0.19, "EXIT STATUS", and `errorcodes.h`: `--check` and `--update` end with
+//! 1 for added + 2 for removed + 4 for changed entries; `--init` ends with 0 when it is done; both
+//! end with 14 and above for errors.
+
+use std::fmt;
+
+/// What an exit status of `--check` or `--update` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// 0: nothing differs; after `--init`: the database is written.
+    Clean,
+    /// 1 to 7: something differs.
+    Changes {
+        /// Entries were added.
+        added: bool,
+        /// Entries were removed.
+        removed: bool,
+        /// Entries were changed.
+        changed: bool,
+    },
+    /// AIDE could not tell.
+    Error(AideError),
+}
+
+/// Why AIDE could not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AideError {
+    /// 14: writing failed.
+    Write,
+    /// 15: a wrong argument.
+    Argument,
+    /// 16: a function that is not implemented.
+    Unimplemented,
+    /// 17: a line of the configuration that AIDE does not take.
+    Configuration,
+    /// 18: reading or opening failed.
+    Io,
+    /// 19: a version that does not fit.
+    Version,
+    /// 20: an included program failed.
+    Exec,
+    /// 21: a file could not be locked.
+    Lock,
+    /// 22: out of memory, as AIDE noticed.
+    Memory,
+    /// 23: a thread could not be started or joined.
+    Thread,
+    /// 24: the database is damaged or incomplete.
+    Database,
+    /// 25: a signal ended AIDE, which cleaned up.
+    Interrupted,
+    /// Any other status.
+    Other(i32),
+    /// Ended by a signal at once. SIGKILL (9) most often means that memory ran out.
+    Signal(i32),
+    /// Neither a status nor a signal.
+    Unknown,
+}
+
+/// SIGKILL, what the kernel sends when memory runs out.
+const SIGKILL: i32 = 9;
+
+/// Reads the exit status of `--check` or `--update`: `code` as from a normal end, `signal` if one
+/// ended the process.
+pub fn decode(code: Option<i32>, signal: Option<i32>) -> Verdict {
+    match (code, signal) {
+        (Some(0), _) => Verdict::Clean,
+        (Some(bits @ 1..=7), _) => Verdict::Changes {
+            added: bits & 1 != 0,
+            removed: bits & 2 != 0,
+            changed: bits & 4 != 0,
+        },
+        (Some(code), _) => Verdict::Error(AideError::from_code(code)),
+        (None, Some(signal)) => Verdict::Error(AideError::Signal(signal)),
+        (None, None) => Verdict::Error(AideError::Unknown),
+    }
+}
+
+/// Reads the exit status of `--init`, `--config-check` and other commands that compare nothing:
+/// anything but 0 is an error.
+pub fn decode_plain(code: Option<i32>, signal: Option<i32>) -> Result<(), AideError> {
+    match (code, signal) {
+        (Some(0), _) => Ok(()),
+        (Some(code), _) => Err(AideError::from_code(code)),
+        (None, Some(signal)) => Err(AideError::Signal(signal)),
+        (None, None) => Err(AideError::Unknown),
+    }
+}
+
+impl AideError {
+    fn from_code(code: i32) -> Self {
+        match code {
+            14 => Self::Write,
+            15 => Self::Argument,
+            16 => Self::Unimplemented,
+            17 => Self::Configuration,
+            18 => Self::Io,
+            19 => Self::Version,
+            20 => Self::Exec,
+            21 => Self::Lock,
+            22 => Self::Memory,
+            23 => Self::Thread,
+            24 => Self::Database,
+            25 => Self::Interrupted,
+            other => Self::Other(other),
+        }
+    }
+
+    /// The number of the status or signal.
+    fn number(self) -> i32 {
+        match self {
+            Self::Write => 14,
+            Self::Argument => 15,
+            Self::Unimplemented => 16,
+            Self::Configuration => 17,
+            Self::Io => 18,
+            Self::Version => 19,
+            Self::Exec => 20,
+            Self::Lock => 21,
+            Self::Memory => 22,
+            Self::Thread => 23,
+            Self::Database => 24,
+            Self::Interrupted => 25,
+            Self::Other(number) | Self::Signal(number) => number,
+            Self::Unknown => -1,
+        }
+    }
+
+    /// The text of a result's error message, in the form that users and their tools know:
+    /// `AIDE error: 17 Invalid configureline error`.
+    pub fn message(self) -> String {
+        let text = match self {
+            Self::Signal(SIGKILL) => {
+                return "AIDE error: killed by signal 9, possibly out of memory".to_owned();
+            }
+            Self::Signal(signal) => return format!("AIDE error: killed by signal {signal}"),
+            Self::Write => "Error writing error",
+            Self::Argument => "Invalid argument error",
+            Self::Unimplemented => "Unimplemented function error",
+            Self::Configuration => "Invalid configureline error",
+            Self::Io => "IO error",
+            Self::Version => "Version mismatch error",
+            _ => "Unexpected error",
+        };
+        format!("AIDE error: {} {text}", self.number())
+    }
+
+    /// A name from a small, fixed set, for labels of metrics.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Argument => "argument",
+            Self::Unimplemented => "unimplemented",
+            Self::Configuration => "configuration",
+            Self::Io => "io",
+            Self::Version => "version",
+            Self::Exec => "exec",
+            Self::Lock => "lock",
+            Self::Memory | Self::Signal(SIGKILL) => "memory",
+            Self::Thread => "thread",
+            Self::Database => "database",
+            Self::Interrupted | Self::Signal(_) => "signal",
+            Self::Other(_) | Self::Unknown => "unexpected",
+        }
+    }
+}
+
+impl fmt::Display for AideError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message())
+    }
+}
+
+impl std::error::Error for AideError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_changes() {
+        assert_eq!(decode(Some(0), None), Verdict::Clean);
+        for bits in 1..=7 {
+            let expected = Verdict::Changes {
+                added: [1, 3, 5, 7].contains(&bits),
+                removed: [2, 3, 6, 7].contains(&bits),
+                changed: bits >= 4,
+            };
+            assert_eq!(decode(Some(bits), None), expected);
+            assert_eq!(decode_plain(Some(bits), None), Err(AideError::Other(bits)));
+        }
+        assert_eq!(decode_plain(Some(0), None), Ok(()));
+    }
+
+    #[test]
+    fn errors_have_the_known_messages() {
+        let table = [
+            (
+                Some(8),
+                None,
+                "AIDE error: 8 Unexpected error",
+                "unexpected",
+            ),
+            (
+                Some(14),
+                None,
+                "AIDE error: 14 Error writing error",
+                "write",
+            ),
+            (
+                Some(15),
+                None,
+                "AIDE error: 15 Invalid argument error",
+                "argument",
+            ),
+            (
+                Some(16),
+                None,
+                "AIDE error: 16 Unimplemented function error",
+                "unimplemented",
+            ),
+            (
+                Some(17),
+                None,
+                "AIDE error: 17 Invalid configureline error",
+                "configuration",
+            ),
+            (Some(18), None, "AIDE error: 18 IO error", "io"),
+            (
+                Some(19),
+                None,
+                "AIDE error: 19 Version mismatch error",
+                "version",
+            ),
+            (Some(20), None, "AIDE error: 20 Unexpected error", "exec"),
+            (Some(21), None, "AIDE error: 21 Unexpected error", "lock"),
+            (Some(22), None, "AIDE error: 22 Unexpected error", "memory"),
+            (Some(23), None, "AIDE error: 23 Unexpected error", "thread"),
+            (
+                Some(24),
+                None,
+                "AIDE error: 24 Unexpected error",
+                "database",
+            ),
+            (Some(25), None, "AIDE error: 25 Unexpected error", "signal"),
+            (
+                Some(255),
+                None,
+                "AIDE error: 255 Unexpected error",
+                "unexpected",
+            ),
+            (
+                None,
+                Some(9),
+                "AIDE error: killed by signal 9, possibly out of memory",
+                "memory",
+            ),
+            (None, Some(11), "AIDE error: killed by signal 11", "signal"),
+            (None, None, "AIDE error: -1 Unexpected error", "unexpected"),
+        ];
+        for (code, signal, message, class) in table {
+            let Verdict::Error(error) = decode(code, signal) else {
+                panic!("{message}")
+            };
+            assert_eq!((error.message().as_str(), error.class()), (message, class));
+            assert_eq!(decode_plain(code, signal), Err(error));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! AIDE's reports: what changed on a node.
+//!
+//! Pure. [`parse_json`] reads what AIDE 0.18 and later write with `report_format=json`,
+//! [`parse_plain`] the text that every version since 0.15 writes. Paths are bytes, as on disk.
+
+mod json;
+mod names;
+mod path;
+mod plain;
+
+use sha2::{Digest, Sha256};
+
+pub use path::display_path;
+
+use super::config::hex;
+
+/// What a report tells.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The version of AIDE that wrote the report; empty if it does not say.
+    pub aide_version: String,
+    /// Entries found on the node, or written by `--init`.
+    pub total: u64,
+    /// Entries that the baseline lacks.
+    pub added: u64,
+    /// Entries that the node lacks.
+    pub removed: u64,
+    /// Entries that differ.
+    pub changed: u64,
+    /// The entries themselves, sorted by path.
+    pub changes: Vec<Change>,
+    /// SHA-256 of the uncompressed database that was read, or by `--init` written; lower-case
+    /// hexadecimal. Only with `database_attrs=sha256` or more.
+    pub database_digest: Option<String>,
+    /// How long AIDE ran.
+    pub run_time_seconds: Option<u64>,
+    /// The report ends early or lists less than it counts: AIDE does not notice when the file system
+    /// of its report is full.
+    pub truncated: bool,
+}
+
+/// An entry that differs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The path's bytes: with the host root as AIDE wrote it, until [`Report::strip_host_root`].
+    pub path: Vec<u8>,
+    /// What happened.
+    pub kind: ChangeKind,
+    /// What differs, in AIDE's order: `permissions`, `owner`, `sha512`. Only for changed entries.
+    pub attributes: Vec<String>,
+    /// The digests that an added or changed entry has now, by name, as AIDE writes them (base64).
+    pub new_digests: Vec<(String, String)>,
+    /// Attribute, old and new value; empty where there is none. Kept for the first
+    /// [`DETAILED_CHANGES`] entries that the report details.
+    pub details: Vec<(String, String, String)>,
+}
+
+/// What happened to an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChangeKind {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// It differs.
+    Changed,
+}
+
+/// Of more entries than this, values are not kept: a report may tell of every file of a node.
+pub const DETAILED_CHANGES: usize = 1000;
+
+/// Why a report cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// Nothing was written.
+    #[error("the report is empty")]
+    Empty,
+    /// The text is not JSON, or not AIDE's.
+    #[error("the report is not one of AIDE's in JSON")]
+    Json(#[source] serde_json::Error),
+    /// The text is not a report.
+    #[error("the text is not one of AIDE's reports")]
+    Plain,
+}
+
+/// Reads a report of AIDE 0.18 or later with `report_format=json`, of `--check`, `--update` or
+/// `--init`. One that ends early gives what it tells up to there, and says so.
+pub fn parse_json(report: &[u8]) -> Result<Report, ReportError> {
+    json::parse(report)
+}
+
+/// Reads a plain report of AIDE 0.15 to 0.19: counts, paths, names of changed attributes, digest
+/// of the database. Digests of files are not read.
+pub fn parse_plain(report: &[u8]) -> Result<Report, ReportError> {
+    plain::parse(report)
+}
+
+impl Report {
+    /// Takes the host root off the paths; one that is not below it stays.
+    pub fn strip_host_root(&mut self, host_root: &str) {
+        let root = host_root.trim_end_matches('/').as_bytes();
+        for change in &mut self.changes {
+            match change.path.strip_prefix(root) {
+                Some([]) => change.path = b"/".to_vec(),
+                Some(rest @ [b'/', ..]) => change.path = rest.to_vec(),
+                _ => {}
+            }
+        }
+    }
+
+    /// Tells one set of changes from another: lower-case hexadecimal SHA-256 over the sorted paths,
+    /// kinds, attributes and new digests. Every part comes with its length, so no two sets are
+    /// encoded alike. Times, counts and old values do not count.
+    pub fn changes_hash(&self) -> String {
+        let mut changes: Vec<&Change> = self.changes.iter().collect();
+        changes.sort_by(|a, b| (&a.path, a.kind).cmp(&(&b.path, b.kind)));
+        let mut hash = Sha256::new();
+        length(&mut hash, changes.len());
+        for change in changes {
+            part(&mut hash, &change.path);
+            hash.update([change.kind as u8]);
+            let mut attributes: Vec<&String> = change.attributes.iter().collect();
+            attributes.sort_unstable();
+            length(&mut hash, attributes.len());
+            for name in attributes {
+                part(&mut hash, name.as_bytes());
+            }
+            let mut digests: Vec<&(String, String)> = change.new_digests.iter().collect();
+            digests.sort_unstable();
+            length(&mut hash, digests.len());
+            for (name, value) in digests {
+                part(&mut hash, name.as_bytes());
+                part(&mut hash, value.as_bytes());
+            }
+        }
+        hex(&hash.finalize())
+    }
+}
+
+fn part(hash: &mut Sha256, bytes: &[u8]) {
+    length(hash, bytes.len());
+    hash.update(bytes);
+}
+
+fn length(hash: &mut Sha256, length: usize) {
+    hash.update((length as u64).to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests;

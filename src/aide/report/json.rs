@@ -1,0 +1,345 @@
+//! JSON reports.
+//!
+//! Pure. AIDE writes the bytes of a path as they are, so a report is not always UTF-8; before 0.19.2
+//! control characters came raw as well. So each byte is taken for one character (as in Latin-1)
+//! while the JSON is read, and back for a byte afterwards. AIDE's own `\uXXXX` are all below 0x80.
+//! The text is read as a stream into what is kept, never as a whole tree.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::names;
+use super::{Change, ChangeKind, DETAILED_CHANGES, Report, ReportError, display_path};
+use crate::aide::config::hex;
+
+pub(super) fn parse(report: &[u8]) -> Result<Report, ReportError> {
+    if report.is_empty() {
+        return Err(ReportError::Empty);
+    }
+    let text = as_text(report);
+    let mut reader = Reader::default();
+    let mut json = serde_json::Deserializer::from_str(&text);
+    let read = json
+        .deserialize_map(Top(&mut reader))
+        .and_then(|()| json.end());
+    match read {
+        Ok(()) => Ok(reader.finish(false)),
+        Err(error) if error.is_eof() => Ok(reader.finish(true)),
+        Err(error) => Err(ReportError::Json(error)),
+    }
+}
+
+/// Each byte as the character of the same number; control characters in strings escaped.
+fn as_text(report: &[u8]) -> String {
+    let mut text = String::with_capacity(report.len());
+    let (mut inside, mut escaped) = (false, false);
+    for &byte in report {
+        match byte {
+            0..0x20 if inside => {
+                // Writing to a string cannot fail.
+                let _ = write!(text, "\\u{byte:04x}");
+            }
+            _ => text.push(char::from(byte)),
+        }
+        inside ^= byte == b'"' && !escaped;
+        escaped = inside && byte == b'\\' && !escaped;
+    }
+    text
+}
+
+/// Back from characters to bytes.
+fn as_bytes(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    for c in text.chars() {
+        match u8::try_from(u32::from(c)) {
+            Ok(byte) => bytes.push(byte),
+            Err(_) => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    bytes
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Reader {
+    report: Report,
+    entries: BTreeMap<Vec<u8>, Entry>,
+    detailed: usize,
+}
+
+struct Entry {
+    kind: ChangeKind,
+    attributes: Vec<String>,
+    new_digests: Vec<(String, String)>,
+    details: Vec<(String, String, String)>,
+}
+
+impl Entry {
+    fn new(kind: ChangeKind) -> Self {
+        Self {
+            kind,
+            attributes: Vec::new(),
+            new_digests: Vec::new(),
+            details: Vec::new(),
+        }
+    }
+}
+
+impl Reader {
+    fn list(&mut self, path: &str, kind: ChangeKind) {
+        self.entries.insert(as_bytes(path), Entry::new(kind));
+    }
+
+    fn detail(&mut self, path: &str, attributes: Vec<(String, Values)>) {
+        let keep = self.detailed < DETAILED_CHANGES;
+        self.detailed += 1;
+        let entry = self
+            .entries
+            .entry(as_bytes(path))
+            .or_insert_with(|| Entry::new(ChangeKind::Changed));
+        for (field, Values { old, new }) in attributes {
+            let name = names::of_field(&field).to_owned();
+            if entry.kind == ChangeKind::Changed {
+                entry.attributes.push(name.clone());
+            }
+            if names::is_digest(&name) && !new.is_empty() {
+                entry.new_digests.push((name.clone(), new.clone()));
+            }
+            if keep {
+                entry.details.push((name, old, new));
+            }
+        }
+    }
+
+    /// The first database is the one that was read; `--init` reads none.
+    fn database(&mut self, digests: &BTreeMap<String, String>) {
+        if self.report.database_digest.is_none() {
+            self.report.database_digest = digests.get("sha256").and_then(|text| sha256(text));
+        }
+    }
+
+    fn finish(mut self, truncated: bool) -> Report {
+        self.report.truncated = truncated;
+        self.report.changes = self
+            .entries
+            .into_iter()
+            .map(|(path, entry)| Change {
+                path,
+                kind: entry.kind,
+                attributes: entry.attributes,
+                new_digests: entry.new_digests,
+                details: entry.details,
+            })
+            .collect();
+        self.report
+    }
+}
+
+/// A SHA-256 in base64, or with `report_base16` in hexadecimal, as lower-case hexadecimal.
+pub(super) fn sha256(text: &str) -> Option<String> {
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Some(text.to_ascii_lowercase());
+    }
+    let digest = STANDARD.decode(text).ok()?;
+    (digest.len() == 32).then(|| hex(&digest))
+}
+
+/// The report itself.
+struct Top<'a>(&'a mut Reader);
+
+impl<'de> Visitor<'de> for Top<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a report of AIDE")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let reader = self.0;
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "aide_version" => reader.report.aide_version = map.next_value()?,
+                "run_time_seconds" => reader.report.run_time_seconds = Some(map.next_value()?),
+                "number_of_entries" => {
+                    let counts: BTreeMap<String, u64> = map.next_value()?;
+                    let count = |name: &str| counts.get(name).copied().unwrap_or(0);
+                    reader.report.total = count("total");
+                    reader.report.added = count("added");
+                    reader.report.removed = count("removed");
+                    reader.report.changed = count("changed");
+                }
+                "added" => map.next_value_seed(Entries(reader, Some(ChangeKind::Added)))?,
+                "removed" => map.next_value_seed(Entries(reader, Some(ChangeKind::Removed)))?,
+                "changed" => map.next_value_seed(Entries(reader, Some(ChangeKind::Changed)))?,
+                "entries" => map.next_value_seed(Entries(reader, None))?,
+                "details" => map.next_value_seed(Details(reader))?,
+                "databases" => map.next_value_seed(Databases(reader))?,
+                _ => map.next_value::<IgnoredAny>().map(drop)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A list of entries: an object from path to flags (`report_summarize_changes`) or to the kind
+/// (without `report_grouped`), or an array of paths.
+struct Entries<'a>(&'a mut Reader, Option<ChangeKind>);
+
+impl<'de> DeserializeSeed<'de> for Entries<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Entries<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of entries")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((path, flags)) = map.next_entry::<String, String>()? {
+            self.0
+                .list(&path, self.1.unwrap_or_else(|| kind_of(&flags)));
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        while let Some(path) = seq.next_element::<String>()? {
+            self.0.list(&path, self.1.unwrap_or(ChangeKind::Changed));
+        }
+        Ok(())
+    }
+}
+
+/// What flags such as `f++++` say, or the words without `report_summarize_changes`.
+pub(super) fn kind_of(flags: &str) -> ChangeKind {
+    let all = |sign: char| flags.len() > 1 && flags.chars().skip(1).all(|c| c == sign);
+    if flags == "added" || all('+') {
+        ChangeKind::Added
+    } else if flags == "removed" || all('-') {
+        ChangeKind::Removed
+    } else {
+        ChangeKind::Changed
+    }
+}
+
+/// Values of attributes by path.
+struct Details<'a>(&'a mut Reader);
+
+impl<'de> DeserializeSeed<'de> for Details<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Details<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("details of entries")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(path) = map.next_key::<String>()? {
+            let attributes = map.next_value_seed(Attributes)?;
+            self.0.detail(&path, attributes);
+        }
+        Ok(())
+    }
+}
+
+/// The attributes of an entry, in the report's order.
+struct Attributes;
+
+impl<'de> DeserializeSeed<'de> for Attributes {
+    type Value = Vec<(String, Values)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Attributes {
+    type Value = Vec<(String, Values)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("attributes with old and new value")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut attributes = Vec::new();
+        while let Some((name, values)) = map.next_entry()? {
+            attributes.push((name, values));
+        }
+        Ok(attributes)
+    }
+}
+
+/// Old and new value of an attribute; empty where there is none.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Values {
+    #[serde(deserialize_with = "value")]
+    old: String,
+    #[serde(deserialize_with = "value")]
+    new: String,
+}
+
+/// A string, a number, or the lines of an ACL or extended attributes.
+fn value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Value {
+        Text(String),
+        Number(serde_json::Number),
+        Lines(Vec<String>),
+    }
+    let shown = |text: &str| display_path(&as_bytes(text));
+    serde::Deserialize::deserialize(deserializer).map(|value| match value {
+        Value::Text(text) => shown(&text),
+        Value::Number(number) => number.to_string(),
+        Value::Lines(lines) => lines
+            .iter()
+            .map(|line| shown(line))
+            .collect::<Vec<_>>()
+            .join(", "),
+    })
+}
+
+/// Digests of databases, by the database's path.
+struct Databases<'a>(&'a mut Reader);
+
+impl<'de> DeserializeSeed<'de> for Databases<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Databases<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("digests of databases")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(IgnoredAny) = map.next_key()? {
+            let digests = map.next_value()?;
+            self.0.database(&digests);
+        }
+        Ok(())
+    }
+}

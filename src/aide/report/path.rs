@@ -1,0 +1,95 @@
+//! Paths as text.
+//!
+//! Pure.
+
+/// A path as text that is safe to show on one line, and from which the bytes can be told: what is
+/// not printable UTF-8 is written like in AIDE's plain report, as a backslash and three octal digits
+/// for each byte (newline: `\012`), a backslash itself as `\134`.
+pub fn display_path(path: &[u8]) -> String {
+    let mut text = String::with_capacity(path.len());
+    for chunk in path.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if is_shown(c) {
+                text.push(c);
+            } else {
+                c.encode_utf8(&mut [0; 4])
+                    .bytes()
+                    .for_each(|byte| octal(&mut text, byte));
+            }
+        }
+        chunk
+            .invalid()
+            .iter()
+            .for_each(|&byte| octal(&mut text, byte));
+    }
+    text
+}
+
+/// Not shown: control characters, and what changes the order or the lines of the text around it.
+fn is_shown(c: char) -> bool {
+    !c.is_control()
+        && c != '\\'
+        && !matches!(
+            c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}'
+        )
+}
+
+fn octal(text: &mut String, byte: u8) {
+    text.push('\\');
+    for shift in [6, 3, 0] {
+        text.push(char::from(b'0' + (byte >> shift & 7)));
+    }
+}
+
+/// Takes back AIDE's own escapes, `\ooo`; any other backslash stands for itself.
+pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let (byte, length) = octal_at(text, at).map_or((byte, 1), |byte| (byte, 4));
+        bytes.push(byte);
+        at += length;
+    }
+    bytes
+}
+
+fn octal_at(text: &[u8], at: usize) -> Option<u8> {
+    let [b'\\', digits @ ..] = text.get(at..at + 4)? else {
+        return None;
+    };
+    let value = digits.iter().try_fold(0_u16, |value, digit| {
+        matches!(digit, b'0'..=b'7').then(|| value * 8 + u16::from(digit - b'0'))
+    })?;
+    u8::try_from(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn shows_paths() {
+        let table: [(&[u8], &str); 5] = [
+            (b"/etc/a b", "/etc/a b"),
+            (b"/a\nb", "/a\\012b"),
+            (b"/a\\012", "/a\\134012"),
+            (b"/\xff\xc3\xa4", "/\\377\u{e4}"),
+            ("/\u{202e}txt".as_bytes(), "/\\342\\200\\256txt"),
+        ];
+        for (path, text) in table {
+            assert_eq!(display_path(path), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost(path: Vec<u8>) {
+            let text = display_path(&path);
+            prop_assert!(!text.chars().any(char::is_control));
+            prop_assert_eq!(unescape(text.as_bytes()), path);
+        }
+    }
+}

@@ -34,7 +34,7 @@ use crate::aide::command::{self, Aide};
 use crate::aide::database::StateDir;
 use crate::api::{FileIntegrityNodeStatus, Reinit, names, time};
 use crate::scan::Identity;
-use crate::scan::outcome::{Finding, Outcome, ScanError};
+use crate::scan::outcome::{Finding, Outcome};
 use crate::scan::publish::Publisher;
 use crate::scan::tell::News;
 use crate::telemetry::health::{self, Readiness};
@@ -89,7 +89,11 @@ pub async fn run(
     let (events, inbox) = mpsc::unbounded_channel();
     let (seen, _) = watched::channel(Seen::default());
     let (items, outgoing) = mpsc::unbounded_channel();
-    let publisher = Publisher::new(&client, settings.identity.clone(), settings.reporter.clone());
+    let publisher = Publisher::new(
+        &client,
+        settings.identity.clone(),
+        settings.reporter.clone(),
+    );
     let reporter = Reporter::new(publisher, outgoing, seen.clone());
     let published = events.clone();
     let reporting = tokio::spawn(reporter.run(move || {
@@ -97,7 +101,11 @@ pub async fn run(
     }));
     let namespace = &settings.identity.namespace;
     let statuses = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), namespace);
-    tokio::spawn(watch::run(statuses, settings.identity.node_status(), seen.clone()));
+    tokio::spawn(watch::run(
+        statuses,
+        settings.identity.node_status(),
+        seen.clone(),
+    ));
     tokio::spawn(observe(seen.subscribe(), events.clone()));
 
     let daemon = Daemon {
@@ -206,7 +214,10 @@ fn wishes(status: &FileIntegrityNodeStatus) -> Observed {
         config: annotation(names::ANNOTATION_WANTED_CONFIG),
         request: annotation(names::ANNOTATION_REQUEST),
         done: status.reinit.as_ref().map(|r| r.id.clone()),
-        baseline: status.baseline.as_ref().map(|b| (b.digest.clone(), b.config_hash.clone())),
+        baseline: status
+            .baseline
+            .as_ref()
+            .map(|b| (b.digest.clone(), b.config_hash.clone())),
     }
 }
 
@@ -312,7 +323,11 @@ impl Daemon {
                 tracing::error!(class = error.class, message = error.message, "no scan");
                 let outcome = Outcome::Errored(error);
                 let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
-                let news = News { finding: Some(finding), warning, ..News::default() };
+                let news = News {
+                    finding: Some(finding),
+                    warning,
+                    ..News::default()
+                };
                 self.publish(news, None);
             }
             Action::ClearSignal => {
@@ -343,8 +358,11 @@ impl Daemon {
 
     fn initialise(&mut self, cause: Cause, done: mpsc::Sender<Done>) {
         tracing::info!(?cause, "making a new baseline");
-        let (runner, cancel, hash) =
-            (self.runner.clone(), self.cancel.clone(), self.config_hash.clone());
+        let (runner, cancel, hash) = (
+            self.runner.clone(),
+            self.cancel.clone(),
+            self.config_hash.clone(),
+        );
         let config = self.configurations.path(&hash);
         tokio::spawn(async move {
             let result = runner.initialise(&config, &hash, &cause, &cancel).await;
@@ -362,8 +380,11 @@ impl Daemon {
     }
 
     fn publish_scan(&mut self) {
-        let Some(Done { finished: machine::Finished::Scanned { finding, .. }, log, .. }) =
-            self.last.take()
+        let Some(Done {
+            finished: machine::Finished::Scanned { finding, .. },
+            log,
+            ..
+        }) = self.last.take()
         else {
             return;
         };
@@ -378,7 +399,13 @@ impl Daemon {
             error = result.error_message,
             "scan finished"
         );
-        self.publish(News { finding: Some(finding), ..News::default() }, log);
+        self.publish(
+            News {
+                finding: Some(finding),
+                ..News::default()
+            },
+            log,
+        );
     }
 
     fn publish_baseline(
@@ -387,7 +414,9 @@ impl Daemon {
         warning: Option<crate::scan::event::Saying>,
     ) -> anyhow::Result<()> {
         let done = self.last.take();
-        let started_at = done.as_ref().map_or_else(time::now, |done| done.started_at.clone());
+        let started_at = done
+            .as_ref()
+            .map_or_else(time::now, |done| done.started_at.clone());
         let baseline = match done.and_then(|done| done.baseline) {
             Some(baseline) => Some(baseline),
             None => self.runner.baseline_on_disk()?,
@@ -400,9 +429,20 @@ impl Daemon {
                 "baseline"
             );
         }
-        let reinit =
-            request.map(|id| Reinit { id, started_at, finished_at: time::now() });
-        self.publish(News { baseline, reinit, warning, finding: None }, None);
+        let reinit = request.map(|id| Reinit {
+            id,
+            started_at,
+            finished_at: time::now(),
+        });
+        self.publish(
+            News {
+                baseline,
+                reinit,
+                warning,
+                finding: None,
+            },
+            None,
+        );
         Ok(())
     }
 

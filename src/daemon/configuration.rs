@@ -40,8 +40,11 @@ pub enum ConfigurationError {
         source: Box<kube::Error>,
     },
     /// The API took too long.
-    #[error("read the ConfigMap {0}: no answer in {} s", REQUEST_TIMEOUT.as_secs())]
-    Timeout(String),
+    #[error("read the ConfigMap {name}: no answer in {} s", REQUEST_TIMEOUT.as_secs())]
+    Timeout {
+        /// Its name.
+        name: String,
+    },
     /// The ConfigMap is not the one that is wanted (yet).
     #[error("the ConfigMap {name} does not hold the configuration {wanted} yet")]
     Other {
@@ -75,7 +78,9 @@ pub struct Configurations {
 
 impl std::fmt::Debug for Configurations {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Configurations").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Configurations")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -102,7 +107,10 @@ impl Configurations {
             match self.try_load(wanted).await {
                 Ok(()) => return,
                 Err(error) => {
-                    tracing::warn!(error = crate::error_chain(&error), "the configuration is not at hand yet");
+                    tracing::warn!(
+                        error = crate::error_chain(&error),
+                        "the configuration is not at hand yet"
+                    );
                     tokio::time::sleep(pause).await;
                 }
             }
@@ -115,12 +123,17 @@ impl Configurations {
         }
         let read = tokio::time::timeout(REQUEST_TIMEOUT, self.api.get(&self.name)).await;
         let config_map = read
-            .map_err(|_| ConfigurationError::Timeout(self.name.clone()))?
+            .map_err(|_| ConfigurationError::Timeout {
+                name: self.name.clone(),
+            })?
             .map_err(|source| ConfigurationError::Read {
                 name: self.name.clone(),
                 source: Box::new(source),
             })?;
-        let text = config_map.data.unwrap_or_default().remove(names::KEY_EFFECTIVE_CONF);
+        let text = config_map
+            .data
+            .unwrap_or_default()
+            .remove(names::KEY_EFFECTIVE_CONF);
         match text {
             Some(text) if config_hash(&text) == wanted => self.keep(wanted, &text),
             _ => Err(ConfigurationError::Other {

@@ -385,14 +385,23 @@ impl Machine {
     fn init_failed(&mut self, error: ScanError, now: Duration, actions: &mut Vec<Action>) {
         let (cause, attempts) = match std::mem::replace(&mut self.state, State::Starting) {
             State::Initialising(cause) => (cause, self.interrupted),
-            State::InitFailed { cause, attempts, .. } => (cause, attempts),
+            State::InitFailed {
+                cause, attempts, ..
+            } => (cause, attempts),
             _ => (Cause::First, 0),
         };
         let attempts = attempts + 1;
         self.interrupted = attempts;
         self.attempt_over = true;
-        self.state = State::InitFailed { due: now + retry_after(attempts), attempts, cause };
-        actions.push(Action::PublishError { error, warning: None });
+        self.state = State::InitFailed {
+            due: now + retry_after(attempts),
+            attempts,
+            cause,
+        };
+        actions.push(Action::PublishError {
+            error,
+            warning: None,
+        });
     }
 
     fn scanned(
@@ -415,14 +424,18 @@ impl Machine {
             self.state = State::Idle { due: now };
             return;
         }
-        self.state = State::Idle { due: now + self.next_pause() };
+        self.state = State::Idle {
+            due: now + self.next_pause(),
+        };
         self.scans += 1;
         actions.push(Action::PublishScan);
     }
 
     fn next_pause(&self) -> Duration {
         if self.scans == 0 {
-            self.settings.pause.mul_f64(self.settings.first_pause.clamp(0.0, 1.0))
+            self.settings
+                .pause
+                .mul_f64(self.settings.first_pause.clamp(0.0, 1.0))
         } else {
             self.settings.pause
         }
@@ -432,7 +445,11 @@ impl Machine {
     fn settle(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let running = matches!(self.state, State::Initialising(_) | State::Scanning);
         if self.stopping {
-            actions.push(if running { Action::StopAide } else { Action::Exit });
+            actions.push(if running {
+                Action::StopAide
+            } else {
+                Action::Exit
+            });
             return;
         }
         self.ask_for_config(actions);
@@ -459,7 +476,9 @@ impl Machine {
     }
 
     fn ask_for_config(&mut self, actions: &mut Vec<Action>) {
-        let Some(wanted) = self.observed.as_ref().and_then(|o| o.config.clone()) else { return };
+        let Some(wanted) = self.observed.as_ref().and_then(|o| o.config.clone()) else {
+            return;
+        };
         if self.config.as_ref() != Some(&wanted) && self.config_asked.as_ref() != Some(&wanted) {
             self.config_asked = Some(wanted.clone());
             actions.push(Action::LoadConfig(wanted));
@@ -469,13 +488,19 @@ impl Machine {
     /// Brings together what lies on the disk and what the API knows of it. False while one of the
     /// two, or the configuration, is not known yet.
     fn reconcile(&mut self, actions: &mut Vec<Action>) -> bool {
-        let (Some(disk), Some(config)) = (&self.disk, &self.config) else { return false };
+        let (Some(disk), Some(config)) = (&self.disk, &self.config) else {
+            return false;
+        };
         let Some(observed) = &self.observed else {
             // Without the API the disk's own record has to do; nothing is told before the API is
             // back, and then this runs again.
             return self.api_away && matches!(disk, Disk::Baseline(_)) && !config.is_empty();
         };
-        if observed.config.as_ref().is_some_and(|wanted| wanted != config) {
+        if observed
+            .config
+            .as_ref()
+            .is_some_and(|wanted| wanted != config)
+        {
             return false;
         }
         let verdict = compare(disk, observed);
@@ -515,7 +540,9 @@ impl Machine {
     }
 
     fn drop_done_signal(&mut self, actions: &mut Vec<Action>) {
-        let Some(Disk::Baseline(baseline)) = &self.disk else { return };
+        let Some(Disk::Baseline(baseline)) = &self.disk else {
+            return;
+        };
         if self.signal_is_done(baseline) {
             self.signal = None;
             actions.push(Action::ClearSignal);
@@ -524,7 +551,12 @@ impl Machine {
 
     /// The signal asks for what this baseline already is.
     fn signal_is_done(&self, baseline: &KnownBaseline) -> bool {
-        let Some(id) = self.signal.as_deref().map(str::trim).filter(|id| !id.is_empty()) else {
+        let Some(id) = self
+            .signal
+            .as_deref()
+            .map(str::trim)
+            .filter(|id| !id.is_empty())
+        else {
             return false;
         };
         match id.strip_prefix(CONFIG_SIGNAL) {
@@ -544,17 +576,26 @@ impl Machine {
         );
         let due = now + retry_after(self.interrupted);
         self.state = match self.cause() {
-            Some(cause) => State::InitFailed { due, attempts: self.interrupted, cause },
+            Some(cause) => State::InitFailed {
+                due,
+                attempts: self.interrupted,
+                cause,
+            },
             None => State::Idle { due },
         };
         self.attempt_over = true;
-        actions.push(Action::PublishError { error, warning: None });
+        actions.push(Action::PublishError {
+            error,
+            warning: None,
+        });
     }
 
     fn proceed(&mut self, now: Duration, actions: &mut Vec<Action>) {
         if let Some(cause) = self.cause() {
             match &self.state {
-                State::InitFailed { due, cause: failed, .. } if *due > now && *failed == cause => {
+                State::InitFailed {
+                    due, cause: failed, ..
+                } if *due > now && *failed == cause => {
                     actions.push(Action::WakeAt(*due));
                 }
                 _ => {
@@ -582,7 +623,10 @@ impl Machine {
         let due = match self.state {
             State::Blocked { due } if due > now => due,
             State::Blocked { .. } => {
-                actions.push(Action::PublishError { error, warning: None });
+                actions.push(Action::PublishError {
+                    error,
+                    warning: None,
+                });
                 now + self.settings.pause
             }
             _ => {
@@ -592,7 +636,10 @@ impl Machine {
                     message: error.message.clone(),
                 };
                 self.attempt_over = true;
-                actions.push(Action::PublishError { error, warning: Some(warning) });
+                actions.push(Action::PublishError {
+                    error,
+                    warning: Some(warning),
+                });
                 now + self.settings.pause
             }
         };
@@ -616,7 +663,11 @@ impl Machine {
                 return Some(Cause::First);
             }
             Disk::Foreign { .. } | Disk::Unreadable => {
-                if self.recorded.as_ref().is_some_and(|(_, recorded)| *recorded != config) {
+                if self
+                    .recorded
+                    .as_ref()
+                    .is_some_and(|(_, recorded)| *recorded != config)
+                {
                     return Some(Cause::Config);
                 }
             }
@@ -626,7 +677,9 @@ impl Machine {
     }
 
     fn cause_of_nothing(&mut self, config: &str) -> Option<Cause> {
-        let Some((_, recorded_config)) = &self.recorded else { return Some(Cause::First) };
+        let Some((_, recorded_config)) = &self.recorded else {
+            return Some(Cause::First);
+        };
         if recorded_config != config {
             return Some(Cause::Config);
         }
@@ -644,7 +697,10 @@ enum Comparison {
     /// Both know the same one.
     Same,
     /// The disk has one that the API should know.
-    Adopt { request: Option<String>, warning: Option<Saying> },
+    Adopt {
+        request: Option<String>,
+        warning: Option<Saying>,
+    },
     /// Both know the same one; its record on the disk was lost and is taken from the API.
     Restored(KnownBaseline),
     /// The disk has one that nothing explains.
@@ -674,7 +730,10 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
             verified: true,
         }),
         (Disk::Baseline(baseline), None) => Comparison::Adopt {
-            request: baseline.request.clone().filter(|id| observed.request.as_ref() == Some(id)),
+            request: baseline
+                .request
+                .clone()
+                .filter(|id| observed.request.as_ref() == Some(id)),
             warning: (!baseline.verified).then(|| unrequested(None, &baseline.digest)),
         },
         (Disk::Baseline(baseline), Some((recorded, _))) if baseline.digest == *recorded => {
@@ -687,10 +746,16 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
             let by_config = baseline.config_hash != *config
                 && observed.config.as_ref() == Some(&baseline.config_hash);
             if answers.is_some() || by_config {
-                Comparison::Adopt { request: answers, warning: None }
+                Comparison::Adopt {
+                    request: answers,
+                    warning: None,
+                }
             } else if !baseline.verified {
                 let warning = unrequested(Some(recorded), &baseline.digest);
-                Comparison::Adopt { request: None, warning: Some(warning) }
+                Comparison::Adopt {
+                    request: None,
+                    warning: Some(warning),
+                }
             } else {
                 Comparison::Tampered(tampered(recorded, &baseline.digest))
             }
@@ -729,11 +794,17 @@ fn lost() -> ScanError {
 }
 
 fn error_reason(class: &str) -> &'static str {
-    if class == "lost" { "BaselineLost" } else { "BaselineTampered" }
+    if class == "lost" {
+        "BaselineLost"
+    } else {
+        "BaselineTampered"
+    }
 }
 
 fn retry_after(attempts: u32) -> Duration {
-    FIRST_RETRY.saturating_mul(1 << attempts.saturating_sub(1).min(16)).min(MAX_RETRY)
+    FIRST_RETRY
+        .saturating_mul(1 << attempts.saturating_sub(1).min(16))
+        .min(MAX_RETRY)
 }
 
 #[cfg(test)]

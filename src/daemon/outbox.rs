@@ -30,7 +30,8 @@ impl Outbox {
         let condition = |item: &Item| item.news.finding.as_ref().map(|f| f.result.condition);
         let new = condition(&item);
         if new.is_some() {
-            self.items.retain(|old| !is_mere_result(old) || condition(old) != new);
+            self.items
+                .retain(|old| !is_mere_result(old) || condition(old) != new);
         }
         self.items.push_back(item);
     }
@@ -66,15 +67,33 @@ mod tests {
 
     fn result(condition: Condition, second: i64) -> Item {
         let at = Time(Timestamp::from_second(second).unwrap());
-        let finding = Finding { result: ScanResult::new(condition, at), paths_hash: None };
-        Item { news: News { finding: Some(finding), ..News::default() }, log: None }
+        let finding = Finding {
+            result: ScanResult::new(condition, at),
+            paths_hash: None,
+        };
+        Item {
+            news: News {
+                finding: Some(finding),
+                ..News::default()
+            },
+            log: None,
+        }
     }
 
     fn reinit(second: i64) -> Item {
         let at = Time(Timestamp::from_second(second).unwrap());
-        let reinit =
-            Reinit { id: second.to_string(), started_at: at.clone(), finished_at: at };
-        Item { news: News { reinit: Some(reinit), ..News::default() }, log: None }
+        let reinit = Reinit {
+            id: second.to_string(),
+            started_at: at.clone(),
+            finished_at: at,
+        };
+        Item {
+            news: News {
+                reinit: Some(reinit),
+                ..News::default()
+            },
+            log: None,
+        }
     }
 
     fn drain(mut outbox: Outbox) -> Vec<Item> {
@@ -98,7 +117,10 @@ mod tests {
         ] {
             outbox.push(item);
         }
-        let expected = [result(Condition::Succeeded, 3), result(Condition::Failed, 5)];
+        let expected = [
+            result(Condition::Succeeded, 3),
+            result(Condition::Failed, 5),
+        ];
         assert_eq!(drain(outbox), expected);
     }
 

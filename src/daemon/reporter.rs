@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::outbox::{Item, Outbox};
 use super::watch::{Seen, keep_newest};
+use crate::api::FileIntegrityNodeStatus;
 use crate::scan::publish::{PublishError, Publisher};
 
 /// Longest pause between two tries.
@@ -28,7 +29,12 @@ impl Reporter {
         items: mpsc::UnboundedReceiver<Item>,
         seen: watch::Sender<Seen>,
     ) -> Self {
-        Self { publisher, items, seen, outbox: Outbox::default() }
+        Self {
+            publisher,
+            items,
+            seen,
+            outbox: Outbox::default(),
+        }
     }
 
     /// Publishes until the sender of items is gone and nothing waits. Calls `published` after each.
@@ -68,10 +74,28 @@ impl Reporter {
         true
     }
 
+    /// The status object, as soon as there is one. That there is none is no error: the operator may
+    /// be about to make it, or the node is not selected any more and this pod about to end.
+    async fn current(&self) -> FileIntegrityNodeStatus {
+        let mut seen = self.seen.subscribe();
+        loop {
+            if let Some(status) = &seen.borrow_and_update().status {
+                return status.clone();
+            }
+            // This task holds a sender, so the channel stays open.
+            seen.changed().await.ok();
+        }
+    }
+
     async fn publish_front(&mut self) -> Result<(), PublishError> {
-        let Some(item) = self.outbox.front() else { return Ok(()) };
-        let current = self.seen.borrow().status.clone().ok_or(PublishError::NoStatus)?;
-        let written = self.publisher.publish(&current, &item.news, item.log.as_ref()).await?;
+        let Some(item) = self.outbox.front() else {
+            return Ok(());
+        };
+        let current = self.current().await;
+        let written = self
+            .publisher
+            .publish(&current, &item.news, item.log.as_ref())
+            .await?;
         // The machine looks at what the operator wishes, and that did not change by this write.
         self.seen.send_if_modified(|seen| {
             keep_newest(&mut seen.status, written);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Cause, Disk, Finished, KnownBaseline};
-use crate::aide::command::{Aide, Mode, RunError};
+use crate::aide::command::{self, Aide, Around, Mode, RunError};
 use crate::aide::config::{self, RunOptions};
 use crate::aide::database::{self, DatabaseError, Found, Record, StateDir};
 use crate::aide::exit::{self, Verdict};
@@ -69,7 +69,11 @@ enum RunnerError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error("{action} {}", path.display())]
-    File { action: &'static str, path: PathBuf, source: io::Error },
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
     #[error("read AIDE's report")]
     Report(#[from] report::ReportError),
     #[error("wait for a file operation")]
@@ -87,16 +91,15 @@ impl Runner {
                 tracing::warn!(reason, "the database cannot be read");
                 Disk::Unreadable
             }
-            Found::Database { digest, record: Some(record) }
-                if record.owner == self.identity.file_integrity =>
-            {
-                Disk::Baseline(KnownBaseline {
-                    config_hash: record.config_hash,
-                    digest,
-                    request: record.request,
-                    verified: record.verified,
-                })
-            }
+            Found::Database {
+                digest,
+                record: Some(record),
+            } if record.owner == self.identity.file_integrity => Disk::Baseline(KnownBaseline {
+                config_hash: record.config_hash,
+                digest,
+                request: record.request,
+                verified: record.verified,
+            }),
             Found::Database { digest, .. } => Disk::Foreign { digest },
         })
     }
@@ -104,7 +107,10 @@ impl Runner {
     /// The baseline on the disk, as it is published.
     pub fn baseline_on_disk(&self) -> Result<Option<Baseline>, DatabaseError> {
         Ok(match self.state.load()? {
-            Found::Database { record: Some(record), .. } => Some(published(&record)),
+            Found::Database {
+                record: Some(record),
+                ..
+            } => Some(published(&record)),
             _ => None,
         })
     }
@@ -126,7 +132,9 @@ impl Runner {
         cancel: &CancellationToken,
     ) -> Done {
         let started_at = time::now();
-        let result = self.try_initialise(config, config_hash, cause, cancel).await;
+        let result = self
+            .try_initialise(config, config_hash, cause, cancel)
+            .await;
         self.clear_marker();
         let (finished, baseline) = match result {
             Ok(record) => {
@@ -141,7 +149,12 @@ impl Runner {
             Err(RunnerError::Run(RunError::Cancelled)) => (Finished::Stopped, None),
             Err(error) => (Finished::InitFailed(init_error(&error)), None),
         };
-        Done { finished, baseline, log: None, started_at }
+        Done {
+            finished,
+            baseline,
+            log: None,
+            started_at,
+        }
     }
 
     async fn try_initialise(
@@ -153,10 +166,9 @@ impl Runner {
     ) -> Result<Record, RunnerError> {
         self.state.clear_unfinished()?;
         self.set_marker()?;
-        let (verdict, detail) = self.run(Mode::Init, config, cancel).await?;
-        if let Verdict::Error(error) = &verdict {
-            return Err(RunnerError::Scan(with_detail(error, &detail)));
-        }
+        let (ended, detail) = self.run(Mode::Init, config, cancel).await?;
+        exit::decode_plain(ended.code, ended.signal)
+            .map_err(|error| RunnerError::Scan(with_detail(error, &detail)))?;
         let report = self.read_json_report()?;
         if report.total == 0 {
             let message = "the configuration watches no file on this node";
@@ -174,8 +186,11 @@ impl Runner {
         cause: &Cause,
     ) -> Result<Record, RunnerError> {
         let new = self.state.new_database();
-        let digest = database::digest_of_gzip(&new)
-            .map_err(|source| RunnerError::File { action: "read", path: new, source })?;
+        let digest = database::digest_of_gzip(&new).map_err(|source| RunnerError::File {
+            action: "read",
+            path: new,
+            source,
+        })?;
         let now = time::now();
         let record = Record {
             owner: self.identity.file_integrity.clone(),
@@ -198,7 +213,12 @@ impl Runner {
         let start = Instant::now();
         if fs::metadata(self.state.database()).map_or(true, |meta| meta.len() == 0) {
             let finished = Finished::BaselineGone;
-            return Done { finished, baseline: None, log: None, started_at };
+            return Done {
+                finished,
+                baseline: None,
+                log: None,
+                started_at,
+            };
         }
         let result = self.try_scan(config, cancel).await;
         self.clear_marker();
@@ -208,10 +228,21 @@ impl Runner {
             Err(error) => {
                 let outcome = Outcome::Errored(scan_error(&error));
                 let finding = Finding::new(&outcome, time::now(), start.elapsed());
-                (Finished::Scanned { finding, digest: None }, None)
+                (
+                    Finished::Scanned {
+                        finding,
+                        digest: None,
+                    },
+                    None,
+                )
             }
         };
-        Done { finished, baseline: None, log, started_at }
+        Done {
+            finished,
+            baseline: None,
+            log,
+            started_at,
+        }
     }
 
     async fn try_scan(
@@ -220,8 +251,9 @@ impl Runner {
         cancel: &CancellationToken,
     ) -> Result<Scanned, RunnerError> {
         self.set_marker()?;
-        let (verdict, detail) = self.run(Mode::Check, config, cancel).await?;
-        if let Verdict::Error(error) = &verdict {
+        let (ended, detail) = self.run(Mode::Check, config, cancel).await?;
+        let verdict = exit::decode(ended.code, ended.signal);
+        if let Verdict::Error(error) = verdict {
             return Err(RunnerError::Scan(with_detail(error, &detail)));
         }
         let runner = self.clone();
@@ -234,7 +266,11 @@ impl Runner {
                 Outcome::Changed(report) => Some(runner.kept_log(report)?),
                 _ => None,
             };
-            Ok(Scanned { outcome, digest, log })
+            Ok(Scanned {
+                outcome,
+                digest,
+                log,
+            })
         })
         .await?
     }
@@ -244,40 +280,54 @@ impl Runner {
         mode: Mode,
         config: &Path,
         cancel: &CancellationToken,
-    ) -> Result<(Verdict, Option<String>), RunnerError> {
+    ) -> Result<(command::Finished, String), RunnerError> {
         self.remove_json_report()?;
-        let after = config::run_options(&RunOptions {
+        let options = RunOptions {
             workers: self.workers,
             database_in: self.state.database().display().to_string(),
             database_out: self.state.new_database().display().to_string(),
             json_report: self.json_report().display().to_string(),
             plain_report: self.state.new_log().display().to_string(),
-        });
-        let finished = self.aide.run(mode, config, Some(&after), cancel).await?;
+        };
+        let around = Around {
+            before: config::run_options_before(&options),
+            after: config::run_options(&options),
+        };
+        let finished = self.aide.run(mode, config, &around, cancel).await?;
         let text = fs::read_to_string(config).unwrap_or_default();
-        let detail = config::aide_error(&finished.stderr, &text);
-        Ok((exit::decode(finished.code, finished.signal), detail))
+        let detail = config::aide_error(&finished.stderr, &text, &config.to_string_lossy());
+        Ok((finished, detail))
     }
 
     fn kept_log(&self, report: &Report) -> Result<Value, RunnerError> {
         let open = |path: PathBuf| {
-            File::open(&path).map_err(|source| RunnerError::File { action: "open", path, source })
+            File::open(&path).map_err(|source| RunnerError::File {
+                action: "open",
+                path,
+                source,
+            })
         };
         let reports = Reports {
             plain: open(self.state.log())?,
             json: open(self.json_report())?,
             path_on_node: format!("{}/aide.log", self.state_dir_on_node.trim_end_matches('/')),
         };
-        let kept = kept_log::fit(&self.identity, report, reports).map_err(|source| {
-            RunnerError::File { action: "read", path: self.state.log(), source }
-        })?;
+        let kept =
+            kept_log::fit(&self.identity, report, reports).map_err(|source| RunnerError::File {
+                action: "read",
+                path: self.state.log(),
+                source,
+            })?;
         Ok(kept_log::config_map(&self.identity, report, &kept))
     }
 
     fn read_json_report(&self) -> Result<Report, RunnerError> {
         let path = self.json_report();
-        let bytes = fs::read(&path)
-            .map_err(|source| RunnerError::File { action: "read", path, source })?;
+        let bytes = fs::read(&path).map_err(|source| RunnerError::File {
+            action: "read",
+            path,
+            source,
+        })?;
         let mut report = report::parse_json(&bytes)?;
         report.strip_host_root(&self.host_root);
         Ok(report)
@@ -287,9 +337,11 @@ impl Runner {
     fn remove_json_report(&self) -> Result<(), RunnerError> {
         let path = self.json_report();
         match fs::remove_file(&path) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                Err(RunnerError::File { action: "remove", path, source })
-            }
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(RunnerError::File {
+                action: "remove",
+                path,
+                source,
+            }),
             _ => Ok(()),
         }
     }
@@ -311,7 +363,11 @@ impl Runner {
                 write!(file, "{count}")?;
                 file.sync_all()
             })
-            .map_err(|source| RunnerError::File { action: "write", path, source })
+            .map_err(|source| RunnerError::File {
+                action: "write",
+                path,
+                source,
+            })
     }
 
     fn clear_marker(&self) {
@@ -332,7 +388,13 @@ struct Scanned {
 impl Scanned {
     fn finished(self, duration: Duration) -> (Finished, Option<Value>) {
         let finding = Finding::new(&self.outcome, time::now(), duration);
-        (Finished::Scanned { finding, digest: self.digest }, self.log)
+        (
+            Finished::Scanned {
+                finding,
+                digest: self.digest,
+            },
+            self.log,
+        )
     }
 }
 
@@ -347,17 +409,21 @@ fn published(record: &Record) -> Baseline {
     }
 }
 
-fn with_detail(error: &exit::AideError, detail: &Option<String>) -> ScanError {
-    let message = match detail {
-        Some(detail) => format!("{}: {detail}", error.message()),
-        None => error.message(),
+fn with_detail(error: exit::AideError, detail: &str) -> ScanError {
+    let message = if detail.is_empty() {
+        error.message()
+    } else {
+        format!("{}: {detail}", error.message())
     };
     ScanError::new(error.class(), message)
 }
 
 fn init_error(error: &RunnerError) -> ScanError {
     let inner = scan_error(error);
-    ScanError::new(inner.class, format!("Error initializing the AIDE DB: {}", inner.message))
+    ScanError::new(
+        inner.class,
+        format!("Error initializing the AIDE DB: {}", inner.message),
+    )
 }
 
 fn scan_error(error: &RunnerError) -> ScanError {

@@ -32,9 +32,16 @@ impl SignalFile {
         fs::symlink_metadata(&self.path).ok()?;
         let mut text = Vec::new();
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        #[expect(clippy::cast_possible_wrap, reason = "the flags are small positive numbers")]
+        #[expect(
+            clippy::cast_possible_wrap,
+            reason = "the flags are small positive numbers"
+        )]
         let flags = flags.bits() as i32;
-        if let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(&self.path) {
+        if let Ok(file) = OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(&self.path)
+        {
             file.take(MAX_TEXT).read_to_end(&mut text).ok();
         }
         Some(String::from_utf8_lossy(&text).trim().to_owned())

@@ -61,8 +61,9 @@ async fn follow(
     name: &str,
     seen: &watch::Sender<Seen>,
 ) -> kube::Result<()> {
-    let params =
-        WatchParams::default().fields(&format!("metadata.name={name}")).timeout(WATCH_SECONDS);
+    let params = WatchParams::default()
+        .fields(&format!("metadata.name={name}"))
+        .timeout(WATCH_SECONDS);
     let stream = api.watch(&params, "0").await?;
     let mut stream = std::pin::pin!(stream);
     seen.send_modify(|seen| seen.away = false);
@@ -82,12 +83,13 @@ async fn follow(
 /// A watch may be behind what a write has already returned. Resource versions of one object can be
 /// compared as numbers (Kubernetes documentation, API concepts); where they are none, the later
 /// arrival counts.
-pub fn keep_newest(
-    known: &mut Option<FileIntegrityNodeStatus>,
-    arrived: FileIntegrityNodeStatus,
-) {
+pub fn keep_newest(known: &mut Option<FileIntegrityNodeStatus>, arrived: FileIntegrityNodeStatus) {
     let version = |status: &FileIntegrityNodeStatus| {
-        status.metadata.resource_version.as_deref().and_then(|v| v.parse::<u128>().ok())
+        status
+            .metadata
+            .resource_version
+            .as_deref()
+            .and_then(|v| v.parse::<u128>().ok())
     };
     let is_older = known.as_ref().is_some_and(|known| {
         known.metadata.uid == arrived.metadata.uid
@@ -120,7 +122,10 @@ mod tests {
         for (known, arrived, expected) in table {
             let mut known = Some(known);
             keep_newest(&mut known, arrived);
-            assert_eq!(known.unwrap().metadata.resource_version.as_deref(), Some(expected));
+            assert_eq!(
+                known.unwrap().metadata.resource_version.as_deref(),
+                Some(expected)
+            );
         }
     }
 }

@@ -121,8 +121,13 @@ fn node_reference(node: &str) -> ObjectReference {
 mod tests {
     use super::*;
 
-    const SUBJECT: Subject<'_> =
-        Subject { namespace: "ns", name: "fi", uid: "u", node: Some("n1"), reporter: "pod" };
+    const SUBJECT: Subject<'_> = Subject {
+        namespace: "ns",
+        name: "fi",
+        uid: "u",
+        node: Some("n1"),
+        reporter: "pod",
+    };
 
     fn saying(message: &str) -> Saying {
         Saying {
@@ -144,7 +149,10 @@ mod tests {
     #[test]
     fn the_same_thing_said_of_the_same_transition_has_the_same_name() {
         let name = |message, transition| {
-            build(&SUBJECT, &saying(message), transition, at()).metadata.name.unwrap()
+            build(&SUBJECT, &saying(message), transition, at())
+                .metadata
+                .name
+                .unwrap()
         };
         assert_eq!(name("a", "1"), name("a", "1"));
         assert_ne!(name("a", "1"), name("a", "2"));

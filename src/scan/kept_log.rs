@@ -59,12 +59,24 @@ pub fn fit<P: Read, J: Read>(
     };
     let mut plain = reports.plain;
     let mut start = Vec::new();
-    (&mut plain).take(MAX_DATA as u64 + 1).read_to_end(&mut start)?;
+    (&mut plain)
+        .take(MAX_DATA as u64 + 1)
+        .read_to_end(&mut start)?;
     if start.len() + json_gz.len() <= MAX_DATA {
         let log = String::from_utf8_lossy(&start).into_owned();
-        return Ok(KeptLog { log, compressed: false, json_gz });
+        return Ok(KeptLog {
+            log,
+            compressed: false,
+            json_gz,
+        });
     }
-    compress(identity, report, start.chain(plain), json_gz, &reports.path_on_node)
+    compress(
+        identity,
+        report,
+        start.chain(plain),
+        json_gz,
+        &reports.path_on_node,
+    )
 }
 
 fn compress(
@@ -78,7 +90,11 @@ fn compress(
         Gzipped::Whole { bytes } => BASE64.encode(bytes),
         Gzipped::TooLarge { size } => {
             let log = too_large(size, path, &identity.node);
-            return Ok(KeptLog { log, compressed: false, json_gz });
+            return Ok(KeptLog {
+                log,
+                compressed: false,
+                json_gz,
+            });
         }
     };
     let json_gz = if log.len() + json_gz.len() > MAX_DATA {
@@ -88,9 +104,17 @@ fn compress(
     };
     if log.len() + json_gz.len() > MAX_DATA {
         let log = too_large(log.len() as u64, path, &identity.node);
-        return Ok(KeptLog { log, compressed: false, json_gz });
+        return Ok(KeptLog {
+            log,
+            compressed: false,
+            json_gz,
+        });
     }
-    Ok(KeptLog { log, compressed: true, json_gz })
+    Ok(KeptLog {
+        log,
+        compressed: true,
+        json_gz,
+    })
 }
 
 /// The original's words, which people search for.
@@ -134,14 +158,25 @@ fn cut_report(identity: &Identity, report: &Report, path: &str) -> io::Result<Ve
 }
 
 enum Gzipped {
-    Whole { bytes: Vec<u8> },
+    Whole {
+        bytes: Vec<u8>,
+    },
     /// It came to this many bytes, counted but not kept.
-    TooLarge { size: u64 },
+    TooLarge {
+        size: u64,
+    },
 }
 
 /// Compresses all of `input`, keeping at most `limit` bytes in memory.
 fn gzip(mut input: impl Read, limit: usize) -> io::Result<Gzipped> {
-    let mut encoder = GzEncoder::new(Bounded { kept: Vec::new(), limit, size: 0 }, Compression::default());
+    let mut encoder = GzEncoder::new(
+        Bounded {
+            kept: Vec::new(),
+            limit,
+            size: 0,
+        },
+        Compression::default(),
+    );
     let mut chunk = vec![0; CHUNK];
     loop {
         match input.read(&mut chunk)? {
@@ -190,9 +225,10 @@ pub fn config_map(identity: &Identity, report: &Report, kept: &KeptLog) -> Value
     if kept.compressed {
         annotations[names::ANNOTATION_COMPRESSED] = json!("");
     }
-    for (key, value) in
-        [(names::LABEL_OWNER, &identity.file_integrity), (names::LABEL_NODE, &identity.node)]
-    {
+    for (key, value) in [
+        (names::LABEL_OWNER, &identity.file_integrity),
+        (names::LABEL_NODE, &identity.node),
+    ] {
         if names::label_is_shortened(value) {
             annotations[key] = json!(value);
         }
@@ -229,18 +265,28 @@ mod tests {
     }
 
     fn report() -> Report {
-        Report { added: 3, removed: 1, changed: 2, ..Report::default() }
+        Report {
+            added: 3,
+            removed: 1,
+            changed: 2,
+            ..Report::default()
+        }
     }
 
     fn fit_bytes(plain: &[u8], json: &[u8]) -> KeptLog {
-        let reports =
-            Reports { plain, json, path_on_node: "/etc/kubernetes/aide.log".to_owned() };
+        let reports = Reports {
+            plain,
+            json,
+            path_on_node: "/etc/kubernetes/aide.log".to_owned(),
+        };
         fit(&identity(), &report(), reports).unwrap()
     }
 
     fn gunzip(bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
-        flate2::read::GzDecoder::new(bytes).read_to_end(&mut out).unwrap();
+        flate2::read::GzDecoder::new(bytes)
+            .read_to_end(&mut out)
+            .unwrap();
         out
     }
 
@@ -248,7 +294,9 @@ mod tests {
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 1_u64;
         let step = |_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
             (state >> 56) as u8
         };
         (0..length).map(step).collect()
@@ -274,7 +322,12 @@ mod tests {
         let kept = fit_bytes(b"a log", &noise(1_100_000));
         let cut: Value = serde_json::from_slice(&gunzip(&kept.json_gz)).unwrap();
         assert_eq!(cut["number_of_entries"]["added"], 3);
-        assert!(cut["truncated"].as_str().unwrap().contains("/etc/kubernetes/aide.log on node n1"));
+        assert!(
+            cut["truncated"]
+                .as_str()
+                .unwrap()
+                .contains("/etc/kubernetes/aide.log on node n1")
+        );
         assert_eq!(kept.log, "a log");
     }
 
@@ -282,21 +335,39 @@ mod tests {
     fn a_log_that_is_too_large_even_so_is_said_to_be() {
         let kept = fit_bytes(&noise(1_200_000), b"{}");
         assert!(!kept.compressed);
-        assert!(kept.log.starts_with("compressed AIDE log is too large for a configMap (1"));
-        assert!(kept.log.ends_with(" - fetch it from /etc/kubernetes/aide.log on node n1"));
+        assert!(
+            kept.log
+                .starts_with("compressed AIDE log is too large for a configMap (1")
+        );
+        assert!(
+            kept.log
+                .ends_with(" - fetch it from /etc/kubernetes/aide.log on node n1")
+        );
     }
 
     #[test]
     fn whatever_the_sizes_the_api_takes_it() {
-        for (plain, json) in [(700_000, 400_000), (740_000, 990_000), (999_999, 10), (400_000, 650_000)] {
+        for (plain, json) in [
+            (700_000, 400_000),
+            (740_000, 990_000),
+            (999_999, 10),
+            (400_000, 650_000),
+        ] {
             let kept = fit_bytes(&noise(plain), &noise(json));
-            assert!(kept.log.len() + kept.json_gz.len() <= 1_048_576, "{plain} {json}");
+            assert!(
+                kept.log.len() + kept.json_gz.len() <= 1_048_576,
+                "{plain} {json}"
+            );
         }
     }
 
     #[test]
     fn the_whole_config_map() {
-        let kept = KeptLog { log: "x".to_owned(), compressed: true, json_gz: vec![1, 2, 3] };
+        let kept = KeptLog {
+            log: "x".to_owned(),
+            compressed: true,
+            json_gz: vec![1, 2, 3],
+        };
         insta::assert_json_snapshot!(config_map(&identity(), &report(), &kept));
     }
 }

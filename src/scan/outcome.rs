@@ -77,8 +77,14 @@ pub fn judge(verdict: Verdict, report: Report) -> Outcome {
             "empty",
             "AIDE error: the configuration watches no file on this node",
         )),
-        Verdict::Clean => Outcome::Clean { files: report.total },
-        Verdict::Changes { added, removed, changed } => {
+        Verdict::Clean => Outcome::Clean {
+            files: report.total,
+        },
+        Verdict::Changes {
+            added,
+            removed,
+            changed,
+        } => {
             let same = (added, removed, changed)
                 == (report.added > 0, report.removed > 0, report.changed > 0);
             if same && counts_match(&report) {
@@ -106,13 +112,19 @@ impl Finding {
             Outcome::Clean { files } => {
                 let mut result = ScanResult::new(Condition::Succeeded, at);
                 result.files_scanned = Some(count(*files));
-                Self { result, paths_hash: None }
+                Self {
+                    result,
+                    paths_hash: None,
+                }
             }
             Outcome::Changed(report) => Self::changed(report, at),
             Outcome::Errored(error) => {
                 let mut result = ScanResult::new(Condition::Errored, at);
                 result.error_message = Some(error.message.clone());
-                Self { result, paths_hash: None }
+                Self {
+                    result,
+                    paths_hash: None,
+                }
             }
         };
         finding.result.duration_milliseconds = i64::try_from(duration.as_millis()).ok();
@@ -125,9 +137,17 @@ impl Finding {
         result.files_changed = count(report.changed);
         result.files_removed = count(report.removed);
         result.files_scanned = Some(count(report.total));
-        result.changes = report.changes.iter().take(MAX_CHANGES_IN_STATUS).map(entry).collect();
+        result.changes = report
+            .changes
+            .iter()
+            .take(MAX_CHANGES_IN_STATUS)
+            .map(entry)
+            .collect();
         result.changes_hash = Some(report.changes_hash());
-        Self { result, paths_hash: Some(paths_hash(&report.changes)) }
+        Self {
+            result,
+            paths_hash: Some(paths_hash(&report.changes)),
+        }
     }
 }
 
@@ -148,7 +168,10 @@ fn kind(kind: report::ChangeKind) -> ChangeKind {
 }
 
 fn paths_hash(changes: &[Change]) -> String {
-    let mut lines: Vec<_> = changes.iter().map(|c| (c.path.as_slice(), c.kind as u8)).collect();
+    let mut lines: Vec<_> = changes
+        .iter()
+        .map(|c| (c.path.as_slice(), c.kind as u8))
+        .collect();
     lines.sort_unstable();
     let mut bytes = Vec::new();
     for (path, kind) in lines {
@@ -167,7 +190,10 @@ fn count(n: u64) -> i64 {
 /// Cuts `text` to at most `limit` bytes, at the end of a character.
 pub fn truncate(text: &mut String, limit: usize) {
     if text.len() > limit {
-        let end = (0..=limit).rev().find(|&i| text.is_char_boundary(i)).unwrap_or(0);
+        let end = (0..=limit)
+            .rev()
+            .find(|&i| text.is_char_boundary(i))
+            .unwrap_or(0);
         text.truncate(end);
     }
 }
@@ -185,9 +211,15 @@ mod tests {
             new_digests: Vec::new(),
             details: Vec::new(),
         };
-        let mut changes: Vec<_> =
-            added.iter().map(|p| change(p, report::ChangeKind::Added)).collect();
-        changes.extend(changed.iter().map(|p| change(p, report::ChangeKind::Changed)));
+        let mut changes: Vec<_> = added
+            .iter()
+            .map(|p| change(p, report::ChangeKind::Added))
+            .collect();
+        changes.extend(
+            changed
+                .iter()
+                .map(|p| change(p, report::ChangeKind::Changed)),
+        );
         Report {
             aide_version: "0.19.1".to_owned(),
             total: 10,
@@ -215,8 +247,14 @@ mod tests {
     fn exit_status_and_report_must_agree() {
         let quiet = || report(&[], &[]);
         let loud = || report(&["/a"], &["/b"]);
-        let empty = || Report { total: 0, ..report(&[], &[]) };
-        let short = || Report { added: 2, ..report(&["/a"], &["/b"]) };
+        let empty = || Report {
+            total: 0,
+            ..report(&[], &[])
+        };
+        let short = || Report {
+            added: 2,
+            ..report(&["/a"], &["/b"])
+        };
         let table = [
             (exit::decode(Some(0), None), quiet(), "clean"),
             (exit::decode(Some(0), None), loud(), "contradiction"),
@@ -227,7 +265,11 @@ mod tests {
             (exit::decode(Some(5), None), short(), "contradiction"),
         ];
         for (verdict, report, expected) in table {
-            assert_eq!(class(&judge(verdict.clone(), report)), expected, "{verdict:?}");
+            assert_eq!(
+                class(&judge(verdict.clone(), report)),
+                expected,
+                "{verdict:?}"
+            );
         }
     }
 
@@ -254,7 +296,9 @@ mod tests {
     #[test]
     fn the_set_of_paths_is_told_apart_from_their_content() {
         let mut other = report(&["/a"], &["/b"]);
-        other.changes[1].new_digests.push(("sha512".to_owned(), "x".to_owned()));
+        other.changes[1]
+            .new_digests
+            .push(("sha512".to_owned(), "x".to_owned()));
         let first = Finding::changed(&report(&["/a"], &["/b"]), at());
         let second = Finding::changed(&other, at());
         assert_eq!(first.paths_hash, second.paths_hash);

@@ -4,7 +4,6 @@
 //! The order matters. The status comes last, since it is what says "told": a crash before it leads
 //! to the same log and the same events (same names) once more, and so to nothing new.
 
-use std::future::Future;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -60,7 +59,9 @@ pub struct Publisher {
 
 impl std::fmt::Debug for Publisher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Publisher").field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("Publisher")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -118,10 +119,17 @@ impl Publisher {
         let patch = Patch::Apply(log);
         let written = self.config_maps.patch(&name, &params, &patch);
         let written = request("write the kept log", written).await?;
-        let compressed = log["metadata"]["annotations"].get(names::ANNOTATION_COMPRESSED).is_some();
-        if !compressed && written.annotations().contains_key(names::ANNOTATION_COMPRESSED) {
+        let compressed = log["metadata"]["annotations"]
+            .get(names::ANNOTATION_COMPRESSED)
+            .is_some();
+        if !compressed
+            && written
+                .annotations()
+                .contains_key(names::ANNOTATION_COMPRESSED)
+        {
             // Another writer's annotation, from before: applying leaves it, and it would lie.
-            let removal = json!({"metadata": {"annotations": {names::ANNOTATION_COMPRESSED: null}}});
+            let removal =
+                json!({"metadata": {"annotations": {names::ANNOTATION_COMPRESSED: null}}});
             let (params, patch) = (PatchParams::default(), Patch::Merge(&removal));
             let mended = self.config_maps.patch(&name, &params, &patch);
             request("mend the kept log", mended).await?;
@@ -136,7 +144,9 @@ impl Publisher {
         transition: &str,
     ) -> Result<(), PublishError> {
         // Without an owner the FileIntegrity is gone, and nobody is left to tell.
-        let Some((_, uid)) = current.owner() else { return Ok(()) };
+        let Some((_, uid)) = current.owner() else {
+            return Ok(());
+        };
         let subject = Subject {
             namespace: &self.identity.namespace,
             name: &self.identity.file_integrity,
@@ -160,7 +170,10 @@ async fn request<T>(
 ) -> Result<T, PublishError> {
     match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(PublishError::Request { action, source: Box::new(source) }),
+        Ok(Err(source)) => Err(PublishError::Request {
+            action,
+            source: Box::new(source),
+        }),
         Err(_) => Err(PublishError::Timeout { action }),
     }
 }

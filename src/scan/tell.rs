@@ -94,7 +94,10 @@ fn is_the_same_error(current: &FileIntegrityNodeStatus, finding: &Finding) -> bo
 
 fn transition(current: &FileIntegrityNodeStatus) -> String {
     let uid = current.metadata.uid.as_deref().unwrap_or_default();
-    let since = current.last_result.as_ref().map(|r| r.last_probe_time.0.as_second());
+    let since = current
+        .last_result
+        .as_ref()
+        .map(|r| r.last_probe_time.0.as_second());
     format!("{uid}/{}", since.unwrap_or_default())
 }
 
@@ -118,7 +121,10 @@ fn tell_finding(
     let results = &mut telling.status.results;
     results.retain(|r| r.condition != result.condition);
     // The list of changes stands once, in lastResult.
-    results.push(ScanResult { changes: Vec::new(), ..result.clone() });
+    results.push(ScanResult {
+        changes: Vec::new(),
+        ..result.clone()
+    });
     results.sort_by_key(|r| r.last_probe_time.0);
     telling.status.last_result = Some(result);
 }
@@ -160,8 +166,8 @@ fn news_of(
         }),
         Condition::Errored => {
             let message = result.error_message.as_deref().unwrap_or_default();
-            let told = same_condition
-                && last.is_some_and(|l| l.error_message == result.error_message);
+            let told =
+                same_condition && last.is_some_and(|l| l.error_message == result.error_message);
             (!told).then(|| Saying {
                 severity: Severity::Warning,
                 reason: "NodeIntegrityStatus",
@@ -169,8 +175,11 @@ fn news_of(
             })
         }
         Condition::Failed => {
-            let told = same_condition && last.is_some_and(|l| l.changes_hash == result.changes_hash);
-            (!told).then(|| failure(identity, same_condition, finding, result, said)).flatten()
+            let told =
+                same_condition && last.is_some_and(|l| l.changes_hash == result.changes_hash);
+            (!told)
+                .then(|| failure(identity, same_condition, finding, result, said))
+                .flatten()
         }
     }
 }
@@ -187,7 +196,9 @@ fn failure(
     let now = result.last_probe_time.0;
     let quiet = same_condition
         && said.paths_hash == finding.paths_hash
-        && said.at.is_some_and(|at| now.duration_since(at) < SAME_PATHS_QUIET);
+        && said
+            .at
+            .is_some_and(|at| now.duration_since(at) < SAME_PATHS_QUIET);
     if quiet {
         said.left_out += 1;
         return None;
@@ -196,7 +207,11 @@ fn failure(
         0 => String::new(),
         n => format!(" ({n} earlier changes to the same files were not reported one by one)"),
     };
-    *said = Said { paths_hash: finding.paths_hash.clone(), at: Some(now), left_out: 0 };
+    *said = Said {
+        paths_hash: finding.paths_hash.clone(),
+        at: Some(now),
+        left_out: 0,
+    };
     Some(Saying {
         severity: Severity::Warning,
         reason: "NodeIntegrityStatus",
@@ -274,8 +289,10 @@ mod tests {
     }
 
     fn empty() -> FileIntegrityNodeStatus {
-        let mut status =
-            FileIntegrityNodeStatus { node_name: "n1".to_owned(), ..Default::default() };
+        let mut status = FileIntegrityNodeStatus {
+            node_name: "n1".to_owned(),
+            ..Default::default()
+        };
         status.metadata.uid = Some("uid".to_owned());
         status
     }
@@ -298,7 +315,10 @@ mod tests {
     }
 
     fn finding(result: ScanResult, paths_hash: Option<String>) -> News {
-        News { finding: Some(Finding { result, paths_hash }), ..News::default() }
+        News {
+            finding: Some(Finding { result, paths_hash }),
+            ..News::default()
+        }
     }
 
     /// Tells each in turn; returns per news whether a log was written, and the events' messages.
@@ -341,54 +361,109 @@ mod tests {
             failed(710, "h5", "other"),
         ]);
         let messages: Vec<_> = told.iter().map(|(_, m)| m.join("")).collect();
-        assert!(messages[0].starts_with("node n1 has changed! a:0,c:1,r:0 log:ns/aide-fi-n1-failed"));
+        assert!(
+            messages[0].starts_with("node n1 has changed! a:0,c:1,r:0 log:ns/aide-fi-n1-failed")
+        );
         assert_eq!(messages[1], "");
         assert_eq!(messages[2], "");
-        assert!(messages[3].ends_with("(2 earlier changes to the same files were not reported one by one)"));
+        assert!(
+            messages[3]
+                .ends_with("(2 earlier changes to the same files were not reported one by one)")
+        );
         assert!(messages[4].ends_with("failed"));
-        assert!(told.iter().all(|(log, _)| *log), "the kept log follows every change");
+        assert!(
+            told.iter().all(|(log, _)| *log),
+            "the kept log follows every change"
+        );
     }
 
     #[test]
     fn after_a_restart_nothing_is_told_again() {
-        let first = decide(&identity(), &empty(), &failed(0, "h", "p"), &Said::default());
-        let again = decide(&identity(), &first.status, &failed(20, "h", "p"), &Said::default());
+        let first = decide(
+            &identity(),
+            &empty(),
+            &failed(0, "h", "p"),
+            &Said::default(),
+        );
+        let again = decide(
+            &identity(),
+            &first.status,
+            &failed(20, "h", "p"),
+            &Said::default(),
+        );
         assert_eq!(again.events, []);
         assert!(!again.write_log);
     }
 
     #[test]
     fn a_crash_before_the_status_was_written_leads_to_the_same_transition() {
-        let before = decide(&identity(), &empty(), &failed(0, "h", "p"), &Said::default());
-        let after = decide(&identity(), &empty(), &failed(9, "h", "p"), &Said::default());
+        let before = decide(
+            &identity(),
+            &empty(),
+            &failed(0, "h", "p"),
+            &Said::default(),
+        );
+        let after = decide(
+            &identity(),
+            &empty(),
+            &failed(9, "h", "p"),
+            &Said::default(),
+        );
         assert_eq!(before.transition, after.transition);
-        let later = decide(&identity(), &before.status, &succeeded(20), &Said::default());
+        let later = decide(
+            &identity(),
+            &before.status,
+            &succeeded(20),
+            &Said::default(),
+        );
         assert_ne!(before.transition, later.transition);
     }
 
     #[test]
     fn a_clock_set_back_does_not_hide_a_newer_result() {
         let first = decide(&identity(), &empty(), &succeeded(1000), &Said::default());
-        let second = decide(&identity(), &first.status, &failed(5, "h", "p"), &Said::default());
+        let second = decide(
+            &identity(),
+            &first.status,
+            &failed(5, "h", "p"),
+            &Said::default(),
+        );
         let last = second.status.last_result.unwrap();
         assert_eq!(last.condition, Condition::Failed);
         assert_eq!(last.last_probe_time, at(1001));
-        assert_eq!(second.status.results.last().unwrap().last_probe_time, at(1001));
+        assert_eq!(
+            second.status.results.last().unwrap().last_probe_time,
+            at(1001)
+        );
     }
 
     #[test]
     fn one_result_of_each_condition_stays() {
         let (mut status, said) = (empty(), Said::default());
-        for news in [succeeded(0), failed(1, "h", "p"), errored(2, "e"), succeeded(3)] {
+        for news in [
+            succeeded(0),
+            failed(1, "h", "p"),
+            errored(2, "e"),
+            succeeded(3),
+        ] {
             status = decide(&identity(), &status, &news, &said).status;
         }
         let conditions: Vec<_> = status.results.iter().map(|r| r.condition).collect();
-        assert_eq!(conditions, [Condition::Failed, Condition::Errored, Condition::Succeeded]);
+        assert_eq!(
+            conditions,
+            [Condition::Failed, Condition::Errored, Condition::Succeeded]
+        );
     }
 
     #[test]
     fn the_patch_holds_what_differs_and_removes_what_is_gone() {
-        let failed = decide(&identity(), &empty(), &failed(0, "h", "p"), &Said::default()).status;
+        let failed = decide(
+            &identity(),
+            &empty(),
+            &failed(0, "h", "p"),
+            &Said::default(),
+        )
+        .status;
         let clean = decide(&identity(), &failed, &succeeded(10), &Said::default()).status;
         insta::assert_json_snapshot!(patch(&failed, &clean).unwrap());
         assert_eq!(patch(&clean, &clean).unwrap(), None);
@@ -396,7 +471,13 @@ mod tests {
 
     #[test]
     fn applying_the_patch_gives_what_was_wanted() {
-        let failed = decide(&identity(), &empty(), &failed(0, "h", "p"), &Said::default()).status;
+        let failed = decide(
+            &identity(),
+            &empty(),
+            &failed(0, "h", "p"),
+            &Said::default(),
+        )
+        .status;
         let clean = decide(&identity(), &failed, &succeeded(10), &Said::default()).status;
         for (from, to) in [(&empty(), &failed), (&failed, &clean), (&clean, &failed)] {
             let mut value = body(from).unwrap();

@@ -39,8 +39,9 @@ impl Readiness {
 
 /// Serves both endpoints on `address` for as long as the process lives. Returns once it listens.
 pub async fn serve(address: SocketAddr, readiness: Readiness) -> Result<(), BindError> {
-    let listener =
-        TcpListener::bind(address).await.map_err(|source| BindError { address, source })?;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| BindError { address, source })?;
     let router = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/readyz", get(ready))
@@ -68,7 +69,10 @@ mod tests {
     #[tokio::test]
     async fn ready_is_what_was_said_last() {
         let readiness = Readiness::default();
-        assert_eq!(ready(State(readiness.clone())).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            ready(State(readiness.clone())).await.0,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
         readiness.set(true);
         assert_eq!(ready(State(readiness)).await.0, StatusCode::OK);
     }
@@ -78,6 +82,9 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = taken.local_addr().unwrap();
         let error = serve(address, Readiness::default()).await.unwrap_err();
-        assert_eq!(error.to_string(), format!("listen on {address} for health checks"));
+        assert_eq!(
+            error.to_string(),
+            format!("listen on {address} for health checks")
+        );
     }
 }

@@ -19,9 +19,13 @@ pub enum Format {
 /// Starts logging. `filter` is in the form of RUST_LOG; without one, `debug` decides between info
 /// and debug for fio itself.
 pub fn init(format: Format, debug: bool, filter: Option<&str>) {
-    let default = if debug { "warn,fio=debug" } else { "warn,fio=info" };
-    let filter = EnvFilter::try_new(filter.unwrap_or(default))
-        .unwrap_or_else(|_| EnvFilter::new(default));
+    let default = if debug {
+        "warn,fio=debug"
+    } else {
+        "warn,fio=info"
+    };
+    let filter =
+        EnvFilter::try_new(filter.unwrap_or(default)).unwrap_or_else(|_| EnvFilter::new(default));
     let json = match format {
         Format::Auto => !std::io::stderr().is_terminal(),
         Format::Text => false,
@@ -30,7 +34,13 @@ pub fn init(format: Format, debug: bool, filter: Option<&str>) {
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second call, as in tests, changes nothing.
     if json {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init().ok();
+        builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .try_init()
+            .ok();
     } else {
         builder.with_target(false).try_init().ok();
     }

@@ -75,7 +75,7 @@ delete_netns() {
 release_netns_folder() {
   [[ -e $RUN/mounted-netns ]] || return 0
   rm "$RUN/mounted-netns"
-  umount /run/netns 2>/dev/null && rmdir /run/netns || true
+  ! umount /run/netns 2>/dev/null || rmdir --ignore-fail-on-non-empty /run/netns
 }
 
 # in_netns NAME COMMAND...: not `ip netns exec`, which mounts /sys anew and so

@@ -29,19 +29,50 @@ current_nodes() {
   kubectl get nodes --selector node-role.kubernetes.io/worker --output name | sed 's|^node/||'
 }
 
-# In a privileged pod on the node, with the node's root directory as its own.
+# In a privileged pod on the node, whose root directory the command gets as its
+# own. FIO_DEBUG_IMAGE needs sleep and chroot.
 current_node_exec() {
-  local node=$1 pod=fio-node-exec-$$-$RANDOM
+  local node=$1 pod=fio-node-exec-$$ status=0
   shift
-  kubectl run "$pod" --image "${FIO_DEBUG_IMAGE:-busybox}" --restart Never --rm --stdin \
-    --quiet --pod-running-timeout 2m --override-type strategic --overrides "$(
-      cat <<EOF
-{"spec": {"nodeName": "$node", "hostPID": true, "hostNetwork": true, "hostIPC": true,
-  "tolerations": [{"operator": "Exists"}], "volumes": [{"name": "root", "hostPath": {"path": "/"}}],
-  "containers": [{"name": "$pod", "securityContext": {"privileged": true, "runAsUser": 0},
-    "volumeMounts": [{"name": "root", "mountPath": "/host"}]}]}}
+  debug_pod "$pod" "$node" | kubectl create --filename - >/dev/null
+  kubectl wait --for=condition=Ready "pod/$pod" --timeout=120s >/dev/null ||
+    die "the pod $pod on $node does not start: see kubectl describe pod $pod, then delete it"
+  kubectl exec --stdin "$pod" -- chroot /host "$@" || status=$?
+  kubectl delete pod "$pod" --wait=false >/dev/null
+  return "$status"
+}
+
+# debug_pod NAME NODE
+debug_pod() {
+  cat <<EOF
+apiVersion: v1
+kind: Pod
+metadata:
+  name: $1
+spec:
+  nodeName: $2
+  hostPID: true
+  hostNetwork: true
+  hostIPC: true
+  tolerations:
+    - operator: Exists
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+    - name: shell
+      image: ${FIO_DEBUG_IMAGE:-busybox}
+      command: [sleep, "3600"]
+      securityContext:
+        privileged: true
+        runAsUser: 0
+      volumeMounts:
+        - name: root
+          mountPath: /host
+  volumes:
+    - name: root
+      hostPath:
+        path: /
 EOF
-    )" --command -- chroot /host "$@" </dev/null
 }
 
 current_load_image() {

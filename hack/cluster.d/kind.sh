@@ -67,7 +67,7 @@ kind_node_exec() {
   local node=$1
   shift
   kind_need_node "$node"
-  docker exec "$node" "$@"
+  docker exec --interactive "$node" "$@"
 }
 
 kind_load_image() {

@@ -1,1 +1,342 @@
-//! Not yet furnished.
+//! The operator: from a FileIntegrity to daemons on its nodes, and back to a status.
+//!
+//! One controller, level-triggered. A pass is [`observe`] (all reads), [`plan`] (all decisions,
+//! pure), [`apply`] (all writes). What is to be made comes from [`build`], the status from
+//! [`status`], the bookkeeping of re-initialisations from [`reinit`], the choice of nodes from
+//! [`nodes`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used; [`election`] sees to it
+//! that one operator acts at a time.
+//!
+//! A pass may be killed anywhere: what it knows is in the API, and the next pass goes on.
+
+pub mod apply;
+pub mod build;
+pub mod election;
+pub mod judge;
+pub mod nodes;
+pub mod observe;
+pub mod plan;
+pub mod reinit;
+pub mod status;
+pub mod triggers;
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures::StreamExt as _;
+use kube::api::ListParams;
+use kube::runtime::Controller;
+use kube::runtime::controller::Action;
+use kube::runtime::watcher;
+use kube::{Api, Client, ResourceExt as _};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::apply::{Applier, ApplyError};
+use self::election::Candidate;
+use self::judge::Judge;
+use self::observe::{ObserveError, Observer};
+use self::plan::{Observed, Plan};
+use crate::aide::command::Aide;
+use crate::api::{FileIntegrity, FileIntegrityStatus, Phase};
+use crate::scan::event::{Saying, Severity};
+use crate::telemetry::health::{self, Readiness};
+
+/// Counts in a status are written at most this often; a change of the phase at once.
+const STATUS_EVERY: Duration = Duration::from_secs(5);
+/// Pause before a failed pass is tried again; it doubles up to [`MAX_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// Longest pause before a failed pass is tried again.
+const MAX_RETRY: Duration = Duration::from_secs(60);
+/// As many events are remembered as said, so that a pass does not ask the API again.
+const MAX_SAID: usize = 1000;
+
+/// What an operator is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its identity among operators: the pod's name.
+    pub identity: String,
+    /// Image of the pods where no Deployment says it.
+    pub fallback_image: Option<String>,
+    /// The AIDE program.
+    pub aide: PathBuf,
+    /// A directory that it may write to.
+    pub work_dir: PathBuf,
+    /// Where health checks are served.
+    pub health: Option<SocketAddr>,
+}
+
+/// Runs the operator until `stop` says so.
+pub async fn run(
+    settings: Settings,
+    client: Client,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let readiness = Readiness::default();
+    if let Some(address) = settings.health {
+        health::serve(address, readiness.clone()).await?;
+    }
+    tokio::select! {
+        ready = wait_for_api(&client, &settings.namespace) => ready?,
+        () = stop.cancelled() => return Ok(()),
+    }
+    readiness.set(true);
+    let leases = Api::namespaced(client.clone(), &settings.namespace);
+    let candidate = Candidate::new(leases, settings.identity.clone());
+    loop {
+        let leadership = tokio::select! {
+            leadership = candidate.acquire() => leadership,
+            () = stop.cancelled() => return Ok(()),
+        };
+        tracing::info!(identity = settings.identity, "leading");
+        let result = tokio::select! {
+            result = lead(&settings, client.clone()) => Some(result),
+            () = leadership.lost.cancelled() => None,
+            () = stop.cancelled() => {
+                leadership.release().await;
+                return Ok(());
+            }
+        };
+        match result {
+            Some(result) => {
+                leadership.release().await;
+                return result.context("the operator's watches");
+            }
+            None => tracing::warn!("the lease is lost; standing by"),
+        }
+    }
+}
+
+/// Waits for the API server to answer, saying so; then checks that it knows FileIntegrity and lets
+/// this operator read it.
+async fn wait_for_api(client: &Client, namespace: &str) -> anyhow::Result<()> {
+    let api = Api::<FileIntegrity>::namespaced(client.clone(), namespace);
+    let mut pause = FIRST_RETRY;
+    loop {
+        match api.list(&ListParams::default().limit(1)).await {
+            Ok(_) => return Ok(()),
+            Err(kube::Error::Api(status)) if status.code == 404 => anyhow::bail!(
+                "the API does not know FileIntegrity (fileintegrity.openshift.io/v1alpha1); \
+                 install the definitions: fio crd | kubectl apply -f -"
+            ),
+            Err(kube::Error::Api(status)) if status.code == 403 => anyhow::bail!(
+                "no permission to list fileintegrities in namespace {namespace}: {}; \
+                 apply the manifests' Role and RoleBinding file-integrity-operator",
+                status.message
+            ),
+            Err(kube::Error::Api(status)) if status.code == 401 => anyhow::bail!(
+                "the API does not accept this operator's credentials: {}",
+                status.message
+            ),
+            Err(error) => {
+                tracing::warn!(
+                    error = crate::error_chain(&error),
+                    retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                    "waiting for the API server"
+                );
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(MAX_RETRY / 2);
+            }
+        }
+    }
+}
+
+/// What passes share.
+struct Context {
+    observer: Arc<Observer>,
+    applier: Applier,
+    memory: Mutex<Memory>,
+}
+
+/// What is remembered between passes. Losing it costs some requests, nothing else.
+#[derive(Default)]
+struct Memory {
+    failures: HashMap<String, u32>,
+    status_written: HashMap<String, Instant>,
+    said: HashSet<(String, String)>,
+}
+
+/// Why a pass failed.
+#[derive(Debug, thiserror::Error)]
+enum PassError {
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
+    let (triggers, triggered) = mpsc::unbounded_channel();
+    // Dropping the set ends the watches.
+    let mut watches = tokio::task::JoinSet::new();
+    let observer = Observer::start(
+        client.clone(),
+        &settings.namespace,
+        settings.fallback_image.clone(),
+        Judge::new(Aide::new(&settings.aide), settings.work_dir.clone()),
+        triggers,
+        &mut watches,
+    )
+    .await?;
+    let applier = Applier::new(&client, &settings.namespace, &settings.identity);
+    let store = observer.file_integrities.clone();
+    let context = Arc::new(Context { observer, applier, memory: Mutex::default() });
+    let triggered = futures::stream::unfold(triggered, |mut triggered| async move {
+        triggered.recv().await.map(|trigger| (trigger, triggered))
+    });
+    // The objects themselves come through the observer's own watch, and as triggers.
+    let none = futures::stream::pending::<Result<FileIntegrity, watcher::Error>>();
+    Controller::for_stream(none, store)
+        .reconcile_on(triggered)
+        .run(pass, on_error, context)
+        .for_each(|result| async move {
+            if let Err(error) = result {
+                tracing::debug!(error = crate::error_chain(&error), "pass");
+            }
+        })
+        .await;
+    Err(ObserveError::Ended)
+}
+
+/// One pass over one FileIntegrity.
+async fn pass(fi: Arc<FileIntegrity>, context: Arc<Context>) -> Result<Action, PassError> {
+    if fi.metadata.deletion_timestamp.is_some() {
+        context.observer.forget(&fi.name_any());
+        return Ok(Action::await_change());
+    }
+    let observed = context.observer.observe(Arc::clone(&fi)).await?;
+    let plan = plan::plan(&observed);
+    context.carry_out(&observed, &plan).await
+}
+
+fn on_error(fi: Arc<FileIntegrity>, error: &PassError, context: Arc<Context>) -> Action {
+    let name = fi.name_any();
+    let failures = context.remember(|memory| {
+        let failures = memory.failures.entry(name.clone()).or_default();
+        *failures = failures.saturating_add(1);
+        *failures
+    });
+    let pause = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(MAX_RETRY);
+    tracing::warn!(
+        file_integrity = name,
+        error = crate::error_chain(error),
+        retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+        "a pass failed"
+    );
+    Action::requeue(pause)
+}
+
+impl Context {
+    /// An object of somebody else's in the way of one of ours does not keep the rest from being
+    /// done; it is said in the status.
+    async fn carry_out(&self, observed: &Observed, plan: &Plan) -> Result<Action, PassError> {
+        let fi = observed.file_integrity.as_ref();
+        let mut collisions = Vec::new();
+        for wanted in &plan.wanted {
+            match self.applier.apply(observed, wanted).await {
+                Err(error @ ApplyError::NameCollision { .. }) => collisions.push(error.to_string()),
+                result => {
+                    result?;
+                }
+            }
+        }
+        for unwanted in &plan.unwanted {
+            self.applier.remove(unwanted).await?;
+        }
+        let generation = fi.metadata.generation.unwrap_or_default().to_string();
+        for saying in &plan.sayings {
+            self.say(fi, saying, &generation).await?;
+        }
+        let wait = self.write_status(fi, with_collisions(plan.status.clone(), &collisions)).await?;
+        if let Some(patch) = &plan.metadata {
+            self.applier.patch_metadata(fi, patch).await?;
+        }
+        self.remember(|memory| memory.failures.remove(&fi.name_any()));
+        let again = [plan.again, wait].into_iter().flatten().min();
+        Ok(again.map_or_else(Action::await_change, Action::requeue))
+    }
+
+    /// Writes the status if it differs; returns how long to wait where it was written too lately.
+    async fn write_status(
+        &self,
+        fi: &FileIntegrity,
+        status: FileIntegrityStatus,
+    ) -> Result<Option<Duration>, ApplyError> {
+        let before = fi.status.clone().unwrap_or_default();
+        if before == status {
+            return Ok(None);
+        }
+        let name = fi.name_any();
+        let new_phase = (before.phase != status.phase).then_some(status.phase).flatten();
+        if new_phase.is_none()
+            && let Some(left) = self.status_written_lately(&name)
+        {
+            return Ok(Some(left));
+        }
+        if let Some(phase) = new_phase {
+            let transition = fi.resource_version().unwrap_or_default();
+            self.say(fi, &phase_saying(phase), &transition).await?;
+            tracing::info!(file_integrity = name, %phase, "phase");
+        }
+        self.applier.write_status(fi, &status).await?;
+        self.remember(|memory| memory.status_written.insert(name, Instant::now()));
+        Ok(None)
+    }
+
+    fn status_written_lately(&self, name: &str) -> Option<Duration> {
+        let written = self.remember(|memory| memory.status_written.get(name).copied())?;
+        STATUS_EVERY.checked_sub(written.elapsed()).filter(|left| !left.is_zero())
+    }
+
+    async fn say(
+        &self,
+        fi: &FileIntegrity,
+        saying: &Saying,
+        transition: &str,
+    ) -> Result<(), ApplyError> {
+        let uid = fi.uid().unwrap_or_default();
+        let key = (format!("{uid}/{transition}"), saying.message.clone());
+        if self.remember(|memory| memory.said.contains(&key)) {
+            return Ok(());
+        }
+        self.applier.say(fi, saying, transition).await?;
+        self.remember(|memory| {
+            if memory.said.len() >= MAX_SAID {
+                memory.said.clear();
+            }
+            memory.said.insert(key);
+        });
+        Ok(())
+    }
+
+    fn remember<T>(&self, with: impl FnOnce(&mut Memory) -> T) -> T {
+        // What a panic left behind is as good as what was there before.
+        let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        with(&mut memory)
+    }
+}
+
+fn phase_saying(phase: Phase) -> Saying {
+    Saying {
+        severity: if phase == Phase::Error { Severity::Warning } else { Severity::Normal },
+        reason: "FileIntegrityStatus",
+        message: phase.to_string(),
+    }
+}
+
+fn with_collisions(mut status: FileIntegrityStatus, collisions: &[String]) -> FileIntegrityStatus {
+    if !collisions.is_empty()
+        && let Some(degraded) = status.conditions.iter_mut().find(|c| c.type_ == "Degraded")
+    {
+        "True".clone_into(&mut degraded.status);
+        "NameCollision".clone_into(&mut degraded.reason);
+        degraded.message = collisions.join("; ");
+    }
+    status
+}

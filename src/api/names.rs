@@ -71,6 +71,10 @@ pub const CONFIG_DIR: &str = "/config";
 /// The signal file on a node, without the host root.
 pub const SIGNAL_FILE: &str = "/run/aide.reinit";
 
+/// What the text of a signal begins with that announces a configuration; its hash follows. Other
+/// texts are ids of requests.
+pub const CONFIG_SIGNAL: &str = "config:";
+
 /// First name component of the daemon's DaemonSet.
 const DAEMON_SET_PREFIX: &str = "aide";
 /// First name component of the signaller's DaemonSet.

@@ -16,7 +16,7 @@
 
 use std::time::Duration;
 
-use crate::api::Condition;
+use crate::api::{Condition, names};
 use crate::scan::event::{Saying, Severity};
 use crate::scan::outcome::{Finding, ScanError};
 
@@ -24,8 +24,6 @@ use crate::scan::outcome::{Finding, ScanError};
 const FIRST_RETRY: Duration = Duration::from_secs(10);
 /// Longest pause after a failed initialisation or an interrupted scan.
 const MAX_RETRY: Duration = Duration::from_secs(600);
-/// Prefix of the ids of signals that announce a configuration.
-pub const CONFIG_SIGNAL: &str = "config:";
 
 /// What does not change while a daemon runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -559,7 +557,7 @@ impl Machine {
         else {
             return false;
         };
-        match id.strip_prefix(CONFIG_SIGNAL) {
+        match id.strip_prefix(names::CONFIG_SIGNAL) {
             Some(hash) => hash == baseline.config_hash,
             None => self.done.as_deref() == Some(id),
         }

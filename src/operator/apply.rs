@@ -1,0 +1,338 @@
+//! Carries a plan out: server-side apply, deletions, events, status. I/O.
+//!
+//! An object that is as it should be is not written again, so a cluster at rest costs no writes.
+//! Whether it is, is asked of the object itself: does it have all that is wanted, and is the hash
+//! of what is wanted the one it was made with?
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Client, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::build::ANNOTATION_HASH;
+use super::plan::{Observed, Unwanted, Wanted};
+use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names, time};
+use crate::scan::event::{self, Saying, Subject};
+
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// A request failed.
+    #[error("{action} {name}")]
+    Request {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        name: String,
+        /// Why not.
+        source: Box<kube::Error>,
+    },
+    /// A request took too long.
+    #[error("{action} {name}: no answer in {} s", REQUEST_TIMEOUT.as_secs())]
+    Timeout {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        name: String,
+    },
+    /// An object of this name belongs to somebody else.
+    #[error("{kind} {name} belongs to {owner} and is left alone; rename or remove one of the two")]
+    NameCollision {
+        /// The object's kind.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// Its owner.
+        owner: String,
+    },
+    /// An object could not be put into JSON.
+    #[error("put an object into JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Writes to the objects of one namespace.
+#[derive(Clone)]
+pub struct Applier {
+    /// FileIntegrities.
+    pub file_integrities: Api<FileIntegrity>,
+    statuses: Api<FileIntegrityNodeStatus>,
+    config_maps: Api<ConfigMap>,
+    daemon_sets: Api<DaemonSet>,
+    events: Api<Event>,
+    reporter: String,
+}
+
+impl Debug for Applier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Applier").field("reporter", &self.reporter).finish_non_exhaustive()
+    }
+}
+
+impl Applier {
+    /// An applier for this namespace; `reporter` is who says what it says.
+    pub fn new(client: &Client, namespace: &str, reporter: &str) -> Self {
+        Self {
+            file_integrities: Api::namespaced(client.clone(), namespace),
+            statuses: Api::namespaced(client.clone(), namespace),
+            config_maps: Api::namespaced(client.clone(), namespace),
+            daemon_sets: Api::namespaced(client.clone(), namespace),
+            events: Api::namespaced(client.clone(), namespace),
+            reporter: reporter.to_owned(),
+        }
+    }
+
+    /// Makes one object what it should be. Returns whether that took a write.
+    pub async fn apply(&self, observed: &Observed, wanted: &Wanted) -> Result<bool, ApplyError> {
+        match wanted {
+            Wanted::ConfigMap(object) => {
+                let existing = observed.active.as_deref();
+                self.apply_one("ConfigMap", &self.config_maps, existing, observed, object).await
+            }
+            Wanted::NodeStatus(object) => {
+                let existing = find(&observed.statuses, object);
+                let kind = "FileIntegrityNodeStatus";
+                self.apply_one(kind, &self.statuses, existing, observed, object).await
+            }
+            Wanted::DaemonSet(object) => {
+                let existing = find(&observed.daemon_sets, object);
+                self.apply_one("DaemonSet", &self.daemon_sets, existing, observed, object).await
+            }
+        }
+    }
+
+    async fn apply_one<K>(
+        &self,
+        kind: &'static str,
+        api: &Api<K>,
+        existing: Option<&K>,
+        observed: &Observed,
+        object: &Value,
+    ) -> Result<bool, ApplyError>
+    where
+        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        if let Some(existing) = existing {
+            refuse_foreign(kind, existing, observed)?;
+            if is_as_wanted(existing, object)? {
+                return Ok(false);
+            }
+            if kind == "DaemonSet" && !is_ours(existing) {
+                self.remove_whole(api, existing, &name).await?;
+            }
+        }
+        let params = PatchParams::apply(names::FIELD_MANAGER_OPERATOR).force();
+        let patch = Patch::Apply(object);
+        request("apply", &name, api.patch(&name, &params, &patch)).await?;
+        Ok(true)
+    }
+
+    /// Removes an object that somebody else's program made: applying over it would leave fields of
+    /// theirs in it. Its pods go with it.
+    async fn remove_whole<K>(&self, api: &Api<K>, existing: &K, name: &str) -> Result<(), ApplyError>
+    where
+        K: Resource + Clone + Debug + DeserializeOwned,
+    {
+        let preconditions =
+            Preconditions { uid: existing.meta().uid.clone(), resource_version: None };
+        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+        ignore_gone(request("replace", name, api.delete(name, &params)).await)
+    }
+
+    /// Removes one object.
+    pub async fn remove(&self, unwanted: &Unwanted) -> Result<(), ApplyError> {
+        let params = DeleteParams::background();
+        match unwanted {
+            Unwanted::DaemonSet(name) => {
+                ignore_gone(request("delete", name, self.daemon_sets.delete(name, &params)).await)
+            }
+            Unwanted::NodeStatus(name) => {
+                ignore_gone(request("delete", name, self.statuses.delete(name, &params)).await)
+            }
+        }
+    }
+
+    /// Changes the FileIntegrity's own annotations.
+    pub async fn patch_metadata(&self, fi: &FileIntegrity, patch: &Value) -> Result<(), ApplyError> {
+        let name = fi.name_any();
+        let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
+        let written = self.file_integrities.patch_metadata(&name, &params, &patch);
+        request("annotate", &name, written).await.map(|_| ())
+    }
+
+    /// Writes the status.
+    pub async fn write_status(
+        &self,
+        fi: &FileIntegrity,
+        status: &FileIntegrityStatus,
+    ) -> Result<(), ApplyError> {
+        let name = fi.name_any();
+        let patch = json!({
+            "metadata": {"uid": fi.metadata.uid},
+            "status": status,
+        });
+        let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        let written = self.file_integrities.patch_status(&name, &params, &patch);
+        request("write the status of", &name, written).await.map(|_| ())
+    }
+
+    /// Says something about a FileIntegrity; a second time of the same transition is no second
+    /// event.
+    pub async fn say(
+        &self,
+        fi: &FileIntegrity,
+        saying: &Saying,
+        transition: &str,
+    ) -> Result<(), ApplyError> {
+        let (name, namespace) = (fi.name_any(), fi.namespace().unwrap_or_default());
+        let subject = Subject {
+            namespace: &namespace,
+            name: &name,
+            uid: fi.metadata.uid.as_deref().unwrap_or_default(),
+            node: None,
+            reporter: &self.reporter,
+        };
+        let event = event::build(&subject, saying, transition, time::now_micro());
+        let params = PostParams::default();
+        match request("create an event about", &name, self.events.create(&params, &event)).await {
+            Err(ApplyError::Request { source, .. }) if code(&source) == Some(409) => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
+}
+
+fn find<'a, K: Resource>(existing: &'a [std::sync::Arc<K>], object: &Value) -> Option<&'a K> {
+    let name = object["metadata"]["name"].as_str();
+    existing.iter().find(|e| e.meta().name.as_deref() == name).map(AsRef::as_ref)
+}
+
+/// An object that another FileIntegrity, or anything else, controls is not ours to write.
+fn refuse_foreign<K: Resource>(
+    kind: &'static str,
+    existing: &K,
+    observed: &Observed,
+) -> Result<(), ApplyError> {
+    let owners = existing.meta().owner_references.as_deref().unwrap_or_default();
+    let uid = observed.file_integrity.metadata.uid.as_deref();
+    match owners.iter().find(|o| o.controller == Some(true)) {
+        Some(owner) if Some(owner.uid.as_str()) != uid => Err(ApplyError::NameCollision {
+            kind,
+            name: existing.meta().name.clone().unwrap_or_default(),
+            owner: format!("{} {}", owner.kind, owner.name),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// We have applied it before.
+fn is_ours<K: Resource>(existing: &K) -> bool {
+    let fields = existing.meta().managed_fields.as_deref().unwrap_or_default();
+    fields.iter().any(|f| {
+        f.manager.as_deref() == Some(names::FIELD_MANAGER_OPERATOR)
+            && f.operation.as_deref() == Some("Apply")
+    })
+}
+
+fn is_as_wanted<K: Serialize + Resource>(existing: &K, wanted: &Value) -> Result<bool, ApplyError> {
+    let hash = existing.meta().annotations.as_ref().and_then(|a| a.get(ANNOTATION_HASH));
+    let wanted_hash = wanted["metadata"]["annotations"][ANNOTATION_HASH].as_str();
+    if hash.map(String::as_str) != wanted_hash {
+        return Ok(false);
+    }
+    Ok(contains(&serde_json::to_value(existing)?, wanted))
+}
+
+/// Whether `object` has everything that `wanted` has; the API adds defaults to maps, never to
+/// lists. Kind and version are not part of what the caches hold.
+fn contains(object: &Value, wanted: &Value) -> bool {
+    match (object, wanted) {
+        (Value::Object(object), Value::Object(wanted)) => wanted
+            .iter()
+            .filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind") || object.contains_key(*key))
+            .all(|(key, value)| match object.get(key) {
+                Some(found) => contains(found, value),
+                None => is_empty(value),
+            }),
+        (Value::Array(object), Value::Array(wanted)) => {
+            object.len() == wanted.len() && object.iter().zip(wanted).all(|(o, w)| contains(o, w))
+        }
+        _ => object == wanted,
+    }
+}
+
+/// The API drops empty maps and lists.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(map) => map.values().all(is_empty),
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    }
+}
+
+fn code(error: &kube::Error) -> Option<u16> {
+    match error {
+        kube::Error::Api(status) => Some(status.code),
+        _ => None,
+    }
+}
+
+fn ignore_gone<T>(result: Result<T, ApplyError>) -> Result<(), ApplyError> {
+    match result {
+        Err(ApplyError::Request { source, .. }) if code(&source) == Some(404) => Ok(()),
+        result => result.map(|_| ()),
+    }
+}
+
+async fn request<T>(
+    action: &'static str,
+    name: &str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ApplyError> {
+    let name = name.to_owned();
+    match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(ApplyError::Request { action, name, source: Box::new(source) }),
+        Err(_) => Err(ApplyError::Timeout { action, name }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_api_adds_does_not_count_and_what_others_change_does() {
+        let wanted = json!({"apiVersion": "v1", "spec": {"a": [{"name": "x", "args": ["1"]}], "none": {}}});
+        let table = [
+            (json!({"spec": {"a": [{"name": "x", "args": ["1"], "default": true}], "b": 1}}), true),
+            (json!({"spec": {"a": [{"name": "x", "args": ["2"]}]}}), false),
+            (json!({"spec": {"a": [{"name": "x", "args": ["1", "2"]}]}}), false),
+            (json!({"spec": {"a": []}}), false),
+            (json!({}), false),
+        ];
+        for (object, expected) in table {
+            assert_eq!(contains(&object, &wanted), expected, "{object}");
+        }
+    }
+
+    #[test]
+    fn an_object_made_from_another_wish_is_not_as_wanted() {
+        let wanted = |hash: &str| {
+            json!({"metadata": {"name": "x", "annotations": {ANNOTATION_HASH: hash}}, "data": {"k": "v"}})
+        };
+        let existing: ConfigMap = serde_json::from_value(wanted("1")).unwrap();
+        assert!(is_as_wanted(&existing, &wanted("1")).unwrap());
+        assert!(!is_as_wanted(&existing, &wanted("2")).unwrap());
+    }
+}

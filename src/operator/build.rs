@@ -1,0 +1,447 @@
+//! Builds the objects that a FileIntegrity needs. Pure: the same input gives the same object.
+//!
+//! Objects are JSON values, as server-side apply takes them: what is not said here is left to the
+//! API's defaults and to other writers. Each carries a hash of what it should be, so that a field
+//! that is no longer wanted is noticed although the API's object still has all that is wanted.
+
+use serde_json::{Value, json};
+
+use crate::api::{BaselineLoss, FileIntegrity, FILE_INTEGRITY_KIND, GROUP, VERSION, names};
+
+/// Port of the daemon's health checks.
+const HEALTH_PORT: u16 = 8081;
+/// On applied objects: sha256 of what they should be.
+pub const ANNOTATION_HASH: &str = "file-integrity.openshift.io/applied-hash";
+/// Where the host's root is mounted in the container that checks folders.
+const CHECK_ROOT: &str = "/host";
+/// On an OpenShift node this directory is made late in its first start; a baseline from before it
+/// would differ from all that follows.
+const OPENSHIFT_FOLDER: &str = "/etc/kubernetes/static-pod-resources";
+
+/// What the pods need besides the FileIntegrity itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// The image of the pods: the operator's own.
+    pub image: String,
+    /// Names of the secrets with which it can be pulled.
+    pub pull_secrets: Vec<String>,
+    /// How often it is pulled; empty leaves that to the API.
+    pub pull_policy: String,
+    /// The cluster is OpenShift.
+    pub openshift: bool,
+    /// The PriorityClass that is asked for exists.
+    pub priority_class_exists: bool,
+}
+
+/// The active configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveConfig {
+    /// As the user knows it, relocated.
+    pub conf: String,
+    /// As AIDE gets it.
+    pub effective: String,
+}
+
+/// The ConfigMap with the active configuration.
+pub fn config_map(fi: &FileIntegrity, config: &ActiveConfig) -> Value {
+    finished(json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata(fi, &name(fi), &json!({
+            names::LABEL_AIDE_CONF: "",
+            names::LABEL_OWNER: names::label_value(&name(fi)),
+        })),
+        "data": {
+            names::KEY_AIDE_CONF: config.conf,
+            names::KEY_EFFECTIVE_CONF: config.effective,
+        },
+    }))
+}
+
+/// What the operator says to a node's daemon.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// Hash of the configuration to run.
+    pub config: Option<String>,
+    /// Id of the re-initialisation to do.
+    pub request: Option<String>,
+    /// Scans are held.
+    pub held: bool,
+}
+
+/// The status object of a node, as far as it is the operator's.
+pub fn node_status(fi: &FileIntegrity, node: &str, wishes: &Wishes) -> Value {
+    let fi_name = name(fi);
+    let mut annotations = json!({});
+    if let Some(config) = &wishes.config {
+        annotations[names::ANNOTATION_WANTED_CONFIG] = json!(config);
+    }
+    if let Some(request) = &wishes.request {
+        annotations[names::ANNOTATION_REQUEST] = json!(request);
+    }
+    if wishes.held {
+        annotations[names::ANNOTATION_HOLDOFF] = json!("");
+    }
+    let labels = json!({
+        names::LABEL_OWNER: names::label_value(&fi_name),
+        names::LABEL_NODE: names::label_value(node),
+    });
+    let mut metadata = metadata(fi, &names::node_status(&fi_name, node), &labels);
+    merge(&mut metadata["annotations"], annotations);
+    finished(json!({
+        "apiVersion": format!("{GROUP}/{VERSION}"),
+        "kind": "FileIntegrityNodeStatus",
+        "metadata": metadata,
+        "nodeName": node,
+    }))
+}
+
+/// The DaemonSet that scans.
+pub fn daemon_set(fi: &FileIntegrity, environment: &Environment) -> Value {
+    let fi_name = name(fi);
+    let ds_name = names::daemon_set(&fi_name);
+    let owner = names::label_value(&fi_name);
+    let labels = json!({
+        "app": ds_name,
+        names::LABEL_POD: "",
+        names::LABEL_OWNER: owner,
+    });
+    let mut pod = pod_spec(fi, environment);
+    pod["serviceAccountName"] = json!(names::DAEMON_SERVICE_ACCOUNT);
+    // AIDE gets five seconds of SIGTERM, what is to be published five more.
+    pod["terminationGracePeriodSeconds"] = json!(20);
+    pod["initContainers"] = json!([check_folder(environment)]);
+    pod["containers"] = json!([daemon_container(fi, environment, &ds_name)]);
+    pod["volumes"] = json!([
+        host_root_volume(),
+        {"name": "config", "configMap": {"name": fi_name}},
+        {"name": "tmp", "emptyDir": {}},
+    ]);
+    finished(json!({
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": metadata(fi, &ds_name, &json!({ names::LABEL_OWNER: owner })),
+        "spec": {
+            "selector": {"matchLabels": {"app": ds_name}},
+            // Daemons serve nobody, and one stuck node must not hold back the others.
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "100%"}},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }))
+}
+
+/// A signaller: which nodes, and what it signals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signal {
+    /// The nodes; empty: all.
+    pub nodes: Vec<String>,
+    /// The text of the signal.
+    pub id: String,
+}
+
+/// Name of the DaemonSet of this signal.
+pub fn signaller_name(fi: &FileIntegrity, signal: &Signal) -> String {
+    match signal.nodes.as_slice() {
+        [node] => names::signaller(&name(fi), Some(node)),
+        _ => names::signaller(&name(fi), None),
+    }
+}
+
+/// The DaemonSet that drops the signal file on nodes.
+pub fn signaller(fi: &FileIntegrity, environment: &Environment, signal: &Signal) -> Value {
+    let ds_name = signaller_name(fi, signal);
+    let mut pod = pod_spec(fi, environment);
+    pod["serviceAccountName"] = json!(names::DAEMON_SERVICE_ACCOUNT);
+    // It needs nothing from the API.
+    pod["automountServiceAccountToken"] = json!(false);
+    pod["terminationGracePeriodSeconds"] = json!(1);
+    pod["containers"] = json!([signaller_container(environment, signal)]);
+    pod["volumes"] = json!([host_root_volume()]);
+    if !signal.nodes.is_empty() {
+        pod["affinity"] = on_nodes(&signal.nodes);
+    }
+    let labels = json!({ names::LABEL_REINIT_OWNER: names::label_value(&name(fi)) });
+    finished(json!({
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": metadata(fi, &ds_name, &labels),
+        "spec": {
+            "selector": {"matchLabels": {"app": ds_name}},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "100%"}},
+            "template": {"metadata": {"labels": {"app": ds_name}}, "spec": pod},
+        },
+    }))
+}
+
+fn pod_spec(fi: &FileIntegrity, environment: &Environment) -> Value {
+    let spec = &fi.spec;
+    let mut selector = spec.selector();
+    selector.entry("kubernetes.io/os".to_owned()).or_insert_with(|| "linux".to_owned());
+    let mut pod = json!({
+        "nodeSelector": selector,
+        "tolerations": spec.tolerations,
+    });
+    if !environment.pull_secrets.is_empty() {
+        let secrets: Vec<Value> =
+            environment.pull_secrets.iter().map(|name| json!({"name": name})).collect();
+        pod["imagePullSecrets"] = json!(secrets);
+    }
+    if let Some(class) = spec.priority_class().filter(|_| environment.priority_class_exists) {
+        pod["priorityClassName"] = json!(class);
+    }
+    pod
+}
+
+/// Keeps the pods off other nodes than these; field selectors reach nodes by name, whatever their
+/// hostname label says.
+fn on_nodes(nodes: &[String]) -> Value {
+    let term = |node: &String| {
+        json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]})
+    };
+    let terms: Vec<Value> = nodes.iter().map(term).collect();
+    json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+        "nodeSelectorTerms": terms
+    }}})
+}
+
+fn container(environment: &Environment, name: &str, args: &[String]) -> Value {
+    let mut container = json!({
+        "name": name,
+        "image": environment.image,
+        "args": args,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    });
+    if !environment.pull_policy.is_empty() {
+        container["imagePullPolicy"] = json!(environment.pull_policy);
+    }
+    container
+}
+
+fn check_folder(environment: &Environment) -> Value {
+    let mut args = vec!["check-folder".to_owned()];
+    if environment.openshift {
+        args.push(format!("--wait-for={CHECK_ROOT}{OPENSHIFT_FOLDER}"));
+    }
+    let mut container = container(environment, "check-folder", &args);
+    container["securityContext"] = json!({"runAsUser": 0});
+    container["resources"] = small_resources();
+    container["volumeMounts"] =
+        json!([{"name": "hostroot", "mountPath": CHECK_ROOT, "mountPropagation": "HostToContainer"}]);
+    container
+}
+
+fn daemon_container(fi: &FileIntegrity, environment: &Environment, ds_name: &str) -> Value {
+    let mut container = container(environment, "daemon", &daemon_args(fi, ds_name));
+    container["securityContext"] = json!({"privileged": true, "runAsUser": 0});
+    container["env"] = json!([
+        {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+        {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        // A share of the CPU limit, rounded up to whole CPUs: as many files are hashed at once.
+        {"name": "FIO_WORKERS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1"}}},
+    ]);
+    container["resources"] = daemon_resources(fi);
+    container["volumeMounts"] = json!([
+        {"name": "hostroot", "mountPath": names::HOST_ROOT, "mountPropagation": "HostToContainer"},
+        {"name": "config", "mountPath": names::CONFIG_DIR},
+        {"name": "tmp", "mountPath": "/tmp"},
+    ]);
+    container["readinessProbe"] = probe("/readyz");
+    container["livenessProbe"] = probe("/healthz");
+    container["livenessProbe"]["failureThreshold"] = json!(6);
+    container
+}
+
+fn probe(path: &str) -> Value {
+    json!({"httpGet": {"path": path, "port": HEALTH_PORT}, "periodSeconds": 10, "timeoutSeconds": 5})
+}
+
+/// The original's arguments in its order, then ours.
+fn daemon_args(fi: &FileIntegrity, ds_name: &str) -> Vec<String> {
+    let spec = &fi.spec;
+    let namespace = fi.metadata.namespace.as_deref().unwrap_or_default();
+    let mut args = vec![
+        "daemon".to_owned(),
+        format!("--lc-file={}{}/aide.log", names::HOST_ROOT, spec.state_dir()),
+        format!("--lc-config-map-prefix={ds_name}"),
+        format!("--owner={}", name(fi)),
+        format!("--namespace={namespace}"),
+        format!("--interval={}", spec.grace_period()),
+        format!("--debug={}", spec.debug.unwrap_or(false)),
+        format!("--maxbackups={}", spec.max_backups()),
+        format!("--aideconfigdir={}", names::CONFIG_DIR),
+        format!("--state-dir={}", spec.state_dir()),
+    ];
+    if spec.config.on_baseline_loss == Some(BaselineLoss::Error) {
+        args.push("--on-baseline-loss=error".to_owned());
+    }
+    args
+}
+
+fn daemon_resources(fi: &FileIntegrity) -> Value {
+    let given = fi.spec.resources.clone().unwrap_or_default();
+    json!({
+        "requests": given.requests.map_or_else(|| json!({"cpu": "40m", "memory": "40Mi"}), |r| json!(r)),
+        "limits": given.limits.map_or_else(|| json!({"cpu": "300m", "memory": "600Mi"}), |l| json!(l)),
+    })
+}
+
+fn small_resources() -> Value {
+    json!({
+        "requests": {"cpu": "10m", "memory": "10Mi"},
+        "limits": {"cpu": "50m", "memory": "50Mi"},
+    })
+}
+
+fn signaller_container(environment: &Environment, signal: &Signal) -> Value {
+    let signal_file = format!("{}{}", names::HOST_ROOT, names::SIGNAL_FILE);
+    let args = [
+        "reinit-signal".to_owned(),
+        format!("--signal-file={signal_file}"),
+        format!("--request={}", signal.id),
+    ];
+    let mut container = container(environment, "reinit-signal", &args);
+    container["securityContext"] = json!({"privileged": true, "runAsUser": 0});
+    container["resources"] = small_resources();
+    container["volumeMounts"] = json!([
+        {"name": "hostroot", "mountPath": names::HOST_ROOT, "mountPropagation": "HostToContainer"},
+    ]);
+    container["readinessProbe"] = probe("/readyz");
+    container["readinessProbe"]["periodSeconds"] = json!(2);
+    container
+}
+
+fn host_root_volume() -> Value {
+    json!({"name": "hostroot", "hostPath": {"path": "/"}})
+}
+
+fn name(fi: &FileIntegrity) -> String {
+    fi.metadata.name.clone().unwrap_or_default()
+}
+
+/// Name, namespace, labels and the controlling owner; the whole of a shortened label goes into an
+/// annotation.
+fn metadata(fi: &FileIntegrity, object: &str, labels: &Value) -> Value {
+    let mut annotations = json!({});
+    let fi_name = name(fi);
+    if names::label_is_shortened(&fi_name) {
+        for key in [names::LABEL_OWNER, names::LABEL_REINIT_OWNER] {
+            if labels.get(key).is_some() {
+                annotations[key] = json!(fi_name);
+            }
+        }
+    }
+    json!({
+        "name": object,
+        "namespace": fi.metadata.namespace,
+        "labels": labels,
+        "annotations": annotations,
+        "ownerReferences": [{
+            "apiVersion": format!("{GROUP}/{VERSION}"),
+            "kind": FILE_INTEGRITY_KIND,
+            "name": fi_name,
+            "uid": fi.metadata.uid,
+            "controller": true,
+            "blockOwnerDeletion": true,
+        }],
+    })
+}
+
+/// Adds the hash of the whole.
+fn finished(mut object: Value) -> Value {
+    let hash = names::sha256_hex(object.to_string());
+    object["metadata"]["annotations"][ANNOTATION_HASH] = json!(hash);
+    object
+}
+
+fn merge(into: &mut Value, from: Value) {
+    if let (Value::Object(into), Value::Object(from)) = (into, from) {
+        into.extend(from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fi(spec: Value) -> FileIntegrity {
+        serde_json::from_value(json!({
+            "apiVersion": "fileintegrity.openshift.io/v1alpha1",
+            "kind": "FileIntegrity",
+            "metadata": {"name": "example", "namespace": "ns", "uid": "u"},
+            "spec": spec,
+        }))
+        .unwrap()
+    }
+
+    fn environment() -> Environment {
+        Environment { image: "registry/fio:1".to_owned(), ..Environment::default() }
+    }
+
+    #[test]
+    fn the_default_daemon_set() {
+        insta::assert_yaml_snapshot!(daemon_set(&fi(json!({"config": {}})), &environment()));
+    }
+
+    #[test]
+    fn every_field_of_the_spec_reaches_the_pods() {
+        let fi = fi(json!({
+            "config": {"gracePeriod": 20, "maxBackups": 3, "stateDir": "/var/lib/fi", "onBaselineLoss": "error"},
+            "nodeSelector": {"role": "worker"},
+            "tolerations": [{"key": "k", "operator": "Exists"}],
+            "debug": true,
+            "priorityClassName": "high",
+            "resources": {"limits": {"cpu": "1", "memory": "1Gi"}},
+        }));
+        let environment = Environment {
+            pull_secrets: vec!["pull".to_owned()],
+            pull_policy: "IfNotPresent".to_owned(),
+            openshift: true,
+            priority_class_exists: true,
+            ..environment()
+        };
+        insta::assert_yaml_snapshot!(daemon_set(&fi, &environment));
+    }
+
+    #[test]
+    fn a_priority_class_that_does_not_exist_is_left_out() {
+        let fi = fi(json!({"config": {}, "priorityClassName": "high"}));
+        let pod = &daemon_set(&fi, &environment())["spec"]["template"]["spec"];
+        assert_eq!(pod.get("priorityClassName"), None);
+    }
+
+    #[test]
+    fn signallers_for_all_for_one_and_for_some() {
+        let fi = fi(json!({"config": {}}));
+        let signal = |nodes: &[&str]| Signal {
+            nodes: nodes.iter().map(|n| (*n).to_owned()).collect(),
+            id: "r1".to_owned(),
+        };
+        let all = signaller(&fi, &environment(), &signal(&[]));
+        insta::assert_yaml_snapshot!(all);
+        let one = signaller(&fi, &environment(), &signal(&["n1"]));
+        assert_eq!(one["metadata"]["name"], "aide-ini-example-n1");
+        let some = signaller(&fi, &environment(), &signal(&["n1", "n2"]));
+        assert_eq!(some["metadata"]["name"], "aide-ini-example");
+        insta::assert_yaml_snapshot!(some["spec"]["template"]["spec"]["affinity"]);
+    }
+
+    #[test]
+    fn the_config_map_and_a_node_status() {
+        let fi = fi(json!({"config": {}}));
+        let config = ActiveConfig { conf: "a".to_owned(), effective: "b".to_owned() };
+        insta::assert_yaml_snapshot!(config_map(&fi, &config));
+        let wishes = Wishes {
+            config: Some("hash".to_owned()),
+            request: Some("r1".to_owned()),
+            held: true,
+        };
+        insta::assert_yaml_snapshot!(node_status(&fi, "n1", &wishes));
+    }
+
+    #[test]
+    fn the_hash_differs_when_anything_does() {
+        let (one, two) = (fi(json!({"config": {}})), fi(json!({"config": {}, "debug": true})));
+        let hash = |fi| daemon_set(fi, &environment())["metadata"]["annotations"][ANNOTATION_HASH].clone();
+        assert_ne!(hash(&one), hash(&two));
+    }
+}

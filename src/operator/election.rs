@@ -1,0 +1,356 @@
+//! Leader election by a Lease, so that one operator acts at a time.
+//!
+//! [`Election`] decides (pure); the rest does the requests. The rules are those of the Lease's other
+//! users, the original among them: the holder renews it; a standby takes it over when it was
+//! released, or when it has not seen it change for as long as the Lease says. That is measured on
+//! the standby's own monotonic clock, so clocks that differ do no harm. Every update carries the
+//! resource version, so of two that try at once one fails.
+
+use std::time::Duration;
+
+use futures::TryStreamExt as _;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::api::{Api, PostParams, WatchEvent, WatchParams};
+use kube::core::ObjectMeta;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{names, time};
+
+/// How long others wait after the last renewal that they saw.
+const LEASE_DURATION: Duration = Duration::from_secs(15);
+/// How long the leader goes on acting without having renewed: less than the others wait.
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+/// How often it renews.
+const RENEW_EVERY: Duration = Duration::from_secs(4);
+/// Pause after a request that failed.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// What a candidate does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// There is no Lease: make it.
+    Create,
+    /// It is free: take it over.
+    Take,
+    /// Somebody holds it: look again after this long, or when it changes.
+    Wait(Duration),
+}
+
+/// What a candidate has seen of the Lease.
+#[derive(Clone, Debug)]
+pub struct Election {
+    identity: String,
+    seen: Option<(String, Duration)>,
+}
+
+impl Election {
+    /// A candidate with this identity.
+    pub fn new(identity: impl Into<String>) -> Self {
+        Self { identity: identity.into(), seen: None }
+    }
+
+    /// Takes in the Lease as it is `now` (since any fixed moment, on a monotonic clock).
+    pub fn look(&mut self, lease: Option<&Lease>, now: Duration) -> Step {
+        let Some(lease) = lease else { return Step::Create };
+        let spec = lease.spec.clone().unwrap_or_default();
+        let holder = spec.holder_identity.unwrap_or_default();
+        if holder.is_empty() || holder == self.identity {
+            return Step::Take;
+        }
+        let version = lease.metadata.resource_version.clone().unwrap_or_default();
+        let since = match &self.seen {
+            Some((seen, since)) if *seen == version => *since,
+            _ => {
+                self.seen = Some((version, now));
+                now
+            }
+        };
+        let seconds = spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok());
+        let duration = seconds.map_or(LEASE_DURATION, Duration::from_secs);
+        match (since + duration).checked_sub(now) {
+            Some(left) if !left.is_zero() => Step::Wait(left),
+            _ => Step::Take,
+        }
+    }
+
+    /// The Lease as this candidate holds it, made from the one before.
+    fn held(&self, before: Option<&Lease>) -> Lease {
+        let now = time::now_micro();
+        let old = before.and_then(|l| l.spec.clone()).unwrap_or_default();
+        let is_mine = old.holder_identity.as_deref() == Some(self.identity.as_str());
+        let transitions = old.lease_transitions.unwrap_or(0);
+        Lease {
+            metadata: before.map_or_else(
+                || ObjectMeta { name: Some(names::LEASE_NAME.to_owned()), ..ObjectMeta::default() },
+                |lease| lease.metadata.clone(),
+            ),
+            spec: Some(LeaseSpec {
+                holder_identity: Some(self.identity.clone()),
+                lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
+                acquire_time: if is_mine { old.acquire_time } else { Some(now.clone()) },
+                renew_time: Some(now),
+                lease_transitions: Some(if is_mine || before.is_none() {
+                    transitions
+                } else {
+                    transitions + 1
+                }),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+}
+
+/// Requests about the Lease.
+#[derive(Clone)]
+pub struct Candidate {
+    api: Api<Lease>,
+    identity: String,
+}
+
+impl std::fmt::Debug for Candidate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Candidate").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// The Lease is held: `lost` is cancelled when that ends.
+#[derive(Debug)]
+pub struct Leadership {
+    /// Cancelled when another may act.
+    pub lost: CancellationToken,
+    renewing: tokio::task::JoinHandle<Option<Lease>>,
+    stop: CancellationToken,
+    candidate: Candidate,
+}
+
+impl Candidate {
+    /// A candidate for the Lease in the namespace of `api`.
+    pub fn new(api: Api<Lease>, identity: String) -> Self {
+        Self { api, identity }
+    }
+
+    /// Waits until the Lease is held.
+    pub async fn acquire(&self) -> Leadership {
+        let start = Instant::now();
+        let mut election = Election::new(&self.identity);
+        let mut waiting_for = String::new();
+        loop {
+            match self.try_acquire(&mut election, start).await {
+                Ok(Attempt::Held(lease)) => return self.lead(*lease),
+                Ok(Attempt::Wait { lease, left }) => {
+                    let holder = lease.spec.as_ref().and_then(|s| s.holder_identity.clone());
+                    let holder = holder.unwrap_or_default();
+                    if holder != waiting_for {
+                        tracing::info!(holder, "another operator acts; standing by");
+                        waiting_for = holder;
+                    }
+                    self.wait_for_change(&lease, left).await;
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        error = crate::error_chain(&error),
+                        "the lease cannot be had; trying again"
+                    );
+                    tokio::time::sleep(RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn try_acquire(
+        &self,
+        election: &mut Election,
+        start: Instant,
+    ) -> Result<Attempt, LeaseError> {
+        let lease = within(self.api.get_opt(names::LEASE_NAME)).await?;
+        let params = PostParams::default();
+        let written = match election.look(lease.as_ref(), start.elapsed()) {
+            Step::Create => within(self.api.create(&params, &election.held(None))).await,
+            Step::Take => {
+                let held = election.held(lease.as_ref());
+                within(self.api.replace(names::LEASE_NAME, &params, &held)).await
+            }
+            Step::Wait(left) => {
+                let lease = Box::new(lease.unwrap_or_default());
+                return Ok(Attempt::Wait { lease, left });
+            }
+        };
+        written.map(|lease| Attempt::Held(Box::new(lease)))
+    }
+
+    /// Returns when the Lease has changed, or after `left`.
+    async fn wait_for_change(&self, lease: &Lease, left: Duration) {
+        let version = lease.metadata.resource_version.as_deref().unwrap_or("0");
+        let params = WatchParams::default()
+            .fields(&format!("metadata.name={}", names::LEASE_NAME))
+            .timeout(u32::try_from(left.as_secs() + 1).unwrap_or(u32::MAX));
+        let change = async {
+            let stream = self.api.watch(&params, version).await?;
+            let mut stream = std::pin::pin!(stream);
+            while let Some(event) = stream.try_next().await? {
+                match event {
+                    WatchEvent::Bookmark(_) => {}
+                    WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
+                    _ => return Ok(()),
+                }
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(left, change).await {
+            Ok(Err(_)) => tokio::time::sleep(RETRY.min(left)).await,
+            Ok(Ok(())) | Err(_) => {}
+        }
+    }
+
+    fn lead(&self, lease: Lease) -> Leadership {
+        let (lost, stop) = (CancellationToken::new(), CancellationToken::new());
+        let renewing =
+            tokio::spawn(self.clone().renew(lease, lost.clone(), stop.clone()));
+        Leadership { lost, renewing, stop, candidate: self.clone() }
+    }
+
+    /// Renews until told to stop, and returns the Lease as it is then; or until the deadline has
+    /// passed without success.
+    async fn renew(
+        self,
+        mut lease: Lease,
+        lost: CancellationToken,
+        stop: CancellationToken,
+    ) -> Option<Lease> {
+        let election = Election::new(&self.identity);
+        let mut renewed = Instant::now();
+        let mut pause = RENEW_EVERY;
+        loop {
+            let deadline = renewed + RENEW_DEADLINE;
+            tokio::select! {
+                () = stop.cancelled() => return Some(lease),
+                () = tokio::time::sleep(pause) => {}
+            }
+            let started = Instant::now();
+            let attempt = async {
+                within(self.api.replace(
+                    names::LEASE_NAME,
+                    &PostParams::default(),
+                    &election.held(Some(&lease)),
+                ))
+                .await
+            };
+            match tokio::time::timeout_at(deadline, attempt).await {
+                Ok(Ok(held)) => {
+                    lease = held;
+                    renewed = started;
+                    pause = RENEW_EVERY;
+                }
+                Ok(Err(error)) if !error.is_conflict() && Instant::now() < deadline => {
+                    tracing::warn!(error = crate::error_chain(&error), "the lease was not renewed");
+                    pause = RETRY;
+                }
+                _ => {
+                    lost.cancel();
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+impl Leadership {
+    /// Gives the Lease up, so that another can act at once. The caller must have stopped acting.
+    pub async fn release(self) {
+        self.stop.cancel();
+        let Ok(Some(mut lease)) = self.renewing.await else { return };
+        if let Some(spec) = &mut lease.spec {
+            // As other users of Leases release them: no holder, and a duration that is over soon.
+            spec.holder_identity = Some(String::new());
+            spec.lease_duration_seconds = Some(1);
+            spec.renew_time = Some(time::now_micro());
+        }
+        let (api, params) = (&self.candidate.api, PostParams::default());
+        if let Err(error) = within(api.replace(names::LEASE_NAME, &params, &lease)).await {
+            tracing::warn!(error = crate::error_chain(&error), "the lease was not released");
+        }
+    }
+}
+
+enum Attempt {
+    Held(Box<Lease>),
+    Wait { lease: Box<Lease>, left: Duration },
+}
+
+#[derive(Debug, thiserror::Error)]
+enum LeaseError {
+    #[error("ask for the lease {}", names::LEASE_NAME)]
+    Request(#[source] Box<kube::Error>),
+    #[error("ask for the lease {}: no answer in time", names::LEASE_NAME)]
+    Timeout,
+}
+
+impl LeaseError {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Request(source) if matches!(&**source, kube::Error::Api(s) if s.code == 409))
+    }
+}
+
+async fn within<T>(
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, LeaseError> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+        Ok(result) => result.map_err(|source| LeaseError::Request(Box::new(source))),
+        Err(_) => Err(LeaseError::Timeout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease(holder: &str, version: &str, seconds: i32) -> Lease {
+        Lease {
+            metadata: ObjectMeta {
+                resource_version: Some(version.to_owned()),
+                ..ObjectMeta::default()
+            },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(holder.to_owned()),
+                lease_duration_seconds: Some(seconds),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_missing_a_released_and_an_own_lease_are_taken_at_once() {
+        let mut election = Election::new("me");
+        assert_eq!(election.look(None, s(0)), Step::Create);
+        assert_eq!(election.look(Some(&lease("", "1", 1)), s(0)), Step::Take);
+        assert_eq!(election.look(Some(&lease("me", "2", 15)), s(0)), Step::Take);
+    }
+
+    #[test]
+    fn a_lease_is_taken_when_it_has_not_changed_for_its_duration() {
+        let mut election = Election::new("me");
+        assert_eq!(election.look(Some(&lease("you", "1", 15)), s(100)), Step::Wait(s(15)));
+        assert_eq!(election.look(Some(&lease("you", "1", 15)), s(114)), Step::Wait(s(1)));
+        assert_eq!(election.look(Some(&lease("you", "2", 15)), s(114)), Step::Wait(s(15)));
+        assert_eq!(election.look(Some(&lease("you", "2", 15)), s(129)), Step::Take);
+    }
+
+    #[test]
+    fn transitions_are_counted_and_the_time_of_acquisition_is_kept() {
+        let election = Election::new("me");
+        let taken = election.held(Some(&lease("you", "1", 15)));
+        let spec = taken.spec.clone().unwrap();
+        assert_eq!(spec.lease_transitions, Some(1));
+        let renewed = election.held(Some(&taken)).spec.unwrap();
+        assert_eq!(renewed.lease_transitions, Some(1));
+        assert_eq!(renewed.acquire_time, spec.acquire_time);
+        assert_eq!(taken.metadata.resource_version.as_deref(), Some("1"));
+    }
+}

@@ -1,0 +1,156 @@
+//! Which nodes a FileIntegrity selects. Pure.
+//!
+//! The same question that the DaemonSet controller answers for the daemon's pods: the node's
+//! labels match, and its taints are tolerated. Answered here as well, because a node's status
+//! object must be there before its daemon starts.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Node, Taint, Toleration};
+
+/// What of a node matters here; a whole Node is some 20 kB, mostly names of images.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeFacts {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its taints.
+    pub taints: Vec<(String, String, String)>,
+    /// Its kubelet reports that it is ready.
+    pub ready: bool,
+}
+
+/// Taints that the DaemonSet controller tolerates for every pod it makes (Kubernetes
+/// documentation, DaemonSet, taints and tolerations).
+const TOLERATED_BY_DAEMON_SETS: [&str; 6] = [
+    "node.kubernetes.io/not-ready",
+    "node.kubernetes.io/unreachable",
+    "node.kubernetes.io/disk-pressure",
+    "node.kubernetes.io/memory-pressure",
+    "node.kubernetes.io/pid-pressure",
+    "node.kubernetes.io/unschedulable",
+];
+
+impl NodeFacts {
+    /// What of this node matters.
+    pub fn of(node: &Node) -> Self {
+        let taints = node.spec.as_ref().and_then(|s| s.taints.as_deref()).unwrap_or_default();
+        Self {
+            name: node.metadata.name.clone().unwrap_or_default(),
+            labels: node.metadata.labels.clone().unwrap_or_default(),
+            taints: taints.iter().map(taint).collect(),
+            ready: is_ready(node),
+        }
+    }
+
+    /// Whether a daemon with this selector and these tolerations runs here.
+    pub fn is_selected(
+        &self,
+        selector: &BTreeMap<String, String>,
+        tolerations: &[Toleration],
+    ) -> bool {
+        let os = self.labels.get("kubernetes.io/os").map_or("linux", String::as_str);
+        os == "linux"
+            && selector.iter().all(|(key, value)| self.labels.get(key) == Some(value))
+            && self.taints.iter().all(|taint| is_tolerated(taint, tolerations))
+    }
+}
+
+fn taint(taint: &Taint) -> (String, String, String) {
+    (taint.key.clone(), taint.value.clone().unwrap_or_default(), taint.effect.clone())
+}
+
+fn is_ready(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
+}
+
+fn is_tolerated((key, value, effect): &(String, String, String), all: &[Toleration]) -> bool {
+    effect == "PreferNoSchedule"
+        || TOLERATED_BY_DAEMON_SETS.contains(&key.as_str())
+        || all.iter().any(|t| tolerates(t, key, value, effect))
+}
+
+fn tolerates(toleration: &Toleration, key: &str, value: &str, effect: &str) -> bool {
+    let any_effect = toleration.effect.as_deref().unwrap_or_default();
+    let wanted_key = toleration.key.as_deref().unwrap_or_default();
+    let exists = toleration.operator.as_deref() == Some("Exists");
+    (any_effect.is_empty() || any_effect == effect)
+        && (wanted_key == key || (wanted_key.is_empty() && exists))
+        && (exists || toleration.value.as_deref().unwrap_or_default() == value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(labels: &[(&str, &str)], taints: &[(&str, &str, &str)]) -> NodeFacts {
+        let own = |text: &str| text.to_owned();
+        NodeFacts {
+            name: own("n"),
+            labels: labels.iter().map(|(k, v)| (own(k), own(v))).collect(),
+            taints: taints.iter().map(|(k, v, e)| (own(k), own(v), own(e))).collect(),
+            ready: true,
+        }
+    }
+
+    fn toleration(json: serde_json::Value) -> Toleration {
+        serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn labels_must_match() {
+        let selector = BTreeMap::from([("role".to_owned(), "worker".to_owned())]);
+        let table = [
+            (node(&[("role", "worker")], &[]), true),
+            (node(&[("role", "infra")], &[]), false),
+            (node(&[], &[]), false),
+            (node(&[("role", "worker"), ("kubernetes.io/os", "windows")], &[]), false),
+        ];
+        for (node, expected) in table {
+            assert_eq!(node.is_selected(&selector, &[]), expected, "{node:?}");
+        }
+    }
+
+    #[test]
+    fn taints_must_be_tolerated() {
+        let exists = toleration(serde_json::json!({"key": "a", "operator": "Exists"}));
+        let equal = toleration(serde_json::json!({"key": "a", "value": "1", "effect": "NoSchedule"}));
+        let everything = toleration(serde_json::json!({"operator": "Exists"}));
+        let table = [
+            (("a", "1", "NoSchedule"), vec![], false),
+            (("a", "1", "NoSchedule"), vec![exists.clone()], true),
+            (("a", "1", "NoExecute"), vec![exists], true),
+            (("a", "1", "NoSchedule"), vec![equal.clone()], true),
+            (("a", "2", "NoSchedule"), vec![equal.clone()], false),
+            (("a", "1", "NoExecute"), vec![equal], false),
+            (("b", "1", "NoExecute"), vec![everything], true),
+            (("a", "1", "PreferNoSchedule"), vec![], true),
+            (("node.kubernetes.io/unschedulable", "", "NoSchedule"), vec![], true),
+            (("node.kubernetes.io/not-ready", "", "NoExecute"), vec![], true),
+        ];
+        for (taint, tolerations, expected) in table {
+            let node = node(&[], &[taint]);
+            assert_eq!(node.is_selected(&BTreeMap::new(), &tolerations), expected, "{taint:?}");
+        }
+    }
+
+    #[test]
+    fn facts_are_taken_from_a_node() {
+        let node: Node = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "n", "labels": {"a": "b"}},
+            "spec": {"taints": [{"key": "k", "effect": "NoSchedule"}]},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]}
+        }))
+        .unwrap();
+        assert_eq!(NodeFacts::of(&node), self::node(&[("a", "b")], &[("k", "", "NoSchedule")]).named("n"));
+    }
+
+    impl NodeFacts {
+        fn named(mut self, name: &str) -> Self {
+            self.name = name.to_owned();
+            self
+        }
+    }
+}

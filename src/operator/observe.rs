@@ -1,0 +1,499 @@
+//! Reads everything that a pass looks at, from watches that are kept up to date. I/O.
+//!
+//! What is watched: the FileIntegrities, node statuses, DaemonSets and active ConfigMaps of the
+//! namespace, the nodes (only what of them matters), the operator's own Deployment, and each
+//! ConfigMap that a FileIntegrity names, by its name. Kept logs are never read.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use kube::core::{NamespaceResourceScope, ObjectMeta};
+use kube::runtime::WatchStreamExt as _;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, watch_object, watcher};
+use kube::{Api, Client, ResourceExt as _};
+use tokio::sync::mpsc;
+
+use super::build::Environment;
+use super::judge::Judge;
+use super::nodes::NodeFacts;
+use super::plan::{Configured, Observed};
+use super::triggers::{Changes, Meaning, Target};
+use crate::aide::profiles::Profile;
+use crate::api::{
+    FileIntegrity, FileIntegrityNodeStatus, FileIntegritySpec, ProfileName, names, time,
+};
+
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// The API group whose presence makes a cluster an OpenShift one.
+const MACHINE_CONFIG_GROUP: &str = "machineconfiguration.openshift.io";
+
+/// Why something could not be observed.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// A request failed.
+    #[error("{action}")]
+    Request {
+        /// What was tried.
+        action: String,
+        /// Why not.
+        source: Box<kube::Error>,
+    },
+    /// A request took too long.
+    #[error("{action}: no answer in {} s", REQUEST_TIMEOUT.as_secs())]
+    Timeout {
+        /// What was tried.
+        action: String,
+    },
+    /// A watch ended.
+    #[error("the watches have ended")]
+    Ended,
+    /// Nothing says which image the pods should have.
+    #[error(
+        "no image for the pods: there is no Deployment {} in this namespace, and RELATED_IMAGE_OPERATOR is not set",
+        names::OPERATOR_NAME
+    )]
+    NoImage,
+    /// A configuration could not be judged.
+    #[error(transparent)]
+    Judge(#[from] super::judge::JudgeError),
+}
+
+/// A trigger: the FileIntegrity that should be looked at.
+pub type Trigger = ObjectRef<FileIntegrity>;
+
+/// The caches.
+pub struct Observer {
+    client: Client,
+    namespace: String,
+    fallback_image: Option<String>,
+    openshift: bool,
+    judge: Judge,
+    /// FileIntegrities.
+    pub file_integrities: Store<FileIntegrity>,
+    statuses: Store<FileIntegrityNodeStatus>,
+    daemon_sets: Store<DaemonSet>,
+    config_maps: Store<ConfigMap>,
+    deployments: Store<Deployment>,
+    nodes: Store<Node>,
+    users: Mutex<HashMap<String, UserConfig>>,
+    triggers: mpsc::UnboundedSender<Trigger>,
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Observer").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+/// The watch of a ConfigMap that a FileIntegrity names.
+struct UserConfig {
+    namespace: String,
+    name: String,
+    state: Arc<Mutex<UserConfigState>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Clone, Debug)]
+enum UserConfigState {
+    Unknown,
+    Missing,
+    Found(BTreeMap<String, String>),
+    Error(String),
+}
+
+impl Drop for UserConfig {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Observer {
+    /// Starts the watches of `namespace`; what they see makes `triggers`. Ends with the process or
+    /// with the tasks of the returned set.
+    pub async fn start(
+        client: Client,
+        namespace: &str,
+        fallback_image: Option<String>,
+        judge: Judge,
+        triggers: mpsc::UnboundedSender<Trigger>,
+        tasks: &mut tokio::task::JoinSet<()>,
+    ) -> Result<Arc<Self>, ObserveError> {
+        let openshift = is_openshift(&client).await?;
+        let (file_integrities, writer) = reflector::store();
+        let mut watches =
+            Watches { tasks, triggers: &triggers, namespace, all: file_integrities.clone() };
+        let everything = watcher::Config::default();
+        let own_name = format!("metadata.name={}", names::OPERATOR_NAME);
+        watches.start(namespaced(&client, namespace), &everything, drop_managed_fields, about_itself, writer);
+        let (statuses, writer) = reflector::store();
+        watches.start(namespaced(&client, namespace), &everything, drop_managed_fields, about_status, writer);
+        let (daemon_sets, writer) = reflector::store();
+        watches.start(namespaced(&client, namespace), &everything, |_| {}, about_daemon_set, writer);
+        let (config_maps, writer) = reflector::store();
+        let active = everything.clone().labels(names::LABEL_AIDE_CONF);
+        watches.start(namespaced(&client, namespace), &active, drop_managed_fields, about_config_map, writer);
+        let (deployments, writer) = reflector::store();
+        let own = everything.clone().fields(&own_name);
+        watches.start(namespaced(&client, namespace), &own, drop_managed_fields, about_deployment, writer);
+        let (nodes, writer) = reflector::store();
+        watches.start(Api::all(client.clone()), &everything, shrink_node, about_node, writer);
+        let observer = Arc::new(Self {
+            client,
+            namespace: namespace.to_owned(),
+            fallback_image,
+            openshift,
+            judge,
+            file_integrities,
+            statuses,
+            daemon_sets,
+            config_maps,
+            deployments,
+            nodes,
+            users: Mutex::default(),
+            triggers,
+        });
+        observer.wait_until_ready().await?;
+        Ok(observer)
+    }
+
+    async fn wait_until_ready(&self) -> Result<(), ObserveError> {
+        let ready = async {
+            self.file_integrities.wait_until_ready().await?;
+            self.statuses.wait_until_ready().await?;
+            self.daemon_sets.wait_until_ready().await?;
+            self.config_maps.wait_until_ready().await?;
+            self.deployments.wait_until_ready().await?;
+            self.nodes.wait_until_ready().await
+        };
+        ready.await.map_err(|_: reflector::store::WriterDropped| ObserveError::Ended)
+    }
+
+    /// Everything about this FileIntegrity.
+    pub async fn observe(&self, fi: Arc<FileIntegrity>) -> Result<Observed, ObserveError> {
+        let name = fi.name_any();
+        Ok(Observed {
+            configured: self.configured(&fi).await?,
+            active: self.config_maps.get(&ObjectRef::new(&name).within(&self.namespace)),
+            daemon_sets: self.daemon_sets.state_filter(|ds| belongs(ds, &name)),
+            nodes: self.nodes.state().iter().map(|node| NodeFacts::of(node)).collect(),
+            statuses: self.statuses.state_filter(|s| s.owner().is_some_and(|(owner, _)| owner == name)),
+            others: self.file_integrities.state_filter(|other| other.name_any() != name),
+            environment: self.environment(&fi.spec).await?,
+            now: time::now(),
+            file_integrity: fi,
+        })
+    }
+
+    /// Ends the watch of the ConfigMap that a FileIntegrity named which is gone.
+    pub fn forget(&self, name: &str) {
+        if let Ok(mut users) = self.users.lock() {
+            users.remove(name);
+        }
+    }
+
+    async fn configured(&self, fi: &FileIntegrity) -> Result<Configured, ObserveError> {
+        let spec = &fi.spec;
+        let state_dir = spec.state_dir();
+        let Some((namespace, name, key)) = spec.user_config() else {
+            self.forget(&fi.name_any());
+            return Ok(self.judge.judge(self.profile(spec).text(), state_dir).await?);
+        };
+        let place = format!("ConfigMap {name} in namespace {namespace}");
+        match self.user_config(fi, namespace, name) {
+            UserConfigState::Unknown => Ok(Configured::Unknown),
+            UserConfigState::Missing => Ok(Configured::Unavailable {
+                reason: "ConfigMapMissing",
+                message: format!("{place} does not exist; it is used as soon as it does"),
+            }),
+            UserConfigState::Error(error) => Ok(Configured::Unavailable {
+                reason: "ConfigMapUnreadable",
+                message: format!(
+                    "{place} cannot be read: {error}; for another namespace than the operator's, bind the \
+                     ServiceAccount {} of namespace {} there to a Role with get, list and watch on that ConfigMap",
+                    names::OPERATOR_NAME, self.namespace
+                ),
+            }),
+            UserConfigState::Found(data) => match data.get(key).map(|text| text.trim()) {
+                None => Ok(Configured::Unavailable {
+                    reason: "KeyMissing",
+                    message: format!("{place} has no key {key}; it is used as soon as it has"),
+                }),
+                Some("") => Ok(Configured::Unavailable {
+                    reason: "ConfigEmpty",
+                    message: format!("the key {key} of {place} is empty; it is used as soon as it is not"),
+                }),
+                Some(_) => Ok(self.judge.judge(&data[key], state_dir).await?),
+            },
+        }
+    }
+
+    fn profile(&self, spec: &FileIntegritySpec) -> Profile {
+        match spec.config.profile {
+            Some(ProfileName::Generic) => Profile::Generic,
+            Some(ProfileName::Openshift) => Profile::Openshift,
+            None if self.openshift => Profile::Openshift,
+            None => Profile::Generic,
+        }
+    }
+
+    /// What is known of the named ConfigMap; the first call starts its watch.
+    fn user_config(&self, fi: &FileIntegrity, namespace: &str, name: &str) -> UserConfigState {
+        let Ok(mut users) = self.users.lock() else { return UserConfigState::Unknown };
+        let owner = fi.name_any();
+        if let Some(known) = users.get(&owner).filter(|u| u.namespace == namespace && u.name == name)
+        {
+            return known.state.lock().map_or(UserConfigState::Unknown, |state| state.clone());
+        }
+        let state = Arc::new(Mutex::new(UserConfigState::Unknown));
+        let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
+        let trigger = ObjectRef::new(&owner).within(&self.namespace);
+        let task = tokio::spawn(follow_config_map(
+            api,
+            name.to_owned(),
+            Arc::clone(&state),
+            self.triggers.clone(),
+            trigger,
+        ));
+        let watch =
+            UserConfig { namespace: namespace.to_owned(), name: name.to_owned(), state, task };
+        users.insert(owner, watch);
+        UserConfigState::Unknown
+    }
+
+    async fn environment(&self, spec: &FileIntegritySpec) -> Result<Environment, ObserveError> {
+        let deployment =
+            self.deployments.get(&ObjectRef::new(names::OPERATOR_NAME).within(&self.namespace));
+        let pod = deployment.as_ref().and_then(|d| d.spec.as_ref()).and_then(|s| s.template.spec.as_ref());
+        let container = pod.and_then(|p| p.containers.first());
+        let image = container
+            .and_then(|c| c.image.clone())
+            .or_else(|| self.fallback_image.clone())
+            .ok_or(ObserveError::NoImage)?;
+        let secrets = pod.and_then(|p| p.image_pull_secrets.as_deref()).unwrap_or_default();
+        Ok(Environment {
+            image,
+            pull_secrets: secrets.iter().map(|s| s.name.clone()).collect(),
+            pull_policy: container.and_then(|c| c.image_pull_policy.clone()).unwrap_or_default(),
+            openshift: self.openshift,
+            priority_class_exists: self.priority_class_exists(spec).await?,
+        })
+    }
+
+    async fn priority_class_exists(&self, spec: &FileIntegritySpec) -> Result<bool, ObserveError> {
+        let Some(name) = spec.priority_class() else { return Ok(false) };
+        let api = Api::<PriorityClass>::all(self.client.clone());
+        let found = request(format!("read the PriorityClass {name}"), api.get_opt(name)).await?;
+        Ok(found.is_some())
+    }
+}
+
+async fn is_openshift(client: &Client) -> Result<bool, ObserveError> {
+    let groups = request("list the API groups".to_owned(), client.list_api_groups()).await?;
+    Ok(groups.groups.iter().any(|group| group.name == MACHINE_CONFIG_GROUP))
+}
+
+async fn request<T>(
+    action: String,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, ObserveError> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(ObserveError::Request { action, source: Box::new(source) }),
+        Err(_) => Err(ObserveError::Timeout { action }),
+    }
+}
+
+/// What the watches of one observer share.
+struct Watches<'a> {
+    tasks: &'a mut tokio::task::JoinSet<()>,
+    triggers: &'a mpsc::UnboundedSender<Trigger>,
+    namespace: &'a str,
+    all: Store<FileIntegrity>,
+}
+
+impl Watches<'_> {
+    /// Watches the objects of `api`: makes each smaller by `shrink`, keeps it in the store behind
+    /// `writer`, and triggers passes by what it means.
+    fn start<K>(
+        &mut self,
+        api: Api<K>,
+        config: &watcher::Config,
+        shrink: fn(&mut K),
+        meaning: fn(&K) -> Meaning,
+        writer: Writer<K>,
+    ) where
+        K: kube::Resource<DynamicType = ()>
+            + Clone
+            + std::fmt::Debug
+            + serde::de::DeserializeOwned
+            + Send
+            + Sync
+            + 'static,
+    {
+        let stream = watcher(api, config.clone()).modify(shrink).reflect(writer).default_backoff();
+        let (triggers, all) = (self.triggers.clone(), self.all.clone());
+        let namespace = self.namespace.to_owned();
+        self.tasks.spawn(async move {
+            let mut changes = Changes::new(meaning);
+            let mut stream = std::pin::pin!(stream);
+            while let Some(item) = stream.next().await {
+                match item {
+                    Ok(event) => {
+                        for target in changes.take(&event) {
+                            send(&triggers, &all, &namespace, target);
+                        }
+                    }
+                    Err(error) => tracing::warn!(
+                        kind = %K::kind(&()),
+                        error = crate::error_chain(&error),
+                        "a watch failed; it is opened anew"
+                    ),
+                }
+            }
+        });
+    }
+}
+
+fn namespaced<K>(client: &Client, namespace: &str) -> Api<K>
+where
+    K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    Api::namespaced(client.clone(), namespace)
+}
+
+fn send(
+    triggers: &mpsc::UnboundedSender<Trigger>,
+    all: &Store<FileIntegrity>,
+    namespace: &str,
+    target: Target,
+) {
+    // The receiver lives as long as the controller; after it nobody needs a trigger.
+    match target {
+        Target::One(name) => {
+            triggers.send(ObjectRef::new(&name).within(namespace)).ok();
+        }
+        Target::All => {
+            for fi in all.state() {
+                triggers.send(ObjectRef::from_obj(&*fi)).ok();
+            }
+        }
+    }
+}
+
+async fn follow_config_map(
+    api: Api<ConfigMap>,
+    name: String,
+    state: Arc<Mutex<UserConfigState>>,
+    triggers: mpsc::UnboundedSender<Trigger>,
+    trigger: Trigger,
+) {
+    let stream = watch_object(api, &name).default_backoff();
+    let mut stream = std::pin::pin!(stream);
+    while let Some(item) = stream.next().await {
+        let new = match item {
+            Ok(Some(config_map)) => UserConfigState::Found(config_map.data.unwrap_or_default()),
+            Ok(None) => UserConfigState::Missing,
+            Err(error) => UserConfigState::Error(crate::error_chain(&error)),
+        };
+        if let Ok(mut state) = state.lock() {
+            *state = new;
+        }
+        triggers.send(trigger.clone()).ok();
+    }
+}
+
+fn belongs(daemon_set: &DaemonSet, name: &str) -> bool {
+    let labels = daemon_set.labels();
+    let value = names::label_value(name);
+    [names::LABEL_OWNER, names::LABEL_REINIT_OWNER].iter().any(|key| labels.get(*key) == Some(&value))
+        || daemon_set.name_any() == names::daemon_set(name)
+}
+
+fn drop_managed_fields<K: kube::Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
+}
+
+/// Keeps of a node what [`NodeFacts`] is made from.
+fn shrink_node(node: &mut Node) {
+    drop_managed_fields(node);
+    if let Some(status) = node.status.take() {
+        let ready = status.conditions.unwrap_or_default().into_iter().filter(|c| c.type_ == "Ready");
+        let ready = ready.map(|mut condition| {
+            condition.last_heartbeat_time = None;
+            condition
+        });
+        node.status = Some(k8s_openapi::api::core::v1::NodeStatus {
+            conditions: Some(ready.collect()),
+            ..Default::default()
+        });
+    }
+}
+
+fn hash(matters: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    matters.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn one(name: &str) -> Option<Target> {
+    Some(Target::One(name.to_owned()))
+}
+
+/// Of a FileIntegrity: everything but its status, which passes write.
+fn about_itself(fi: &FileIntegrity) -> Meaning {
+    let meta = &fi.metadata;
+    let matters = (&meta.uid, meta.generation, &meta.annotations, deleted(meta));
+    (one(&fi.name_any()), hash(&matters))
+}
+
+/// Of a node status: all but the times of scans that found nothing new.
+fn about_status(status: &FileIntegrityNodeStatus) -> Meaning {
+    let meta = &status.metadata;
+    let last = status.last_result.as_ref();
+    let matters = (
+        (&meta.annotations, &meta.labels, deleted(meta)),
+        last.map(|r| (r.condition, r.files_added, r.files_changed, r.files_removed)),
+        last.and_then(|r| r.error_message.as_deref()),
+        status.baseline.as_ref().map(|b| (&b.config_hash, &b.digest)),
+        status.reinit.as_ref().map(|r| &r.id),
+    );
+    (status.owner().and_then(|(owner, _)| one(owner)), hash(&matters))
+}
+
+/// Of a DaemonSet: everything but its status.
+fn about_daemon_set(daemon_set: &DaemonSet) -> Meaning {
+    let meta = &daemon_set.metadata;
+    let owners = daemon_set.owner_references();
+    let owner = owners.iter().find(|o| o.kind == crate::api::FILE_INTEGRITY_KIND);
+    let matters = (meta.generation, &meta.labels, &meta.annotations, deleted(meta));
+    (owner.and_then(|o| one(&o.name)), hash(&matters))
+}
+
+/// An active ConfigMap has its FileIntegrity's name, whatever became of its labels.
+fn about_config_map(config_map: &ConfigMap) -> Meaning {
+    let meta = &config_map.metadata;
+    (one(&config_map.name_any()), hash(&(&meta.labels, &meta.annotations, &config_map.data)))
+}
+
+/// Of the operator's Deployment: its image.
+fn about_deployment(deployment: &Deployment) -> Meaning {
+    (Some(Target::All), hash(&deployment.metadata.generation))
+}
+
+fn about_node(node: &Node) -> Meaning {
+    let facts = NodeFacts::of(node);
+    (Some(Target::All), hash(&(&facts.name, &facts.labels, &facts.taints, facts.ready)))
+}
+
+fn deleted(meta: &ObjectMeta) -> bool {
+    meta.deletion_timestamp.is_some()
+}

@@ -1,0 +1,404 @@
+//! Decides what should be, from what was observed. Pure: all decisions of the operator are here
+//! and in the modules that it calls ([`super::nodes`], [`super::reinit`], [`super::status`]);
+//! [`super::build`] makes the objects, [`super::apply`] carries the plan out.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use serde_json::Value;
+
+use super::build::{self, ActiveConfig, Environment, Wishes};
+use super::nodes::NodeFacts;
+use super::reinit::{self, Record, Waiting};
+use super::status::{self, ConfigState, Facts, NodeView};
+use crate::aide::config::config_hash;
+use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, Phase, names};
+use crate::scan::event::{Saying, Severity};
+
+/// What came of the user's wish for a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Configured {
+    /// It can be put into effect.
+    Good {
+        /// The configuration.
+        config: ActiveConfig,
+        /// What to say about it.
+        warnings: Vec<String>,
+    },
+    /// It cannot be had.
+    Unavailable {
+        /// A word in camel case.
+        reason: &'static str,
+        /// What to do about it.
+        message: String,
+    },
+    /// It is refused.
+    Refused {
+        /// Why.
+        message: String,
+    },
+    /// It has not been read yet.
+    Unknown,
+}
+
+/// Everything that one pass over a FileIntegrity looks at.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// The FileIntegrity.
+    pub file_integrity: Arc<FileIntegrity>,
+    /// Its configuration.
+    pub configured: Configured,
+    /// The ConfigMap that would hold the active configuration.
+    pub active: Option<Arc<ConfigMap>>,
+    /// The DaemonSets of the namespace that belong to it, or have a name that it needs.
+    pub daemon_sets: Vec<Arc<DaemonSet>>,
+    /// All nodes.
+    pub nodes: Vec<NodeFacts>,
+    /// Its status objects.
+    pub statuses: Vec<Arc<FileIntegrityNodeStatus>>,
+    /// The other FileIntegrities of the namespace.
+    pub others: Vec<Arc<FileIntegrity>>,
+    /// What the pods need.
+    pub environment: Environment,
+    /// The time.
+    pub now: Time,
+}
+
+/// An object that should be there.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Wanted {
+    /// The active configuration.
+    ConfigMap(Value),
+    /// A node's status, as far as it is the operator's.
+    NodeStatus(Value),
+    /// The daemon's or a signaller's.
+    DaemonSet(Value),
+}
+
+/// An object that should not be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unwanted {
+    /// A DaemonSet of this name.
+    DaemonSet(String),
+    /// A node's status of this name.
+    NodeStatus(String),
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// Objects to have, in the order in which they are made.
+    pub wanted: Vec<Wanted>,
+    /// Objects to remove.
+    pub unwanted: Vec<Unwanted>,
+    /// A change of the FileIntegrity's own annotations.
+    pub metadata: Option<Value>,
+    /// What to say, besides the phase.
+    pub sayings: Vec<Saying>,
+    /// The status.
+    pub status: FileIntegrityStatus,
+    /// When to look again though nothing has changed.
+    pub again: Option<Duration>,
+}
+
+/// The plan for what was observed.
+pub fn plan(observed: &Observed) -> Plan {
+    Planner::new(observed).plan()
+}
+
+struct Planner<'a> {
+    observed: &'a Observed,
+    fi: &'a FileIntegrity,
+    name: String,
+    selected: Vec<&'a NodeFacts>,
+    config: Option<ActiveConfig>,
+    config_hash: Option<String>,
+    record: Option<Record>,
+}
+
+impl<'a> Planner<'a> {
+    fn new(observed: &'a Observed) -> Self {
+        let fi = observed.file_integrity.as_ref();
+        let selected = selected(fi, &observed.nodes);
+        let config = match &observed.configured {
+            Configured::Good { config, .. } => Some(config.clone()),
+            _ => observed.active.as_deref().and_then(|active| running_config(fi, active)),
+        };
+        Self {
+            observed,
+            fi,
+            name: fi.metadata.name.clone().unwrap_or_default(),
+            selected,
+            config_hash: config.as_ref().map(|c| config_hash(&c.effective)),
+            config,
+            record: Record::of(fi),
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        let asked = self.asked();
+        let delay = self.delay();
+        let views: Vec<NodeView> = self.selected.iter().map(|node| self.view(node)).collect();
+        let config_state = self.config_state();
+        let problems = self.problems();
+        let facts = Facts {
+            deployed: self.daemon_set().is_some(),
+            reinit_asked: asked.is_some() || self.record.is_some(),
+            nodes: &views,
+            config: &config_state,
+            problems: &problems,
+            generation: self.fi.metadata.generation,
+        };
+        let mut status = status::build(&facts, self.fi.status.as_ref(), &self.observed.now);
+        if config_state == ConfigState::Unknown {
+            // Nothing is known yet: no reason to change what is said.
+            status.phase = self.fi.status.as_ref().and_then(|s| s.phase).or(Some(Phase::Pending));
+        }
+        let deployable = delay.is_none() && config_state != ConfigState::Unknown;
+        Plan {
+            wanted: if deployable { self.wanted() } else { Vec::new() },
+            unwanted: self.unwanted(),
+            metadata: self.metadata(asked.as_ref()),
+            sayings: self.sayings(asked.as_ref()),
+            status,
+            again: delay,
+        }
+    }
+
+    /// What is asked by annotation and not recorded yet. While an earlier record is being handed
+    /// out, the annotation waits.
+    fn asked(&self) -> Option<reinit::Asked> {
+        if self.record.is_some() {
+            return None;
+        }
+        let names: BTreeSet<String> = self.selected.iter().map(|n| n.name.clone()).collect();
+        let statuses: Vec<_> = self.observed.statuses.iter().map(AsRef::as_ref).collect();
+        reinit::asked(self.fi, &names, &statuses)
+    }
+
+    /// How long spec.config.initialDelay still keeps everything back.
+    fn delay(&self) -> Option<Duration> {
+        if self.daemon_set().is_some() {
+            return None;
+        }
+        let created = self.fi.metadata.creation_timestamp.as_ref()?;
+        let age = self.observed.now.0.duration_since(created.0).as_secs();
+        let left = self.fi.spec.initial_delay() - age;
+        u64::try_from(left).ok().filter(|left| *left > 0).map(Duration::from_secs)
+    }
+
+    fn wanted(&self) -> Vec<Wanted> {
+        let Some(config) = &self.config else { return Vec::new() };
+        let mut wanted = vec![Wanted::ConfigMap(build::config_map(self.fi, config))];
+        wanted.extend(self.selected.iter().map(|node| {
+            Wanted::NodeStatus(build::node_status(self.fi, &node.name, &self.wishes(node)))
+        }));
+        let environment = &self.observed.environment;
+        wanted.push(Wanted::DaemonSet(build::daemon_set(self.fi, environment)));
+        if let Some(signal) = self.signal() {
+            wanted.push(Wanted::DaemonSet(build::signaller(self.fi, environment, &signal)));
+        }
+        wanted
+    }
+
+    fn unwanted(&self) -> Vec<Unwanted> {
+        let mut unwanted: Vec<Unwanted> = self
+            .observed
+            .statuses
+            .iter()
+            .filter(|status| !self.selected.iter().any(|node| node.name == status.node_name))
+            .map(|status| Unwanted::NodeStatus(object_name(&status.metadata)))
+            .collect();
+        let signaller = self.signal().map(|signal| build::signaller_name(self.fi, &signal));
+        let daemon_set = names::daemon_set(&self.name);
+        let legacy = names::legacy_daemon_set(&self.name);
+        for existing in &self.observed.daemon_sets {
+            let name = object_name(&existing.metadata);
+            let is_signaller = has_label(&existing.metadata, names::LABEL_REINIT_OWNER, &self.name);
+            let is_old_signaller = is_signaller && signaller.as_ref() != Some(&name);
+            if name != daemon_set && (is_old_signaller || name == legacy) {
+                unwanted.push(Unwanted::DaemonSet(name));
+            }
+        }
+        unwanted
+    }
+
+    fn metadata(&self, asked: Option<&reinit::Asked>) -> Option<Value> {
+        if let Some(asked) = asked {
+            return Some(reinit::record_patch(self.fi, asked));
+        }
+        let record = self.record.as_ref()?;
+        let handed_out = self.selected.iter().filter(|n| record.names_node(&n.name)).all(|node| {
+            self.status_of(node).is_some_and(|status| {
+                status.annotation(names::ANNOTATION_REQUEST) == Some(&record.id)
+            })
+        });
+        handed_out.then(reinit::drop_record_patch)
+    }
+
+    fn sayings(&self, asked: Option<&reinit::Asked>) -> Vec<Saying> {
+        let mut sayings = Vec::new();
+        let warning = |reason, message| Saying { severity: Severity::Warning, reason, message };
+        if let Some(asked) = asked.filter(|asked| !asked.unknown.is_empty()) {
+            let message =
+                format!("re-init names nodes that are not selected: {}", asked.unknown.join(", "));
+            sayings.push(warning("UnknownNodes", message));
+        }
+        if let Some(class) = self.fi.spec.priority_class()
+            && !self.observed.environment.priority_class_exists
+        {
+            // The original's words.
+            let message = format!(
+                "Error while getting priority class '{class}', PriorityClass not found or invalid"
+            );
+            sayings.push(warning("PriorityClass", message));
+        }
+        if let Configured::Refused { message } = &self.observed.configured {
+            sayings.push(warning("ConfigRefused", message.clone()));
+        }
+        sayings
+    }
+
+    fn config_state(&self) -> ConfigState {
+        match &self.observed.configured {
+            Configured::Good { warnings, .. } => ConfigState::Valid { warnings: self.config_warnings(warnings) },
+            Configured::Unavailable { reason, message } => {
+                ConfigState::Unavailable { reason, message: message.clone() }
+            }
+            Configured::Refused { message } => ConfigState::Refused { message: message.clone() },
+            Configured::Unknown => ConfigState::Unknown,
+        }
+    }
+
+    fn config_warnings(&self, warnings: &[String]) -> Vec<String> {
+        let half = self.fi.spec.half_named_config().map(|missing| {
+            format!("spec.config.{missing} is empty, so the default configuration is used")
+        });
+        half.into_iter().chain(warnings.iter().cloned()).collect()
+    }
+
+    /// Nodes that two FileIntegrities select: their daemons would write the same baseline.
+    fn problems(&self) -> Vec<(&'static str, String)> {
+        let overlapping = |other: &&Arc<FileIntegrity>| {
+            self.selected
+                .iter()
+                .any(|node| node.is_selected(&other.spec.selector(), &other.spec.tolerations))
+        };
+        self.observed
+            .others
+            .iter()
+            .filter(overlapping)
+            .map(|other| {
+                let other = object_name(&other.metadata);
+                let message = format!(
+                    "{} and {other} select the same nodes; only one of them can scan a node, change a nodeSelector",
+                    self.name
+                );
+                ("Overlap", message)
+            })
+            .collect()
+    }
+
+    fn view(&self, node: &NodeFacts) -> NodeView {
+        let status = self.status_of(node);
+        let has_baseline = status.and_then(|s| s.baseline.as_ref()).is_some_and(|baseline| {
+            Some(&baseline.config_hash) == self.config_hash.as_ref()
+        });
+        let request = self.request(node);
+        let open = status.is_none_or(|s| reinit::is_open(s, request.as_deref()));
+        NodeView {
+            name: node.name.clone(),
+            reachable: node.ready,
+            initialized: has_baseline && !open,
+            held: reinit::is_held(self.fi, &node.name),
+            condition: status.and_then(FileIntegrityNodeStatus::condition),
+        }
+    }
+
+    fn wishes(&self, node: &NodeFacts) -> Wishes {
+        Wishes {
+            config: self.config_hash.clone(),
+            request: self.request(node),
+            held: reinit::is_held(self.fi, &node.name),
+        }
+    }
+
+    /// The newest request for this node: the record's, or the one that it was given before.
+    fn request(&self, node: &NodeFacts) -> Option<String> {
+        match &self.record {
+            Some(record) if record.names_node(&node.name) => Some(record.id.clone()),
+            _ => self
+                .status_of(node)
+                .and_then(|status| status.annotation(names::ANNOTATION_REQUEST))
+                .map(str::to_owned),
+        }
+    }
+
+    /// The signal for reachable nodes that have a baseline to make in place of another one. A first
+    /// baseline needs no signal: the daemon makes it by itself.
+    fn signal(&self) -> Option<build::Signal> {
+        let waiting: Vec<Waiting> = self
+            .selected
+            .iter()
+            .filter(|node| node.ready && !reinit::is_held(self.fi, &node.name))
+            .filter_map(|node| self.waiting(node))
+            .collect();
+        reinit::signal(&waiting, self.selected.len())
+    }
+
+    fn waiting(&self, node: &NodeFacts) -> Option<Waiting> {
+        let status = self.status_of(node)?;
+        let request = self.request(node);
+        let id = if reinit::is_open(status, request.as_deref()) {
+            request?
+        } else {
+            let baseline = status.baseline.as_ref()?;
+            let wanted = self.config_hash.as_ref()?;
+            (baseline.config_hash != *wanted).then(|| format!("{}{wanted}", names::CONFIG_SIGNAL))?
+        };
+        Some(Waiting { node: node.name.clone(), id })
+    }
+
+    fn status_of(&self, node: &NodeFacts) -> Option<&FileIntegrityNodeStatus> {
+        self.observed.statuses.iter().find(|s| s.node_name == node.name).map(AsRef::as_ref)
+    }
+
+    fn daemon_set(&self) -> Option<&Arc<DaemonSet>> {
+        let name = names::daemon_set(&self.name);
+        self.observed.daemon_sets.iter().find(|ds| ds.metadata.name.as_ref() == Some(&name))
+    }
+}
+
+fn selected<'a>(fi: &FileIntegrity, nodes: &'a [NodeFacts]) -> Vec<&'a NodeFacts> {
+    let selector = fi.spec.selector();
+    nodes.iter().filter(|node| node.is_selected(&selector, &fi.spec.tolerations)).collect()
+}
+
+/// The configuration in the active ConfigMap, if that is this FileIntegrity's.
+fn running_config(fi: &FileIntegrity, active: &ConfigMap) -> Option<ActiveConfig> {
+    let owner = fi.metadata.name.as_deref().unwrap_or_default();
+    if !has_label(&active.metadata, names::LABEL_OWNER, owner) {
+        return None;
+    }
+    let data = active.data.as_ref()?;
+    Some(ActiveConfig {
+        conf: data.get(names::KEY_AIDE_CONF)?.clone(),
+        effective: data.get(names::KEY_EFFECTIVE_CONF)?.clone(),
+    })
+}
+
+fn has_label(metadata: &ObjectMeta, key: &str, value: &str) -> bool {
+    metadata.labels.as_ref().and_then(|l| l.get(key)) == Some(&names::label_value(value))
+}
+
+fn object_name(metadata: &ObjectMeta) -> String {
+    metadata.name.clone().unwrap_or_default()
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

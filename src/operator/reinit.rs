@@ -1,0 +1,250 @@
+//! The life of a re-initialisation request, as far as the operator has to do with it. Pure.
+//!
+//! A user's annotation is first turned into a *record* on the same object, in one write that also
+//! removes the annotation: from then on the request has an id. The record is then handed to the
+//! nodes, as an annotation of each status object, and dropped once all of them have it. Whoever is
+//! killed in between, the next pass goes on where this one stopped.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::build::Signal;
+use crate::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
+
+/// A request that is being handed to the nodes.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Record {
+    /// Its id.
+    pub id: String,
+    /// The nodes; none: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<Vec<String>>,
+}
+
+impl Record {
+    /// The record on this FileIntegrity, if there is one that can be read.
+    pub fn of(fi: &FileIntegrity) -> Option<Self> {
+        serde_json::from_str(annotation(fi, names::ANNOTATION_REINIT_RECORD)?).ok()
+    }
+
+    /// Whether it is meant for this node.
+    pub fn names_node(&self, node: &str) -> bool {
+        self.nodes.as_ref().is_none_or(|nodes| nodes.iter().any(|n| n == node))
+    }
+}
+
+/// What a user asks for by annotation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The nodes; none: all.
+    pub nodes: Option<Vec<String>>,
+    /// Named nodes that are not selected.
+    pub unknown: Vec<String>,
+    /// The annotations that said it.
+    pub annotations: Vec<&'static str>,
+}
+
+/// What the annotations of this FileIntegrity ask for.
+pub fn asked(
+    fi: &FileIntegrity,
+    selected: &BTreeSet<String>,
+    statuses: &[&FileIntegrityNodeStatus],
+) -> Option<Asked> {
+    let mut asked = Asked { nodes: Some(Vec::new()), unknown: Vec::new(), annotations: Vec::new() };
+    if let Some(list) = annotation(fi, names::ANNOTATION_REINIT) {
+        asked.annotations.push(names::ANNOTATION_REINIT);
+        let named = node_list(list);
+        if named.is_empty() {
+            asked.nodes = None;
+        } else {
+            let (known, unknown) = named.into_iter().partition(|node| selected.contains(node));
+            asked.nodes = Some(known);
+            asked.unknown = unknown;
+        }
+    }
+    if annotation(fi, names::ANNOTATION_REINIT_ON_FAILED).is_some() {
+        asked.annotations.push(names::ANNOTATION_REINIT_ON_FAILED);
+        if let Some(nodes) = &mut asked.nodes {
+            nodes.extend(failed_nodes(statuses));
+            nodes.sort();
+            nodes.dedup();
+        }
+    }
+    (!asked.annotations.is_empty()).then_some(asked)
+}
+
+fn failed_nodes(statuses: &[&FileIntegrityNodeStatus]) -> Vec<String> {
+    let failed = |status: &&&FileIntegrityNodeStatus| status.condition() == Some(Condition::Failed);
+    statuses.iter().filter(failed).map(|status| status.node_name.clone()).collect()
+}
+
+/// The metadata patch that turns what was asked into a record. It carries the object's resource
+/// version: where somebody changed the annotations meanwhile, the next pass sees theirs.
+pub fn record_patch(fi: &FileIntegrity, asked: &Asked) -> Value {
+    let resource_version = fi.metadata.resource_version.clone().unwrap_or_default();
+    let mut annotations = json!({});
+    for key in &asked.annotations {
+        annotations[key] = Value::Null;
+    }
+    let asks_nobody = asked.nodes.as_ref().is_some_and(Vec::is_empty);
+    if !asks_nobody {
+        let uid = fi.metadata.uid.as_deref().unwrap_or_default();
+        let id = names::sha256_hex(format!("{uid}/{resource_version}"))[..16].to_owned();
+        let record = json!(Record { id, nodes: asked.nodes.clone() });
+        annotations[names::ANNOTATION_REINIT_RECORD] = json!(record.to_string());
+    }
+    json!({"metadata": {"resourceVersion": resource_version, "annotations": annotations}})
+}
+
+/// The patch that drops the record.
+pub fn drop_record_patch() -> Value {
+    json!({"metadata": {"annotations": {names::ANNOTATION_REINIT_RECORD: null}}})
+}
+
+/// A node's names in an annotation: separated by commas, blanks do not count.
+pub fn node_list(text: &str) -> Vec<String> {
+    let mut nodes: Vec<String> =
+        text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
+    nodes.sort();
+    nodes.dedup();
+    nodes
+}
+
+/// Whether this node's scans are held by the annotation of this FileIntegrity.
+pub fn is_held(fi: &FileIntegrity, node: &str) -> bool {
+    annotation(fi, names::ANNOTATION_HOLDOFF).is_some_and(|list| {
+        let nodes = node_list(list);
+        nodes.is_empty() || nodes.iter().any(|n| n == node)
+    })
+}
+
+/// Whether the node still has to do what was asked of it: the request in its annotations is not
+/// the one it finished.
+pub fn is_open(status: &FileIntegrityNodeStatus, request: Option<&str>) -> bool {
+    request.is_some_and(|id| status.reinit.as_ref().is_none_or(|done| done.id != id))
+}
+
+/// A node on which a signal may be needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its name.
+    pub node: String,
+    /// The text of the signal.
+    pub id: String,
+}
+
+/// The signals that are to be dropped, given the nodes that have something to do and how many are
+/// selected in all. One DaemonSet for all, one for some, or one for a single node; nodes with
+/// different ids (a request met while another one is under way) get theirs through their status
+/// objects alone, as every node does first.
+pub fn signal(waiting: &[Waiting], selected: usize) -> Option<Signal> {
+    let first = waiting.first()?;
+    let same: Vec<&Waiting> = waiting.iter().filter(|w| w.id == first.id).collect();
+    let nodes = if same.len() == selected {
+        Vec::new()
+    } else {
+        same.iter().map(|w| w.node.clone()).collect()
+    };
+    Some(Signal { nodes, id: first.id.clone() })
+}
+
+fn annotation<'a>(fi: &'a FileIntegrity, key: &str) -> Option<&'a str> {
+    fi.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+    use crate::api::ScanResult;
+
+    fn fi(annotations: &[(&str, &str)]) -> FileIntegrity {
+        let mut fi = FileIntegrity::default();
+        fi.metadata.uid = Some("u".to_owned());
+        fi.metadata.resource_version = Some("7".to_owned());
+        fi.metadata.annotations =
+            Some(annotations.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
+        fi
+    }
+
+    fn selected() -> BTreeSet<String> {
+        ["n1", "n2", "n3"].map(str::to_owned).into()
+    }
+
+    fn failed(node: &str) -> FileIntegrityNodeStatus {
+        let at = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+        FileIntegrityNodeStatus {
+            node_name: node.to_owned(),
+            last_result: Some(ScanResult::new(Condition::Failed, at)),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn annotations_are_read() {
+        let status = failed("n3");
+        let statuses = [&status];
+        let all = names::ANNOTATION_REINIT;
+        let on_failed = names::ANNOTATION_REINIT_ON_FAILED;
+        let table: [(&[(&str, &str)], Option<(Option<Vec<&str>>, Vec<&str>)>); 6] = [
+            (&[], None),
+            (&[(all, "")], Some((None, vec![]))),
+            (&[(all, "n2, n1,,n2")], Some((Some(vec!["n1", "n2"]), vec![]))),
+            (&[(all, "n1,gone")], Some((Some(vec!["n1"]), vec!["gone"]))),
+            (&[(on_failed, "")], Some((Some(vec!["n3"]), vec![]))),
+            (&[(all, "n1"), (on_failed, "")], Some((Some(vec!["n1", "n3"]), vec![]))),
+        ];
+        for (annotations, expected) in table {
+            let asked = asked(&fi(annotations), &selected(), &statuses);
+            let own = |nodes: Vec<&str>| nodes.into_iter().map(str::to_owned).collect::<Vec<_>>();
+            let got = asked.map(|a| (a.nodes, a.unknown));
+            assert_eq!(got, expected.map(|(n, u)| (n.map(own), own(u))), "{annotations:?}");
+        }
+    }
+
+    #[test]
+    fn one_write_turns_the_annotation_into_a_record() {
+        let fi = fi(&[(names::ANNOTATION_REINIT, "n1")]);
+        let patch = record_patch(&fi, &asked(&fi, &selected(), &[]).unwrap());
+        let annotations = &patch["metadata"]["annotations"];
+        assert_eq!(patch["metadata"]["resourceVersion"], "7");
+        assert_eq!(annotations[names::ANNOTATION_REINIT], Value::Null);
+        let text = annotations[names::ANNOTATION_REINIT_RECORD].as_str().unwrap().to_owned();
+        let record = Record::of(&self::fi(&[(names::ANNOTATION_REINIT_RECORD, &text)])).unwrap();
+        assert!(record.names_node("n1") && !record.names_node("n2"));
+    }
+
+    #[test]
+    fn asking_for_nobody_leaves_no_record() {
+        let fi = fi(&[(names::ANNOTATION_REINIT_ON_FAILED, "")]);
+        let patch = record_patch(&fi, &asked(&fi, &selected(), &[]).unwrap());
+        assert_eq!(patch["metadata"]["annotations"].get(names::ANNOTATION_REINIT_RECORD), None);
+    }
+
+    #[test]
+    fn holdoff_names_all_or_some() {
+        let held = |value: &str| is_held(&fi(&[(names::ANNOTATION_HOLDOFF, value)]), "n1");
+        assert!(held("") && held("n2, n1") && !held("n2"));
+        assert!(!is_held(&fi(&[]), "n1"));
+    }
+
+    #[test]
+    fn signals_go_to_all_to_some_or_to_one() {
+        let waiting = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(node, id)| Waiting { node: (*node).to_owned(), id: (*id).to_owned() })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(signal(&[], 2), None);
+        let all = signal(&waiting(&[("n1", "r"), ("n2", "r")]), 2).unwrap();
+        assert_eq!((all.nodes.len(), all.id.as_str()), (0, "r"));
+        let some = signal(&waiting(&[("n1", "r"), ("n2", "r")]), 3).unwrap();
+        assert_eq!(some.nodes, ["n1", "n2"]);
+        let mixed = signal(&waiting(&[("n1", "r"), ("n2", "s")]), 2).unwrap();
+        assert_eq!(mixed.nodes, ["n1"]);
+    }
+}

@@ -1,0 +1,322 @@
+//! What a FileIntegrity's status says, from what is known of its nodes. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as StatusCondition, Time};
+
+use crate::api::{Condition, FileIntegrityStatus, NodeCounts, Phase};
+
+/// As many node names stand in a condition's message.
+const MAX_NAMES: usize = 10;
+
+/// What is known of one selected node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeView {
+    /// Its name.
+    pub name: String,
+    /// Its kubelet reports.
+    pub reachable: bool,
+    /// It has a baseline of the current configuration, and no request is open.
+    pub initialized: bool,
+    /// Its scans are held.
+    pub held: bool,
+    /// How its last scan ended.
+    pub condition: Option<Condition>,
+}
+
+/// How it stands with the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigState {
+    /// In effect, perhaps with something to say about it.
+    Valid {
+        /// Warnings, for people.
+        warnings: Vec<String>,
+    },
+    /// It cannot be had, for this reason; what runs goes on.
+    Unavailable {
+        /// A word in camel case.
+        reason: &'static str,
+        /// What to do about it.
+        message: String,
+    },
+    /// AIDE or fio refused it; what runs goes on.
+    Refused {
+        /// Why.
+        message: String,
+    },
+    /// Not looked at yet.
+    Unknown,
+}
+
+/// Everything that a status is made from.
+#[derive(Clone, Debug)]
+pub struct Facts<'a> {
+    /// The daemon's DaemonSet is there.
+    pub deployed: bool,
+    /// A re-initialisation is asked for and not yet handed to the nodes.
+    pub reinit_asked: bool,
+    /// The selected nodes.
+    pub nodes: &'a [NodeView],
+    /// The configuration.
+    pub config: &'a ConfigState,
+    /// What is wrong besides: reason and message.
+    pub problems: &'a [(&'static str, String)],
+    /// metadata.generation.
+    pub generation: Option<i64>,
+}
+
+/// The phase. Nodes that are not reachable, and nodes whose scans are held, do not keep it back:
+/// nothing can be expected of them now.
+pub fn phase(facts: &Facts<'_>) -> Phase {
+    let errored = |node: &NodeView| node.condition == Some(Condition::Errored);
+    if matches!(facts.config, ConfigState::Refused { .. }) {
+        Phase::Error
+    } else if !facts.deployed || facts.nodes.is_empty() {
+        Phase::Pending
+    } else if facts.nodes.iter().any(errored) {
+        Phase::Error
+    } else if facts.reinit_asked
+        || facts.nodes.iter().any(|n| n.reachable && !n.held && !n.initialized)
+    {
+        Phase::Initializing
+    } else {
+        Phase::Active
+    }
+}
+
+/// The whole status, given the one before.
+pub fn build(facts: &Facts<'_>, before: Option<&FileIntegrityStatus>, now: &Time) -> FileIntegrityStatus {
+    let phase = phase(facts);
+    let old = before.map(|s| s.conditions.as_slice()).unwrap_or_default();
+    let conditions = [ready(phase, facts), config_valid(facts.config), degraded(facts)]
+        .into_iter()
+        .map(|new| new.into_condition(old, facts.generation, now))
+        .collect();
+    FileIntegrityStatus {
+        phase: Some(phase),
+        nodes: Some(counts(facts.nodes)),
+        conditions,
+        observed_generation: facts.generation,
+    }
+}
+
+fn counts(nodes: &[NodeView]) -> NodeCounts {
+    let count = |predicate: fn(&NodeView) -> bool| {
+        i64::try_from(nodes.iter().filter(|n| predicate(n)).count()).unwrap_or(i64::MAX)
+    };
+    NodeCounts {
+        selected: count(|_| true),
+        initialized: count(|n| n.initialized),
+        failed: count(|n| n.condition == Some(Condition::Failed)),
+        errored: count(|n| n.condition == Some(Condition::Errored)),
+        held: count(|n| n.held),
+        stale: count(|n| !n.reachable),
+    }
+}
+
+struct NewCondition {
+    kind: &'static str,
+    status: &'static str,
+    reason: &'static str,
+    message: String,
+}
+
+impl NewCondition {
+    /// The time of the last transition stays while the status does (API conventions).
+    fn into_condition(
+        self,
+        old: &[StatusCondition],
+        generation: Option<i64>,
+        now: &Time,
+    ) -> StatusCondition {
+        let since = old
+            .iter()
+            .find(|c| c.type_ == self.kind && c.status == self.status)
+            .map_or_else(|| now.clone(), |c| c.last_transition_time.clone());
+        StatusCondition {
+            type_: self.kind.to_owned(),
+            status: self.status.to_owned(),
+            reason: self.reason.to_owned(),
+            message: self.message,
+            last_transition_time: since,
+            observed_generation: generation,
+        }
+    }
+}
+
+fn ready(phase: Phase, facts: &Facts<'_>) -> NewCondition {
+    let (status, reason, message) = match phase {
+        Phase::Active => ("True", "Active", "every reachable node is scanned".to_owned()),
+        Phase::Initializing => (
+            "False",
+            "Initializing",
+            format!("waiting for the baseline of {}", names_of(facts.nodes, |n| {
+                n.reachable && !n.held && !n.initialized
+            })),
+        ),
+        Phase::Pending if facts.nodes.is_empty() => (
+            "False",
+            "NoNodes",
+            "no Linux node matches spec.nodeSelector and spec.tolerations".to_owned(),
+        ),
+        Phase::Pending => ("False", "Pending", "the daemons are not deployed yet".to_owned()),
+        Phase::Error => (
+            "False",
+            "Error",
+            match facts.config {
+                ConfigState::Refused { .. } => "the configuration was refused, see the condition ConfigValid".to_owned(),
+                _ => format!(
+                    "the last scan could not be done on {}; their FileIntegrityNodeStatus objects say why",
+                    names_of(facts.nodes, |n| n.condition == Some(Condition::Errored))
+                ),
+            },
+        ),
+    };
+    NewCondition { kind: "Ready", status, reason, message }
+}
+
+fn config_valid(config: &ConfigState) -> NewCondition {
+    let (status, reason, message) = match config {
+        ConfigState::Valid { warnings } if warnings.is_empty() => {
+            ("True", "Valid", "the configuration is in effect".to_owned())
+        }
+        ConfigState::Valid { warnings } => (
+            "True",
+            "ValidWithWarnings",
+            bounded(&format!("the configuration is in effect; {}", warnings.join("; "))),
+        ),
+        ConfigState::Unavailable { reason, message } => ("False", *reason, bounded(message)),
+        ConfigState::Refused { message } => ("False", "Refused", bounded(message)),
+        ConfigState::Unknown => ("Unknown", "Reading", "the configuration is being read".to_owned()),
+    };
+    NewCondition { kind: "ConfigValid", status, reason, message }
+}
+
+fn degraded(facts: &Facts<'_>) -> NewCondition {
+    let unreachable = facts.nodes.iter().any(|n| !n.reachable);
+    let (status, reason, message) = if let [(reason, _), ..] = facts.problems {
+        let all: Vec<&str> = facts.problems.iter().map(|(_, m)| m.as_str()).collect();
+        ("True", *reason, bounded(&all.join("; ")))
+    } else if unreachable {
+        let names = names_of(facts.nodes, |n| !n.reachable);
+        ("True", "NodesNotReady", format!("not ready, so not watched: {names}"))
+    } else {
+        ("False", "AsExpected", "nothing is wrong".to_owned())
+    };
+    NewCondition { kind: "Degraded", status, reason, message }
+}
+
+fn names_of(nodes: &[NodeView], which: impl Fn(&NodeView) -> bool) -> String {
+    let names: Vec<&str> = nodes.iter().filter(|n| which(n)).map(|n| n.name.as_str()).collect();
+    match names.len() {
+        0 => "the nodes".to_owned(),
+        n if n <= MAX_NAMES => names.join(", "),
+        n => format!("{} and {} more", names[..MAX_NAMES].join(", "), n - MAX_NAMES),
+    }
+}
+
+/// Messages of conditions may have 32,768 characters; nobody reads that many.
+fn bounded(message: &str) -> String {
+    let mut message = message.to_owned();
+    crate::scan::outcome::truncate(&mut message, 2048);
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALID: ConfigState = ConfigState::Valid { warnings: Vec::new() };
+
+    fn node(name: &str) -> NodeView {
+        NodeView {
+            name: name.to_owned(),
+            reachable: true,
+            initialized: true,
+            held: false,
+            condition: Some(Condition::Succeeded),
+        }
+    }
+
+    fn facts<'a>(nodes: &'a [NodeView], config: &'a ConfigState) -> Facts<'a> {
+        Facts {
+            deployed: true,
+            reinit_asked: false,
+            nodes,
+            config,
+            problems: &[],
+            generation: Some(1),
+        }
+    }
+
+    fn now() -> Time {
+        Time("2026-01-02T03:04:05Z".parse().unwrap())
+    }
+
+    #[test]
+    fn phases() {
+        let good = [node("n1"), node("n2")];
+        let waiting = [node("n1"), NodeView { initialized: false, condition: None, ..node("n2") }];
+        let gone = [
+            node("n1"),
+            NodeView { initialized: false, reachable: false, condition: None, ..node("n2") },
+        ];
+        let held = [node("n1"), NodeView { initialized: false, held: true, ..node("n2") }];
+        let failed = [node("n1"), NodeView { condition: Some(Condition::Failed), ..node("n2") }];
+        let errored = [node("n1"), NodeView { condition: Some(Condition::Errored), ..node("n2") }];
+        let refused = ConfigState::Refused { message: "no".to_owned() };
+        let missing = ConfigState::Unavailable { reason: "Missing", message: "m".to_owned() };
+        let table = [
+            ("all is well", facts(&good, &VALID), Phase::Active),
+            ("a failed scan is a result", facts(&failed, &VALID), Phase::Active),
+            ("a baseline is missing", facts(&waiting, &VALID), Phase::Initializing),
+            ("an unreachable node is not waited for", facts(&gone, &VALID), Phase::Active),
+            ("a held node is not waited for", facts(&held, &VALID), Phase::Active),
+            ("a scan that cannot be done", facts(&errored, &VALID), Phase::Error),
+            ("no nodes", facts(&[], &VALID), Phase::Pending),
+            ("nothing deployed", Facts { deployed: false, ..facts(&good, &VALID) }, Phase::Pending),
+            ("asked", Facts { reinit_asked: true, ..facts(&good, &VALID) }, Phase::Initializing),
+            ("refused", facts(&good, &refused), Phase::Error),
+            ("refused at first", Facts { deployed: false, ..facts(&good, &refused) }, Phase::Error),
+            ("a missing ConfigMap changes nothing", facts(&good, &missing), Phase::Active),
+        ];
+        for (what, facts, expected) in table {
+            assert_eq!(phase(&facts), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn the_whole_status() {
+        let nodes = [
+            node("n1"),
+            NodeView { condition: Some(Condition::Failed), held: true, ..node("n2") },
+            NodeView { reachable: false, initialized: false, ..node("n3") },
+        ];
+        let config = ConfigState::Valid { warnings: vec!["line 3: dropped".to_owned()] };
+        insta::assert_yaml_snapshot!(build(&facts(&nodes, &config), None, &now()));
+    }
+
+    #[test]
+    fn the_time_of_a_transition_stays_while_the_status_does() {
+        let nodes = [node("n1")];
+        let first = build(&facts(&nodes, &VALID), None, &now());
+        let later = Time("2026-01-02T04:00:00Z".parse().unwrap());
+        let second = build(&facts(&nodes, &VALID), Some(&first), &later);
+        assert_eq!(first, second);
+        let refused = ConfigState::Refused { message: "no".to_owned() };
+        let third = build(&facts(&nodes, &refused), Some(&second), &later);
+        let time = |kind: &str| {
+            third.conditions.iter().find(|c| c.type_ == kind).unwrap().last_transition_time.clone()
+        };
+        assert_eq!(time("ConfigValid"), later);
+        assert_eq!(time("Degraded"), now());
+    }
+
+    #[test]
+    fn many_names_are_cut_short() {
+        let nodes: Vec<_> = (0..13)
+            .map(|n| NodeView { reachable: false, ..node(&format!("n{n}")) })
+            .collect();
+        let status = build(&facts(&nodes, &VALID), None, &now());
+        let degraded = status.conditions.iter().find(|c| c.type_ == "Degraded").unwrap();
+        assert!(degraded.message.ends_with("n9 and 3 more"), "{}", degraded.message);
+    }
+}

@@ -1,1 +1,131 @@
-//! Not yet furnished.
+//! The command line: one file per subcommand, and the only place that reads the environment.
+//!
+//! What was typed becomes settings here; the rest of the program never looks at arguments or
+//! variables again.
+
+mod check_folder;
+mod crd;
+mod daemon;
+mod logcollector;
+mod operator;
+mod reinit_signal;
+
+use std::path::Path;
+
+use clap::{Parser, Subcommand};
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+
+use crate::telemetry::logging::{self, Format};
+
+/// Watches the integrity of the files on every node of a Kubernetes cluster with AIDE.
+#[derive(Debug, Parser)]
+#[command(name = "fio", version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    /// How log lines look.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Auto, env = "FIO_LOG_FORMAT")]
+    log_format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Deploy the daemons that each FileIntegrity asks for, and report how they do
+    Operator(operator::Args),
+    /// Watch the files of this node: make a baseline, compare with it, report changes
+    Daemon(Box<daemon::Args>),
+    /// Have a node's baseline made anew
+    ReinitSignal(reinit_signal::Args),
+    /// Report a run of AIDE that something else made on this node
+    Logcollector(logcollector::Args),
+    /// Print the CustomResourceDefinitions
+    Crd,
+    #[command(hide = true)]
+    CheckFolder(check_folder::Args),
+}
+
+impl Cli {
+    /// Does what was asked for.
+    pub fn run(self) -> anyhow::Result<()> {
+        let filter = std::env::var("RUST_LOG").ok();
+        logging::init(self.log_format, self.command.debug(), filter.as_deref());
+        match self.command {
+            Command::Operator(args) => block_on(operator::run(args)),
+            Command::Daemon(args) => block_on(daemon::run(*args)),
+            Command::ReinitSignal(args) => block_on(reinit_signal::run(args)),
+            Command::Logcollector(args) => block_on(logcollector::run(args)),
+            Command::Crd => crd::run(),
+            Command::CheckFolder(args) => block_on(check_folder::run(args)),
+        }
+    }
+}
+
+impl Command {
+    fn debug(&self) -> bool {
+        match self {
+            Self::Daemon(args) => args.debug,
+            Self::Logcollector(args) => args.debug,
+            _ => false,
+        }
+    }
+}
+
+/// One thread is enough for waiting on watches, and costs least.
+fn block_on(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}
+
+/// Cancelled by the first SIGTERM or SIGINT. A second one ends the process at once.
+fn stop_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        for last in [false, true] {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if last {
+                std::process::abort();
+            }
+            tracing::info!("stopping");
+            stopping.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+/// A client for the cluster of the kubeconfig, or the one that this pod runs in.
+async fn client() -> anyhow::Result<Client> {
+    let config = kube::Config::infer().await.map_err(|error| {
+        anyhow::anyhow!(
+            "no cluster: there is neither a usable kubeconfig (KUBECONFIG, ~/.kube/config) nor a \
+             pod's service account: {}",
+            crate::error_chain(&error)
+        )
+    })?;
+    Ok(Client::try_from(config)?)
+}
+
+/// The namespace to work in: as given, or that of the kubeconfig's context or of the pod.
+fn namespace(given: Option<String>, client: &Client) -> String {
+    given.filter(|n| !n.is_empty()).unwrap_or_else(|| client.default_namespace().to_owned())
+}
+
+/// The name of the host, for want of a pod's.
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
+}
+
+/// Leaves the reason of the end where the kubelet picks it up, if this is a container.
+pub fn last_words(message: &str) {
+    const TERMINATION_LOG: &str = "/dev/termination-log";
+    if Path::new(TERMINATION_LOG).exists() {
+        std::fs::write(TERMINATION_LOG, message).ok();
+    }
+}

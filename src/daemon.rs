@@ -1,7 +1,7 @@
 //! The agent on each node: keeps a baseline, compares, and tells.
 //!
 //! [`machine`] decides (pure); the tasks here turn the world into its events and carry out its
-//! actions: [`watch`] follows the operator's wishes, [`signal`] the signal file, [`runner`] runs
+//! actions: [`watch`] follows the operator's wishes, [`signal_file`] the signal, [`runner`] runs
 //! AIDE, [`configuration`] gets what to run it with, [`reporter`] publishes through an [`outbox`].
 
 pub mod configuration;
@@ -9,7 +9,6 @@ pub mod machine;
 pub mod outbox;
 pub mod reporter;
 pub mod runner;
-pub mod signal;
 pub mod watch;
 
 use std::net::SocketAddr;
@@ -28,7 +27,7 @@ use self::machine::{Action, Cause, Event, Machine, Observed};
 use self::outbox::Item;
 use self::reporter::Reporter;
 use self::runner::{Done, Runner};
-use self::signal::SignalFile;
+
 use self::watch::Seen;
 use crate::aide::command::{self, Aide};
 use crate::aide::database::StateDir;
@@ -37,6 +36,7 @@ use crate::scan::Identity;
 use crate::scan::outcome::{Finding, Outcome};
 use crate::scan::publish::Publisher;
 use crate::scan::tell::News;
+use crate::signal_file::{self, SignalFile};
 use crate::telemetry::health::{self, Readiness};
 
 /// How long the API may take to answer at the start before the daemon goes on without it.
@@ -247,7 +247,7 @@ impl Daemon {
     ) -> anyhow::Result<()> {
         let (done, mut finished) = mpsc::channel::<Done>(1);
         self.begin().await?;
-        let mut look = tokio::time::interval(signal::LOOK_EVERY);
+        let mut look = tokio::time::interval(signal_file::LOOK_EVERY);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut stopping = false;
         loop {

@@ -11,6 +11,7 @@ pub mod cli;
 pub mod daemon;
 pub mod operator;
 pub mod scan;
+pub mod signal_file;
 pub mod telemetry;
 
 /// An error and its sources in one line: `read the ConfigMap x: connection refused`.

@@ -1,0 +1,124 @@
+//! `fio daemon`: its arguments and environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+
+use crate::api::{file_integrity, names};
+use crate::daemon::{self, Settings};
+use crate::scan::Identity;
+
+/// What to do when the baseline is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OnLoss {
+    /// Make a new one, and warn.
+    Reinit,
+    /// Report the node as Errored.
+    Error,
+}
+
+#[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags that the original has")]
+pub(super) struct Args {
+    /// The FileIntegrity that this daemon serves.
+    #[arg(long)]
+    owner: String,
+    /// Its namespace.
+    #[arg(long, env = "WATCH_NAMESPACE")]
+    namespace: Option<String>,
+    /// The node.
+    #[arg(long, env = "NODE_NAME")]
+    node: Option<String>,
+    /// The pod, for events.
+    #[arg(long, env = "POD_NAME", hide = true)]
+    pod: Option<String>,
+    /// What the names of kept logs begin with [default: aide-OWNER].
+    #[arg(long, value_name = "PREFIX")]
+    lc_config_map_prefix: Option<String>,
+    /// AIDE's plain report on the node; it stands in the state directory.
+    #[arg(long, value_name = "FILE")]
+    lc_file: Option<PathBuf>,
+    /// Seconds of pause between scans.
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    interval: u64,
+    /// More detail in the log.
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", require_equals = true, action = clap::ArgAction::Set)]
+    pub(super) debug: bool,
+    /// Backups to keep of the database and of the log, each.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    maxbackups: usize,
+    /// Where the active ConfigMap is mounted.
+    #[arg(long, value_name = "DIR", default_value = names::CONFIG_DIR)]
+    aideconfigdir: PathBuf,
+    /// Directory on the node for the database, the log and their backups.
+    #[arg(long, value_name = "DIR", default_value = file_integrity::DEFAULT_STATE_DIR)]
+    state_dir: String,
+    /// Where the node's root is mounted.
+    #[arg(long, value_name = "DIR", default_value = names::HOST_ROOT)]
+    host_root: PathBuf,
+    /// What to do when the baseline is lost and nobody asked for a new one.
+    #[arg(long, value_enum, default_value_t = OnLoss::Reinit)]
+    on_baseline_loss: OnLoss,
+    /// Files that are hashed at once [default: 1].
+    #[arg(long, env = "FIO_WORKERS", value_name = "N")]
+    workers: Option<u32>,
+    /// The AIDE program.
+    #[arg(long, default_value = "/usr/bin/aide", env = "FIO_AIDE")]
+    aide: PathBuf,
+    /// A directory of the container's own.
+    #[arg(long, default_value = "/tmp", env = "FIO_WORK_DIR")]
+    work_dir: PathBuf,
+    /// Where /healthz and /readyz are served.
+    #[arg(long, default_value = "0.0.0.0:8081", env = "FIO_HEALTH_ADDRESS")]
+    health_address: SocketAddr,
+    #[arg(long, hide = true)]
+    aidefiledir: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    aideruntimedir: Option<PathBuf>,
+    #[arg(long, hide = true)]
+    lc_timeout: Option<i64>,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    lc_compress: Option<bool>,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    local: Option<bool>,
+    #[arg(long, hide = true, num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    pprof: Option<bool>,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+    let node = args
+        .node
+        .clone()
+        .filter(|node| !node.is_empty())
+        .context("NODE_NAME is not set; say which node this is, by the variable or with --node")?;
+    if args.pprof == Some(true) {
+        tracing::info!("--pprof is ignored: there is no Go profiler here");
+    }
+    let stop = super::stop_signal()?;
+    let client = super::client().await?;
+    let settings = Settings {
+        identity: Identity {
+            namespace: super::namespace(args.namespace, &client),
+            log_prefix: args
+                .lc_config_map_prefix
+                .unwrap_or_else(|| names::daemon_set(&args.owner)),
+            file_integrity: args.owner,
+            node,
+        },
+        reporter: args.pod.unwrap_or_else(super::host_name),
+        interval: Duration::from_secs(args.interval.max(file_integrity::MIN_GRACE_PERIOD.unsigned_abs())),
+        max_backups: args.maxbackups,
+        config_dir: args.aideconfigdir,
+        host_root: args.host_root,
+        state_dir: args.state_dir,
+        work_dir: args.work_dir,
+        aide: args.aide,
+        workers: args.workers.unwrap_or(1).max(1),
+        error_on_loss: args.on_baseline_loss == OnLoss::Error,
+        health: Some(args.health_address),
+    };
+    daemon::run(settings, client, stop).await
+}

@@ -1,0 +1,135 @@
+//! `fio reinit-signal`: by hand, from anywhere with a kubeconfig (`--node`), or as the signaller's
+//! pod on a node (`--signal-file`).
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kube::api::{ListParams, Patch, PatchParams};
+use kube::{Api, Client, ResourceExt as _};
+use serde_json::json;
+
+use crate::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use crate::signal_file::SignalFile;
+use crate::telemetry::health::{self, Readiness};
+
+/// How often the signaller looks whether its signal was taken.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("where").required(true).args(["node", "signal_file"]))]
+#[command(after_help = "Examples:\n  fio reinit-signal --node worker-1\n  fio reinit-signal --node worker-1 --file-integrity example-fileintegrity -n openshift-file-integrity")]
+pub(super) struct Args {
+    /// The node whose baseline is to be made anew.
+    #[arg(long)]
+    node: Option<String>,
+    /// Only for this FileIntegrity [default: all that watch the node].
+    #[arg(long, requires = "node")]
+    file_integrity: Option<String>,
+    /// Namespace of the FileIntegrity [default: that of the kubeconfig's context].
+    #[arg(long, short, requires = "node")]
+    namespace: Option<String>,
+    /// Put the signal into this file, and stay; the pod is ready when it was taken.
+    #[arg(long, hide = true, requires = "request")]
+    signal_file: Option<PathBuf>,
+    /// Text of the signal.
+    #[arg(long, hide = true)]
+    request: Option<String>,
+    /// Where /healthz and /readyz are served.
+    #[arg(long, hide = true, default_value = "0.0.0.0:8081")]
+    health_address: SocketAddr,
+}
+
+pub(super) async fn run(args: Args) -> anyhow::Result<()> {
+    match (args.node, args.signal_file) {
+        (Some(node), _) => {
+            let client = super::client().await?;
+            let namespace = super::namespace(args.namespace, &client);
+            ask(&client, &namespace, &node, args.file_integrity.as_deref()).await
+        }
+        (None, Some(file)) => {
+            signal(file, &args.request.unwrap_or_default(), args.health_address).await
+        }
+        (None, None) => anyhow::bail!("say which node: --node NODE"),
+    }
+}
+
+/// Adds the node to the annotation by which users ask for a re-initialisation.
+async fn ask(
+    client: &Client,
+    namespace: &str,
+    node: &str,
+    only: Option<&str>,
+) -> anyhow::Result<()> {
+    let owners = watching(client, namespace, node, only).await?;
+    let api = Api::<FileIntegrity>::namespaced(client.clone(), namespace);
+    for name in owners {
+        let fi = api.get(&name).await.with_context(|| format!("read FileIntegrity {name}"))?;
+        let value = match fi.annotations().get(names::ANNOTATION_REINIT).map(String::as_str) {
+            // All nodes are asked for already.
+            Some("") => String::new(),
+            Some(nodes) if nodes.split(',').any(|n| n.trim() == node) => nodes.to_owned(),
+            Some(nodes) => format!("{nodes},{node}"),
+            None => node.to_owned(),
+        };
+        let patch = json!({"metadata": {
+            "resourceVersion": fi.resource_version(),
+            "annotations": {names::ANNOTATION_REINIT: value},
+        }});
+        api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch))
+            .await
+            .with_context(|| format!("annotate FileIntegrity {name}"))?;
+        tracing::info!(node, file_integrity = name, "asked for a new baseline");
+    }
+    Ok(())
+}
+
+/// The FileIntegrities that watch this node.
+async fn watching(
+    client: &Client,
+    namespace: &str,
+    node: &str,
+    only: Option<&str>,
+) -> anyhow::Result<Vec<String>> {
+    let statuses = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), namespace);
+    let statuses = statuses
+        .list(&ListParams::default())
+        .await
+        .with_context(|| format!("list fileintegritynodestatuses in namespace {namespace}"))?;
+    let owners: Vec<String> = statuses
+        .items
+        .iter()
+        .filter(|status| status.node_name == node)
+        .filter_map(|status| status.owner().map(|(name, _)| name.to_owned()))
+        .filter(|name| only.is_none_or(|only| only == name))
+        .collect();
+    anyhow::ensure!(
+        !owners.is_empty(),
+        "no FileIntegrity{} in namespace {namespace} watches node {node}; \
+         kubectl get fileintegritynodestatuses -n {namespace} lists the nodes that are watched",
+        only.map(|name| format!(" {name}")).unwrap_or_default()
+    );
+    Ok(owners)
+}
+
+/// Drops the signal and waits until the daemon has taken it away, which it does when the new
+/// baseline stands. Stays until the pod is removed.
+async fn signal(file: PathBuf, text: &str, health: SocketAddr) -> anyhow::Result<()> {
+    let stop = super::stop_signal()?;
+    let readiness = Readiness::default();
+    health::serve(health, readiness.clone()).await?;
+    let signal = SignalFile::new(file.clone());
+    signal.put(text).with_context(|| format!("write {}", file.display()))?;
+    tracing::info!(file = %file.display(), text, "signalled");
+    loop {
+        if !readiness.get() && !signal.exists() {
+            tracing::info!("the signal was taken");
+            readiness.set(true);
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = stop.cancelled() => return Ok(()),
+        }
+    }
+}

@@ -29,16 +29,27 @@ pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
 }
 
 fn new_names(configuration: &Configuration) -> BTreeMap<String, String> {
-    let names: Vec<&str> = configuration
+    let groups: Vec<(&str, Vec<&str>)> = configuration
         .lines()
         .iter()
         .filter_map(|line| match line.statement() {
-            Statement::Group { name, .. } => Some(line.get(name)),
+            Statement::Group {
+                name, expression, ..
+            } => {
+                let operands = operands(line.text(), expression);
+                let operands = operands.iter().map(|operand| line.get(operand)).collect();
+                Some((line.get(name), operands))
+            }
             _ => None,
         })
         .collect();
+    let names: Vec<&str> = groups.iter().map(|(name, _)| *name).collect();
+    // What is made of anything else is no group but a misspelt option, which AIDE shall name.
+    let known = |name: &&str| is_builtin(name) || names.contains(name);
     let mut renamed: BTreeMap<String, String> = BTreeMap::new();
-    for name in names.iter().filter(|name| looks_like_option(name)) {
+    for (name, _) in groups.iter().filter(|(name, operands)| {
+        looks_like_option(name) && !operands.is_empty() && operands.iter().all(known)
+    }) {
         let mut new = name.replace('_', "");
         while names.contains(&new.as_str())
             || is_builtin(&new)

@@ -203,6 +203,45 @@ fn macros_at_the_beginning_of_rules() {
 }
 
 #[test]
+fn a_macro_that_may_be_unset_does_not_lead_outside() {
+    for text in [
+        "@@define DBDIR /x\n@@undef DBDIR\ndatabase_out=file:@@{DBDIR}/aide.db\n",
+        "@@ifdef X\n@@define DBDIR /x\n@@endif\ndatabase_out=file:@@{DBDIR}/aide.db\n",
+        "database_out=file:@@{DBDIR}/aide.db\n@@define DBDIR /x\n",
+    ] {
+        let conf = prepared(text).conf;
+        let expected = "database_out=file:/hostroot/etc/kubernetes/aide.db.gz.new\n";
+        assert!(conf.contains(expected), "{conf}");
+    }
+}
+
+#[test]
+fn host_names_are_the_pods() {
+    for text in [
+        "@@ifhost a\n/etc p\n@@endif\n",
+        "@@if not hostname a\n/etc p\n@@endif",
+    ] {
+        assert_eq!(prepared(text).warnings[0].line, 1);
+    }
+}
+
+#[test]
+fn large_texts_take_no_time() {
+    for line in [
+        "my_a = p\n",
+        "@@ifdef X\n@@endif\n",
+        "/a R\n",
+        "!/a # b\n",
+        "report_url=x\n",
+    ] {
+        let text = line.repeat(1_000_000 / line.len());
+        let started = std::time::Instant::now();
+        assert!(prepare(&text, "/etc/kubernetes", "/hostroot").is_ok());
+        assert!(started.elapsed().as_secs() < 60, "{line}");
+    }
+}
+
+#[test]
 fn refuses_what_reaches_outside() {
     let texts = [
         "@@include /etc/shadow",
@@ -231,6 +270,9 @@ fn refuses_what_reaches_outside() {
         "@@ifdef X\n@@define D /etc/cron.d\n@@endif\nreport_url=file:@@{D}/x",
         "/etc R\0+x",
         "sha256 = p",
+        "@@define A @@{A}\n@@define B 0123456789012345678901234567890123456789\n\
+         @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n\
+         @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n",
     ];
     for text in texts {
         assert!(!refused(text).is_empty(), "{text}");

@@ -3,7 +3,7 @@
 //! Pure. `[a-z]+(_[a-z]+)+` is an "unknown config option" to the scanner since 0.17; 0.16 took any
 //! name for a group's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::groups::is_builtin;
 use super::super::line::{Line, Span, Statement, operands};
@@ -43,20 +43,19 @@ fn new_names(configuration: &Configuration) -> BTreeMap<String, String> {
             _ => None,
         })
         .collect();
-    let names: Vec<&str> = groups.iter().map(|(name, _)| *name).collect();
+    let names: BTreeSet<&str> = groups.iter().map(|(name, _)| *name).collect();
     // What is made of anything else is no group but a misspelt option, which AIDE shall name.
     let known = |name: &&str| is_builtin(name) || names.contains(name);
     let mut renamed: BTreeMap<String, String> = BTreeMap::new();
+    let mut taken: BTreeSet<String> = BTreeSet::new();
     for (name, _) in groups.iter().filter(|(name, operands)| {
         looks_like_option(name) && !operands.is_empty() && operands.iter().all(known)
     }) {
+        if renamed.contains_key(*name) {
+            continue;
+        }
         let mut new = name.replace('_', "");
-        while names.contains(&new.as_str())
-            || is_builtin(&new)
-            || renamed
-                .iter()
-                .any(|(old, other)| *other == new && old != name)
-        {
+        while names.contains(new.as_str()) || is_builtin(&new) || !taken.insert(new.clone()) {
             new.push('x');
         }
         renamed.insert((*name).to_owned(), new);

@@ -1,1 +1,459 @@
-//! Not yet furnished.
+//! The agent on each node: keeps a baseline, compares, and tells.
+//!
+//! [`machine`] decides (pure); the tasks here turn the world into its events and carry out its
+//! actions: [`watch`] follows the operator's wishes, [`signal`] the signal file, [`runner`] runs
+//! AIDE, [`configuration`] gets what to run it with, [`reporter`] publishes through an [`outbox`].
+
+pub mod configuration;
+pub mod machine;
+pub mod outbox;
+pub mod reporter;
+pub mod runner;
+pub mod signal;
+pub mod watch;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use kube::{Api, Client};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{mpsc, watch as watched};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use self::configuration::Configurations;
+use self::machine::{Action, Cause, Event, Machine, Observed};
+use self::outbox::Item;
+use self::reporter::Reporter;
+use self::runner::{Done, Runner};
+use self::signal::SignalFile;
+use self::watch::Seen;
+use crate::aide::command::{self, Aide};
+use crate::aide::database::StateDir;
+use crate::api::{FileIntegrityNodeStatus, Reinit, names, time};
+use crate::scan::Identity;
+use crate::scan::outcome::{Finding, Outcome};
+use crate::scan::publish::Publisher;
+use crate::scan::tell::News;
+use crate::telemetry::health::{self, Readiness};
+
+/// How long the API may take to answer at the start before the daemon goes on without it.
+const API_PATIENCE: Duration = Duration::from_secs(10);
+/// How long what waits to be published may delay the end of the process.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// What a daemon is told when it starts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whose files are scanned, for whom.
+    pub identity: Identity,
+    /// The pod or host, for events.
+    pub reporter: String,
+    /// Pause between scans.
+    pub interval: Duration,
+    /// Backups to keep.
+    pub max_backups: usize,
+    /// Mount of the active ConfigMap.
+    pub config_dir: PathBuf,
+    /// Mount of the node's root.
+    pub host_root: PathBuf,
+    /// The state directory on the node.
+    pub state_dir: String,
+    /// A directory of the container's own.
+    pub work_dir: PathBuf,
+    /// The AIDE program.
+    pub aide: PathBuf,
+    /// AIDE's worker threads.
+    pub workers: u32,
+    /// A lost baseline is reported and not made anew.
+    pub error_on_loss: bool,
+    /// Where health checks are served.
+    pub health: Option<SocketAddr>,
+}
+
+/// Runs the daemon until `stop` says so.
+pub async fn run(
+    settings: Settings,
+    client: Client,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let runner = prepare(&settings).await?;
+    // Held until the process ends.
+    let _lock = runner.state.lock()?;
+    let readiness = Readiness::default();
+    if let Some(address) = settings.health {
+        health::serve(address, readiness.clone()).await?;
+    }
+    let (events, inbox) = mpsc::unbounded_channel();
+    let (seen, _) = watched::channel(Seen::default());
+    let (items, outgoing) = mpsc::unbounded_channel();
+    let publisher = Publisher::new(
+        &client,
+        settings.identity.clone(),
+        settings.reporter.clone(),
+    );
+    let reporter = Reporter::new(publisher, outgoing, seen.clone());
+    let published = events.clone();
+    let reporting = tokio::spawn(reporter.run(move || {
+        published.send(Event::Published).ok();
+    }));
+    let namespace = &settings.identity.namespace;
+    let statuses = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), namespace);
+    tokio::spawn(watch::run(
+        statuses,
+        settings.identity.node_status(),
+        seen.clone(),
+    ));
+    tokio::spawn(observe(seen.subscribe(), events.clone()));
+
+    let daemon = Daemon {
+        configurations: Configurations {
+            mount: settings.config_dir.clone(),
+            work_dir: settings.work_dir.clone(),
+            name: settings.identity.file_integrity.clone(),
+            api: Api::namespaced(client, namespace),
+        },
+        signal: SignalFile::new(below(&settings.host_root, names::SIGNAL_FILE)),
+        machine: Machine::new(machine_settings(&settings)),
+        runner,
+        readiness,
+        events,
+        items,
+        start: Instant::now(),
+        wake: None,
+        config_hash: String::new(),
+        loading: None,
+        cancel: CancellationToken::new(),
+        last: None,
+        signalled: None,
+    };
+    daemon.live(inbox, stop).await?;
+    tokio::time::timeout(LAST_WORDS, reporting).await.ok();
+    Ok(())
+}
+
+/// Checks everything that must be there before the first event, naming what is not.
+async fn prepare(settings: &Settings) -> anyhow::Result<Runner> {
+    let host_root = &settings.host_root;
+    anyhow::ensure!(
+        host_root.join("etc").is_dir(),
+        "{} is not a node's root; mount the host's / there",
+        host_root.display()
+    );
+    let aide = Aide::new(&settings.aide);
+    let version = aide.version().await?;
+    anyhow::ensure!(
+        command::is_supported(&version),
+        "{} is AIDE {version}; fio needs AIDE 0.19 or later",
+        settings.aide.display()
+    );
+    Ok(Runner {
+        aide,
+        aide_version: version,
+        state: StateDir::open(host_root, &settings.state_dir)?,
+        state_dir_on_node: settings.state_dir.clone(),
+        work_dir: settings.work_dir.clone(),
+        host_root: host_root.to_string_lossy().trim_end_matches('/').to_owned(),
+        identity: settings.identity.clone(),
+        workers: settings.workers,
+        max_backups: settings.max_backups,
+    })
+}
+
+fn machine_settings(settings: &Settings) -> machine::Settings {
+    machine::Settings {
+        pause: settings.interval,
+        first_pause: share(&settings.identity.node),
+        error_on_loss: settings.error_on_loss,
+    }
+}
+
+/// A number from 0 to 1 that stays the same for a node and is spread evenly over nodes.
+fn share(node: &str) -> f64 {
+    let hash = Sha256::digest(node.as_bytes());
+    let number = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
+    f64::from(number) / f64::from(u32::MAX)
+}
+
+fn below(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
+
+/// Turns what is seen of the status object into events, one per change of what matters.
+async fn observe(mut seen: watched::Receiver<Seen>, events: mpsc::UnboundedSender<Event>) {
+    let patience = tokio::time::sleep(API_PATIENCE);
+    tokio::pin!(patience);
+    let mut patient = true;
+    let mut last = None;
+    loop {
+        tokio::select! {
+            changed = seen.changed() => if changed.is_err() { return },
+            () = &mut patience, if patient => {
+                patient = false;
+                if seen.borrow().away && last.is_none() {
+                    events.send(Event::ApiAway).ok();
+                }
+            }
+        }
+        let observed = seen.borrow_and_update().status.as_ref().map(wishes);
+        if let Some(observed) = observed
+            && last.as_ref() != Some(&observed)
+        {
+            last = Some(observed.clone());
+            events.send(Event::Observed(observed)).ok();
+        }
+    }
+}
+
+fn wishes(status: &FileIntegrityNodeStatus) -> Observed {
+    let annotation = |key| status.annotation(key).map(str::to_owned);
+    Observed {
+        held: annotation(names::ANNOTATION_HOLDOFF).is_some(),
+        config: annotation(names::ANNOTATION_WANTED_CONFIG),
+        request: annotation(names::ANNOTATION_REQUEST),
+        done: status.reinit.as_ref().map(|r| r.id.clone()),
+        baseline: status
+            .baseline
+            .as_ref()
+            .map(|b| (b.digest.clone(), b.config_hash.clone())),
+    }
+}
+
+/// The tasks' shared end: feeds the machine and does what it says.
+struct Daemon {
+    machine: Machine,
+    runner: Runner,
+    configurations: Configurations,
+    signal: SignalFile,
+    readiness: Readiness,
+    events: mpsc::UnboundedSender<Event>,
+    items: mpsc::UnboundedSender<Item>,
+    start: Instant,
+    wake: Option<Instant>,
+    config_hash: String,
+    loading: Option<tokio::task::AbortHandle>,
+    cancel: CancellationToken,
+    last: Option<Done>,
+    signalled: Option<String>,
+}
+
+impl Daemon {
+    async fn live(
+        mut self,
+        mut inbox: mpsc::UnboundedReceiver<Event>,
+        stop: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let (done, mut finished) = mpsc::channel::<Done>(1);
+        self.begin().await?;
+        let mut look = tokio::time::interval(signal::LOOK_EVERY);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut stopping = false;
+        loop {
+            let wake = self.wake;
+            let event = tokio::select! {
+                biased;
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    Event::Shutdown
+                }
+                Some(done) = finished.recv() => {
+                    let event = Event::Finished(done.finished.clone());
+                    self.last = Some(done);
+                    event
+                }
+                Some(event) = inbox.recv() => event,
+                () = sleep_until(wake), if wake.is_some() => {
+                    self.wake = None;
+                    Event::Timer
+                }
+                _ = look.tick() => match self.look_for_signal() {
+                    Some(event) => event,
+                    None => continue,
+                },
+            };
+            if let Event::ConfigLoaded(hash) = &event {
+                self.config_hash.clone_from(hash);
+            }
+            tracing::debug!(?event, "event");
+            for action in self.machine.handle(event, self.start.elapsed()) {
+                tracing::debug!(?action, "action");
+                if action == Action::Exit {
+                    return Ok(());
+                }
+                self.act(action, &done)?;
+            }
+        }
+    }
+
+    /// The events of the start: what the disk holds, and what is mounted.
+    async fn begin(&mut self) -> anyhow::Result<()> {
+        let interruptions = self.runner.interruptions();
+        if interruptions > 0 {
+            self.events.send(Event::Interrupted(interruptions))?;
+        }
+        let runner = self.runner.clone();
+        let disk = tokio::task::spawn_blocking(move || runner.read_disk()).await??;
+        self.events.send(Event::DiskRead(disk))?;
+        let hash = self.configurations.load_mounted()?;
+        self.events.send(Event::ConfigLoaded(hash))?;
+        Ok(())
+    }
+
+    fn look_for_signal(&mut self) -> Option<Event> {
+        let text = self.signal.read();
+        if text == self.signalled {
+            return None;
+        }
+        self.signalled.clone_from(&text);
+        text.map(Event::Signal)
+    }
+
+    fn act(&mut self, action: Action, done: &mpsc::Sender<Done>) -> anyhow::Result<()> {
+        match action {
+            Action::LoadConfig(hash) => self.load_config(hash),
+            Action::Initialise(cause) => self.initialise(cause, done.clone()),
+            Action::Scan => self.scan(done.clone()),
+            Action::PublishScan => self.publish_scan(),
+            Action::PublishBaseline { request, warning } => {
+                self.publish_baseline(request, warning)?;
+            }
+            Action::PublishError { error, warning } => {
+                tracing::error!(class = error.class, message = error.message, "no scan");
+                let outcome = Outcome::Errored(error);
+                let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
+                let news = News {
+                    finding: Some(finding),
+                    warning,
+                    ..News::default()
+                };
+                self.publish(news, None);
+            }
+            Action::ClearSignal => {
+                self.signalled = None;
+                self.signal.clear().context("remove the signal file")?;
+            }
+            Action::WakeAt(at) => self.wake = Some(self.start + at),
+            Action::Sleep => self.wake = None,
+            Action::Ready => self.readiness.set(true),
+            Action::StopAide => self.cancel.cancel(),
+            // The loop ends before it comes here.
+            Action::Exit => {}
+        }
+        Ok(())
+    }
+
+    fn load_config(&mut self, hash: String) {
+        if let Some(loading) = self.loading.take() {
+            loading.abort();
+        }
+        let (configurations, events) = (self.configurations.clone(), self.events.clone());
+        let task = tokio::spawn(async move {
+            configurations.load(&hash).await;
+            events.send(Event::ConfigLoaded(hash)).ok();
+        });
+        self.loading = Some(task.abort_handle());
+    }
+
+    fn initialise(&mut self, cause: Cause, done: mpsc::Sender<Done>) {
+        tracing::info!(?cause, "making a new baseline");
+        let (runner, cancel, hash) = (
+            self.runner.clone(),
+            self.cancel.clone(),
+            self.config_hash.clone(),
+        );
+        let config = self.configurations.path(&hash);
+        tokio::spawn(async move {
+            let result = runner.initialise(&config, &hash, &cause, &cancel).await;
+            done.send(result).await.ok();
+        });
+    }
+
+    fn scan(&mut self, done: mpsc::Sender<Done>) {
+        let (runner, cancel) = (self.runner.clone(), self.cancel.clone());
+        let config = self.configurations.path(&self.config_hash);
+        tokio::spawn(async move {
+            let result = runner.scan(&config, &cancel).await;
+            done.send(result).await.ok();
+        });
+    }
+
+    fn publish_scan(&mut self) {
+        let Some(Done {
+            finished: machine::Finished::Scanned { finding, .. },
+            log,
+            ..
+        }) = self.last.take()
+        else {
+            return;
+        };
+        let result = &finding.result;
+        tracing::info!(
+            condition = %result.condition,
+            added = result.files_added,
+            changed = result.files_changed,
+            removed = result.files_removed,
+            files = result.files_scanned,
+            milliseconds = result.duration_milliseconds,
+            error = result.error_message,
+            "scan finished"
+        );
+        self.publish(
+            News {
+                finding: Some(finding),
+                ..News::default()
+            },
+            log,
+        );
+    }
+
+    fn publish_baseline(
+        &mut self,
+        request: Option<String>,
+        warning: Option<crate::scan::event::Saying>,
+    ) -> anyhow::Result<()> {
+        let done = self.last.take();
+        let started_at = done
+            .as_ref()
+            .map_or_else(time::now, |done| done.started_at.clone());
+        let baseline = match done.and_then(|done| done.baseline) {
+            Some(baseline) => Some(baseline),
+            None => self.runner.baseline_on_disk()?,
+        };
+        if let Some(baseline) = &baseline {
+            tracing::info!(
+                digest = baseline.digest,
+                entries = baseline.entries,
+                verified = baseline.verified,
+                "baseline"
+            );
+        }
+        let reinit = request.map(|id| Reinit {
+            id,
+            started_at,
+            finished_at: time::now(),
+        });
+        self.publish(
+            News {
+                baseline,
+                reinit,
+                warning,
+                finding: None,
+            },
+            None,
+        );
+        Ok(())
+    }
+
+    fn publish(&self, news: News, log: Option<serde_json::Value>) {
+        // The receiver lives until this sender is dropped.
+        self.items.send(Item { news, log }).ok();
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
+    }
+}

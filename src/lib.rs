@@ -12,3 +12,19 @@ pub mod daemon;
 pub mod operator;
 pub mod scan;
 pub mod telemetry;
+
+/// An error and its sources in one line: `read the ConfigMap x: connection refused`.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let part = error.to_string();
+        // Some libraries repeat their source in their own words.
+        if !text.ends_with(&part) {
+            text.push_str(": ");
+            text.push_str(&part);
+        }
+        source = error.source();
+    }
+    text
+}

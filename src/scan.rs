@@ -1,1 +1,36 @@
-//! Not yet furnished.
+//! One scan's outcome, and how it is told. Used by the daemon and by the log collector.
+//!
+//! [`outcome`] says what came of a run of AIDE, [`tell`] decides what of that is worth telling,
+//! [`event`] and [`kept_log`] build the objects; all of these are pure. [`publish`] does the API
+//! requests.
+
+pub mod event;
+pub mod kept_log;
+pub mod outcome;
+pub mod publish;
+pub mod tell;
+
+/// Whose files are scanned, for whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The namespace of the FileIntegrity and of all that belongs to it.
+    pub namespace: String,
+    /// The FileIntegrity's name.
+    pub file_integrity: String,
+    /// The node's name.
+    pub node: String,
+    /// What the names of kept logs begin with: the DaemonSet's name.
+    pub log_prefix: String,
+}
+
+impl Identity {
+    /// The name of the object in which this node's results stand.
+    pub fn node_status(&self) -> String {
+        crate::api::names::node_status(&self.file_integrity, &self.node)
+    }
+
+    /// The name of the ConfigMap in which AIDE's report of a failed scan is kept.
+    pub fn kept_log(&self) -> String {
+        crate::api::names::kept_log(&self.log_prefix, &self.node)
+    }
+}

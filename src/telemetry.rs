@@ -1,1 +1,4 @@
-//! Not yet furnished.
+//! How fio tells about itself: logs and health. Beside the other rooms, used by all.
+
+pub mod health;
+pub mod logging;

@@ -49,6 +49,7 @@ api_start() {
 
 clear_api() {
   stop_group api
+  remove_run
   rm -rf --one-file-system "$API"
 }
 

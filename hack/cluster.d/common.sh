@@ -88,12 +88,12 @@ need_command() {
   command -v "$command" >/dev/null || die "$command is still missing after installing $*"
 }
 
+# The second try is with fresh package lists: they may be old, or not there.
 apt_install() {
+  local output=$CACHE/apt.log install=(apt-get install -y --no-install-recommends "$@")
   mkdir -p "$CACHE"
-  local output=$CACHE/apt.log
-  if ! { apt-get install -y --no-install-recommends "$@" ||
-    { apt-get update && apt-get install -y --no-install-recommends "$@"; }; } \
-    >"$output" 2>&1 </dev/null; then
+  export DEBIAN_FRONTEND=noninteractive
+  "${install[@]}" >"$output" 2>&1 </dev/null ||
+    { apt-get update && "${install[@]}"; } >>"$output" 2>&1 </dev/null ||
     die "apt-get could not install $*: see $output"
-  fi
 }

@@ -48,6 +48,7 @@ local_prepare() {
 # is busy while they run.
 local_down() {
   local ns
+  [[ $(id -u) == 0 ]] || die "CLUSTER=local needs root: run it as root"
   local_lock
   log "stopping the cluster"
   rm -f "$API_SOCKET"
@@ -58,7 +59,9 @@ local_down() {
   for ns in $(our_netns); do
     delete_netns "$ns"
   done
+  release_netns_folder
   remove_cgroups "/fio-$CHECKOUT_ID"
+  remove_run
   rm -rf --one-file-system "$NODES" "$CONTROL_PLANE" "$PKI" "$IMAGES"
   rm -f "$STATE/kubeconfig" "$STATE/backend"
   log "the cluster is gone; its logs are in $LOGS"

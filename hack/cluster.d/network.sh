@@ -58,6 +58,8 @@ make_netns() {
   local ns=$1
   if ! in_netns "$ns" true 2>/dev/null; then
     rm -f "/run/netns/$ns"
+    # `ip netns` makes a mount of that folder, which it leaves behind.
+    mountpoint --quiet /run/netns || { mkdir -p "$RUN" && touch "$RUN/mounted-netns"; }
     ip netns add "$ns"
   fi
   ip -n "$ns" link set lo up
@@ -66,6 +68,14 @@ make_netns() {
 
 delete_netns() {
   [[ ! -e /run/netns/$1 ]] || ip netns delete "$1"
+}
+
+# Undoes what the first namespace's making did to the machine. Where somebody
+# else has one by now it fails, and stays as it has to.
+release_netns_folder() {
+  [[ -e $RUN/mounted-netns ]] || return 0
+  rm "$RUN/mounted-netns"
+  ! umount /run/netns 2>/dev/null || rmdir --ignore-fail-on-non-empty /run/netns
 }
 
 # in_netns NAME COMMAND...: not `ip netns exec`, which mounts /sys anew and so

@@ -62,8 +62,11 @@ stop_group() {
     [[ -e $file ]] || continue
     stop_spawned "$1/${file##*/}"
   done
-  # Only what is empty: the API alone and the cluster share it.
-  rmdir "$RUN/pids/$1" "$RUN/pids" "$RUN" 2>/dev/null || true
+}
+
+# Only what is empty: the API alone and the cluster share it.
+remove_run() {
+  rmdir "$RUN/pids"/* "$RUN/pids" "$RUN" 2>/dev/null || true
 }
 
 # wait_until SECONDS WHAT COMMAND...: polls COMMAND until it succeeds.

@@ -67,6 +67,15 @@ impl Mode {
     }
 }
 
+/// Configuration text of our own around that of the user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Around {
+    /// Read before it.
+    pub before: String,
+    /// Read behind it.
+    pub after: String,
+}
+
 /// How a run of AIDE ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
@@ -111,20 +120,22 @@ impl Aide {
         })
     }
 
-    /// Runs AIDE with `config`, then `after` (configuration text that is read behind it), until it
-    /// ends or `cancel` says stop; then its whole process group is ended.
+    /// Runs AIDE with `config` and the configuration text that is read around it, until it ends or
+    /// `cancel` says stop; then its whole process group is ended.
     pub async fn run(
         &self,
         mode: Mode,
         config: &Path,
-        after: Option<&str>,
+        around: &Around,
         cancel: &CancellationToken,
     ) -> Result<Finished, RunError> {
         let mut command = self.command();
         command.arg(mode.argument()).arg("--config").arg(config);
-        if let Some(after) = after {
-            command.arg("--after").arg(after);
-        }
+        command
+            .arg("--before")
+            .arg(&around.before)
+            .arg("--after")
+            .arg(&around.after);
         let mut child = command.spawn().map_err(|source| RunError::Start {
             binary: self.binary.clone(),
             source,
@@ -274,8 +285,13 @@ mod tests {
     }
 
     async fn run(aide: &Aide, cancel: &CancellationToken) -> Result<Finished, RunError> {
-        aide.run(Mode::Check, Path::new("/dev/null"), None, cancel)
-            .await
+        aide.run(
+            Mode::Check,
+            Path::new("/dev/null"),
+            &Around::default(),
+            cancel,
+        )
+        .await
     }
 
     #[tokio::test]

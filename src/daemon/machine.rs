@@ -1,0 +1,812 @@
+//! What the daemon does next: a state machine over what it knows. Pure; times are durations since
+//! the daemon's start, from a monotonic clock.
+//!
+//! [`Machine::handle`] takes one event and returns the actions that follow. After each event the
+//! machine *settles*: from all that is known it derives whether to initialise, scan, wait or hold,
+//! so that no order of events leads anywhere else than another order would.
+//!
+//! ```text
+//!  Starting --facts known--> settle --> Initialising --ok--> Scanning --> Idle --due--> Scanning
+//!                              |             '--failed--> InitFailed --due--> Initialising
+//!                              '--held--> Held          '--baseline untrustworthy--> Blocked
+//! ```
+//!
+//! AIDE is never ended for a wish that arrives while it runs: a result that is nearly there is not
+//! thrown away, and the wish is met as soon as AIDE has finished.
+
+use std::time::Duration;
+
+use crate::api::Condition;
+use crate::scan::event::{Saying, Severity};
+use crate::scan::outcome::{Finding, ScanError};
+
+/// First pause after a failed initialisation; it doubles up to [`MAX_RETRY`].
+const FIRST_RETRY: Duration = Duration::from_secs(10);
+/// Longest pause after a failed initialisation or an interrupted scan.
+const MAX_RETRY: Duration = Duration::from_secs(600);
+/// Prefix of the ids of signals that announce a configuration.
+pub const CONFIG_SIGNAL: &str = "config:";
+
+/// What does not change while a daemon runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Settings {
+    /// Pause between the end of a scan and the next.
+    pub pause: Duration,
+    /// Part of the pause (0 to 1) after the very first scan; differs by node, so that a fleet that
+    /// starts together does not write together.
+    pub first_pause: f64,
+    /// A lost baseline is reported and not made anew.
+    pub error_on_loss: bool,
+}
+
+/// The baseline as the daemon knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownBaseline {
+    /// Configuration that it was made with.
+    pub config_hash: String,
+    /// sha256 of the database.
+    pub digest: String,
+    /// The request that it answers.
+    pub request: Option<String>,
+    /// Somebody asked for it.
+    pub verified: bool,
+}
+
+/// What was found on the disk at the start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// No database.
+    Nothing,
+    /// A database that nothing is known of: another FileIntegrity's, or an earlier program's.
+    Foreign {
+        /// Its digest.
+        digest: String,
+    },
+    /// A file that cannot be read as a database.
+    Unreadable,
+    /// A database with its record, made for this FileIntegrity.
+    Baseline(KnownBaseline),
+}
+
+/// What the node's status object says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Scans are held.
+    pub held: bool,
+    /// Hash of the configuration to run.
+    pub config: Option<String>,
+    /// Id of the re-initialisation that should be done.
+    pub request: Option<String>,
+    /// Id of the newest one that was reported done.
+    pub done: Option<String>,
+    /// Digest of the baseline that was reported, and the configuration that it was made with.
+    pub baseline: Option<(String, String)>,
+}
+
+/// Why a baseline is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// There was none, and none is missed.
+    First,
+    /// Somebody asked for it; the request's id.
+    Requested(String),
+    /// The configuration is another one.
+    Config,
+    /// The one that was there is gone.
+    Lost,
+    /// The signal file appeared, and no request explains it.
+    Signal,
+}
+
+impl Cause {
+    /// Whether somebody asked for the new baseline.
+    pub fn verified(&self) -> bool {
+        !matches!(self, Self::Lost | Self::Signal)
+    }
+
+    /// The request that it answers.
+    pub fn request(&self) -> Option<&str> {
+        match self {
+            Self::Requested(id) => Some(id),
+            _ => None,
+        }
+    }
+}
+
+/// How a run of AIDE ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finished {
+    /// A new baseline is in place.
+    Initialised(KnownBaseline),
+    /// No new baseline; the old one, if any, is as it was.
+    InitFailed(ScanError),
+    /// A check is over. The digest is that of the database it read, where the report names it.
+    Scanned {
+        /// What it found.
+        finding: Finding,
+        /// sha256 of the database, hex.
+        digest: Option<String>,
+    },
+    /// There was no database to check against.
+    BaselineGone,
+    /// AIDE was ended because the daemon stops.
+    Stopped,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The state directory was read.
+    DiskRead(Disk),
+    /// The last run of AIDE was cut off together with the container, so many times in a row.
+    Interrupted(u32),
+    /// The node's status object was seen.
+    Observed(Observed),
+    /// The API did not answer in time at the start.
+    ApiAway,
+    /// The configuration of this hash is at hand.
+    ConfigLoaded(String),
+    /// The signal file is there, with this text.
+    Signal(String),
+    /// AIDE ended.
+    Finished(Finished),
+    /// What was handed over has been published.
+    Published,
+    /// The time that was asked for has come.
+    Timer,
+    /// The daemon must end.
+    Shutdown,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Get the configuration of this hash.
+    LoadConfig(String),
+    /// Make a baseline.
+    Initialise(Cause),
+    /// Compare with the baseline.
+    Scan,
+    /// Publish the finding of the scan that just ended.
+    PublishScan,
+    /// Publish the baseline that was just made, or found at the start.
+    PublishBaseline {
+        /// The request that is over by it.
+        request: Option<String>,
+        /// What to say besides.
+        warning: Option<Saying>,
+    },
+    /// Publish that no scan could be done; over is the request that failed, if one did.
+    PublishError {
+        /// Why not.
+        error: ScanError,
+        /// What to say besides.
+        warning: Option<Saying>,
+    },
+    /// Remove the signal file.
+    ClearSignal,
+    /// Send [`Event::Timer`] at this time.
+    WakeAt(Duration),
+    /// Nothing to wait for: scans are held.
+    Sleep,
+    /// The daemon's pod is ready.
+    Ready,
+    /// End AIDE.
+    StopAide,
+    /// End the daemon.
+    Exit,
+}
+
+/// Where the machine stands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// Something that must be known first is not known yet.
+    Starting,
+    /// AIDE makes a baseline.
+    Initialising(Cause),
+    /// AIDE compares.
+    Scanning,
+    /// The next scan is due then.
+    Idle {
+        /// Since the daemon's start.
+        due: Duration,
+    },
+    /// Scans are held.
+    Held,
+    /// The next try to make a baseline is due then.
+    InitFailed {
+        /// Since the daemon's start.
+        due: Duration,
+        /// So many tries failed.
+        attempts: u32,
+        /// What the baseline was to be made for.
+        cause: Cause,
+    },
+    /// The baseline cannot be trusted; the fact is reported again then.
+    Blocked {
+        /// Since the daemon's start.
+        due: Duration,
+    },
+}
+
+/// Whether the baseline can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Trust {
+    Fine,
+    /// Why not: the text of the error.
+    Broken(ScanError),
+}
+
+/// The state machine.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    settings: Settings,
+    state: State,
+    disk: Option<Disk>,
+    observed: Option<Observed>,
+    api_away: bool,
+    config: Option<String>,
+    config_asked: Option<String>,
+    signal: Option<String>,
+    done: Option<String>,
+    /// Digest of the baseline that the API knows, until this daemon makes one.
+    recorded: Option<(String, String)>,
+    reconciled: bool,
+    trust: Trust,
+    scans: u64,
+    interrupted: u32,
+    attempt_over: bool,
+    ready: bool,
+    stopping: bool,
+}
+
+impl Machine {
+    /// A machine that knows nothing yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            state: State::Starting,
+            disk: None,
+            observed: None,
+            api_away: false,
+            config: None,
+            config_asked: None,
+            signal: None,
+            done: None,
+            recorded: None,
+            reconciled: false,
+            trust: Trust::Fine,
+            scans: 0,
+            interrupted: 0,
+            attempt_over: false,
+            ready: false,
+            stopping: false,
+        }
+    }
+
+    /// Where it stands.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Takes in one event, and says what to do.
+    pub fn handle(&mut self, event: Event, now: Duration) -> Vec<Action> {
+        let mut actions = Vec::new();
+        match event {
+            Event::DiskRead(disk) => self.disk = Some(disk),
+            Event::Interrupted(times) => self.interrupted = times,
+            Event::Observed(observed) => self.observe(observed),
+            Event::ApiAway => self.api_away = true,
+            Event::ConfigLoaded(hash) => {
+                self.config = Some(hash);
+                self.config_asked = None;
+                // A new configuration deserves a new try at once.
+                if let State::InitFailed { due, .. } = &mut self.state {
+                    *due = now;
+                }
+            }
+            Event::Signal(text) => self.signal = Some(text),
+            Event::Finished(finished) => self.finish(finished, now, &mut actions),
+            Event::Published => self.published(&mut actions),
+            Event::Timer => {}
+            Event::Shutdown => self.stopping = true,
+        }
+        self.settle(now, &mut actions);
+        actions
+    }
+
+    fn observe(&mut self, observed: Observed) {
+        self.api_away = false;
+        if self.done.is_none() {
+            self.done.clone_from(&observed.done);
+        }
+        if !self.reconciled {
+            self.recorded.clone_from(&observed.baseline);
+        }
+        self.observed = Some(observed);
+    }
+
+    fn published(&mut self, actions: &mut Vec<Action>) {
+        if self.attempt_over && !self.ready {
+            self.ready = true;
+            actions.push(Action::Ready);
+        }
+    }
+
+    fn finish(&mut self, finished: Finished, now: Duration, actions: &mut Vec<Action>) {
+        match finished {
+            Finished::Initialised(baseline) => self.initialised(baseline, now, actions),
+            Finished::InitFailed(error) => self.init_failed(error, now, actions),
+            Finished::Scanned { finding, digest } => {
+                self.scanned(&finding, digest.as_deref(), now, actions);
+            }
+            Finished::BaselineGone => {
+                self.disk = Some(Disk::Nothing);
+                self.state = State::Idle { due: now };
+            }
+            Finished::Stopped => self.state = State::Starting,
+        }
+    }
+
+    fn initialised(&mut self, made: KnownBaseline, now: Duration, actions: &mut Vec<Action>) {
+        let cause = match std::mem::replace(&mut self.state, State::Idle { due: now }) {
+            State::Initialising(cause) => cause,
+            _ => Cause::First,
+        };
+        self.attempt_over = true;
+        self.interrupted = 0;
+        if let Some(id) = cause.request() {
+            self.done = Some(id.to_owned());
+        }
+        let warning = (!cause.verified()).then(|| unrequested(self.old_digest(), &made.digest));
+        actions.push(Action::PublishBaseline {
+            request: cause.request().map(str::to_owned),
+            warning,
+        });
+        if cause == Cause::Signal || self.signal_is_done(&made) {
+            self.signal = None;
+            actions.push(Action::ClearSignal);
+        }
+        self.recorded = Some((made.digest.clone(), made.config_hash.clone()));
+        self.disk = Some(Disk::Baseline(made));
+        self.reconciled = true;
+        self.trust = Trust::Fine;
+    }
+
+    fn old_digest(&self) -> Option<&str> {
+        match (&self.recorded, &self.disk) {
+            (Some((digest, _)), _) => Some(digest),
+            (None, Some(Disk::Baseline(baseline))) => Some(&baseline.digest),
+            (None, Some(Disk::Foreign { digest })) => Some(digest),
+            _ => None,
+        }
+    }
+
+    fn init_failed(&mut self, error: ScanError, now: Duration, actions: &mut Vec<Action>) {
+        let (cause, attempts) = match std::mem::replace(&mut self.state, State::Starting) {
+            State::Initialising(cause) => (cause, self.interrupted),
+            State::InitFailed {
+                cause, attempts, ..
+            } => (cause, attempts),
+            _ => (Cause::First, 0),
+        };
+        let attempts = attempts + 1;
+        self.interrupted = attempts;
+        self.attempt_over = true;
+        self.state = State::InitFailed {
+            due: now + retry_after(attempts),
+            attempts,
+            cause,
+        };
+        actions.push(Action::PublishError {
+            error,
+            warning: None,
+        });
+    }
+
+    fn scanned(
+        &mut self,
+        finding: &Finding,
+        digest: Option<&str>,
+        now: Duration,
+        actions: &mut Vec<Action>,
+    ) {
+        self.interrupted = 0;
+        let expected = match &self.disk {
+            Some(Disk::Baseline(baseline)) => Some(baseline.digest.as_str()),
+            _ => None,
+        };
+        if finding.result.condition != Condition::Errored
+            && let (Some(expected), Some(read)) = (expected, digest)
+            && expected != read
+        {
+            self.trust = Trust::Broken(tampered(expected, read));
+            self.state = State::Idle { due: now };
+            return;
+        }
+        self.state = State::Idle {
+            due: now + self.next_pause(),
+        };
+        self.scans += 1;
+        actions.push(Action::PublishScan);
+    }
+
+    fn next_pause(&self) -> Duration {
+        if self.scans == 0 {
+            self.settings
+                .pause
+                .mul_f64(self.settings.first_pause.clamp(0.0, 1.0))
+        } else {
+            self.settings.pause
+        }
+    }
+
+    /// Derives what to do from what is known. Does nothing while AIDE runs, except at the end.
+    fn settle(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        let running = matches!(self.state, State::Initialising(_) | State::Scanning);
+        if self.stopping {
+            actions.push(if running {
+                Action::StopAide
+            } else {
+                Action::Exit
+            });
+            return;
+        }
+        self.ask_for_config(actions);
+        if running {
+            return;
+        }
+        if !self.reconciled && !self.reconcile(actions) {
+            self.state = State::Starting;
+            return;
+        }
+        if self.observed.as_ref().is_some_and(|o| o.held) {
+            self.hold(actions);
+            return;
+        }
+        if self.state == State::Held {
+            // What happened while the node was held is to be seen at once.
+            self.state = State::Idle { due: now };
+        }
+        self.drop_done_signal(actions);
+        if self.interrupted > 0 && self.state == State::Starting {
+            self.report_interruption(now, actions);
+        }
+        self.proceed(now, actions);
+    }
+
+    fn ask_for_config(&mut self, actions: &mut Vec<Action>) {
+        let Some(wanted) = self.observed.as_ref().and_then(|o| o.config.clone()) else {
+            return;
+        };
+        if self.config.as_ref() != Some(&wanted) && self.config_asked.as_ref() != Some(&wanted) {
+            self.config_asked = Some(wanted.clone());
+            actions.push(Action::LoadConfig(wanted));
+        }
+    }
+
+    /// Brings together what lies on the disk and what the API knows of it. False while one of the
+    /// two, or the configuration, is not known yet.
+    fn reconcile(&mut self, actions: &mut Vec<Action>) -> bool {
+        let (Some(disk), Some(config)) = (&self.disk, &self.config) else {
+            return false;
+        };
+        let Some(observed) = &self.observed else {
+            // Without the API the disk's own record has to do; nothing is told before the API is
+            // back, and then this runs again.
+            return self.api_away && matches!(disk, Disk::Baseline(_)) && !config.is_empty();
+        };
+        if observed
+            .config
+            .as_ref()
+            .is_some_and(|wanted| wanted != config)
+        {
+            return false;
+        }
+        let verdict = compare(disk, observed);
+        self.reconciled = true;
+        match verdict {
+            Comparison::Same => self.attempt_over = true,
+            Comparison::Adopt { request, warning } => {
+                self.attempt_over = true;
+                if request.is_some() {
+                    self.done.clone_from(&request);
+                }
+                actions.push(Action::PublishBaseline { request, warning });
+            }
+            Comparison::Restored(baseline) => {
+                self.attempt_over = true;
+                self.disk = Some(Disk::Baseline(baseline));
+            }
+            Comparison::Tampered(error) => self.trust = Trust::Broken(error),
+            Comparison::NoBaseline => {}
+        }
+        if self.attempt_over && !self.ready {
+            self.ready = true;
+            actions.push(Action::Ready);
+        }
+        true
+    }
+
+    fn hold(&mut self, actions: &mut Vec<Action>) {
+        if self.state != State::Held {
+            self.state = State::Held;
+            actions.push(Action::Sleep);
+        }
+        if !self.ready {
+            self.ready = true;
+            actions.push(Action::Ready);
+        }
+    }
+
+    fn drop_done_signal(&mut self, actions: &mut Vec<Action>) {
+        let Some(Disk::Baseline(baseline)) = &self.disk else {
+            return;
+        };
+        if self.signal_is_done(baseline) {
+            self.signal = None;
+            actions.push(Action::ClearSignal);
+        }
+    }
+
+    /// The signal asks for what this baseline already is.
+    fn signal_is_done(&self, baseline: &KnownBaseline) -> bool {
+        let Some(id) = self
+            .signal
+            .as_deref()
+            .map(str::trim)
+            .filter(|id| !id.is_empty())
+        else {
+            return false;
+        };
+        match id.strip_prefix(CONFIG_SIGNAL) {
+            Some(hash) => hash == baseline.config_hash,
+            None => self.done.as_deref() == Some(id),
+        }
+    }
+
+    fn report_interruption(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        let error = ScanError::new(
+            "interrupted",
+            format!(
+                "ScanInterrupted: AIDE and the daemon were ended in the middle of a scan, {} time(s) in a row; \
+                 the usual reason is the memory limit, see spec.resources",
+                self.interrupted
+            ),
+        );
+        let due = now + retry_after(self.interrupted);
+        self.state = match self.cause() {
+            Some(cause) => State::InitFailed {
+                due,
+                attempts: self.interrupted,
+                cause,
+            },
+            None => State::Idle { due },
+        };
+        self.attempt_over = true;
+        actions.push(Action::PublishError {
+            error,
+            warning: None,
+        });
+    }
+
+    fn proceed(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        if let Some(cause) = self.cause() {
+            match &self.state {
+                State::InitFailed {
+                    due, cause: failed, ..
+                } if *due > now && *failed == cause => {
+                    actions.push(Action::WakeAt(*due));
+                }
+                _ => {
+                    self.state = State::Initialising(cause.clone());
+                    actions.push(Action::Initialise(cause));
+                }
+            }
+            return;
+        }
+        if let Trust::Broken(error) = &self.trust {
+            let error = error.clone();
+            self.blocked(error, now, actions);
+            return;
+        }
+        match self.state {
+            State::Idle { due } if due > now => actions.push(Action::WakeAt(due)),
+            _ => {
+                self.state = State::Scanning;
+                actions.push(Action::Scan);
+            }
+        }
+    }
+
+    fn blocked(&mut self, error: ScanError, now: Duration, actions: &mut Vec<Action>) {
+        let due = match self.state {
+            State::Blocked { due } if due > now => due,
+            State::Blocked { .. } => {
+                actions.push(Action::PublishError {
+                    error,
+                    warning: None,
+                });
+                now + self.settings.pause
+            }
+            _ => {
+                let warning = Saying {
+                    severity: Severity::Warning,
+                    reason: error_reason(error.class),
+                    message: error.message.clone(),
+                };
+                self.attempt_over = true;
+                actions.push(Action::PublishError {
+                    error,
+                    warning: Some(warning),
+                });
+                now + self.settings.pause
+            }
+        };
+        self.state = State::Blocked { due };
+        actions.push(Action::WakeAt(due));
+    }
+
+    /// Why a baseline must be made, if it must.
+    fn cause(&mut self) -> Option<Cause> {
+        let request = self.observed.as_ref().and_then(|o| o.request.clone());
+        if let Some(id) = request.filter(|id| self.done.as_ref() != Some(id)) {
+            return Some(Cause::Requested(id));
+        }
+        let config = self.config.clone()?;
+        match self.disk.as_ref()? {
+            Disk::Baseline(baseline) if baseline.config_hash != config => {
+                return Some(Cause::Config);
+            }
+            Disk::Baseline(_) => {}
+            Disk::Foreign { .. } | Disk::Unreadable if self.trust == Trust::Fine => {
+                return Some(Cause::First);
+            }
+            Disk::Foreign { .. } | Disk::Unreadable => {
+                if self
+                    .recorded
+                    .as_ref()
+                    .is_some_and(|(_, recorded)| *recorded != config)
+                {
+                    return Some(Cause::Config);
+                }
+            }
+            Disk::Nothing => return self.cause_of_nothing(&config),
+        }
+        self.signal.is_some().then_some(Cause::Signal)
+    }
+
+    fn cause_of_nothing(&mut self, config: &str) -> Option<Cause> {
+        let Some((_, recorded_config)) = &self.recorded else {
+            return Some(Cause::First);
+        };
+        if recorded_config != config {
+            return Some(Cause::Config);
+        }
+        if self.settings.error_on_loss && self.signal.is_none() {
+            self.trust = Trust::Broken(lost());
+            return None;
+        }
+        Some(Cause::Lost)
+    }
+}
+
+/// What disk and API together say of the baseline.
+#[derive(Debug, PartialEq)]
+enum Comparison {
+    /// Both know the same one.
+    Same,
+    /// The disk has one that the API should know.
+    Adopt {
+        request: Option<String>,
+        warning: Option<Saying>,
+    },
+    /// Both know the same one; its record on the disk was lost and is taken from the API.
+    Restored(KnownBaseline),
+    /// The disk has one that nothing explains.
+    Tampered(ScanError),
+    /// There is none to be used.
+    NoBaseline,
+}
+
+/// A baseline that the API does not know is explained by a crash between making and publishing it:
+/// its record then names a request or a configuration that is still open, or owns up to having
+/// been made unasked. Anything else was put there by somebody.
+fn compare(disk: &Disk, observed: &Observed) -> Comparison {
+    match (disk, &observed.baseline) {
+        (Disk::Nothing, _) | (Disk::Foreign { .. } | Disk::Unreadable, None) => {
+            Comparison::NoBaseline
+        }
+        (Disk::Unreadable, Some((recorded, _))) => {
+            Comparison::Tampered(tampered(recorded, "a file that is no database"))
+        }
+        (Disk::Foreign { digest }, Some((recorded, _))) if digest != recorded => {
+            Comparison::Tampered(tampered(recorded, digest))
+        }
+        (Disk::Foreign { digest }, Some((_, config))) => Comparison::Restored(KnownBaseline {
+            config_hash: config.clone(),
+            digest: digest.clone(),
+            request: observed.done.clone(),
+            verified: true,
+        }),
+        (Disk::Baseline(baseline), None) => Comparison::Adopt {
+            request: baseline
+                .request
+                .clone()
+                .filter(|id| observed.request.as_ref() == Some(id)),
+            warning: (!baseline.verified).then(|| unrequested(None, &baseline.digest)),
+        },
+        (Disk::Baseline(baseline), Some((recorded, _))) if baseline.digest == *recorded => {
+            Comparison::Same
+        }
+        (Disk::Baseline(baseline), Some((recorded, config))) => {
+            let answers = baseline.request.clone().filter(|id| {
+                observed.request.as_ref() == Some(id) && observed.done.as_ref() != Some(id)
+            });
+            let by_config = baseline.config_hash != *config
+                && observed.config.as_ref() == Some(&baseline.config_hash);
+            if answers.is_some() || by_config {
+                Comparison::Adopt {
+                    request: answers,
+                    warning: None,
+                }
+            } else if !baseline.verified {
+                let warning = unrequested(Some(recorded), &baseline.digest);
+                Comparison::Adopt {
+                    request: None,
+                    warning: Some(warning),
+                }
+            } else {
+                Comparison::Tampered(tampered(recorded, &baseline.digest))
+            }
+        }
+    }
+}
+
+fn unrequested(old: Option<&str>, new: &str) -> Saying {
+    Saying {
+        severity: Severity::Warning,
+        reason: "UnrequestedReinit",
+        message: format!(
+            "a new baseline was made that nobody asked for: old digest {}, new digest {new}; \
+             compare the node with a trusted one, then re-initialise it",
+            old.unwrap_or("unknown")
+        ),
+    }
+}
+
+fn tampered(recorded: &str, found: &str) -> ScanError {
+    ScanError::new(
+        "tampered",
+        format!(
+            "BaselineTampered: the database on the node is not the one that was recorded (recorded {recorded}, found {found}); \
+             look into the node, then re-initialise it"
+        ),
+    )
+}
+
+fn lost() -> ScanError {
+    ScanError::new(
+        "lost",
+        "BaselineLost: the database on the node is gone and spec.config.onBaselineLoss is error; \
+         look into the node, then re-initialise it",
+    )
+}
+
+fn error_reason(class: &str) -> &'static str {
+    if class == "lost" {
+        "BaselineLost"
+    } else {
+        "BaselineTampered"
+    }
+}
+
+fn retry_after(attempts: u32) -> Duration {
+    FIRST_RETRY
+        .saturating_mul(1 << attempts.saturating_sub(1).min(16))
+        .min(MAX_RETRY)
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

@@ -1,0 +1,630 @@
+//! Every transition of the state machine, told as short stories.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::*;
+use crate::api::ScanResult;
+
+const SETTINGS: Settings = Settings {
+    pause: Duration::from_secs(100),
+    first_pause: 0.3,
+    error_on_loss: false,
+};
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn baseline(config: &str, digest: &str) -> KnownBaseline {
+    KnownBaseline {
+        config_hash: config.to_owned(),
+        digest: digest.to_owned(),
+        request: None,
+        verified: true,
+    }
+}
+
+fn observed(config: &str) -> Observed {
+    Observed {
+        config: Some(config.to_owned()),
+        ..Observed::default()
+    }
+}
+
+fn known(config: &str, digest: &str) -> Observed {
+    Observed {
+        baseline: Some((digest.to_owned(), config.to_owned())),
+        ..observed(config)
+    }
+}
+
+fn requested(id: &str) -> Observed {
+    Observed {
+        request: Some(id.to_owned()),
+        ..known("c1", "d1")
+    }
+}
+
+fn scanned(digest: &str) -> Event {
+    let at = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+    let result = ScanResult::new(Condition::Succeeded, at);
+    Event::Finished(Finished::Scanned {
+        finding: Finding {
+            result,
+            paths_hash: None,
+        },
+        digest: Some(digest.to_owned()),
+    })
+}
+
+fn initialised(config: &str, digest: &str) -> Event {
+    Event::Finished(Finished::Initialised(baseline(config, digest)))
+}
+
+fn init_failed() -> Event {
+    Event::Finished(Finished::InitFailed(ScanError::new(
+        "io",
+        "AIDE error: 18 IO error",
+    )))
+}
+
+/// A machine that was given these at the start; returns the actions of the last one.
+fn started(disk: Disk, observed: Observed, config: &str) -> (Machine, Vec<Action>) {
+    started_with(SETTINGS, disk, observed, config)
+}
+
+fn started_with(
+    settings: Settings,
+    disk: Disk,
+    observed: Observed,
+    config: &str,
+) -> (Machine, Vec<Action>) {
+    let mut machine = Machine::new(settings);
+    machine.handle(Event::DiskRead(disk), s(0));
+    machine.handle(Event::Observed(observed), s(0));
+    let actions = machine.handle(Event::ConfigLoaded(config.to_owned()), s(0));
+    (machine, actions)
+}
+
+/// A machine whose baseline d1 of configuration c1 is known to the disk and the API, and which has
+/// done its first scan; the next is due at 30 s.
+fn idle() -> Machine {
+    let (mut machine, actions) = started(
+        Disk::Baseline(baseline("c1", "d1")),
+        known("c1", "d1"),
+        "c1",
+    );
+    assert_eq!(actions, [Action::Ready, Action::Scan]);
+    assert_eq!(
+        machine.handle(scanned("d1"), s(0)),
+        [Action::PublishScan, Action::WakeAt(s(30))]
+    );
+    machine
+}
+
+#[test]
+fn the_order_in_which_the_start_is_learned_does_not_matter() {
+    let events = [
+        Event::DiskRead(Disk::Nothing),
+        Event::Observed(observed("c1")),
+        Event::ConfigLoaded("c1".to_owned()),
+    ];
+    for order in [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ] {
+        let mut machine = Machine::new(SETTINGS);
+        let actions: Vec<_> = order
+            .iter()
+            .flat_map(|&i| machine.handle(events[i].clone(), s(0)))
+            .collect();
+        let rest: Vec<_> = actions
+            .into_iter()
+            .filter(|a| !matches!(a, Action::LoadConfig(_)))
+            .collect();
+        assert_eq!(rest, [Action::Initialise(Cause::First)], "{order:?}");
+    }
+}
+
+#[test]
+fn first_baseline_first_scan_then_a_pause() {
+    let (mut machine, actions) = started(Disk::Nothing, observed("c1"), "c1");
+    assert_eq!(actions, [Action::Initialise(Cause::First)]);
+    let actions = machine.handle(initialised("c1", "d1"), s(10));
+    let published = Action::PublishBaseline {
+        request: None,
+        warning: None,
+    };
+    assert_eq!(actions, [published, Action::Scan]);
+    assert_eq!(machine.handle(Event::Published, s(11)), [Action::Ready]);
+    let actions = machine.handle(scanned("d1"), s(20));
+    assert_eq!(actions, [Action::PublishScan, Action::WakeAt(s(50))]);
+    assert_eq!(machine.handle(Event::Timer, s(49)), [Action::WakeAt(s(50))]);
+    assert_eq!(machine.handle(Event::Timer, s(50)), [Action::Scan]);
+    let actions = machine.handle(scanned("d1"), s(60));
+    assert_eq!(actions, [Action::PublishScan, Action::WakeAt(s(160))]);
+}
+
+#[test]
+fn it_waits_for_the_configuration_that_is_wanted() {
+    let mut machine = Machine::new(SETTINGS);
+    machine.handle(Event::DiskRead(Disk::Nothing), s(0));
+    machine.handle(Event::ConfigLoaded("old".to_owned()), s(0));
+    let actions = machine.handle(Event::Observed(observed("new")), s(0));
+    assert_eq!(actions, [Action::LoadConfig("new".to_owned())]);
+    assert_eq!(machine.state(), &State::Starting);
+    let actions = machine.handle(Event::ConfigLoaded("new".to_owned()), s(1));
+    assert_eq!(actions, [Action::Initialise(Cause::First)]);
+}
+
+#[test]
+fn a_baseline_of_the_same_configuration_is_resumed() {
+    let (_, actions) = started(Disk::Baseline(baseline("c1", "d1")), observed("c1"), "c1");
+    let adopted = Action::PublishBaseline {
+        request: None,
+        warning: None,
+    };
+    assert_eq!(actions, [adopted, Action::Ready, Action::Scan]);
+}
+
+#[test]
+fn without_the_api_it_scans_with_what_it_has_and_reconciles_later() {
+    let mut machine = Machine::new(SETTINGS);
+    machine.handle(Event::DiskRead(Disk::Baseline(baseline("c1", "d1"))), s(0));
+    assert_eq!(
+        machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0)),
+        []
+    );
+    assert_eq!(machine.handle(Event::ApiAway, s(10)), [Action::Scan]);
+    assert_eq!(
+        machine.handle(scanned("d1"), s(20)),
+        [Action::PublishScan, Action::WakeAt(s(50))]
+    );
+    let actions = machine.handle(Event::Observed(known("c1", "d1")), s(30));
+    assert_eq!(actions, [Action::Ready, Action::WakeAt(s(50))]);
+}
+
+#[test]
+fn without_api_and_baseline_it_waits() {
+    let mut machine = Machine::new(SETTINGS);
+    machine.handle(Event::DiskRead(Disk::Nothing), s(0));
+    machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
+    assert_eq!(machine.handle(Event::ApiAway, s(10)), []);
+    assert_eq!(machine.state(), &State::Starting);
+}
+
+#[test]
+fn a_request_leads_to_a_new_baseline_once() {
+    let mut machine = idle();
+    let actions = machine.handle(Event::Observed(requested("r1")), s(5));
+    assert_eq!(
+        actions,
+        [Action::Initialise(Cause::Requested("r1".to_owned()))]
+    );
+    let actions = machine.handle(initialised("c1", "d2"), s(6));
+    let published = Action::PublishBaseline {
+        request: Some("r1".to_owned()),
+        warning: None,
+    };
+    assert_eq!(actions, [published, Action::Scan]);
+    // The status object still shows the request; it is done.
+    machine.handle(scanned("d2"), s(7));
+    assert_eq!(
+        machine.handle(Event::Observed(requested("r1")), s(8)),
+        [Action::WakeAt(s(107))]
+    );
+}
+
+#[test]
+fn a_request_during_a_scan_is_met_after_it() {
+    let mut machine = idle();
+    assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
+    assert_eq!(machine.handle(Event::Observed(requested("r1")), s(31)), []);
+    let actions = machine.handle(scanned("d1"), s(40));
+    assert_eq!(
+        actions,
+        [
+            Action::PublishScan,
+            Action::Initialise(Cause::Requested("r1".to_owned()))
+        ]
+    );
+}
+
+#[test]
+fn a_request_during_an_initialisation_is_met_by_another_one() {
+    let mut machine = idle();
+    machine.handle(Event::Observed(requested("r1")), s(5));
+    assert_eq!(machine.handle(Event::Observed(requested("r2")), s(6)), []);
+    let actions = machine.handle(initialised("c1", "d2"), s(7));
+    assert_eq!(
+        actions.last(),
+        Some(&Action::Initialise(Cause::Requested("r2".to_owned())))
+    );
+}
+
+#[test]
+fn another_configuration_is_loaded_and_gets_a_baseline() {
+    let mut machine = idle();
+    let wanted = Observed {
+        config: Some("c2".to_owned()),
+        ..known("c1", "d1")
+    };
+    let actions = machine.handle(Event::Observed(wanted.clone()), s(5));
+    assert_eq!(
+        actions,
+        [Action::LoadConfig("c2".to_owned()), Action::WakeAt(s(30))]
+    );
+    assert_eq!(
+        machine.handle(Event::Observed(wanted), s(6)),
+        [Action::WakeAt(s(30))]
+    );
+    let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(7));
+    assert_eq!(actions, [Action::Initialise(Cause::Config)]);
+}
+
+#[test]
+fn a_failed_initialisation_is_tried_again_with_growing_pauses() {
+    let (mut machine, _) = started(Disk::Nothing, observed("c1"), "c1");
+    let mut pauses = Vec::new();
+    for _ in 0..9 {
+        let actions = machine.handle(init_failed(), s(0));
+        assert!(matches!(actions[0], Action::PublishError { .. }));
+        let Some(Action::WakeAt(due)) = actions.last() else {
+            panic!("{actions:?}")
+        };
+        pauses.push(due.as_secs());
+        assert_eq!(
+            machine.handle(Event::Timer, *due),
+            [Action::Initialise(Cause::First)]
+        );
+    }
+    assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
+}
+
+#[test]
+fn a_failed_initialisation_still_makes_the_pod_ready() {
+    let (mut machine, _) = started(Disk::Nothing, observed("c1"), "c1");
+    machine.handle(init_failed(), s(0));
+    assert_eq!(
+        machine.handle(Event::Published, s(1)),
+        [Action::Ready, Action::WakeAt(s(10))]
+    );
+}
+
+#[test]
+fn a_new_configuration_ends_the_wait_after_a_failure() {
+    let (mut machine, _) = started(Disk::Nothing, observed("c1"), "c1");
+    machine.handle(init_failed(), s(0));
+    machine.handle(Event::Observed(observed("c2")), s(1));
+    let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(2));
+    assert_eq!(actions, [Action::Initialise(Cause::First)]);
+}
+
+#[test]
+fn a_held_node_does_nothing_and_scans_at_once_afterwards() {
+    let mut machine = idle();
+    let held = Observed {
+        held: true,
+        ..known("c1", "d1")
+    };
+    assert_eq!(
+        machine.handle(Event::Observed(held.clone()), s(5)),
+        [Action::Sleep]
+    );
+    assert_eq!(machine.handle(Event::Timer, s(30)), []);
+    let asked = Observed {
+        request: Some("r1".to_owned()),
+        ..held
+    };
+    assert_eq!(machine.handle(Event::Observed(asked), s(31)), []);
+    let actions = machine.handle(Event::Observed(known("c1", "d1")), s(32));
+    assert_eq!(actions, [Action::Scan]);
+}
+
+#[test]
+fn a_scan_that_runs_when_the_hold_begins_is_published() {
+    let mut machine = idle();
+    machine.handle(Event::Timer, s(30));
+    assert_eq!(
+        machine.handle(
+            Event::Observed(Observed {
+                held: true,
+                ..known("c1", "d1")
+            }),
+            s(31)
+        ),
+        []
+    );
+    assert_eq!(
+        machine.handle(scanned("d1"), s(40)),
+        [Action::PublishScan, Action::Sleep]
+    );
+}
+
+#[test]
+fn a_daemon_that_starts_held_is_ready() {
+    let held = Observed {
+        held: true,
+        ..observed("c1")
+    };
+    let (_, actions) = started(Disk::Nothing, held, "c1");
+    assert_eq!(actions, [Action::Sleep, Action::Ready]);
+}
+
+#[test]
+fn a_signal_of_an_open_request_is_no_request_of_its_own() {
+    let mut machine = idle();
+    machine.handle(Event::Observed(requested("r1")), s(5));
+    machine.handle(Event::Signal("r1\n".to_owned()), s(6));
+    let actions = machine.handle(initialised("c1", "d2"), s(7));
+    let published = Action::PublishBaseline {
+        request: Some("r1".to_owned()),
+        warning: None,
+    };
+    assert_eq!(actions, [published, Action::ClearSignal, Action::Scan]);
+}
+
+#[test]
+fn a_signal_of_a_request_that_is_done_is_removed() {
+    let mut machine = idle();
+    machine.handle(Event::Observed(requested("r1")), s(5));
+    machine.handle(initialised("c1", "d2"), s(6));
+    machine.handle(scanned("d2"), s(7));
+    let actions = machine.handle(Event::Signal("r1".to_owned()), s(8));
+    assert_eq!(actions, [Action::ClearSignal, Action::WakeAt(s(107))]);
+    let actions = machine.handle(Event::Signal("config:c1".to_owned()), s(9));
+    assert_eq!(actions, [Action::ClearSignal, Action::WakeAt(s(107))]);
+}
+
+#[test]
+fn a_signal_that_nothing_explains_is_honoured_and_reported() {
+    for text in ["", "r-unknown"] {
+        let mut machine = idle();
+        let actions = machine.handle(Event::Signal(text.to_owned()), s(5));
+        assert_eq!(actions, [Action::Initialise(Cause::Signal)]);
+        let actions = machine.handle(initialised("c1", "d2"), s(6));
+        let Action::PublishBaseline {
+            request: None,
+            warning: Some(warning),
+        } = &actions[0]
+        else {
+            panic!("{actions:?}");
+        };
+        assert_eq!(warning.reason, "UnrequestedReinit");
+        assert!(warning.message.contains("old digest d1, new digest d2"));
+        assert_eq!(actions[1..], [Action::ClearSignal, Action::Scan]);
+    }
+}
+
+#[test]
+fn a_lost_baseline_is_made_anew_and_reported() {
+    let (mut machine, actions) = started(Disk::Nothing, known("c1", "d1"), "c1");
+    assert_eq!(actions, [Action::Initialise(Cause::Lost)]);
+    let actions = machine.handle(initialised("c1", "d2"), s(6));
+    assert!(matches!(
+        &actions[0],
+        Action::PublishBaseline {
+            warning: Some(_),
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_baseline_that_goes_while_the_daemon_runs_is_lost_too() {
+    let mut machine = idle();
+    assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
+    let actions = machine.handle(Event::Finished(Finished::BaselineGone), s(31));
+    assert_eq!(actions, [Action::Initialise(Cause::Lost)]);
+}
+
+#[test]
+fn a_lost_baseline_is_an_error_where_the_user_wants_that() {
+    let settings = Settings {
+        error_on_loss: true,
+        ..SETTINGS
+    };
+    let (mut machine, actions) = started_with(settings, Disk::Nothing, known("c1", "d1"), "c1");
+    let Action::PublishError {
+        error,
+        warning: Some(warning),
+    } = &actions[0]
+    else {
+        panic!("{actions:?}");
+    };
+    assert_eq!((error.class, warning.reason), ("lost", "BaselineLost"));
+    assert_eq!(actions[1], Action::WakeAt(s(100)));
+    let actions = machine.handle(Event::Observed(requested("r1")), s(5));
+    assert_eq!(
+        actions,
+        [Action::Initialise(Cause::Requested("r1".to_owned()))]
+    );
+}
+
+#[test]
+fn a_baseline_that_nothing_explains_blocks_until_a_request() {
+    let disks = [
+        Disk::Baseline(baseline("c1", "forged")),
+        Disk::Foreign {
+            digest: "forged".to_owned(),
+        },
+        Disk::Unreadable,
+    ];
+    for disk in disks {
+        let (mut machine, actions) = started(disk, known("c1", "d1"), "c1");
+        let Action::PublishError {
+            error,
+            warning: Some(warning),
+        } = &actions[0]
+        else {
+            panic!("{actions:?}");
+        };
+        assert_eq!(
+            (error.class, warning.reason),
+            ("tampered", "BaselineTampered")
+        );
+        // Reported again, without the warning, after each pause.
+        let actions = machine.handle(Event::Timer, s(100));
+        assert!(matches!(
+            &actions[0],
+            Action::PublishError { warning: None, .. }
+        ));
+        assert_eq!(actions[1], Action::WakeAt(s(200)));
+        let actions = machine.handle(Event::Observed(requested("r1")), s(150));
+        assert_eq!(
+            actions,
+            [Action::Initialise(Cause::Requested("r1".to_owned()))]
+        );
+        machine.handle(initialised("c1", "d2"), s(160));
+        assert_eq!(machine.state(), &State::Scanning);
+    }
+}
+
+#[test]
+fn a_database_replaced_under_a_running_daemon_is_found_by_the_next_scan() {
+    let mut machine = idle();
+    machine.handle(Event::Timer, s(30));
+    let actions = machine.handle(scanned("forged"), s(31));
+    assert!(matches!(&actions[0], Action::PublishError { error, .. } if error.class == "tampered"));
+    assert!(
+        !actions.contains(&Action::PublishScan),
+        "what it found is not to be believed"
+    );
+}
+
+#[test]
+fn a_crash_after_the_swap_is_explained_by_the_open_request() {
+    let made = KnownBaseline {
+        request: Some("r1".to_owned()),
+        ..baseline("c1", "d2")
+    };
+    let (_, actions) = started(Disk::Baseline(made), requested("r1"), "c1");
+    let published = Action::PublishBaseline {
+        request: Some("r1".to_owned()),
+        warning: None,
+    };
+    assert_eq!(actions, [published, Action::Ready, Action::Scan]);
+}
+
+#[test]
+fn a_crash_after_the_swap_is_explained_by_the_new_configuration() {
+    let observed = Observed {
+        config: Some("c2".to_owned()),
+        ..known("c1", "d1")
+    };
+    let (_, actions) = started(Disk::Baseline(baseline("c2", "d2")), observed, "c2");
+    let published = Action::PublishBaseline {
+        request: None,
+        warning: None,
+    };
+    assert_eq!(actions, [published, Action::Ready, Action::Scan]);
+}
+
+#[test]
+fn an_old_request_explains_nothing() {
+    let made = KnownBaseline {
+        request: Some("r1".to_owned()),
+        ..baseline("c1", "forged")
+    };
+    let done = Observed {
+        done: Some("r1".to_owned()),
+        ..requested("r1")
+    };
+    let (_, actions) = started(Disk::Baseline(made), done, "c1");
+    assert!(matches!(&actions[0], Action::PublishError { error, .. } if error.class == "tampered"));
+}
+
+#[test]
+fn a_crash_after_an_unrequested_baseline_still_reports_it() {
+    let made = KnownBaseline {
+        verified: false,
+        ..baseline("c1", "d2")
+    };
+    let (_, actions) = started(Disk::Baseline(made), known("c1", "d1"), "c1");
+    assert!(
+        matches!(&actions[0], Action::PublishBaseline { warning: Some(w), .. } if w.reason == "UnrequestedReinit")
+    );
+}
+
+#[test]
+fn a_lost_record_is_taken_from_the_api() {
+    let (mut machine, actions) = started(
+        Disk::Foreign {
+            digest: "d1".to_owned(),
+        },
+        known("c1", "d1"),
+        "c1",
+    );
+    assert_eq!(actions, [Action::Ready, Action::Scan]);
+    assert_eq!(machine.handle(scanned("d1"), s(1))[0], Action::PublishScan);
+}
+
+#[test]
+fn an_earlier_programs_database_is_replaced() {
+    for disk in [
+        Disk::Foreign {
+            digest: "x".to_owned(),
+        },
+        Disk::Unreadable,
+    ] {
+        let (_, actions) = started(disk, observed("c1"), "c1");
+        assert_eq!(actions, [Action::Initialise(Cause::First)]);
+    }
+}
+
+#[test]
+fn a_scan_cut_off_with_the_container_is_reported_and_delayed() {
+    let mut machine = Machine::new(SETTINGS);
+    machine.handle(Event::Interrupted(3), s(0));
+    machine.handle(Event::DiskRead(Disk::Baseline(baseline("c1", "d1"))), s(0));
+    machine.handle(Event::Observed(known("c1", "d1")), s(0));
+    let actions = machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
+    assert_eq!(actions[0], Action::Ready);
+    assert!(
+        matches!(&actions[1], Action::PublishError { error, .. } if error.class == "interrupted")
+    );
+    assert_eq!(actions[2], Action::WakeAt(s(40)));
+    assert_eq!(machine.handle(Event::Timer, s(40)), [Action::Scan]);
+}
+
+#[test]
+fn an_initialisation_cut_off_with_the_container_is_delayed_too() {
+    let mut machine = Machine::new(SETTINGS);
+    machine.handle(Event::Interrupted(1), s(0));
+    machine.handle(Event::DiskRead(Disk::Nothing), s(0));
+    machine.handle(Event::Observed(observed("c1")), s(0));
+    let actions = machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
+    assert!(matches!(&actions[0], Action::PublishError { .. }));
+    assert_eq!(actions[1], Action::WakeAt(s(10)));
+    assert_eq!(
+        machine.handle(Event::Timer, s(10)),
+        [Action::Initialise(Cause::First)]
+    );
+}
+
+#[test]
+fn stopping_ends_aide_first() {
+    let mut machine = idle();
+    machine.handle(Event::Timer, s(30));
+    assert_eq!(machine.handle(Event::Shutdown, s(31)), [Action::StopAide]);
+    assert_eq!(
+        machine.handle(Event::Finished(Finished::Stopped), s(32)),
+        [Action::Exit]
+    );
+    assert_eq!(idle().handle(Event::Shutdown, s(1)), [Action::Exit]);
+}
+
+#[test]
+fn a_result_that_came_before_the_stop_is_published() {
+    let mut machine = idle();
+    machine.handle(Event::Timer, s(30));
+    machine.handle(Event::Shutdown, s(31));
+    assert_eq!(
+        machine.handle(scanned("d1"), s(32)),
+        [Action::PublishScan, Action::Exit]
+    );
+}

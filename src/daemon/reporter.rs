@@ -1,0 +1,115 @@
+//! The task that publishes what waits in the outbox, however long the API is away. I/O.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use tokio::sync::{mpsc, watch};
+
+use super::outbox::{Item, Outbox};
+use super::watch::{Seen, keep_newest};
+use crate::api::FileIntegrityNodeStatus;
+use crate::scan::publish::{PublishError, Publisher};
+
+/// Longest pause between two tries.
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+
+/// The reporter's side of its channels.
+#[derive(Debug)]
+pub struct Reporter {
+    publisher: Publisher,
+    items: mpsc::UnboundedReceiver<Item>,
+    seen: watch::Sender<Seen>,
+    outbox: Outbox,
+}
+
+impl Reporter {
+    /// A reporter that takes `items`, and keeps what its writes return in `seen`.
+    pub fn new(
+        publisher: Publisher,
+        items: mpsc::UnboundedReceiver<Item>,
+        seen: watch::Sender<Seen>,
+    ) -> Self {
+        Self {
+            publisher,
+            items,
+            seen,
+            outbox: Outbox::default(),
+        }
+    }
+
+    /// Publishes until the sender of items is gone and nothing waits. Calls `published` after each.
+    pub async fn run(mut self, published: impl Fn()) {
+        let mut backoff = new_backoff();
+        while self.fill().await {
+            match self.publish_front().await {
+                Ok(()) => {
+                    self.outbox.pop();
+                    backoff = new_backoff();
+                    published();
+                }
+                Err(error) => {
+                    let pause = backoff.next().unwrap_or(MAX_BACKOFF);
+                    tracing::warn!(
+                        error = crate::error_chain(&error),
+                        retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
+                        "the result is kept and published later"
+                    );
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
+    }
+
+    /// Takes in all that has arrived; waits for something if nothing is there. False at the end.
+    async fn fill(&mut self) -> bool {
+        if self.outbox.is_empty() {
+            match self.items.recv().await {
+                Some(item) => self.outbox.push(item),
+                None => return false,
+            }
+        }
+        while let Ok(item) = self.items.try_recv() {
+            self.outbox.push(item);
+        }
+        true
+    }
+
+    /// The status object, as soon as there is one. That there is none is no error: the operator may
+    /// be about to make it, or the node is not selected any more and this pod about to end.
+    async fn current(&self) -> FileIntegrityNodeStatus {
+        let mut seen = self.seen.subscribe();
+        loop {
+            if let Some(status) = &seen.borrow_and_update().status {
+                return status.clone();
+            }
+            // This task holds a sender, so the channel stays open.
+            seen.changed().await.ok();
+        }
+    }
+
+    async fn publish_front(&mut self) -> Result<(), PublishError> {
+        let Some(item) = self.outbox.front() else {
+            return Ok(());
+        };
+        let current = self.current().await;
+        let written = self
+            .publisher
+            .publish(&current, &item.news, item.log.as_ref())
+            .await?;
+        // The machine looks at what the operator wishes, and that did not change by this write.
+        self.seen.send_if_modified(|seen| {
+            keep_newest(&mut seen.status, written);
+            false
+        });
+        Ok(())
+    }
+}
+
+fn new_backoff() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(MAX_BACKOFF)
+        .without_max_times()
+        .build()
+}

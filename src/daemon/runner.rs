@@ -1,0 +1,438 @@
+//! Carries out the two things that AIDE does here: making a baseline and comparing with it. I/O.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::machine::{Cause, Disk, Finished, KnownBaseline};
+use crate::aide::command::{self, Aide, Around, Mode, RunError};
+use crate::aide::config::{self, RunOptions};
+use crate::aide::database::{self, DatabaseError, Found, Record, StateDir};
+use crate::aide::exit::{self, Verdict};
+use crate::aide::report::{self, Report};
+use crate::api::{Baseline, time};
+use crate::scan::Identity;
+use crate::scan::kept_log::{self, Reports};
+use crate::scan::outcome::{Finding, Outcome, ScanError, judge};
+
+/// Name of the file that stands while AIDE runs, in the container's own directory.
+const MARKER: &str = "aide.running";
+/// Name of AIDE's JSON report there.
+const JSON_REPORT: &str = "aide.report.json";
+
+/// Everything that a run of AIDE needs.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    /// The program.
+    pub aide: Aide,
+    /// Its version.
+    pub aide_version: String,
+    /// Where the baseline lies.
+    pub state: StateDir,
+    /// The state directory as the node's own processes see it.
+    pub state_dir_on_node: String,
+    /// A directory of the container's own, which lives as long as the pod.
+    pub work_dir: PathBuf,
+    /// Where the node's root is mounted.
+    pub host_root: String,
+    /// Whose files are scanned, for whom.
+    pub identity: Identity,
+    /// AIDE's worker threads.
+    pub workers: u32,
+    /// Backups to keep.
+    pub max_backups: usize,
+}
+
+/// What a run of AIDE left besides the bare fact that it is over.
+#[derive(Debug)]
+pub struct Done {
+    /// How it ended.
+    pub finished: Finished,
+    /// The new baseline, as it is published.
+    pub baseline: Option<Baseline>,
+    /// The kept log of a failed scan.
+    pub log: Option<Value>,
+    /// When the run began.
+    pub started_at: Time,
+}
+
+/// Why a run failed, in the words that are published.
+#[derive(Debug, thiserror::Error)]
+enum RunnerError {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error("{action} {}", path.display())]
+    File {
+        action: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+    #[error("read AIDE's report")]
+    Report(#[from] report::ReportError),
+    #[error("wait for a file operation")]
+    Join(#[from] tokio::task::JoinError),
+    #[error("{}", .0.message)]
+    Scan(ScanError),
+}
+
+impl Runner {
+    /// What lies in the state directory. Takes a second per 100,000 files.
+    pub fn read_disk(&self) -> Result<Disk, DatabaseError> {
+        Ok(match self.state.load()? {
+            Found::Nothing => Disk::Nothing,
+            Found::Unreadable { reason } => {
+                tracing::warn!(reason, "the database cannot be read");
+                Disk::Unreadable
+            }
+            Found::Database {
+                digest,
+                record: Some(record),
+            } if record.owner == self.identity.file_integrity => Disk::Baseline(KnownBaseline {
+                config_hash: record.config_hash,
+                digest,
+                request: record.request,
+                verified: record.verified,
+            }),
+            Found::Database { digest, .. } => Disk::Foreign { digest },
+        })
+    }
+
+    /// The baseline on the disk, as it is published.
+    pub fn baseline_on_disk(&self) -> Result<Option<Baseline>, DatabaseError> {
+        Ok(match self.state.load()? {
+            Found::Database {
+                record: Some(record),
+                ..
+            } => Some(published(&record)),
+            _ => None,
+        })
+    }
+
+    /// How many runs in a row were cut off together with the container; 0 if the last one was not.
+    pub fn interruptions(&self) -> u32 {
+        fs::read_to_string(self.marker())
+            .ok()
+            .map_or(0, |text| text.trim().parse().unwrap_or(1))
+    }
+
+    /// Makes a new baseline with the configuration in `config` and puts it in place. A failure
+    /// leaves the old one as it was.
+    pub async fn initialise(
+        &self,
+        config: &Path,
+        config_hash: &str,
+        cause: &Cause,
+        cancel: &CancellationToken,
+    ) -> Done {
+        let started_at = time::now();
+        let result = self
+            .try_initialise(config, config_hash, cause, cancel)
+            .await;
+        self.clear_marker();
+        let (finished, baseline) = match result {
+            Ok(record) => {
+                let known = KnownBaseline {
+                    config_hash: record.config_hash.clone(),
+                    digest: record.digest.clone(),
+                    request: record.request.clone(),
+                    verified: record.verified,
+                };
+                (Finished::Initialised(known), Some(published(&record)))
+            }
+            Err(RunnerError::Run(RunError::Cancelled)) => (Finished::Stopped, None),
+            Err(error) => (Finished::InitFailed(init_error(&error)), None),
+        };
+        Done {
+            finished,
+            baseline,
+            log: None,
+            started_at,
+        }
+    }
+
+    async fn try_initialise(
+        &self,
+        config: &Path,
+        config_hash: &str,
+        cause: &Cause,
+        cancel: &CancellationToken,
+    ) -> Result<Record, RunnerError> {
+        self.state.clear_unfinished()?;
+        self.set_marker()?;
+        let (ended, detail) = self.run(Mode::Init, config, cancel).await?;
+        exit::decode_plain(ended.code, ended.signal)
+            .map_err(|error| RunnerError::Scan(with_detail(error, &detail)))?;
+        let report = self.read_json_report()?;
+        if report.total == 0 {
+            let message = "the configuration watches no file on this node";
+            return Err(RunnerError::Scan(ScanError::new("empty", message)));
+        }
+        let runner = self.clone();
+        let (config_hash, cause) = (config_hash.to_owned(), cause.clone());
+        tokio::task::spawn_blocking(move || runner.commit(&report, config_hash, &cause)).await?
+    }
+
+    fn commit(
+        &self,
+        report: &Report,
+        config_hash: String,
+        cause: &Cause,
+    ) -> Result<Record, RunnerError> {
+        let new = self.state.new_database();
+        let digest = database::digest_of_gzip(&new).map_err(|source| RunnerError::File {
+            action: "read",
+            path: new,
+            source,
+        })?;
+        let now = time::now();
+        let record = Record {
+            owner: self.identity.file_integrity.clone(),
+            config_hash,
+            digest,
+            entries: i64::try_from(report.total).unwrap_or(i64::MAX),
+            created_at: now.clone(),
+            aide_version: self.aide_version.clone(),
+            verified: cause.verified(),
+            request: cause.request().map(str::to_owned),
+        };
+        self.state.commit(&record, now.0, self.max_backups)?;
+        self.state.take_log()?;
+        Ok(record)
+    }
+
+    /// Compares the node with the baseline.
+    pub async fn scan(&self, config: &Path, cancel: &CancellationToken) -> Done {
+        let started_at = time::now();
+        let start = Instant::now();
+        if fs::metadata(self.state.database()).map_or(true, |meta| meta.len() == 0) {
+            let finished = Finished::BaselineGone;
+            return Done {
+                finished,
+                baseline: None,
+                log: None,
+                started_at,
+            };
+        }
+        let result = self.try_scan(config, cancel).await;
+        self.clear_marker();
+        let (finished, log) = match result {
+            Ok(scanned) => scanned.finished(start.elapsed()),
+            Err(RunnerError::Run(RunError::Cancelled)) => (Finished::Stopped, None),
+            Err(error) => {
+                let outcome = Outcome::Errored(scan_error(&error));
+                let finding = Finding::new(&outcome, time::now(), start.elapsed());
+                (
+                    Finished::Scanned {
+                        finding,
+                        digest: None,
+                    },
+                    None,
+                )
+            }
+        };
+        Done {
+            finished,
+            baseline: None,
+            log,
+            started_at,
+        }
+    }
+
+    async fn try_scan(
+        &self,
+        config: &Path,
+        cancel: &CancellationToken,
+    ) -> Result<Scanned, RunnerError> {
+        self.set_marker()?;
+        let (ended, detail) = self.run(Mode::Check, config, cancel).await?;
+        let verdict = exit::decode(ended.code, ended.signal);
+        if let Verdict::Error(error) = verdict {
+            return Err(RunnerError::Scan(with_detail(error, &detail)));
+        }
+        let runner = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let report = runner.read_json_report()?;
+            runner.state.take_log()?;
+            let digest = report.database_digest.clone();
+            let outcome = judge(verdict, report);
+            let log = match &outcome {
+                Outcome::Changed(report) => Some(runner.kept_log(report)?),
+                _ => None,
+            };
+            Ok(Scanned {
+                outcome,
+                digest,
+                log,
+            })
+        })
+        .await?
+    }
+
+    async fn run(
+        &self,
+        mode: Mode,
+        config: &Path,
+        cancel: &CancellationToken,
+    ) -> Result<(command::Finished, String), RunnerError> {
+        self.remove_json_report()?;
+        let options = RunOptions {
+            workers: self.workers,
+            database_in: self.state.database().display().to_string(),
+            database_out: self.state.new_database().display().to_string(),
+            json_report: self.json_report().display().to_string(),
+            plain_report: self.state.new_log().display().to_string(),
+        };
+        let around = Around {
+            before: config::run_options_before(&options),
+            after: config::run_options(&options),
+        };
+        let finished = self.aide.run(mode, config, &around, cancel).await?;
+        let text = fs::read_to_string(config).unwrap_or_default();
+        let detail = config::aide_error(&finished.stderr, &text, &config.to_string_lossy());
+        Ok((finished, detail))
+    }
+
+    fn kept_log(&self, report: &Report) -> Result<Value, RunnerError> {
+        let open = |path: PathBuf| {
+            File::open(&path).map_err(|source| RunnerError::File {
+                action: "open",
+                path,
+                source,
+            })
+        };
+        let reports = Reports {
+            plain: open(self.state.log())?,
+            json: open(self.json_report())?,
+            path_on_node: format!("{}/aide.log", self.state_dir_on_node.trim_end_matches('/')),
+        };
+        let kept =
+            kept_log::fit(&self.identity, report, reports).map_err(|source| RunnerError::File {
+                action: "read",
+                path: self.state.log(),
+                source,
+            })?;
+        Ok(kept_log::config_map(&self.identity, report, &kept))
+    }
+
+    fn read_json_report(&self) -> Result<Report, RunnerError> {
+        let path = self.json_report();
+        let bytes = fs::read(&path).map_err(|source| RunnerError::File {
+            action: "read",
+            path,
+            source,
+        })?;
+        let mut report = report::parse_json(&bytes)?;
+        report.strip_host_root(&self.host_root);
+        Ok(report)
+    }
+
+    /// A report left from an earlier run must not be taken for that of this one.
+    fn remove_json_report(&self) -> Result<(), RunnerError> {
+        let path = self.json_report();
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(RunnerError::File {
+                action: "remove",
+                path,
+                source,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn json_report(&self) -> PathBuf {
+        self.work_dir.join(JSON_REPORT)
+    }
+
+    fn marker(&self) -> PathBuf {
+        self.work_dir.join(MARKER)
+    }
+
+    /// Where memory runs out the whole container is ended; its next start finds this.
+    fn set_marker(&self) -> Result<(), RunnerError> {
+        let path = self.marker();
+        let count = self.interruptions() + 1;
+        File::create(&path)
+            .and_then(|mut file| {
+                write!(file, "{count}")?;
+                file.sync_all()
+            })
+            .map_err(|source| RunnerError::File {
+                action: "write",
+                path,
+                source,
+            })
+    }
+
+    fn clear_marker(&self) {
+        if let Err(error) = fs::remove_file(self.marker())
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, "the marker of a running scan cannot be removed");
+        }
+    }
+}
+
+struct Scanned {
+    outcome: Outcome,
+    digest: Option<String>,
+    log: Option<Value>,
+}
+
+impl Scanned {
+    fn finished(self, duration: Duration) -> (Finished, Option<Value>) {
+        let finding = Finding::new(&self.outcome, time::now(), duration);
+        (
+            Finished::Scanned {
+                finding,
+                digest: self.digest,
+            },
+            self.log,
+        )
+    }
+}
+
+fn published(record: &Record) -> Baseline {
+    Baseline {
+        created_at: record.created_at.clone(),
+        config_hash: record.config_hash.clone(),
+        digest: record.digest.clone(),
+        entries: record.entries,
+        aide_version: record.aide_version.clone(),
+        verified: record.verified,
+    }
+}
+
+fn with_detail(error: exit::AideError, detail: &str) -> ScanError {
+    let message = if detail.is_empty() {
+        error.message()
+    } else {
+        format!("{}: {detail}", error.message())
+    };
+    ScanError::new(error.class(), message)
+}
+
+fn init_error(error: &RunnerError) -> ScanError {
+    let inner = scan_error(error);
+    ScanError::new(
+        inner.class,
+        format!("Error initializing the AIDE DB: {}", inner.message),
+    )
+}
+
+fn scan_error(error: &RunnerError) -> ScanError {
+    let class = match error {
+        RunnerError::Scan(error) => return error.clone(),
+        RunnerError::Run(_) => "start",
+        RunnerError::Database(_) | RunnerError::File { .. } => "file",
+        RunnerError::Report(_) => "report",
+        RunnerError::Join(_) => "internal",
+    };
+    ScanError::new(class, crate::error_chain(error))
+}

@@ -1,0 +1,131 @@
+//! Watches the node's own status object, and nothing else: what all daemons watched would be sent
+//! to all of them at every change. I/O.
+//!
+//! A watch from resource version 0 begins with the object as it is, so one request serves for
+//! reading and watching, and the daemon needs no right to list.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use futures::TryStreamExt as _;
+use kube::Api;
+use kube::api::{WatchEvent, WatchParams};
+use tokio::sync::watch;
+
+use crate::api::FileIntegrityNodeStatus;
+
+/// How long the API server keeps one watch, in seconds; after that it is opened anew.
+const WATCH_SECONDS: u32 = 290;
+
+/// What is known of the status object.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The object, if there is one.
+    pub status: Option<FileIntegrityNodeStatus>,
+    /// The API cannot be reached.
+    pub away: bool,
+}
+
+/// Watches the object called `name` for ever, and keeps `seen` as it is.
+pub async fn run(api: Api<FileIntegrityNodeStatus>, name: String, seen: watch::Sender<Seen>) {
+    let mut backoff = new_backoff();
+    loop {
+        match follow(&api, &name, &seen).await {
+            Ok(()) => backoff = new_backoff(),
+            Err(error) => {
+                tracing::warn!(
+                    error = crate::error_chain(&error),
+                    "the node status cannot be watched; scans go on"
+                );
+                seen.send_modify(|seen| seen.away = true);
+                tokio::time::sleep(backoff.next().unwrap_or(MAX_BACKOFF)).await;
+            }
+        }
+    }
+}
+
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+
+fn new_backoff() -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(Duration::from_secs(1))
+        .with_max_delay(MAX_BACKOFF)
+        .without_max_times()
+        .build()
+}
+
+/// Follows one watch to its end.
+async fn follow(
+    api: &Api<FileIntegrityNodeStatus>,
+    name: &str,
+    seen: &watch::Sender<Seen>,
+) -> kube::Result<()> {
+    let params = WatchParams::default()
+        .fields(&format!("metadata.name={name}"))
+        .timeout(WATCH_SECONDS);
+    let stream = api.watch(&params, "0").await?;
+    let mut stream = std::pin::pin!(stream);
+    seen.send_modify(|seen| seen.away = false);
+    while let Some(event) = stream.try_next().await? {
+        match event {
+            WatchEvent::Added(status) | WatchEvent::Modified(status) => {
+                seen.send_modify(|seen| keep_newest(&mut seen.status, status));
+            }
+            WatchEvent::Deleted(_) => seen.send_modify(|seen| seen.status = None),
+            WatchEvent::Bookmark(_) => {}
+            WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
+        }
+    }
+    Ok(())
+}
+
+/// A watch may be behind what a write has already returned. Resource versions of one object can be
+/// compared as numbers (Kubernetes documentation, API concepts); where they are none, the later
+/// arrival counts.
+pub fn keep_newest(known: &mut Option<FileIntegrityNodeStatus>, arrived: FileIntegrityNodeStatus) {
+    let version = |status: &FileIntegrityNodeStatus| {
+        status
+            .metadata
+            .resource_version
+            .as_deref()
+            .and_then(|v| v.parse::<u128>().ok())
+    };
+    let is_older = known.as_ref().is_some_and(|known| {
+        known.metadata.uid == arrived.metadata.uid
+            && matches!((version(known), version(&arrived)), (Some(k), Some(a)) if a < k)
+    });
+    if !is_older {
+        *known = Some(arrived);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(uid: &str, version: &str) -> FileIntegrityNodeStatus {
+        let mut status = FileIntegrityNodeStatus::default();
+        status.metadata.uid = Some(uid.to_owned());
+        status.metadata.resource_version = Some(version.to_owned());
+        status
+    }
+
+    #[test]
+    fn a_late_event_does_not_undo_what_a_write_returned() {
+        let table = [
+            (status("a", "10"), status("a", "9"), "10"),
+            (status("a", "10"), status("a", "11"), "11"),
+            (status("a", "10"), status("b", "9"), "9"),
+            (status("a", "10"), status("a", "odd"), "odd"),
+        ];
+        for (known, arrived, expected) in table {
+            let mut known = Some(known);
+            keep_newest(&mut known, arrived);
+            assert_eq!(
+                known.unwrap().metadata.resource_version.as_deref(),
+                Some(expected)
+            );
+        }
+    }
+}

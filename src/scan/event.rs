@@ -1,0 +1,167 @@
+//! Events on a FileIntegrity, in the API group events.k8s.io. Pure.
+//!
+//! Each distinct message is an event of its own, with a name made from what it says and of which
+//! transition it speaks: creating it a second time is answered by 409, and nothing is told twice.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::core::ObjectMeta;
+
+use super::outcome::truncate;
+use crate::api::{FILE_INTEGRITY_KIND, GROUP, VERSION, names};
+
+/// Longest note of an event, in bytes: the API refuses more.
+const MAX_NOTE: usize = 1024;
+/// Hex digits of the hash in an event's name.
+const NAME_DIGITS: usize = 16;
+
+/// How much an event matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// For information.
+    Normal,
+    /// Somebody should look.
+    Warning,
+}
+
+/// What an event says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saying {
+    /// How much it matters.
+    pub severity: Severity,
+    /// A word that users select by, such as `NodeIntegrityStatus`.
+    pub reason: &'static str,
+    /// The sentence.
+    pub message: String,
+}
+
+/// Of whom an event speaks, and who says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// Namespace of the FileIntegrity.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its uid.
+    pub uid: &'a str,
+    /// The node that the event is about, if it is about one.
+    pub node: Option<&'a str>,
+    /// Which pod or process says it.
+    pub reporter: &'a str,
+}
+
+/// The event that says this. `transition` tells apart two occasions of saying the same.
+pub fn build(subject: &Subject<'_>, saying: &Saying, transition: &str, at: MicroTime) -> Event {
+    let mut note = saying.message.clone();
+    truncate(&mut note, MAX_NOTE);
+    Event {
+        metadata: ObjectMeta {
+            name: Some(name(subject, saying, transition)),
+            namespace: Some(subject.namespace.to_owned()),
+            ..ObjectMeta::default()
+        },
+        action: Some(saying.reason.to_owned()),
+        event_time: Some(at),
+        note: Some(note),
+        reason: Some(saying.reason.to_owned()),
+        regarding: Some(regarding(subject)),
+        related: subject.node.map(node_reference),
+        reporting_controller: Some(names::OPERATOR_NAME.to_owned()),
+        reporting_instance: Some(subject.reporter.chars().take(128).collect()),
+        type_: Some(
+            match saying.severity {
+                Severity::Normal => "Normal",
+                Severity::Warning => "Warning",
+            }
+            .to_owned(),
+        ),
+        ..Event::default()
+    }
+}
+
+fn name(subject: &Subject<'_>, saying: &Saying, transition: &str) -> String {
+    let identity = [
+        subject.uid,
+        subject.node.unwrap_or_default(),
+        saying.reason,
+        &saying.message,
+        transition,
+    ]
+    .join("\0");
+    let hash = &names::sha256_hex(identity)[..NAME_DIGITS];
+    // A FileIntegrity's name may be as long as any; its start is enough for a reader.
+    let start: String = subject.name.chars().take(200).collect();
+    format!("{}.{hash}", start.trim_end_matches(['.', '-']))
+}
+
+fn regarding(subject: &Subject<'_>) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(format!("{GROUP}/{VERSION}")),
+        kind: Some(FILE_INTEGRITY_KIND.to_owned()),
+        name: Some(subject.name.to_owned()),
+        namespace: Some(subject.namespace.to_owned()),
+        uid: Some(subject.uid.to_owned()),
+        ..ObjectReference::default()
+    }
+}
+
+/// Kubelets use the node's name as its uid in events, and tools look for that.
+fn node_reference(node: &str) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Node".to_owned()),
+        name: Some(node.to_owned()),
+        uid: Some(node.to_owned()),
+        ..ObjectReference::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUBJECT: Subject<'_> = Subject {
+        namespace: "ns",
+        name: "fi",
+        uid: "u",
+        node: Some("n1"),
+        reporter: "pod",
+    };
+
+    fn saying(message: &str) -> Saying {
+        Saying {
+            severity: Severity::Warning,
+            reason: "NodeIntegrityStatus",
+            message: message.to_owned(),
+        }
+    }
+
+    fn at() -> MicroTime {
+        MicroTime("2026-01-02T03:04:05.678901Z".parse().unwrap())
+    }
+
+    #[test]
+    fn the_whole_event() {
+        insta::assert_json_snapshot!(build(&SUBJECT, &saying("node n1 has changed!"), "t", at()));
+    }
+
+    #[test]
+    fn the_same_thing_said_of_the_same_transition_has_the_same_name() {
+        let name = |message, transition| {
+            build(&SUBJECT, &saying(message), transition, at())
+                .metadata
+                .name
+                .unwrap()
+        };
+        assert_eq!(name("a", "1"), name("a", "1"));
+        assert_ne!(name("a", "1"), name("a", "2"));
+        assert_ne!(name("a", "1"), name("b", "1"));
+    }
+
+    #[test]
+    fn a_long_message_is_cut_where_a_character_ends() {
+        let event = build(&SUBJECT, &saying(&"ä".repeat(600)), "t", at());
+        assert_eq!(event.note.unwrap().len(), 1024);
+    }
+}

@@ -1,0 +1,316 @@
+//! What came of a run of AIDE, put together from its exit status and its report. Pure.
+//!
+//! Exit status and report must say the same. Where they do not (a configuration can make AIDE keep
+//! quiet about what it found), the scan counts as not done rather than as clean.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use crate::aide::exit::Verdict;
+use crate::aide::report::{self, Change, Report};
+use crate::api::names;
+use crate::api::{ChangeEntry, ChangeKind, Condition, ScanResult};
+
+/// As many changed paths stand in a node status; all of them are in the kept log.
+pub const MAX_CHANGES_IN_STATUS: usize = 20;
+/// Longest error message in a node status, in bytes.
+const MAX_ERROR_MESSAGE: usize = 1024;
+
+/// A scan that could not be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanError {
+    /// One of a small fixed set of words, for metrics.
+    pub class: &'static str,
+    /// What a user reads.
+    pub message: String,
+}
+
+impl ScanError {
+    /// An error of this class; the message is cut where it is too long for a status.
+    pub fn new(class: &'static str, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        truncate(&mut message, MAX_ERROR_MESSAGE);
+        Self { class, message }
+    }
+}
+
+/// What came of a scan.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// Nothing differs.
+    Clean {
+        /// Files looked at.
+        files: u64,
+    },
+    /// Something differs.
+    Changed(Box<Report>),
+    /// It could not be done.
+    Errored(ScanError),
+}
+
+/// A result as it is published, and what else decides whether it is news.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// As it stands in the node status; the ConfigMap's name is added when it is told.
+    pub result: ScanResult,
+    /// sha256 over the set of changed paths and kinds, without attributes and digests.
+    pub paths_hash: Option<String>,
+}
+
+/// Judges a finished check.
+pub fn judge(verdict: Verdict, report: Report) -> Outcome {
+    let contradiction = |said: &str| {
+        Outcome::Errored(ScanError::new(
+            "contradiction",
+            format!(
+                "AIDE error: its exit status says {said}, its report says added {}, removed {}, changed {}; \
+                 the configuration may hide changes, see the report options of aide.conf(5)",
+                report.added, report.removed, report.changed
+            ),
+        ))
+    };
+    match verdict {
+        Verdict::Error(error) => Outcome::Errored(ScanError::new(error.class(), error.message())),
+        Verdict::Clean if has_changes(&report) => contradiction("no changes"),
+        Verdict::Clean if report.total == 0 => Outcome::Errored(ScanError::new(
+            "empty",
+            "AIDE error: the configuration watches no file on this node",
+        )),
+        Verdict::Clean => Outcome::Clean {
+            files: report.total,
+        },
+        Verdict::Changes {
+            added,
+            removed,
+            changed,
+        } => {
+            let same = (added, removed, changed)
+                == (report.added > 0, report.removed > 0, report.changed > 0);
+            if same && counts_match(&report) {
+                Outcome::Changed(Box::new(report))
+            } else {
+                contradiction("changes")
+            }
+        }
+    }
+}
+
+fn has_changes(report: &Report) -> bool {
+    report.added + report.removed + report.changed > 0
+}
+
+/// A report that lists fewer changes than it counts would hide the others.
+fn counts_match(report: &Report) -> bool {
+    report.added + report.removed + report.changed == report.changes.len() as u64
+}
+
+impl Finding {
+    /// The outcome of a scan that ended `at` and took `duration`.
+    pub fn new(outcome: &Outcome, at: Time, duration: Duration) -> Self {
+        let mut finding = match outcome {
+            Outcome::Clean { files } => {
+                let mut result = ScanResult::new(Condition::Succeeded, at);
+                result.files_scanned = Some(count(*files));
+                Self {
+                    result,
+                    paths_hash: None,
+                }
+            }
+            Outcome::Changed(report) => Self::changed(report, at),
+            Outcome::Errored(error) => {
+                let mut result = ScanResult::new(Condition::Errored, at);
+                result.error_message = Some(error.message.clone());
+                Self {
+                    result,
+                    paths_hash: None,
+                }
+            }
+        };
+        finding.result.duration_milliseconds = i64::try_from(duration.as_millis()).ok();
+        finding
+    }
+
+    fn changed(report: &Report, at: Time) -> Self {
+        let mut result = ScanResult::new(Condition::Failed, at);
+        result.files_added = count(report.added);
+        result.files_changed = count(report.changed);
+        result.files_removed = count(report.removed);
+        result.files_scanned = Some(count(report.total));
+        result.changes = report
+            .changes
+            .iter()
+            .take(MAX_CHANGES_IN_STATUS)
+            .map(entry)
+            .collect();
+        result.changes_hash = Some(report.changes_hash());
+        Self {
+            result,
+            paths_hash: Some(paths_hash(&report.changes)),
+        }
+    }
+}
+
+fn entry(change: &Change) -> ChangeEntry {
+    ChangeEntry {
+        path: report::display_path(&change.path),
+        kind: kind(change.kind),
+        attributes: change.attributes.clone(),
+    }
+}
+
+fn kind(kind: report::ChangeKind) -> ChangeKind {
+    match kind {
+        report::ChangeKind::Added => ChangeKind::Added,
+        report::ChangeKind::Removed => ChangeKind::Removed,
+        report::ChangeKind::Changed => ChangeKind::Changed,
+    }
+}
+
+fn paths_hash(changes: &[Change]) -> String {
+    let mut lines: Vec<_> = changes
+        .iter()
+        .map(|c| (c.path.as_slice(), c.kind as u8))
+        .collect();
+    lines.sort_unstable();
+    let mut bytes = Vec::new();
+    for (path, kind) in lines {
+        bytes.extend_from_slice(path);
+        // No path has a zero byte.
+        bytes.extend_from_slice(&[0, kind]);
+    }
+    names::sha256_hex(bytes)
+}
+
+/// A count as the API keeps it; no node has 2^63 files.
+fn count(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// Cuts `text` to at most `limit` bytes, at the end of a character.
+pub fn truncate(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        let end = (0..=limit)
+            .rev()
+            .find(|&i| text.is_char_boundary(i))
+            .unwrap_or(0);
+        text.truncate(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aide::exit;
+
+    fn report(added: &[&str], changed: &[&str]) -> Report {
+        let change = |path: &&str, kind| Change {
+            path: path.as_bytes().to_vec(),
+            kind,
+            attributes: Vec::new(),
+            new_digests: Vec::new(),
+            details: Vec::new(),
+        };
+        let mut changes: Vec<_> = added
+            .iter()
+            .map(|p| change(p, report::ChangeKind::Added))
+            .collect();
+        changes.extend(
+            changed
+                .iter()
+                .map(|p| change(p, report::ChangeKind::Changed)),
+        );
+        Report {
+            aide_version: "0.19.1".to_owned(),
+            total: 10,
+            added: added.len() as u64,
+            removed: 0,
+            changed: changed.len() as u64,
+            changes,
+            ..Report::default()
+        }
+    }
+
+    fn at() -> Time {
+        crate::api::time::whole_seconds("2026-01-02T03:04:05Z".parse().unwrap())
+    }
+
+    fn class(outcome: &Outcome) -> &str {
+        match outcome {
+            Outcome::Clean { .. } => "clean",
+            Outcome::Changed(_) => "changed",
+            Outcome::Errored(error) => error.class,
+        }
+    }
+
+    #[test]
+    fn exit_status_and_report_must_agree() {
+        let quiet = || report(&[], &[]);
+        let loud = || report(&["/a"], &["/b"]);
+        let empty = || Report {
+            total: 0,
+            ..report(&[], &[])
+        };
+        let short = || Report {
+            added: 2,
+            ..report(&["/a"], &["/b"])
+        };
+        let table = [
+            (exit::decode(Some(0), None), quiet(), "clean"),
+            (exit::decode(Some(0), None), loud(), "contradiction"),
+            (exit::decode(Some(0), None), empty(), "empty"),
+            (exit::decode(Some(5), None), loud(), "changed"),
+            (exit::decode(Some(4), None), loud(), "contradiction"),
+            (exit::decode(Some(4), None), quiet(), "contradiction"),
+            (exit::decode(Some(5), None), short(), "contradiction"),
+        ];
+        for (verdict, report, expected) in table {
+            assert_eq!(
+                class(&judge(verdict.clone(), report)),
+                expected,
+                "{verdict:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_of_aide_keeps_its_words() {
+        let Outcome::Errored(error) = judge(exit::decode(Some(17), None), report(&[], &[])) else {
+            panic!("17 is an error");
+        };
+        assert_eq!(error.message, "AIDE error: 17 Invalid configureline error");
+    }
+
+    #[test]
+    fn a_status_shows_the_first_twenty_changes() {
+        let paths: Vec<String> = (0..30).map(|n| format!("/etc/{n:02}")).collect();
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        let outcome = judge(exit::decode(Some(1), None), report(&paths, &[]));
+        let finding = Finding::new(&outcome, at(), Duration::from_millis(1500));
+        assert_eq!(finding.result.files_added, 30);
+        assert_eq!(finding.result.changes.len(), 20);
+        assert_eq!(finding.result.changes[0].path, "/etc/00");
+        assert_eq!(finding.result.duration_milliseconds, Some(1500));
+    }
+
+    #[test]
+    fn the_set_of_paths_is_told_apart_from_their_content() {
+        let mut other = report(&["/a"], &["/b"]);
+        other.changes[1]
+            .new_digests
+            .push(("sha512".to_owned(), "x".to_owned()));
+        let first = Finding::changed(&report(&["/a"], &["/b"]), at());
+        let second = Finding::changed(&other, at());
+        assert_eq!(first.paths_hash, second.paths_hash);
+        assert_ne!(first.result.changes_hash, second.result.changes_hash);
+        let third = Finding::changed(&report(&["/b"], &["/a"]), at());
+        assert_ne!(first.paths_hash, third.paths_hash);
+    }
+
+    #[test]
+    fn text_is_cut_between_characters() {
+        let mut text = "aä".to_owned();
+        truncate(&mut text, 2);
+        assert_eq!(text, "a");
+    }
+}

@@ -1,0 +1,188 @@
+//! Carries out what [`super::tell`] decided: the kept log, the events, and last the node status.
+//! I/O.
+//!
+//! The order matters. The status comes last, since it is what says "told": a crash before it leads
+//! to the same log and the same events (same names) once more, and so to nothing new.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::{Client, ResourceExt as _};
+use serde_json::{Value, json};
+
+use super::Identity;
+use super::event::{self, Saying, Subject};
+use super::tell::{self, News, Said};
+use crate::api::{FileIntegrityNodeStatus, names, time};
+
+/// How long one request may take.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why some news could not be published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The node status is not there (yet, or any more), or another one took its place.
+    #[error("the node status is not there; the operator makes it")]
+    NoStatus,
+    /// A request failed.
+    #[error("{action}")]
+    Request {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// Why not.
+        source: Box<kube::Error>,
+    },
+    /// A request took too long.
+    #[error("{action}: no answer in {} s", REQUEST_TIMEOUT.as_secs())]
+    Timeout {
+        /// What was tried.
+        action: &'static str,
+    },
+    /// The status could not be put into JSON.
+    #[error("put the node status into JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+/// Writes a node's news to the API.
+#[derive(Clone)]
+pub struct Publisher {
+    identity: Identity,
+    /// Pod or host that reports, for events.
+    reporter: String,
+    statuses: Api<FileIntegrityNodeStatus>,
+    config_maps: Api<ConfigMap>,
+    events: Api<Event>,
+    said: Said,
+}
+
+impl std::fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Publisher")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Publisher {
+    /// A publisher for this node.
+    pub fn new(client: &Client, identity: Identity, reporter: String) -> Self {
+        let namespace = identity.namespace.as_str();
+        Self {
+            statuses: Api::namespaced(client.clone(), namespace),
+            config_maps: Api::namespaced(client.clone(), namespace),
+            events: Api::namespaced(client.clone(), namespace),
+            reporter,
+            said: Said::default(),
+            identity,
+        }
+    }
+
+    /// Publishes `news` on top of `current`, the status as it was last seen. `log` is the kept log
+    /// of the news' finding, if it has one. Returns the status as the API has it afterwards.
+    pub async fn publish(
+        &mut self,
+        current: &FileIntegrityNodeStatus,
+        news: &News,
+        log: Option<&Value>,
+    ) -> Result<FileIntegrityNodeStatus, PublishError> {
+        let telling = tell::decide(&self.identity, current, news, &self.said);
+        if let (true, Some(log)) = (telling.write_log, log) {
+            self.write_log(log).await?;
+        }
+        for saying in &telling.events {
+            self.say(current, saying, &telling.transition).await?;
+        }
+        let Some(patch) = tell::patch(current, &telling.status)? else {
+            self.said = telling.said;
+            return Ok(current.clone());
+        };
+        let name = self.identity.node_status();
+        let params = PatchParams::default();
+        let patch = Patch::Merge(patch);
+        let written = self.statuses.patch(&name, &params, &patch);
+        let status = match request("write the node status", written).await {
+            Err(PublishError::Request { source, .. }) if is_gone(&source) => {
+                return Err(PublishError::NoStatus);
+            }
+            result => result?,
+        };
+        self.said = telling.said;
+        Ok(status)
+    }
+
+    /// Writes the kept log in one request, whether or not there is one already.
+    async fn write_log(&self, log: &Value) -> Result<(), PublishError> {
+        let name = self.identity.kept_log();
+        let params = PatchParams::apply(names::FIELD_MANAGER_DAEMON).force();
+        let patch = Patch::Apply(log);
+        let written = self.config_maps.patch(&name, &params, &patch);
+        let written = request("write the kept log", written).await?;
+        let compressed = log["metadata"]["annotations"]
+            .get(names::ANNOTATION_COMPRESSED)
+            .is_some();
+        if !compressed
+            && written
+                .annotations()
+                .contains_key(names::ANNOTATION_COMPRESSED)
+        {
+            // Another writer's annotation, from before: applying leaves it, and it would lie.
+            let removal =
+                json!({"metadata": {"annotations": {names::ANNOTATION_COMPRESSED: null}}});
+            let (params, patch) = (PatchParams::default(), Patch::Merge(&removal));
+            let mended = self.config_maps.patch(&name, &params, &patch);
+            request("mend the kept log", mended).await?;
+        }
+        Ok(())
+    }
+
+    async fn say(
+        &self,
+        current: &FileIntegrityNodeStatus,
+        saying: &Saying,
+        transition: &str,
+    ) -> Result<(), PublishError> {
+        // Without an owner the FileIntegrity is gone, and nobody is left to tell.
+        let Some((_, uid)) = current.owner() else {
+            return Ok(());
+        };
+        let subject = Subject {
+            namespace: &self.identity.namespace,
+            name: &self.identity.file_integrity,
+            uid,
+            node: Some(&self.identity.node),
+            reporter: &self.reporter,
+        };
+        let event = event::build(&subject, saying, transition, time::now_micro());
+        let params = PostParams::default();
+        let created = self.events.create(&params, &event);
+        match request("create an event", created).await {
+            Err(PublishError::Request { source, .. }) if is_conflict(&source) => Ok(()),
+            result => result.map(|_| ()),
+        }
+    }
+}
+
+async fn request<T>(
+    action: &'static str,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, PublishError> {
+    match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(PublishError::Request {
+            action,
+            source: Box::new(source),
+        }),
+        Err(_) => Err(PublishError::Timeout { action }),
+    }
+}
+
+/// 404: deleted. 409: the uid in the patch is not that of the object.
+fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404 || status.code == 409)
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}

@@ -6,3 +6,6 @@ pub mod database;
 pub mod exit;
 pub mod profiles;
 pub mod report;
+
+#[cfg(test)]
+mod aide_tests;

@@ -8,6 +8,8 @@ mod names;
 mod path;
 mod plain;
 
+use std::fmt;
+
 use sha2::{Digest, Sha256};
 
 pub use path::display_path;
@@ -40,7 +42,7 @@ pub struct Report {
 }
 
 /// An entry that differs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Change {
     /// The path's bytes: with the host root as AIDE wrote it, until [`Report::strip_host_root`].
     pub path: Vec<u8>,
@@ -93,6 +95,18 @@ pub fn parse_json(report: &[u8]) -> Result<Report, ReportError> {
 /// of the database. Digests of files are not read.
 pub fn parse_plain(report: &[u8]) -> Result<Report, ReportError> {
     plain::parse(report)
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Change")
+            .field("path", &display_path(&self.path))
+            .field("kind", &self.kind)
+            .field("attributes", &self.attributes)
+            .field("new_digests", &self.new_digests)
+            .field("details", &self.details)
+            .finish()
+    }
 }
 
 impl Report {

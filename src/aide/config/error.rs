@@ -9,6 +9,9 @@
 use super::Configuration;
 use super::diagnostic::{push_octal, shorten, visible};
 
+/// How AIDE calls the lines that we give it on the command line.
+const OWN: [&str; 2] = ["(--before)", "(--after)"];
+
 /// No more than this many characters of AIDE's are passed on.
 const LONGEST: usize = 512;
 
@@ -20,6 +23,9 @@ pub fn aide_error(stderr: &str, effective: &str, config_file: &str) -> String {
         return String::new();
     };
     let (error, text) = split_line_text(error);
+    if let Some((_, message)) = OWN.iter().find_map(|source| located(error, source)) {
+        return shorten(&visible(message), LONGEST);
+    }
     let Some((number, message)) = located(error, config_file) else {
         return elsewhere(error, text.is_some());
     };
@@ -132,6 +138,12 @@ mod tests {
         assert_eq!(
             told(&stderr),
             "line 2: error in rule '/etc': missing ) (`/etc\\011NONE`)"
+        );
+        let stderr = "  ERROR: (--before):1: open failed for file '/x': No such file or directory \
+                      (line: 'database_in=file:/x')";
+        assert_eq!(
+            told(stderr),
+            "open failed for file '/x': No such file or directory"
         );
         let stderr = format!("  ERROR: {FILE}:9: syntax error, unexpected end of file");
         assert_eq!(

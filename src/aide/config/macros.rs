@@ -9,7 +9,10 @@ use std::collections::BTreeMap;
 use super::line::{Directive, Line, Span, macro_at, string_end};
 
 /// More readings than this are not followed: the text counts as one that cannot be told.
-const MOST_READINGS: usize = 64;
+const MOST_READINGS: usize = 32;
+
+/// Nor are longer ones: a macro that is made of itself twice grows without bound.
+const LONGEST_READING: usize = 1024;
 
 /// The values that macros may have at some line.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +27,7 @@ pub(super) struct Macros {
 pub(super) enum Readings {
     /// All that are possible, at least one.
     Known(Vec<String>),
-    /// Too many to follow.
+    /// Too many or too long to follow.
     Unknown,
 }
 
@@ -99,7 +102,11 @@ impl Macros {
                     .iter()
                     .flat_map(|head| values.iter().map(move |tail| format!("{head}{tail}")))
                     .collect();
-                if readings.is_empty() || readings.len() > MOST_READINGS {
+                let too_long = |reading: &String| reading.len() > LONGEST_READING;
+                if readings.is_empty()
+                    || readings.len() > MOST_READINGS
+                    || readings.iter().any(too_long)
+                {
                     return Readings::Unknown;
                 }
                 continue;
@@ -124,11 +131,6 @@ impl Macros {
             .get(name)
             .cloned()
             .unwrap_or_else(|| vec![predefined(name).to_owned()])
-    }
-
-    /// Has the macro been defined, in whatever branch?
-    pub(super) fn defines(&self, name: &str) -> bool {
-        self.values.contains_key(name)
     }
 }
 
@@ -192,11 +194,17 @@ mod tests {
     }
 
     #[test]
+    fn gives_up_on_too_long() {
+        let config =
+            "@@define A aaaaaaaaaaaaaaaa\n".to_owned() + &"@@define A @@{A}@@{A}\n".repeat(60);
+        assert_eq!(readings(&config, "@@{A}"), Readings::Unknown);
+    }
+
+    #[test]
     fn gives_up_on_too_many() {
-        let mut config = String::new();
-        for n in 0..9 {
-            config += &format!("@@define A{n} a\n@@ifdef X\n@@define A{n} b\n@@endif\n");
-        }
+        let mut config: String = ["0", "1", "2", "3", "4", "5", "6", "7", "8"]
+            .map(|n| "@@define A# a\n@@ifdef X\n@@define A# b\n@@endif\n".replace('#', n))
+            .concat();
         config += "@@define ALL @@{A0}@@{A1}@@{A2}@@{A3}@@{A4}@@{A5}@@{A6}@@{A7}@@{A8}\n";
         assert_eq!(readings(&config, "@@{ALL}"), Readings::Unknown);
         assert!(readings(&config, "@@{ALL}").any(|_| false));

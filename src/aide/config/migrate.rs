@@ -10,7 +10,7 @@ mod names;
 mod options;
 mod rules;
 
-use super::line::{Line, Statement};
+use super::line::{Directive, Line, Statement};
 use super::{Configuration, Diagnostic};
 
 /// Rewrites the converted configuration for AIDE 0.19. Tells of each step in terms of the user's
@@ -21,6 +21,7 @@ pub(super) fn migrate(user: &Configuration, effective: &mut Configuration) -> Ve
         told: Vec::new(),
     };
     byte_order_mark(effective, &mut notes);
+    host_names(effective, &mut notes);
     options::migrate(effective, &mut notes);
     rules::migrate(effective, &mut notes);
     digests::migrate(effective, &mut notes);
@@ -76,6 +77,27 @@ fn byte_order_mark(effective: &mut Configuration, notes: &mut Notes<'_>) {
             "the file begins with a byte order mark",
             "save it without",
         );
+    }
+}
+
+/// AIDE runs in a pod, whose host name is the pod's.
+fn host_names(effective: &Configuration, notes: &mut Notes<'_>) {
+    for (index, line) in effective.lines().iter().enumerate() {
+        let asks = match line.directive() {
+            Some((Directive::IfHost | Directive::IfNotHost, _)) => true,
+            Some((Directive::If, condition)) => condition
+                .trim_start_matches("not")
+                .trim_start()
+                .starts_with("hostname"),
+            _ => false,
+        };
+        if asks {
+            notes.tell(
+                index,
+                "the condition looks at the pod's host name, not the node's",
+                "use a FileIntegrity with a nodeSelector for each kind of node",
+            );
+        }
     }
 }
 

@@ -38,6 +38,11 @@ impl Paths {
         &self.rule_prefix
     }
 
+    /// The state directory below the host root as a plain path.
+    pub(super) fn state_dir(&self) -> &str {
+        &self.state_dir
+    }
+
     /// The state directory below the host root, as the value of an option or macro.
     pub(super) fn state_dir_escaped(&self) -> &str {
         &self.state_dir_escaped

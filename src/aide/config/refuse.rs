@@ -6,8 +6,8 @@
 //! the text, not at what AIDE would make of it: a line that AIDE would refuse as well may be refused
 //! here first.
 
-use super::line::{Line, Statement};
-use super::macros::{Macros, Readings};
+use super::line::{Directive, Line, Statement};
+use super::macros::{Macros, Readings, split_definition};
 use super::paths::{Paths, leaves};
 use super::{Configuration, Diagnostic};
 
@@ -24,6 +24,7 @@ pub(super) fn refusals(
         let found = included(line)
             .or_else(|| nul(line))
             .or_else(|| own_digest(line))
+            .or_else(|| endless(line, &macros))
             .or_else(|| location(line, &macros, paths));
         if let Some((message, remedy)) = found {
             refused.push(Diagnostic::new(index, line.text(), &message, remedy));
@@ -55,6 +56,20 @@ fn nul(line: &Line) -> Option<Reason> {
     line.text()
         .contains('\0')
         .then(|| ("the line holds a NUL byte".to_owned(), "remove it"))
+}
+
+/// A macro made of macros, again and again, takes all memory there is.
+fn endless(line: &Line, macros: &Macros) -> Option<Reason> {
+    let Some((Directive::Define, argument)) = line.directive() else {
+        return None;
+    };
+    let (_, value) = split_definition(argument);
+    (macros.read(&argument[value]) == Readings::Unknown).then(|| {
+        (
+            "the macro has too many or too long values to follow".to_owned(),
+            "write the value out",
+        )
+    })
 }
 
 /// A group may take the name of an attribute. This one is what the baseline is verified with.

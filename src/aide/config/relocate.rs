@@ -91,8 +91,12 @@ fn relocate_option(line: &mut Line, macros: &Macros, paths: &Paths) {
         "report_url" if line.get(value).starts_with("file") => ("LOGDIR", "aide.log.new"),
         _ => return,
     };
-    let directory = if macros.defines(macro_name) {
-        format!("@@{{{macro_name}}}")
+    let named = format!("@@{{{macro_name}}}");
+    let directory = if macros
+        .read(&named)
+        .all(|reading| reading == paths.state_dir())
+    {
+        named
     } else {
         paths.state_dir_escaped().to_owned()
     };

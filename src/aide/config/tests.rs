@@ -1,1 +1,394 @@
-//! Whole configurations.
+//! Whole configurations: what becomes of texts as users have them.
+
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::aide::profiles::Profile;
+
+/// Every fixture and built-in configuration, with its name.
+pub(in crate::aide) const TEXTS: [(&str, &str); 10] = [
+    ("debian", include_str!("../testdata/debian.conf")),
+    (
+        "original-0.16",
+        include_str!("../testdata/original-0.16.conf"),
+    ),
+    (
+        "original-0.18",
+        include_str!("../testdata/original-0.18.conf"),
+    ),
+    ("profile-generic", include_str!("../profiles/generic.conf")),
+    (
+        "profile-openshift",
+        include_str!("../profiles/openshift.conf"),
+    ),
+    ("rhel8", include_str!("../testdata/rhel8.conf")),
+    ("rhel9", include_str!("../testdata/rhel9.conf")),
+    ("stig", include_str!("../testdata/stig.conf")),
+    ("suse", include_str!("../testdata/suse.conf")),
+    ("windows", include_str!("../testdata/windows.conf")),
+];
+
+fn prepared(text: &str) -> Prepared {
+    prepare(text, "/etc/kubernetes", "/hostroot").unwrap_or_else(|refused| panic!("{refused}"))
+}
+
+fn refused(text: &str) -> Vec<Diagnostic> {
+    prepare(text, "/etc/kubernetes", "/hostroot")
+        .expect_err(text)
+        .diagnostics
+}
+
+/// Line by line: what the user wrote, `conf>` and `aide>` where they differ from the line before,
+/// and what is told.
+fn told(text: &str) -> String {
+    let Prepared {
+        conf,
+        effective,
+        warnings,
+    } = prepared(text);
+    let mut told = String::new();
+    let lines = text
+        .split('\n')
+        .zip(conf.split('\n'))
+        .zip(effective.split('\n'));
+    for (index, ((user, conf), effective)) in lines.enumerate() {
+        let _ = writeln!(told, "    {}", user.escape_debug());
+        if conf != user {
+            let _ = writeln!(told, "conf> {}", conf.escape_debug());
+        }
+        if effective != conf {
+            let _ = writeln!(told, "aide> {}", effective.escape_debug());
+        }
+        for warning in warnings.iter().filter(|warning| warning.line == index + 1) {
+            let _ = writeln!(told, "      ({}: {})", warning.message, warning.remedy);
+        }
+    }
+    told
+}
+
+#[test]
+fn texts_as_users_have_them() {
+    for (name, text) in TEXTS {
+        insta::assert_snapshot!(name, told(text));
+    }
+}
+
+#[test]
+fn texts_stay_as_they_are_when_prepared_again() {
+    for (name, text) in TEXTS {
+        let conf = prepared(text).conf;
+        assert_eq!(prepared(&conf).conf, conf, "{name}");
+    }
+    for text in [TEXTS[1].1, TEXTS[2].1] {
+        assert_eq!(prepared(text).conf, text);
+    }
+}
+
+#[test]
+fn profiles_need_no_migration() {
+    for profile in [Profile::Generic, Profile::Openshift] {
+        let Prepared {
+            effective,
+            warnings,
+            ..
+        } = prepared(profile.text());
+        assert_eq!(warnings, []);
+        let left_out: Vec<&str> = effective
+            .lines()
+            .filter(|line| line.starts_with("# not used:"))
+            .collect();
+        assert_eq!(
+            left_out,
+            ["# not used: report_url=file:@@{LOGDIR}/aide.log.new"]
+        );
+    }
+}
+
+#[test]
+fn another_state_directory_and_host_root() {
+    let conf = prepare(
+        Profile::Openshift.text(),
+        "/var/lib/file-integrity/",
+        "/host/",
+    )
+    .unwrap()
+    .conf;
+    assert!(conf.contains("@@define DBDIR /host/var/lib/file-integrity\n"));
+    assert!(
+        conf.contains("\n/host/etc/ CONTENTEX\n-") || conf.contains("\n/host/etc/ CONTENTEX\n")
+    );
+    assert!(!conf.contains("/hostroot"));
+}
+
+#[test]
+fn converts_each_kind_of_line() {
+    let table = [
+        (
+            "@@define DBDIR /blah",
+            "@@define DBDIR /hostroot/etc/kubernetes",
+        ),
+        (
+            "  @@define\tLOGDIR   /b # c",
+            "  @@define\tLOGDIR   /hostroot/etc/kubernetes # c",
+        ),
+        ("@@define DBDIR", "@@define DBDIR /hostroot/etc/kubernetes"),
+        ("@@define OTHER /blah", "@@define OTHER /blah"),
+        (
+            "database=file:/var/x",
+            "database=file:/hostroot/etc/kubernetes/aide.db.gz",
+        ),
+        (
+            "database_in = file:/var/x",
+            "database_in = file:/hostroot/etc/kubernetes/aide.db.gz",
+        ),
+        (
+            "database_out=stdout",
+            "database_out=file:/hostroot/etc/kubernetes/aide.db.gz.new",
+        ),
+        (
+            "database_new=file:/var/x",
+            "database_new=file:/hostroot/etc/kubernetes/aide.db.gz.new",
+        ),
+        (
+            "database=",
+            "database=file:/hostroot/etc/kubernetes/aide.db.gz",
+        ),
+        (
+            "report_url=file:/var/x",
+            "report_url=file:/hostroot/etc/kubernetes/aide.log.new",
+        ),
+        ("report_url=stdout", "report_url=stdout"),
+        ("/etc/crowbar", "/hostroot/etc/crowbar"),
+        (" \t/etc f R", " \t/hostroot/etc f R"),
+        ("=/etc$ R", "=/hostroot/etc$ R"),
+        ("!/etc", "!/hostroot/etc"),
+        ("  -/etc d", "  -/hostroot/etc d"),
+        ("/", "/hostroot/"),
+        ("/(etc|usr) R", "/hostroot/(etc|usr) R"),
+        ("/@@{X}/y R", "/hostroot/@@{X}/y R"),
+        ("@@{NONE}/y R", "/hostroot@@{NONE}/y R"),
+        ("@@{NONE}y R", "@@{NONE}y R"),
+        ("!/hostroot/etc", "!/hostroot/etc"),
+        ("/hostroot$ R", "/hostroot$ R"),
+        ("/hostrooted R", "/hostroot/hostrooted R"),
+        ("@@if exists /etc/x", "@@if exists /hostroot/etc/x"),
+        ("@@if not exists /hostroot/x", "@@if not exists /hostroot/x"),
+        ("@@if defined X", "@@if defined X"),
+        ("# /etc R", "# /etc R"),
+        ("other", "other"),
+    ];
+    for (text, expected) in table {
+        assert_eq!(prepared(text).conf, expected);
+        assert_eq!(prepared(expected).conf, expected);
+    }
+}
+
+#[test]
+fn macros_at_the_beginning_of_rules() {
+    let conf = |text| prepared(text).conf;
+    assert_eq!(
+        conf("@@define D /etc\n!@@{D}/x\n"),
+        "@@define D /etc\n!/hostroot@@{D}/x\n"
+    );
+    let own = "@@define DBDIR /hostroot/etc/kubernetes\n!@@{DBDIR}/aide.*\n";
+    assert_eq!(conf(own), own);
+    assert_eq!(
+        conf("@@define DBDIR /var/lib/aide\n!@@{DBDIR}/aide.*\n"),
+        own
+    );
+    let mixed = "@@define D /etc\n@@ifdef X\n@@define D /hostroot/etc\n@@endif\n@@{D}/x R\n";
+    assert_eq!(refused(mixed)[0].line, 5);
+}
+
+#[test]
+fn a_macro_that_may_be_unset_does_not_lead_outside() {
+    for text in [
+        "@@define DBDIR /x\n@@undef DBDIR\ndatabase_out=file:@@{DBDIR}/aide.db\n",
+        "@@ifdef X\n@@define DBDIR /x\n@@endif\ndatabase_out=file:@@{DBDIR}/aide.db\n",
+        "database_out=file:@@{DBDIR}/aide.db\n@@define DBDIR /x\n",
+    ] {
+        let conf = prepared(text).conf;
+        let expected = "database_out=file:/hostroot/etc/kubernetes/aide.db.gz.new\n";
+        assert!(conf.contains(expected), "{conf}");
+    }
+}
+
+#[test]
+fn host_names_are_the_pods() {
+    for text in [
+        "@@ifhost a\n/etc p\n@@endif\n",
+        "@@if not hostname a\n/etc p\n@@endif",
+    ] {
+        assert_eq!(prepared(text).warnings[0].line, 1);
+    }
+}
+
+#[test]
+fn large_texts_take_no_time() {
+    for line in [
+        "my_a = p\n",
+        "@@ifdef X\n@@endif\n",
+        "/a R\n",
+        "!/a # b\n",
+        "report_url=x\n",
+    ] {
+        let text = line.repeat(1_000_000 / line.len());
+        let started = std::time::Instant::now();
+        assert!(prepare(&text, "/etc/kubernetes", "/hostroot").is_ok());
+        assert!(started.elapsed().as_secs() < 60, "{line}");
+    }
+}
+
+#[test]
+fn refuses_what_reaches_outside() {
+    let texts = [
+        "@@include /etc/shadow",
+        "  \t@@include\t/etc/aide.d .*",
+        "@@x_include /tmp/evil",
+        "@@x_include /tmp ^evil$ /prefix",
+        "@@x_include_setenv PATH /tmp",
+        "@@includefoo",
+        "@@define X y @@x_include /tmp/evil",
+        "@@if defined X @@include /etc/shadow",
+        "/etc R @@include /etc/shadow",
+        "@@else @@include /etc/shadow",
+        "database_out=file:/etc/cron.d/evil",
+        "database_in=file:/var/run/secrets/kubernetes.io/serviceaccount/token",
+        "database_new=file:///hostroot/etc/shadow",
+        "database_out=file://localhost/etc/shadow",
+        "database=file:/hostroot/root/aide.db",
+        "database_out=file:/etc/kubernetes/../cron.d/x",
+        "database_out=file:relative",
+        "report_url=file:/hostroot/root/.ssh/authorized_keys",
+        "report_url = file:/etc/cron.d/evil",
+        " report_url=file:@@{DBDIR}/../../etc/cron.d/x",
+        "@@define X /hostroot/etc\ndatabase_out=file:@@{X}/cron.d/aide",
+        "@@define X ..\nreport_url=file:/etc/kubernetes/@@{X}/cron.d/x",
+        "@@define A file\n@@define B :/etc/cron.d/x\ndatabase_out=@@{A}@@{B}",
+        "@@ifdef X\n@@define D /etc/cron.d\n@@endif\nreport_url=file:@@{D}/x",
+        "/etc R\0+x",
+        "sha256 = p",
+        "@@define A @@{A}\n@@define B 0123456789012345678901234567890123456789\n\
+         @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n\
+         @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n",
+    ];
+    for text in texts {
+        assert!(!refused(text).is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn says_why_and_where() {
+    let diagnostics = refused("/etc R\n@@include /a\n\ndatabase_out=file:/etc/x\n");
+    insta::assert_json_snapshot!("refused", diagnostics);
+    let refused = Refused { diagnostics };
+    insta::assert_snapshot!("refused-text", refused);
+}
+
+#[test]
+fn comments_may_say_anything() {
+    let text = "# @@include /etc/shadow\n  #database_out=file:/etc/x\n/etc R\n";
+    assert_eq!(prepared(text).warnings, []);
+}
+
+#[test]
+fn says_what_is_not_watched() {
+    let told = |text: &str| -> Vec<String> {
+        prepared(text)
+            .warnings
+            .into_iter()
+            .map(|warning| warning.message)
+            .collect()
+    };
+    for text in ["", "# nothing\n", "-/etc\n", "NORMAL = p\n"] {
+        assert_eq!(
+            told(text),
+            ["no rule selects anything, so nothing is watched"],
+            "{text:?}"
+        );
+    }
+    for text in ["/usr p\n-/x\n", "/etcetera p\n-/x\n", "=/boot p\n-/x\n"] {
+        assert_eq!(told(text), ["no rule selects /etc"], "{text:?}");
+    }
+    for text in ["/ p\n-/etc\n", "/etc p\n-/etc$\n"] {
+        assert_eq!(told(text), ["the rule leaves /etc out"], "{text:?}");
+    }
+    for text in [
+        "/ p\n-/x\n",
+        "/etc p\n-/x\n",
+        "/(usr|etc) p\n-/x\n",
+        "/e.* p\n-/etc/mtab$\n",
+    ] {
+        assert_eq!(told(text), [""; 0], "{text:?}");
+    }
+}
+
+#[test]
+fn hash_is_sha256() {
+    assert_eq!(
+        config_hash(""),
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    );
+}
+
+/// Lines made of what means something to AIDE.
+fn any_text() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("\n".to_owned()),
+        Just("\r\n".to_owned()),
+        Just("@@define DBDIR ".to_owned()),
+        Just("@@define A ".to_owned()),
+        Just("@@{A}".to_owned()),
+        Just("@@{DBDIR}".to_owned()),
+        Just("@@if exists ".to_owned()),
+        Just("@@ifdef A\n".to_owned()),
+        Just("@@else\n".to_owned()),
+        Just("@@endif\n".to_owned()),
+        Just("\ndatabase=".to_owned()),
+        Just("\nreport_url=file:".to_owned()),
+        Just("\nmy_group = p+tiger-".to_owned()),
+        Just("\n!/etc".to_owned()),
+        Just("\n-/".to_owned()),
+        Just("\n=/hostroot".to_owned()),
+        Just("\n/".to_owned()),
+        Just(" d,f=ext ".to_owned()),
+        Just("\u{feff}".to_owned()),
+        "[ -~]{0,6}",
+        "\\PC{0,4}",
+        any::<String>(),
+    ];
+    proptest::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn printing_loses_nothing(text in any_text()) {
+        prop_assert_eq!(Configuration::parse(&text).to_string(), text);
+    }
+
+    #[test]
+    fn preparing_twice_is_preparing_once(text in any_text()) {
+        if let Ok(first) = prepare(&text, "/etc/kubernetes", "/hostroot") {
+            let again = prepare(&first.conf, "/etc/kubernetes", "/hostroot");
+            prop_assert_eq!(again.map(|again| again.conf), Ok(first.conf));
+        }
+    }
+
+    #[test]
+    fn lines_keep_their_numbers(text in any_text()) {
+        if let Ok(prepared) = prepare(&text, "/etc/kubernetes", "/hostroot") {
+            let count = |text: &str| Configuration::parse(text).lines().len();
+            prop_assert_eq!(count(&prepared.conf), count(&text));
+            prop_assert_eq!(count(&prepared.effective), count(&text));
+        }
+    }
+
+    #[test]
+    fn errors_of_aide_never_panic(stderr in "( *ERROR: )?(/c:)?[0-9:']{0,4}\\PC{0,40}", text in any_text()) {
+        prop_assert!(aide_error(&stderr, &text, "/c").chars().count() <= 2048);
+    }
+}

@@ -163,7 +163,11 @@ impl<'de> Visitor<'de> for Top<'_> {
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
                 "aide_version" => reader.report.aide_version = map.next_value()?,
-                "run_time_seconds" => reader.report.run_time_seconds = Some(map.next_value()?),
+                "run_time_seconds" => {
+                    // Less than nothing, if the clock was set back meanwhile.
+                    let seconds: i64 = map.next_value()?;
+                    reader.report.run_time_seconds = u64::try_from(seconds).ok();
+                }
                 "number_of_entries" => {
                     let counts: BTreeMap<String, u64> = map.next_value()?;
                     let count = |name: &str| counts.get(name).copied().unwrap_or(0);

@@ -11,6 +11,10 @@ use super::names;
 use super::path::unescape;
 use super::{Change, ChangeKind, Report, ReportError};
 
+/// Names of attributes stand behind one blank (0.19) or two; further lines of a value, which may hold
+/// colons as well, further in.
+const NAME_INDENT: usize = 2;
+
 pub(super) fn parse(report: &[u8]) -> Result<Report, ReportError> {
     if report.is_empty() {
         return Err(ReportError::Empty);
@@ -112,6 +116,7 @@ impl Reader {
             return;
         }
         let text = String::from_utf8_lossy(line);
+        let indent = text.len() - text.trim_start_matches(' ').len();
         let Some((name, _)) = text.split_once(':') else {
             return;
         };
@@ -121,8 +126,7 @@ impl Reader {
             .as_ref()
             .and_then(|path| self.changes.get_mut(path));
         if let Some((ChangeKind::Changed, attributes)) = change
-            && !name.is_empty()
-            && name.len() <= 12
+            && indent <= NAME_INDENT
         {
             attributes.push(names::of_heading(name));
         }

@@ -1,15 +1,16 @@
 //! Branches of `@@if` without a statement, which the grammar of 0.17 and later refuses.
 //!
 //! Pure. A comment is no statement, so leaving a line out may empty a branch; 0.16 took empty ones.
-//! One of the branch's lines becomes a definition that nobody uses.
+//! One of the branch's lines becomes a definition that nobody uses. Where the branch has no line at
+//! all, the condition is turned round, or goes.
 
 use super::super::line::{Directive, Line, Statement};
-use super::Configuration;
+use super::{Configuration, leave_out};
 
 /// A statement without effect.
 const NOTHING: &str = "@@define FIO_NOTHING nothing";
 
-/// A branch that is still open.
+/// A branch: the lines between two directives.
 #[derive(Default)]
 struct Branch {
     /// The first line that may be given up.
@@ -17,50 +18,142 @@ struct Branch {
     has_statement: bool,
 }
 
+/// A condition that is still open.
+struct Condition {
+    opener: usize,
+    first: Branch,
+    /// The line of `@@else`, and what follows it.
+    otherwise: Option<(usize, Branch)>,
+}
+
+impl Condition {
+    fn branch(&mut self) -> &mut Branch {
+        match &mut self.otherwise {
+            Some((_, branch)) => branch,
+            None => &mut self.first,
+        }
+    }
+}
+
+/// What to do with a line.
+enum Change {
+    /// Make it a statement without effect.
+    Fill(usize),
+    /// Make it a comment.
+    LeaveOut(usize),
+    /// Make the condition that opens there its opposite.
+    Negate(usize),
+}
+
 pub(super) fn migrate(effective: &mut Configuration) {
-    let mut open: Vec<Branch> = Vec::new();
-    let mut fill = Vec::new();
-    for (index, line) in effective.lines().iter().enumerate() {
+    for change in changes(effective.lines()) {
+        let (Change::Fill(index) | Change::LeaveOut(index) | Change::Negate(index)) = change;
+        let Some(line) = effective.lines_mut().get_mut(index) else {
+            continue;
+        };
+        match change {
+            Change::Fill(_) => line.set_text(NOTHING.to_owned()),
+            Change::LeaveOut(_) => leave_out(line),
+            Change::Negate(_) => negate(line),
+        }
+    }
+}
+
+fn changes(lines: &[Line]) -> Vec<Change> {
+    let mut open: Vec<Condition> = Vec::new();
+    let mut changes = Vec::new();
+    for (index, line) in lines.iter().enumerate() {
         match line.directive() {
             Some((directive, _)) if directive.opens() => {
-                mark(&mut open);
-                open.push(Branch::default());
+                open.push(Condition {
+                    opener: index,
+                    first: Branch::default(),
+                    otherwise: None,
+                });
             }
             Some((Directive::Else, _)) => {
-                fill.extend(close(&mut open));
-                open.push(Branch::default());
+                if let Some(condition) = open.last_mut() {
+                    condition.otherwise = Some((index, Branch::default()));
+                }
             }
-            Some((Directive::EndIf, _)) => fill.extend(close(&mut open)),
-            _ => note(&mut open, index, line),
+            Some((Directive::EndIf, _)) => {
+                let Some(condition) = open.pop() else {
+                    continue;
+                };
+                let opener = condition.opener;
+                let stays = close(condition, index, &mut changes);
+                note(&mut open, opener, stays);
+            }
+            _ => {
+                let is_statement =
+                    !matches!(line.statement(), Statement::Blank | Statement::Comment);
+                note(&mut open, index, is_statement);
+            }
         }
     }
-    for index in fill {
-        if let Some(line) = effective.lines_mut().get_mut(index) {
-            line.set_text(NOTHING.to_owned());
-        }
-    }
+    changes
 }
 
-fn mark(open: &mut [Branch]) {
-    if let Some(branch) = open.last_mut() {
+fn note(open: &mut [Condition], index: usize, is_statement: bool) {
+    let Some(branch) = open.last_mut().map(Condition::branch) else {
+        return;
+    };
+    if is_statement {
         branch.has_statement = true;
+    } else {
+        branch.spare.get_or_insert(index);
     }
 }
 
-fn note(open: &mut [Branch], index: usize, line: &Line) {
-    match line.statement() {
-        Statement::Blank | Statement::Comment => {
-            if let Some(branch) = open.last_mut() {
-                branch.spare.get_or_insert(index);
-            }
+/// Gives both branches a statement. Does anything of the condition stay?
+fn close(condition: Condition, end: usize, changes: &mut Vec<Change>) -> bool {
+    let Condition {
+        opener,
+        first,
+        otherwise,
+    } = condition;
+    let first_stays = fill(&first, changes);
+    let other_stays = otherwise
+        .as_ref()
+        .is_some_and(|(_, branch)| fill(branch, changes));
+    match (first_stays, other_stays, otherwise) {
+        (true, false, Some((at, _))) => changes.push(Change::LeaveOut(at)),
+        (false, true, Some((at, _))) => {
+            changes.extend([Change::Negate(opener), Change::Fill(at)]);
         }
-        _ => mark(open),
+        (false, _, otherwise) => {
+            changes.extend(otherwise.map(|(at, _)| Change::LeaveOut(at)));
+            changes.extend([Change::LeaveOut(opener), Change::LeaveOut(end)]);
+            return false;
+        }
+        (true, ..) => {}
     }
+    true
 }
 
-/// The line to fill a branch with that ends here empty.
-fn close(open: &mut Vec<Branch>) -> Option<usize> {
-    open.pop()
-        .filter(|branch| !branch.has_statement)
-        .and_then(|branch| branch.spare)
+/// Does the branch have a statement, or a line that can become one?
+fn fill(branch: &Branch, changes: &mut Vec<Change>) -> bool {
+    if !branch.has_statement {
+        changes.extend(branch.spare.map(Change::Fill));
+    }
+    branch.has_statement || branch.spare.is_some()
+}
+
+fn negate(line: &mut Line) {
+    let Statement::Directive {
+        directive,
+        argument,
+    } = line.statement()
+    else {
+        return;
+    };
+    let argument = line.get(argument);
+    let text = match directive {
+        Directive::IfDef => format!("@@ifndef {argument}"),
+        Directive::IfNotDef => format!("@@ifdef {argument}"),
+        Directive::IfHost => format!("@@ifnhost {argument}"),
+        Directive::IfNotHost => format!("@@ifhost {argument}"),
+        _ => format!("@@if not {argument}"),
+    };
+    line.set_text(text);
 }

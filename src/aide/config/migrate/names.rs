@@ -3,7 +3,7 @@
 //! Pure. `[a-z]+(_[a-z]+)+` is an "unknown config option" to the scanner since 0.17; 0.16 took any
 //! name for a group's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::groups::is_builtin;
 use super::super::line::{Line, Span, Statement, operands};
@@ -29,23 +29,33 @@ pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
 }
 
 fn new_names(configuration: &Configuration) -> BTreeMap<String, String> {
-    let names: Vec<&str> = configuration
+    let groups: Vec<(&str, Vec<&str>)> = configuration
         .lines()
         .iter()
         .filter_map(|line| match line.statement() {
-            Statement::Group { name, .. } => Some(line.get(name)),
+            Statement::Group {
+                name, expression, ..
+            } => {
+                let operands = operands(line.text(), expression);
+                let operands = operands.iter().map(|operand| line.get(operand)).collect();
+                Some((line.get(name), operands))
+            }
             _ => None,
         })
         .collect();
+    let names: BTreeSet<&str> = groups.iter().map(|(name, _)| *name).collect();
+    // What is made of anything else is no group but a misspelt option, which AIDE shall name.
+    let known = |name: &&str| is_builtin(name) || names.contains(name);
     let mut renamed: BTreeMap<String, String> = BTreeMap::new();
-    for name in names.iter().filter(|name| looks_like_option(name)) {
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    for (name, _) in groups.iter().filter(|(name, operands)| {
+        looks_like_option(name) && !operands.is_empty() && operands.iter().all(known)
+    }) {
+        if renamed.contains_key(*name) {
+            continue;
+        }
         let mut new = name.replace('_', "");
-        while names.contains(&new.as_str())
-            || is_builtin(&new)
-            || renamed
-                .iter()
-                .any(|(old, other)| *other == new && old != name)
-        {
+        while names.contains(new.as_str()) || is_builtin(&new) || !taken.insert(new.clone()) {
             new.push('x');
         }
         renamed.insert((*name).to_owned(), new);

@@ -50,7 +50,7 @@ fn uses_new(line: &Line, span: &std::ops::Range<usize>) -> bool {
 
 fn negatives(effective: &mut Configuration, notes: &mut Notes<'_>) {
     let mut macros = Macros::default();
-    let mut same = Vec::new();
+    let (mut same, mut different) = (Vec::new(), Vec::new());
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         if let Some(Rule {
             kind: RuleKind::Negative,
@@ -61,12 +61,7 @@ fn negatives(effective: &mut Configuration, notes: &mut Notes<'_>) {
         }) = line.rule()
         {
             if macros.read(line.get(path)).any(|path| depends_on_end(path)) {
-                notes.tell(
-                    index,
-                    "AIDE 0.19 would no longer leave out what lies below, so `!` becomes `-`, \
-                     which means what `!` meant",
-                    "write `-`; in a file with a `-` rule every `!` is 0.19's",
-                );
+                different.push(index);
             } else {
                 same.push(index);
             }
@@ -75,6 +70,12 @@ fn negatives(effective: &mut Configuration, notes: &mut Notes<'_>) {
         }
         macros.pass(line);
     }
+    notes.tell_once(
+        &different,
+        "AIDE 0.19 would no longer leave out what lies below, so `!` becomes `-`, which means what \
+         `!` meant",
+        "write `-`; in a file with a `-` rule every `!` is 0.19's",
+    );
     notes.tell_once(
         &same,
         "`!` becomes `-`, which spares AIDE 0.19 the walk below and leaves out the same",

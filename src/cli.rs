@@ -73,14 +73,19 @@ impl Command {
 
 /// One thread is enough for waiting on watches, and costs least.
 fn block_on(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(future)
 }
 
 /// Cancelled by the first SIGTERM or SIGINT. A second one ends the process at once.
 fn stop_signal() -> anyhow::Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     tokio::spawn(async move {
@@ -113,7 +118,9 @@ async fn client() -> anyhow::Result<Client> {
 
 /// The namespace to work in: as given, or that of the kubeconfig's context or of the pod.
 fn namespace(given: Option<String>, client: &Client) -> String {
-    given.filter(|n| !n.is_empty()).unwrap_or_else(|| client.default_namespace().to_owned())
+    given
+        .filter(|n| !n.is_empty())
+        .unwrap_or_else(|| client.default_namespace().to_owned())
 }
 
 /// The name of the host, for want of a pod's.

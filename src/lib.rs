@@ -15,17 +15,60 @@ pub mod signal_file;
 pub mod telemetry;
 
 /// An error and its sources in one line: `read the ConfigMap x: connection refused`.
-pub fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let part = error.to_string();
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        // What the API server says is a sentence of its own; what is around it repeats it.
+        let (part, is_last) = match error.downcast_ref::<kube::Error>() {
+            Some(kube::Error::Api(status)) => (status.message.clone(), true),
+            _ => (error.to_string(), false),
+        };
         // Some libraries repeat their source in their own words.
         if !text.ends_with(&part) {
-            text.push_str(": ");
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
             text.push_str(&part);
         }
-        source = error.source();
+        next = if is_last { None } else { error.source() };
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Outer {
+        text: &'static str,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    }
+
+    #[test]
+    fn sources_follow_and_are_not_repeated() {
+        let inner = std::io::Error::other("no route");
+        let error = Outer {
+            text: "read x",
+            source: Box::new(inner),
+        };
+        assert_eq!(error_chain(&error), "read x: no route");
+        let repeats = Outer {
+            text: "failed: gone",
+            source: "gone".into(),
+        };
+        assert_eq!(error_chain(&repeats), "failed: gone");
+    }
+
+    #[test]
+    fn what_the_api_says_is_said_once() {
+        let status = kube::core::Status::failure("pods \"x\" not found", "NotFound").with_code(404);
+        let error = Outer {
+            text: "read x",
+            source: Box::new(kube::Error::Api(status.boxed())),
+        };
+        assert_eq!(error_chain(&error), "read x: pods \"x\" not found");
+    }
 }

@@ -186,7 +186,11 @@ async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
     .await?;
     let applier = Applier::new(&client, &settings.namespace, &settings.identity);
     let store = observer.file_integrities.clone();
-    let context = Arc::new(Context { observer, applier, memory: Mutex::default() });
+    let context = Arc::new(Context {
+        observer,
+        applier,
+        memory: Mutex::default(),
+    });
     let triggered = futures::stream::unfold(triggered, |mut triggered| async move {
         triggered.recv().await.map(|trigger| (trigger, triggered))
     });
@@ -222,7 +226,9 @@ fn on_error(fi: Arc<FileIntegrity>, error: &PassError, context: Arc<Context>) ->
         *failures = failures.saturating_add(1);
         *failures
     });
-    let pause = FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(MAX_RETRY);
+    let pause = FIRST_RETRY
+        .saturating_mul(1 << failures.saturating_sub(1).min(16))
+        .min(MAX_RETRY);
     tracing::warn!(
         file_integrity = name,
         error = crate::error_chain(error),
@@ -253,7 +259,9 @@ impl Context {
         for saying in &plan.sayings {
             self.say(fi, saying, &generation).await?;
         }
-        let wait = self.write_status(fi, with_collisions(plan.status.clone(), &collisions)).await?;
+        let wait = self
+            .write_status(fi, with_collisions(plan.status.clone(), &collisions))
+            .await?;
         if let Some(patch) = &plan.metadata {
             self.applier.patch_metadata(fi, patch).await?;
         }
@@ -273,7 +281,9 @@ impl Context {
             return Ok(None);
         }
         let name = fi.name_any();
-        let new_phase = (before.phase != status.phase).then_some(status.phase).flatten();
+        let new_phase = (before.phase != status.phase)
+            .then_some(status.phase)
+            .flatten();
         if new_phase.is_none()
             && let Some(left) = self.status_written_lately(&name)
         {
@@ -291,7 +301,9 @@ impl Context {
 
     fn status_written_lately(&self, name: &str) -> Option<Duration> {
         let written = self.remember(|memory| memory.status_written.get(name).copied())?;
-        STATUS_EVERY.checked_sub(written.elapsed()).filter(|left| !left.is_zero())
+        STATUS_EVERY
+            .checked_sub(written.elapsed())
+            .filter(|left| !left.is_zero())
     }
 
     async fn say(
@@ -317,14 +329,21 @@ impl Context {
 
     fn remember<T>(&self, with: impl FnOnce(&mut Memory) -> T) -> T {
         // What a panic left behind is as good as what was there before.
-        let mut memory = self.memory.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut memory = self
+            .memory
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         with(&mut memory)
     }
 }
 
 fn phase_saying(phase: Phase) -> Saying {
     Saying {
-        severity: if phase == Phase::Error { Severity::Warning } else { Severity::Normal },
+        severity: if phase == Phase::Error {
+            Severity::Warning
+        } else {
+            Severity::Normal
+        },
         reason: "FileIntegrityStatus",
         message: phase.to_string(),
     }

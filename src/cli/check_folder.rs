@@ -19,7 +19,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let Some(dir) = args.wait_for else { return Ok(()) };
+    let Some(dir) = args.wait_for else {
+        return Ok(());
+    };
     let stop = super::stop_signal()?;
     let mut said = false;
     while !dir.is_dir() {

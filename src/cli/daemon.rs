@@ -89,11 +89,10 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let node = args
-        .node
-        .clone()
-        .filter(|node| !node.is_empty())
-        .context("NODE_NAME is not set; say which node this is, by the variable or with --node")?;
+    let node =
+        args.node.clone().filter(|node| !node.is_empty()).context(
+            "NODE_NAME is not set; say which node this is, by the variable or with --node",
+        )?;
     if args.pprof == Some(true) {
         tracing::info!("--pprof is ignored: there is no Go profiler here");
     }
@@ -109,7 +108,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
             node,
         },
         reporter: args.pod.unwrap_or_else(super::host_name),
-        interval: Duration::from_secs(args.interval.max(file_integrity::MIN_GRACE_PERIOD.unsigned_abs())),
+        interval: Duration::from_secs(
+            args.interval
+                .max(file_integrity::MIN_GRACE_PERIOD.unsigned_abs()),
+        ),
         max_backups: args.maxbackups,
         config_dir: args.aideconfigdir,
         host_root: args.host_root,

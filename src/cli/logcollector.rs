@@ -18,7 +18,9 @@ use crate::scan::publish::Publisher;
 use crate::scan::tell::News;
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  aide --check --config /etc/aide.conf > /var/log/aide.log; \\\n  fio logcollector --owner example-fileintegrity --file /var/log/aide.log --exit-status $?")]
+#[command(
+    after_help = "Example:\n  aide --check --config /etc/aide.conf > /var/log/aide.log; \\\n  fio logcollector --owner example-fileintegrity --file /var/log/aide.log --exit-status $?"
+)]
 pub(super) struct Args {
     /// AIDE's report, plain (AIDE 0.15 to 0.19) or JSON.
     #[arg(long, visible_alias = "lc-file", value_name = "FILE")]
@@ -57,7 +59,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let client = super::client().await?;
     let identity = Identity {
         namespace: super::namespace(args.namespace, &client),
-        log_prefix: args.config_map_prefix.unwrap_or_else(|| names::daemon_set(&args.owner)),
+        log_prefix: args
+            .config_map_prefix
+            .unwrap_or_else(|| names::daemon_set(&args.owner)),
         file_integrity: args.owner,
         node,
     };
@@ -68,8 +72,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     };
     let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
     let condition = finding.result.condition;
-    let statuses =
-        Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), &identity.namespace);
+    let statuses = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), &identity.namespace);
     let name = identity.node_status();
     let current = statuses.get(&name).await.with_context(|| {
         format!(
@@ -78,7 +81,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
             identity.namespace
         )
     })?;
-    let news = News { finding: Some(finding), ..News::default() };
+    let news = News {
+        finding: Some(finding),
+        ..News::default()
+    };
     let mut publisher = Publisher::new(&client, identity, super::host_name());
     publisher.publish(&current, &news, log.as_ref()).await?;
     tracing::info!(%condition, status = name, "reported");
@@ -87,7 +93,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 
 fn read_report(bytes: &[u8], file: &Path, host_root: &str) -> anyhow::Result<(Report, bool)> {
     let is_json = bytes.trim_ascii_start().starts_with(b"{");
-    let parsed = if is_json { report::parse_json(bytes) } else { report::parse_plain(bytes) };
+    let parsed = if is_json {
+        report::parse_json(bytes)
+    } else {
+        report::parse_plain(bytes)
+    };
     let mut report = parsed.with_context(|| format!("read {} as AIDE's report", file.display()))?;
     report.strip_host_root(host_root);
     Ok((report, is_json))
@@ -102,10 +112,26 @@ fn kept_log(
     let open = || File::open(file).with_context(|| format!("open {}", file.display()));
     let path_on_node = file.display().to_string();
     let kept = if is_json {
-        kept_log::fit(identity, report, Reports { plain: open()?, json: open()?, path_on_node })?
+        kept_log::fit(
+            identity,
+            report,
+            Reports {
+                plain: open()?,
+                json: open()?,
+                path_on_node,
+            },
+        )?
     } else {
         let json: &[u8] = b"{}";
-        kept_log::fit(identity, report, Reports { plain: open()?, json, path_on_node })?
+        kept_log::fit(
+            identity,
+            report,
+            Reports {
+                plain: open()?,
+                json,
+                path_on_node,
+            },
+        )?
     };
     Ok(kept_log::config_map(identity, report, &kept))
 }

@@ -19,7 +19,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("where").required(true).args(["node", "signal_file"]))]
-#[command(after_help = "Examples:\n  fio reinit-signal --node worker-1\n  fio reinit-signal --node worker-1 --file-integrity example-fileintegrity -n openshift-file-integrity")]
+#[command(
+    after_help = "Examples:\n  fio reinit-signal --node worker-1\n  fio reinit-signal --node worker-1 --file-integrity example-fileintegrity -n openshift-file-integrity"
+)]
 pub(super) struct Args {
     /// The node whose baseline is to be made anew.
     #[arg(long)]
@@ -65,8 +67,15 @@ async fn ask(
     let owners = watching(client, namespace, node, only).await?;
     let api = Api::<FileIntegrity>::namespaced(client.clone(), namespace);
     for name in owners {
-        let fi = api.get(&name).await.with_context(|| format!("read FileIntegrity {name}"))?;
-        let value = match fi.annotations().get(names::ANNOTATION_REINIT).map(String::as_str) {
+        let fi = api
+            .get(&name)
+            .await
+            .with_context(|| format!("read FileIntegrity {name}"))?;
+        let value = match fi
+            .annotations()
+            .get(names::ANNOTATION_REINIT)
+            .map(String::as_str)
+        {
             // All nodes are asked for already.
             Some("") => String::new(),
             Some(nodes) if nodes.split(',').any(|n| n.trim() == node) => nodes.to_owned(),
@@ -120,7 +129,9 @@ async fn signal(file: PathBuf, text: &str, health: SocketAddr) -> anyhow::Result
     let readiness = Readiness::default();
     health::serve(health, readiness.clone()).await?;
     let signal = SignalFile::new(file.clone());
-    signal.put(text).with_context(|| format!("write {}", file.display()))?;
+    signal
+        .put(text)
+        .with_context(|| format!("write {}", file.display()))?;
     tracing::info!(file = %file.display(), text, "signalled");
     loop {
         if !readiness.get() && !signal.exists() {

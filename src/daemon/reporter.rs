@@ -10,6 +10,8 @@ use super::watch::{Seen, keep_newest};
 use crate::api::FileIntegrityNodeStatus;
 use crate::scan::publish::{PublishError, Publisher};
 
+/// Pause after the first failure.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// Longest pause between two tries.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
@@ -54,9 +56,18 @@ impl Reporter {
                         retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
                         "the result is kept and published later"
                     );
-                    tokio::time::sleep(pause).await;
+                    self.wait(pause).await;
                 }
             }
+        }
+    }
+
+    /// Waits for so long, or until the status object shows that the API is back.
+    async fn wait(&self, pause: Duration) {
+        let mut seen = self.seen.subscribe();
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            _ = seen.changed() => tokio::time::sleep(pause.min(FIRST_BACKOFF)).await,
         }
     }
 
@@ -108,7 +119,7 @@ impl Reporter {
 fn new_backoff() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_jitter()
-        .with_min_delay(Duration::from_secs(1))
+        .with_min_delay(FIRST_BACKOFF)
         .with_max_delay(MAX_BACKOFF)
         .without_max_times()
         .build()

@@ -74,7 +74,9 @@ pub struct Applier {
 
 impl Debug for Applier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Applier").field("reporter", &self.reporter).finish_non_exhaustive()
+        f.debug_struct("Applier")
+            .field("reporter", &self.reporter)
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,16 +98,19 @@ impl Applier {
         match wanted {
             Wanted::ConfigMap(object) => {
                 let existing = observed.active.as_deref();
-                self.apply_one("ConfigMap", &self.config_maps, existing, observed, object).await
+                self.apply_one("ConfigMap", &self.config_maps, existing, observed, object)
+                    .await
             }
             Wanted::NodeStatus(object) => {
                 let existing = find(&observed.statuses, object);
                 let kind = "FileIntegrityNodeStatus";
-                self.apply_one(kind, &self.statuses, existing, observed, object).await
+                self.apply_one(kind, &self.statuses, existing, observed, object)
+                    .await
             }
             Wanted::DaemonSet(object) => {
                 let existing = find(&observed.daemon_sets, object);
-                self.apply_one("DaemonSet", &self.daemon_sets, existing, observed, object).await
+                self.apply_one("DaemonSet", &self.daemon_sets, existing, observed, object)
+                    .await
             }
         }
     }
@@ -121,7 +126,10 @@ impl Applier {
     where
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
     {
-        let name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let name = object["metadata"]["name"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         if let Some(existing) = existing {
             refuse_foreign(kind, existing, observed)?;
             if is_as_wanted(existing, object)? {
@@ -139,13 +147,23 @@ impl Applier {
 
     /// Removes an object that somebody else's program made: applying over it would leave fields of
     /// theirs in it. Its pods go with it.
-    async fn remove_whole<K>(&self, api: &Api<K>, existing: &K, name: &str) -> Result<(), ApplyError>
+    async fn remove_whole<K>(
+        &self,
+        api: &Api<K>,
+        existing: &K,
+        name: &str,
+    ) -> Result<(), ApplyError>
     where
         K: Resource + Clone + Debug + DeserializeOwned,
     {
-        let preconditions =
-            Preconditions { uid: existing.meta().uid.clone(), resource_version: None };
-        let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::background() };
+        let preconditions = Preconditions {
+            uid: existing.meta().uid.clone(),
+            resource_version: None,
+        };
+        let params = DeleteParams {
+            preconditions: Some(preconditions),
+            ..DeleteParams::background()
+        };
         ignore_gone(request("replace", name, api.delete(name, &params)).await)
     }
 
@@ -163,7 +181,11 @@ impl Applier {
     }
 
     /// Changes the FileIntegrity's own annotations.
-    pub async fn patch_metadata(&self, fi: &FileIntegrity, patch: &Value) -> Result<(), ApplyError> {
+    pub async fn patch_metadata(
+        &self,
+        fi: &FileIntegrity,
+        patch: &Value,
+    ) -> Result<(), ApplyError> {
         let name = fi.name_any();
         let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
         let written = self.file_integrities.patch_metadata(&name, &params, &patch);
@@ -183,7 +205,9 @@ impl Applier {
         });
         let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
         let written = self.file_integrities.patch_status(&name, &params, &patch);
-        request("write the status of", &name, written).await.map(|_| ())
+        request("write the status of", &name, written)
+            .await
+            .map(|_| ())
     }
 
     /// Says something about a FileIntegrity; a second time of the same transition is no second
@@ -204,7 +228,13 @@ impl Applier {
         };
         let event = event::build(&subject, saying, transition, time::now_micro());
         let params = PostParams::default();
-        match request("create an event about", &name, self.events.create(&params, &event)).await {
+        match request(
+            "create an event about",
+            &name,
+            self.events.create(&params, &event),
+        )
+        .await
+        {
             Err(ApplyError::Request { source, .. }) if code(&source) == Some(409) => Ok(()),
             result => result.map(|_| ()),
         }
@@ -213,7 +243,10 @@ impl Applier {
 
 fn find<'a, K: Resource>(existing: &'a [std::sync::Arc<K>], object: &Value) -> Option<&'a K> {
     let name = object["metadata"]["name"].as_str();
-    existing.iter().find(|e| e.meta().name.as_deref() == name).map(AsRef::as_ref)
+    existing
+        .iter()
+        .find(|e| e.meta().name.as_deref() == name)
+        .map(AsRef::as_ref)
 }
 
 /// An object that another FileIntegrity, or anything else, controls is not ours to write.
@@ -222,7 +255,11 @@ fn refuse_foreign<K: Resource>(
     existing: &K,
     observed: &Observed,
 ) -> Result<(), ApplyError> {
-    let owners = existing.meta().owner_references.as_deref().unwrap_or_default();
+    let owners = existing
+        .meta()
+        .owner_references
+        .as_deref()
+        .unwrap_or_default();
     let uid = observed.file_integrity.metadata.uid.as_deref();
     match owners.iter().find(|o| o.controller == Some(true)) {
         Some(owner) if Some(owner.uid.as_str()) != uid => Err(ApplyError::NameCollision {
@@ -236,7 +273,11 @@ fn refuse_foreign<K: Resource>(
 
 /// We have applied it before.
 fn is_ours<K: Resource>(existing: &K) -> bool {
-    let fields = existing.meta().managed_fields.as_deref().unwrap_or_default();
+    let fields = existing
+        .meta()
+        .managed_fields
+        .as_deref()
+        .unwrap_or_default();
     fields.iter().any(|f| {
         f.manager.as_deref() == Some(names::FIELD_MANAGER_OPERATOR)
             && f.operation.as_deref() == Some("Apply")
@@ -244,7 +285,11 @@ fn is_ours<K: Resource>(existing: &K) -> bool {
 }
 
 fn is_as_wanted<K: Serialize + Resource>(existing: &K, wanted: &Value) -> Result<bool, ApplyError> {
-    let hash = existing.meta().annotations.as_ref().and_then(|a| a.get(ANNOTATION_HASH));
+    let hash = existing
+        .meta()
+        .annotations
+        .as_ref()
+        .and_then(|a| a.get(ANNOTATION_HASH));
     let wanted_hash = wanted["metadata"]["annotations"][ANNOTATION_HASH].as_str();
     if hash.map(String::as_str) != wanted_hash {
         return Ok(false);
@@ -258,7 +303,9 @@ fn contains(object: &Value, wanted: &Value) -> bool {
     match (object, wanted) {
         (Value::Object(object), Value::Object(wanted)) => wanted
             .iter()
-            .filter(|(key, _)| !matches!(key.as_str(), "apiVersion" | "kind") || object.contains_key(*key))
+            .filter(|(key, _)| {
+                !matches!(key.as_str(), "apiVersion" | "kind") || object.contains_key(*key)
+            })
             .all(|(key, value)| match object.get(key) {
                 Some(found) => contains(found, value),
                 None => is_empty(value),
@@ -302,7 +349,11 @@ async fn request<T>(
     let name = name.to_owned();
     match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(ApplyError::Request { action, name, source: Box::new(source) }),
+        Ok(Err(source)) => Err(ApplyError::Request {
+            action,
+            name,
+            source: Box::new(source),
+        }),
         Err(_) => Err(ApplyError::Timeout { action, name }),
     }
 }
@@ -313,11 +364,21 @@ mod tests {
 
     #[test]
     fn what_the_api_adds_does_not_count_and_what_others_change_does() {
-        let wanted = json!({"apiVersion": "v1", "spec": {"a": [{"name": "x", "args": ["1"]}], "none": {}}});
+        let wanted =
+            json!({"apiVersion": "v1", "spec": {"a": [{"name": "x", "args": ["1"]}], "none": {}}});
         let table = [
-            (json!({"spec": {"a": [{"name": "x", "args": ["1"], "default": true}], "b": 1}}), true),
-            (json!({"spec": {"a": [{"name": "x", "args": ["2"]}]}}), false),
-            (json!({"spec": {"a": [{"name": "x", "args": ["1", "2"]}]}}), false),
+            (
+                json!({"spec": {"a": [{"name": "x", "args": ["1"], "default": true}], "b": 1}}),
+                true,
+            ),
+            (
+                json!({"spec": {"a": [{"name": "x", "args": ["2"]}]}}),
+                false,
+            ),
+            (
+                json!({"spec": {"a": [{"name": "x", "args": ["1", "2"]}]}}),
+                false,
+            ),
             (json!({"spec": {"a": []}}), false),
             (json!({}), false),
         ];
@@ -328,9 +389,7 @@ mod tests {
 
     #[test]
     fn an_object_made_from_another_wish_is_not_as_wanted() {
-        let wanted = |hash: &str| {
-            json!({"metadata": {"name": "x", "annotations": {ANNOTATION_HASH: hash}}, "data": {"k": "v"}})
-        };
+        let wanted = |hash: &str| json!({"metadata": {"name": "x", "annotations": {ANNOTATION_HASH: hash}}, "data": {"k": "v"}});
         let existing: ConfigMap = serde_json::from_value(wanted("1")).unwrap();
         assert!(is_as_wanted(&existing, &wanted("1")).unwrap());
         assert!(!is_as_wanted(&existing, &wanted("2")).unwrap());

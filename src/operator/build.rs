@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use crate::api::{BaselineLoss, FileIntegrity, FILE_INTEGRITY_KIND, GROUP, VERSION, names};
+use crate::api::{BaselineLoss, FILE_INTEGRITY_KIND, FileIntegrity, GROUP, VERSION, names};
 
 /// Port of the daemon's health checks.
 const HEALTH_PORT: u16 = 8081;
@@ -176,17 +176,25 @@ pub fn signaller(fi: &FileIntegrity, environment: &Environment, signal: &Signal)
 fn pod_spec(fi: &FileIntegrity, environment: &Environment) -> Value {
     let spec = &fi.spec;
     let mut selector = spec.selector();
-    selector.entry("kubernetes.io/os".to_owned()).or_insert_with(|| "linux".to_owned());
+    selector
+        .entry("kubernetes.io/os".to_owned())
+        .or_insert_with(|| "linux".to_owned());
     let mut pod = json!({
         "nodeSelector": selector,
         "tolerations": spec.tolerations,
     });
     if !environment.pull_secrets.is_empty() {
-        let secrets: Vec<Value> =
-            environment.pull_secrets.iter().map(|name| json!({"name": name})).collect();
+        let secrets: Vec<Value> = environment
+            .pull_secrets
+            .iter()
+            .map(|name| json!({"name": name}))
+            .collect();
         pod["imagePullSecrets"] = json!(secrets);
     }
-    if let Some(class) = spec.priority_class().filter(|_| environment.priority_class_exists) {
+    if let Some(class) = spec
+        .priority_class()
+        .filter(|_| environment.priority_class_exists)
+    {
         pod["priorityClassName"] = json!(class);
     }
     pod
@@ -195,9 +203,7 @@ fn pod_spec(fi: &FileIntegrity, environment: &Environment) -> Value {
 /// Keeps the pods off other nodes than these; field selectors reach nodes by name, whatever their
 /// hostname label says.
 fn on_nodes(nodes: &[String]) -> Value {
-    let term = |node: &String| {
-        json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]})
-    };
+    let term = |node: &String| json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]});
     let terms: Vec<Value> = nodes.iter().map(term).collect();
     json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
         "nodeSelectorTerms": terms
@@ -225,8 +231,7 @@ fn check_folder(environment: &Environment) -> Value {
     let mut container = container(environment, "check-folder", &args);
     container["securityContext"] = json!({"runAsUser": 0});
     container["resources"] = small_resources();
-    container["volumeMounts"] =
-        json!([{"name": "hostroot", "mountPath": CHECK_ROOT, "mountPropagation": "HostToContainer"}]);
+    container["volumeMounts"] = json!([{"name": "hostroot", "mountPath": CHECK_ROOT, "mountPropagation": "HostToContainer"}]);
     container
 }
 
@@ -261,7 +266,11 @@ fn daemon_args(fi: &FileIntegrity, ds_name: &str) -> Vec<String> {
     let namespace = fi.metadata.namespace.as_deref().unwrap_or_default();
     let mut args = vec![
         "daemon".to_owned(),
-        format!("--lc-file={}{}/aide.log", names::HOST_ROOT, spec.state_dir()),
+        format!(
+            "--lc-file={}{}/aide.log",
+            names::HOST_ROOT,
+            spec.state_dir()
+        ),
         format!("--lc-config-map-prefix={ds_name}"),
         format!("--owner={}", name(fi)),
         format!("--namespace={namespace}"),
@@ -374,7 +383,10 @@ mod tests {
     }
 
     fn environment() -> Environment {
-        Environment { image: "registry/fio:1".to_owned(), ..Environment::default() }
+        Environment {
+            image: "registry/fio:1".to_owned(),
+            ..Environment::default()
+        }
     }
 
     #[test]
@@ -428,7 +440,10 @@ mod tests {
     #[test]
     fn the_config_map_and_a_node_status() {
         let fi = fi(json!({"config": {}}));
-        let config = ActiveConfig { conf: "a".to_owned(), effective: "b".to_owned() };
+        let config = ActiveConfig {
+            conf: "a".to_owned(),
+            effective: "b".to_owned(),
+        };
         insta::assert_yaml_snapshot!(config_map(&fi, &config));
         let wishes = Wishes {
             config: Some("hash".to_owned()),
@@ -440,8 +455,12 @@ mod tests {
 
     #[test]
     fn the_hash_differs_when_anything_does() {
-        let (one, two) = (fi(json!({"config": {}})), fi(json!({"config": {}, "debug": true})));
-        let hash = |fi| daemon_set(fi, &environment())["metadata"]["annotations"][ANNOTATION_HASH].clone();
+        let (one, two) = (
+            fi(json!({"config": {}})),
+            fi(json!({"config": {}, "debug": true})),
+        );
+        let hash =
+            |fi| daemon_set(fi, &environment())["metadata"]["annotations"][ANNOTATION_HASH].clone();
         assert_ne!(hash(&one), hash(&two));
     }
 }

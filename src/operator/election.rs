@@ -49,12 +49,17 @@ pub struct Election {
 impl Election {
     /// A candidate with this identity.
     pub fn new(identity: impl Into<String>) -> Self {
-        Self { identity: identity.into(), seen: None }
+        Self {
+            identity: identity.into(),
+            seen: None,
+        }
     }
 
     /// Takes in the Lease as it is `now` (since any fixed moment, on a monotonic clock).
     pub fn look(&mut self, lease: Option<&Lease>, now: Duration) -> Step {
-        let Some(lease) = lease else { return Step::Create };
+        let Some(lease) = lease else {
+            return Step::Create;
+        };
         let spec = lease.spec.clone().unwrap_or_default();
         let holder = spec.holder_identity.unwrap_or_default();
         if holder.is_empty() || holder == self.identity {
@@ -68,7 +73,9 @@ impl Election {
                 now
             }
         };
-        let seconds = spec.lease_duration_seconds.and_then(|s| u64::try_from(s).ok());
+        let seconds = spec
+            .lease_duration_seconds
+            .and_then(|s| u64::try_from(s).ok());
         let duration = seconds.map_or(LEASE_DURATION, Duration::from_secs);
         match (since + duration).checked_sub(now) {
             Some(left) if !left.is_zero() => Step::Wait(left),
@@ -84,13 +91,20 @@ impl Election {
         let transitions = old.lease_transitions.unwrap_or(0);
         Lease {
             metadata: before.map_or_else(
-                || ObjectMeta { name: Some(names::LEASE_NAME.to_owned()), ..ObjectMeta::default() },
+                || ObjectMeta {
+                    name: Some(names::LEASE_NAME.to_owned()),
+                    ..ObjectMeta::default()
+                },
                 |lease| lease.metadata.clone(),
             ),
             spec: Some(LeaseSpec {
                 holder_identity: Some(self.identity.clone()),
                 lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
-                acquire_time: if is_mine { old.acquire_time } else { Some(now.clone()) },
+                acquire_time: if is_mine {
+                    old.acquire_time
+                } else {
+                    Some(now.clone())
+                },
                 renew_time: Some(now),
                 lease_transitions: Some(if is_mine || before.is_none() {
                     transitions
@@ -112,7 +126,9 @@ pub struct Candidate {
 
 impl std::fmt::Debug for Candidate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Candidate").field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("Candidate")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
     }
 }
 
@@ -207,9 +223,13 @@ impl Candidate {
 
     fn lead(&self, lease: Lease) -> Leadership {
         let (lost, stop) = (CancellationToken::new(), CancellationToken::new());
-        let renewing =
-            tokio::spawn(self.clone().renew(lease, lost.clone(), stop.clone()));
-        Leadership { lost, renewing, stop, candidate: self.clone() }
+        let renewing = tokio::spawn(self.clone().renew(lease, lost.clone(), stop.clone()));
+        Leadership {
+            lost,
+            renewing,
+            stop,
+            candidate: self.clone(),
+        }
     }
 
     /// Renews until told to stop, and returns the Lease as it is then; or until the deadline has
@@ -245,7 +265,10 @@ impl Candidate {
                     pause = RENEW_EVERY;
                 }
                 Ok(Err(error)) if !error.is_conflict() && Instant::now() < deadline => {
-                    tracing::warn!(error = crate::error_chain(&error), "the lease was not renewed");
+                    tracing::warn!(
+                        error = crate::error_chain(&error),
+                        "the lease was not renewed"
+                    );
                     pause = RETRY;
                 }
                 _ => {
@@ -261,7 +284,9 @@ impl Leadership {
     /// Gives the Lease up, so that another can act at once. The caller must have stopped acting.
     pub async fn release(self) {
         self.stop.cancel();
-        let Ok(Some(mut lease)) = self.renewing.await else { return };
+        let Ok(Some(mut lease)) = self.renewing.await else {
+            return;
+        };
         if let Some(spec) = &mut lease.spec {
             // As other users of Leases release them: no holder, and a duration that is over soon.
             spec.holder_identity = Some(String::new());
@@ -270,7 +295,10 @@ impl Leadership {
         }
         let (api, params) = (&self.candidate.api, PostParams::default());
         if let Err(error) = within(api.replace(names::LEASE_NAME, &params, &lease)).await {
-            tracing::warn!(error = crate::error_chain(&error), "the lease was not released");
+            tracing::warn!(
+                error = crate::error_chain(&error),
+                "the lease was not released"
+            );
         }
     }
 }
@@ -294,9 +322,7 @@ impl LeaseError {
     }
 }
 
-async fn within<T>(
-    request: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, LeaseError> {
+async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, LeaseError> {
     match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
         Ok(result) => result.map_err(|source| LeaseError::Request(Box::new(source))),
         Err(_) => Err(LeaseError::Timeout),
@@ -336,10 +362,22 @@ mod tests {
     #[test]
     fn a_lease_is_taken_when_it_has_not_changed_for_its_duration() {
         let mut election = Election::new("me");
-        assert_eq!(election.look(Some(&lease("you", "1", 15)), s(100)), Step::Wait(s(15)));
-        assert_eq!(election.look(Some(&lease("you", "1", 15)), s(114)), Step::Wait(s(1)));
-        assert_eq!(election.look(Some(&lease("you", "2", 15)), s(114)), Step::Wait(s(15)));
-        assert_eq!(election.look(Some(&lease("you", "2", 15)), s(129)), Step::Take);
+        assert_eq!(
+            election.look(Some(&lease("you", "1", 15)), s(100)),
+            Step::Wait(s(15))
+        );
+        assert_eq!(
+            election.look(Some(&lease("you", "1", 15)), s(114)),
+            Step::Wait(s(1))
+        );
+        assert_eq!(
+            election.look(Some(&lease("you", "2", 15)), s(114)),
+            Step::Wait(s(15))
+        );
+        assert_eq!(
+            election.look(Some(&lease("you", "2", 15)), s(129)),
+            Step::Take
+        );
     }
 
     #[test]

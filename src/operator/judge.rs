@@ -48,7 +48,11 @@ pub struct Judge {
 impl Judge {
     /// A judge that asks this AIDE.
     pub fn new(aide: Aide, work_dir: PathBuf) -> Self {
-        Self { aide, work_dir, verdicts: Mutex::new(Vec::new()) }
+        Self {
+            aide,
+            work_dir,
+            verdicts: Mutex::new(Vec::new()),
+        }
     }
 
     /// Judges a user's or a profile's text.
@@ -56,9 +60,14 @@ impl Judge {
         let prepared = match config::prepare(text, state_dir, names::HOST_ROOT) {
             Ok(prepared) => prepared,
             Err(refused) => {
-                let lines: Vec<String> =
-                    refused.diagnostics.iter().map(ToString::to_string).collect();
-                return Ok(Configured::Refused { message: lines.join("; ") });
+                let lines: Vec<String> = refused
+                    .diagnostics
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect();
+                return Ok(Configured::Refused {
+                    message: lines.join("; "),
+                });
             }
         };
         let complaint = self.ask_aide(&prepared, state_dir).await?;
@@ -67,7 +76,10 @@ impl Judge {
         }
         Ok(Configured::Good {
             warnings: prepared.warnings.iter().map(ToString::to_string).collect(),
-            config: ActiveConfig { conf: prepared.conf, effective: prepared.effective },
+            config: ActiveConfig {
+                conf: prepared.conf,
+                effective: prepared.effective,
+            },
         })
     }
 
@@ -76,7 +88,9 @@ impl Judge {
         if let Some(verdict) = self.remembered(&hash) {
             return Ok(verdict);
         }
-        let verdict = self.config_check(&prepared.effective, &hash, state_dir).await?;
+        let verdict = self
+            .config_check(&prepared.effective, &hash, state_dir)
+            .await?;
         if let Ok(mut verdicts) = self.verdicts.lock() {
             if verdicts.len() >= MAX_VERDICTS {
                 verdicts.remove(0);
@@ -88,7 +102,10 @@ impl Judge {
 
     fn remembered(&self, hash: &str) -> Option<String> {
         let verdicts = self.verdicts.lock().ok()?;
-        verdicts.iter().find(|(known, _)| known == hash).map(|(_, verdict)| verdict.clone())
+        verdicts
+            .iter()
+            .find(|(known, _)| known == hash)
+            .map(|(_, verdict)| verdict.clone())
     }
 
     /// Checks the text with just the lines around it with which the daemons run it.
@@ -99,8 +116,10 @@ impl Judge {
         state_dir: &str,
     ) -> Result<String, JudgeError> {
         let path = self.work_dir.join(format!("aide.check.{hash}.conf"));
-        std::fs::write(&path, effective)
-            .map_err(|source| JudgeError::Write { path: path.clone(), source })?;
+        std::fs::write(&path, effective).map_err(|source| JudgeError::Write {
+            path: path.clone(),
+            source,
+        })?;
         let state = format!("{}{state_dir}", names::HOST_ROOT);
         let options = RunOptions {
             workers: 1,
@@ -118,7 +137,10 @@ impl Judge {
         let finished = tokio::time::timeout(CHECK_TIMEOUT, run).await;
         std::fs::remove_file(&path).ok();
         let Ok(finished) = finished else {
-            return Ok(format!("AIDE did not finish --config-check in {} s", CHECK_TIMEOUT.as_secs()));
+            return Ok(format!(
+                "AIDE did not finish --config-check in {} s",
+                CHECK_TIMEOUT.as_secs()
+            ));
         };
         let finished = finished?;
         let Err(error) = exit::decode_plain(finished.code, finished.signal) else {

@@ -35,7 +35,11 @@ const TOLERATED_BY_DAEMON_SETS: [&str; 6] = [
 impl NodeFacts {
     /// What of this node matters.
     pub fn of(node: &Node) -> Self {
-        let taints = node.spec.as_ref().and_then(|s| s.taints.as_deref()).unwrap_or_default();
+        let taints = node
+            .spec
+            .as_ref()
+            .and_then(|s| s.taints.as_deref())
+            .unwrap_or_default();
         Self {
             name: node.metadata.name.clone().unwrap_or_default(),
             labels: node.metadata.labels.clone().unwrap_or_default(),
@@ -50,20 +54,38 @@ impl NodeFacts {
         selector: &BTreeMap<String, String>,
         tolerations: &[Toleration],
     ) -> bool {
-        let os = self.labels.get("kubernetes.io/os").map_or("linux", String::as_str);
+        let os = self
+            .labels
+            .get("kubernetes.io/os")
+            .map_or("linux", String::as_str);
         os == "linux"
-            && selector.iter().all(|(key, value)| self.labels.get(key) == Some(value))
-            && self.taints.iter().all(|taint| is_tolerated(taint, tolerations))
+            && selector
+                .iter()
+                .all(|(key, value)| self.labels.get(key) == Some(value))
+            && self
+                .taints
+                .iter()
+                .all(|taint| is_tolerated(taint, tolerations))
     }
 }
 
 fn taint(taint: &Taint) -> (String, String, String) {
-    (taint.key.clone(), taint.value.clone().unwrap_or_default(), taint.effect.clone())
+    (
+        taint.key.clone(),
+        taint.value.clone().unwrap_or_default(),
+        taint.effect.clone(),
+    )
 }
 
 fn is_ready(node: &Node) -> bool {
-    let conditions = node.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
+    let conditions = node
+        .status
+        .as_ref()
+        .and_then(|s| s.conditions.as_deref())
+        .unwrap_or_default();
+    conditions
+        .iter()
+        .any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
 fn is_tolerated((key, value, effect): &(String, String, String), all: &[Toleration]) -> bool {
@@ -90,7 +112,10 @@ mod tests {
         NodeFacts {
             name: own("n"),
             labels: labels.iter().map(|(k, v)| (own(k), own(v))).collect(),
-            taints: taints.iter().map(|(k, v, e)| (own(k), own(v), own(e))).collect(),
+            taints: taints
+                .iter()
+                .map(|(k, v, e)| (own(k), own(v), own(e)))
+                .collect(),
             ready: true,
         }
     }
@@ -106,7 +131,10 @@ mod tests {
             (node(&[("role", "worker")], &[]), true),
             (node(&[("role", "infra")], &[]), false),
             (node(&[], &[]), false),
-            (node(&[("role", "worker"), ("kubernetes.io/os", "windows")], &[]), false),
+            (
+                node(&[("role", "worker"), ("kubernetes.io/os", "windows")], &[]),
+                false,
+            ),
         ];
         for (node, expected) in table {
             assert_eq!(node.is_selected(&selector, &[]), expected, "{node:?}");
@@ -116,7 +144,8 @@ mod tests {
     #[test]
     fn taints_must_be_tolerated() {
         let exists = toleration(serde_json::json!({"key": "a", "operator": "Exists"}));
-        let equal = toleration(serde_json::json!({"key": "a", "value": "1", "effect": "NoSchedule"}));
+        let equal =
+            toleration(serde_json::json!({"key": "a", "value": "1", "effect": "NoSchedule"}));
         let everything = toleration(serde_json::json!({"operator": "Exists"}));
         let table = [
             (("a", "1", "NoSchedule"), vec![], false),
@@ -127,12 +156,24 @@ mod tests {
             (("a", "1", "NoExecute"), vec![equal], false),
             (("b", "1", "NoExecute"), vec![everything], true),
             (("a", "1", "PreferNoSchedule"), vec![], true),
-            (("node.kubernetes.io/unschedulable", "", "NoSchedule"), vec![], true),
-            (("node.kubernetes.io/not-ready", "", "NoExecute"), vec![], true),
+            (
+                ("node.kubernetes.io/unschedulable", "", "NoSchedule"),
+                vec![],
+                true,
+            ),
+            (
+                ("node.kubernetes.io/not-ready", "", "NoExecute"),
+                vec![],
+                true,
+            ),
         ];
         for (taint, tolerations, expected) in table {
             let node = node(&[], &[taint]);
-            assert_eq!(node.is_selected(&BTreeMap::new(), &tolerations), expected, "{taint:?}");
+            assert_eq!(
+                node.is_selected(&BTreeMap::new(), &tolerations),
+                expected,
+                "{taint:?}"
+            );
         }
     }
 
@@ -144,7 +185,10 @@ mod tests {
             "status": {"conditions": [{"type": "Ready", "status": "True"}]}
         }))
         .unwrap();
-        assert_eq!(NodeFacts::of(&node), self::node(&[("a", "b")], &[("k", "", "NoSchedule")]).named("n"));
+        assert_eq!(
+            NodeFacts::of(&node),
+            self::node(&[("a", "b")], &[("k", "", "NoSchedule")]).named("n")
+        );
     }
 
     impl NodeFacts {

@@ -90,7 +90,9 @@ pub struct Observer {
 
 impl std::fmt::Debug for Observer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Observer").field("namespace", &self.namespace).finish_non_exhaustive()
+        f.debug_struct("Observer")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
     }
 }
 
@@ -129,23 +131,63 @@ impl Observer {
     ) -> Result<Arc<Self>, ObserveError> {
         let openshift = is_openshift(&client).await?;
         let (file_integrities, writer) = reflector::store();
-        let mut watches =
-            Watches { tasks, triggers: &triggers, namespace, all: file_integrities.clone() };
+        let mut watches = Watches {
+            tasks,
+            triggers: &triggers,
+            namespace,
+            all: file_integrities.clone(),
+        };
         let everything = watcher::Config::default();
         let own_name = format!("metadata.name={}", names::OPERATOR_NAME);
-        watches.start(namespaced(&client, namespace), &everything, drop_managed_fields, about_itself, writer);
+        watches.start(
+            namespaced(&client, namespace),
+            &everything,
+            drop_managed_fields,
+            about_itself,
+            writer,
+        );
         let (statuses, writer) = reflector::store();
-        watches.start(namespaced(&client, namespace), &everything, drop_managed_fields, about_status, writer);
+        watches.start(
+            namespaced(&client, namespace),
+            &everything,
+            drop_managed_fields,
+            about_status,
+            writer,
+        );
         let (daemon_sets, writer) = reflector::store();
-        watches.start(namespaced(&client, namespace), &everything, |_| {}, about_daemon_set, writer);
+        watches.start(
+            namespaced(&client, namespace),
+            &everything,
+            |_| {},
+            about_daemon_set,
+            writer,
+        );
         let (config_maps, writer) = reflector::store();
         let active = everything.clone().labels(names::LABEL_AIDE_CONF);
-        watches.start(namespaced(&client, namespace), &active, drop_managed_fields, about_config_map, writer);
+        watches.start(
+            namespaced(&client, namespace),
+            &active,
+            drop_managed_fields,
+            about_config_map,
+            writer,
+        );
         let (deployments, writer) = reflector::store();
         let own = everything.clone().fields(&own_name);
-        watches.start(namespaced(&client, namespace), &own, drop_managed_fields, about_deployment, writer);
+        watches.start(
+            namespaced(&client, namespace),
+            &own,
+            drop_managed_fields,
+            about_deployment,
+            writer,
+        );
         let (nodes, writer) = reflector::store();
-        watches.start(Api::all(client.clone()), &everything, shrink_node, about_node, writer);
+        watches.start(
+            Api::all(client.clone()),
+            &everything,
+            shrink_node,
+            about_node,
+            writer,
+        );
         let observer = Arc::new(Self {
             client,
             namespace: namespace.to_owned(),
@@ -174,7 +216,9 @@ impl Observer {
             self.deployments.wait_until_ready().await?;
             self.nodes.wait_until_ready().await
         };
-        ready.await.map_err(|_: reflector::store::WriterDropped| ObserveError::Ended)
+        ready
+            .await
+            .map_err(|_: reflector::store::WriterDropped| ObserveError::Ended)
     }
 
     /// Everything about this FileIntegrity.
@@ -182,11 +226,22 @@ impl Observer {
         let name = fi.name_any();
         Ok(Observed {
             configured: self.configured(&fi).await?,
-            active: self.config_maps.get(&ObjectRef::new(&name).within(&self.namespace)),
+            active: self
+                .config_maps
+                .get(&ObjectRef::new(&name).within(&self.namespace)),
             daemon_sets: self.daemon_sets.state_filter(|ds| belongs(ds, &name)),
-            nodes: self.nodes.state().iter().map(|node| NodeFacts::of(node)).collect(),
-            statuses: self.statuses.state_filter(|s| s.owner().is_some_and(|(owner, _)| owner == name)),
-            others: self.file_integrities.state_filter(|other| other.name_any() != name),
+            nodes: self
+                .nodes
+                .state()
+                .iter()
+                .map(|node| NodeFacts::of(node))
+                .collect(),
+            statuses: self
+                .statuses
+                .state_filter(|s| s.owner().is_some_and(|(owner, _)| owner == name)),
+            others: self
+                .file_integrities
+                .state_filter(|other| other.name_any() != name),
             environment: self.environment(&fi.spec).await?,
             now: time::now(),
             file_integrity: fi,
@@ -205,7 +260,10 @@ impl Observer {
         let state_dir = spec.state_dir();
         let Some((namespace, name, key)) = spec.user_config() else {
             self.forget(&fi.name_any());
-            return Ok(self.judge.judge(self.profile(spec).text(), state_dir).await?);
+            return Ok(self
+                .judge
+                .judge(self.profile(spec).text(), state_dir)
+                .await?);
         };
         let place = format!("ConfigMap {name} in namespace {namespace}");
         match self.user_config(fi, namespace, name) {
@@ -219,7 +277,8 @@ impl Observer {
                 message: format!(
                     "{place} cannot be read: {error}; for another namespace than the operator's, bind the \
                      ServiceAccount {} of namespace {} there to a Role with get, list and watch on that ConfigMap",
-                    names::OPERATOR_NAME, self.namespace
+                    names::OPERATOR_NAME,
+                    self.namespace
                 ),
             }),
             UserConfigState::Found(data) => match data.get(key).map(|text| text.trim()) {
@@ -229,7 +288,9 @@ impl Observer {
                 }),
                 Some("") => Ok(Configured::Unavailable {
                     reason: "ConfigEmpty",
-                    message: format!("the key {key} of {place} is empty; it is used as soon as it is not"),
+                    message: format!(
+                        "the key {key} of {place} is empty; it is used as soon as it is not"
+                    ),
                 }),
                 Some(_) => Ok(self.judge.judge(&data[key], state_dir).await?),
             },
@@ -247,11 +308,18 @@ impl Observer {
 
     /// What is known of the named ConfigMap; the first call starts its watch.
     fn user_config(&self, fi: &FileIntegrity, namespace: &str, name: &str) -> UserConfigState {
-        let Ok(mut users) = self.users.lock() else { return UserConfigState::Unknown };
+        let Ok(mut users) = self.users.lock() else {
+            return UserConfigState::Unknown;
+        };
         let owner = fi.name_any();
-        if let Some(known) = users.get(&owner).filter(|u| u.namespace == namespace && u.name == name)
+        if let Some(known) = users
+            .get(&owner)
+            .filter(|u| u.namespace == namespace && u.name == name)
         {
-            return known.state.lock().map_or(UserConfigState::Unknown, |state| state.clone());
+            return known
+                .state
+                .lock()
+                .map_or(UserConfigState::Unknown, |state| state.clone());
         }
         let state = Arc::new(Mutex::new(UserConfigState::Unknown));
         let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
@@ -263,33 +331,47 @@ impl Observer {
             self.triggers.clone(),
             trigger,
         ));
-        let watch =
-            UserConfig { namespace: namespace.to_owned(), name: name.to_owned(), state, task };
+        let watch = UserConfig {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            state,
+            task,
+        };
         users.insert(owner, watch);
         UserConfigState::Unknown
     }
 
     async fn environment(&self, spec: &FileIntegritySpec) -> Result<Environment, ObserveError> {
-        let deployment =
-            self.deployments.get(&ObjectRef::new(names::OPERATOR_NAME).within(&self.namespace));
-        let pod = deployment.as_ref().and_then(|d| d.spec.as_ref()).and_then(|s| s.template.spec.as_ref());
+        let deployment = self
+            .deployments
+            .get(&ObjectRef::new(names::OPERATOR_NAME).within(&self.namespace));
+        let pod = deployment
+            .as_ref()
+            .and_then(|d| d.spec.as_ref())
+            .and_then(|s| s.template.spec.as_ref());
         let container = pod.and_then(|p| p.containers.first());
         let image = container
             .and_then(|c| c.image.clone())
             .or_else(|| self.fallback_image.clone())
             .ok_or(ObserveError::NoImage)?;
-        let secrets = pod.and_then(|p| p.image_pull_secrets.as_deref()).unwrap_or_default();
+        let secrets = pod
+            .and_then(|p| p.image_pull_secrets.as_deref())
+            .unwrap_or_default();
         Ok(Environment {
             image,
             pull_secrets: secrets.iter().map(|s| s.name.clone()).collect(),
-            pull_policy: container.and_then(|c| c.image_pull_policy.clone()).unwrap_or_default(),
+            pull_policy: container
+                .and_then(|c| c.image_pull_policy.clone())
+                .unwrap_or_default(),
             openshift: self.openshift,
             priority_class_exists: self.priority_class_exists(spec).await?,
         })
     }
 
     async fn priority_class_exists(&self, spec: &FileIntegritySpec) -> Result<bool, ObserveError> {
-        let Some(name) = spec.priority_class() else { return Ok(false) };
+        let Some(name) = spec.priority_class() else {
+            return Ok(false);
+        };
         let api = Api::<PriorityClass>::all(self.client.clone());
         let found = request(format!("read the PriorityClass {name}"), api.get_opt(name)).await?;
         Ok(found.is_some())
@@ -298,7 +380,10 @@ impl Observer {
 
 async fn is_openshift(client: &Client) -> Result<bool, ObserveError> {
     let groups = request("list the API groups".to_owned(), client.list_api_groups()).await?;
-    Ok(groups.groups.iter().any(|group| group.name == MACHINE_CONFIG_GROUP))
+    Ok(groups
+        .groups
+        .iter()
+        .any(|group| group.name == MACHINE_CONFIG_GROUP))
 }
 
 async fn request<T>(
@@ -307,7 +392,10 @@ async fn request<T>(
 ) -> Result<T, ObserveError> {
     match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(ObserveError::Request { action, source: Box::new(source) }),
+        Ok(Err(source)) => Err(ObserveError::Request {
+            action,
+            source: Box::new(source),
+        }),
         Err(_) => Err(ObserveError::Timeout { action }),
     }
 }
@@ -339,7 +427,10 @@ impl Watches<'_> {
             + Sync
             + 'static,
     {
-        let stream = watcher(api, config.clone()).modify(shrink).reflect(writer).default_backoff();
+        let stream = watcher(api, config.clone())
+            .modify(shrink)
+            .reflect(writer)
+            .default_backoff();
         let (triggers, all) = (self.triggers.clone(), self.all.clone());
         let namespace = self.namespace.to_owned();
         self.tasks.spawn(async move {
@@ -414,7 +505,9 @@ async fn follow_config_map(
 fn belongs(daemon_set: &DaemonSet, name: &str) -> bool {
     let labels = daemon_set.labels();
     let value = names::label_value(name);
-    [names::LABEL_OWNER, names::LABEL_REINIT_OWNER].iter().any(|key| labels.get(*key) == Some(&value))
+    [names::LABEL_OWNER, names::LABEL_REINIT_OWNER]
+        .iter()
+        .any(|key| labels.get(*key) == Some(&value))
         || daemon_set.name_any() == names::daemon_set(name)
 }
 
@@ -426,7 +519,11 @@ fn drop_managed_fields<K: kube::Resource>(object: &mut K) {
 fn shrink_node(node: &mut Node) {
     drop_managed_fields(node);
     if let Some(status) = node.status.take() {
-        let ready = status.conditions.unwrap_or_default().into_iter().filter(|c| c.type_ == "Ready");
+        let ready = status
+            .conditions
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|c| c.type_ == "Ready");
         let ready = ready.map(|mut condition| {
             condition.last_heartbeat_time = None;
             condition
@@ -463,25 +560,41 @@ fn about_status(status: &FileIntegrityNodeStatus) -> Meaning {
         (&meta.annotations, &meta.labels, deleted(meta)),
         last.map(|r| (r.condition, r.files_added, r.files_changed, r.files_removed)),
         last.and_then(|r| r.error_message.as_deref()),
-        status.baseline.as_ref().map(|b| (&b.config_hash, &b.digest)),
+        status
+            .baseline
+            .as_ref()
+            .map(|b| (&b.config_hash, &b.digest)),
         status.reinit.as_ref().map(|r| &r.id),
     );
-    (status.owner().and_then(|(owner, _)| one(owner)), hash(&matters))
+    (
+        status.owner().and_then(|(owner, _)| one(owner)),
+        hash(&matters),
+    )
 }
 
 /// Of a DaemonSet: everything but its status.
 fn about_daemon_set(daemon_set: &DaemonSet) -> Meaning {
     let meta = &daemon_set.metadata;
     let owners = daemon_set.owner_references();
-    let owner = owners.iter().find(|o| o.kind == crate::api::FILE_INTEGRITY_KIND);
-    let matters = (meta.generation, &meta.labels, &meta.annotations, deleted(meta));
+    let owner = owners
+        .iter()
+        .find(|o| o.kind == crate::api::FILE_INTEGRITY_KIND);
+    let matters = (
+        meta.generation,
+        &meta.labels,
+        &meta.annotations,
+        deleted(meta),
+    );
     (owner.and_then(|o| one(&o.name)), hash(&matters))
 }
 
 /// An active ConfigMap has its FileIntegrity's name, whatever became of its labels.
 fn about_config_map(config_map: &ConfigMap) -> Meaning {
     let meta = &config_map.metadata;
-    (one(&config_map.name_any()), hash(&(&meta.labels, &meta.annotations, &config_map.data)))
+    (
+        one(&config_map.name_any()),
+        hash(&(&meta.labels, &meta.annotations, &config_map.data)),
+    )
 }
 
 /// Of the operator's Deployment: its image.
@@ -491,7 +604,10 @@ fn about_deployment(deployment: &Deployment) -> Meaning {
 
 fn about_node(node: &Node) -> Meaning {
     let facts = NodeFacts::of(node);
-    (Some(Target::All), hash(&(&facts.name, &facts.labels, &facts.taints, facts.ready)))
+    (
+        Some(Target::All),
+        hash(&(&facts.name, &facts.labels, &facts.taints, facts.ready)),
+    )
 }
 
 fn deleted(meta: &ObjectMeta) -> bool {

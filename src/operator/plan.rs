@@ -126,7 +126,10 @@ impl<'a> Planner<'a> {
         let selected = selected(fi, &observed.nodes);
         let config = match &observed.configured {
             Configured::Good { config, .. } => Some(config.clone()),
-            _ => observed.active.as_deref().and_then(|active| running_config(fi, active)),
+            _ => observed
+                .active
+                .as_deref()
+                .and_then(|active| running_config(fi, active)),
         };
         Self {
             observed,
@@ -156,11 +159,20 @@ impl<'a> Planner<'a> {
         let mut status = status::build(&facts, self.fi.status.as_ref(), &self.observed.now);
         if config_state == ConfigState::Unknown {
             // Nothing is known yet: no reason to change what is said.
-            status.phase = self.fi.status.as_ref().and_then(|s| s.phase).or(Some(Phase::Pending));
+            status.phase = self
+                .fi
+                .status
+                .as_ref()
+                .and_then(|s| s.phase)
+                .or(Some(Phase::Pending));
         }
         let deployable = delay.is_none() && config_state != ConfigState::Unknown;
         Plan {
-            wanted: if deployable { self.wanted() } else { Vec::new() },
+            wanted: if deployable {
+                self.wanted()
+            } else {
+                Vec::new()
+            },
             unwanted: self.unwanted(),
             metadata: self.metadata(asked.as_ref()),
             sayings: self.sayings(asked.as_ref()),
@@ -188,11 +200,16 @@ impl<'a> Planner<'a> {
         let created = self.fi.metadata.creation_timestamp.as_ref()?;
         let age = self.observed.now.0.duration_since(created.0).as_secs();
         let left = self.fi.spec.initial_delay() - age;
-        u64::try_from(left).ok().filter(|left| *left > 0).map(Duration::from_secs)
+        u64::try_from(left)
+            .ok()
+            .filter(|left| *left > 0)
+            .map(Duration::from_secs)
     }
 
     fn wanted(&self) -> Vec<Wanted> {
-        let Some(config) = &self.config else { return Vec::new() };
+        let Some(config) = &self.config else {
+            return Vec::new();
+        };
         let mut wanted = vec![Wanted::ConfigMap(build::config_map(self.fi, config))];
         wanted.extend(self.selected.iter().map(|node| {
             Wanted::NodeStatus(build::node_status(self.fi, &node.name, &self.wishes(node)))
@@ -200,7 +217,11 @@ impl<'a> Planner<'a> {
         let environment = &self.observed.environment;
         wanted.push(Wanted::DaemonSet(build::daemon_set(self.fi, environment)));
         if let Some(signal) = self.signal() {
-            wanted.push(Wanted::DaemonSet(build::signaller(self.fi, environment, &signal)));
+            wanted.push(Wanted::DaemonSet(build::signaller(
+                self.fi,
+                environment,
+                &signal,
+            )));
         }
         wanted
     }
@@ -210,10 +231,17 @@ impl<'a> Planner<'a> {
             .observed
             .statuses
             .iter()
-            .filter(|status| !self.selected.iter().any(|node| node.name == status.node_name))
+            .filter(|status| {
+                !self
+                    .selected
+                    .iter()
+                    .any(|node| node.name == status.node_name)
+            })
             .map(|status| Unwanted::NodeStatus(object_name(&status.metadata)))
             .collect();
-        let signaller = self.signal().map(|signal| build::signaller_name(self.fi, &signal));
+        let signaller = self
+            .signal()
+            .map(|signal| build::signaller_name(self.fi, &signal));
         let daemon_set = names::daemon_set(&self.name);
         let legacy = names::legacy_daemon_set(&self.name);
         for existing in &self.observed.daemon_sets {
@@ -232,20 +260,30 @@ impl<'a> Planner<'a> {
             return Some(reinit::record_patch(self.fi, asked));
         }
         let record = self.record.as_ref()?;
-        let handed_out = self.selected.iter().filter(|n| record.names_node(&n.name)).all(|node| {
-            self.status_of(node).is_some_and(|status| {
-                status.annotation(names::ANNOTATION_REQUEST) == Some(&record.id)
-            })
-        });
+        let handed_out = self
+            .selected
+            .iter()
+            .filter(|n| record.names_node(&n.name))
+            .all(|node| {
+                self.status_of(node).is_some_and(|status| {
+                    status.annotation(names::ANNOTATION_REQUEST) == Some(&record.id)
+                })
+            });
         handed_out.then(reinit::drop_record_patch)
     }
 
     fn sayings(&self, asked: Option<&reinit::Asked>) -> Vec<Saying> {
         let mut sayings = Vec::new();
-        let warning = |reason, message| Saying { severity: Severity::Warning, reason, message };
+        let warning = |reason, message| Saying {
+            severity: Severity::Warning,
+            reason,
+            message,
+        };
         if let Some(asked) = asked.filter(|asked| !asked.unknown.is_empty()) {
-            let message =
-                format!("re-init names nodes that are not selected: {}", asked.unknown.join(", "));
+            let message = format!(
+                "re-init names nodes that are not selected: {}",
+                asked.unknown.join(", ")
+            );
             sayings.push(warning("UnknownNodes", message));
         }
         if let Some(class) = self.fi.spec.priority_class()
@@ -265,11 +303,16 @@ impl<'a> Planner<'a> {
 
     fn config_state(&self) -> ConfigState {
         match &self.observed.configured {
-            Configured::Good { warnings, .. } => ConfigState::Valid { warnings: self.config_warnings(warnings) },
-            Configured::Unavailable { reason, message } => {
-                ConfigState::Unavailable { reason, message: message.clone() }
-            }
-            Configured::Refused { message } => ConfigState::Refused { message: message.clone() },
+            Configured::Good { warnings, .. } => ConfigState::Valid {
+                warnings: self.config_warnings(warnings),
+            },
+            Configured::Unavailable { reason, message } => ConfigState::Unavailable {
+                reason,
+                message: message.clone(),
+            },
+            Configured::Refused { message } => ConfigState::Refused {
+                message: message.clone(),
+            },
             Configured::Unknown => ConfigState::Unknown,
         }
     }
@@ -305,9 +348,9 @@ impl<'a> Planner<'a> {
 
     fn view(&self, node: &NodeFacts) -> NodeView {
         let status = self.status_of(node);
-        let has_baseline = status.and_then(|s| s.baseline.as_ref()).is_some_and(|baseline| {
-            Some(&baseline.config_hash) == self.config_hash.as_ref()
-        });
+        let has_baseline = status
+            .and_then(|s| s.baseline.as_ref())
+            .is_some_and(|baseline| Some(&baseline.config_hash) == self.config_hash.as_ref());
         let request = self.request(node);
         let open = status.is_none_or(|s| reinit::is_open(s, request.as_deref()));
         NodeView {
@@ -358,24 +401,38 @@ impl<'a> Planner<'a> {
         } else {
             let baseline = status.baseline.as_ref()?;
             let wanted = self.config_hash.as_ref()?;
-            (baseline.config_hash != *wanted).then(|| format!("{}{wanted}", names::CONFIG_SIGNAL))?
+            (baseline.config_hash != *wanted)
+                .then(|| format!("{}{wanted}", names::CONFIG_SIGNAL))?
         };
-        Some(Waiting { node: node.name.clone(), id })
+        Some(Waiting {
+            node: node.name.clone(),
+            id,
+        })
     }
 
     fn status_of(&self, node: &NodeFacts) -> Option<&FileIntegrityNodeStatus> {
-        self.observed.statuses.iter().find(|s| s.node_name == node.name).map(AsRef::as_ref)
+        self.observed
+            .statuses
+            .iter()
+            .find(|s| s.node_name == node.name)
+            .map(AsRef::as_ref)
     }
 
     fn daemon_set(&self) -> Option<&Arc<DaemonSet>> {
         let name = names::daemon_set(&self.name);
-        self.observed.daemon_sets.iter().find(|ds| ds.metadata.name.as_ref() == Some(&name))
+        self.observed
+            .daemon_sets
+            .iter()
+            .find(|ds| ds.metadata.name.as_ref() == Some(&name))
     }
 }
 
 fn selected<'a>(fi: &FileIntegrity, nodes: &'a [NodeFacts]) -> Vec<&'a NodeFacts> {
     let selector = fi.spec.selector();
-    nodes.iter().filter(|node| node.is_selected(&selector, &fi.spec.tolerations)).collect()
+    nodes
+        .iter()
+        .filter(|node| node.is_selected(&selector, &fi.spec.tolerations))
+        .collect()
 }
 
 /// The configuration in the active ConfigMap, if that is this FileIntegrity's.

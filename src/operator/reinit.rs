@@ -31,7 +31,9 @@ impl Record {
 
     /// Whether it is meant for this node.
     pub fn names_node(&self, node: &str) -> bool {
-        self.nodes.as_ref().is_none_or(|nodes| nodes.iter().any(|n| n == node))
+        self.nodes
+            .as_ref()
+            .is_none_or(|nodes| nodes.iter().any(|n| n == node))
     }
 }
 
@@ -52,7 +54,11 @@ pub fn asked(
     selected: &BTreeSet<String>,
     statuses: &[&FileIntegrityNodeStatus],
 ) -> Option<Asked> {
-    let mut asked = Asked { nodes: Some(Vec::new()), unknown: Vec::new(), annotations: Vec::new() };
+    let mut asked = Asked {
+        nodes: Some(Vec::new()),
+        unknown: Vec::new(),
+        annotations: Vec::new(),
+    };
     if let Some(list) = annotation(fi, names::ANNOTATION_REINIT) {
         asked.annotations.push(names::ANNOTATION_REINIT);
         let named = node_list(list);
@@ -77,7 +83,11 @@ pub fn asked(
 
 fn failed_nodes(statuses: &[&FileIntegrityNodeStatus]) -> Vec<String> {
     let failed = |status: &&&FileIntegrityNodeStatus| status.condition() == Some(Condition::Failed);
-    statuses.iter().filter(failed).map(|status| status.node_name.clone()).collect()
+    statuses
+        .iter()
+        .filter(failed)
+        .map(|status| status.node_name.clone())
+        .collect()
 }
 
 /// The metadata patch that turns what was asked into a record. It carries the object's resource
@@ -92,7 +102,10 @@ pub fn record_patch(fi: &FileIntegrity, asked: &Asked) -> Value {
     if !asks_nobody {
         let uid = fi.metadata.uid.as_deref().unwrap_or_default();
         let id = names::sha256_hex(format!("{uid}/{resource_version}"))[..16].to_owned();
-        let record = json!(Record { id, nodes: asked.nodes.clone() });
+        let record = json!(Record {
+            id,
+            nodes: asked.nodes.clone()
+        });
         annotations[names::ANNOTATION_REINIT_RECORD] = json!(record.to_string());
     }
     json!({"metadata": {"resourceVersion": resource_version, "annotations": annotations}})
@@ -105,8 +118,12 @@ pub fn drop_record_patch() -> Value {
 
 /// A node's names in an annotation: separated by commas, blanks do not count.
 pub fn node_list(text: &str) -> Vec<String> {
-    let mut nodes: Vec<String> =
-        text.split(',').map(str::trim).filter(|n| !n.is_empty()).map(str::to_owned).collect();
+    let mut nodes: Vec<String> = text
+        .split(',')
+        .map(str::trim)
+        .filter(|n| !n.is_empty())
+        .map(str::to_owned)
+        .collect();
     nodes.sort();
     nodes.dedup();
     nodes
@@ -147,11 +164,18 @@ pub fn signal(waiting: &[Waiting], selected: usize) -> Option<Signal> {
     } else {
         same.iter().map(|w| w.node.clone()).collect()
     };
-    Some(Signal { nodes, id: first.id.clone() })
+    Some(Signal {
+        nodes,
+        id: first.id.clone(),
+    })
 }
 
 fn annotation<'a>(fi: &'a FileIntegrity, key: &str) -> Option<&'a str> {
-    fi.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+    fi.metadata
+        .annotations
+        .as_ref()?
+        .get(key)
+        .map(String::as_str)
 }
 
 #[cfg(test)]
@@ -165,8 +189,12 @@ mod tests {
         let mut fi = FileIntegrity::default();
         fi.metadata.uid = Some("u".to_owned());
         fi.metadata.resource_version = Some("7".to_owned());
-        fi.metadata.annotations =
-            Some(annotations.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
+        fi.metadata.annotations = Some(
+            annotations
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect(),
+        );
         fi
     }
 
@@ -192,16 +220,26 @@ mod tests {
         let table: [(&[(&str, &str)], Option<(Option<Vec<&str>>, Vec<&str>)>); 6] = [
             (&[], None),
             (&[(all, "")], Some((None, vec![]))),
-            (&[(all, "n2, n1,,n2")], Some((Some(vec!["n1", "n2"]), vec![]))),
+            (
+                &[(all, "n2, n1,,n2")],
+                Some((Some(vec!["n1", "n2"]), vec![])),
+            ),
             (&[(all, "n1,gone")], Some((Some(vec!["n1"]), vec!["gone"]))),
             (&[(on_failed, "")], Some((Some(vec!["n3"]), vec![]))),
-            (&[(all, "n1"), (on_failed, "")], Some((Some(vec!["n1", "n3"]), vec![]))),
+            (
+                &[(all, "n1"), (on_failed, "")],
+                Some((Some(vec!["n1", "n3"]), vec![])),
+            ),
         ];
         for (annotations, expected) in table {
             let asked = asked(&fi(annotations), &selected(), &statuses);
             let own = |nodes: Vec<&str>| nodes.into_iter().map(str::to_owned).collect::<Vec<_>>();
             let got = asked.map(|a| (a.nodes, a.unknown));
-            assert_eq!(got, expected.map(|(n, u)| (n.map(own), own(u))), "{annotations:?}");
+            assert_eq!(
+                got,
+                expected.map(|(n, u)| (n.map(own), own(u))),
+                "{annotations:?}"
+            );
         }
     }
 
@@ -212,7 +250,10 @@ mod tests {
         let annotations = &patch["metadata"]["annotations"];
         assert_eq!(patch["metadata"]["resourceVersion"], "7");
         assert_eq!(annotations[names::ANNOTATION_REINIT], Value::Null);
-        let text = annotations[names::ANNOTATION_REINIT_RECORD].as_str().unwrap().to_owned();
+        let text = annotations[names::ANNOTATION_REINIT_RECORD]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let record = Record::of(&self::fi(&[(names::ANNOTATION_REINIT_RECORD, &text)])).unwrap();
         assert!(record.names_node("n1") && !record.names_node("n2"));
     }
@@ -221,7 +262,10 @@ mod tests {
     fn asking_for_nobody_leaves_no_record() {
         let fi = fi(&[(names::ANNOTATION_REINIT_ON_FAILED, "")]);
         let patch = record_patch(&fi, &asked(&fi, &selected(), &[]).unwrap());
-        assert_eq!(patch["metadata"]["annotations"].get(names::ANNOTATION_REINIT_RECORD), None);
+        assert_eq!(
+            patch["metadata"]["annotations"].get(names::ANNOTATION_REINIT_RECORD),
+            None
+        );
     }
 
     #[test]
@@ -236,7 +280,10 @@ mod tests {
         let waiting = |pairs: &[(&str, &str)]| {
             pairs
                 .iter()
-                .map(|(node, id)| Waiting { node: (*node).to_owned(), id: (*id).to_owned() })
+                .map(|(node, id)| Waiting {
+                    node: (*node).to_owned(),
+                    id: (*id).to_owned(),
+                })
                 .collect::<Vec<_>>()
         };
         assert_eq!(signal(&[], 2), None);

@@ -74,7 +74,10 @@ pub fn phase(facts: &Facts<'_>) -> Phase {
     } else if facts.nodes.iter().any(errored) {
         Phase::Error
     } else if facts.reinit_asked
-        || facts.nodes.iter().any(|n| n.reachable && !n.held && !n.initialized)
+        || facts
+            .nodes
+            .iter()
+            .any(|n| n.reachable && !n.held && !n.initialized)
     {
         Phase::Initializing
     } else {
@@ -83,13 +86,21 @@ pub fn phase(facts: &Facts<'_>) -> Phase {
 }
 
 /// The whole status, given the one before.
-pub fn build(facts: &Facts<'_>, before: Option<&FileIntegrityStatus>, now: &Time) -> FileIntegrityStatus {
+pub fn build(
+    facts: &Facts<'_>,
+    before: Option<&FileIntegrityStatus>,
+    now: &Time,
+) -> FileIntegrityStatus {
     let phase = phase(facts);
     let old = before.map(|s| s.conditions.as_slice()).unwrap_or_default();
-    let conditions = [ready(phase, facts), config_valid(facts.config), degraded(facts)]
-        .into_iter()
-        .map(|new| new.into_condition(old, facts.generation, now))
-        .collect();
+    let conditions = [
+        ready(phase, facts),
+        config_valid(facts.config),
+        degraded(facts),
+    ]
+    .into_iter()
+    .map(|new| new.into_condition(old, facts.generation, now))
+    .collect();
     FileIntegrityStatus {
         phase: Some(phase),
         nodes: Some(counts(facts.nodes)),
@@ -144,25 +155,38 @@ impl NewCondition {
 
 fn ready(phase: Phase, facts: &Facts<'_>) -> NewCondition {
     let (status, reason, message) = match phase {
-        Phase::Active => ("True", "Active", "every reachable node is scanned".to_owned()),
+        Phase::Active => (
+            "True",
+            "Active",
+            "every reachable node is scanned".to_owned(),
+        ),
         Phase::Initializing => (
             "False",
             "Initializing",
-            format!("waiting for the baseline of {}", names_of(facts.nodes, |n| {
-                n.reachable && !n.held && !n.initialized
-            })),
+            format!(
+                "waiting for the baseline of {}",
+                names_of(facts.nodes, |n| {
+                    n.reachable && !n.held && !n.initialized
+                })
+            ),
         ),
         Phase::Pending if facts.nodes.is_empty() => (
             "False",
             "NoNodes",
             "no Linux node matches spec.nodeSelector and spec.tolerations".to_owned(),
         ),
-        Phase::Pending => ("False", "Pending", "the daemons are not deployed yet".to_owned()),
+        Phase::Pending => (
+            "False",
+            "Pending",
+            "the daemons are not deployed yet".to_owned(),
+        ),
         Phase::Error => (
             "False",
             "Error",
             match facts.config {
-                ConfigState::Refused { .. } => "the configuration was refused, see the condition ConfigValid".to_owned(),
+                ConfigState::Refused { .. } => {
+                    "the configuration was refused, see the condition ConfigValid".to_owned()
+                }
                 _ => format!(
                     "the last scan could not be done on {}; their FileIntegrityNodeStatus objects say why",
                     names_of(facts.nodes, |n| n.condition == Some(Condition::Errored))
@@ -170,7 +194,12 @@ fn ready(phase: Phase, facts: &Facts<'_>) -> NewCondition {
             },
         ),
     };
-    NewCondition { kind: "Ready", status, reason, message }
+    NewCondition {
+        kind: "Ready",
+        status,
+        reason,
+        message,
+    }
 }
 
 fn config_valid(config: &ConfigState) -> NewCondition {
@@ -181,13 +210,25 @@ fn config_valid(config: &ConfigState) -> NewCondition {
         ConfigState::Valid { warnings } => (
             "True",
             "ValidWithWarnings",
-            bounded(&format!("the configuration is in effect; {}", warnings.join("; "))),
+            bounded(&format!(
+                "the configuration is in effect; {}",
+                warnings.join("; ")
+            )),
         ),
         ConfigState::Unavailable { reason, message } => ("False", *reason, bounded(message)),
         ConfigState::Refused { message } => ("False", "Refused", bounded(message)),
-        ConfigState::Unknown => ("Unknown", "Reading", "the configuration is being read".to_owned()),
+        ConfigState::Unknown => (
+            "Unknown",
+            "Reading",
+            "the configuration is being read".to_owned(),
+        ),
     };
-    NewCondition { kind: "ConfigValid", status, reason, message }
+    NewCondition {
+        kind: "ConfigValid",
+        status,
+        reason,
+        message,
+    }
 }
 
 fn degraded(facts: &Facts<'_>) -> NewCondition {
@@ -197,19 +238,36 @@ fn degraded(facts: &Facts<'_>) -> NewCondition {
         ("True", *reason, bounded(&all.join("; ")))
     } else if unreachable {
         let names = names_of(facts.nodes, |n| !n.reachable);
-        ("True", "NodesNotReady", format!("not ready, so not watched: {names}"))
+        (
+            "True",
+            "NodesNotReady",
+            format!("not ready, so not watched: {names}"),
+        )
     } else {
         ("False", "AsExpected", "nothing is wrong".to_owned())
     };
-    NewCondition { kind: "Degraded", status, reason, message }
+    NewCondition {
+        kind: "Degraded",
+        status,
+        reason,
+        message,
+    }
 }
 
 fn names_of(nodes: &[NodeView], which: impl Fn(&NodeView) -> bool) -> String {
-    let names: Vec<&str> = nodes.iter().filter(|n| which(n)).map(|n| n.name.as_str()).collect();
+    let names: Vec<&str> = nodes
+        .iter()
+        .filter(|n| which(n))
+        .map(|n| n.name.as_str())
+        .collect();
     match names.len() {
         0 => "the nodes".to_owned(),
         n if n <= MAX_NAMES => names.join(", "),
-        n => format!("{} and {} more", names[..MAX_NAMES].join(", "), n - MAX_NAMES),
+        n => format!(
+            "{} and {} more",
+            names[..MAX_NAMES].join(", "),
+            n - MAX_NAMES
+        ),
     }
 }
 
@@ -224,7 +282,9 @@ fn bounded(message: &str) -> String {
 mod tests {
     use super::*;
 
-    const VALID: ConfigState = ConfigState::Valid { warnings: Vec::new() };
+    const VALID: ConfigState = ConfigState::Valid {
+        warnings: Vec::new(),
+    };
 
     fn node(name: &str) -> NodeView {
         NodeView {
@@ -254,29 +314,110 @@ mod tests {
     #[test]
     fn phases() {
         let good = [node("n1"), node("n2")];
-        let waiting = [node("n1"), NodeView { initialized: false, condition: None, ..node("n2") }];
+        let waiting = [
+            node("n1"),
+            NodeView {
+                initialized: false,
+                condition: None,
+                ..node("n2")
+            },
+        ];
         let gone = [
             node("n1"),
-            NodeView { initialized: false, reachable: false, condition: None, ..node("n2") },
+            NodeView {
+                initialized: false,
+                reachable: false,
+                condition: None,
+                ..node("n2")
+            },
         ];
-        let held = [node("n1"), NodeView { initialized: false, held: true, ..node("n2") }];
-        let failed = [node("n1"), NodeView { condition: Some(Condition::Failed), ..node("n2") }];
-        let errored = [node("n1"), NodeView { condition: Some(Condition::Errored), ..node("n2") }];
-        let refused = ConfigState::Refused { message: "no".to_owned() };
-        let missing = ConfigState::Unavailable { reason: "Missing", message: "m".to_owned() };
+        let held = [
+            node("n1"),
+            NodeView {
+                initialized: false,
+                held: true,
+                ..node("n2")
+            },
+        ];
+        let failed = [
+            node("n1"),
+            NodeView {
+                condition: Some(Condition::Failed),
+                ..node("n2")
+            },
+        ];
+        let errored = [
+            node("n1"),
+            NodeView {
+                condition: Some(Condition::Errored),
+                ..node("n2")
+            },
+        ];
+        let refused = ConfigState::Refused {
+            message: "no".to_owned(),
+        };
+        let missing = ConfigState::Unavailable {
+            reason: "Missing",
+            message: "m".to_owned(),
+        };
         let table = [
             ("all is well", facts(&good, &VALID), Phase::Active),
-            ("a failed scan is a result", facts(&failed, &VALID), Phase::Active),
-            ("a baseline is missing", facts(&waiting, &VALID), Phase::Initializing),
-            ("an unreachable node is not waited for", facts(&gone, &VALID), Phase::Active),
-            ("a held node is not waited for", facts(&held, &VALID), Phase::Active),
-            ("a scan that cannot be done", facts(&errored, &VALID), Phase::Error),
+            (
+                "a failed scan is a result",
+                facts(&failed, &VALID),
+                Phase::Active,
+            ),
+            (
+                "a baseline is missing",
+                facts(&waiting, &VALID),
+                Phase::Initializing,
+            ),
+            (
+                "an unreachable node is not waited for",
+                facts(&gone, &VALID),
+                Phase::Active,
+            ),
+            (
+                "a held node is not waited for",
+                facts(&held, &VALID),
+                Phase::Active,
+            ),
+            (
+                "a scan that cannot be done",
+                facts(&errored, &VALID),
+                Phase::Error,
+            ),
             ("no nodes", facts(&[], &VALID), Phase::Pending),
-            ("nothing deployed", Facts { deployed: false, ..facts(&good, &VALID) }, Phase::Pending),
-            ("asked", Facts { reinit_asked: true, ..facts(&good, &VALID) }, Phase::Initializing),
+            (
+                "nothing deployed",
+                Facts {
+                    deployed: false,
+                    ..facts(&good, &VALID)
+                },
+                Phase::Pending,
+            ),
+            (
+                "asked",
+                Facts {
+                    reinit_asked: true,
+                    ..facts(&good, &VALID)
+                },
+                Phase::Initializing,
+            ),
             ("refused", facts(&good, &refused), Phase::Error),
-            ("refused at first", Facts { deployed: false, ..facts(&good, &refused) }, Phase::Error),
-            ("a missing ConfigMap changes nothing", facts(&good, &missing), Phase::Active),
+            (
+                "refused at first",
+                Facts {
+                    deployed: false,
+                    ..facts(&good, &refused)
+                },
+                Phase::Error,
+            ),
+            (
+                "a missing ConfigMap changes nothing",
+                facts(&good, &missing),
+                Phase::Active,
+            ),
         ];
         for (what, facts, expected) in table {
             assert_eq!(phase(&facts), expected, "{what}");
@@ -287,10 +428,20 @@ mod tests {
     fn the_whole_status() {
         let nodes = [
             node("n1"),
-            NodeView { condition: Some(Condition::Failed), held: true, ..node("n2") },
-            NodeView { reachable: false, initialized: false, ..node("n3") },
+            NodeView {
+                condition: Some(Condition::Failed),
+                held: true,
+                ..node("n2")
+            },
+            NodeView {
+                reachable: false,
+                initialized: false,
+                ..node("n3")
+            },
         ];
-        let config = ConfigState::Valid { warnings: vec!["line 3: dropped".to_owned()] };
+        let config = ConfigState::Valid {
+            warnings: vec!["line 3: dropped".to_owned()],
+        };
         insta::assert_yaml_snapshot!(build(&facts(&nodes, &config), None, &now()));
     }
 
@@ -301,10 +452,18 @@ mod tests {
         let later = Time("2026-01-02T04:00:00Z".parse().unwrap());
         let second = build(&facts(&nodes, &VALID), Some(&first), &later);
         assert_eq!(first, second);
-        let refused = ConfigState::Refused { message: "no".to_owned() };
+        let refused = ConfigState::Refused {
+            message: "no".to_owned(),
+        };
         let third = build(&facts(&nodes, &refused), Some(&second), &later);
         let time = |kind: &str| {
-            third.conditions.iter().find(|c| c.type_ == kind).unwrap().last_transition_time.clone()
+            third
+                .conditions
+                .iter()
+                .find(|c| c.type_ == kind)
+                .unwrap()
+                .last_transition_time
+                .clone()
         };
         assert_eq!(time("ConfigValid"), later);
         assert_eq!(time("Degraded"), now());
@@ -313,10 +472,21 @@ mod tests {
     #[test]
     fn many_names_are_cut_short() {
         let nodes: Vec<_> = (0..13)
-            .map(|n| NodeView { reachable: false, ..node(&format!("n{n}")) })
+            .map(|n| NodeView {
+                reachable: false,
+                ..node(&format!("n{n}"))
+            })
             .collect();
         let status = build(&facts(&nodes, &VALID), None, &now());
-        let degraded = status.conditions.iter().find(|c| c.type_ == "Degraded").unwrap();
-        assert!(degraded.message.ends_with("n9 and 3 more"), "{}", degraded.message);
+        let degraded = status
+            .conditions
+            .iter()
+            .find(|c| c.type_ == "Degraded")
+            .unwrap();
+        assert!(
+            degraded.message.ends_with("n9 and 3 more"),
+            "{}",
+            degraded.message
+        );
     }
 }

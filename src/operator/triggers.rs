@@ -32,7 +32,11 @@ pub struct Changes<K> {
 impl<K: Resource<DynamicType = ()>> Changes<K> {
     /// Nothing shown yet.
     pub fn new(meaning: fn(&K) -> Meaning) -> Self {
-        Self { meaning, known: HashMap::new(), missing: HashSet::new() }
+        Self {
+            meaning,
+            known: HashMap::new(),
+            missing: HashSet::new(),
+        }
     }
 
     /// Whom the next event of the watch concerns.
@@ -58,7 +62,11 @@ impl<K: Resource<DynamicType = ()>> Changes<K> {
         match self.known.insert(name, meaning.clone()) {
             Some(before) if before == meaning => HashSet::new(),
             // An object that changes hands concerns both.
-            before => before.into_iter().chain([meaning]).filter_map(|(target, _)| target).collect(),
+            before => before
+                .into_iter()
+                .chain([meaning])
+                .filter_map(|(target, _)| target)
+                .collect(),
         }
     }
 
@@ -89,7 +97,10 @@ mod tests {
     }
 
     fn targets(names: &[&str]) -> HashSet<Target> {
-        names.iter().map(|name| Target::One((*name).to_owned())).collect()
+        names
+            .iter()
+            .map(|name| Target::One((*name).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -114,7 +125,10 @@ mod tests {
         changes.take(&Event::Apply(object("a", "x", 1)));
         changes.take(&Event::Apply(object("b", "y", 1)));
         assert_eq!(changes.take(&Event::Init), targets(&[]));
-        assert_eq!(changes.take(&Event::InitApply(object("b", "y", 1))), targets(&[]));
+        assert_eq!(
+            changes.take(&Event::InitApply(object("b", "y", 1))),
+            targets(&[])
+        );
         assert_eq!(changes.take(&Event::InitDone), targets(&["x"]));
     }
 }

@@ -63,7 +63,7 @@ pub fn fit<P: Read, J: Read>(
         .take(MAX_DATA as u64 + 1)
         .read_to_end(&mut start)?;
     if start.len() + json_gz.len() <= MAX_DATA {
-        let log = String::from_utf8_lossy(&start).into_owned();
+        let log = as_text(&start);
         return Ok(KeptLog {
             log,
             compressed: false,
@@ -77,6 +77,17 @@ pub fn fit<P: Read, J: Read>(
         json_gz,
         &reports.path_on_node,
     )
+}
+
+/// A ConfigMap's data is text: bytes of names that are not UTF-8 are written as \ooo, as AIDE
+/// writes control characters.
+fn as_text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|byte| format!("\\{byte:03o}")));
+    }
+    text
 }
 
 fn compress(
@@ -307,6 +318,14 @@ mod tests {
         let kept = fit_bytes(b"a log", b"{}");
         assert_eq!((kept.log.as_str(), kept.compressed), ("a log", false));
         assert_eq!(gunzip(&kept.json_gz), b"{}");
+    }
+
+    #[test]
+    fn bytes_that_are_not_text_are_escaped() {
+        assert_eq!(
+            fit_bytes(b"/etc/x\xffy \xc3\xa4", b"{}").log,
+            "/etc/x\\377y \u{e4}"
+        );
     }
 
     #[test]

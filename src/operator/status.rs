@@ -282,7 +282,7 @@ fn bounded(message: &str) -> String {
 mod tests {
     use super::*;
 
-    const VALID: ConfigState = ConfigState::Valid {
+    static VALID: ConfigState = ConfigState::Valid {
         warnings: Vec::new(),
     };
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// As many bytes of what AIDE writes to its standard error are kept.
 const MAX_STDERR: u64 = 64 * 1024;
 /// Scheduling priority of AIDE (0 normal, 19 lowest). I/O priority follows it where none was set,
-/// see ioprio_set(2).
+/// see `ioprio_set(2)`.
 const NICENESS: i32 = 19;
 /// How long AIDE may take to end after SIGTERM before it gets SIGKILL.
 const TERM_GRACE: std::time::Duration = std::time::Duration::from_secs(5);

@@ -9,4 +9,4 @@ pub mod profiles;
 pub mod report;
 
 #[cfg(test)]
-mod aide_tests;
+pub(crate) mod aide_tests;

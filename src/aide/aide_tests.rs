@@ -26,7 +26,7 @@ use super::profiles::Profile;
 use super::report::{Change, ChangeKind, Report, display_path, parse_json, parse_plain};
 
 /// The AIDE to test with.
-static AIDE: LazyLock<PathBuf> = LazyLock::new(|| {
+pub(crate) static AIDE: LazyLock<PathBuf> = LazyLock::new(|| {
     if let Some(aide) = std::env::var_os("FIO_AIDE") {
         return aide.into();
     }

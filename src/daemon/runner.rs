@@ -463,3 +463,7 @@ fn scan_error(error: &RunnerError) -> ScanError {
     };
     ScanError::new(class, crate::error_chain(error))
 }
+
+#[cfg(test)]
+#[path = "runner_tests.rs"]
+mod tests;

@@ -95,9 +95,9 @@ pub async fn run(
         settings.reporter.clone(),
     );
     let reporter = Reporter::new(publisher, outgoing, seen.clone());
-    let published = events.clone();
+    let on_published = events.clone();
     let reporting = tokio::spawn(reporter.run(move || {
-        published.send(Event::Published).ok();
+        on_published.send(Event::Published).ok();
     }));
     let namespace = &settings.identity.namespace;
     let statuses = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), namespace);

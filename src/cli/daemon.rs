@@ -21,7 +21,6 @@ enum OnLoss {
 }
 
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags that the original has")]
 pub(super) struct Args {
     /// The FileIntegrity that this daemon serves.
     #[arg(long)]

@@ -372,7 +372,7 @@ fn merge(into: &mut Value, from: Value) {
 mod tests {
     use super::*;
 
-    fn fi(spec: Value) -> FileIntegrity {
+    fn fi(spec: &Value) -> FileIntegrity {
         serde_json::from_value(json!({
             "apiVersion": "fileintegrity.openshift.io/v1alpha1",
             "kind": "FileIntegrity",
@@ -391,12 +391,12 @@ mod tests {
 
     #[test]
     fn the_default_daemon_set() {
-        insta::assert_yaml_snapshot!(daemon_set(&fi(json!({"config": {}})), &environment()));
+        insta::assert_yaml_snapshot!(daemon_set(&fi(&json!({"config": {}})), &environment()));
     }
 
     #[test]
     fn every_field_of_the_spec_reaches_the_pods() {
-        let fi = fi(json!({
+        let fi = fi(&json!({
             "config": {"gracePeriod": 20, "maxBackups": 3, "stateDir": "/var/lib/fi", "onBaselineLoss": "error"},
             "nodeSelector": {"role": "worker"},
             "tolerations": [{"key": "k", "operator": "Exists"}],
@@ -416,14 +416,14 @@ mod tests {
 
     #[test]
     fn a_priority_class_that_does_not_exist_is_left_out() {
-        let fi = fi(json!({"config": {}, "priorityClassName": "high"}));
+        let fi = fi(&json!({"config": {}, "priorityClassName": "high"}));
         let pod = &daemon_set(&fi, &environment())["spec"]["template"]["spec"];
         assert_eq!(pod.get("priorityClassName"), None);
     }
 
     #[test]
     fn signallers_for_all_for_one_and_for_some() {
-        let fi = fi(json!({"config": {}}));
+        let fi = fi(&json!({"config": {}}));
         let signal = |nodes: &[&str]| Signal {
             nodes: nodes.iter().map(|n| (*n).to_owned()).collect(),
             id: "r1".to_owned(),
@@ -439,7 +439,7 @@ mod tests {
 
     #[test]
     fn the_config_map_and_a_node_status() {
-        let fi = fi(json!({"config": {}}));
+        let fi = fi(&json!({"config": {}}));
         let config = ActiveConfig {
             conf: "a".to_owned(),
             effective: "b".to_owned(),
@@ -456,8 +456,8 @@ mod tests {
     #[test]
     fn the_hash_differs_when_anything_does() {
         let (one, two) = (
-            fi(json!({"config": {}})),
-            fi(json!({"config": {}, "debug": true})),
+            fi(&json!({"config": {}})),
+            fi(&json!({"config": {}, "debug": true})),
         );
         let hash =
             |fi| daemon_set(fi, &environment())["metadata"]["annotations"][ANNOTATION_HASH].clone();

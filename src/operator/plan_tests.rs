@@ -27,7 +27,7 @@ fn good() -> Configured {
     }
 }
 
-fn file_integrity(annotations: Value, spec: Value) -> FileIntegrity {
+fn file_integrity(annotations: &Value, spec: &Value) -> FileIntegrity {
     serde_json::from_value(json!({
         "apiVersion": "fileintegrity.openshift.io/v1alpha1",
         "kind": "FileIntegrity",
@@ -48,7 +48,7 @@ fn node(name: &str) -> NodeFacts {
     }
 }
 
-fn daemon_set(name: &str, labels: Value) -> Arc<DaemonSet> {
+fn daemon_set(name: &str, labels: &Value) -> Arc<DaemonSet> {
     let value = json!({"metadata": {"name": name, "namespace": "ns", "labels": labels}});
     Arc::new(serde_json::from_value(value).unwrap())
 }
@@ -93,15 +93,15 @@ fn done(mut status: FileIntegrityNodeStatus, id: &str) -> FileIntegrityNodeStatu
 
 /// A deployed FileIntegrity over two nodes at rest.
 fn at_rest() -> Observed {
-    with_annotations(json!({}))
+    with_annotations(&json!({}))
 }
 
-fn with_annotations(annotations: Value) -> Observed {
+fn with_annotations(annotations: &Value) -> Observed {
     Observed {
-        file_integrity: Arc::new(file_integrity(annotations, json!({"config": {}}))),
+        file_integrity: Arc::new(file_integrity(annotations, &json!({"config": {}}))),
         configured: good(),
         active: None,
-        daemon_sets: vec![daemon_set("aide-fi", json!({names::LABEL_OWNER: "fi"}))],
+        daemon_sets: vec![daemon_set("aide-fi", &json!({names::LABEL_OWNER: "fi"}))],
         nodes: vec![node("n1"), node("n2")],
         statuses: vec![Arc::new(status("n1")), Arc::new(status("n2"))],
         others: Vec::new(),
@@ -222,7 +222,7 @@ fn an_initial_delay_keeps_everything_back() {
     let mut observed = at_rest();
     observed.daemon_sets.clear();
     let spec = json!({"config": {"initialDelay": 60}});
-    observed.file_integrity = Arc::new(file_integrity(json!({}), spec));
+    observed.file_integrity = Arc::new(file_integrity(&json!({}), &spec));
     let early = plan(&observed);
     assert_eq!(wanted(&early), Vec::<String>::new());
     assert_eq!(early.again, Some(Duration::from_secs(55)));
@@ -241,7 +241,7 @@ fn a_node_that_is_not_selected_any_more_loses_its_status() {
 
 #[test]
 fn an_annotation_becomes_a_record_first() {
-    let observed = with_annotations(json!({names::ANNOTATION_REINIT: ""}));
+    let observed = with_annotations(&json!({names::ANNOTATION_REINIT: ""}));
     let plan = plan(&observed);
     let annotations = &plan.metadata.as_ref().unwrap()["metadata"]["annotations"];
     assert_eq!(annotations[names::ANNOTATION_REINIT], Value::Null);
@@ -253,14 +253,14 @@ fn an_annotation_becomes_a_record_first() {
 #[test]
 fn a_record_is_handed_to_the_nodes_then_dropped() {
     let record = json!({names::ANNOTATION_REINIT_RECORD: r#"{"id":"r1"}"#});
-    let observed = with_annotations(record.clone());
+    let observed = with_annotations(&record);
     let first = plan(&observed);
     assert_eq!(wishes(&first, "n1")[names::ANNOTATION_REQUEST], "r1");
     assert_eq!(wishes(&first, "n2")[names::ANNOTATION_REQUEST], "r1");
     assert_eq!(first.metadata, None);
     assert!(wanted(&first).contains(&"DaemonSet aide-ini-fi".to_owned()));
     let handed = |node| annotated(status(node), names::ANNOTATION_REQUEST, "r1");
-    let observed = with_statuses(with_annotations(record), vec![handed("n1"), handed("n2")]);
+    let observed = with_statuses(with_annotations(&record), vec![handed("n1"), handed("n2")]);
     let second = plan(&observed);
     assert_eq!(second.metadata, Some(reinit::drop_record_patch()));
     assert_eq!(phase(&second), Phase::Initializing);
@@ -269,7 +269,7 @@ fn a_record_is_handed_to_the_nodes_then_dropped() {
 #[test]
 fn a_record_for_some_nodes_leaves_the_others_alone() {
     let record = json!({names::ANNOTATION_REINIT_RECORD: r#"{"id":"r1","nodes":["n2"]}"#});
-    let plan = plan(&with_annotations(record));
+    let plan = plan(&with_annotations(&record));
     assert_eq!(wishes(&plan, "n1").get(names::ANNOTATION_REQUEST), None);
     assert_eq!(wishes(&plan, "n2")[names::ANNOTATION_REQUEST], "r1");
     assert!(wanted(&plan).contains(&"DaemonSet aide-ini-fi-n2".to_owned()));
@@ -278,7 +278,7 @@ fn a_record_for_some_nodes_leaves_the_others_alone() {
 #[test]
 fn the_signaller_goes_when_all_reachable_nodes_are_done() {
     let handed = |node| annotated(status(node), names::ANNOTATION_REQUEST, "r1");
-    let signaller = daemon_set("aide-ini-fi", json!({names::LABEL_REINIT_OWNER: "fi"}));
+    let signaller = daemon_set("aide-ini-fi", &json!({names::LABEL_REINIT_OWNER: "fi"}));
     let half = vec![done(handed("n1"), "r1"), handed("n2")];
     let mut observed = with_statuses(at_rest(), half);
     observed.daemon_sets.push(Arc::clone(&signaller));
@@ -299,7 +299,7 @@ fn the_signaller_goes_when_all_reachable_nodes_are_done() {
 
 #[test]
 fn held_nodes_are_told_and_counted() {
-    let observed = with_annotations(json!({names::ANNOTATION_HOLDOFF: "n2"}));
+    let observed = with_annotations(&json!({names::ANNOTATION_HOLDOFF: "n2"}));
     let plan = plan(&observed);
     assert_eq!(wishes(&plan, "n1").get(names::ANNOTATION_HOLDOFF), None);
     assert_eq!(wishes(&plan, "n2")[names::ANNOTATION_HOLDOFF], "");
@@ -357,8 +357,8 @@ fn before_the_configuration_was_read_nothing_changes() {
     let mut observed = at_rest();
     observed.configured = Configured::Unknown;
     let mut fi = file_integrity(
-        json!({}),
-        json!({"config": {"name": "a", "namespace": "b"}}),
+        &json!({}),
+        &json!({"config": {"name": "a", "namespace": "b"}}),
     );
     fi.status = Some(FileIntegrityStatus {
         phase: Some(Phase::Error),
@@ -373,7 +373,7 @@ fn before_the_configuration_was_read_nothing_changes() {
 #[test]
 fn two_that_select_the_same_node_are_degraded() {
     let mut observed = at_rest();
-    let mut other = file_integrity(json!({}), json!({"config": {}}));
+    let mut other = file_integrity(&json!({}), &json!({"config": {}}));
     other.metadata.name = Some("other".to_owned());
     observed.others = vec![Arc::new(other)];
     let plan = plan(&observed);
@@ -394,7 +394,7 @@ fn two_that_select_the_same_node_are_degraded() {
 fn a_missing_priority_class_is_said_and_half_a_name_is_named() {
     let mut observed = at_rest();
     let spec = json!({"config": {"name": "only"}, "priorityClassName": "high"});
-    observed.file_integrity = Arc::new(file_integrity(json!({}), spec));
+    observed.file_integrity = Arc::new(file_integrity(&json!({}), &spec));
     let plan = plan(&observed);
     assert_eq!(plan.sayings[0].reason, "PriorityClass");
     assert_eq!(
@@ -415,7 +415,7 @@ fn the_originals_earlier_daemon_set_goes() {
     let mut observed = at_rest();
     observed
         .daemon_sets
-        .push(daemon_set("aide-ds-fi", json!({names::LABEL_OWNER: "fi"})));
+        .push(daemon_set("aide-ds-fi", &json!({names::LABEL_OWNER: "fi"})));
     assert_eq!(
         plan(&observed).unwanted,
         [Unwanted::DaemonSet("aide-ds-fi".to_owned())]

@@ -203,7 +203,7 @@ mod tests {
     }
 
     fn failed(node: &str) -> FileIntegrityNodeStatus {
-        let at = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+        let at = Time(jiff::Timestamp::UNIX_EPOCH);
         FileIntegrityNodeStatus {
             node_name: node.to_owned(),
             last_result: Some(ScanResult::new(Condition::Failed, at)),
@@ -217,30 +217,18 @@ mod tests {
         let statuses = [&status];
         let all = names::ANNOTATION_REINIT;
         let on_failed = names::ANNOTATION_REINIT_ON_FAILED;
-        let table: [(&[(&str, &str)], Option<(Option<Vec<&str>>, Vec<&str>)>); 6] = [
-            (&[], None),
-            (&[(all, "")], Some((None, vec![]))),
-            (
-                &[(all, "n2, n1,,n2")],
-                Some((Some(vec!["n1", "n2"]), vec![])),
-            ),
-            (&[(all, "n1,gone")], Some((Some(vec!["n1"]), vec!["gone"]))),
-            (&[(on_failed, "")], Some((Some(vec!["n3"]), vec![]))),
-            (
-                &[(all, "n1"), (on_failed, "")],
-                Some((Some(vec!["n1", "n3"]), vec![])),
-            ),
-        ];
-        for (annotations, expected) in table {
-            let asked = asked(&fi(annotations), &selected(), &statuses);
-            let own = |nodes: Vec<&str>| nodes.into_iter().map(str::to_owned).collect::<Vec<_>>();
-            let got = asked.map(|a| (a.nodes, a.unknown));
-            assert_eq!(
-                got,
-                expected.map(|(n, u)| (n.map(own), own(u))),
-                "{annotations:?}"
-            );
-        }
+        let check = |annotations: &[(&str, &str)], nodes: Option<&[&str]>, unknown: &[&str]| {
+            let asked = asked(&fi(annotations), &selected(), &statuses).unwrap();
+            let own = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+            assert_eq!(asked.nodes, nodes.map(own), "{annotations:?}");
+            assert_eq!(asked.unknown, own(unknown), "{annotations:?}");
+        };
+        check(&[(all, "")], None, &[]);
+        check(&[(all, "n2, n1,,n2")], Some(&["n1", "n2"]), &[]);
+        check(&[(all, "n1,gone")], Some(&["n1"]), &["gone"]);
+        check(&[(on_failed, "")], Some(&["n3"]), &[]);
+        check(&[(all, "n1"), (on_failed, "")], Some(&["n1", "n3"]), &[]);
+        assert_eq!(asked(&fi(&[]), &selected(), &statuses), None);
     }
 
     #[test]

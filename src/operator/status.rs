@@ -312,6 +312,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn phases() {
         let good = [node("n1"), node("n2")];
         let waiting = [

@@ -52,6 +52,9 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// Longest pause before a failed pass is tried again.
 const MAX_RETRY: Duration = Duration::from_secs(60);
+/// An object in the way of one of ours is looked for again after this long: it need not be one that
+/// is watched.
+const COLLISION_RETRY: Duration = Duration::from_secs(15);
 /// As many events are remembered as said, so that a pass does not ask the API again.
 const MAX_SAID: usize = 1000;
 
@@ -268,7 +271,8 @@ impl Context {
             self.applier.patch_metadata(fi, patch).await?;
         }
         self.remember(|memory| memory.failures.remove(&fi.name_any()));
-        let again = [plan.again, wait].into_iter().flatten().min();
+        let retry = (!collisions.is_empty()).then_some(COLLISION_RETRY);
+        let again = [plan.again, wait, retry].into_iter().flatten().min();
         Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
 

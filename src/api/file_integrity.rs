@@ -101,6 +101,11 @@ pub struct AideConfig {
     /// reinit makes a new one and warns, error reports the node as Errored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_baseline_loss: Option<BaselineLoss>,
+    /// Hold the scans of a node while it is cordoned, and re-initialise it afterwards, as is done
+    /// on OpenShift while the Machine Config Operator updates a node. For clusters on which nodes
+    /// are cordoned for updates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holdoff_when_cordoned: Option<bool>,
 }
 
 /// The built-in AIDE configuration to use when none is named. Unset: openshift where the cluster

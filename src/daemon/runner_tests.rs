@@ -50,7 +50,7 @@ impl Node {
         Runner {
             aide: Aide::new(&*AIDE),
             aide_version: "0.19.1".to_owned(),
-            state: StateDir::open(self.root.path(), "/etc/kubernetes").unwrap(),
+            state: StateDir::choose(self.root.path(), None).unwrap().0,
             state_dir_on_node: "/etc/kubernetes".to_owned(),
             work_dir: self.own.path().to_owned(),
             host_root: self.root.path().to_str().unwrap().to_owned(),

@@ -66,7 +66,19 @@ pub struct Wishes {
     /// Id of the re-initialisation to do.
     pub request: Option<String>,
     /// Scans are held.
-    pub held: bool,
+    pub hold: Hold,
+}
+
+/// Whether a node's scans are held, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// They are not.
+    #[default]
+    No,
+    /// A user says so.
+    ByHand,
+    /// The node is being updated.
+    ForUpdate,
 }
 
 /// The status object of a node, as far as it is the operator's.
@@ -79,8 +91,10 @@ pub fn node_status(fi: &FileIntegrity, node: &str, wishes: &Wishes) -> Value {
     if let Some(request) = &wishes.request {
         annotations[names::ANNOTATION_REQUEST] = json!(request);
     }
-    if wishes.held {
-        annotations[names::ANNOTATION_HOLDOFF] = json!("");
+    match wishes.hold {
+        Hold::No => {}
+        Hold::ByHand => annotations[names::ANNOTATION_HOLDOFF] = json!(""),
+        Hold::ForUpdate => annotations[names::ANNOTATION_HOLDOFF] = json!(names::HOLDOFF_UPDATE),
     }
     let labels = json!({
         names::LABEL_OWNER: names::label_value(&fi_name),
@@ -278,8 +292,10 @@ fn daemon_args(fi: &FileIntegrity, ds_name: &str) -> Vec<String> {
         format!("--debug={}", spec.debug.unwrap_or(false)),
         format!("--maxbackups={}", spec.max_backups()),
         format!("--aideconfigdir={}", names::CONFIG_DIR),
-        format!("--state-dir={}", spec.state_dir()),
     ];
+    if let Some(dir) = &spec.config.state_dir {
+        args.push(format!("--state-dir={dir}"));
+    }
     if spec.config.on_baseline_loss == Some(BaselineLoss::Error) {
         args.push("--on-baseline-loss=error".to_owned());
     }
@@ -448,7 +464,7 @@ mod tests {
         let wishes = Wishes {
             config: Some("hash".to_owned()),
             request: Some("r1".to_owned()),
-            held: true,
+            hold: Hold::ByHand,
         };
         insta::assert_yaml_snapshot!(node_status(&fi, "n1", &wishes));
     }

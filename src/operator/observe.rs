@@ -600,10 +600,7 @@ fn about_deployment(deployment: &Deployment) -> Meaning {
 
 fn about_node(node: &Node) -> Meaning {
     let facts = NodeFacts::of(node);
-    (
-        Some(Target::All),
-        hash(&(&facts.name, &facts.labels, &facts.taints, facts.ready)),
-    )
+    (Some(Target::All), hash(&facts))
 }
 
 fn deleted(meta: &ObjectMeta) -> bool {

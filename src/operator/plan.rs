@@ -11,8 +11,8 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
-use super::build::{self, ActiveConfig, Environment, Wishes};
-use super::nodes::NodeFacts;
+use super::build::{self, ActiveConfig, Environment, Hold, Wishes};
+use super::nodes::{NodeFacts, Update};
 use super::reinit::{self, Record, Waiting};
 use super::status::{self, ConfigState, Facts, NodeView};
 use crate::aide::config::config_hash;
@@ -357,7 +357,7 @@ impl<'a> Planner<'a> {
             name: node.name.clone(),
             reachable: node.ready,
             initialized: has_baseline && !open,
-            held: reinit::is_held(self.fi, &node.name),
+            held: self.hold(node) != Hold::No,
             condition: status.and_then(FileIntegrityNodeStatus::condition),
         }
     }
@@ -366,12 +366,48 @@ impl<'a> Planner<'a> {
         Wishes {
             config: self.config_hash.clone(),
             request: self.request(node),
-            held: reinit::is_held(self.fi, &node.name),
+            hold: self.hold(node),
         }
     }
 
-    /// The newest request for this node: the record's, or the one that it was given before.
+    fn hold(&self, node: &NodeFacts) -> Hold {
+        let held_before = self.is_held_for_update(node);
+        match self.update(node) {
+            Update::Under => Hold::ForUpdate,
+            Update::Between if held_before => Hold::ForUpdate,
+            _ if reinit::is_held(self.fi, &node.name) => Hold::ByHand,
+            _ => Hold::No,
+        }
+    }
+
+    fn update(&self, node: &NodeFacts) -> Update {
+        node.update(self.fi.spec.config.holdoff_when_cordoned == Some(true))
+    }
+
+    fn is_held_for_update(&self, node: &NodeFacts) -> bool {
+        self.status_of(node)
+            .and_then(|s| s.annotation(names::ANNOTATION_HOLDOFF))
+            == Some(names::HOLDOFF_UPDATE)
+    }
+
+    /// The id of the re-initialisation that ends a hold for an update. It is written together with
+    /// the end of the hold, so it is made once; the resource version makes it differ from the one
+    /// before.
+    fn request_after_update(&self, node: &NodeFacts) -> Option<String> {
+        if !self.is_held_for_update(node) || self.update(node) != Update::Over {
+            return None;
+        }
+        let meta = &self.status_of(node)?.metadata;
+        let identity = format!("{:?}/{:?}", meta.uid, meta.resource_version);
+        Some(names::sha256_hex(identity)[..16].to_owned())
+    }
+
+    /// The newest request for this node: that of an update which is over, the record's, or the one
+    /// that it was given before.
     fn request(&self, node: &NodeFacts) -> Option<String> {
+        if let Some(id) = self.request_after_update(node) {
+            return Some(id);
+        }
         match &self.record {
             Some(record) if record.names_node(&node.name) => Some(record.id.clone()),
             _ => self
@@ -387,7 +423,7 @@ impl<'a> Planner<'a> {
         let waiting: Vec<Waiting> = self
             .selected
             .iter()
-            .filter(|node| node.ready && !reinit::is_held(self.fi, &node.name))
+            .filter(|node| node.ready && self.hold(node) == Hold::No)
             .filter_map(|node| self.waiting(node))
             .collect();
         reinit::signal(&waiting, self.selected.len())

@@ -307,6 +307,70 @@ fn held_nodes_are_told_and_counted() {
 }
 
 #[test]
+fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
+    let node_with = |current: &str, state: &str| {
+        let node: k8s_openapi::api::core::v1::Node = serde_json::from_value(json!({
+            "metadata": {"name": "n2", "annotations": {
+                "machineconfiguration.openshift.io/currentConfig": current,
+                "machineconfiguration.openshift.io/desiredConfig": "new",
+                "machineconfiguration.openshift.io/state": state,
+            }},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        }))
+        .unwrap();
+        NodeFacts::of(&node)
+    };
+    let held = || {
+        annotated(
+            status("n2"),
+            names::ANNOTATION_HOLDOFF,
+            names::HOLDOFF_UPDATE,
+        )
+    };
+    let planned = |current: &str, state: &str, second: FileIntegrityNodeStatus| {
+        let mut observed = with_statuses(at_rest(), vec![status("n1"), second]);
+        observed.nodes[1] = node_with(current, state);
+        wishes(&plan(&observed), "n2")
+    };
+    // It begins when the update does, not when one is merely wanted.
+    let wanted_only = planned("old", "Done", status("n2"));
+    assert_eq!(wanted_only.get(names::ANNOTATION_HOLDOFF), None);
+    let begun = planned("old", "Working", status("n2"));
+    assert_eq!(begun[names::ANNOTATION_HOLDOFF], names::HOLDOFF_UPDATE);
+    assert_eq!(begun.get(names::ANNOTATION_REQUEST), None);
+    // It goes on until the update says that it is over.
+    let between = planned("new", "Working", held());
+    assert_eq!(between[names::ANNOTATION_HOLDOFF], names::HOLDOFF_UPDATE);
+    for (current, state) in [("new", "Done"), ("old", "Degraded")] {
+        let over = planned(current, state, held());
+        assert_eq!(over.get(names::ANNOTATION_HOLDOFF), None);
+        assert!(over[names::ANNOTATION_REQUEST].is_string());
+    }
+    // A node that was not held has nothing to do.
+    assert_eq!(
+        planned("new", "Done", status("n2")).get(names::ANNOTATION_REQUEST),
+        None
+    );
+}
+
+#[test]
+fn a_cordon_counts_as_an_update_only_where_the_user_says_so() {
+    for (spec, expected) in [
+        (json!({"config": {}}), None),
+        (
+            json!({"config": {"holdoffWhenCordoned": true}}),
+            Some(json!(names::HOLDOFF_UPDATE)),
+        ),
+    ] {
+        let mut observed = at_rest();
+        observed.file_integrity = Arc::new(file_integrity(&json!({}), &spec));
+        observed.nodes[1].cordoned = true;
+        let wishes = wishes(&plan(&observed), "n2");
+        assert_eq!(wishes.get(names::ANNOTATION_HOLDOFF), expected.as_ref());
+    }
+}
+
+#[test]
 fn what_cannot_be_had_leaves_what_runs() {
     let running = json!({
         "metadata": {"name": "fi", "labels": {names::LABEL_OWNER: "fi"}},

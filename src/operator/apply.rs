@@ -195,24 +195,24 @@ impl Applier {
         Ok(())
     }
 
-    /// Changes the FileIntegrity's own annotations.
+    /// Changes the FileIntegrity's own annotations. Returns its metadata afterwards.
     pub async fn patch_metadata(
         &self,
         fi: &FileIntegrity,
         patch: &Value,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<ObjectMeta, ApplyError> {
         let name = fi.name_any();
         let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
         let written = self.file_integrities.patch_metadata(&name, &params, &patch);
-        request("annotate", &name, written).await.map(|_| ())
+        Ok(request("annotate", &name, written).await?.metadata)
     }
 
-    /// Writes the status.
+    /// Writes the status. Returns the object as it is afterwards.
     pub async fn write_status(
         &self,
         fi: &FileIntegrity,
         status: &FileIntegrityStatus,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<FileIntegrity, ApplyError> {
         let name = fi.name_any();
         let patch = json!({
             "metadata": {"uid": fi.metadata.uid},
@@ -220,9 +220,7 @@ impl Applier {
         });
         let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
         let written = self.file_integrities.patch_status(&name, &params, &patch);
-        request("write the status of", &name, written)
-            .await
-            .map(|_| ())
+        request("write the status of", &name, written).await
     }
 
     /// Says something about a FileIntegrity; a second time of the same transition is no second

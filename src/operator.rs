@@ -184,7 +184,10 @@ async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
     .await?;
     let applier = Applier::new(&client, &settings.namespace, &settings.identity);
     if let Err(error) = applier.remove_legacy().await {
-        tracing::warn!(error = crate::error_chain(&error), "legacy objects are left");
+        tracing::warn!(
+            error = crate::error_chain(&error),
+            "legacy objects are left"
+        );
     }
     let store = observer.file_integrities.clone();
     let context = Arc::new(Context {

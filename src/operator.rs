@@ -41,6 +41,7 @@ use self::election::Candidate;
 use self::judge::Judge;
 use self::observe::{ObserveError, Observer};
 use self::plan::{Observed, Plan};
+use crate::aide::check::Checker;
 use crate::aide::command::Aide;
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase};
 use crate::scan::event::{Saying, Severity};
@@ -177,7 +178,10 @@ async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
         client.clone(),
         &settings.namespace,
         settings.fallback_image.clone(),
-        Judge::new(Aide::new(&settings.aide), settings.work_dir.clone()),
+        Judge::new(Checker::new(
+            Aide::new(&settings.aide),
+            settings.work_dir.clone(),
+        )),
         triggers,
         &mut watches,
     )

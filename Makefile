@@ -14,7 +14,9 @@ CLUSTER ?=
 export CLUSTER IMG NAMESPACE
 
 KUBECTL = hack/cluster kubectl
-BINARY := target/release/fio
+# Where cargo puts what it builds.
+CARGO_TARGET_DIR ?= target
+BINARY := $(CARGO_TARGET_DIR)/release/fio
 
 .PHONY: help build test unit api-test e2e soak lint image demo cluster-up cluster-down run deploy undeploy crd
 

@@ -1,6 +1,7 @@
 //! What AIDE understands: its configuration, reports, exit status, database, and how it is run.
 
 pub mod command;
+pub mod complaints;
 pub mod config;
 pub mod database;
 pub mod exit;
@@ -8,4 +9,4 @@ pub mod profiles;
 pub mod report;
 
 #[cfg(test)]
-mod aide_tests;
+pub(crate) mod aide_tests;

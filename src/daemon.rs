@@ -33,7 +33,7 @@ use crate::aide::command::{self, Aide};
 use crate::aide::database::StateDir;
 use crate::api::{FileIntegrityNodeStatus, Reinit, names, time};
 use crate::scan::Identity;
-use crate::scan::outcome::{Finding, Outcome};
+use crate::scan::outcome::{Finding, Outcome, ScanError};
 use crate::scan::publish::Publisher;
 use crate::scan::tell::News;
 use crate::signal_file::{self, SignalFile};
@@ -43,6 +43,9 @@ use crate::telemetry::health::{self, Readiness};
 const API_PATIENCE: Duration = Duration::from_secs(10);
 /// How long what waits to be published may delay the end of the process.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How often a state directory that cannot be had is tried again.
+const CLAIM_EVERY: Duration = Duration::from_secs(10);
 
 /// What a daemon is told when it starts.
 #[derive(Clone, Debug)]
@@ -59,8 +62,8 @@ pub struct Settings {
     pub config_dir: PathBuf,
     /// Mount of the node's root.
     pub host_root: PathBuf,
-    /// The state directory on the node.
-    pub state_dir: String,
+    /// The state directory on the node, where a user asks for one.
+    pub state_dir: Option<String>,
     /// A directory of the container's own.
     pub work_dir: PathBuf,
     /// The AIDE program.
@@ -79,9 +82,7 @@ pub async fn run(
     client: Client,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let runner = prepare(&settings).await?;
-    // Held until the process ends.
-    let _lock = runner.state.lock()?;
+    let (aide, version) = check_surroundings(&settings).await?;
     let readiness = Readiness::default();
     if let Some(address) = settings.health {
         health::serve(address, readiness.clone()).await?;
@@ -95,9 +96,9 @@ pub async fn run(
         settings.reporter.clone(),
     );
     let reporter = Reporter::new(publisher, outgoing, seen.clone());
-    let published = events.clone();
+    let on_published = events.clone();
     let reporting = tokio::spawn(reporter.run(move || {
-        published.send(Event::Published).ok();
+        on_published.send(Event::Published).ok();
     }));
     let namespace = &settings.identity.namespace;
     let statuses = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), namespace);
@@ -108,6 +109,11 @@ pub async fn run(
     ));
     tokio::spawn(observe(seen.subscribe(), events.clone()));
 
+    // The lock is held until the process ends.
+    let Some((state, state_dir, _lock)) = claim(&settings, &items, &readiness, &stop).await else {
+        return Ok(());
+    };
+    state.prune_backups(settings.max_backups)?;
     let daemon = Daemon {
         configurations: Configurations {
             mount: settings.config_dir.clone(),
@@ -117,7 +123,7 @@ pub async fn run(
         },
         signal: SignalFile::new(below(&settings.host_root, names::SIGNAL_FILE)),
         machine: Machine::new(machine_settings(&settings)),
-        runner,
+        runner: runner(&settings, aide, version, state, state_dir),
         readiness,
         events,
         items,
@@ -134,8 +140,9 @@ pub async fn run(
     Ok(())
 }
 
-/// Checks everything that must be there before the first event, naming what is not.
-async fn prepare(settings: &Settings) -> anyhow::Result<Runner> {
+/// Checks what must be there before anything else, naming what is not. Returns AIDE and its
+/// version.
+async fn check_surroundings(settings: &Settings) -> anyhow::Result<(Aide, String)> {
     let host_root = &settings.host_root;
     anyhow::ensure!(
         host_root.join("etc").is_dir(),
@@ -149,17 +156,66 @@ async fn prepare(settings: &Settings) -> anyhow::Result<Runner> {
         "{} is AIDE {version}; fio needs AIDE 0.19 or later",
         settings.aide.display()
     );
-    Ok(Runner {
+    Ok((aide, version))
+}
+
+/// Finds a state directory and takes its lock. While that cannot be had the node is Errored, and
+/// says why: the pod is ready, as nothing better will come of waiting for it. None: stopped.
+async fn claim(
+    settings: &Settings,
+    items: &mpsc::UnboundedSender<Item>,
+    readiness: &Readiness,
+    stop: &CancellationToken,
+) -> Option<(StateDir, String, std::fs::File)> {
+    let mut last = String::new();
+    loop {
+        let claimed = StateDir::choose(&settings.host_root, settings.state_dir.as_deref())
+            .and_then(|(state, dir)| state.lock().map(|lock| (state, dir, lock)));
+        let error = match claimed {
+            Ok(claimed) => return Some(claimed),
+            Err(error) => crate::error_chain(&error),
+        };
+        if error != last {
+            tracing::error!(error, "the node cannot be watched");
+            let outcome = Outcome::Errored(ScanError::new("state", error.clone()));
+            let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
+            let news = News {
+                finding: Some(finding),
+                ..News::default()
+            };
+            items.send(Item { news, log: None }).ok();
+            readiness.set(true);
+            last = error;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(CLAIM_EVERY) => {}
+            () = stop.cancelled() => return None,
+        }
+    }
+}
+
+fn runner(
+    settings: &Settings,
+    aide: Aide,
+    aide_version: String,
+    state: StateDir,
+    state_dir_on_node: String,
+) -> Runner {
+    Runner {
         aide,
-        aide_version: version,
-        state: StateDir::open(host_root, &settings.state_dir)?,
-        state_dir_on_node: settings.state_dir.clone(),
+        aide_version,
+        state,
+        state_dir_on_node,
         work_dir: settings.work_dir.clone(),
-        host_root: host_root.to_string_lossy().trim_end_matches('/').to_owned(),
+        host_root: settings
+            .host_root
+            .to_string_lossy()
+            .trim_end_matches('/')
+            .to_owned(),
         identity: settings.identity.clone(),
         workers: settings.workers,
         max_backups: settings.max_backups,
-    })
+    }
 }
 
 fn machine_settings(settings: &Settings) -> machine::Settings {

@@ -103,13 +103,11 @@ pub async fn run(
                 return Ok(());
             }
         };
-        match result {
-            Some(result) => {
-                leadership.release().await;
-                return result.context("the operator's watches");
-            }
-            None => tracing::warn!("the lease is lost; standing by"),
+        if let Some(result) = result {
+            leadership.release().await;
+            return result.context("the operator's watches");
         }
+        tracing::warn!("the lease is lost; standing by");
     }
 }
 
@@ -185,6 +183,12 @@ async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
     )
     .await?;
     let applier = Applier::new(&client, &settings.namespace, &settings.identity);
+    if let Err(error) = applier.remove_legacy().await {
+        tracing::warn!(
+            error = crate::error_chain(&error),
+            "legacy objects are left"
+        );
+    }
     let store = observer.file_integrities.clone();
     let context = Arc::new(Context {
         observer,
@@ -219,6 +223,10 @@ async fn pass(fi: Arc<FileIntegrity>, context: Arc<Context>) -> Result<Action, P
     context.carry_out(&observed, &plan).await
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the signature is the controller's"
+)]
 fn on_error(fi: Arc<FileIntegrity>, error: &PassError, context: Arc<Context>) -> Action {
     let name = fi.name_any();
     let failures = context.remember(|memory| {

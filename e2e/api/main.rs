@@ -1,1 +1,13 @@
-//! Tests against a real apiserver.
+//! Tests against a real API server, without nodes: `make api-test`, or one of them by
+//! `hack/with-apiserver cargo test --test api --features apiserver NAME`.
+//!
+//! Nodes are Node objects that nothing stands behind, and the daemons' part is played by the tests.
+//! The tests run side by side, each in a namespace of its own (see [`harness`]).
+
+mod admission;
+mod binary;
+mod daemon_rights;
+mod failover;
+mod harness;
+mod operator;
+mod reinit;

@@ -5,6 +5,7 @@
 shopt -s inherit_errexit
 
 CHECKOUT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+# shellcheck disable=SC2034 # used by the scripts that source this
 CLUSTER_D=$CHECKOUT/hack/cluster.d
 
 # What takes long to make and is the same for every checkout.

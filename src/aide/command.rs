@@ -7,14 +7,18 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
+use super::complaints;
+
 /// As many bytes of what AIDE writes to its standard error are kept.
-const MAX_STDERR: u64 = 64 * 1024;
+const MAX_STDERR: usize = 64 * 1024;
+/// Longer lines are taken for several.
+const MAX_LINE: u64 = 8 * 1024;
 /// Scheduling priority of AIDE (0 normal, 19 lowest). I/O priority follows it where none was set,
-/// see ioprio_set(2).
+/// see `ioprio_set(2)`.
 const NICENESS: i32 = 19;
 /// How long AIDE may take to end after SIGTERM before it gets SIGKILL.
 const TERM_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
@@ -203,21 +207,31 @@ fn pid_of(child: &Child) -> Option<Pid> {
         .and_then(Pid::from_raw)
 }
 
-/// Reads to the end, so that AIDE never blocks on a full pipe, and keeps the start.
+/// Reads to the end, so that AIDE never blocks on a full pipe, and keeps the start of what is not
+/// noise.
 async fn read_bounded(stream: Option<impl AsyncRead + Unpin>) -> String {
-    let Some(mut stream) = stream else {
+    let Some(stream) = stream else {
         return String::new();
     };
-    let mut kept = Vec::new();
-    (&mut stream)
-        .take(MAX_STDERR)
-        .read_to_end(&mut kept)
-        .await
-        .ok();
-    tokio::io::copy(&mut stream, &mut tokio::io::sink())
-        .await
-        .ok();
-    String::from_utf8_lossy(&kept).into_owned()
+    let mut lines = BufReader::new(stream);
+    let mut kept = String::new();
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = (&mut lines)
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut line)
+            .await;
+        match read {
+            Ok(0) | Err(_) => return kept,
+            Ok(_) => {
+                let text = String::from_utf8_lossy(&line);
+                if kept.len() + text.len() <= MAX_STDERR && !complaints::is_noise(&text) {
+                    kept.push_str(&text);
+                }
+            }
+        }
+    }
 }
 
 /// The first word of `--version` that is a number with dots; 0.19 says `AIDE 0.19.1`, earlier ones
@@ -351,7 +365,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let aide = script(dir.path(), "head -c 300000 /dev/zero | tr '\\0' x >&2");
         let finished = run(&aide, &CancellationToken::new()).await.unwrap();
-        assert_eq!(finished.stderr.len() as u64, MAX_STDERR);
+        assert_eq!(finished.stderr.len(), MAX_STDERR);
     }
 
     #[tokio::test]

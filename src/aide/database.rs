@@ -22,10 +22,11 @@ use std::path::{Path, PathBuf};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::{Access, FlockOperation, OFlags};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::api::file_integrity::DEFAULT_STATE_DIR;
 use crate::api::names;
 
 const DATABASE: &str = "aide.db.gz";
@@ -63,16 +64,11 @@ pub enum DatabaseError {
         /// The lock.
         path: PathBuf,
     },
-    /// The state directory is not there and cannot be made.
-    #[error(
-        "the state directory {} cannot be used; set spec.config.stateDir to a directory that is on a disk and writable",
-        path.display()
-    )]
+    /// No directory can hold the baseline.
+    #[error("{reason}; set spec.config.stateDir to a directory that is on a disk and writable")]
     StateDir {
-        /// The directory.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
+        /// What was tried, and why it will not do.
+        reason: String,
     },
 }
 
@@ -124,15 +120,51 @@ pub struct StateDir {
     dir: PathBuf,
 }
 
+/// Where the baseline goes when nobody says where, in this order. The first is the original's and
+/// must be there already; the second is for nodes whose `/etc` cannot be written, such as
+/// Bottlerocket's or Talos'.
+const DEFAULT_DIRS: [&str; 2] = [DEFAULT_STATE_DIR, "/var/lib/file-integrity"];
+/// File systems that forget everything at the next start of the node (statfs(2)).
+const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
+
 impl StateDir {
-    /// The state directory `state_dir` (absolute on the node) below `host_root`. Makes it if it is
-    /// missing.
-    pub fn open(host_root: &Path, state_dir: &str) -> Result<Self, DatabaseError> {
+    /// Chooses the state directory on the node whose root is at `host_root`: the one that was asked
+    /// for, or the first of the default ones that is on a disk and writable. Returns its path on
+    /// the node as well.
+    pub fn choose(host_root: &Path, asked: Option<&str>) -> Result<(Self, String), DatabaseError> {
+        let mut reasons = Vec::new();
+        let candidates: Vec<&str> = asked.map_or(DEFAULT_DIRS.to_vec(), |dir| vec![dir]);
+        for dir in candidates {
+            let may_make = dir != DEFAULT_STATE_DIR || asked.is_some();
+            match Self::open(host_root, dir, may_make) {
+                Ok(state) => return Ok((state, dir.to_owned())),
+                Err(reason) => reasons.push(format!("the state directory {dir} {reason}")),
+            }
+        }
+        Err(DatabaseError::StateDir {
+            reason: reasons.join(", "),
+        })
+    }
+
+    fn open(host_root: &Path, state_dir: &str, may_make: bool) -> Result<Self, String> {
         let dir = host_root.join(state_dir.trim_start_matches('/'));
-        fs::create_dir_all(&dir).map_err(|source| DatabaseError::StateDir {
-            path: dir.clone(),
-            source,
-        })?;
+        if may_make {
+            fs::create_dir_all(&dir).map_err(|error| format!("cannot be made ({error})"))?;
+        } else if !dir.is_dir() {
+            return Err("is not there".to_owned());
+        }
+        rustix::fs::access(&dir, Access::WRITE_OK)
+            .map_err(|error| format!("cannot be written ({error})"))?;
+        let kind = rustix::fs::statfs(&dir)
+            .map_err(|error| format!("cannot be looked at ({error})"))?
+            .f_type;
+        // The kernel's numbers have 32 bits, whatever the field's type.
+        if IN_MEMORY
+            .iter()
+            .any(|memory| i64::from(*memory) == kind & 0xffff_ffff)
+        {
+            return Err("is in memory".to_owned());
+        }
         Ok(Self { dir })
     }
 
@@ -410,13 +442,50 @@ mod tests {
 
     fn state() -> (tempfile::TempDir, StateDir) {
         let root = tempfile::tempdir().unwrap();
-        let state = StateDir::open(root.path(), "/etc/kubernetes").unwrap();
+        let (state, _) = StateDir::choose(root.path(), Some("/etc/kubernetes")).unwrap();
         (root, state)
     }
 
     fn commit(state: &StateDir, text: &str, second: i64, keep: usize) {
         fs::write(state.new_database(), gzip(text)).unwrap();
         state.commit(&record(text), at(second), keep).unwrap();
+    }
+
+    #[test]
+    fn the_state_directory_is_the_first_that_will_do() {
+        let root = tempfile::tempdir().unwrap();
+        let chosen = || {
+            StateDir::choose(root.path(), None)
+                .map(|(_, dir)| dir)
+                .unwrap()
+        };
+        assert_eq!(chosen(), "/var/lib/file-integrity");
+        fs::create_dir_all(root.path().join("etc/kubernetes")).unwrap();
+        assert_eq!(chosen(), "/etc/kubernetes");
+    }
+
+    #[test]
+    fn a_state_directory_in_memory_is_refused_with_what_to_do() {
+        // Linux has a memory file system there.
+        let error = StateDir::choose(Path::new("/dev"), Some("/shm/fio-test")).unwrap_err();
+        fs::remove_dir("/dev/shm/fio-test").unwrap();
+        assert_eq!(
+            error.to_string(),
+            "the state directory /shm/fio-test is in memory; \
+             set spec.config.stateDir to a directory that is on a disk and writable"
+        );
+    }
+
+    #[test]
+    fn a_state_directory_that_cannot_be_made_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        fs::write(root.path().join("file"), "").unwrap();
+        let error = StateDir::choose(root.path(), Some("/file/dir")).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("the state directory /file/dir cannot be made (")
+        );
     }
 
     #[test]

@@ -31,18 +31,10 @@ pub const DEFAULT_STATE_DIR: &str = "/etc/kubernetes";
     namespaced,
     status = "FileIntegrityStatus",
     doc = "Watches the integrity of files on the cluster's nodes with AIDE: each selected node is compared with a baseline of its own after every pause, and differences are reported in a FileIntegrityNodeStatus per node.",
-    printcolumn(name = "Phase", json_path = ".status.phase", type_ = "string"),
-    printcolumn(
-        name = "Nodes",
-        json_path = ".status.nodes.selected",
-        type_ = "integer"
-    ),
-    printcolumn(name = "Failed", json_path = ".status.nodes.failed", type_ = "integer"),
-    printcolumn(
-        name = "Age",
-        json_path = ".metadata.creationTimestamp",
-        type_ = "date"
-    ),
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase"}"#,
+    printcolumn = r#"{"name": "Nodes", "type": "integer", "jsonPath": ".status.nodes.selected"}"#,
+    printcolumn = r#"{"name": "Failed", "type": "integer", "jsonPath": ".status.nodes.failed"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#,
     derive = "Default",
     derive = "PartialEq"
 )]
@@ -109,6 +101,11 @@ pub struct AideConfig {
     /// reinit makes a new one and warns, error reports the node as Errored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_baseline_loss: Option<BaselineLoss>,
+    /// Hold the scans of a node while it is cordoned, and re-initialise it afterwards, as is done
+    /// on OpenShift while the Machine Config Operator updates a node. For clusters on which nodes
+    /// are cordoned for updates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holdoff_when_cordoned: Option<bool>,
 }
 
 /// The built-in AIDE configuration to use when none is named. Unset: openshift where the cluster
@@ -157,7 +154,7 @@ pub struct FileIntegrityStatus {
     /// Counts of nodes by what is known of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodeCounts>,
-    /// Ready, ConfigValid and Degraded, in the standard form.
+    /// Ready, `ConfigValid` and Degraded, in the standard form.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<StatusCondition>,
     /// metadata.generation that this status describes.

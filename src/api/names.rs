@@ -29,6 +29,9 @@ pub const ANNOTATION_HOLDOFF: &str = "file-integrity.openshift.io/holdoff";
 /// On a FileIntegrity: the re-initialisation that is being handed to the nodes, as JSON. It takes
 /// the place of [`ANNOTATION_REINIT`] in one write, so that no request is lost or done twice.
 pub const ANNOTATION_REINIT_RECORD: &str = "file-integrity.openshift.io/re-init-record";
+/// Value of [`ANNOTATION_HOLDOFF`] on a node status whose node is being updated: when that is over
+/// the node re-initialises, while a hold by hand just ends.
+pub const HOLDOFF_UPDATE: &str = "node-update";
 /// On a node status: id of the re-initialisation that the daemon should have done.
 pub const ANNOTATION_REQUEST: &str = "file-integrity.openshift.io/reinit-request";
 /// On a node status: hash of the configuration that the daemon should run.

@@ -21,7 +21,6 @@ enum OnLoss {
 }
 
 #[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags that the original has")]
 pub(super) struct Args {
     /// The FileIntegrity that this daemon serves.
     #[arg(long)]
@@ -53,9 +52,10 @@ pub(super) struct Args {
     /// Where the active ConfigMap is mounted.
     #[arg(long, value_name = "DIR", default_value = names::CONFIG_DIR)]
     aideconfigdir: PathBuf,
-    /// Directory on the node for the database, the log and their backups.
-    #[arg(long, value_name = "DIR", default_value = file_integrity::DEFAULT_STATE_DIR)]
-    state_dir: String,
+    /// Directory on the node for the database, the log and their backups [default: /etc/kubernetes,
+    /// or /var/lib/file-integrity where that is missing, read-only or in memory].
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<String>,
     /// Where the node's root is mounted.
     #[arg(long, value_name = "DIR", default_value = names::HOST_ROOT)]
     host_root: PathBuf,

@@ -237,6 +237,10 @@ enum Trust {
 
 /// The state machine.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each set once by an event; the state proper is an enum"
+)]
 pub struct Machine {
     settings: Settings,
     state: State,
@@ -373,9 +377,8 @@ impl Machine {
 
     fn old_digest(&self) -> Option<&str> {
         match (&self.recorded, &self.disk) {
-            (Some((digest, _)), _) => Some(digest),
+            (Some((digest, _)), _) | (None, Some(Disk::Foreign { digest })) => Some(digest),
             (None, Some(Disk::Baseline(baseline))) => Some(&baseline.digest),
-            (None, Some(Disk::Foreign { digest })) => Some(digest),
             _ => None,
         }
     }

@@ -46,7 +46,7 @@ fn requested(id: &str) -> Observed {
 }
 
 fn scanned(digest: &str) -> Event {
-    let at = Time(k8s_openapi::jiff::Timestamp::UNIX_EPOCH);
+    let at = Time(jiff::Timestamp::UNIX_EPOCH);
     let result = ScanResult::new(Condition::Succeeded, at);
     Event::Finished(Finished::Scanned {
         finding: Finding {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::machine::{Cause, Disk, Finished, KnownBaseline};
 use crate::aide::command::{self, Aide, Around, Mode, RunError};
+use crate::aide::complaints;
 use crate::aide::config::{self, RunOptions};
 use crate::aide::database::{self, DatabaseError, Found, Record, StateDir};
 use crate::aide::exit::{self, Verdict};
@@ -24,6 +25,9 @@ use crate::scan::outcome::{Finding, Outcome, ScanError, judge};
 const MARKER: &str = "aide.running";
 /// Name of AIDE's JSON report there.
 const JSON_REPORT: &str = "aide.report.json";
+
+/// So often AIDE is run when it leaves something out.
+const MAX_RUNS: u32 = 4;
 
 /// Everything that a run of AIDE needs.
 #[derive(Clone, Debug)]
@@ -275,12 +279,38 @@ impl Runner {
         .await?
     }
 
+    /// Runs AIDE until it has seen everything. What changes under its hands makes it leave whole
+    /// directories out, so such a run is done again; if it does not help, the run has failed.
     async fn run(
         &self,
         mode: Mode,
         config: &Path,
         cancel: &CancellationToken,
     ) -> Result<(command::Finished, String), RunnerError> {
+        let mut left_out = String::new();
+        for _ in 0..MAX_RUNS {
+            let finished = self.run_once(mode, config, cancel).await?;
+            let complaints = complaints::left_out(&finished.stderr);
+            let Some(first) = complaints.first() else {
+                let text = fs::read_to_string(config).unwrap_or_default();
+                let detail = config::aide_error(&finished.stderr, &text, &config.to_string_lossy());
+                return Ok((finished, detail));
+            };
+            left_out = format!("{} ({} in all)", first, complaints.len());
+            tracing::info!(left_out, "AIDE left something out; it runs again");
+        }
+        Err(RunnerError::Scan(ScanError::new(
+            "incomplete",
+            format!("AIDE error: it could not read everything: {left_out}"),
+        )))
+    }
+
+    async fn run_once(
+        &self,
+        mode: Mode,
+        config: &Path,
+        cancel: &CancellationToken,
+    ) -> Result<command::Finished, RunnerError> {
         self.remove_json_report()?;
         let options = RunOptions {
             workers: self.workers,
@@ -293,10 +323,7 @@ impl Runner {
             before: config::run_options_before(&options),
             after: config::run_options(&options),
         };
-        let finished = self.aide.run(mode, config, &around, cancel).await?;
-        let text = fs::read_to_string(config).unwrap_or_default();
-        let detail = config::aide_error(&finished.stderr, &text, &config.to_string_lossy());
-        Ok((finished, detail))
+        Ok(self.aide.run(mode, config, &around, cancel).await?)
     }
 
     fn kept_log(&self, report: &Report) -> Result<Value, RunnerError> {
@@ -436,3 +463,7 @@ fn scan_error(error: &RunnerError) -> ScanError {
     };
     ScanError::new(class, crate::error_chain(error))
 }
+
+#[cfg(test)]
+#[path = "runner_tests.rs"]
+mod tests;

@@ -180,6 +180,16 @@ impl Applier {
         }
     }
 
+    /// Removes the ConfigMaps with scripts that the original left; nothing mounts them any more once
+    /// the DaemonSets are ours.
+    pub async fn remove_legacy(&self) -> Result<(), ApplyError> {
+        for name in names::LEGACY_CONFIG_MAPS {
+            let params = DeleteParams::default();
+            ignore_gone(request("delete", name, self.config_maps.delete(name, &params)).await)?;
+        }
+        Ok(())
+    }
+
     /// Changes the FileIntegrity's own annotations.
     pub async fn patch_metadata(
         &self,

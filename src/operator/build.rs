@@ -66,7 +66,19 @@ pub struct Wishes {
     /// Id of the re-initialisation to do.
     pub request: Option<String>,
     /// Scans are held.
-    pub held: bool,
+    pub hold: Hold,
+}
+
+/// Whether a node's scans are held, and why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hold {
+    /// They are not.
+    #[default]
+    No,
+    /// A user says so.
+    ByHand,
+    /// The node is being updated.
+    ForUpdate,
 }
 
 /// The status object of a node, as far as it is the operator's.
@@ -79,8 +91,10 @@ pub fn node_status(fi: &FileIntegrity, node: &str, wishes: &Wishes) -> Value {
     if let Some(request) = &wishes.request {
         annotations[names::ANNOTATION_REQUEST] = json!(request);
     }
-    if wishes.held {
-        annotations[names::ANNOTATION_HOLDOFF] = json!("");
+    match wishes.hold {
+        Hold::No => {}
+        Hold::ByHand => annotations[names::ANNOTATION_HOLDOFF] = json!(""),
+        Hold::ForUpdate => annotations[names::ANNOTATION_HOLDOFF] = json!(names::HOLDOFF_UPDATE),
     }
     let labels = json!({
         names::LABEL_OWNER: names::label_value(&fi_name),
@@ -278,8 +292,10 @@ fn daemon_args(fi: &FileIntegrity, ds_name: &str) -> Vec<String> {
         format!("--debug={}", spec.debug.unwrap_or(false)),
         format!("--maxbackups={}", spec.max_backups()),
         format!("--aideconfigdir={}", names::CONFIG_DIR),
-        format!("--state-dir={}", spec.state_dir()),
     ];
+    if let Some(dir) = &spec.config.state_dir {
+        args.push(format!("--state-dir={dir}"));
+    }
     if spec.config.on_baseline_loss == Some(BaselineLoss::Error) {
         args.push("--on-baseline-loss=error".to_owned());
     }
@@ -372,7 +388,7 @@ fn merge(into: &mut Value, from: Value) {
 mod tests {
     use super::*;
 
-    fn fi(spec: Value) -> FileIntegrity {
+    fn fi(spec: &Value) -> FileIntegrity {
         serde_json::from_value(json!({
             "apiVersion": "fileintegrity.openshift.io/v1alpha1",
             "kind": "FileIntegrity",
@@ -391,12 +407,12 @@ mod tests {
 
     #[test]
     fn the_default_daemon_set() {
-        insta::assert_yaml_snapshot!(daemon_set(&fi(json!({"config": {}})), &environment()));
+        insta::assert_yaml_snapshot!(daemon_set(&fi(&json!({"config": {}})), &environment()));
     }
 
     #[test]
     fn every_field_of_the_spec_reaches_the_pods() {
-        let fi = fi(json!({
+        let fi = fi(&json!({
             "config": {"gracePeriod": 20, "maxBackups": 3, "stateDir": "/var/lib/fi", "onBaselineLoss": "error"},
             "nodeSelector": {"role": "worker"},
             "tolerations": [{"key": "k", "operator": "Exists"}],
@@ -416,14 +432,14 @@ mod tests {
 
     #[test]
     fn a_priority_class_that_does_not_exist_is_left_out() {
-        let fi = fi(json!({"config": {}, "priorityClassName": "high"}));
+        let fi = fi(&json!({"config": {}, "priorityClassName": "high"}));
         let pod = &daemon_set(&fi, &environment())["spec"]["template"]["spec"];
         assert_eq!(pod.get("priorityClassName"), None);
     }
 
     #[test]
     fn signallers_for_all_for_one_and_for_some() {
-        let fi = fi(json!({"config": {}}));
+        let fi = fi(&json!({"config": {}}));
         let signal = |nodes: &[&str]| Signal {
             nodes: nodes.iter().map(|n| (*n).to_owned()).collect(),
             id: "r1".to_owned(),
@@ -439,7 +455,7 @@ mod tests {
 
     #[test]
     fn the_config_map_and_a_node_status() {
-        let fi = fi(json!({"config": {}}));
+        let fi = fi(&json!({"config": {}}));
         let config = ActiveConfig {
             conf: "a".to_owned(),
             effective: "b".to_owned(),
@@ -448,7 +464,7 @@ mod tests {
         let wishes = Wishes {
             config: Some("hash".to_owned()),
             request: Some("r1".to_owned()),
-            held: true,
+            hold: Hold::ByHand,
         };
         insta::assert_yaml_snapshot!(node_status(&fi, "n1", &wishes));
     }
@@ -456,8 +472,8 @@ mod tests {
     #[test]
     fn the_hash_differs_when_anything_does() {
         let (one, two) = (
-            fi(json!({"config": {}})),
-            fi(json!({"config": {}, "debug": true})),
+            fi(&json!({"config": {}})),
+            fi(&json!({"config": {}, "debug": true})),
         );
         let hash =
             |fi| daemon_set(fi, &environment())["metadata"]["annotations"][ANNOTATION_HASH].clone();

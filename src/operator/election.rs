@@ -215,9 +215,8 @@ impl Candidate {
             }
             Ok(())
         };
-        match tokio::time::timeout(left, change).await {
-            Ok(Err(_)) => tokio::time::sleep(RETRY.min(left)).await,
-            Ok(Ok(())) | Err(_) => {}
+        if let Ok(Err(_)) = tokio::time::timeout(left, change).await {
+            tokio::time::sleep(RETRY.min(left)).await;
         }
     }
 

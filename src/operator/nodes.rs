@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Node, Taint, Toleration};
 
 /// What of a node matters here; a whole Node is some 20 kB, mostly names of images.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NodeFacts {
     /// Its name.
     pub name: String,
@@ -19,7 +19,33 @@ pub struct NodeFacts {
     pub taints: Vec<(String, String, String)>,
     /// Its kubelet reports that it is ready.
     pub ready: bool,
+    /// No new pods are scheduled to it.
+    pub cordoned: bool,
+    /// What the Machine Config Operator is doing to it, where there is one.
+    pub machine_config: Option<MachineConfig>,
 }
+
+/// The Machine Config Operator's annotations of a node, all three.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MachineConfig {
+    current: String,
+    desired: String,
+    state: String,
+}
+
+/// Where a node is in an update of its operating system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// Its files are being changed.
+    Under,
+    /// It has begun or ended, and not reported so; what was held stays held.
+    Between,
+    /// None is under way.
+    Over,
+}
+
+/// What the annotations of the Machine Config Operator begin with.
+const MACHINE_CONFIG_PREFIX: &str = "machineconfiguration.openshift.io/";
 
 /// Taints that the DaemonSet controller tolerates for every pod it makes (Kubernetes
 /// documentation, DaemonSet, taints and tolerations).
@@ -45,6 +71,24 @@ impl NodeFacts {
             labels: node.metadata.labels.clone().unwrap_or_default(),
             taints: taints.iter().map(taint).collect(),
             ready: is_ready(node),
+            cordoned: node
+                .spec
+                .as_ref()
+                .and_then(|s| s.unschedulable)
+                .unwrap_or(false),
+            machine_config: machine_config(node),
+        }
+    }
+
+    /// Where the node is in an update; a cordon counts as one where `by_cordon` says so.
+    pub fn update(&self, by_cordon: bool) -> Update {
+        let by_machine_config = self
+            .machine_config
+            .as_ref()
+            .map_or(Update::Over, MachineConfig::update);
+        match by_machine_config {
+            Update::Over if by_cordon && self.cordoned => Update::Under,
+            update => update,
         }
     }
 
@@ -67,6 +111,32 @@ impl NodeFacts {
                 .iter()
                 .all(|taint| is_tolerated(taint, tolerations))
     }
+}
+
+impl MachineConfig {
+    fn update(&self) -> Update {
+        let same = self.current == self.desired;
+        match self.state.as_str() {
+            "Working" if !same => Update::Under,
+            "Done" if same => Update::Over,
+            "Degraded" => Update::Over,
+            _ => Update::Between,
+        }
+    }
+}
+
+fn machine_config(node: &Node) -> Option<MachineConfig> {
+    let annotations = node.metadata.annotations.as_ref()?;
+    let of = |key: &str| {
+        annotations
+            .get(&format!("{MACHINE_CONFIG_PREFIX}{key}"))
+            .cloned()
+    };
+    Some(MachineConfig {
+        current: of("currentConfig")?,
+        desired: of("desiredConfig")?,
+        state: of("state")?,
+    })
 }
 
 fn taint(taint: &Taint) -> (String, String, String) {
@@ -117,7 +187,48 @@ mod tests {
                 .map(|(k, v, e)| (own(k), own(v), own(e)))
                 .collect(),
             ready: true,
+            ..NodeFacts::default()
         }
+    }
+
+    #[test]
+    fn updates_are_read_from_annotations_and_cordons() {
+        let with = |current: &str, desired: &str, state: &str| NodeFacts {
+            machine_config: Some(MachineConfig {
+                current: current.to_owned(),
+                desired: desired.to_owned(),
+                state: state.to_owned(),
+            }),
+            ..NodeFacts::default()
+        };
+        let cordoned = NodeFacts {
+            cordoned: true,
+            ..NodeFacts::default()
+        };
+        let table = [
+            (NodeFacts::default(), false, Update::Over),
+            (with("a", "a", "Done"), false, Update::Over),
+            (with("a", "b", "Done"), false, Update::Between),
+            (with("a", "b", "Working"), false, Update::Under),
+            (with("b", "b", "Working"), false, Update::Between),
+            (with("b", "b", "Done"), false, Update::Over),
+            (with("a", "b", "Degraded"), false, Update::Over),
+            (cordoned.clone(), false, Update::Over),
+            (cordoned, true, Update::Under),
+        ];
+        for (node, by_cordon, expected) in table {
+            assert_eq!(node.update(by_cordon), expected, "{node:?}");
+        }
+    }
+
+    #[test]
+    fn two_of_the_three_annotations_say_nothing() {
+        let node: Node = serde_json::from_value(serde_json::json!({"metadata": {"annotations": {
+            "machineconfiguration.openshift.io/currentConfig": "a",
+            "machineconfiguration.openshift.io/state": "Working",
+        }}}))
+        .unwrap();
+        assert_eq!(NodeFacts::of(&node).machine_config, None);
     }
 
     fn toleration(json: serde_json::Value) -> Toleration {

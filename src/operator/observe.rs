@@ -299,10 +299,9 @@ impl Observer {
 
     fn profile(&self, spec: &FileIntegritySpec) -> Profile {
         match spec.config.profile {
-            Some(ProfileName::Generic) => Profile::Generic,
             Some(ProfileName::Openshift) => Profile::Openshift,
             None if self.openshift => Profile::Openshift,
-            None => Profile::Generic,
+            Some(ProfileName::Generic) | None => Profile::Generic,
         }
     }
 
@@ -541,15 +540,15 @@ fn hash(matters: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-fn one(name: &str) -> Option<Target> {
-    Some(Target::One(name.to_owned()))
+fn one(name: &str) -> Target {
+    Target::One(name.to_owned())
 }
 
 /// Of a FileIntegrity: everything but its status, which passes write.
 fn about_itself(fi: &FileIntegrity) -> Meaning {
     let meta = &fi.metadata;
     let matters = (&meta.uid, meta.generation, &meta.annotations, deleted(meta));
-    (one(&fi.name_any()), hash(&matters))
+    (Some(one(&fi.name_any())), hash(&matters))
 }
 
 /// Of a node status: all but the times of scans that found nothing new.
@@ -566,10 +565,7 @@ fn about_status(status: &FileIntegrityNodeStatus) -> Meaning {
             .map(|b| (&b.config_hash, &b.digest)),
         status.reinit.as_ref().map(|r| &r.id),
     );
-    (
-        status.owner().and_then(|(owner, _)| one(owner)),
-        hash(&matters),
-    )
+    (status.owner().map(|(owner, _)| one(owner)), hash(&matters))
 }
 
 /// Of a DaemonSet: everything but its status.
@@ -585,14 +581,14 @@ fn about_daemon_set(daemon_set: &DaemonSet) -> Meaning {
         &meta.annotations,
         deleted(meta),
     );
-    (owner.and_then(|o| one(&o.name)), hash(&matters))
+    (owner.map(|o| one(&o.name)), hash(&matters))
 }
 
 /// An active ConfigMap has its FileIntegrity's name, whatever became of its labels.
 fn about_config_map(config_map: &ConfigMap) -> Meaning {
     let meta = &config_map.metadata;
     (
-        one(&config_map.name_any()),
+        Some(one(&config_map.name_any())),
         hash(&(&meta.labels, &meta.annotations, &config_map.data)),
     )
 }
@@ -604,10 +600,7 @@ fn about_deployment(deployment: &Deployment) -> Meaning {
 
 fn about_node(node: &Node) -> Meaning {
     let facts = NodeFacts::of(node);
-    (
-        Some(Target::All),
-        hash(&(&facts.name, &facts.labels, &facts.taints, facts.ready)),
-    )
+    (Some(Target::All), hash(&facts))
 }
 
 fn deleted(meta: &ObjectMeta) -> bool {

@@ -11,9 +11,9 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
-use super::build::{self, ActiveConfig, Environment, Wishes};
-use super::nodes::NodeFacts;
-use super::reinit::{self, Record, Waiting};
+use super::build::{self, ActiveConfig, Environment, Hold, Wishes};
+use super::nodes::{NodeFacts, Update};
+use super::reinit::{self, Candidate, Record};
 use super::status::{self, ConfigState, Facts, NodeView};
 use crate::aide::config::config_hash;
 use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, Phase, names};
@@ -357,7 +357,7 @@ impl<'a> Planner<'a> {
             name: node.name.clone(),
             reachable: node.ready,
             initialized: has_baseline && !open,
-            held: reinit::is_held(self.fi, &node.name),
+            held: self.hold(node) != Hold::No,
             condition: status.and_then(FileIntegrityNodeStatus::condition),
         }
     }
@@ -366,12 +366,48 @@ impl<'a> Planner<'a> {
         Wishes {
             config: self.config_hash.clone(),
             request: self.request(node),
-            held: reinit::is_held(self.fi, &node.name),
+            hold: self.hold(node),
         }
     }
 
-    /// The newest request for this node: the record's, or the one that it was given before.
+    fn hold(&self, node: &NodeFacts) -> Hold {
+        let held_before = self.is_held_for_update(node);
+        match self.update(node) {
+            Update::Under => Hold::ForUpdate,
+            Update::Between if held_before => Hold::ForUpdate,
+            _ if reinit::is_held(self.fi, &node.name) => Hold::ByHand,
+            _ => Hold::No,
+        }
+    }
+
+    fn update(&self, node: &NodeFacts) -> Update {
+        node.update(self.fi.spec.config.holdoff_when_cordoned == Some(true))
+    }
+
+    fn is_held_for_update(&self, node: &NodeFacts) -> bool {
+        self.status_of(node)
+            .and_then(|s| s.annotation(names::ANNOTATION_HOLDOFF))
+            == Some(names::HOLDOFF_UPDATE)
+    }
+
+    /// The id of the re-initialisation that ends a hold for an update. It is written together with
+    /// the end of the hold, so it is made once; the resource version makes it differ from the one
+    /// before.
+    fn request_after_update(&self, node: &NodeFacts) -> Option<String> {
+        if !self.is_held_for_update(node) || self.update(node) != Update::Over {
+            return None;
+        }
+        let meta = &self.status_of(node)?.metadata;
+        let identity = format!("{:?}/{:?}", meta.uid, meta.resource_version);
+        Some(names::sha256_hex(identity)[..16].to_owned())
+    }
+
+    /// The newest request for this node: that of an update which is over, the record's, or the one
+    /// that it was given before.
     fn request(&self, node: &NodeFacts) -> Option<String> {
+        if let Some(id) = self.request_after_update(node) {
+            return Some(id);
+        }
         match &self.record {
             Some(record) if record.names_node(&node.name) => Some(record.id.clone()),
             _ => self
@@ -381,32 +417,55 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The signal for reachable nodes that have a baseline to make in place of another one. A first
-    /// baseline needs no signal: the daemon makes it by itself.
+    /// The signal for nodes that have a baseline to make in place of another one. A first baseline
+    /// needs no signal: the daemon makes it by itself.
     fn signal(&self) -> Option<build::Signal> {
-        let waiting: Vec<Waiting> = self
+        let candidates: Vec<Candidate> = self
             .selected
             .iter()
-            .filter(|node| node.ready && !reinit::is_held(self.fi, &node.name))
-            .filter_map(|node| self.waiting(node))
+            .map(|node| self.candidate(node))
             .collect();
-        reinit::signal(&waiting, self.selected.len())
+        reinit::signal(&candidates)
     }
 
-    fn waiting(&self, node: &NodeFacts) -> Option<Waiting> {
-        let status = self.status_of(node)?;
-        let request = self.request(node);
-        let id = if reinit::is_open(status, request.as_deref()) {
-            request?
-        } else {
-            let baseline = status.baseline.as_ref()?;
-            let wanted = self.config_hash.as_ref()?;
-            (baseline.config_hash != *wanted)
-                .then(|| format!("{}{wanted}", names::CONFIG_SIGNAL))?
-        };
-        Some(Waiting {
+    fn candidate(&self, node: &NodeFacts) -> Candidate {
+        let can_act = node.ready && self.hold(node) == Hold::No;
+        let (id, is_open) = self.signal_for(node).unwrap_or_default();
+        Candidate {
             node: node.name.clone(),
             id,
+            is_waiting: can_act && is_open,
+        }
+    }
+
+    /// The text of the signal for what this node was asked last, and whether that is still to be
+    /// done.
+    fn signal_for(&self, node: &NodeFacts) -> Option<(Option<String>, bool)> {
+        let status = self.status_of(node)?;
+        let request = self.request(node);
+        if reinit::is_open(status, request.as_deref()) {
+            return Some((request, true));
+        }
+        let wanted = self.config_hash.as_ref()?;
+        let has_old = status
+            .baseline
+            .as_ref()
+            .is_some_and(|b| b.config_hash != *wanted);
+        if has_old || self.observed_signaller_announces(wanted) {
+            return Some((Some(format!("{}{wanted}", names::CONFIG_SIGNAL)), has_old));
+        }
+        Some((request, false))
+    }
+
+    /// A signaller for this configuration is there: it stays as it is until all nodes are done.
+    fn observed_signaller_announces(&self, config_hash: &str) -> bool {
+        let argument = format!("--request={}{config_hash}", names::CONFIG_SIGNAL);
+        self.observed.daemon_sets.iter().any(|ds| {
+            let pod = ds.spec.as_ref().and_then(|s| s.template.spec.as_ref());
+            let args = pod
+                .and_then(|p| p.containers.first())
+                .and_then(|c| c.args.as_ref());
+            args.is_some_and(|args| args.contains(&argument))
         })
     }
 

@@ -1,1 +1,515 @@
-//! Tables of plans.
+//! Tables of plans: what is observed, and what follows.
+
+use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
+
+use super::*;
+use crate::api::{Baseline, Condition, Reinit, ScanResult};
+
+const EFFECTIVE: &str = "/hostroot/etc p\n";
+
+fn now() -> Time {
+    Time("2026-01-02T03:04:05Z".parse().unwrap())
+}
+
+fn hash() -> String {
+    config_hash(EFFECTIVE)
+}
+
+fn good() -> Configured {
+    let config = ActiveConfig {
+        conf: EFFECTIVE.to_owned(),
+        effective: EFFECTIVE.to_owned(),
+    };
+    Configured::Good {
+        config,
+        warnings: Vec::new(),
+    }
+}
+
+fn file_integrity(annotations: &Value, spec: &Value) -> FileIntegrity {
+    serde_json::from_value(json!({
+        "apiVersion": "fileintegrity.openshift.io/v1alpha1",
+        "kind": "FileIntegrity",
+        "metadata": {
+            "name": "fi", "namespace": "ns", "uid": "u", "generation": 1, "resourceVersion": "7",
+            "creationTimestamp": "2026-01-02T03:04:00Z", "annotations": annotations,
+        },
+        "spec": spec,
+    }))
+    .unwrap()
+}
+
+fn node(name: &str) -> NodeFacts {
+    NodeFacts {
+        name: name.to_owned(),
+        ready: true,
+        ..NodeFacts::default()
+    }
+}
+
+fn daemon_set(name: &str, labels: &Value) -> Arc<DaemonSet> {
+    let value = json!({"metadata": {"name": name, "namespace": "ns", "labels": labels}});
+    Arc::new(serde_json::from_value(value).unwrap())
+}
+
+/// A node that is watched, has its baseline and nothing to report.
+fn status(node: &str) -> FileIntegrityNodeStatus {
+    let mut status = FileIntegrityNodeStatus {
+        node_name: node.to_owned(),
+        last_result: Some(ScanResult::new(Condition::Succeeded, now())),
+        baseline: Some(Baseline {
+            created_at: now(),
+            config_hash: hash(),
+            digest: "d".to_owned(),
+            entries: 1,
+            aide_version: "0.19.1".to_owned(),
+            verified: true,
+        }),
+        ..FileIntegrityNodeStatus::default()
+    };
+    status.metadata.name = Some(names::node_status("fi", node));
+    status
+}
+
+fn annotated(
+    mut status: FileIntegrityNodeStatus,
+    key: &str,
+    value: &str,
+) -> FileIntegrityNodeStatus {
+    let annotations = status.metadata.annotations.get_or_insert_default();
+    annotations.insert(key.to_owned(), value.to_owned());
+    status
+}
+
+fn done(mut status: FileIntegrityNodeStatus, id: &str) -> FileIntegrityNodeStatus {
+    status.reinit = Some(Reinit {
+        id: id.to_owned(),
+        started_at: now(),
+        finished_at: now(),
+    });
+    status
+}
+
+/// A deployed FileIntegrity over two nodes at rest.
+fn at_rest() -> Observed {
+    with_annotations(&json!({}))
+}
+
+fn with_annotations(annotations: &Value) -> Observed {
+    Observed {
+        file_integrity: Arc::new(file_integrity(annotations, &json!({"config": {}}))),
+        configured: good(),
+        active: None,
+        daemon_sets: vec![daemon_set("aide-fi", &json!({names::LABEL_OWNER: "fi"}))],
+        nodes: vec![node("n1"), node("n2")],
+        statuses: vec![Arc::new(status("n1")), Arc::new(status("n2"))],
+        others: Vec::new(),
+        environment: Environment {
+            image: "i".to_owned(),
+            ..Environment::default()
+        },
+        now: now(),
+    }
+}
+
+fn with_statuses(mut observed: Observed, statuses: Vec<FileIntegrityNodeStatus>) -> Observed {
+    observed.statuses = statuses.into_iter().map(Arc::new).collect();
+    observed
+}
+
+/// Kind and name of all that is wanted.
+fn wanted(plan: &Plan) -> Vec<String> {
+    let line = |kind: &str, object: &Value| {
+        format!("{kind} {}", object["metadata"]["name"].as_str().unwrap())
+    };
+    plan.wanted
+        .iter()
+        .map(|wanted| match wanted {
+            Wanted::ConfigMap(object) => line("ConfigMap", object),
+            Wanted::NodeStatus(object) => line("NodeStatus", object),
+            Wanted::DaemonSet(object) => line("DaemonSet", object),
+        })
+        .collect()
+}
+
+/// The annotations that a node's status should have.
+fn wishes(plan: &Plan, node: &str) -> Value {
+    plan.wanted
+        .iter()
+        .find_map(|wanted| match wanted {
+            Wanted::NodeStatus(object) if object["nodeName"] == node => {
+                Some(object["metadata"]["annotations"].clone())
+            }
+            _ => None,
+        })
+        .unwrap()
+}
+
+fn phase(plan: &Plan) -> Phase {
+    plan.status.phase.unwrap()
+}
+
+#[test]
+fn everything_is_made_before_the_daemons() {
+    let mut observed = with_statuses(at_rest(), Vec::new());
+    observed.daemon_sets.clear();
+    let plan = plan(&observed);
+    let expected = [
+        "ConfigMap fi",
+        "NodeStatus fi-n1",
+        "NodeStatus fi-n2",
+        "DaemonSet aide-fi",
+    ];
+    assert_eq!(wanted(&plan), expected);
+    assert_eq!(
+        wishes(&plan, "n1")[names::ANNOTATION_WANTED_CONFIG],
+        json!(hash())
+    );
+    assert_eq!(phase(&plan), Phase::Pending);
+}
+
+#[test]
+fn at_rest_everything_stays_and_nothing_else_is_done() {
+    let plan = plan(&at_rest());
+    assert_eq!(wanted(&plan).len(), 4);
+    assert_eq!(
+        (plan.unwanted.len(), plan.metadata.clone(), plan.again),
+        (0, None, None)
+    );
+    assert_eq!(phase(&plan), Phase::Active);
+}
+
+#[test]
+fn it_initializes_while_a_baseline_is_missing_or_of_another_configuration() {
+    let mut without = status("n2");
+    without.baseline = None;
+    let mut other = status("n2");
+    other.baseline.as_mut().unwrap().config_hash = "other".to_owned();
+    for second in [without, other] {
+        let observed = with_statuses(at_rest(), vec![status("n1"), second]);
+        assert_eq!(phase(&plan(&observed)), Phase::Initializing);
+    }
+}
+
+#[test]
+fn a_first_baseline_needs_no_signal_and_another_configuration_does() {
+    let mut without = status("n2");
+    without.baseline = None;
+    let observed = with_statuses(at_rest(), vec![status("n1"), without]);
+    assert!(
+        !wanted(&plan(&observed))
+            .iter()
+            .any(|w| w.contains("aide-ini"))
+    );
+    let old = |node| {
+        let mut status = status(node);
+        status.baseline.as_mut().unwrap().config_hash = "old".to_owned();
+        status
+    };
+    let observed = with_statuses(at_rest(), vec![old("n1"), old("n2")]);
+    let plan = plan(&observed);
+    assert!(wanted(&plan).contains(&"DaemonSet aide-ini-fi".to_owned()));
+    let Some(Wanted::DaemonSet(signaller)) = plan.wanted.last() else {
+        panic!()
+    };
+    let args = &signaller["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert_eq!(args[2], format!("--request=config:{}", hash()));
+}
+
+#[test]
+fn a_signaller_of_a_configuration_stays_as_it_is_while_a_node_is_left() {
+    let old = |node| {
+        let mut status = status(node);
+        status.baseline.as_mut().unwrap().config_hash = "old".to_owned();
+        status
+    };
+    let mut observed = with_statuses(at_rest(), vec![old("n1"), old("n2")]);
+    let begun = plan(&observed);
+    let Some(Wanted::DaemonSet(signaller)) = begun.wanted.last() else {
+        panic!()
+    };
+    observed
+        .daemon_sets
+        .push(Arc::new(serde_json::from_value(signaller.clone()).unwrap()));
+    observed = with_statuses(observed, vec![status("n1"), old("n2")]);
+    let half = plan(&observed);
+    assert_eq!(half.wanted.last(), begun.wanted.last());
+    assert_eq!(half.unwanted, []);
+    observed = with_statuses(observed, vec![status("n1"), status("n2")]);
+    let done = plan(&observed);
+    assert_eq!(
+        done.unwanted,
+        [Unwanted::DaemonSet("aide-ini-fi".to_owned())]
+    );
+}
+
+#[test]
+fn an_initial_delay_keeps_everything_back() {
+    let mut observed = at_rest();
+    observed.daemon_sets.clear();
+    let spec = json!({"config": {"initialDelay": 60}});
+    observed.file_integrity = Arc::new(file_integrity(&json!({}), &spec));
+    let early = plan(&observed);
+    assert_eq!(wanted(&early), Vec::<String>::new());
+    assert_eq!(early.again, Some(Duration::from_secs(55)));
+    assert_eq!(phase(&early), Phase::Pending);
+    observed.now = Time(Timestamp::from_second(now().0.as_second() + 56).unwrap());
+    assert_eq!(wanted(&plan(&observed)).len(), 4);
+}
+
+#[test]
+fn a_node_that_is_not_selected_any_more_loses_its_status() {
+    let mut observed = at_rest();
+    observed.nodes.remove(1);
+    let plan = plan(&observed);
+    assert_eq!(plan.unwanted, [Unwanted::NodeStatus("fi-n2".to_owned())]);
+}
+
+#[test]
+fn an_annotation_becomes_a_record_first() {
+    let observed = with_annotations(&json!({names::ANNOTATION_REINIT: ""}));
+    let plan = plan(&observed);
+    let annotations = &plan.metadata.as_ref().unwrap()["metadata"]["annotations"];
+    assert_eq!(annotations[names::ANNOTATION_REINIT], Value::Null);
+    assert!(annotations[names::ANNOTATION_REINIT_RECORD].is_string());
+    assert_eq!(wishes(&plan, "n1").get(names::ANNOTATION_REQUEST), None);
+    assert_eq!(phase(&plan), Phase::Initializing);
+}
+
+#[test]
+fn a_record_is_handed_to_the_nodes_then_dropped() {
+    let record = json!({names::ANNOTATION_REINIT_RECORD: r#"{"id":"r1"}"#});
+    let observed = with_annotations(&record);
+    let first = plan(&observed);
+    assert_eq!(wishes(&first, "n1")[names::ANNOTATION_REQUEST], "r1");
+    assert_eq!(wishes(&first, "n2")[names::ANNOTATION_REQUEST], "r1");
+    assert_eq!(first.metadata, None);
+    assert!(wanted(&first).contains(&"DaemonSet aide-ini-fi".to_owned()));
+    let handed = |node| annotated(status(node), names::ANNOTATION_REQUEST, "r1");
+    let observed = with_statuses(with_annotations(&record), vec![handed("n1"), handed("n2")]);
+    let second = plan(&observed);
+    assert_eq!(second.metadata, Some(reinit::drop_record_patch()));
+    assert_eq!(phase(&second), Phase::Initializing);
+}
+
+#[test]
+fn a_record_for_some_nodes_leaves_the_others_alone() {
+    let record = json!({names::ANNOTATION_REINIT_RECORD: r#"{"id":"r1","nodes":["n2"]}"#});
+    let plan = plan(&with_annotations(&record));
+    assert_eq!(wishes(&plan, "n1").get(names::ANNOTATION_REQUEST), None);
+    assert_eq!(wishes(&plan, "n2")[names::ANNOTATION_REQUEST], "r1");
+    assert!(wanted(&plan).contains(&"DaemonSet aide-ini-fi-n2".to_owned()));
+}
+
+#[test]
+fn the_signaller_goes_when_all_reachable_nodes_are_done() {
+    let handed = |node| annotated(status(node), names::ANNOTATION_REQUEST, "r1");
+    let signaller = daemon_set("aide-ini-fi", &json!({names::LABEL_REINIT_OWNER: "fi"}));
+    let half = vec![done(handed("n1"), "r1"), handed("n2")];
+    let mut observed = with_statuses(at_rest(), half);
+    observed.daemon_sets.push(Arc::clone(&signaller));
+    let waiting = plan(&observed);
+    assert_eq!(phase(&waiting), Phase::Initializing);
+    assert!(wanted(&waiting).contains(&"DaemonSet aide-ini-fi".to_owned()));
+    assert_eq!(waiting.unwanted, []);
+    // The node that is left is away: the others do not wait for it.
+    observed.nodes[1].ready = false;
+    let away = plan(&observed);
+    assert_eq!(
+        away.unwanted,
+        [Unwanted::DaemonSet("aide-ini-fi".to_owned())]
+    );
+    assert_eq!(phase(&away), Phase::Active);
+    // The wish stays, for when it is back.
+    assert_eq!(wishes(&away, "n2")[names::ANNOTATION_REQUEST], "r1");
+}
+
+#[test]
+fn held_nodes_are_told_and_counted() {
+    let observed = with_annotations(&json!({names::ANNOTATION_HOLDOFF: "n2"}));
+    let plan = plan(&observed);
+    assert_eq!(wishes(&plan, "n1").get(names::ANNOTATION_HOLDOFF), None);
+    assert_eq!(wishes(&plan, "n2")[names::ANNOTATION_HOLDOFF], "");
+    assert_eq!(plan.status.nodes.unwrap().held, 1);
+}
+
+#[test]
+fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
+    let node_with = |current: &str, state: &str| {
+        let node: k8s_openapi::api::core::v1::Node = serde_json::from_value(json!({
+            "metadata": {"name": "n2", "annotations": {
+                "machineconfiguration.openshift.io/currentConfig": current,
+                "machineconfiguration.openshift.io/desiredConfig": "new",
+                "machineconfiguration.openshift.io/state": state,
+            }},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        }))
+        .unwrap();
+        NodeFacts::of(&node)
+    };
+    let held = || {
+        annotated(
+            status("n2"),
+            names::ANNOTATION_HOLDOFF,
+            names::HOLDOFF_UPDATE,
+        )
+    };
+    let planned = |current: &str, state: &str, second: FileIntegrityNodeStatus| {
+        let mut observed = with_statuses(at_rest(), vec![status("n1"), second]);
+        observed.nodes[1] = node_with(current, state);
+        wishes(&plan(&observed), "n2")
+    };
+    // It begins when the update does, not when one is merely wanted.
+    let wanted_only = planned("old", "Done", status("n2"));
+    assert_eq!(wanted_only.get(names::ANNOTATION_HOLDOFF), None);
+    let begun = planned("old", "Working", status("n2"));
+    assert_eq!(begun[names::ANNOTATION_HOLDOFF], names::HOLDOFF_UPDATE);
+    assert_eq!(begun.get(names::ANNOTATION_REQUEST), None);
+    // It goes on until the update says that it is over.
+    let between = planned("new", "Working", held());
+    assert_eq!(between[names::ANNOTATION_HOLDOFF], names::HOLDOFF_UPDATE);
+    for (current, state) in [("new", "Done"), ("old", "Degraded")] {
+        let over = planned(current, state, held());
+        assert_eq!(over.get(names::ANNOTATION_HOLDOFF), None);
+        assert!(over[names::ANNOTATION_REQUEST].is_string());
+    }
+    // A node that was not held has nothing to do.
+    assert_eq!(
+        planned("new", "Done", status("n2")).get(names::ANNOTATION_REQUEST),
+        None
+    );
+}
+
+#[test]
+fn a_cordon_counts_as_an_update_only_where_the_user_says_so() {
+    for (spec, expected) in [
+        (json!({"config": {}}), None),
+        (
+            json!({"config": {"holdoffWhenCordoned": true}}),
+            Some(json!(names::HOLDOFF_UPDATE)),
+        ),
+    ] {
+        let mut observed = at_rest();
+        observed.file_integrity = Arc::new(file_integrity(&json!({}), &spec));
+        observed.nodes[1].cordoned = true;
+        let wishes = wishes(&plan(&observed), "n2");
+        assert_eq!(wishes.get(names::ANNOTATION_HOLDOFF), expected.as_ref());
+    }
+}
+
+#[test]
+fn what_cannot_be_had_leaves_what_runs() {
+    let running = json!({
+        "metadata": {"name": "fi", "labels": {names::LABEL_OWNER: "fi"}},
+        "data": {names::KEY_AIDE_CONF: "old", names::KEY_EFFECTIVE_CONF: EFFECTIVE},
+    });
+    let mut observed = at_rest();
+    observed.active = Some(Arc::new(serde_json::from_value(running).unwrap()));
+    let missing = Configured::Unavailable {
+        reason: "ConfigMapMissing",
+        message: "m".to_owned(),
+    };
+    let refused = Configured::Refused {
+        message: "no".to_owned(),
+    };
+    for (configured, expected) in [(missing, Phase::Active), (refused, Phase::Error)] {
+        observed.configured = configured;
+        let plan = plan(&observed);
+        let Wanted::ConfigMap(active) = &plan.wanted[0] else {
+            panic!()
+        };
+        assert_eq!(active["data"][names::KEY_AIDE_CONF], "old");
+        assert_eq!(phase(&plan), expected);
+        let valid = plan
+            .status
+            .conditions
+            .iter()
+            .find(|c| c.type_ == "ConfigValid")
+            .unwrap();
+        assert_eq!(valid.status, "False");
+    }
+}
+
+#[test]
+fn without_any_configuration_nothing_is_deployed() {
+    let mut observed = with_statuses(at_rest(), Vec::new());
+    observed.daemon_sets.clear();
+    observed.configured = Configured::Unavailable {
+        reason: "ConfigMapMissing",
+        message: "m".to_owned(),
+    };
+    let plan = plan(&observed);
+    assert_eq!(wanted(&plan), Vec::<String>::new());
+    assert_eq!(phase(&plan), Phase::Pending);
+}
+
+#[test]
+fn before_the_configuration_was_read_nothing_changes() {
+    let mut observed = at_rest();
+    observed.configured = Configured::Unknown;
+    let mut fi = file_integrity(
+        &json!({}),
+        &json!({"config": {"name": "a", "namespace": "b"}}),
+    );
+    fi.status = Some(FileIntegrityStatus {
+        phase: Some(Phase::Error),
+        ..Default::default()
+    });
+    observed.file_integrity = Arc::new(fi);
+    let plan = plan(&observed);
+    assert_eq!(wanted(&plan), Vec::<String>::new());
+    assert_eq!(phase(&plan), Phase::Error);
+}
+
+#[test]
+fn two_that_select_the_same_node_are_degraded() {
+    let mut observed = at_rest();
+    let mut other = file_integrity(&json!({}), &json!({"config": {}}));
+    other.metadata.name = Some("other".to_owned());
+    observed.others = vec![Arc::new(other)];
+    let plan = plan(&observed);
+    let degraded = plan
+        .status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == "Degraded")
+        .unwrap();
+    assert_eq!(
+        (degraded.status.as_str(), degraded.reason.as_str()),
+        ("True", "Overlap")
+    );
+    assert!(degraded.message.contains("fi and other"));
+}
+
+#[test]
+fn a_missing_priority_class_is_said_and_half_a_name_is_named() {
+    let mut observed = at_rest();
+    let spec = json!({"config": {"name": "only"}, "priorityClassName": "high"});
+    observed.file_integrity = Arc::new(file_integrity(&json!({}), &spec));
+    let plan = plan(&observed);
+    assert_eq!(plan.sayings[0].reason, "PriorityClass");
+    assert_eq!(
+        plan.sayings[0].message,
+        "Error while getting priority class 'high', PriorityClass not found or invalid"
+    );
+    let valid = plan
+        .status
+        .conditions
+        .iter()
+        .find(|c| c.type_ == "ConfigValid")
+        .unwrap();
+    assert!(valid.message.contains("spec.config.namespace is empty"));
+}
+
+#[test]
+fn the_originals_earlier_daemon_set_goes() {
+    let mut observed = at_rest();
+    observed
+        .daemon_sets
+        .push(daemon_set("aide-ds-fi", &json!({names::LABEL_OWNER: "fi"})));
+    assert_eq!(
+        plan(&observed).unwanted,
+        [Unwanted::DaemonSet("aide-ds-fi".to_owned())]
+    );
+}

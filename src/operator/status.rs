@@ -282,7 +282,7 @@ fn bounded(message: &str) -> String {
 mod tests {
     use super::*;
 
-    const VALID: ConfigState = ConfigState::Valid {
+    static VALID: ConfigState = ConfigState::Valid {
         warnings: Vec::new(),
     };
 
@@ -312,6 +312,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table")]
     fn phases() {
         let good = [node("n1"), node("n2")];
         let waiting = [

@@ -211,11 +211,11 @@ mod tests {
             new_digests: Vec::new(),
             details: Vec::new(),
         };
-        let mut changes: Vec<_> = added
+        let mut list: Vec<_> = added
             .iter()
             .map(|p| change(p, report::ChangeKind::Added))
             .collect();
-        changes.extend(
+        list.extend(
             changed
                 .iter()
                 .map(|p| change(p, report::ChangeKind::Changed)),
@@ -226,7 +226,7 @@ mod tests {
             added: added.len() as u64,
             removed: 0,
             changed: changed.len() as u64,
-            changes,
+            changes: list,
             ..Report::default()
         }
     }
@@ -265,11 +265,7 @@ mod tests {
             (exit::decode(Some(5), None), short(), "contradiction"),
         ];
         for (verdict, report, expected) in table {
-            assert_eq!(
-                class(&judge(verdict.clone(), report)),
-                expected,
-                "{verdict:?}"
-            );
+            assert_eq!(class(&judge(verdict, report)), expected, "{verdict:?}");
         }
     }
 

@@ -16,7 +16,7 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging. `filter` is in the form of RUST_LOG; without one, `debug` decides between info
+/// Starts logging. `filter` is in the form of `RUST_LOG`; without one, `debug` decides between info
 /// and debug for fio itself.
 pub fn init(format: Format, debug: bool, filter: Option<&str>) {
     let default = if debug {

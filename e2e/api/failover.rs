@@ -1,0 +1,219 @@
+//! Operators that come and go, and an API server that does.
+
+use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::coordination::v1::Lease;
+use serde_json::json;
+
+use crate::harness::{Space, alone, checkout, clean, eventually, in_space};
+
+/// Waits until this operator holds the lease.
+async fn until_leads(space: &Space, identity: &str) -> anyhow::Result<Lease> {
+    let what = format!("{identity} to lead");
+    space
+        .until_is(names::LEASE_NAME, &what, |lease: &Lease| {
+            holder(lease) == identity
+        })
+        .await
+}
+
+fn holder(lease: &Lease) -> String {
+    let spec = lease.spec.as_ref();
+    spec.and_then(|spec| spec.holder_identity.clone())
+        .unwrap_or_default()
+}
+
+#[tokio::test]
+async fn one_operator_acts_and_the_other_takes_over() -> anyhow::Result<()> {
+    in_space("two", async |space| {
+        let first = space.operator("first").await?;
+        until_leads(space, "first").await?;
+        let second = space.operator("second").await?;
+        let (_, mut daemons) = space.active("fi", json!({})).await?;
+        assert!(!space.writes("first")?.is_empty());
+        assert_eq!(space.writes("second")?, [""; 0]);
+
+        // A graceful stop gives the lease up: the other one need not wait until it has run out.
+        let released = std::time::Instant::now();
+        first.stop().await?;
+        let lease = until_leads(space, "second").await?;
+        let waited = released.elapsed();
+        assert!(
+            waited.as_secs() < 10,
+            "{waited:?}: longer than a release takes"
+        );
+        assert_eq!(lease.spec.and_then(|spec| spec.lease_transitions), Some(2));
+
+        let writes = space.writes("first")?;
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .await?;
+        for daemon in &mut daemons {
+            daemon.obey().await?;
+        }
+        space.until_phase("fi", "Active").await?;
+        assert_eq!(space.writes("first")?, writes);
+        assert!(!space.writes("second")?.is_empty());
+        second.stop().await?;
+        space
+            .until_is(names::LEASE_NAME, "nobody to lead", |lease: &Lease| {
+                holder(lease).is_empty()
+            })
+            .await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_killed_operator_is_replaced_when_its_lease_has_run_out() -> anyhow::Result<()> {
+    in_space("killed", async |space| {
+        let first = space.operator("first").await?;
+        until_leads(space, "first").await?;
+        let _second = space.operator("second").await?;
+        first.kill().await?;
+        space.node("n1").await?;
+        space.file_integrity("fi", json!({})).await?;
+        until_leads(space, "second").await?;
+        space.until_phase("fi", "Initializing").await?;
+        assert_eq!(space.writes("first")?, [""; 0]);
+        Ok(())
+    })
+    .await
+}
+
+/// Kills the operator again and again while a request goes through all its stages. The next one
+/// has the same identity, as a container that is started again in its pod: it need not wait.
+#[tokio::test]
+async fn killed_at_any_moment_the_result_is_the_same() -> anyhow::Result<()> {
+    in_space("moments", async |space| {
+        let operator = space.operator("op").await?;
+        let (nodes, mut daemons) = space.active("fi", json!({})).await?;
+        let writes_before = space.writes("op")?.len();
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .await?;
+        let mut operator = operator;
+        let mut ids = Vec::new();
+        // Each life ends right after one more write than the one before was allowed.
+        for allowed in 1..8 {
+            let seen = writes_before + allowed;
+            let statuses = space.api::<FileIntegrityNodeStatus>();
+            eventually("one more write, or the end", async || {
+                let fi = space.api::<FileIntegrity>().get("fi").await?;
+                let at_rest = !fi.metadata.annotations.iter().flatten().any(|(key, _)| {
+                    key == names::ANNOTATION_REINIT || key == names::ANNOTATION_REINIT_RECORD
+                });
+                Ok((at_rest || space.writes("op")?.len() >= seen).then_some(()))
+            })
+            .await?;
+            operator.kill().await?;
+            for node in &nodes {
+                let status = statuses.get(&names::node_status("fi", node)).await?;
+                ids.extend(
+                    status
+                        .annotation(names::ANNOTATION_REQUEST)
+                        .map(str::to_owned),
+                );
+            }
+            operator = space.operator("op").await?;
+        }
+        for daemon in &mut daemons {
+            daemon.obey().await?;
+        }
+        space.until_phase("fi", "Active").await?;
+        space
+            .until_gone::<DaemonSet>("aide-ini-fi", "the signaller")
+            .await?;
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 1, "one request, one id: {ids:?}");
+        assert_eq!(
+            space.said("fi", "FileIntegrityStatus").await?,
+            [
+                "Pending",
+                "Initializing",
+                "Active",
+                "Initializing",
+                "Active"
+            ]
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// At rest, passes write nothing: not when a node reports that all is well once more, nor when
+/// an operator starts anew.
+#[tokio::test]
+async fn a_cluster_at_rest_costs_no_writes() -> anyhow::Result<()> {
+    in_space("rest", async |space| {
+        let operator = space.operator("first").await?;
+        let (_, mut daemons) = space.active("fi", json!({})).await?;
+        operator.stop().await?;
+        let next = space.operator("second").await?;
+        until_leads(space, "second").await?;
+        for daemon in &mut daemons {
+            daemon.finds(&clean()).await?;
+        }
+        // What it does at last shows that it has seen all that was before.
+        space
+            .annotate("fi", names::ANNOTATION_HOLDOFF, json!("nowhere"))
+            .await?;
+        space
+            .merge::<FileIntegrity>("fi", json!({"spec": {"config": {"maxBackups": 3}}}))
+            .await?;
+        space
+            .until_is("fi", "the new generation", |fi: &FileIntegrity| {
+                let seen = fi
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.observed_generation);
+                seen == fi.metadata.generation
+            })
+            .await?;
+        next.stop().await?;
+        assert_eq!(
+            space.writes("second")?,
+            ["patch daemonsets/aide-fi", "patch fileintegrities/fi"]
+        );
+        Ok(())
+    })
+    .await
+}
+
+async fn cluster(command: &str) -> anyhow::Result<()> {
+    let status = tokio::process::Command::new(checkout().join("hack/cluster"))
+        .arg(command)
+        .status()
+        .await?;
+    anyhow::ensure!(status.success(), "hack/cluster {command} failed");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_outage_of_the_api_server_is_survived() -> anyhow::Result<()> {
+    alone("outage", async |space| {
+        let operator = space.operator("op").await?;
+        let (nodes, mut daemons) = space.active("fi", json!({})).await?;
+        cluster("api-stop").await?;
+        // Long enough for the operator to find out, and to stop acting without a lease.
+        let noticed = eventually("the operator to lose its lease", async || {
+            Ok(space.log().contains("the lease is lost").then_some(()))
+        })
+        .await;
+        cluster("api-start").await?;
+        noticed?;
+
+        until_leads(space, "op").await?;
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!(nodes[0]))
+            .await?;
+        daemons[0].obey().await?;
+        let third = space.node("n3").await?;
+        space.daemon("fi", &third).obey().await?;
+        space.until_phase("fi", "Active").await?;
+        operator.stop().await
+    })
+    .await
+}

@@ -1,0 +1,703 @@
+//! What the tests share: a namespace with fio's manifests in it, nodes, operators, the daemon's
+//! part, waiting, and a look at what is there when a test fails.
+
+use std::collections::BTreeMap;
+use std::fmt::{Debug, Write as _};
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use fio::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
+use fio::operator::Settings;
+use fio::scan::Identity;
+use fio::scan::outcome::{Finding, Outcome};
+use fio::scan::publish::Publisher;
+use fio::scan::tell::News;
+use futures::FutureExt as _;
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Client, Config, Resource, ResourceExt as _};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::{OnceCell, RwLock};
+use tokio_util::sync::CancellationToken;
+
+/// How long a test waits for anything. Far longer than it takes, as machines are slow at times.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// The namespace for which the manifests are rendered; each test puts its own in its place.
+const TEMPLATE: &str = "fio-template";
+/// On Nodes: whose they are. The operators of all tests see all nodes.
+pub(crate) const LABEL_TEST: &str = "fio-test";
+
+/// All tests hold it to read; who stops the API server, or changes what all see, to write.
+static SERVER: RwLock<()> = RwLock::const_new(());
+/// What is made once in the cluster, and the manifests of a namespace.
+static MANIFESTS: OnceCell<String> = OnceCell::const_new();
+
+/// A namespace of a test's own.
+pub(crate) struct Space {
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    logs: Arc<Mutex<Vec<u8>>>,
+}
+
+/// Runs a test in a namespace of its own, beside others.
+pub(crate) async fn in_space(
+    name: &str,
+    test: impl AsyncFnOnce(&Space) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let _others_too = SERVER.read().await;
+    run(name, test).await
+}
+
+/// Runs a test in a namespace of its own while no other one runs.
+pub(crate) async fn alone(
+    name: &str,
+    test: impl AsyncFnOnce(&Space) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let _nobody_else = SERVER.write().await;
+    run(name, test).await
+}
+
+async fn run(
+    name: &str,
+    test: impl AsyncFnOnce(&Space) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let space = Space::new(name).await?;
+    let result = AssertUnwindSafe(test(&space)).catch_unwind().await;
+    if !matches!(result, Ok(Ok(()))) {
+        eprintln!("{}", space.dump().await);
+    }
+    space.remove_nodes().await.ok();
+    match result {
+        Ok(result) => result,
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// The checkout.
+pub(crate) fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The administrator's configuration.
+pub(crate) async fn admin() -> anyhow::Result<Config> {
+    Config::infer()
+        .await
+        .context("no API server: run this by hack/with-apiserver")
+}
+
+/// Runs kubectl as administrator, with `input`; returns what it prints.
+pub(crate) async fn kubectl(args: &[&str], input: &str) -> anyhow::Result<String> {
+    let program = checkout().join(".cluster/bin/kubectl");
+    output(&program, args, input).await
+}
+
+async fn output(program: &Path, args: &[&str], input: &str) -> anyhow::Result<String> {
+    let mut child = tokio::process::Command::new(program)
+        .args(args)
+        .current_dir(checkout())
+        .env("NAMESPACE", TEMPLATE)
+        .env("KUBECTL", checkout().join(".cluster/bin/kubectl"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start {}", program.display()))?;
+    let mut stdin = child.stdin.take().context("no standard input")?;
+    stdin.write_all(input.as_bytes()).await?;
+    drop(stdin);
+    let output = child.wait_with_output().await?;
+    anyhow::ensure!(
+        output.status.success(),
+        "{} {args:?}: {}",
+        program.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The AIDE to check configurations with.
+pub(crate) async fn aide() -> anyhow::Result<PathBuf> {
+    static AIDE: OnceCell<PathBuf> = OnceCell::const_new();
+    let find = async || {
+        if let Some(aide) = std::env::var_os("FIO_AIDE") {
+            return anyhow::Ok(PathBuf::from(aide));
+        }
+        let path = output(&checkout().join("hack/aide"), &[], "").await?;
+        Ok(PathBuf::from(path.trim()))
+    };
+    AIDE.get_or_try_init(find).await.cloned()
+}
+
+/// Installs the cluster's part of the manifests, once; returns that of a namespace.
+async fn manifests() -> anyhow::Result<&'static str> {
+    let install = async || {
+        let all = output(&checkout().join("hack/deploy"), &["render"], "").await?;
+        let (cluster, namespaced): (Vec<&str>, Vec<&str>) =
+            all.split("\n---\n").partition(|document| {
+                ["CustomResourceDefinition", "ClusterRole"]
+                    .iter()
+                    .any(|kind| document.contains(&format!("\nkind: {kind}\n")))
+            });
+        let apply = ["apply", "--server-side", "-f", "-"];
+        kubectl(&apply, &cluster.join("\n---\n")).await?;
+        let established = [
+            "wait",
+            "--for=condition=Established",
+            "--timeout=60s",
+            "crd",
+            "--all",
+        ];
+        kubectl(&established, "").await?;
+        // One binding for all would be taken from one namespace by the next.
+        let own = namespaced.join("\n---\n").replace(
+            "kind: ClusterRoleBinding\nmetadata:\n  name: file-integrity-operator\n",
+            &format!(
+                "kind: ClusterRoleBinding\nmetadata:\n  name: file-integrity-operator-{TEMPLATE}\n"
+            ),
+        );
+        anyhow::Ok(own)
+    };
+    MANIFESTS.get_or_try_init(install).await.map(String::as_str)
+}
+
+impl Space {
+    async fn new(name: &str) -> anyhow::Result<Self> {
+        let template = manifests().await?;
+        let namespace = format!("fio-{name}-{}", std::process::id());
+        let own = template.replace(TEMPLATE, &namespace);
+        kubectl(&["apply", "--server-side", "-f", "-"], &own).await?;
+        Ok(Self {
+            client: Client::try_from(admin().await?)?,
+            namespace,
+            logs: Arc::default(),
+        })
+    }
+
+    /// The objects of this kind in the namespace.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The name of this test's node that is called `short`.
+    pub(crate) fn node_name(&self, short: &str) -> String {
+        format!("{}-{short}", self.namespace)
+    }
+
+    /// Makes a node that is ready; returns its name.
+    pub(crate) async fn node(&self, short: &str) -> anyhow::Result<String> {
+        let name = self.node_name(short);
+        let nodes = Api::<Node>::all(self.client.clone());
+        let node = serde_json::from_value(json!({
+            "metadata": {"name": name, "labels": {
+                LABEL_TEST: self.namespace, "kubernetes.io/os": "linux", "kubernetes.io/hostname": short,
+            }},
+        }))?;
+        nodes.create(&PostParams::default(), &node).await?;
+        self.set_ready(&name, true).await?;
+        Ok(name)
+    }
+
+    /// Says of a node what its kubelet would.
+    pub(crate) async fn set_ready(&self, node: &str, ready: bool) -> anyhow::Result<()> {
+        let status = if ready { "True" } else { "Unknown" };
+        let patch = json!({"status": {"conditions": [{
+            "type": "Ready", "status": status, "reason": "Test", "message": "",
+            "lastHeartbeatTime": time::now(), "lastTransitionTime": time::now(),
+        }]}});
+        Api::<Node>::all(self.client.clone())
+            .patch_status(node, &PatchParams::default(), &Patch::Merge(&patch))
+            .await?;
+        Ok(())
+    }
+
+    /// Removes a node.
+    pub(crate) async fn remove_node(&self, node: &str) -> anyhow::Result<()> {
+        Api::<Node>::all(self.client.clone())
+            .delete(node, &DeleteParams::default())
+            .await?;
+        Ok(())
+    }
+
+    async fn remove_nodes(&self) -> anyhow::Result<()> {
+        let mine = ListParams::default().labels(&format!("{LABEL_TEST}={}", self.namespace));
+        Api::<Node>::all(self.client.clone())
+            .delete_collection(&DeleteParams::default(), &mine)
+            .await?;
+        Ok(())
+    }
+
+    /// Makes a FileIntegrity that selects this test's nodes. What `spec` says comes on top.
+    pub(crate) async fn file_integrity(
+        &self,
+        name: &str,
+        spec: Value,
+    ) -> anyhow::Result<FileIntegrity> {
+        let mut whole = json!({
+            "config": {"gracePeriod": 10},
+            "nodeSelector": {LABEL_TEST: self.namespace},
+        });
+        if let (Value::Object(whole), Value::Object(spec)) = (&mut whole, spec) {
+            whole.extend(spec);
+        }
+        let object = serde_json::from_value(json!({
+            "apiVersion": "fileintegrity.openshift.io/v1alpha1",
+            "kind": "FileIntegrity",
+            "metadata": {"name": name},
+            "spec": whole,
+        }))?;
+        let api = self.api::<FileIntegrity>();
+        Ok(api.create(&PostParams::default(), &object).await?)
+    }
+
+    /// Changes an object by a JSON merge patch.
+    pub(crate) async fn merge<K>(&self, name: &str, patch: Value) -> anyhow::Result<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        let (api, params) = (self.api::<K>(), PatchParams::default());
+        Ok(api.patch(name, &params, &Patch::Merge(patch)).await?)
+    }
+
+    /// Sets, or with null removes, an annotation of a FileIntegrity.
+    pub(crate) async fn annotate(&self, fi: &str, key: &str, value: Value) -> anyhow::Result<()> {
+        let patch = json!({"metadata": {"annotations": {key: value}}});
+        self.merge::<FileIntegrity>(fi, patch).await.map(|_| ())
+    }
+
+    /// Waits until the object (or its absence) is as `condition` wants it; returns the object.
+    pub(crate) async fn until<K>(
+        &self,
+        name: &str,
+        what: &str,
+        condition: impl Fn(Option<&K>) -> bool,
+    ) -> anyhow::Result<Option<K>>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        let api = self.api::<K>();
+        eventually(what, async || {
+            let object = api.get_opt(name).await?;
+            Ok(condition(object.as_ref()).then_some(object))
+        })
+        .await
+    }
+
+    /// Waits until the object is there and as `condition` wants it.
+    pub(crate) async fn until_is<K>(
+        &self,
+        name: &str,
+        what: &str,
+        condition: impl Fn(&K) -> bool,
+    ) -> anyhow::Result<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        let object = self
+            .until(name, what, |object| object.is_some_and(&condition))
+            .await?;
+        object.context("the object is there")
+    }
+
+    /// Waits until the object is gone.
+    pub(crate) async fn until_gone<K>(&self, name: &str, what: &str) -> anyhow::Result<()>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        self.until::<K>(name, what, |object| object.is_none())
+            .await
+            .map(|_| ())
+    }
+
+    /// Waits until a FileIntegrity is in this phase.
+    pub(crate) async fn until_phase(&self, fi: &str, phase: &str) -> anyhow::Result<FileIntegrity> {
+        let what = format!("{fi} to be {phase}");
+        self.until_is(fi, &what, |fi: &FileIntegrity| phase_of(fi) == phase)
+            .await
+    }
+
+    /// What the events about a FileIntegrity with this reason say, in the order in which they were
+    /// made.
+    pub(crate) async fn said(&self, fi: &str, reason: &str) -> anyhow::Result<Vec<String>> {
+        let mut events = self.events(fi).await?;
+        events.retain(|event| event.reason.as_deref() == Some(reason));
+        Ok(events.into_iter().filter_map(|event| event.note).collect())
+    }
+
+    /// The events about a FileIntegrity, the oldest first.
+    pub(crate) async fn events(&self, fi: &str) -> anyhow::Result<Vec<Event>> {
+        let mut events = self
+            .api::<Event>()
+            .list(&ListParams::default())
+            .await?
+            .items;
+        events.retain(|event| {
+            let regarding = event.regarding.as_ref();
+            regarding.and_then(|object| object.name.as_deref()) == Some(fi)
+        });
+        events.sort_by_key(|event| event.event_time.as_ref().map(|at| at.0));
+        Ok(events)
+    }
+
+    /// Starts an operator with the rights of its ServiceAccount, on a thread and a runtime of its
+    /// own: when it is killed nothing of it goes on.
+    pub(crate) async fn operator(&self, identity: &str) -> anyhow::Result<Operator> {
+        let work_dir = tempfile::tempdir()?;
+        let settings = Settings {
+            namespace: self.namespace.clone(),
+            identity: identity.to_owned(),
+            fallback_image: Some("localhost/fallback:1".to_owned()),
+            aide: aide().await?,
+            work_dir: work_dir.path().to_owned(),
+            health: None,
+        };
+        let config = self.operator_config(identity).await?;
+        let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
+        let (stopping, killed) = (stop.clone(), kill.clone());
+        let log = Log {
+            identity: identity.to_owned(),
+            lines: Arc::clone(&self.logs),
+        };
+        let thread = std::thread::spawn(move || {
+            let _work_dir = work_dir;
+            let subscriber = tracing_subscriber::fmt()
+                .with_env_filter("warn,fio=debug")
+                .with_ansi(false)
+                .with_writer(move || log.clone())
+                .finish();
+            let _logging = tracing::subscriber::set_default(subscriber);
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(async {
+                let client = Client::try_from(config)?;
+                tokio::select! {
+                    result = fio::operator::run(settings, client, stopping) => result,
+                    () = killed.cancelled() => Ok(()),
+                }
+            })
+        });
+        Ok(Operator {
+            stop,
+            kill,
+            thread: Some(thread),
+        })
+    }
+
+    /// The rights of the operator's ServiceAccount. The group tells the requests of one operator
+    /// from those of another in the audit log.
+    async fn operator_config(&self, identity: &str) -> anyhow::Result<Config> {
+        let mut config = admin().await?;
+        config.auth_info.impersonate = Some(format!(
+            "system:serviceaccount:{}:{}",
+            self.namespace,
+            names::OPERATOR_NAME
+        ));
+        config.auth_info.impersonate_groups = Some(vec![self.group(identity)]);
+        Ok(config)
+    }
+
+    fn group(&self, identity: &str) -> String {
+        format!("test:{}:{identity}", self.namespace)
+    }
+
+    /// The writes of an operator that are in the audit log, as `verb resource/name`, without those
+    /// of its lease.
+    pub(crate) fn writes(&self, identity: &str) -> anyhow::Result<Vec<String>> {
+        let group = self.group(identity);
+        let path = std::env::var("FIO_APISERVER_AUDIT_LOG")
+            .context("no FIO_APISERVER_AUDIT_LOG: run this by hack/with-apiserver")?;
+        let log = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        let mut writes = Vec::new();
+        for line in log.lines().filter(|line| line.contains(&group)) {
+            let entry: Value = serde_json::from_str(line)?;
+            let text = |pointer: &str| {
+                entry
+                    .pointer(pointer)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+            };
+            let (verb, resource) = (text("/verb"), text("/objectRef/resource"));
+            if ["get", "list", "watch"].contains(&verb) || resource == "leases" {
+                continue;
+            }
+            writes.push(format!("{verb} {resource}/{}", text("/objectRef/name")));
+        }
+        Ok(writes)
+    }
+
+    /// The part of a node's daemon.
+    pub(crate) fn daemon(&self, fi: &str, node: &str) -> Daemon {
+        let identity = Identity {
+            namespace: self.namespace.clone(),
+            file_integrity: fi.to_owned(),
+            node: node.to_owned(),
+            log_prefix: names::daemon_set(fi),
+        };
+        Daemon {
+            status: identity.node_status(),
+            publisher: Publisher::new(&self.client, identity, format!("daemon-{node}")),
+            statuses: self.api(),
+            baselines: 0,
+        }
+    }
+
+    /// A FileIntegrity `fi` that is Active on nodes `n1` and `n2`, the names of these, and their
+    /// daemons.
+    pub(crate) async fn active(
+        &self,
+        fi: &str,
+        spec: Value,
+    ) -> anyhow::Result<([String; 2], [Daemon; 2])> {
+        let nodes = [self.node("n1").await?, self.node("n2").await?];
+        self.file_integrity(fi, spec).await?;
+        let mut daemons = [self.daemon(fi, &nodes[0]), self.daemon(fi, &nodes[1])];
+        for daemon in &mut daemons {
+            daemon.obey().await?;
+            daemon.finds(&clean()).await?;
+        }
+        self.until_phase(fi, "Active").await?;
+        Ok((nodes, daemons))
+    }
+
+    /// What the operators have logged so far.
+    pub(crate) fn log(&self) -> String {
+        let logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&logs).into_owned()
+    }
+
+    /// Everything that somebody who looks for the reason of a failure wants to see.
+    async fn dump(&self) -> String {
+        let mut text = format!("--- what is in namespace {}\n", self.namespace);
+        list::<FileIntegrity>(&mut text, &self.api()).await;
+        list::<FileIntegrityNodeStatus>(&mut text, &self.api()).await;
+        list::<ConfigMap>(&mut text, &self.api()).await;
+        list::<DaemonSet>(&mut text, &self.api()).await;
+        list::<Event>(&mut text, &self.api()).await;
+        list::<Lease>(&mut text, &self.api()).await;
+        text.push_str("--- the operators' logs\n");
+        text.push_str(&self.log());
+        text
+    }
+}
+
+async fn list<K>(text: &mut String, api: &Api<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
+{
+    match api.list(&ListParams::default()).await {
+        Ok(objects) => {
+            for mut object in objects.items {
+                object.managed_fields_mut().clear();
+                let json = serde_json::to_string(&object).unwrap_or_default();
+                writeln!(text, "{}: {json}", K::kind(&())).ok();
+            }
+        }
+        Err(error) => {
+            writeln!(text, "{}: {error}", K::kind(&())).ok();
+        }
+    }
+}
+
+/// The phase in words; empty where there is none yet.
+pub(crate) fn phase_of(fi: &FileIntegrity) -> String {
+    let phase = fi.status.as_ref().and_then(|status| status.phase);
+    phase.map(|phase| phase.to_string()).unwrap_or_default()
+}
+
+/// A condition of a FileIntegrity as `status/reason`.
+pub(crate) fn condition_of(fi: &FileIntegrity, kind: &str) -> String {
+    let conditions = fi.status.iter().flat_map(|status| &status.conditions);
+    conditions
+        .filter(|condition| condition.type_ == kind)
+        .map(|condition| format!("{}/{}", condition.status, condition.reason))
+        .collect()
+}
+
+/// The message of a condition of a FileIntegrity.
+pub(crate) fn message_of(fi: &FileIntegrity, kind: &str) -> String {
+    let conditions = fi.status.iter().flat_map(|status| &status.conditions);
+    conditions
+        .filter(|condition| condition.type_ == kind)
+        .map(|condition| condition.message.clone())
+        .collect()
+}
+
+/// Asks until there is an answer.
+pub(crate) async fn eventually<T>(
+    what: &str,
+    ask: impl AsyncFn() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
+    let looking = async {
+        loop {
+            if let Some(answer) = ask().await? {
+                return anyhow::Ok(answer);
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looking)
+        .await
+        .with_context(|| format!("waited in vain for {what}"))?
+        .with_context(|| format!("while waiting for {what}"))
+}
+
+/// A running operator. It is killed when dropped.
+pub(crate) struct Operator {
+    stop: CancellationToken,
+    kill: CancellationToken,
+    thread: Option<std::thread::JoinHandle<anyhow::Result<()>>>,
+}
+
+impl Operator {
+    /// Stops it as a SIGTERM would.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.join().await
+    }
+
+    /// Ends it as a SIGKILL would.
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
+        self.kill.cancel();
+        self.join().await
+    }
+
+    async fn join(&mut self) -> anyhow::Result<()> {
+        let thread = self.thread.take().context("the operator ends once")?;
+        let ended = tokio::task::spawn_blocking(move || thread.join());
+        match tokio::time::timeout(PATIENCE, ended).await?? {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl Drop for Operator {
+    fn drop(&mut self) {
+        self.kill.cancel();
+    }
+}
+
+/// Keeps an operator's log lines for the case that the test fails.
+#[derive(Clone)]
+struct Log {
+    identity: String,
+    lines: Arc<Mutex<Vec<u8>>>,
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.extend_from_slice(self.identity.as_bytes());
+        lines.push(b' ');
+        lines.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Plays a daemon's part, with the daemon's own publisher.
+pub(crate) struct Daemon {
+    pub(crate) status: String,
+    publisher: Publisher,
+    statuses: Api<FileIntegrityNodeStatus>,
+    baselines: u32,
+}
+
+impl Daemon {
+    /// Waits until something is asked of the daemon that is not done yet, and does it: makes a
+    /// baseline, of the wanted configuration, for the newest request.
+    pub(crate) async fn obey(&mut self) -> anyhow::Result<()> {
+        let what = format!("something to do for {}", self.status);
+        let statuses = &self.statuses;
+        let name = &self.status;
+        let status = eventually(&what, async || {
+            let status = statuses.get_opt(name).await?;
+            Ok(status.filter(|status| asks_for_a_baseline(status)))
+        })
+        .await?;
+        self.baselines += 1;
+        let now = time::now();
+        let request = status.annotation(names::ANNOTATION_REQUEST);
+        let news = News {
+            baseline: Some(Baseline {
+                created_at: now.clone(),
+                config_hash: status
+                    .annotation(names::ANNOTATION_WANTED_CONFIG)
+                    .unwrap_or_default()
+                    .to_owned(),
+                digest: names::sha256_hex(format!("{name} {}", self.baselines)),
+                entries: 100,
+                aide_version: "0.19.1".to_owned(),
+                verified: true,
+            }),
+            reinit: request.map(|id| Reinit {
+                id: id.to_owned(),
+                started_at: now.clone(),
+                finished_at: now,
+            }),
+            ..News::default()
+        };
+        self.publisher.publish(&status, &news, None).await?;
+        Ok(())
+    }
+
+    /// Tells what came of a scan.
+    pub(crate) async fn finds(&mut self, outcome: &Outcome) -> anyhow::Result<()> {
+        let status = self.statuses.get(&self.status).await?;
+        let news = News {
+            finding: Some(Finding::new(outcome, time::now(), Duration::from_secs(1))),
+            ..News::default()
+        };
+        self.publisher.publish(&status, &news, None).await?;
+        Ok(())
+    }
+}
+
+fn asks_for_a_baseline(status: &FileIntegrityNodeStatus) -> bool {
+    let wanted = status.annotation(names::ANNOTATION_WANTED_CONFIG);
+    let request = status.annotation(names::ANNOTATION_REQUEST);
+    let baseline = status.baseline.as_ref().map(|b| b.config_hash.as_str());
+    let done = status.reinit.as_ref().map(|r| r.id.as_str());
+    wanted.is_some() && (baseline != wanted || (request.is_some() && request != done))
+}
+
+/// A scan that found nothing.
+pub(crate) fn clean() -> Outcome {
+    Outcome::Clean { files: 100 }
+}
+
+/// Labels as the API has them, or none.
+pub(crate) fn labels<K: Resource>(object: &K) -> BTreeMap<String, String> {
+    object.meta().labels.clone().unwrap_or_default()
+}

@@ -1,0 +1,677 @@
+//! The operator against a real API server: from a FileIntegrity to its objects and its status.
+
+use anyhow::Context as _;
+use fio::aide::report::{Change, ChangeKind, Report};
+use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::scan::outcome::{Outcome, ScanError};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::{Resource, ResourceExt as _};
+use serde_json::{Value, json};
+
+use crate::harness::{
+    LABEL_TEST, Space, clean, condition_of, eventually, in_space, labels, message_of,
+};
+
+/// One added file.
+fn changed() -> Outcome {
+    Outcome::Changed(Box::new(Report {
+        aide_version: "0.19.1".to_owned(),
+        total: 101,
+        added: 1,
+        changes: vec![Change {
+            path: b"/etc/new".to_vec(),
+            kind: ChangeKind::Added,
+            attributes: Vec::new(),
+            new_digests: Vec::new(),
+            details: Vec::new(),
+        }],
+        ..Report::default()
+    }))
+}
+
+fn counts(fi: &FileIntegrity) -> Value {
+    let counts = fi.status.as_ref().and_then(|status| status.nodes);
+    let counts = counts.unwrap_or_default();
+    json!([
+        counts.selected,
+        counts.initialized,
+        counts.failed,
+        counts.errored,
+        counts.held,
+        counts.stale
+    ])
+}
+
+#[tokio::test]
+async fn from_pending_over_initializing_to_active() -> anyhow::Result<()> {
+    in_space("life", async |space| {
+        let nodes = [space.node("n1").await?, space.node("n2").await?];
+        let _operator = space.operator("op").await?;
+        let fi = space.file_integrity("fi", json!({})).await?;
+        space.until_phase("fi", "Initializing").await?;
+
+        let config_map = space
+            .until_is("fi", "the active configuration", |_: &ConfigMap| true)
+            .await?;
+        let data = config_map.data.clone().unwrap_or_default();
+        assert!(data.contains_key(names::KEY_AIDE_CONF));
+        assert!(data.contains_key(names::KEY_EFFECTIVE_CONF));
+        let label = |key: &str| labels(&config_map).get(key).cloned();
+        assert_eq!(label(names::LABEL_AIDE_CONF).as_deref(), Some(""));
+        assert_eq!(label(names::LABEL_OWNER).as_deref(), Some("fi"));
+
+        let daemon_set = space
+            .until_is("aide-fi", "the DaemonSet", |_: &DaemonSet| true)
+            .await?;
+        assert_eq!(owner(&daemon_set), fi.uid());
+        let template = daemon_set.spec.context("a spec")?.template;
+        let pod = template.spec.context("a pod")?;
+        // The image is that of the operator's own Deployment.
+        assert_eq!(
+            pod.containers[0].image.as_deref(),
+            Some("localhost/fio:dev")
+        );
+
+        for node in &nodes {
+            let name = names::node_status("fi", node);
+            let status = space
+                .until_is(&name, "a node status", |_: &FileIntegrityNodeStatus| true)
+                .await?;
+            assert_eq!(&status.node_name, node);
+            assert_eq!(owner(&status), fi.uid());
+            let effective = &data[names::KEY_EFFECTIVE_CONF];
+            assert_eq!(
+                status.annotation(names::ANNOTATION_WANTED_CONFIG),
+                Some(fio::aide::config::config_hash(effective).as_str())
+            );
+        }
+
+        let [mut first, mut second] = nodes.each_ref().map(|node| space.daemon("fi", node));
+        first.obey().await?;
+        let half = space
+            .until_is("fi", "one node to be initialized", |fi: &FileIntegrity| {
+                counts(fi) == json!([2, 1, 0, 0, 0, 0])
+            })
+            .await?;
+        assert_eq!(condition_of(&half, "Ready"), "False/Initializing");
+        assert_eq!(
+            message_of(&half, "Ready"),
+            format!("waiting for the baseline of {}", nodes[1])
+        );
+        second.obey().await?;
+        let active = space.until_phase("fi", "Active").await?;
+        assert_eq!(condition_of(&active, "Ready"), "True/Active");
+        assert_eq!(condition_of(&active, "Degraded"), "False/AsExpected");
+        assert_eq!(
+            space.said("fi", "FileIntegrityStatus").await?,
+            ["Pending", "Initializing", "Active"]
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn results_make_counts_and_an_error_makes_the_phase() -> anyhow::Result<()> {
+    in_space("results", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        first.finds(&changed()).await?;
+        let fi = space
+            .until_is("fi", "a failed node", |fi: &FileIntegrity| {
+                counts(fi) == json!([2, 2, 1, 0, 0, 0])
+            })
+            .await?;
+        // Changed files are the nodes' matter: watching them goes on as it should.
+        assert_eq!(condition_of(&fi, "Ready"), "True/Active");
+
+        let error = ScanError::new("config", "AIDE error: 17 Invalid configureline error");
+        second.finds(&Outcome::Errored(error)).await?;
+        let fi = space.until_phase("fi", "Error").await?;
+        assert!(
+            message_of(&fi, "Ready").contains(&nodes[1]),
+            "{}",
+            message_of(&fi, "Ready")
+        );
+        second.finds(&clean()).await?;
+        space.until_phase("fi", "Active").await?;
+        first.finds(&clean()).await?;
+        space
+            .until_is("fi", "no failed node", |fi: &FileIntegrity| {
+                counts(fi) == json!([2, 2, 0, 0, 0, 0])
+            })
+            .await?;
+        assert_eq!(
+            space.said("fi", "FileIntegrityStatus").await?,
+            ["Pending", "Initializing", "Active", "Error", "Active"]
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// Makes a change to one of the operator's objects, and waits until it is as it was.
+async fn undone<K>(space: &Space, name: &str, what: &str, patch: Value) -> anyhow::Result<()>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::Serialize
+        + serde::de::DeserializeOwned,
+{
+    let content = |object: &K| {
+        let mut value = serde_json::to_value(object).unwrap_or_default();
+        for key in ["managedFields", "resourceVersion", "generation"] {
+            value["metadata"].as_object_mut().map(|m| m.remove(key));
+        }
+        if let Some(annotations) = value["metadata"]["annotations"].as_object_mut() {
+            // The API server counts a DaemonSet's templates here.
+            annotations.remove("deprecated.daemonset.template.generation");
+        }
+        value
+    };
+    let before = space.api::<K>().get(name).await?;
+    let edited = space.merge::<K>(name, patch).await?;
+    anyhow::ensure!(
+        content(&before) != content(&edited),
+        "{what}: this edits nothing"
+    );
+    space
+        .until_is(name, &format!("{what} to be undone"), |object: &K| {
+            content(object) == content(&before)
+        })
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
+    in_space("edits", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, _) = space.active("fi", json!({})).await?;
+        let status = names::node_status("fi", &nodes[0]);
+
+        let label = |key: &str, value: Value| json!({"metadata": {"labels": {key: value}}});
+        for (what, patch) in [
+            (
+                "a changed text",
+                json!({"data": {names::KEY_EFFECTIVE_CONF: "/etc p\n"}}),
+            ),
+            (
+                "a removed key",
+                json!({"data": {names::KEY_AIDE_CONF: null}}),
+            ),
+            (
+                "a removed label",
+                label(names::LABEL_AIDE_CONF, Value::Null),
+            ),
+            (
+                "a changed label",
+                label(names::LABEL_OWNER, json!("somebody")),
+            ),
+        ] {
+            undone::<ConfigMap>(space, "fi", what, patch).await?;
+        }
+        let container =
+            |field: Value| json!({"spec": {"template": {"spec": {"containers": [field]}}}});
+        for (what, patch) in [
+            (
+                "another image",
+                container(json!({"name": "daemon", "image": "localhost/other:1"})),
+            ),
+            (
+                "other tolerations",
+                json!({"spec": {"template": {"spec": {"tolerations": []}}}}),
+            ),
+            (
+                "a changed label",
+                label(names::LABEL_OWNER, json!("somebody")),
+            ),
+        ] {
+            undone::<DaemonSet>(space, "aide-fi", what, patch).await?;
+        }
+        let wish =
+            |value| json!({"metadata": {"annotations": {names::ANNOTATION_WANTED_CONFIG: value}}});
+        for (what, patch) in [
+            ("a changed wish", wish(json!("0"))),
+            ("a removed wish", wish(Value::Null)),
+            ("a removed label", label(names::LABEL_NODE, Value::Null)),
+        ] {
+            undone::<FileIntegrityNodeStatus>(space, &status, what, patch).await?;
+        }
+
+        comes_back::<ConfigMap>(space, "fi").await?;
+        comes_back::<DaemonSet>(space, "aide-fi").await?;
+        comes_back::<FileIntegrityNodeStatus>(space, &status).await
+    })
+    .await
+}
+
+/// Deletes an object, and waits for another one in its place.
+async fn comes_back<K>(space: &Space, name: &str) -> anyhow::Result<()>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
+{
+    let before = space.api::<K>().get(name).await?.uid();
+    let params = DeleteParams::background();
+    space.api::<K>().delete(name, &params).await?;
+    let what = format!("{} {name} to come back", K::kind(&()));
+    space
+        .until_is(name, &what, |object: &K| object.uid() != before)
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn nodes_come_and_go() -> anyhow::Result<()> {
+    in_space("nodes", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, _) = space.active("fi", json!({})).await?;
+        let status = |node: &str| names::node_status("fi", node);
+
+        // Without a kubelet a node is stale, and keeps nobody back.
+        space.set_ready(&nodes[1], false).await?;
+        let fi = space
+            .until_is("fi", "a stale node", |fi: &FileIntegrity| {
+                counts(fi) == json!([2, 2, 0, 0, 0, 1])
+            })
+            .await?;
+        assert_eq!(condition_of(&fi, "Ready"), "True/Active");
+        assert_eq!(condition_of(&fi, "Degraded"), "True/NodesNotReady");
+
+        space.remove_node(&nodes[1]).await?;
+        space
+            .until_gone::<FileIntegrityNodeStatus>(&status(&nodes[1]), "the status of a gone node")
+            .await?;
+        let third = space.node("n3").await?;
+        space
+            .daemon("fi", &third)
+            .obey()
+            .await
+            .context("a new node")?;
+
+        // A node that is no longer selected.
+        let patch = json!({"metadata": {"labels": {"not-this-one": "", LABEL_TEST: "other"}}});
+        Api::<Node>::all(space.client.clone())
+            .patch(&third, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+        space
+            .until_gone::<FileIntegrityNodeStatus>(
+                &status(&third),
+                "the status of a node that is not selected",
+            )
+            .await?;
+        space
+            .until_is("fi", "one node", |fi: &FileIntegrity| {
+                counts(fi) == json!([1, 1, 0, 0, 0, 0])
+            })
+            .await?;
+
+        // A selector that no node fits.
+        let selector = json!({"spec": {"nodeSelector": {"role": "nobody"}}});
+        space.merge::<FileIntegrity>("fi", selector).await?;
+        let fi = space.until_phase("fi", "Pending").await?;
+        assert_eq!(condition_of(&fi, "Ready"), "False/NoNodes");
+        space
+            .until_gone::<FileIntegrityNodeStatus>(&status(&nodes[0]), "the last status")
+            .await?;
+        Api::<Node>::all(space.client.clone())
+            .delete(&third, &DeleteParams::default())
+            .await?;
+        Ok(())
+    })
+    .await
+}
+
+/// An object of somebody else's, by its owner.
+async fn foreign<K>(space: &Space, name: &str, mut object: Value) -> anyhow::Result<K>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::Serialize
+        + serde::de::DeserializeOwned,
+{
+    object["metadata"]["name"] = json!(name);
+    object["metadata"]["ownerReferences"] = json!([{
+        "apiVersion": "v1", "kind": "Node", "name": "somebody", "uid": "somebody", "controller": true,
+    }]);
+    let object = serde_json::from_value(object)?;
+    Ok(space
+        .api::<K>()
+        .create(&PostParams::default(), &object)
+        .await?)
+}
+
+fn owner<K: Resource>(object: &K) -> Option<String> {
+    let owners = object.meta().owner_references.as_deref();
+    let owner = owners.unwrap_or_default().first();
+    owner.map(|owner| owner.uid.clone())
+}
+
+fn somebodys_daemon_set() -> Value {
+    let labels = json!({"app": "somebody"});
+    json!({"metadata": {}, "spec": {
+        "selector": {"matchLabels": labels},
+        "template": {"metadata": {"labels": labels}, "spec": {
+            "containers": [{"name": "main", "image": "localhost/somebody:1"}],
+        }},
+    }})
+}
+
+#[tokio::test]
+async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
+    in_space("collision", async |space| {
+        let node = space.node("n1").await?;
+        let status = names::node_status("fi", &node);
+        let config = json!({"metadata": {}, "data": {"their": "text"}});
+        let config_map = foreign::<ConfigMap>(space, "fi", config).await?;
+        let daemon_set =
+            foreign::<DaemonSet>(space, "aide-fi", somebodys_daemon_set()).await?;
+        let node_status = json!({"metadata": {}, "nodeName": "theirs"});
+        let node_status =
+            foreign::<FileIntegrityNodeStatus>(space, &status, node_status).await?;
+
+        let _operator = space.operator("op").await?;
+        space.file_integrity("fi", json!({})).await?;
+        let fi = space
+            .until_is("fi", "the collisions to be said", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "True/NameCollision"
+                    && message_of(fi, "Degraded").matches("belongs to").count() == 3
+            })
+            .await?;
+        let message = message_of(&fi, "Degraded");
+        for named in ["ConfigMap fi", "DaemonSet aide-fi", &format!("FileIntegrityNodeStatus {status}")] {
+            let sentence = format!("{named} belongs to Node somebody and is left alone; rename or remove one of the two");
+            assert!(message.contains(&sentence), "{message}");
+        }
+        // Not even touched.
+        let version = |object: Option<String>| object;
+        assert_eq!(
+            version(space.api::<ConfigMap>().get("fi").await?.resource_version()),
+            config_map.resource_version()
+        );
+        assert_eq!(
+            version(space.api::<DaemonSet>().get("aide-fi").await?.resource_version()),
+            daemon_set.resource_version()
+        );
+        let now = space.api::<FileIntegrityNodeStatus>().get(&status).await?;
+        assert_eq!(now.resource_version(), node_status.resource_version());
+
+        // Once the way is free, it is taken.
+        let params = DeleteParams::background();
+        space.api::<ConfigMap>().delete("fi", &params).await?;
+        space.api::<DaemonSet>().delete("aide-fi", &params).await?;
+        space.api::<FileIntegrityNodeStatus>().delete(&status, &params).await?;
+        space.daemon("fi", &node).obey().await?;
+        let fi = space.until_phase("fi", "Active").await?;
+        assert_eq!(condition_of(&fi, "Degraded"), "False/AsExpected");
+        Ok(())
+    })
+    .await
+}
+
+/// FileIntegrity `a` on node `b-c` and FileIntegrity `a-b` on node `c` want the same name for their
+/// node's status. Nodes have the test's name in theirs, so here it is the FileIntegrity's.
+#[tokio::test]
+async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
+    in_space("twins", async |space| {
+        let long = space.node("n").await?;
+        let short = "n".to_owned();
+        let outer = "fi".to_owned();
+        // fi + "-" + namespace-n  ==  fi-namespace + "-" + n
+        let inner = format!("fi-{}", space.namespace);
+        let nodes = Api::<Node>::all(space.client.clone());
+        let node = json!({"metadata": {"name": short, "labels": {LABEL_TEST: space.namespace, "short": ""}}});
+        nodes
+            .create(&PostParams::default(), &serde_json::from_value(node)?)
+            .await?;
+        space.set_ready(&short, true).await?;
+        assert_eq!(
+            names::node_status(&outer, &long),
+            names::node_status(&inner, &short)
+        );
+
+        let _operator = space.operator("op").await?;
+        let selects = |role: &str| json!({"nodeSelector": {LABEL_TEST: space.namespace, role: ""}});
+        let patch = json!({"metadata": {"labels": {"long": ""}}});
+        nodes
+            .patch(&long, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+        space.file_integrity(&outer, selects("long")).await?;
+        space.daemon(&outer, &long).obey().await?;
+        space.until_phase(&outer, "Active").await?;
+
+        space.file_integrity(&inner, selects("short")).await?;
+        let fi = space
+            .until_is(&inner, "the collision to be said", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "True/NameCollision"
+            })
+            .await?;
+        let message = message_of(&fi, "Degraded");
+        assert!(
+            message.contains("belongs to FileIntegrity fi and is left alone"),
+            "{message}"
+        );
+        let status = names::node_status(&outer, &long);
+        let status = space.api::<FileIntegrityNodeStatus>().get(&status).await?;
+        assert_eq!(status.node_name, long);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_originals_daemon_set_is_replaced_whole() -> anyhow::Result<()> {
+    in_space("original", async |space| {
+        space.node("n1").await?;
+        let fi = space.file_integrity("fi", json!({})).await?;
+        let labels = json!({"app": "aide-fi"});
+        let owners = json!([{
+            "apiVersion": "fileintegrity.openshift.io/v1alpha1", "kind": "FileIntegrity",
+            "name": "fi", "uid": fi.uid(), "controller": true,
+        }]);
+        let original = |name: &str| {
+            json!({
+                "metadata": {"name": name, "ownerReferences": owners, "labels": {names::LABEL_OWNER: "fi"}},
+                "spec": {
+                    "selector": {"matchLabels": labels},
+                    "template": {"metadata": {"labels": labels}, "spec": {
+                        "containers": [{
+                            "name": "daemon", "image": "localhost/original:1",
+                            "volumeMounts": [{"name": "aide-script", "mountPath": "/scripts"}],
+                        }],
+                        "volumes": [{"name": "aide-script", "emptyDir": {}}],
+                    }},
+                },
+            })
+        };
+        for name in ["aide-fi", "aide-ds-fi"] {
+            let object = serde_json::from_value(original(name))?;
+            let api = space.api::<DaemonSet>();
+            api.create(&PostParams::default(), &object).await?;
+        }
+        let _operator = space.operator("op").await?;
+        let volumes = |daemon_set: &DaemonSet| {
+            let pod = daemon_set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+            let volumes = pod.and_then(|pod| pod.volumes.clone()).unwrap_or_default();
+            volumes.into_iter().map(|volume| volume.name).collect::<Vec<_>>()
+        };
+        space
+            .until_is("aide-fi", "our DaemonSet", |ds: &DaemonSet| {
+                volumes(ds) == ["hostroot", "config", "tmp"]
+            })
+            .await?;
+        space
+            .until_gone::<DaemonSet>("aide-ds-fi", "the early original's DaemonSet")
+            .await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_new_image_of_the_operator_rolls_the_daemons() -> anyhow::Result<()> {
+    in_space("image", async |space| {
+        let _operator = space.operator("op").await?;
+        space.active("fi", json!({})).await?;
+        let image = |daemon_set: &DaemonSet| {
+            let pod = daemon_set
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.template.spec.as_ref());
+            pod.and_then(|pod| pod.containers[0].image.clone())
+        };
+        let patch = json!({"spec": {"template": {"spec": {
+            "containers": [{"name": "file-integrity-operator", "image": "localhost/fio:new"}],
+        }}}});
+        let patch = Patch::Strategic(patch);
+        space
+            .api::<Deployment>()
+            .patch(names::OPERATOR_NAME, &PatchParams::default(), &patch)
+            .await?;
+        space
+            .until_is("aide-fi", "the new image", |ds: &DaemonSet| {
+                image(ds).as_deref() == Some("localhost/fio:new")
+            })
+            .await?;
+        space
+            .api::<Deployment>()
+            .delete(names::OPERATOR_NAME, &DeleteParams::background())
+            .await?;
+        space
+            .until_is(
+                "aide-fi",
+                "the image that the operator was told",
+                |ds: &DaemonSet| image(ds).as_deref() == Some("localhost/fallback:1"),
+            )
+            .await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_priority_class_that_does_not_exist_is_said_and_left_out() -> anyhow::Result<()> {
+    in_space("priority", async |space| {
+        let _operator = space.operator("op").await?;
+        space.node("n1").await?;
+        space
+            .file_integrity("fi", json!({"priorityClassName": "absent"}))
+            .await?;
+        let daemon_set = space
+            .until_is("aide-fi", "the DaemonSet", |_: &DaemonSet| true)
+            .await?;
+        let pod = daemon_set.spec.and_then(|spec| spec.template.spec);
+        assert_eq!(pod.and_then(|pod| pod.priority_class_name), None);
+        let said = eventually("the warning", async || {
+            let said = space.said("fi", "PriorityClass").await?;
+            Ok((!said.is_empty()).then_some(said))
+        })
+        .await?;
+        assert_eq!(
+            said,
+            ["Error while getting priority class 'absent', PriorityClass not found or invalid"]
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_configuration_of_the_users() -> anyhow::Result<()> {
+    in_space("config", async |space| {
+        let _operator = space.operator("op").await?;
+        let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        let active = async || {
+            let data = space.api::<ConfigMap>().get("fi").await?.data;
+            anyhow::Ok(data.unwrap_or_default().remove(names::KEY_EFFECTIVE_CONF))
+        };
+        let default = active().await?;
+        let named =
+            json!({"name": "mine", "namespace": space.namespace, "key": "conf", "gracePeriod": 10});
+        space
+            .merge::<FileIntegrity>("fi", json!({"spec": {"config": named}}))
+            .await?;
+
+        // Not there: what runs goes on.
+        let until_config = async |expected: &str| {
+            let what = format!("ConfigValid to be {expected}");
+            space
+                .until_is("fi", &what, |fi: &FileIntegrity| {
+                    condition_of(fi, "ConfigValid") == expected
+                })
+                .await
+        };
+        let fi = until_config("False/ConfigMapMissing").await?;
+        assert_eq!(condition_of(&fi, "Ready"), "True/Active");
+        assert_eq!(active().await?, default);
+
+        let api = space.api::<ConfigMap>();
+        let mine = |data: Value| {
+            serde_json::from_value(json!({"metadata": {"name": "mine"}, "data": data}))
+        };
+        api.create(&PostParams::default(), &mine(json!({"other": "x"}))?)
+            .await?;
+        until_config("False/KeyMissing").await?;
+        space
+            .merge::<ConfigMap>("mine", json!({"data": {"conf": " \n"}}))
+            .await?;
+        until_config("False/ConfigEmpty").await?;
+
+        let text = "@@define DBDIR /etc/kubernetes\n/etc p+sha256\n";
+        space
+            .merge::<ConfigMap>("mine", json!({"data": {"conf": text}}))
+            .await?;
+        first.obey().await?;
+        second.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        assert!(
+            active()
+                .await?
+                .is_some_and(|text| text.contains("/hostroot/etc p+sha256"))
+        );
+
+        // One that is refused: the last good one goes on.
+        let good = active().await?;
+        space
+            .merge::<ConfigMap>(
+                "mine",
+                json!({"data": {"conf": "@@x_include /bin/sh\n/etc p\n"}}),
+            )
+            .await?;
+        let fi = space.until_phase("fi", "Error").await?;
+        assert_eq!(condition_of(&fi, "ConfigValid"), "False/Refused");
+        assert!(
+            message_of(&fi, "ConfigValid").contains("x_include"),
+            "{}",
+            message_of(&fi, "ConfigValid")
+        );
+        assert_eq!(active().await?, good);
+        space
+            .merge::<ConfigMap>("mine", json!({"data": {"conf": "/etc p+nonsense\n"}}))
+            .await?;
+        space
+            .until_is("fi", "AIDE's own words", |fi: &FileIntegrity| {
+                message_of(fi, "ConfigValid").contains("AIDE error: 17")
+            })
+            .await?;
+
+        // No longer wanted: the default comes back.
+        let none = json!({"name": null, "namespace": null, "key": null});
+        space
+            .merge::<FileIntegrity>("fi", json!({"spec": {"config": none}}))
+            .await?;
+        first.obey().await?;
+        second.obey().await?;
+        let fi = space.until_phase("fi", "Active").await?;
+        assert_eq!(condition_of(&fi, "ConfigValid"), "True/Valid");
+        assert_eq!(active().await?, default);
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,271 @@
+//! Re-initialisation and hold-off: what annotations of a FileIntegrity bring about.
+
+use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use k8s_openapi::api::apps::v1::DaemonSet;
+use kube::ResourceExt as _;
+use serde_json::{Value, json};
+
+use crate::harness::{Space, condition_of, eventually, in_space};
+
+/// The request that stands in a node's status.
+async fn request(space: &Space, node: &str) -> anyhow::Result<Option<String>> {
+    let name = names::node_status("fi", node);
+    let status = space.api::<FileIntegrityNodeStatus>().get(&name).await?;
+    Ok(status
+        .annotation(names::ANNOTATION_REQUEST)
+        .map(str::to_owned))
+}
+
+fn has(fi: &FileIntegrity, key: &str) -> bool {
+    fi.annotations().contains_key(key)
+}
+
+/// Waits until the annotation was taken in and handed out: neither it nor its record is there.
+async fn until_handed_out(space: &Space, annotation: &str) -> anyhow::Result<()> {
+    space
+        .until_is(
+            "fi",
+            "the request to be handed out",
+            |fi: &FileIntegrity| !has(fi, annotation) && !has(fi, names::ANNOTATION_REINIT_RECORD),
+        )
+        .await
+        .map(|_| ())
+}
+
+fn signal_of(daemon_set: &DaemonSet) -> Option<String> {
+    let pod = daemon_set.spec.as_ref()?.template.spec.as_ref()?;
+    let args = pod.containers.first()?.args.as_ref()?;
+    args.iter()
+        .find_map(|arg| arg.strip_prefix("--request=").map(str::to_owned))
+}
+
+#[tokio::test]
+async fn all_nodes_by_annotation() -> anyhow::Result<()> {
+    in_space("reinit", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .await?;
+        space.until_phase("fi", "Initializing").await?;
+        until_handed_out(space, names::ANNOTATION_REINIT).await?;
+        let id = request(space, &nodes[0]).await?;
+        assert!(id.is_some());
+        assert_eq!(request(space, &nodes[1]).await?, id);
+        let signaller = space
+            .until_is("aide-ini-fi", "the signaller", |_: &DaemonSet| true)
+            .await?;
+        assert_eq!(signal_of(&signaller), id);
+        assert_eq!(
+            signaller
+                .labels()
+                .get(names::LABEL_REINIT_OWNER)
+                .map(String::as_str),
+            Some("fi")
+        );
+
+        // Some have done it: the signal is only for the others.
+        first.obey().await?;
+        let name = format!("aide-ini-fi-{}", nodes[1]);
+        space
+            .until_is(
+                &names::signaller("fi", Some(&nodes[1])),
+                &name,
+                |_: &DaemonSet| true,
+            )
+            .await?;
+        space
+            .until_gone::<DaemonSet>("aide-ini-fi", "the signaller of all")
+            .await?;
+        second.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        space
+            .until_gone::<DaemonSet>(
+                &names::signaller("fi", Some(&nodes[1])),
+                "the last signaller",
+            )
+            .await?;
+        assert_eq!(
+            space.said("fi", "FileIntegrityStatus").await?,
+            [
+                "Pending",
+                "Initializing",
+                "Active",
+                "Initializing",
+                "Active"
+            ]
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_second_request_has_an_id_of_its_own() -> anyhow::Result<()> {
+    in_space("again", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, mut daemons) = space.active("fi", json!({})).await?;
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            space
+                .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+                .await?;
+            for daemon in &mut daemons {
+                daemon.obey().await?;
+            }
+            until_handed_out(space, names::ANNOTATION_REINIT).await?;
+            space.until_phase("fi", "Active").await?;
+            ids.push(request(space, &nodes[0]).await?);
+        }
+        assert_ne!(ids[0], ids[1]);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_node_by_name_and_one_that_is_unknown() -> anyhow::Result<()> {
+    in_space("named", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, [mut first, _]) = space.active("fi", json!({})).await?;
+        let list = format!("{}, nowhere", nodes[0]);
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!(list))
+            .await?;
+        first.obey().await?;
+        until_handed_out(space, names::ANNOTATION_REINIT).await?;
+        space.until_phase("fi", "Active").await?;
+        assert_eq!(request(space, &nodes[1]).await?, None);
+        let events = space.events("fi").await?;
+        let warning = events
+            .iter()
+            .find(|event| event.reason.as_deref() == Some("UnknownNodes"));
+        assert_eq!(
+            warning.and_then(|event| event.note.as_deref()),
+            Some("re-init names nodes that are not selected: nowhere")
+        );
+        assert_eq!(
+            warning.and_then(|event| event.type_.as_deref()),
+            Some("Warning")
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn only_unknown_nodes_are_a_request_for_nobody() -> anyhow::Result<()> {
+    in_space("nobody", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, _) = space.active("fi", json!({})).await?;
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!("nowhere"))
+            .await?;
+        until_handed_out(space, names::ANNOTATION_REINIT).await?;
+        let said = eventually("the warning", async || {
+            let said = space.said("fi", "UnknownNodes").await?;
+            Ok((!said.is_empty()).then_some(said))
+        })
+        .await?;
+        assert_eq!(said, ["re-init names nodes that are not selected: nowhere"]);
+        space.until_phase("fi", "Active").await?;
+        assert_eq!(request(space, &nodes[0]).await?, None);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_failed_nodes_by_annotation() -> anyhow::Result<()> {
+    in_space("on-failed", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, [mut first, _]) = space.active("fi", json!({})).await?;
+        let status = names::node_status("fi", &nodes[0]);
+        let failed = json!({"condition": "Failed", "lastProbeTime": "2030-01-02T03:04:05Z", "filesChanged": 1});
+        space
+            .merge::<FileIntegrityNodeStatus>(&status, json!({"lastResult": failed}))
+            .await?;
+        space
+            .until_is("fi", "a failed node", |fi: &FileIntegrity| {
+                fi.status.as_ref().and_then(|s| s.nodes).is_some_and(|n| n.failed == 1)
+            })
+            .await?;
+        space
+            .annotate("fi", names::ANNOTATION_REINIT_ON_FAILED, json!(""))
+            .await?;
+        first.obey().await?;
+        until_handed_out(space, names::ANNOTATION_REINIT_ON_FAILED).await?;
+        assert_eq!(request(space, &nodes[1]).await?, None);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_unreachable_node_does_it_when_it_is_back() -> anyhow::Result<()> {
+    in_space("unreachable", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        space.set_ready(&nodes[1], false).await?;
+        space
+            .until_is("fi", "a stale node", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "True/NodesNotReady"
+            })
+            .await?;
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .await?;
+        first.obey().await?;
+        // The others do not wait.
+        until_handed_out(space, names::ANNOTATION_REINIT).await?;
+        space.until_phase("fi", "Active").await?;
+        space.set_ready(&nodes[1], true).await?;
+        space.until_phase("fi", "Initializing").await?;
+        second.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn scans_are_held_and_go_on_without_a_new_baseline() -> anyhow::Result<()> {
+    in_space("holdoff", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, _) = space.active("fi", json!({})).await?;
+        let held = async |value: Value, expected: [bool; 2]| {
+            space
+                .annotate("fi", names::ANNOTATION_HOLDOFF, value)
+                .await?;
+            for (node, expected) in nodes.iter().zip(expected) {
+                let what = format!("held {expected} on {node}");
+                space
+                    .until_is(
+                        &names::node_status("fi", node),
+                        &what,
+                        |status: &FileIntegrityNodeStatus| {
+                            status.annotation(names::ANNOTATION_HOLDOFF).is_some() == expected
+                        },
+                    )
+                    .await?;
+            }
+            let count = i64::from(expected[0]) + i64::from(expected[1]);
+            space
+                .until_is("fi", "the count of held nodes", |fi: &FileIntegrity| {
+                    fi.status
+                        .as_ref()
+                        .and_then(|s| s.nodes)
+                        .is_some_and(|n| n.held == count)
+                })
+                .await
+        };
+        held(json!(""), [true, true]).await?;
+        held(json!(nodes[1]), [false, true]).await?;
+        let fi = held(Value::Null, [false, false]).await?;
+        assert_eq!(condition_of(&fi, "Ready"), "True/Active");
+        assert_eq!(request(space, &nodes[0]).await?, None);
+        assert_eq!(request(space, &nodes[1]).await?, None);
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,97 @@
+//! What AIDE says on standard error besides errors. Pure.
+//!
+//! AIDE 0.19 goes on, and ends with the exit status of a whole run, where it could not read a
+//! directory or a file; it only warns. The commonest reason is harmless by itself: the directory
+//! changed between two looks at it (`failed to open directory '/etc' for reading: stat fields
+//! changed: n (skipping recursion)`, seen when a subdirectory was made or removed at that moment).
+//! But then everything below it is missing from the database, or counts as removed. Such a run
+//! proves nothing and is to be done again.
+
+/// What ends a warning that a directory, with all below it, or a file was left out (`do_md.c` and
+/// `gen_list.c` of AIDE 0.19).
+const LEFT_OUT: [&str; 3] = [
+    "(skipping recursion)",
+    "could not be calculated)",
+    "(skipping)",
+];
+/// Attributes that a file system lacks; one line for each directory of it.
+const NOISE: &str = "(disabling ";
+/// What is gone when AIDE comes to it was removed meanwhile, and is to be missing.
+const GONE: &str = "No such file or directory";
+
+/// Whether a line of standard error is of no interest to anybody.
+pub fn is_noise(line: &str) -> bool {
+    line.contains(NOISE) || line.trim_start().starts_with("NOTICE:")
+}
+
+/// What AIDE could not read, one line each; empty for a run that saw everything.
+pub fn left_out(stderr: &str) -> Vec<&str> {
+    stderr
+        .lines()
+        .map(str::trim)
+        .filter(|line| LEFT_OUT.iter().any(|end| line.ends_with(end)) || is_partial_file(line))
+        .filter(|line| !line.contains(GONE))
+        .map(|line| line.trim_start_matches("WARNING:").trim())
+        .collect()
+}
+
+/// `failed to open file '/x' for reading: stat fields changed: ... (…)`: its content was not read.
+fn is_partial_file(line: &str) -> bool {
+    line.contains("failed to open ") && line.contains(" for reading: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_left_something_out_are_told_from_whole_ones() {
+        let table = [
+            ("", 0),
+            (
+                "WARNING: failed to open directory '/tmp' for reading: stat fields changed: n (skipping recursion)",
+                1,
+            ),
+            (
+                "WARNING: failed to open directory '/a' for reading directory contents: Permission denied (skipping recursion)",
+                1,
+            ),
+            (
+                "WARNING: hash calculation: failed to read file content of '/a': Input/output error (hashsums could not be calculated)",
+                1,
+            ),
+            (
+                "WARNING: failed to access '/a': No such file or directory (skipping)",
+                0,
+            ),
+            (
+                "WARNING: failed to access '/a': Permission denied (skipping)",
+                1,
+            ),
+            (
+                "WARNING: acl_get_fd() failed to get ACL for '/a': Operation not supported (disabling acl attribute)",
+                0,
+            ),
+            ("WARNING: /etc/aide.conf:3: DEPRECATED", 0),
+        ];
+        for (stderr, expected) in table {
+            assert_eq!(left_out(stderr).len(), expected, "{stderr}");
+        }
+    }
+
+    #[test]
+    fn a_line_is_passed_on_without_its_level() {
+        let stderr =
+            "  WARNING: failed to open directory '/a' for reading: x (skipping recursion)\n";
+        let expected = "failed to open directory '/a' for reading: x (skipping recursion)";
+        assert_eq!(left_out(stderr), [expected]);
+    }
+
+    #[test]
+    fn attributes_that_a_file_system_lacks_are_noise() {
+        assert!(is_noise(
+            "WARNING: acl_get_fd() failed for '/a': x (disabling acl attribute)"
+        ));
+        assert!(!is_noise("  ERROR: /a:1: group 'x' is not defined"));
+    }
+}

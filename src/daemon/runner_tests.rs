@@ -1,0 +1,287 @@
+//! The runner with a real AIDE on temporary trees.
+
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use super::*;
+use crate::aide::aide_tests::AIDE;
+use crate::aide::config::{config_hash, prepare};
+use crate::api::{ChangeKind, Condition};
+
+/// A node's root, and a container's own directory.
+struct Node {
+    root: tempfile::TempDir,
+    own: tempfile::TempDir,
+    effective: String,
+}
+
+impl Node {
+    fn new() -> Self {
+        Self::with("/etc p+u+g+ftype+sha256\n")
+    }
+
+    fn with(configuration: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir_all(root.path().join("etc/kubernetes")).unwrap();
+        fs::write(root.path().join("etc/passwd"), "root").unwrap();
+        fs::write(root.path().join("etc/group"), "root").unwrap();
+        let host_root = root.path().to_str().unwrap();
+        let effective = prepare(configuration, "/etc/kubernetes", host_root)
+            .unwrap()
+            .effective;
+        let node = Self {
+            root,
+            own: tempfile::tempdir().unwrap(),
+            effective,
+        };
+        fs::write(node.config(), &node.effective).unwrap();
+        node
+    }
+
+    fn config(&self) -> PathBuf {
+        self.own.path().join("aide.conf")
+    }
+
+    fn etc(&self, name: &str) -> PathBuf {
+        self.root.path().join("etc").join(name)
+    }
+
+    fn runner(&self) -> Runner {
+        Runner {
+            aide: Aide::new(&*AIDE),
+            aide_version: "0.19.1".to_owned(),
+            state: StateDir::choose(self.root.path(), None).unwrap().0,
+            state_dir_on_node: "/etc/kubernetes".to_owned(),
+            work_dir: self.own.path().to_owned(),
+            host_root: self.root.path().to_str().unwrap().to_owned(),
+            identity: Identity {
+                namespace: "ns".to_owned(),
+                file_integrity: "fi".to_owned(),
+                node: "n1".to_owned(),
+                log_prefix: "aide-fi".to_owned(),
+            },
+            workers: 2,
+            max_backups: 5,
+        }
+    }
+
+    async fn initialise(&self, cause: Cause) -> Done {
+        let hash = config_hash(&self.effective);
+        self.runner()
+            .initialise(&self.config(), &hash, &cause, &CancellationToken::new())
+            .await
+    }
+
+    async fn scan(&self) -> Done {
+        self.runner()
+            .scan(&self.config(), &CancellationToken::new())
+            .await
+    }
+}
+
+fn finding(done: &Done) -> &Finding {
+    match &done.finished {
+        Finished::Scanned { finding, .. } => finding,
+        other => panic!("no scan: {other:?}"),
+    }
+}
+
+fn made(done: &Done) -> &KnownBaseline {
+    match &done.finished {
+        Finished::Initialised(baseline) => baseline,
+        other => panic!("no baseline: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_baseline_is_found_again_and_a_scan_of_it_is_clean() {
+    let node = Node::new();
+    let done = node.initialise(Cause::First).await;
+    let baseline = made(&done).clone();
+    assert_eq!(done.baseline.as_ref().unwrap().digest, baseline.digest);
+    assert_eq!(
+        node.runner().read_disk().unwrap(),
+        Disk::Baseline(baseline.clone())
+    );
+    let done = node.scan().await;
+    assert_eq!(finding(&done).result.condition, Condition::Succeeded);
+    let Finished::Scanned { digest, .. } = &done.finished else {
+        panic!()
+    };
+    assert_eq!(
+        digest.as_ref(),
+        Some(&baseline.digest),
+        "AIDE names the database it read"
+    );
+    assert!(done.log.is_none());
+    assert_eq!(node.runner().interruptions(), 0);
+}
+
+#[tokio::test]
+async fn every_kind_of_change_is_reported_with_its_name() {
+    let node = Node::new();
+    symlink("passwd", node.etc("link")).unwrap();
+    fs::write(node.etc("mode"), "").unwrap();
+    node.initialise(Cause::First).await;
+    fs::write(node.etc("new\nline"), "").unwrap();
+    fs::write(
+        node.etc("").join(std::ffi::OsStr::from_bytes(b"b\xffyte")),
+        "",
+    )
+    .unwrap();
+    fs::write(node.etc("passwd"), "toor").unwrap();
+    fs::remove_file(node.etc("group")).unwrap();
+    fs::set_permissions(node.etc("mode"), fs::Permissions::from_mode(0o777)).unwrap();
+    let done = node.scan().await;
+    let result = &finding(&done).result;
+    let seen: Vec<_> = result
+        .changes
+        .iter()
+        .map(|c| (c.path.as_str(), c.kind))
+        .collect();
+    let expected = [
+        ("/etc/b\\377yte", ChangeKind::Added),
+        ("/etc/group", ChangeKind::Removed),
+        ("/etc/mode", ChangeKind::Changed),
+        ("/etc/new\\012line", ChangeKind::Added),
+        ("/etc/passwd", ChangeKind::Changed),
+    ];
+    let mut sorted = seen.clone();
+    sorted.sort_unstable_by_key(|(path, _)| *path);
+    assert_eq!(sorted, expected);
+    let log = done.log.as_ref().unwrap();
+    let text = log["data"]["integritylog"].as_str().unwrap();
+    let root = node.root.path().to_str().unwrap();
+    assert!(
+        text.contains(&format!("{root}/etc/passwd")),
+        "paths have the host root: {text}"
+    );
+    assert!(text.contains("b\\377yte"), "{text}");
+    assert_eq!(
+        log["metadata"]["annotations"]["file-integrity.openshift.io/files-added"],
+        "2"
+    );
+}
+
+#[tokio::test]
+async fn new_content_in_a_reported_file_has_another_hash() {
+    let node = Node::new();
+    node.initialise(Cause::First).await;
+    let mut hashes = Vec::new();
+    for content in ["a", "a", "b"] {
+        fs::write(node.etc("passwd"), content).unwrap();
+        fs::write(node.etc("added"), content).unwrap();
+        hashes.push(
+            finding(&node.scan().await)
+                .result
+                .changes_hash
+                .clone()
+                .unwrap(),
+        );
+    }
+    assert_eq!(hashes[0], hashes[1]);
+    assert_ne!(hashes[1], hashes[2]);
+}
+
+#[tokio::test]
+async fn a_database_that_is_gone_is_not_an_error_of_aide() {
+    let node = Node::new();
+    assert_eq!(node.scan().await.finished, Finished::BaselineGone);
+}
+
+#[tokio::test]
+async fn a_configuration_that_watches_nothing_makes_no_baseline() {
+    let node = Node::with("/nowhere p\n");
+    let done = node.initialise(Cause::First).await;
+    let Finished::InitFailed(error) = &done.finished else {
+        panic!("{done:?}")
+    };
+    assert_eq!(error.class, "empty");
+    assert!(
+        error
+            .message
+            .starts_with("Error initializing the AIDE DB: "),
+        "{}",
+        error.message
+    );
+    assert_eq!(node.runner().read_disk().unwrap(), Disk::Nothing);
+}
+
+#[tokio::test]
+async fn a_failed_initialisation_leaves_the_old_baseline() {
+    let node = Node::new();
+    let old = made(&node.initialise(Cause::First).await).clone();
+    fs::write(node.config(), "this is no configuration\n").unwrap();
+    let done = node.initialise(Cause::Requested("r1".to_owned())).await;
+    let Finished::InitFailed(error) = &done.finished else {
+        panic!("{done:?}")
+    };
+    assert_eq!(error.class, "configuration");
+    assert!(
+        error
+            .message
+            .contains("AIDE error: 17 Invalid configureline error"),
+        "{}",
+        error.message
+    );
+    assert_eq!(node.runner().read_disk().unwrap(), Disk::Baseline(old));
+}
+
+#[tokio::test]
+async fn a_request_stands_in_the_record_and_backups_stay() {
+    let node = Node::new();
+    node.initialise(Cause::First).await;
+    let done = node.initialise(Cause::Requested("r1".to_owned())).await;
+    assert_eq!(made(&done).request.as_deref(), Some("r1"));
+    let names: Vec<String> = fs::read_dir(node.etc("kubernetes"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.starts_with("aide.db.gz.backup-"))
+        .collect();
+    assert_eq!(names.len(), 1, "{names:?}");
+}
+
+#[tokio::test]
+async fn an_unasked_baseline_is_recorded_as_such() {
+    let node = Node::new();
+    let done = node.initialise(Cause::Lost).await;
+    assert!(!made(&done).verified);
+    assert!(!done.baseline.unwrap().verified);
+}
+
+#[tokio::test]
+async fn another_file_integritys_baseline_is_foreign() {
+    let node = Node::new();
+    node.initialise(Cause::First).await;
+    let mut runner = node.runner();
+    runner.identity.file_integrity = "other".to_owned();
+    assert!(matches!(runner.read_disk().unwrap(), Disk::Foreign { .. }));
+}
+
+#[tokio::test]
+async fn stopping_in_the_middle_leaves_the_baseline_and_no_marker() {
+    let node = Node::new();
+    let old = made(&node.initialise(Cause::First).await).clone();
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let runner = node.runner();
+    let hash = config_hash(&node.effective);
+    let done = runner
+        .initialise(&node.config(), &hash, &Cause::Config, &cancel)
+        .await;
+    assert_eq!(done.finished, Finished::Stopped);
+    assert_eq!(runner.read_disk().unwrap(), Disk::Baseline(old));
+    assert_eq!(runner.interruptions(), 0);
+}
+
+#[tokio::test]
+async fn a_run_cut_off_with_the_container_is_seen_at_the_next_start() {
+    let node = Node::new();
+    let runner = node.runner();
+    runner.set_marker().unwrap();
+    assert_eq!(node.runner().interruptions(), 1);
+    runner.set_marker().unwrap();
+    assert_eq!(node.runner().interruptions(), 2);
+    node.initialise(Cause::First).await;
+    assert_eq!(node.runner().interruptions(), 0);
+}

@@ -41,6 +41,7 @@ use self::election::Candidate;
 use self::judge::Judge;
 use self::observe::{ObserveError, Observer};
 use self::plan::{Observed, Plan};
+use crate::aide::check::Checker;
 use crate::aide::command::Aide;
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase};
 use crate::scan::event::{Saying, Severity};
@@ -183,14 +184,20 @@ async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
         client.clone(),
         &settings.namespace,
         settings.fallback_image.clone(),
-        Judge::new(Aide::new(&settings.aide), settings.work_dir.clone()),
+        Judge::new(Checker::new(
+            Aide::new(&settings.aide),
+            settings.work_dir.clone(),
+        )),
         triggers,
         &mut watches,
     )
     .await?;
     let applier = Applier::new(&client, &settings.namespace, &settings.identity);
     if let Err(error) = applier.remove_legacy().await {
-        tracing::warn!(error = crate::error_chain(&error), "legacy objects are left");
+        tracing::warn!(
+            error = crate::error_chain(&error),
+            "legacy objects are left"
+        );
     }
     let store = observer.file_integrities.clone();
     let context = Arc::new(Context {

@@ -38,7 +38,10 @@ async fn one_operator_acts_and_the_other_takes_over() -> anyhow::Result<()> {
         first.stop().await?;
         let lease = until_leads(space, "second").await?;
         let waited = released.elapsed();
-        assert!(waited.as_secs() < 10, "{waited:?}: longer than a release takes");
+        assert!(
+            waited.as_secs() < 10,
+            "{waited:?}: longer than a release takes"
+        );
         assert_eq!(lease.spec.and_then(|spec| spec.lease_transitions), Some(1));
 
         let writes = space.writes("first")?;
@@ -127,7 +130,13 @@ async fn killed_at_any_moment_the_result_is_the_same() -> anyhow::Result<()> {
         assert_eq!(ids.len(), 1, "one request, one id: {ids:?}");
         assert_eq!(
             space.said("fi", "FileIntegrityStatus").await?,
-            ["Pending", "Initializing", "Active", "Initializing", "Active"]
+            [
+                "Pending",
+                "Initializing",
+                "Active",
+                "Initializing",
+                "Active"
+            ]
         );
         Ok(())
     })
@@ -156,7 +165,10 @@ async fn a_cluster_at_rest_costs_no_writes() -> anyhow::Result<()> {
             .await?;
         space
             .until_is("fi", "the new generation", |fi: &FileIntegrity| {
-                let seen = fi.status.as_ref().and_then(|status| status.observed_generation);
+                let seen = fi
+                    .status
+                    .as_ref()
+                    .and_then(|status| status.observed_generation);
                 seen == fi.metadata.generation
             })
             .await?;

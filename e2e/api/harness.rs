@@ -162,14 +162,12 @@ async fn manifests() -> anyhow::Result<&'static str> {
         ];
         kubectl(&established, "").await?;
         // One binding for all would be taken from one namespace by the next.
-        let own = namespaced
-            .join("\n---\n")
-            .replace(
-                "kind: ClusterRoleBinding\nmetadata:\n  name: file-integrity-operator\n",
-                &format!(
-                    "kind: ClusterRoleBinding\nmetadata:\n  name: file-integrity-operator-{TEMPLATE}\n"
-                ),
-            );
+        let own = namespaced.join("\n---\n").replace(
+            "kind: ClusterRoleBinding\nmetadata:\n  name: file-integrity-operator\n",
+            &format!(
+                "kind: ClusterRoleBinding\nmetadata:\n  name: file-integrity-operator-{TEMPLATE}\n"
+            ),
+        );
         anyhow::Ok(own)
     };
     MANIFESTS.get_or_try_init(install).await.map(String::as_str)

@@ -195,22 +195,45 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
 
         let label = |key: &str, value: Value| json!({"metadata": {"labels": {key: value}}});
         for (what, patch) in [
-            ("a changed text", json!({"data": {names::KEY_EFFECTIVE_CONF: "/etc p\n"}})),
-            ("a removed key", json!({"data": {names::KEY_AIDE_CONF: null}})),
-            ("a removed label", label(names::LABEL_AIDE_CONF, Value::Null)),
-            ("a changed label", label(names::LABEL_OWNER, json!("somebody"))),
+            (
+                "a changed text",
+                json!({"data": {names::KEY_EFFECTIVE_CONF: "/etc p\n"}}),
+            ),
+            (
+                "a removed key",
+                json!({"data": {names::KEY_AIDE_CONF: null}}),
+            ),
+            (
+                "a removed label",
+                label(names::LABEL_AIDE_CONF, Value::Null),
+            ),
+            (
+                "a changed label",
+                label(names::LABEL_OWNER, json!("somebody")),
+            ),
         ] {
             undone::<ConfigMap>(space, "fi", what, patch).await?;
         }
-        let container = |field: Value| json!({"spec": {"template": {"spec": {"containers": [field]}}}});
+        let container =
+            |field: Value| json!({"spec": {"template": {"spec": {"containers": [field]}}}});
         for (what, patch) in [
-            ("another image", container(json!({"name": "daemon", "image": "localhost/other:1"}))),
-            ("other tolerations", json!({"spec": {"template": {"spec": {"tolerations": []}}}})),
-            ("a changed label", label(names::LABEL_OWNER, json!("somebody"))),
+            (
+                "another image",
+                container(json!({"name": "daemon", "image": "localhost/other:1"})),
+            ),
+            (
+                "other tolerations",
+                json!({"spec": {"template": {"spec": {"tolerations": []}}}}),
+            ),
+            (
+                "a changed label",
+                label(names::LABEL_OWNER, json!("somebody")),
+            ),
         ] {
             undone::<DaemonSet>(space, "aide-fi", what, patch).await?;
         }
-        let wish = |value| json!({"metadata": {"annotations": {names::ANNOTATION_WANTED_CONFIG: value}}});
+        let wish =
+            |value| json!({"metadata": {"annotations": {names::ANNOTATION_WANTED_CONFIG: value}}});
         for (what, patch) in [
             ("a changed wish", wish(json!("0"))),
             ("a removed wish", wish(Value::Null)),
@@ -594,7 +617,8 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
             anyhow::Ok(data.unwrap_or_default().remove(names::KEY_EFFECTIVE_CONF))
         };
         let default = active().await?;
-        let named = json!({"name": "mine", "namespace": space.namespace, "key": "conf", "gracePeriod": 10});
+        let named =
+            json!({"name": "mine", "namespace": space.namespace, "key": "conf", "gracePeriod": 10});
         space
             .merge::<FileIntegrity>("fi", json!({"spec": {"config": named}}))
             .await?;
@@ -613,27 +637,45 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
         assert_eq!(active().await?, default);
 
         let api = space.api::<ConfigMap>();
-        let mine = |data: Value| serde_json::from_value(json!({"metadata": {"name": "mine"}, "data": data}));
-        api.create(&PostParams::default(), &mine(json!({"other": "x"}))?).await?;
+        let mine = |data: Value| {
+            serde_json::from_value(json!({"metadata": {"name": "mine"}, "data": data}))
+        };
+        api.create(&PostParams::default(), &mine(json!({"other": "x"}))?)
+            .await?;
         until_config("False/KeyMissing").await?;
-        space.merge::<ConfigMap>("mine", json!({"data": {"conf": " \n"}})).await?;
+        space
+            .merge::<ConfigMap>("mine", json!({"data": {"conf": " \n"}}))
+            .await?;
         until_config("False/ConfigEmpty").await?;
 
         let text = "@@define DBDIR /etc/kubernetes\n/etc p+sha256\n";
-        space.merge::<ConfigMap>("mine", json!({"data": {"conf": text}})).await?;
+        space
+            .merge::<ConfigMap>("mine", json!({"data": {"conf": text}}))
+            .await?;
         first.obey().await?;
         second.obey().await?;
         space.until_phase("fi", "Active").await?;
-        assert!(active().await?.is_some_and(|text| text.contains("/hostroot/etc p+sha256")));
+        assert!(
+            active()
+                .await?
+                .is_some_and(|text| text.contains("/hostroot/etc p+sha256"))
+        );
 
         // One that is refused: the last good one goes on.
         let good = active().await?;
         space
-            .merge::<ConfigMap>("mine", json!({"data": {"conf": "@@x_include /bin/sh\n/etc p\n"}}))
+            .merge::<ConfigMap>(
+                "mine",
+                json!({"data": {"conf": "@@x_include /bin/sh\n/etc p\n"}}),
+            )
             .await?;
         let fi = space.until_phase("fi", "Error").await?;
         assert_eq!(condition_of(&fi, "ConfigValid"), "False/Refused");
-        assert!(message_of(&fi, "ConfigValid").contains("x_include"), "{}", message_of(&fi, "ConfigValid"));
+        assert!(
+            message_of(&fi, "ConfigValid").contains("x_include"),
+            "{}",
+            message_of(&fi, "ConfigValid")
+        );
         assert_eq!(active().await?, good);
         space
             .merge::<ConfigMap>("mine", json!({"data": {"conf": "/etc p+nonsense\n"}}))

@@ -26,9 +26,7 @@ async fn until_handed_out(space: &Space, annotation: &str) -> anyhow::Result<()>
         .until_is(
             "fi",
             "the request to be handed out",
-            |fi: &FileIntegrity| {
-                !has(fi, annotation) && !has(fi, names::ANNOTATION_REINIT_RECORD)
-            },
+            |fi: &FileIntegrity| !has(fi, annotation) && !has(fi, names::ANNOTATION_REINIT_RECORD),
         )
         .await
         .map(|_| ())
@@ -89,7 +87,13 @@ async fn all_nodes_by_annotation() -> anyhow::Result<()> {
             .await?;
         assert_eq!(
             space.said("fi", "FileIntegrityStatus").await?,
-            ["Pending", "Initializing", "Active", "Initializing", "Active"]
+            [
+                "Pending",
+                "Initializing",
+                "Active",
+                "Initializing",
+                "Active"
+            ]
         );
         Ok(())
     })

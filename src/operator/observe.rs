@@ -62,9 +62,9 @@ pub enum ObserveError {
         names::OPERATOR_NAME
     )]
     NoImage,
-    /// A configuration could not be judged.
+    /// A configuration could not be checked.
     #[error(transparent)]
-    Judge(#[from] super::judge::JudgeError),
+    Check(#[from] crate::aide::check::CheckError),
 }
 
 /// A trigger: the FileIntegrity that should be looked at.
@@ -544,11 +544,12 @@ fn one(name: &str) -> Target {
     Target::One(name.to_owned())
 }
 
-/// Of a FileIntegrity: everything but its status, which passes write.
+/// Of a FileIntegrity: everything but its status, which passes write. The others are concerned too:
+/// two that select the same nodes both say so.
 fn about_itself(fi: &FileIntegrity) -> Meaning {
     let meta = &fi.metadata;
     let matters = (&meta.uid, meta.generation, &meta.annotations, deleted(meta));
-    (Some(one(&fi.name_any())), hash(&matters))
+    (Some(Target::All), hash(&matters))
 }
 
 /// Of a node status: all but the times of scans that found nothing new.

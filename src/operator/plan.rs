@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::build::{self, ActiveConfig, Environment, Hold, Wishes};
 use super::nodes::{NodeFacts, Update};
-use super::reinit::{self, Record, Waiting};
+use super::reinit::{self, Candidate, Record};
 use super::status::{self, ConfigState, Facts, NodeView};
 use crate::aide::config::config_hash;
 use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, Phase, names};
@@ -417,32 +417,55 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// The signal for reachable nodes that have a baseline to make in place of another one. A first
-    /// baseline needs no signal: the daemon makes it by itself.
+    /// The signal for nodes that have a baseline to make in place of another one. A first baseline
+    /// needs no signal: the daemon makes it by itself.
     fn signal(&self) -> Option<build::Signal> {
-        let waiting: Vec<Waiting> = self
+        let candidates: Vec<Candidate> = self
             .selected
             .iter()
-            .filter(|node| node.ready && self.hold(node) == Hold::No)
-            .filter_map(|node| self.waiting(node))
+            .map(|node| self.candidate(node))
             .collect();
-        reinit::signal(&waiting, self.selected.len())
+        reinit::signal(&candidates)
     }
 
-    fn waiting(&self, node: &NodeFacts) -> Option<Waiting> {
-        let status = self.status_of(node)?;
-        let request = self.request(node);
-        let id = if reinit::is_open(status, request.as_deref()) {
-            request?
-        } else {
-            let baseline = status.baseline.as_ref()?;
-            let wanted = self.config_hash.as_ref()?;
-            (baseline.config_hash != *wanted)
-                .then(|| format!("{}{wanted}", names::CONFIG_SIGNAL))?
-        };
-        Some(Waiting {
+    fn candidate(&self, node: &NodeFacts) -> Candidate {
+        let can_act = node.ready && self.hold(node) == Hold::No;
+        let (id, is_open) = self.signal_for(node).unwrap_or_default();
+        Candidate {
             node: node.name.clone(),
             id,
+            is_waiting: can_act && is_open,
+        }
+    }
+
+    /// The text of the signal for what this node was asked last, and whether that is still to be
+    /// done.
+    fn signal_for(&self, node: &NodeFacts) -> Option<(Option<String>, bool)> {
+        let status = self.status_of(node)?;
+        let request = self.request(node);
+        if reinit::is_open(status, request.as_deref()) {
+            return Some((request, true));
+        }
+        let wanted = self.config_hash.as_ref()?;
+        let has_old = status
+            .baseline
+            .as_ref()
+            .is_some_and(|b| b.config_hash != *wanted);
+        if has_old || self.observed_signaller_announces(wanted) {
+            return Some((Some(format!("{}{wanted}", names::CONFIG_SIGNAL)), has_old));
+        }
+        Some((request, false))
+    }
+
+    /// A signaller for this configuration is there: it stays as it is until all nodes are done.
+    fn observed_signaller_announces(&self, config_hash: &str) -> bool {
+        let argument = format!("--request={}{config_hash}", names::CONFIG_SIGNAL);
+        self.observed.daemon_sets.iter().any(|ds| {
+            let pod = ds.spec.as_ref().and_then(|s| s.template.spec.as_ref());
+            let args = pod
+                .and_then(|p| p.containers.first())
+                .and_then(|c| c.args.as_ref());
+            args.is_some_and(|args| args.contains(&argument))
         })
     }
 

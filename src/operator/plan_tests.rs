@@ -218,6 +218,33 @@ fn a_first_baseline_needs_no_signal_and_another_configuration_does() {
 }
 
 #[test]
+fn a_signaller_of_a_configuration_stays_as_it_is_while_a_node_is_left() {
+    let old = |node| {
+        let mut status = status(node);
+        status.baseline.as_mut().unwrap().config_hash = "old".to_owned();
+        status
+    };
+    let mut observed = with_statuses(at_rest(), vec![old("n1"), old("n2")]);
+    let begun = plan(&observed);
+    let Some(Wanted::DaemonSet(signaller)) = begun.wanted.last() else {
+        panic!()
+    };
+    observed
+        .daemon_sets
+        .push(Arc::new(serde_json::from_value(signaller.clone()).unwrap()));
+    observed = with_statuses(observed, vec![status("n1"), old("n2")]);
+    let half = plan(&observed);
+    assert_eq!(half.wanted.last(), begun.wanted.last());
+    assert_eq!(half.unwanted, []);
+    observed = with_statuses(observed, vec![status("n1"), status("n2")]);
+    let done = plan(&observed);
+    assert_eq!(
+        done.unwanted,
+        [Unwanted::DaemonSet("aide-ini-fi".to_owned())]
+    );
+}
+
+#[test]
 fn an_initial_delay_keeps_everything_back() {
     let mut observed = at_rest();
     observed.daemon_sets.clear();
@@ -284,7 +311,8 @@ fn the_signaller_goes_when_all_reachable_nodes_are_done() {
     observed.daemon_sets.push(Arc::clone(&signaller));
     let waiting = plan(&observed);
     assert_eq!(phase(&waiting), Phase::Initializing);
-    assert!(wanted(&waiting).contains(&"DaemonSet aide-ini-fi-n2".to_owned()));
+    assert!(wanted(&waiting).contains(&"DaemonSet aide-ini-fi".to_owned()));
+    assert_eq!(waiting.unwanted, []);
     // The node that is left is away: the others do not wait for it.
     observed.nodes[1].ready = false;
     let away = plan(&observed);

@@ -143,31 +143,34 @@ pub fn is_open(status: &FileIntegrityNodeStatus, request: Option<&str>) -> bool 
     request.is_some_and(|id| status.reinit.as_ref().is_none_or(|done| done.id != id))
 }
 
-/// A node on which a signal may be needed.
+/// A node, as far as signals go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
+pub struct Candidate {
     /// Its name.
     pub node: String,
-    /// The text of the signal.
-    pub id: String,
+    /// The text of the signal that announces what it was asked for last.
+    pub id: Option<String>,
+    /// It can do that, and has not done it yet.
+    pub is_waiting: bool,
 }
 
-/// The signals that are to be dropped, given the nodes that have something to do and how many are
-/// selected in all. One DaemonSet for all, one for some, or one for a single node; nodes with
-/// different ids (a request met while another one is under way) get theirs through their status
-/// objects alone, as every node does first.
-pub fn signal(waiting: &[Waiting], selected: usize) -> Option<Signal> {
-    let first = waiting.first()?;
-    let same: Vec<&Waiting> = waiting.iter().filter(|w| w.id == first.id).collect();
-    let nodes = if same.len() == selected {
+/// The signal that is to be dropped, if any node waits. It goes to all nodes that were asked for
+/// the same, done or not, so that it stays as it is until the last of them is done: one DaemonSet
+/// for all nodes, one for some, or one for a single node. Where nodes wait for different things (a
+/// request met while another one is under way), one kind gets the signal; all of them get their
+/// wish through their status objects anyway.
+pub fn signal(candidates: &[Candidate]) -> Option<Signal> {
+    let id = candidates.iter().find(|c| c.is_waiting)?.id.clone()?;
+    let asked: Vec<&Candidate> = candidates
+        .iter()
+        .filter(|c| c.id.as_ref() == Some(&id))
+        .collect();
+    let nodes = if asked.len() == candidates.len() {
         Vec::new()
     } else {
-        same.iter().map(|w| w.node.clone()).collect()
+        asked.iter().map(|c| c.node.clone()).collect()
     };
-    Some(Signal {
-        nodes,
-        id: first.id.clone(),
-    })
+    Some(Signal { nodes, id })
 }
 
 fn annotation<'a>(fi: &'a FileIntegrity, key: &str) -> Option<&'a str> {
@@ -265,21 +268,31 @@ mod tests {
 
     #[test]
     fn signals_go_to_all_to_some_or_to_one() {
-        let waiting = |pairs: &[(&str, &str)]| {
-            pairs
-                .iter()
-                .map(|(node, id)| Waiting {
-                    node: (*node).to_owned(),
-                    id: (*id).to_owned(),
-                })
-                .collect::<Vec<_>>()
+        let nodes = |of: &[(&str, Option<&str>, bool)]| {
+            let candidate = |(node, id, is_waiting): &(&str, Option<&str>, bool)| Candidate {
+                node: (*node).to_owned(),
+                id: id.map(str::to_owned),
+                is_waiting: *is_waiting,
+            };
+            of.iter().map(candidate).collect::<Vec<_>>()
         };
-        assert_eq!(signal(&[], 2), None);
-        let all = signal(&waiting(&[("n1", "r"), ("n2", "r")]), 2).unwrap();
+        let r = Some("r");
+        assert_eq!(
+            signal(&nodes(&[("n1", r, false), ("n2", None, false)])),
+            None
+        );
+        let all = signal(&nodes(&[("n1", r, true), ("n2", r, true)])).unwrap();
         assert_eq!((all.nodes.len(), all.id.as_str()), (0, "r"));
-        let some = signal(&waiting(&[("n1", "r"), ("n2", "r")]), 3).unwrap();
+        let half_done = signal(&nodes(&[("n1", r, false), ("n2", r, true)])).unwrap();
+        assert_eq!(half_done, all, "it stays as it is while one is left");
+        let some = signal(&nodes(&[
+            ("n1", r, true),
+            ("n2", r, true),
+            ("n3", None, false),
+        ]))
+        .unwrap();
         assert_eq!(some.nodes, ["n1", "n2"]);
-        let mixed = signal(&waiting(&[("n1", "r"), ("n2", "s")]), 2).unwrap();
+        let mixed = signal(&nodes(&[("n1", r, true), ("n2", Some("s"), true)])).unwrap();
         assert_eq!(mixed.nodes, ["n1"]);
     }
 }

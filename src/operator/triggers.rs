@@ -27,6 +27,9 @@ pub struct Changes<K> {
     known: HashMap<String, Meaning>,
     /// While the watch lists everything anew: what it has not shown yet.
     missing: HashSet<String>,
+    /// Whom the objects of a list that is not complete yet concern: the store has none of them
+    /// before it is.
+    waiting: HashSet<Target>,
 }
 
 impl<K: Resource<DynamicType = ()>> Changes<K> {
@@ -36,6 +39,7 @@ impl<K: Resource<DynamicType = ()>> Changes<K> {
             meaning,
             known: HashMap::new(),
             missing: HashSet::new(),
+            waiting: HashSet::new(),
         }
     }
 
@@ -46,11 +50,19 @@ impl<K: Resource<DynamicType = ()>> Changes<K> {
                 self.missing = self.known.keys().cloned().collect();
                 HashSet::new()
             }
-            Event::InitApply(object) | Event::Apply(object) => self.shown(object),
+            Event::InitApply(object) => {
+                let targets = self.shown(object);
+                self.waiting.extend(targets);
+                HashSet::new()
+            }
+            Event::Apply(object) => self.shown(object),
             Event::Delete(object) => self.gone(&object.name_any()).into_iter().collect(),
             Event::InitDone => {
                 let missing = std::mem::take(&mut self.missing);
-                missing.iter().filter_map(|name| self.gone(name)).collect()
+                let gone = missing.iter().filter_map(|name| self.gone(name));
+                let mut targets: HashSet<Target> = gone.collect();
+                targets.extend(self.waiting.drain());
+                targets
             }
         }
     }
@@ -113,6 +125,23 @@ mod tests {
             (Event::Apply(object("a", "y", 2)), vec!["x", "y"]),
             (Event::Delete(object("a", "y", 2)), vec!["y"]),
             (Event::Delete(object("a", "y", 2)), vec![]),
+        ];
+        for (event, expected) in table {
+            assert_eq!(changes.take(&event), targets(&expected), "{event:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_triggers_when_it_is_complete() {
+        let mut changes = Changes::new(meaning);
+        let table = [
+            (Event::Init, vec![]),
+            (Event::InitApply(object("a", "x", 1)), vec![]),
+            (Event::InitApply(object("b", "y", 1)), vec![]),
+            (Event::InitDone, vec!["x", "y"]),
+            (Event::Init, vec![]),
+            (Event::InitApply(object("a", "x", 2)), vec![]),
+            (Event::InitDone, vec!["x", "y"]),
         ];
         for (event, expected) in table {
             assert_eq!(changes.take(&event), targets(&expected), "{event:?}");

@@ -1,0 +1,207 @@
+//! What happens to files, and how it is told.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+
+use anyhow::{Context as _, Result};
+use fio::api::{ChangeKind, Condition, Phase, ScanResult, names};
+use flate2::read::GzDecoder;
+use serde_json::json;
+
+use crate::harness::audit::Audit;
+use crate::harness::node::FILES;
+use crate::harness::on_one_node;
+
+/// Path below [`FILES`], kind and attributes of each change in a result.
+fn changes(result: &ScanResult) -> BTreeMap<String, (ChangeKind, Vec<String>)> {
+    result
+        .changes
+        .iter()
+        .map(|change| {
+            let path = change.path.strip_prefix(FILES).unwrap_or(&change.path);
+            (path.to_owned(), (change.kind, change.attributes.clone()))
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn every_kind_of_change_is_told_and_taken_back() -> Result<()> {
+    on_one_node("every-change", async |t| {
+        let node = t.node()?;
+        node.files(
+            "umask 022; printf one > content; printf x > mode; printf x > owner; printf x > group
+             printf x > removed; ln -s content link; mkdir dir",
+        )
+        .await?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let phases = fi.notes("FileIntegrityStatus").await?;
+
+        node.sh(
+            r#"umask 022; printf two > content; chmod 4755 mode; chown 1 owner; chgrp 1 group
+               rm removed; ln -sfn mode link; chmod 700 dir; printf x > added
+               printf x > "$(printf 'new\nline')"; printf x > "$(printf 'odd\377byte')"
+               printf x > 'blank and "quote"'"#,
+        )
+        .await?;
+        let result = fi.result(&node.name, Condition::Failed).await?;
+        let changed = |attribute: &str| (ChangeKind::Changed, vec![attribute.to_owned()]);
+        let expected = BTreeMap::from(
+            [
+                ("/content", changed("sha256")),
+                ("/mode", changed("permissions")),
+                ("/owner", changed("owner")),
+                ("/group", changed("group")),
+                ("/link", changed("link")),
+                ("/dir", changed("permissions")),
+                ("/removed", (ChangeKind::Removed, vec![])),
+                ("/added", (ChangeKind::Added, vec![])),
+                (r"/new\012line", (ChangeKind::Added, vec![])),
+                (r"/odd\377byte", (ChangeKind::Added, vec![])),
+                (r#"/blank and "quote""#, (ChangeKind::Added, vec![])),
+            ]
+            .map(|(path, change)| (path.to_owned(), change)),
+        );
+        assert_eq!(changes(&result), expected);
+        assert_eq!(
+            (
+                result.files_added,
+                result.files_changed,
+                result.files_removed
+            ),
+            (4, 6, 1),
+            "counts"
+        );
+        let log_name = format!("aide-every-change-{node}-failed");
+        assert_eq!(result.result_config_map_name.as_ref(), Some(&log_name));
+        assert_eq!(
+            result.result_config_map_namespace.as_deref(),
+            Some(t.namespace())
+        );
+        let message = format!(
+            "node {node} has changed! a:4,c:6,r:1 log:{}/{log_name}",
+            t.namespace()
+        );
+        let said = fi.said("NodeIntegrityStatus", &message).await?;
+        assert_eq!((said.note, said.kind), (message, "Warning".to_owned()));
+
+        let log = fi.kept_log(&node.name).await?;
+        let text = &log.data.as_ref().context("no data")?["integritylog"];
+        for path in expected.keys().filter(|path| !path.contains('\\')) {
+            let path = format!("/hostroot{FILES}{path}");
+            assert!(text.contains(&path), "{path} is in the kept log:\n{text}");
+        }
+        let labels = log.metadata.labels.clone().unwrap_or_default();
+        assert_eq!(labels[names::LABEL_OWNER], "every-change");
+        assert_eq!(labels[names::LABEL_NODE], node.name);
+        assert!(labels.contains_key(names::LABEL_RESULT_LOG));
+        let annotations = log.metadata.annotations.clone().unwrap_or_default();
+        let count = |key: &str| annotations.get(key).map(String::as_str);
+        assert_eq!(count(names::ANNOTATION_FILES_ADDED), Some("4"));
+        assert_eq!(count(names::ANNOTATION_FILES_CHANGED), Some("6"));
+        assert_eq!(count(names::ANNOTATION_FILES_REMOVED), Some("1"));
+        assert_eq!(count(names::ANNOTATION_COMPRESSED), None);
+        assert_eq!(
+            log.metadata.owner_references, None,
+            "it outlives its FileIntegrity"
+        );
+        let json = &log.binary_data.as_ref().context("no binary data")?["report.json.gz"];
+        let mut report = String::new();
+        GzDecoder::new(json.0.as_slice()).read_to_string(&mut report)?;
+        let report: serde_json::Value = serde_json::from_str(&report)?;
+        assert_eq!(report["number_of_entries"]["added"], 4, "{report}");
+
+        node.sh(
+            r#"umask 022; printf one > content; chmod 644 mode; chown 0 owner; chgrp 0 group
+               printf x > removed; ln -sfn content link; chmod 755 dir; rm added
+               rm "$(printf 'new\nline')" "$(printf 'odd\377byte')" 'blank and "quote"'"#,
+        )
+        .await?;
+        fi.result(&node.name, Condition::Succeeded).await?;
+        let clean = format!("no changes to node {node}");
+        let notes = fi.notes("NodeIntegrityStatus").await?;
+        let told = notes.iter().filter(|note| **note == clean).count();
+        assert_eq!(
+            told, 2,
+            "once at the start and once after the undoing: {notes:?}"
+        );
+        fi.phase(Phase::Active).await?;
+        assert_eq!(
+            fi.notes("FileIntegrityStatus").await?,
+            phases,
+            "a failed scan is a result, and no matter of the phase"
+        );
+        fi.kept_log(&node.name).await.context("the log stays")?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_same_failure_is_told_once_and_other_changes_again() -> Result<()> {
+    on_one_node("told-once", async |t| {
+        let node = t.node()?;
+        node.files("printf one > content").await?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        node.sh("printf x > first").await?;
+        let first = fi.result(&node.name, Condition::Failed).await?;
+        let told = async || {
+            let notes = fi.notes("NodeIntegrityStatus").await?;
+            anyhow::Ok(notes.iter().filter(|n| n.contains("has changed!")).count())
+        };
+        assert_eq!(told().await?, 1, "events of the first change");
+
+        let daemon = fi.daemon(&node.name).await?.metadata.name;
+        let audit = Audit::start().await?;
+        fi.scans(&node.name, 3).await?;
+        let writes = audit
+            .requests(|r| r.pod == daemon && r.verb != "watch")
+            .await?;
+        let writes: Vec<_> = writes.iter().map(|r| r.short()).collect();
+        let status = format!("patch fileintegritynodestatuses told-once-{node} (200)");
+        // The third write may not be in the log yet, or the first one's end may fall after its
+        // start.
+        assert!(
+            (2..=4).contains(&writes.len()) && writes.iter().all(|w| *w == status),
+            "one write per scan, three scans: {writes:?}"
+        );
+        assert_eq!(told().await?, 1, "events after three further scans");
+
+        node.sh("rm first; printf x > second").await?;
+        let second = fi
+            .result_with(&node.name, "a failure with other changes", |r| {
+                r.changes_hash != first.changes_hash
+            })
+            .await?;
+        assert_eq!(
+            (
+                second.files_added,
+                second.files_changed,
+                second.files_removed
+            ),
+            (1, 0, 0),
+            "equal counts"
+        );
+        assert_eq!(
+            told().await?,
+            2,
+            "events after another file at equal counts"
+        );
+
+        node.sh("printf two > second").await?;
+        fi.result_with(&node.name, "a failure with new content", |r| {
+            r.changes_hash != second.changes_hash
+        })
+        .await?;
+        assert_eq!(
+            told().await?,
+            3,
+            "events after new content in a file already told of"
+        );
+        fi.scans(&node.name, 1).await?;
+        assert_eq!(told().await?, 3, "events after a further scan");
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,180 @@
+//! From a FileIntegrity to daemons on its nodes.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
+use fio::api::{Condition, NodeCounts, Phase, names};
+use serde_json::json;
+
+use crate::harness::test::selecting;
+use crate::harness::{on_all_nodes, on_one_node, until, without_nodes};
+
+#[tokio::test]
+async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
+    on_all_nodes("becomes-active", async |t| {
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+
+        let nodes: BTreeSet<String> = t.nodes().iter().map(|n| n.name.clone()).collect();
+        assert_eq!(fi.status_nodes().await?, nodes, "nodes that have a status");
+        for node in &nodes {
+            let status = fi.status(node).await?;
+            let baseline = fi.baseline(node).await?;
+            assert!(
+                baseline.verified,
+                "a first baseline is nothing to warn of: {baseline:?}"
+            );
+            assert_eq!(
+                status.annotation(names::ANNOTATION_WANTED_CONFIG),
+                Some(baseline.config_hash.as_str()),
+                "the baseline is of the wanted configuration"
+            );
+            assert!(
+                baseline.entries > 1000,
+                "the default configuration watches: {baseline:?}"
+            );
+            let digest = t
+                .nodes()
+                .iter()
+                .find(|n| n.name == *node)
+                .context("the node")?
+                .sh("zcat /etc/kubernetes/aide.db.gz | sha256sum | cut -d' ' -f1")
+                .await?;
+            assert_eq!(baseline.digest, digest, "digest of the database on {node}");
+            fi.said("NodeIntegrityStatus", &format!("no changes to node {node}"))
+                .await?;
+        }
+
+        let selected = i64::try_from(nodes.len())?;
+        let counts = NodeCounts {
+            selected,
+            initialized: selected,
+            ..NodeCounts::default()
+        };
+        until(format!("the counts {counts:?}"), async || {
+            let seen = fi.get().await?.status.context("no status")?.nodes;
+            ensure!(seen == Some(counts), "{seen:?}");
+            Ok(())
+        })
+        .await?;
+        fi.condition("Ready", "True", "Active").await?;
+        fi.condition("ConfigValid", "True", "Valid").await?;
+        fi.condition("Degraded", "False", "AsExpected").await?;
+        assert_eq!(
+            fi.notes("FileIntegrityStatus").await?,
+            ["Initializing", "Active"],
+            "each phase is told once"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn two_file_integrities_watch_a_node_each() -> Result<()> {
+    on_all_nodes("two-apart", async |t| {
+        let (first, second) = t.two_nodes()?;
+        let one = t
+            .create_named("two-apart-1", json!({"nodeSelector": selecting(first)}))
+            .await?;
+        let two = t
+            .create_named("two-apart-2", json!({"nodeSelector": selecting(second)}))
+            .await?;
+        for (fi, node) in [(&one, first), (&two, second)] {
+            fi.phase(Phase::Active).await?;
+            fi.result(&node.name, Condition::Succeeded).await?;
+            assert_eq!(
+                fi.status_nodes().await?,
+                BTreeSet::from([node.name.clone()])
+            );
+            fi.condition("Degraded", "False", "AsExpected").await?;
+        }
+
+        first.files("printf x > new").await?;
+        one.result(&first.name, Condition::Failed).await?;
+        let other = two.scans(&second.name, 2).await?;
+        assert_eq!(
+            other.condition,
+            Condition::Succeeded,
+            "of the other one: {other:?}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn two_file_integrities_on_one_node_are_degraded() -> Result<()> {
+    on_one_node("overlap", async |t| {
+        let node = &t.node()?.name;
+        let first = t.create_named("overlap-1", json!({})).await?;
+        first.phase(Phase::Active).await?;
+        first.result(node, Condition::Succeeded).await?;
+        let baseline = first.baseline(node).await?;
+
+        let second = t.create_named("overlap-2", json!({})).await?;
+        for fi in [&first, &second] {
+            let message = fi.condition("Degraded", "True", "Overlap").await?;
+            for name in ["overlap-1", "overlap-2"] {
+                assert!(message.contains(name), "{name} is named: {message}");
+            }
+        }
+        let last = first.scans(node, 2).await?;
+        assert_eq!(
+            last.condition,
+            Condition::Succeeded,
+            "the first goes on: {last:?}"
+        );
+        assert_eq!(
+            first.baseline(node).await?,
+            baseline,
+            "nobody else writes the baseline"
+        );
+
+        second.delete().await?;
+        first.condition("Degraded", "False", "AsExpected").await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn nothing_is_deployed_before_the_initial_delay_is_over() -> Result<()> {
+    on_one_node("initial-delay", async |t| {
+        let fi = t.create(json!({"config": {"initialDelay": 12}})).await?;
+        fi.phase(Phase::Pending).await?;
+        let active = fi.phase(Phase::Active).await?;
+        let created = active
+            .metadata
+            .creation_timestamp
+            .context("a creation time")?;
+        let deployed = fi.daemon_set().await?.metadata.creation_timestamp;
+        let deployed = deployed.context("a creation time of the DaemonSet")?;
+        let delay = deployed.0.duration_since(created.0).as_secs();
+        assert!(
+            (12..30).contains(&delay),
+            "deployed {delay} s after the creation"
+        );
+        assert_eq!(
+            fi.notes("FileIntegrityStatus").await?,
+            ["Pending", "Initializing", "Active"],
+            "phases"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_selector_that_matches_no_node_leaves_it_pending() -> Result<()> {
+    without_nodes("no-node", async |t| {
+        let fi = t
+            .create(json!({"nodeSelector": {"fio-e2e": "nowhere"}}))
+            .await?;
+        fi.condition("Ready", "False", "NoNodes").await?;
+        fi.phase(Phase::Pending).await?;
+        assert_eq!(fi.status_nodes().await?, BTreeSet::new());
+        Ok(())
+    })
+    .await
+}

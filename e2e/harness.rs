@@ -1,0 +1,15 @@
+//! What every test needs: nodes of its own, FileIntegrities that go when it ends, ways to wait and
+//! to look, and on a failure the state that explains it.
+
+pub(crate) mod audit;
+pub(crate) mod cluster;
+pub(crate) mod dump;
+pub(crate) mod file_integrity;
+pub(crate) mod lease;
+pub(crate) mod node;
+pub(crate) mod test;
+pub(crate) mod wait;
+
+pub(crate) use self::file_integrity::Fi;
+pub(crate) use self::test::{Test, on_all_nodes, on_one_node, without_nodes};
+pub(crate) use self::wait::until;

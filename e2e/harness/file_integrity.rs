@@ -1,0 +1,318 @@
+//! A FileIntegrity of a test, and everything that is seen of it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use fio::api::{
+    Baseline, Condition, FileIntegrity, FileIntegrityNodeStatus, Phase, ScanResult, names,
+};
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt as _};
+use serde_json::{Value, json};
+
+use super::test::Test;
+use super::wait::{until, until_within};
+
+/// How long a scan and the pause before it may take: 11 s on an idle machine.
+const SCAN: Duration = Duration::from_secs(45);
+
+/// An event about a FileIntegrity.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Said {
+    /// When.
+    pub(crate) at: Timestamp,
+    /// FileIntegrityStatus, NodeIntegrityStatus and the like.
+    pub(crate) reason: String,
+    /// The message.
+    pub(crate) note: String,
+    /// Normal or Warning.
+    pub(crate) kind: String,
+    /// The event's name, which is different for every transition.
+    pub(crate) name: String,
+}
+
+/// A handle on a FileIntegrity; the object itself is read anew each time.
+#[derive(Clone)]
+pub(crate) struct Fi<'a> {
+    test: &'a Test,
+    /// Its name.
+    pub(crate) name: String,
+}
+
+impl<'a> Fi<'a> {
+    /// The FileIntegrity of this name, whether or not it is there.
+    pub(crate) fn new(test: &'a Test, name: String) -> Self {
+        Self { test, name }
+    }
+
+    fn api(&self) -> Api<FileIntegrity> {
+        self.test.api()
+    }
+
+    /// The object.
+    pub(crate) async fn get(&self) -> Result<FileIntegrity> {
+        Ok(self.api().get(&self.name).await?)
+    }
+
+    /// Merges `patch` into the object, for instance `{"spec": …}`.
+    pub(crate) async fn patch(&self, patch: Value) -> Result<FileIntegrity> {
+        let (api, params) = (self.api(), PatchParams::default());
+        Ok(api.patch(&self.name, &params, &Patch::Merge(patch)).await?)
+    }
+
+    /// Sets an annotation of the file-integrity.openshift.io/ kind.
+    pub(crate) async fn annotate(&self, key: &str, value: &str) -> Result<()> {
+        let patch = json!({"metadata": {"annotations": {key: value}}});
+        self.patch(patch).await.map(|_| ())
+    }
+
+    /// Removes an annotation.
+    pub(crate) async fn remove_annotation(&self, key: &str) -> Result<()> {
+        let patch = json!({"metadata": {"annotations": {key: null}}});
+        self.patch(patch).await.map(|_| ())
+    }
+
+    /// Deletes it and waits until nothing of it runs any more.
+    pub(crate) async fn delete(&self) -> Result<()> {
+        match self
+            .api()
+            .delete(&self.name, &DeleteParams::default())
+            .await
+        {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            result => drop(result?),
+        }
+        until(format!("{} and its pods are gone", self.name), async || {
+            let left = self.api().get_opt(&self.name).await?;
+            ensure!(left.is_none(), "the FileIntegrity is there");
+            let pods = self.pods().await?;
+            let names: Vec<_> = pods.iter().map(kube::ResourceExt::name_any).collect();
+            ensure!(names.is_empty(), "pods {names:?} are there");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits for a phase, described by an object that is up to date with its spec.
+    pub(crate) async fn phase(&self, phase: Phase) -> Result<FileIntegrity> {
+        until(format!("{} is {phase}", self.name), async || {
+            let fi = self.get().await?;
+            let status = fi.status.clone().unwrap_or_default();
+            ensure!(
+                status.observed_generation == fi.metadata.generation,
+                "the status is of generation {:?}, the object of {:?}",
+                status.observed_generation,
+                fi.metadata.generation
+            );
+            let seen = status
+                .phase
+                .map_or_else(|| "none".to_owned(), |p| p.to_string());
+            ensure!(status.phase == Some(phase), "phase {seen}");
+            Ok(fi)
+        })
+        .await
+    }
+
+    /// Waits until it is Active and every leased node has had a first result.
+    pub(crate) async fn watched(&self) -> Result<()> {
+        self.phase(Phase::Active).await?;
+        for node in self.test.nodes() {
+            self.result(&node.name, Condition::Succeeded).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a condition of the status: (type, status, reason). Returns its message.
+    pub(crate) async fn condition(&self, kind: &str, status: &str, reason: &str) -> Result<String> {
+        let wanted = format!("condition {kind} of {} is {status}, {reason}", self.name);
+        until(wanted, async || {
+            let conditions = self.get().await?.status.unwrap_or_default().conditions;
+            let found = conditions.iter().find(|c| c.type_ == kind);
+            let found = found.with_context(|| format!("no condition {kind}"))?;
+            ensure!(
+                found.status == status && found.reason == reason,
+                "{}, {}: {}",
+                found.status,
+                found.reason,
+                found.message
+            );
+            Ok(found.message.clone())
+        })
+        .await
+    }
+
+    /// A node's status.
+    pub(crate) async fn status(&self, node: &str) -> Result<FileIntegrityNodeStatus> {
+        let api: Api<FileIntegrityNodeStatus> = self.test.api();
+        let name = format!("{}-{node}", self.name);
+        api.get(&name)
+            .await
+            .with_context(|| format!("read the status {name}"))
+    }
+
+    /// The names of the nodes that have a status.
+    pub(crate) async fn status_nodes(&self) -> Result<BTreeSet<String>> {
+        let api: Api<FileIntegrityNodeStatus> = self.test.api();
+        let params = ListParams::default().labels(&format!("{}={}", names::LABEL_OWNER, self.name));
+        let statuses = api.list(&params).await?;
+        Ok(statuses.items.into_iter().map(|s| s.node_name).collect())
+    }
+
+    /// A node's baseline.
+    pub(crate) async fn baseline(&self, node: &str) -> Result<Baseline> {
+        let status = self.status(node).await?;
+        status
+            .baseline
+            .with_context(|| format!("no baseline of {node}"))
+    }
+
+    /// Waits for another baseline of this node than `before`, and until it has been compared with.
+    pub(crate) async fn new_baseline(&self, node: &str, before: &Baseline) -> Result<Baseline> {
+        let wanted = format!("a baseline of {node} other than {before:?}, and a scan with it");
+        until(wanted, async || {
+            let status = self.status(node).await?;
+            let baseline = status.baseline.context("no baseline")?;
+            ensure!(baseline != *before, "that baseline");
+            let last = status.last_result.context("no result")?;
+            ensure!(
+                last.last_probe_time.0 >= baseline.created_at.0,
+                "the new baseline, and a result of before"
+            );
+            Ok(baseline)
+        })
+        .await
+    }
+
+    /// Waits until the newest result of this node is of this condition.
+    pub(crate) async fn result(&self, node: &str, condition: Condition) -> Result<ScanResult> {
+        let wanted = format!("the last result of {node} is {condition}");
+        self.result_with(node, &wanted, |result| result.condition == condition)
+            .await
+    }
+
+    /// Waits until the newest result of this node is as wanted.
+    pub(crate) async fn result_with(
+        &self,
+        node: &str,
+        wanted: &str,
+        is_wanted: impl Fn(&ScanResult) -> bool,
+    ) -> Result<ScanResult> {
+        until(wanted, async || {
+            let last = self.status(node).await?.last_result;
+            let last = last.context("no result")?;
+            ensure!(is_wanted(&last), "{last:?}");
+            Ok(last)
+        })
+        .await
+    }
+
+    /// Waits for so many further scans of this node, and returns the last one's result. After two
+    /// of them one has begun after the call.
+    pub(crate) async fn scans(&self, node: &str, count: u32) -> Result<ScanResult> {
+        let mut last = self.status(node).await?.last_result;
+        for done in 0..count {
+            let wanted = format!("{count} further scans of {node}; there were {done}");
+            let next = until_within(SCAN, wanted, async || {
+                let next = self.status(node).await?.last_result.context("no result")?;
+                let at = last.as_ref().map(|result| &result.last_probe_time);
+                ensure!(
+                    Some(&next.last_probe_time) != at,
+                    "the last one was at {at:?}"
+                );
+                Ok(next)
+            });
+            last = Some(next.await?);
+        }
+        last.context("no result")
+    }
+
+    /// All events about it, the oldest first.
+    pub(crate) async fn events(&self) -> Result<Vec<Said>> {
+        let api: Api<Event> = self.test.api();
+        let selector = format!("regarding.kind=FileIntegrity,regarding.name={}", self.name);
+        let events = api.list(&ListParams::default().fields(&selector)).await?;
+        let mut said: Vec<Said> = events.items.into_iter().map(said).collect();
+        said.sort();
+        Ok(said)
+    }
+
+    /// Waits for an event of this reason whose message begins so.
+    pub(crate) async fn said(&self, reason: &str, start: &str) -> Result<Said> {
+        until(format!("an event {reason}: {start}…"), async || {
+            let events = self.events().await?;
+            let found = events
+                .iter()
+                .find(|said| said.reason == reason && said.note.starts_with(start));
+            found.cloned().with_context(|| {
+                let seen: Vec<_> = events.iter().map(|s| (&s.reason, &s.note)).collect();
+                format!("{seen:?}")
+            })
+        })
+        .await
+    }
+
+    /// The messages of all events of this reason.
+    pub(crate) async fn notes(&self, reason: &str) -> Result<Vec<String>> {
+        let events = self.events().await?;
+        let of_reason = events.into_iter().filter(|said| said.reason == reason);
+        Ok(of_reason.map(|said| said.note).collect())
+    }
+
+    /// The daemons' DaemonSet.
+    pub(crate) async fn daemon_set(&self) -> Result<DaemonSet> {
+        let api: Api<DaemonSet> = self.test.api();
+        Ok(api.get(&format!("aide-{}", self.name)).await?)
+    }
+
+    /// All pods that are its own: daemons and signallers.
+    pub(crate) async fn pods(&self) -> Result<Vec<Pod>> {
+        let api: Api<Pod> = self.test.api();
+        let pods = api.list(&ListParams::default()).await?;
+        let daemons = format!("aide-{}", self.name);
+        let signallers = format!("aide-ini-{}", self.name);
+        let mine = |pod: &Pod| {
+            let app = pod.labels().get("app");
+            app.is_some_and(|app| *app == daemons || app.starts_with(&signallers))
+        };
+        Ok(pods.items.into_iter().filter(mine).collect())
+    }
+
+    /// The daemon's pod on this node; one that is not about to end.
+    pub(crate) async fn daemon(&self, node: &str) -> Result<Pod> {
+        let app = format!("aide-{}", self.name);
+        until(format!("a pod of {app} on {node}"), async || {
+            let pods = self.pods().await?;
+            pods.into_iter()
+                .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+                .filter(|pod| pod.labels().get("app") == Some(&app))
+                .find(|pod| pod.spec.as_ref().and_then(|s| s.node_name.as_deref()) == Some(node))
+                .context("none")
+        })
+        .await
+    }
+
+    /// The kept log of a node.
+    pub(crate) async fn kept_log(&self, node: &str) -> Result<ConfigMap> {
+        let api: Api<ConfigMap> = self.test.api();
+        Ok(api
+            .get(&format!("aide-{}-{node}-failed", self.name))
+            .await?)
+    }
+}
+
+fn said(event: Event) -> Said {
+    Said {
+        at: event
+            .event_time
+            .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+        reason: event.reason.unwrap_or_default(),
+        note: event.note.unwrap_or_default(),
+        kind: event.type_.unwrap_or_default(),
+        name: event.metadata.name.unwrap_or_default(),
+    }
+}

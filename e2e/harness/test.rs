@@ -1,0 +1,328 @@
+//! One test's surroundings: what it gets before it begins, and what is done when it has ended,
+//! however that was.
+
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use fio::api::{FileIntegrity, names};
+use futures::FutureExt as _;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::api::{DeleteParams, ListParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Client, Resource, ResourceExt as _};
+use serde_json::{Value, json};
+
+use super::cluster::{self, hack_cluster};
+use super::dump;
+use super::file_integrity::Fi;
+use super::lease::{self, Lease, Wanted};
+use super::node::Node;
+use super::wait::until;
+
+/// On every object that a test makes: the test's name.
+const LABEL: &str = "fio-e2e";
+/// Longer than any test takes; one that takes longer hangs.
+const TEST_PATIENCE: Duration = Duration::from_secs(480);
+
+/// What a test works with.
+pub(crate) struct Test {
+    name: &'static str,
+    namespace: String,
+    client: Client,
+    lease: Lease,
+    nodes: Vec<Node>,
+    undo: Mutex<Vec<Undo>>,
+}
+
+/// Something that a test did to the cluster, and that is to be undone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Undo {
+    StartNode(String),
+    RemoveNode(String),
+}
+
+/// Runs a test on any one node. `name` is that of its FileIntegrity, and no other test's.
+pub(crate) async fn on_one_node(
+    name: &'static str,
+    body: impl AsyncFnOnce(&Test) -> Result<()>,
+) -> Result<()> {
+    run(name, Wanted::One, body).await
+}
+
+/// Runs a test on all nodes, while no other one runs that uses nodes.
+pub(crate) async fn on_all_nodes(
+    name: &'static str,
+    body: impl AsyncFnOnce(&Test) -> Result<()>,
+) -> Result<()> {
+    run(name, Wanted::All, body).await
+}
+
+/// Runs a test that has nothing run on nodes.
+pub(crate) async fn without_nodes(
+    name: &'static str,
+    body: impl AsyncFnOnce(&Test) -> Result<()>,
+) -> Result<()> {
+    run(name, Wanted::Nothing, body).await
+}
+
+async fn run(
+    name: &'static str,
+    wanted: Wanted,
+    body: impl AsyncFnOnce(&Test) -> Result<()>,
+) -> Result<()> {
+    let (client, namespace) = (cluster::client().await?, cluster::namespace());
+    let lease = lease::take(wanted, async || prepare(&client, &namespace).await).await?;
+    let nodes = lease.nodes().iter().cloned();
+    let test = Test {
+        name,
+        namespace,
+        client,
+        nodes: nodes.map(|name| Node { name }).collect(),
+        lease,
+        undo: Mutex::default(),
+    };
+    let body = AssertUnwindSafe(tokio::time::timeout(TEST_PATIENCE, body(&test)));
+    let outcome = body.catch_unwind().await;
+    if !matches!(outcome, Ok(Ok(Ok(())))) {
+        dump::print(&test.client, &test.namespace, name).await;
+    }
+    let cleaned = test.clean().await.context("clean up after the test");
+    match outcome {
+        Err(panic) => resume_unwind(panic),
+        Ok(Err(_)) => bail!("the test hangs: it took more than {TEST_PATIENCE:?}"),
+        Ok(Ok(result)) => result.and(cleaned),
+    }
+}
+
+/// Runs once, before the first test. Checks that the operator is there, removes what a run that was
+/// cut off has left, and returns the nodes.
+async fn prepare(client: &Client, namespace: &str) -> Result<Vec<String>> {
+    let deployments = Api::<Deployment>::namespaced(client.clone(), namespace);
+    until(
+        "the operator is available; `hack/deploy apply` deploys it",
+        async || {
+            let deployment = deployments.get(names::OPERATOR_NAME).await?;
+            let status = deployment.status.unwrap_or_default();
+            ensure!(
+                status.available_replicas.unwrap_or_default() > 0,
+                "{status:?}"
+            );
+            Ok(())
+        },
+    )
+    .await?;
+    let file_integrities = Api::<FileIntegrity>::namespaced(client.clone(), namespace);
+    for fi in file_integrities.list(&ListParams::default()).await? {
+        let name = fi.name_any();
+        ensure!(
+            fi.labels().contains_key(LABEL),
+            "FileIntegrity {name} is in the way: the tests need the nodes for themselves"
+        );
+        file_integrities
+            .delete(&name, &DeleteParams::default())
+            .await?;
+    }
+    let daemons = Api::<Pod>::namespaced(client.clone(), namespace);
+    let params = ListParams::default().labels(names::LABEL_POD);
+    until("no daemon runs", async || {
+        let pods = daemons.list_metadata(&params).await?;
+        let names: Vec<_> = pods.iter().map(kube::ResourceExt::name_any).collect();
+        ensure!(names.is_empty(), "pods {names:?} run");
+        Ok(())
+    })
+    .await?;
+    let nodes: Vec<String> = hack_cluster(&["nodes"])
+        .await?
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    ensure!(
+        nodes.len() >= 2,
+        "the tests need two nodes, and there are {nodes:?}"
+    );
+    for name in nodes.clone() {
+        Node { name }.clean().await?;
+    }
+    Ok(nodes)
+}
+
+impl Test {
+    /// The API of one kind of object in the operator's namespace.
+    pub(crate) fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The API of one kind of object outside of namespaces.
+    pub(crate) fn cluster_api<K: Resource<DynamicType = ()>>(&self) -> Api<K> {
+        Api::all(self.client.clone())
+    }
+
+    /// The operator's namespace.
+    pub(crate) fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The nodes on loan, sorted by name.
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The node of a test on one node.
+    pub(crate) fn node(&self) -> Result<&Node> {
+        self.nodes.first().context("the test has no node")
+    }
+
+    /// Two nodes of a test on all nodes.
+    pub(crate) fn two_nodes(&self) -> Result<(&Node, &Node)> {
+        match self.nodes.as_slice() {
+            [first, second, ..] => Ok((first, second)),
+            _ => bail!("the test has not two nodes"),
+        }
+    }
+
+    /// Makes the test's FileIntegrity. Into `spec` go the test's node, if it has one, and the
+    /// shortest pause, unless it says otherwise.
+    pub(crate) async fn create(&self, spec: Value) -> Result<Fi<'_>> {
+        self.create_named(self.name, spec).await
+    }
+
+    /// The same with another name, for tests that need more than one.
+    pub(crate) async fn create_named(&self, name: &str, mut spec: Value) -> Result<Fi<'_>> {
+        let config = &mut spec["config"];
+        if config.get("gracePeriod").is_none() {
+            config["gracePeriod"] = json!(10);
+        }
+        if let ([node], None) = (self.nodes.as_slice(), spec.get("nodeSelector")) {
+            spec["nodeSelector"] = selecting(node);
+        }
+        let object: FileIntegrity = serde_json::from_value(json!({
+            "apiVersion": "fileintegrity.openshift.io/v1alpha1",
+            "kind": "FileIntegrity",
+            "metadata": {"name": name, "labels": {LABEL: self.name}},
+            "spec": spec,
+        }))?;
+        self.api().create(&PostParams::default(), &object).await?;
+        Ok(Fi::new(self, name.to_owned()))
+    }
+
+    /// Makes or replaces a user's ConfigMap with an AIDE configuration, and returns its name.
+    pub(crate) async fn config_map(&self, aide_conf: &str) -> Result<String> {
+        let api: Api<ConfigMap> = self.api();
+        let name = format!("{}-config", self.name);
+        let object: ConfigMap = serde_json::from_value(json!({
+            "metadata": {"name": name, "labels": {LABEL: self.name}},
+            "data": {"aide.conf": aide_conf},
+        }))?;
+        if api.get_opt(&name).await?.is_some() {
+            api.replace(&name, &PostParams::default(), &object).await?;
+        } else {
+            api.create(&PostParams::default(), &object).await?;
+        }
+        Ok(name)
+    }
+
+    /// The pod of the operator that is not about to end.
+    pub(crate) async fn operator(&self) -> Result<Pod> {
+        let params = ListParams::default().labels("name=file-integrity-operator");
+        until("an operator's pod", async || {
+            let pods = self.api::<Pod>().list(&params).await?.items;
+            let staying = pods
+                .into_iter()
+                .find(|pod| pod.metadata.deletion_timestamp.is_none());
+            staying.context("none")
+        })
+        .await
+    }
+
+    /// Stops a node as a power cut would. It is started again after the test, if not before.
+    pub(crate) async fn stop_node(&self, node: &Node) -> Result<()> {
+        self.on_end(Undo::StartNode(node.name.clone()));
+        hack_cluster(&["stop-node", &node.name]).await.map(|_| ())
+    }
+
+    /// Starts a stopped node.
+    pub(crate) async fn start_node(&self, node: &Node) -> Result<()> {
+        hack_cluster(&["start-node", &node.name]).await?;
+        self.done(&Undo::StartNode(node.name.clone()));
+        Ok(())
+    }
+
+    /// Adds a node to the cluster. It is removed after the test, if not before.
+    pub(crate) async fn add_node(&self) -> Result<Node> {
+        let name = hack_cluster(&["add-node"]).await?;
+        self.on_end(Undo::RemoveNode(name.clone()));
+        Ok(Node { name })
+    }
+
+    /// Removes a node from the cluster.
+    pub(crate) async fn remove_node(&self, node: &Node) -> Result<()> {
+        hack_cluster(&["remove-node", &node.name]).await?;
+        self.done(&Undo::RemoveNode(node.name.clone()));
+        Ok(())
+    }
+
+    fn on_end(&self, undo: Undo) {
+        self.undo_list().push(undo);
+    }
+
+    fn done(&self, undo: &Undo) {
+        self.undo_list().retain(|other| other != undo);
+    }
+
+    fn undo_list(&self) -> std::sync::MutexGuard<'_, Vec<Undo>> {
+        self.undo
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Removes everything of the test from the cluster and from its nodes.
+    async fn clean(&self) -> Result<()> {
+        let undo = std::mem::take(&mut *self.undo_list());
+        for undo in undo {
+            match undo {
+                Undo::StartNode(node) => hack_cluster(&["start-node", &node]).await?,
+                Undo::RemoveNode(node) => hack_cluster(&["remove-node", &node]).await?,
+            };
+        }
+        let mine = ListParams::default().labels(&format!("{LABEL}={}", self.name));
+        let file_integrities = self.api::<FileIntegrity>().list(&mine).await?;
+        for fi in &file_integrities {
+            Fi::new(self, fi.name_any()).delete().await?;
+        }
+        let params = DeleteParams::default();
+        self.api::<Pod>().delete_collection(&params, &mine).await?;
+        self.api::<ConfigMap>()
+            .delete_collection(&params, &mine)
+            .await?;
+        self.remove_kept_logs().await?;
+        for node in &self.nodes {
+            node.clean().await?;
+        }
+        Ok(())
+    }
+
+    /// Kept logs outlive their FileIntegrity.
+    async fn remove_kept_logs(&self) -> Result<()> {
+        let api = self.api::<ConfigMap>();
+        let logs = ListParams::default().labels(names::LABEL_RESULT_LOG);
+        for log in api.list_metadata(&logs).await? {
+            let owner = log.labels().get(names::LABEL_OWNER);
+            if owner.is_some_and(|owner| owner.starts_with(self.name)) {
+                api.delete(&log.name_any(), &DeleteParams::default())
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A nodeSelector that selects just this node.
+pub(crate) fn selecting(node: &Node) -> Value {
+    json!({"kubernetes.io/hostname": node.name})
+}

@@ -1,0 +1,180 @@
+//! What is not done: no writes without news, no watches of others' objects, no false alarms.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context as _, Result, ensure};
+use fio::api::Condition;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DeleteParams, PostParams};
+use serde_json::json;
+
+use crate::harness::audit::{Audit, Request};
+use crate::harness::{Test, on_one_node, until};
+
+/// How many scans an idle node must pass without an alarm.
+const IDLE_SCANS: u32 = 10;
+
+/// The name of a ServiceAccount of the operator's namespace, as the API server logs it.
+fn account(t: &Test, name: &str) -> String {
+    format!("system:serviceaccount:{}:{name}", t.namespace())
+}
+
+#[tokio::test]
+async fn a_clean_scan_costs_one_write() -> Result<()> {
+    on_one_node("one-write", async |t| {
+        let node = &t.node()?.name;
+        let audit = Audit::start().await?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        // What follows the first result (counts in the status) is over with the second.
+        fi.scans(node, 1).await?;
+        let daemon = fi.daemon(node).await?.metadata.name;
+
+        let from = Timestamp::now();
+        fi.scans(node, 3).await?;
+        let to = Timestamp::now();
+        let status = format!("one-write-{node}");
+        let in_time = |r: &Request| from <= r.at && r.at <= to;
+        until("three writes of the status in the audit log", async || {
+            let writes = audit
+                .requests(|r| in_time(r) && r.is_write() && r.name == status)
+                .await?;
+            ensure!(writes.len() >= 3, "{}", writes.len());
+            Ok(())
+        })
+        .await?;
+
+        let of_daemon = audit
+            .requests(|r| in_time(r) && r.pod == daemon && r.verb != "watch")
+            .await?;
+        let of_daemon: Vec<_> = of_daemon.iter().map(Request::short).collect();
+        let one = format!("patch fileintegritynodestatuses {status} (200)");
+        assert_eq!(
+            of_daemon,
+            vec![one; 3],
+            "the daemon's requests in three clean scans"
+        );
+
+        let operator = account(t, "file-integrity-operator");
+        let of_operator = audit
+            .requests(|r| {
+                in_time(r)
+                    && r.user == operator
+                    && r.verb != "watch"
+                    && r.name.contains("one-write")
+            })
+            .await?;
+        let of_operator: Vec<_> = of_operator.iter().map(Request::short).collect();
+        assert_eq!(
+            of_operator,
+            Vec::<String>::new(),
+            "the operator's requests in three clean scans"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_daemon_watches_its_own_status_and_nothing_else() -> Result<()> {
+    on_one_node("own-watch", async |t| {
+        let node = t.node()?;
+        let audit = Audit::start().await?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        node.files("printf x > new").await?;
+        fi.result(&node.name, Condition::Failed).await?;
+        fi.annotate("file-integrity.openshift.io/re-init", "")
+            .await?;
+        fi.result(&node.name, Condition::Succeeded).await?;
+
+        let account = account(t, "file-integrity-daemon");
+        let daemon = fi.daemon(&node.name).await?.metadata.name;
+        let requests = audit
+            .requests(|r| r.user == account && r.pod == daemon)
+            .await?;
+        let reads: BTreeSet<_> = requests
+            .iter()
+            .filter(|r| matches!(r.verb.as_str(), "get" | "list" | "watch"))
+            .map(|r| format!("{} {} {}", r.verb, r.resource, r.name))
+            .collect();
+        let own = format!("watch fileintegritynodestatuses own-watch-{node}");
+        assert!(reads.contains(&own), "{own} is among {reads:?}");
+        let others: Vec<_> = reads
+            .iter()
+            .filter(|read| **read != own && **read != "get configmaps own-watch")
+            .collect();
+        assert!(
+            others.is_empty(),
+            "the daemon reads more than its own: {others:?}"
+        );
+        let refused: Vec<_> = requests.iter().filter(|r| r.code == 403).collect();
+        assert!(
+            refused.is_empty(),
+            "the daemon tries what it may not: {refused:?}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn idle_nodes_give_no_false_alarm() -> Result<()> {
+    on_one_node("idle", async |t| {
+        let node = &t.node()?.name;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let baseline = fi.baseline(node).await?;
+        for scan in 1..=IDLE_SCANS {
+            let pod = start_pod(t, node, scan).await?;
+            let last = fi.scans(node, 1).await?;
+            assert_eq!(
+                last.condition,
+                Condition::Succeeded,
+                "scan {scan} of an idle node found {:?}",
+                last.changes
+            );
+            t.api::<Pod>()
+                .delete(&pod, &DeleteParams::default())
+                .await?;
+        }
+        assert_eq!(fi.baseline(node).await?, baseline, "the baseline stays");
+        let status = fi.status(node).await?;
+        let conditions: Vec<_> = status.results.iter().map(|r| r.condition).collect();
+        assert_eq!(
+            conditions,
+            [Condition::Succeeded],
+            "conditions of all results"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// Runs a pod on the node, as an idle node's life has it, until it has ended.
+async fn start_pod(t: &Test, node: &str, number: u32) -> Result<String> {
+    let operator = t.operator().await?;
+    let image = operator
+        .spec
+        .and_then(|spec| spec.containers.into_iter().next()?.image)
+        .context("the operator's image")?;
+    let name = format!("idle-{number}");
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": name, "labels": {"fio-e2e": "idle"}},
+        "spec": {
+            "nodeName": node,
+            "restartPolicy": "Never",
+            "containers": [{"name": "c", "image": image, "args": ["check-folder"]}],
+        },
+    }))?;
+    let pods = t.api::<Pod>();
+    pods.create(&PostParams::default(), &pod).await?;
+    until(format!("pod {name} has ended well"), async || {
+        let phase = pods.get(&name).await?.status.and_then(|s| s.phase);
+        ensure!(phase.as_deref() == Some("Succeeded"), "{phase:?}");
+        Ok(())
+    })
+    .await?;
+    Ok(name)
+}

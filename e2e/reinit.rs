@@ -1,0 +1,211 @@
+//! Re-initialisations that somebody asks for.
+
+use anyhow::{Result, ensure};
+use fio::api::{Condition, Phase, names};
+use serde_json::json;
+
+use crate::harness::audit::Audit;
+use crate::harness::{Fi, Test, cluster, on_all_nodes, on_one_node, until, without_nodes};
+
+/// Waits until the operator has made and removed the signaller's DaemonSet of this name.
+async fn signaller_came_and_went(t: &Test, audit: &Audit, name: &str) -> Result<()> {
+    let operator = format!(
+        "system:serviceaccount:{}:file-integrity-operator",
+        t.namespace()
+    );
+    until(
+        format!("DaemonSet {name} was made and removed"),
+        async || {
+            let requests = audit
+                .requests(|r| {
+                    r.user == operator
+                        && r.resource == "daemonsets"
+                        && r.name == name
+                        && r.is_write()
+                })
+                .await?;
+            let verbs: Vec<_> = requests.iter().map(|r| r.verb.as_str()).collect();
+            ensure!(
+                matches!(verbs.as_slice(), ["patch", .., "delete"]),
+                "the operator's writes: {verbs:?}"
+            );
+            Ok(())
+        },
+    )
+    .await
+}
+
+/// Checks that the annotation is gone and that the node knows of no open request.
+async fn is_settled(fi: &Fi<'_>, node: &str) -> Result<()> {
+    let annotations = fi.get().await?.metadata.annotations.unwrap_or_default();
+    ensure!(
+        !annotations.contains_key(names::ANNOTATION_REINIT),
+        "the annotation is there: {annotations:?}"
+    );
+    let status = fi.status(node).await?;
+    let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
+    ensure!(
+        done.is_some() && done == status.annotation(names::ANNOTATION_REQUEST),
+        "asked for {:?}, done {:?}",
+        status.annotation(names::ANNOTATION_REQUEST),
+        status.reinit
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_annotation_renews_the_baselines_of_all_nodes() -> Result<()> {
+    on_all_nodes("reinit-all", async |t| {
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let phases = fi.notes("FileIntegrityStatus").await?;
+        let mut before = Vec::new();
+        for node in t.nodes() {
+            node.files("printf x > new").await?;
+            before.push(fi.baseline(&node.name).await?);
+        }
+        for node in t.nodes() {
+            fi.result(&node.name, Condition::Failed).await?;
+        }
+
+        let audit = Audit::start().await?;
+        fi.annotate(names::ANNOTATION_REINIT, "").await?;
+        for (node, before) in t.nodes().iter().zip(&before) {
+            let baseline = fi.new_baseline(&node.name, before).await?;
+            assert!(baseline.verified, "it was asked for: {baseline:?}");
+            assert_ne!(baseline.digest, before.digest, "digest on {node}");
+            fi.result(&node.name, Condition::Succeeded).await?;
+            is_settled(&fi, &node.name).await?;
+            let backups = node
+                .sh("ls /etc/kubernetes/ | grep -c '^aide.db.gz.backup-[0-9]*T[0-9_]*$'")
+                .await?;
+            assert_eq!(backups, "1", "backups of the database on {node}");
+        }
+        signaller_came_and_went(t, &audit, "aide-ini-reinit-all").await?;
+        fi.phase(Phase::Active).await?;
+        let expected = [
+            phases.as_slice(),
+            &["Initializing".to_owned(), "Active".to_owned()],
+        ];
+        assert_eq!(
+            fi.notes("FileIntegrityStatus").await?,
+            expected.concat(),
+            "phases"
+        );
+        until("the signaller's pods are gone", async || {
+            let pods = fi.pods().await?.len();
+            ensure!(pods == t.nodes().len(), "{pods} pods");
+            Ok(())
+        })
+        .await?;
+        for node in t.nodes() {
+            let signal = node.sh("ls /run/aide.reinit 2>/dev/null || true").await?;
+            assert_eq!(signal, "", "signal file on {node}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_annotation_that_names_a_node_leaves_the_others_alone() -> Result<()> {
+    on_all_nodes("reinit-one", async |t| {
+        let (first, second) = t.two_nodes()?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let before = fi.baseline(&first.name).await?;
+        let other = fi.baseline(&second.name).await?;
+
+        let audit = Audit::start().await?;
+        fi.annotate(names::ANNOTATION_REINIT, &first.name).await?;
+        fi.new_baseline(&first.name, &before).await?;
+        is_settled(&fi, &first.name).await?;
+        signaller_came_and_went(t, &audit, &format!("aide-ini-reinit-one-{first}")).await?;
+        fi.phase(Phase::Active).await?;
+        fi.scans(&second.name, 2).await?;
+        assert_eq!(
+            fi.baseline(&second.name).await?,
+            other,
+            "baseline of the other node"
+        );
+        assert_eq!(
+            fi.status(&second.name).await?.reinit,
+            None,
+            "requests of the other node"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn re_init_on_failed_renews_the_failed_nodes_only() -> Result<()> {
+    on_all_nodes("reinit-failed", async |t| {
+        let (first, second) = t.two_nodes()?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let before = fi.baseline(&first.name).await?;
+        let other = fi.baseline(&second.name).await?;
+        first.files("printf x > new").await?;
+        fi.result(&first.name, Condition::Failed).await?;
+
+        fi.annotate(names::ANNOTATION_REINIT_ON_FAILED, "").await?;
+        fi.new_baseline(&first.name, &before).await?;
+        fi.result(&first.name, Condition::Succeeded).await?;
+        fi.scans(&second.name, 2).await?;
+        assert_eq!(
+            fi.baseline(&second.name).await?,
+            other,
+            "baseline of the other node"
+        );
+        let annotations = fi.get().await?.metadata.annotations.unwrap_or_default();
+        assert!(
+            !annotations.contains_key(names::ANNOTATION_REINIT_ON_FAILED),
+            "the annotation is gone: {annotations:?}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_command_renews_a_nodes_baseline_and_backups_are_pruned() -> Result<()> {
+    on_one_node("reinit-command", async |t| {
+        let node = t.node()?;
+        let fi = t.create(json!({"config": {"maxBackups": 2}})).await?;
+        fi.watched().await?;
+        for _ in 0..3 {
+            let before = fi.baseline(&node.name).await?;
+            let namespace = t.namespace();
+            cluster::fio(&["reinit-signal", "--node", &node.name, "-n", namespace]).await?;
+            fi.new_baseline(&node.name, &before).await?;
+            until("the request is settled", async || {
+                is_settled(&fi, &node.name).await
+            })
+            .await?;
+        }
+        for file in ["aide.db.gz", "aide.log"] {
+            let backups = node
+                .sh(&format!("ls /etc/kubernetes | grep -c '^{file}.backup-'"))
+                .await?;
+            assert_eq!(backups, "2", "backups of {file}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_command_says_which_node_nobody_watches() -> Result<()> {
+    without_nodes("reinit-nobody", async |t| {
+        let namespace = t.namespace();
+        let args = ["reinit-signal", "--node", "no-such-node", "-n", namespace];
+        let answer = format!("{:?}", cluster::fio(&args).await);
+        assert!(
+            answer.starts_with("Err") && answer.contains("watches node no-such-node"),
+            "{answer}"
+        );
+        Ok(())
+    })
+    .await
+}

@@ -13,11 +13,8 @@ use crate::harness::{Space, checkout, clean, in_space, kubectl};
 /// A FileIntegrity as a user writes it, without what the Rust types make of it.
 async fn create(space: &Space, name: &str, spec: Value) -> kube::Result<DynamicObject> {
     let resource = ApiResource::erase::<FileIntegrity>(&());
-    let api = Api::<DynamicObject>::namespaced_with(
-        space.client.clone(),
-        &space.namespace,
-        &resource,
-    );
+    let api =
+        Api::<DynamicObject>::namespaced_with(space.client.clone(), &space.namespace, &resource);
     let mut object = DynamicObject::new(name, &resource);
     object.types = Some(TypeMeta::resource::<FileIntegrity>());
     object.data = if spec.is_null() {
@@ -151,11 +148,22 @@ async fn what_kubectl_get_shows() -> anyhow::Result<()> {
         };
         let (columns, row) = table(space, path("fileintegrities")).await?;
         assert_eq!(columns, ["Name", "Phase", "Nodes", "Failed", "Age"]);
-        assert_eq!(&row[..4], &[json!("fi"), json!("Active"), json!(2), json!(0)]);
+        assert_eq!(
+            &row[..4],
+            &[json!("fi"), json!("Active"), json!(2), json!(0)]
+        );
         let (columns, row) = table(space, path("fileintegritynodestatuses")).await?;
         assert_eq!(
             columns,
-            ["Name", "Node", "Status", "Last Probe", "Added", "Changed", "Removed"]
+            [
+                "Name",
+                "Node",
+                "Status",
+                "Last Probe",
+                "Added",
+                "Changed",
+                "Removed"
+            ]
         );
         assert_eq!(row[1], json!(nodes[0]));
         assert_eq!(row[2], json!("Succeeded"));
@@ -169,14 +177,38 @@ async fn what_kubectl_get_shows() -> anyhow::Result<()> {
 async fn what_kubectl_explain_says() -> anyhow::Result<()> {
     in_space("explain", async |_| {
         for (path, expected) in [
-            ("fileintegrity", "Watches the integrity of files on the cluster's nodes with AIDE"),
-            ("fileintegrity.spec.config", "Which AIDE configuration to use and how often to scan"),
-            ("fileintegrity.spec.config.gracePeriod", "Seconds of pause between the end of a scan and the next"),
-            ("fileintegrity.spec.config.stateDir", "Directory on the nodes for database, log and backups"),
-            ("fileintegrity.spec.resources.limits", "The most it may use, for example cpu: 300m"),
-            ("fileintegrity.status.nodes.stale", "not ready or have stopped reporting"),
-            ("fileintegritynodestatus", "The integrity of one node's files"),
-            ("fileintegritynodestatus.lastResult.changes.attributes", "which attributes differ"),
+            (
+                "fileintegrity",
+                "Watches the integrity of files on the cluster's nodes with AIDE",
+            ),
+            (
+                "fileintegrity.spec.config",
+                "Which AIDE configuration to use and how often to scan",
+            ),
+            (
+                "fileintegrity.spec.config.gracePeriod",
+                "Seconds of pause between the end of a scan and the next",
+            ),
+            (
+                "fileintegrity.spec.config.stateDir",
+                "Directory on the nodes for database, log and backups",
+            ),
+            (
+                "fileintegrity.spec.resources.limits",
+                "The most it may use, for example cpu: 300m",
+            ),
+            (
+                "fileintegrity.status.nodes.stale",
+                "not ready or have stopped reporting",
+            ),
+            (
+                "fileintegritynodestatus",
+                "The integrity of one node's files",
+            ),
+            (
+                "fileintegritynodestatus.lastResult.changes.attributes",
+                "which attributes differ",
+            ),
         ] {
             let said = kubectl(&["explain", path], "").await?;
             // kubectl breaks lines where it likes.
@@ -248,7 +280,9 @@ async fn the_status_is_written_apart() -> anyhow::Result<()> {
         });
         let statuses = space.api::<FileIntegrityNodeStatus>();
         let params = PatchParams::apply("test");
-        let status = statuses.patch("fi-n1", &params, &Patch::Apply(patch)).await?;
+        let status = statuses
+            .patch("fi-n1", &params, &Patch::Apply(patch))
+            .await?;
         assert!(status.last_result.is_some());
         Ok(())
     })

@@ -173,11 +173,14 @@ impl Stage {
     /// The kept log of a node, as its daemon makes it.
     fn log_of(&self, node: &str) -> anyhow::Result<Value> {
         let identity = self.identity(node);
-        let (report, reports) = (report(), Reports {
-            plain: &b"AIDE found differences"[..],
-            json: &b"{}"[..],
-            path_on_node: "/etc/kubernetes/aide.log".to_owned(),
-        });
+        let (report, reports) = (
+            report(),
+            Reports {
+                plain: &b"AIDE found differences"[..],
+                json: &b"{}"[..],
+                path_on_node: "/etc/kubernetes/aide.log".to_owned(),
+            },
+        );
         let kept = kept_log::fit(&identity, &report, reports)?;
         Ok(kept_log::config_map(&identity, &report, &kept))
     }
@@ -353,8 +356,12 @@ async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
             watching.abort();
             assert_eq!(status.node_name, stage.mine);
 
-            let configurations = Api::<ConfigMap>::namespaced(stage.daemon.clone(), &stage.namespace);
-            configurations.get("fi").await.context("the active configuration")?;
+            let configurations =
+                Api::<ConfigMap>::namespaced(stage.daemon.clone(), &stage.namespace);
+            configurations
+                .get("fi")
+                .await
+                .context("the active configuration")?;
 
             // Twice, as a kept log is made once and then written over.
             let identity = stage.identity(&stage.mine);
@@ -380,7 +387,10 @@ async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
                 said.iter().any(|said| said.contains(&stage.mine)),
                 "{said:?}"
             );
-            space.api::<FileIntegrity>().delete("fi", &DeleteParams::default()).await?;
+            space
+                .api::<FileIntegrity>()
+                .delete("fi", &DeleteParams::default())
+                .await?;
         }
         Ok(())
     })
@@ -404,10 +414,13 @@ async fn a_daemon_keeps_to_the_status_of_its_node() -> anyhow::Result<()> {
             "metadata": {"name": "fake", "namespace": stage.namespace},
             "nodeName": mine,
         });
-        let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}]);
         carry_out(vec![
             allowed("its result", stage.status(&mine, result.clone())),
-            refused("another node's result", stage.own_status(), stage.status(&theirs, result)),
+            refused(
+                "another node's result",
+                stage.own_status(),
+                stage.status(&theirs, result),
+            ),
             refused(
                 "another node's object, made its own",
                 stage.own_status(),
@@ -417,41 +430,6 @@ async fn a_daemon_keeps_to_the_status_of_its_node() -> anyhow::Result<()> {
                 "its object, made another node's",
                 stage.own_status(),
                 stage.status(&mine, json!({"nodeName": theirs})),
-            ),
-            refused(
-                "an operator's wish",
-                OPERATORS,
-                stage.status(&mine, metadata("annotations", json!({names::ANNOTATION_HOLDOFF: ""}))),
-            ),
-            refused(
-                "an operator's wish taken away",
-                OPERATORS,
-                stage.status(&mine, metadata("annotations", json!({names::ANNOTATION_WANTED_CONFIG: null}))),
-            ),
-            refused(
-                "all annotations taken away",
-                OPERATORS,
-                stage.status(&mine, metadata("annotations", Value::Null)),
-            ),
-            refused(
-                "another label",
-                OPERATORS,
-                stage.status(&mine, metadata("labels", json!({names::LABEL_OWNER: "other"}))),
-            ),
-            refused(
-                "another owner",
-                OPERATORS,
-                stage.status(&mine, metadata("ownerReferences", owner)),
-            ),
-            refused(
-                "no owner",
-                OPERATORS,
-                stage.status(&mine, metadata("ownerReferences", Value::Null)),
-            ),
-            refused(
-                "a finalizer",
-                OPERATORS,
-                stage.status(&mine, metadata("finalizers", json!(["test/keep"]))),
             ),
             refused("a new status", "cannot create resource", {
                 let (api, fake) = (statuses(), fake.clone());
@@ -479,7 +457,11 @@ async fn a_daemon_keeps_to_the_status_of_its_node() -> anyhow::Result<()> {
             // RBAC knows no fields, and admission is not asked about reading.
             allowed("a watch of all", {
                 let api = statuses();
-                async move { api.watch(&WatchParams::default().timeout(1), "0").await.map(drop) }
+                async move {
+                    api.watch(&WatchParams::default().timeout(1), "0")
+                        .await
+                        .map(drop)
+                }
             }),
             refused("another node's object, read", "cannot get resource", {
                 let (api, other) = (statuses(), other.clone());
@@ -496,6 +478,72 @@ async fn a_daemon_keeps_to_the_status_of_its_node() -> anyhow::Result<()> {
         let now = space.api::<FileIntegrityNodeStatus>().get(&other).await?;
         assert_eq!(now.node_name, theirs);
         assert!(now.last_result.is_none());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_operators_part_of_a_status_stays_the_operators() -> anyhow::Result<()> {
+    in_space("wishes", async |space| {
+        let stage = Stage::set(space, "n1", "n2").await?;
+        let mine = stage.mine.clone();
+        let metadata = |key: &str, value: Value| json!({"metadata": {key: value}});
+        let owner = json!([{"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}]);
+        let api = space.api::<FileIntegrityNodeStatus>();
+        let before = api.get(&stage.status_of(&mine)).await?;
+        carry_out(vec![
+            refused(
+                "an operator's wish",
+                OPERATORS,
+                stage.status(
+                    &mine,
+                    metadata("annotations", json!({names::ANNOTATION_HOLDOFF: ""})),
+                ),
+            ),
+            refused(
+                "an operator's wish taken away",
+                OPERATORS,
+                stage.status(
+                    &mine,
+                    metadata(
+                        "annotations",
+                        json!({names::ANNOTATION_WANTED_CONFIG: null}),
+                    ),
+                ),
+            ),
+            refused(
+                "all annotations taken away",
+                OPERATORS,
+                stage.status(&mine, metadata("annotations", Value::Null)),
+            ),
+            refused(
+                "another label",
+                OPERATORS,
+                stage.status(
+                    &mine,
+                    metadata("labels", json!({names::LABEL_OWNER: "other"})),
+                ),
+            ),
+            refused(
+                "another owner",
+                OPERATORS,
+                stage.status(&mine, metadata("ownerReferences", owner)),
+            ),
+            refused(
+                "no owner",
+                OPERATORS,
+                stage.status(&mine, metadata("ownerReferences", Value::Null)),
+            ),
+            refused(
+                "a finalizer",
+                OPERATORS,
+                stage.status(&mine, metadata("finalizers", json!(["test/keep"]))),
+            ),
+        ])
+        .await?;
+        let now = api.get(&stage.status_of(&mine)).await?;
+        assert_eq!(now.resource_version(), before.resource_version());
         Ok(())
     })
     .await
@@ -639,7 +687,10 @@ async fn a_token_that_is_bound_to_no_pod_writes_nothing() -> anyhow::Result<()> 
             refused(
                 "the active configuration",
                 UNBOUND,
-                stage.config_map("fi", json!({"data": {}, "metadata": {"labels": {"a": "b"}}})),
+                stage.config_map(
+                    "fi",
+                    json!({"data": {}, "metadata": {"labels": {"a": "b"}}}),
+                ),
             ),
             refused(
                 "an event",

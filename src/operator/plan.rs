@@ -295,8 +295,14 @@ impl<'a> Planner<'a> {
             );
             sayings.push(warning("PriorityClass", message));
         }
-        if let Configured::Refused { message } = &self.observed.configured {
-            sayings.push(warning("ConfigRefused", message.clone()));
+        match &self.observed.configured {
+            Configured::Refused { message } => {
+                sayings.push(warning("ConfigRefused", message.clone()));
+            }
+            Configured::Good { warnings, .. } if !warnings.is_empty() => {
+                sayings.push(warning("ConfigWarnings", warnings.join("; ")));
+            }
+            _ => {}
         }
         sayings
     }

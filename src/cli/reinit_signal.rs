@@ -135,7 +135,7 @@ async fn wait_until_done(
         let name = names::node_status(file_integrity, node);
         loop {
             let status = statuses
-                .get(name)
+                .get(&name)
                 .await
                 .with_context(|| format!("read FileIntegrityNodeStatus {name}"))?;
             let request = status.annotation(names::ANNOTATION_REQUEST);

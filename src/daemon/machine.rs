@@ -86,6 +86,9 @@ pub struct Observed {
 pub enum Cause {
     /// There was none, and none is missed.
     First,
+    /// There was one that nothing is known of: made for another FileIntegrity, or by an earlier
+    /// program, whose database this AIDE may not even read.
+    Foreign,
     /// Somebody asked for it; the request's id.
     Requested(String),
     /// The configuration is another one.
@@ -360,7 +363,11 @@ impl Machine {
         if let Some(id) = cause.request() {
             self.done = Some(id.to_owned());
         }
-        let warning = (!cause.verified()).then(|| unrequested(self.old_digest(), &made.digest));
+        let warning = match cause {
+            Cause::Foreign => Some(replaced(&made.digest)),
+            _ if !cause.verified() => Some(unrequested(self.old_digest(), &made.digest)),
+            _ => None,
+        };
         actions.push(Action::PublishBaseline {
             request: cause.request().map(str::to_owned),
             warning,
@@ -661,7 +668,7 @@ impl Machine {
             }
             Disk::Baseline(_) => {}
             Disk::Foreign { .. } | Disk::Unreadable if self.trust == Trust::Fine => {
-                return Some(Cause::First);
+                return Some(Cause::Foreign);
             }
             Disk::Foreign { .. } | Disk::Unreadable => {
                 if self
@@ -772,6 +779,17 @@ fn unrequested(old: Option<&str>, new: &str) -> Saying {
             "a new baseline was made that nobody asked for: old digest {}, new digest {new}; \
              compare the node with a trusted one, then re-initialise it",
             old.unwrap_or("unknown")
+        ),
+    }
+}
+
+fn replaced(new: &str) -> Saying {
+    Saying {
+        severity: Severity::Normal,
+        reason: "BaselineReplaced",
+        message: format!(
+            "the database on the node was not made by this FileIntegrity's daemon; it was kept as a \
+             backup, and a new baseline was made, digest {new}"
         ),
     }
 }

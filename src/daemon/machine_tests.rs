@@ -564,15 +564,27 @@ fn a_lost_record_is_taken_from_the_api() {
 }
 
 #[test]
-fn an_earlier_programs_database_is_replaced() {
+fn an_earlier_programs_database_is_replaced_and_that_is_said() {
     for disk in [
         Disk::Foreign {
             digest: "x".to_owned(),
         },
         Disk::Unreadable,
     ] {
-        let (_, actions) = started(disk, observed("c1"), "c1");
-        assert_eq!(actions, [Action::Initialise(Cause::First)]);
+        let (mut machine, actions) = started(disk, observed("c1"), "c1");
+        assert_eq!(actions, [Action::Initialise(Cause::Foreign)]);
+        let actions = machine.handle(initialised("c1", "d1"), s(1));
+        let Action::PublishBaseline {
+            request: None,
+            warning: Some(saying),
+        } = &actions[0]
+        else {
+            panic!("{actions:?}");
+        };
+        assert_eq!(
+            (saying.reason, saying.severity),
+            ("BaselineReplaced", Severity::Normal)
+        );
     }
 }
 

@@ -257,6 +257,8 @@ pub struct Machine {
     /// Digest of the baseline that the API knows, until this daemon makes one.
     recorded: Option<(String, String)>,
     reconciled: bool,
+    /// The status object showed a baseline; should it show none later, somebody removed it.
+    baseline_shown: bool,
     trust: Trust,
     scans: u64,
     interrupted: u32,
@@ -280,6 +282,7 @@ impl Machine {
             done: None,
             recorded: None,
             reconciled: false,
+            baseline_shown: false,
             trust: Trust::Fine,
             scans: 0,
             interrupted: 0,
@@ -300,16 +303,9 @@ impl Machine {
         match event {
             Event::DiskRead(disk) => self.disk = Some(disk),
             Event::Interrupted(times) => self.interrupted = times,
-            Event::Observed(observed) => self.observe(observed),
+            Event::Observed(observed) => self.observe(observed, &mut actions),
             Event::ApiAway => self.api_away = true,
-            Event::ConfigLoaded(hash) => {
-                self.config = Some(hash);
-                self.config_asked = None;
-                // A new configuration deserves a new try at once.
-                if let State::InitFailed { due, .. } = &mut self.state {
-                    *due = now;
-                }
-            }
+            Event::ConfigLoaded(hash) => self.config_loaded(hash, now),
             Event::Signal(text) => self.signal = Some(text),
             Event::Finished(finished) => self.finish(finished, now, &mut actions),
             Event::Published => self.published(&mut actions),
@@ -320,8 +316,16 @@ impl Machine {
         actions
     }
 
-    fn observe(&mut self, observed: Observed) {
+    fn observe(&mut self, observed: Observed, actions: &mut Vec<Action>) {
         self.api_away = false;
+        let shows = observed.baseline.is_some();
+        if self.reconciled && self.baseline_shown && !shows {
+            actions.push(Action::PublishBaseline {
+                request: None,
+                warning: None,
+            });
+        }
+        self.baseline_shown = shows;
         if self.done.is_none() {
             self.done.clone_from(&observed.done);
         }
@@ -329,6 +333,20 @@ impl Machine {
             self.recorded.clone_from(&observed.baseline);
         }
         self.observed = Some(observed);
+    }
+
+    fn config_loaded(&mut self, hash: String, now: Duration) {
+        let wanted = self.observed.as_ref().and_then(|o| o.config.as_ref());
+        if self.config.is_some() && wanted.is_some_and(|wanted| *wanted != hash) {
+            // It was wanted when it was asked for, and is not any more.
+            return;
+        }
+        self.config = Some(hash);
+        self.config_asked = None;
+        // A new configuration deserves a new try at once.
+        if let State::InitFailed { due, .. } = &mut self.state {
+            *due = now;
+        }
     }
 
     fn published(&mut self, actions: &mut Vec<Action>) {

@@ -267,6 +267,34 @@ fn another_configuration_is_loaded_and_gets_a_baseline() {
 }
 
 #[test]
+fn a_configuration_that_is_not_wanted_any_more_is_not_used() {
+    let mut machine = idle();
+    let wanted = |config: &str| Observed {
+        config: Some(config.to_owned()),
+        ..known("c1", "d1")
+    };
+    machine.handle(Event::Observed(wanted("c2")), s(5));
+    machine.handle(Event::Observed(wanted("c1")), s(6));
+    let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(7));
+    assert_eq!(actions, [Action::WakeAt(s(30))]);
+}
+
+#[test]
+fn a_status_that_was_removed_gets_its_baseline_back() {
+    let mut machine = idle();
+    let actions = machine.handle(Event::Observed(observed("c1")), s(5));
+    let published = Action::PublishBaseline {
+        request: None,
+        warning: None,
+    };
+    assert_eq!(actions, [published, Action::WakeAt(s(30))]);
+    assert_eq!(
+        machine.handle(Event::Observed(known("c1", "d1")), s(6)),
+        [Action::WakeAt(s(30))]
+    );
+}
+
+#[test]
 fn a_failed_initialisation_is_tried_again_with_growing_pauses() {
     let (mut machine, _) = started(Disk::Nothing, observed("c1"), "c1");
     let mut pauses = Vec::new();

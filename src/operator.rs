@@ -377,6 +377,15 @@ impl Context {
         if self.remember(|memory| memory.said.contains(&key)) {
             return Ok(());
         }
+        if saying.severity == Severity::Warning {
+            let name = fi.name_any();
+            tracing::warn!(
+                file_integrity = name,
+                reason = saying.reason,
+                "{}",
+                saying.message
+            );
+        }
         self.applier.say(fi, saying, transition).await?;
         self.remember(|memory| {
             if memory.said.len() >= MAX_SAID {

@@ -159,19 +159,30 @@ fn no_node_name() -> anyhow::Result<()> {
 #[test]
 fn a_report_that_cannot_be_read() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
-    let file = dir.path().join("report");
-    let path = file.to_string_lossy();
-    let args = [
-        "logcollector",
-        "--owner=fi",
-        "--node=n",
-        "--exit-status=1",
-        "--file",
-        &path,
-    ];
-    fails_with(&mut fio(&args), &[&format!("read {path}"), "No such file"])?;
-    std::fs::write(&file, "{ \"not\": ")?;
-    fails_with(&mut fio(&args), &[&format!("read {path} as AIDE's report")])
+    let in_dir = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    let (report, status) = (in_dir("report"), in_dir("status"));
+    let run = |expected: &[&str]| {
+        let mut command = fio(&[
+            "logcollector",
+            "--owner=fi",
+            "--node=n",
+            "--timeout=0",
+            "--file",
+            &report,
+            "--exit-status-file",
+            &status,
+        ]);
+        command.env("KUBECONFIG", admins()?);
+        fails_with(&mut command, expected)
+    };
+    run(&[&report, "No such file"])?;
+    std::fs::write(
+        &report,
+        "AIDE found NO differences between database and filesystem.\n",
+    )?;
+    run(&[&status, "No such file"])?;
+    std::fs::write(&status, "seven\n")?;
+    run(&[&status, "holds \"seven\", which is no exit status"])
 }
 
 /// What a daemon needs around it, each thing missing in its turn.
@@ -339,10 +350,7 @@ async fn no_definitions() -> anyhow::Result<()> {
         let definitions = Api::<CustomResourceDefinition>::all(space.client.clone());
         let name = "fileintegrities.fileintegrity.openshift.io";
         definitions.delete(name, &DeleteParams::default()).await?;
-        let gone = kube::runtime::conditions::is_deleted("");
-        let gone = |definition: Option<&CustomResourceDefinition>| {
-            kube::runtime::wait::Condition::matches_object(&gone, definition)
-        };
+        let gone = |definition: Option<&CustomResourceDefinition>| definition.is_none();
         let waited = kube::runtime::wait::await_condition(definitions, name, gone);
         tokio::time::timeout(PATIENCE, waited).await??;
         let result = match operator(&space.namespace, Path::new(&admins()?)).await {

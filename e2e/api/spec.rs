@@ -37,6 +37,9 @@ fn pod(daemon_set: &DaemonSet) -> PodSpec {
     spec.template.spec.unwrap_or_default()
 }
 
+/// What is wanted of a DaemonSet's pods.
+type Wanted = fn(&PodSpec) -> bool;
+
 /// Waits until the DaemonSet's pods are as wanted; returns its generation.
 async fn until_pod(
     space: &Space,
@@ -72,7 +75,6 @@ async fn each_change_rolls_the_daemons_once_and_makes_no_new_baseline() -> anyho
         let _operator = space.operator("op").await?;
         let (nodes, _daemons) = space.active("fi", json!({})).await?;
         let mut generation = until_pod(space, "the DaemonSet", |_| true).await?;
-        type Wanted = fn(&PodSpec) -> bool;
         let table: [(Value, Wanted); 6] = [
             (json!({"debug": true}), |pod| {
                 has_argument(pod, "--debug=true")

@@ -1,10 +1,12 @@
 //! What AIDE understands: its configuration, reports, exit status, database, and how it is run.
 
+pub mod check;
 pub mod command;
 pub mod complaints;
 pub mod config;
 pub mod database;
 pub mod exit;
+pub mod path_check;
 pub mod profiles;
 pub mod report;
 

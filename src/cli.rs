@@ -4,6 +4,7 @@
 //! variables again.
 
 mod check_folder;
+mod config;
 mod crd;
 mod daemon;
 mod logcollector;
@@ -11,6 +12,7 @@ mod operator;
 mod reinit_signal;
 
 use std::path::Path;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use kube::Client;
@@ -39,6 +41,8 @@ enum Command {
     ReinitSignal(reinit_signal::Args),
     /// Report a run of AIDE that something else made on this node
     Logcollector(logcollector::Args),
+    /// Check or convert an AIDE configuration, or print a built-in one
+    Config(config::Args),
     /// Print the CustomResourceDefinitions
     Crd,
     #[command(hide = true)]
@@ -47,7 +51,7 @@ enum Command {
 
 impl Cli {
     /// Does what was asked for.
-    pub fn run(self) -> anyhow::Result<()> {
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         let filter = std::env::var("RUST_LOG").ok();
         logging::init(self.log_format, self.command.debug(), filter.as_deref());
         match self.command {
@@ -55,9 +59,11 @@ impl Cli {
             Command::Daemon(args) => block_on(daemon::run(*args)),
             Command::ReinitSignal(args) => block_on(reinit_signal::run(args)),
             Command::Logcollector(args) => block_on(logcollector::run(args)),
+            Command::Config(args) => return block_on(config::run(args)),
             Command::Crd => crd::run(),
             Command::CheckFolder(args) => block_on(check_folder::run(args)),
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -72,7 +78,7 @@ impl Command {
 }
 
 /// One thread is enough for waiting on watches, and costs least.
-fn block_on(future: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?

@@ -3,12 +3,13 @@
 //! The rooms of this house, in the order in which they may use each other:
 //! [`api`] (what the cluster sees) <- [`aide`] (what AIDE understands) <- [`scan`] (one scan's
 //! outcome and how it is told) <- [`operator`] and [`daemon`], which never use each other.
-//! [`telemetry`] stands beside them; [`cli`] is the only reader of arguments and environment.
+//! [`telemetry`], [`k8s`] (requests to the API server) and [`signal_file`] stand beside them; [`cli`] is the only reader of arguments and environment.
 
 pub mod aide;
 pub mod api;
 pub mod cli;
 pub mod daemon;
+pub mod k8s;
 pub mod operator;
 pub mod scan;
 pub mod signal_file;
@@ -20,7 +21,7 @@ pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut next = Some(error);
     while let Some(error) = next {
         // What the API server says is a sentence of its own; what is around it repeats it.
-        let (part, is_last) = match error.downcast_ref::<kube::Error>() {
+        let (part, is_last) = match api_error(error) {
             Some(kube::Error::Api(status)) => (status.message.clone(), true),
             _ => (error.to_string(), false),
         };
@@ -36,6 +37,12 @@ pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
+/// A boxed error is a type of its own.
+fn api_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a kube::Error> {
+    let boxed = || error.downcast_ref::<Box<kube::Error>>().map(AsRef::as_ref);
+    error.downcast_ref::<kube::Error>().or_else(boxed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +53,10 @@ mod tests {
         text: &'static str,
         source: Box<dyn std::error::Error + Send + Sync>,
     }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("read x")]
+    struct Boxed(#[source] Box<kube::Error>);
 
     #[test]
     fn sources_follow_and_are_not_repeated() {
@@ -67,8 +78,10 @@ mod tests {
         let status = kube::core::Status::failure("pods \"x\" not found", "NotFound").with_code(404);
         let error = Outer {
             text: "read x",
-            source: Box::new(kube::Error::Api(status.boxed())),
+            source: Box::new(kube::Error::Api(status.clone().boxed())),
         };
         assert_eq!(error_chain(&error), "read x: pods \"x\" not found");
+        let boxed = Boxed(Box::new(kube::Error::Api(status.boxed())));
+        assert_eq!(error_chain(&boxed), "read x: pods \"x\" not found");
     }
 }

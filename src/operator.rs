@@ -41,6 +41,7 @@ use self::election::Candidate;
 use self::judge::Judge;
 use self::observe::{ObserveError, Observer};
 use self::plan::{Observed, Plan};
+use crate::aide::check::Checker;
 use crate::aide::command::Aide;
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase};
 use crate::scan::event::{Saying, Severity};
@@ -52,6 +53,9 @@ const STATUS_EVERY: Duration = Duration::from_secs(5);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// Longest pause before a failed pass is tried again.
 const MAX_RETRY: Duration = Duration::from_secs(60);
+/// An object in the way of one of ours is looked for again after this long: it need not be one that
+/// is watched.
+const COLLISION_RETRY: Duration = Duration::from_secs(15);
 /// As many events are remembered as said, so that a pass does not ask the API again.
 const MAX_SAID: usize = 1000;
 
@@ -157,6 +161,9 @@ struct Context {
 struct Memory {
     failures: HashMap<String, u32>,
     status_written: HashMap<String, Instant>,
+    /// FileIntegrities as our own writes returned them: the watch may be behind that, and who acts
+    /// on what it showed last says a phase twice.
+    written: HashMap<String, Arc<FileIntegrity>>,
     said: HashSet<(String, String)>,
 }
 
@@ -177,7 +184,10 @@ async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
         client.clone(),
         &settings.namespace,
         settings.fallback_image.clone(),
-        Judge::new(Aide::new(&settings.aide), settings.work_dir.clone()),
+        Judge::new(Checker::new(
+            Aide::new(&settings.aide),
+            settings.work_dir.clone(),
+        )),
         triggers,
         &mut watches,
     )
@@ -218,6 +228,7 @@ async fn pass(fi: Arc<FileIntegrity>, context: Arc<Context>) -> Result<Action, P
         context.observer.forget(&fi.name_any());
         return Ok(Action::await_change());
     }
+    let fi = context.newest(fi);
     let observed = context.observer.observe(Arc::clone(&fi)).await?;
     let plan = plan::plan(&observed);
     context.carry_out(&observed, &plan).await
@@ -250,7 +261,7 @@ impl Context {
     /// An object of somebody else's in the way of one of ours does not keep the rest from being
     /// done; it is said in the status.
     async fn carry_out(&self, observed: &Observed, plan: &Plan) -> Result<Action, PassError> {
-        let fi = observed.file_integrity.as_ref();
+        let fi = &observed.file_integrity;
         let mut collisions = Vec::new();
         for wanted in &plan.wanted {
             match self.applier.apply(observed, wanted).await {
@@ -271,10 +282,11 @@ impl Context {
             .write_status(fi, with_collisions(plan.status.clone(), &collisions))
             .await?;
         if let Some(patch) = &plan.metadata {
-            self.applier.patch_metadata(fi, patch).await?;
+            self.write_metadata(fi, patch).await?;
         }
         self.remember(|memory| memory.failures.remove(&fi.name_any()));
-        let again = [plan.again, wait].into_iter().flatten().min();
+        let retry = (!collisions.is_empty()).then_some(COLLISION_RETRY);
+        let again = [plan.again, wait, retry].into_iter().flatten().min();
         Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
 
@@ -302,9 +314,47 @@ impl Context {
             self.say(fi, &phase_saying(phase), &transition).await?;
             tracing::info!(file_integrity = name, %phase, "phase");
         }
-        self.applier.write_status(fi, &status).await?;
-        self.remember(|memory| memory.status_written.insert(name, Instant::now()));
+        let written = self.applier.write_status(fi, &status).await?;
+        self.remember(|memory| {
+            memory.status_written.insert(name.clone(), Instant::now());
+            memory.written.insert(name, Arc::new(written));
+        });
         Ok(None)
+    }
+
+    /// Changes the annotations, on top of our own write of the status. Where that has shown that
+    /// somebody else changed them meanwhile, the next pass sees to it.
+    async fn write_metadata(
+        &self,
+        observed: &Arc<FileIntegrity>,
+        patch: &serde_json::Value,
+    ) -> Result<(), ApplyError> {
+        let fi = self.newest(Arc::clone(observed));
+        if fi.annotations() != observed.annotations() {
+            return Ok(());
+        }
+        let mut patch = patch.clone();
+        if let Some(version) = patch.pointer_mut("/metadata/resourceVersion") {
+            *version = serde_json::json!(fi.resource_version());
+        }
+        let metadata = self.applier.patch_metadata(&fi, &patch).await?;
+        let mut written = FileIntegrity::clone(&fi);
+        written.metadata = metadata;
+        self.remember(|memory| memory.written.insert(written.name_any(), Arc::new(written)));
+        Ok(())
+    }
+
+    /// This FileIntegrity, or what our own write made of it.
+    fn newest(&self, seen: Arc<FileIntegrity>) -> Arc<FileIntegrity> {
+        let version = |fi: &FileIntegrity| fi.resource_version()?.parse::<u128>().ok();
+        self.remember(|memory| match memory.written.get(&seen.name_any()) {
+            // Resource versions of one object can be compared as numbers (Kubernetes
+            // documentation, API concepts).
+            Some(written) if written.uid() == seen.uid() && version(written) > version(&seen) => {
+                Arc::clone(written)
+            }
+            _ => seen,
+        })
     }
 
     fn status_written_lately(&self, name: &str) -> Option<Duration> {
@@ -324,6 +374,15 @@ impl Context {
         let key = (format!("{uid}/{transition}"), saying.message.clone());
         if self.remember(|memory| memory.said.contains(&key)) {
             return Ok(());
+        }
+        if saying.severity == Severity::Warning {
+            let name = fi.name_any();
+            tracing::warn!(
+                file_integrity = name,
+                reason = saying.reason,
+                "{}",
+                saying.message
+            );
         }
         self.applier.say(fi, saying, transition).await?;
         self.remember(|memory| {

@@ -42,7 +42,7 @@ async fn one_operator_acts_and_the_other_takes_over() -> anyhow::Result<()> {
             waited.as_secs() < 10,
             "{waited:?}: longer than a release takes"
         );
-        assert_eq!(lease.spec.and_then(|spec| spec.lease_transitions), Some(2));
+        assert_eq!(lease.spec.and_then(|spec| spec.lease_transitions), Some(1));
 
         let writes = space.writes("first")?;
         space
@@ -173,8 +173,11 @@ async fn a_cluster_at_rest_costs_no_writes() -> anyhow::Result<()> {
             })
             .await?;
         next.stop().await?;
+        let mut writes = space.writes("second")?;
+        // What the original left behind is looked for once in an operator's life.
+        writes.retain(|write| !write.starts_with("delete configmaps/aide-"));
         assert_eq!(
-            space.writes("second")?,
+            writes,
             ["patch daemonsets/aide-fi", "patch fileintegrities/fi"]
         );
         Ok(())

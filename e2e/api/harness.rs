@@ -478,6 +478,7 @@ impl Space {
     ) -> anyhow::Result<([String; 2], [Daemon; 2])> {
         let nodes = [self.node("n1").await?, self.node("n2").await?];
         self.file_integrity(fi, spec).await?;
+        self.until_phase(fi, "Initializing").await?;
         let mut daemons = [self.daemon(fi, &nodes[0]), self.daemon(fi, &nodes[1])];
         for daemon in &mut daemons {
             daemon.obey().await?;

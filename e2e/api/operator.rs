@@ -341,11 +341,11 @@ where
     object["metadata"]["ownerReferences"] = json!([{
         "apiVersion": "v1", "kind": "Node", "name": "somebody", "uid": "somebody", "controller": true,
     }]);
-    let object = serde_json::from_value(object)?;
-    Ok(space
-        .api::<K>()
-        .create(&PostParams::default(), &object)
-        .await?)
+    object["apiVersion"] = json!(K::api_version(&()));
+    object["kind"] = json!(K::kind(&()));
+    let params = PatchParams::apply("somebody");
+    let written = space.api::<K>();
+    Ok(written.patch(name, &params, &Patch::Apply(object)).await?)
 }
 
 fn owner<K: Resource>(object: &K) -> Option<String> {
@@ -391,15 +391,10 @@ async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
             assert!(message.contains(&sentence), "{message}");
         }
         // Not even touched.
-        let version = |object: Option<String>| object;
-        assert_eq!(
-            version(space.api::<ConfigMap>().get("fi").await?.resource_version()),
-            config_map.resource_version()
-        );
-        assert_eq!(
-            version(space.api::<DaemonSet>().get("aide-fi").await?.resource_version()),
-            daemon_set.resource_version()
-        );
+        let now = space.api::<ConfigMap>().get("fi").await?;
+        assert_eq!(now.resource_version(), config_map.resource_version());
+        let now = space.api::<DaemonSet>().get("aide-fi").await?;
+        assert_eq!(now.resource_version(), daemon_set.resource_version());
         let now = space.api::<FileIntegrityNodeStatus>().get(&status).await?;
         assert_eq!(now.resource_version(), node_status.resource_version());
 
@@ -411,6 +406,36 @@ async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
         space.daemon("fi", &node).obey().await?;
         let fi = space.until_phase("fi", "Active").await?;
         assert_eq!(condition_of(&fi, "Degraded"), "False/AsExpected");
+        Ok(())
+    })
+    .await
+}
+
+/// A user may well call the ConfigMap of a configuration like the FileIntegrity that uses it.
+#[tokio::test]
+async fn a_users_config_map_of_the_same_name_is_not_overwritten() -> anyhow::Result<()> {
+    in_space("same-name", async |space| {
+        space.node("n1").await?;
+        let text = "/etc p+sha256\n";
+        let mine = json!({"metadata": {"name": "fi"}, "data": {"aide.conf": text}});
+        let api = space.api::<ConfigMap>();
+        api.create(&PostParams::default(), &serde_json::from_value(mine)?)
+            .await?;
+        let _operator = space.operator("op").await?;
+        let config = json!({"name": "fi", "namespace": space.namespace});
+        space.file_integrity("fi", json!({"config": config})).await?;
+        let fi = space
+            .until_is("fi", "the collision to be said", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "True/NameCollision"
+            })
+            .await?;
+        assert_eq!(
+            message_of(&fi, "Degraded"),
+            "ConfigMap fi belongs to somebody else and is left alone; rename or remove one of the two"
+        );
+        let now = api.get("fi").await?;
+        assert_eq!(now.data.unwrap_or_default()["aide.conf"], text);
+        assert!(now.metadata.labels.is_none() && now.metadata.owner_references.is_none());
         Ok(())
     })
     .await

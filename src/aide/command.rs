@@ -12,6 +12,7 @@ use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
 use super::complaints;
+use super::config::{self, RunOptions};
 
 /// As many bytes of what AIDE writes to its standard error are kept.
 const MAX_STDERR: usize = 64 * 1024;
@@ -80,6 +81,16 @@ pub struct Around {
     pub after: String,
 }
 
+impl Around {
+    /// What makes AIDE run as fio wants it to, whatever the configuration says.
+    pub fn of(options: &RunOptions) -> Self {
+        Self {
+            before: config::run_options_before(options),
+            after: config::run_options(options),
+        }
+    }
+}
+
 /// How a run of AIDE ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finished {
@@ -109,6 +120,7 @@ impl Aide {
     pub async fn version(&self) -> Result<String, RunError> {
         let output = self
             .command()
+            .stdout(Stdio::piped())
             .arg("--version")
             .output()
             .await
@@ -160,6 +172,35 @@ impl Aide {
                 Err(RunError::Cancelled)
             }
         }
+    }
+
+    /// Asks whether and by which rule of `config` a path is watched; `path` has its file type in
+    /// front, as in `f:/etc/passwd`. Returns what AIDE prints.
+    pub async fn path_check(
+        &self,
+        config: &Path,
+        around: &Around,
+        path: &str,
+    ) -> Result<String, RunError> {
+        let mut command = self.command();
+        command
+            .arg(format!("--path-check={path}"))
+            .arg("--config")
+            .arg(config);
+        command
+            .arg("--before")
+            .arg(&around.before)
+            .arg("--after")
+            .arg(&around.after);
+        let output = command
+            .stdout(Stdio::piped())
+            .output()
+            .await
+            .map_err(|source| RunError::Start {
+                binary: self.binary.clone(),
+                source,
+            })?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// AIDE needs no environment, and a configuration must not be able to read the daemon's. A

@@ -16,6 +16,8 @@ pub const LABEL_REINIT_OWNER: &str = "file-integrity.openshift.io/reinit-owner";
 pub const LABEL_NODE: &str = "file-integrity.openshift.io/node";
 /// On pods: they scan a node.
 pub const LABEL_POD: &str = "file-integrity.openshift.io/pod";
+/// On ConfigMaps: a log that the original's daemon sent to its operator.
+pub const LABEL_LOG: &str = "file-integrity.openshift.io/log";
 /// On ConfigMaps: a kept log.
 pub const LABEL_RESULT_LOG: &str = "file-integrity.openshift.io/result-log";
 

@@ -312,17 +312,8 @@ impl Runner {
         cancel: &CancellationToken,
     ) -> Result<command::Finished, RunnerError> {
         self.remove_json_report()?;
-        let options = RunOptions {
-            workers: self.workers,
-            database_in: self.state.database().display().to_string(),
-            database_out: self.state.new_database().display().to_string(),
-            json_report: self.json_report().display().to_string(),
-            plain_report: self.state.new_log().display().to_string(),
-        };
-        let around = Around {
-            before: config::run_options_before(&options),
-            after: config::run_options(&options),
-        };
+        let options = RunOptions::new(self.state.path(), &self.json_report(), self.workers);
+        let around = Around::of(&options);
         Ok(self.aide.run(mode, config, &around, cancel).await?)
     }
 

@@ -10,7 +10,8 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::ObjectMeta;
 use kube::{Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -131,13 +132,17 @@ impl Applier {
             .unwrap_or_default()
             .to_owned();
         if let Some(existing) = existing {
-            refuse_foreign(kind, existing, observed)?;
+            refuse_foreign(kind, existing.meta(), observed)?;
             if is_as_wanted(existing, object)? {
                 return Ok(false);
             }
             if kind == "DaemonSet" && !is_ours(existing) {
                 self.remove_whole(api, existing, &name).await?;
             }
+        } else if let Some(unseen) = request("look for", &name, api.get_metadata_opt(&name)).await?
+        {
+            // The caches hold what has our labels; applying would take over what has not.
+            refuse_foreign(kind, &unseen.metadata, observed)?;
         }
         let params = PatchParams::apply(names::FIELD_MANAGER_OPERATOR).force();
         let patch = Patch::Apply(object);
@@ -180,34 +185,42 @@ impl Applier {
         }
     }
 
-    /// Removes the ConfigMaps with scripts that the original left; nothing mounts them any more once
-    /// the DaemonSets are ours.
+    /// Removes what the original left: ConfigMaps with scripts, which nothing mounts any more once
+    /// the DaemonSets are ours, and logs on their way from its daemons to its operator.
     pub async fn remove_legacy(&self) -> Result<(), ApplyError> {
+        let params = DeleteParams::default();
         for name in names::LEGACY_CONFIG_MAPS {
-            let params = DeleteParams::default();
             ignore_gone(request("delete", name, self.config_maps.delete(name, &params)).await)?;
         }
-        Ok(())
+        let logs = ListParams::default().labels(&format!(
+            "{},!{}",
+            names::LABEL_LOG,
+            names::LABEL_RESULT_LOG
+        ));
+        let unread = self.config_maps.delete_collection(&params, &logs);
+        request("delete", "logs that the original's daemons left", unread)
+            .await
+            .map(|_| ())
     }
 
-    /// Changes the FileIntegrity's own annotations.
+    /// Changes the FileIntegrity's own annotations. Returns its metadata afterwards.
     pub async fn patch_metadata(
         &self,
         fi: &FileIntegrity,
         patch: &Value,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<ObjectMeta, ApplyError> {
         let name = fi.name_any();
         let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
         let written = self.file_integrities.patch_metadata(&name, &params, &patch);
-        request("annotate", &name, written).await.map(|_| ())
+        Ok(request("annotate", &name, written).await?.metadata)
     }
 
-    /// Writes the status.
+    /// Writes the status. Returns the object as it is afterwards.
     pub async fn write_status(
         &self,
         fi: &FileIntegrity,
         status: &FileIntegrityStatus,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<FileIntegrity, ApplyError> {
         let name = fi.name_any();
         let patch = json!({
             "metadata": {"uid": fi.metadata.uid},
@@ -215,9 +228,7 @@ impl Applier {
         });
         let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
         let written = self.file_integrities.patch_status(&name, &params, &patch);
-        request("write the status of", &name, written)
-            .await
-            .map(|_| ())
+        request("write the status of", &name, written).await
     }
 
     /// Says something about a FileIntegrity; a second time of the same transition is no second
@@ -259,26 +270,34 @@ fn find<'a, K: Resource>(existing: &'a [std::sync::Arc<K>], object: &Value) -> O
         .map(AsRef::as_ref)
 }
 
-/// An object that another FileIntegrity, or anything else, controls is not ours to write.
-fn refuse_foreign<K: Resource>(
+/// Only what this FileIntegrity controls is its to write, and what nobody controls but has its
+/// label: the original made such.
+fn refuse_foreign(
     kind: &'static str,
-    existing: &K,
+    existing: &ObjectMeta,
     observed: &Observed,
 ) -> Result<(), ApplyError> {
-    let owners = existing
-        .meta()
-        .owner_references
-        .as_deref()
-        .unwrap_or_default();
-    let uid = observed.file_integrity.metadata.uid.as_deref();
-    match owners.iter().find(|o| o.controller == Some(true)) {
-        Some(owner) if Some(owner.uid.as_str()) != uid => Err(ApplyError::NameCollision {
-            kind,
-            name: existing.meta().name.clone().unwrap_or_default(),
-            owner: format!("{} {}", owner.kind, owner.name),
-        }),
-        _ => Ok(()),
-    }
+    let fi = observed.file_integrity.as_ref();
+    let owners = existing.owner_references.as_deref().unwrap_or_default();
+    let owner = match owners.iter().find(|o| o.controller == Some(true)) {
+        Some(owner) if Some(&owner.uid) == fi.metadata.uid.as_ref() => return Ok(()),
+        Some(owner) => format!("{} {}", owner.kind, owner.name),
+        None if has_owner_label(existing, &fi.name_any()) => return Ok(()),
+        None => "somebody else".to_owned(),
+    };
+    Err(ApplyError::NameCollision {
+        kind,
+        name: existing.name.clone().unwrap_or_default(),
+        owner,
+    })
+}
+
+fn has_owner_label(existing: &ObjectMeta, file_integrity: &str) -> bool {
+    let labels = existing.labels.iter().flatten();
+    let wanted = names::label_value(file_integrity);
+    labels.into_iter().any(|(key, value)| {
+        [names::LABEL_OWNER, names::LABEL_REINIT_OWNER].contains(&key.as_str()) && *value == wanted
+    })
 }
 
 /// We have applied it before.

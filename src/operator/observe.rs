@@ -62,9 +62,9 @@ pub enum ObserveError {
         names::OPERATOR_NAME
     )]
     NoImage,
-    /// A configuration could not be judged.
+    /// A configuration could not be checked.
     #[error(transparent)]
-    Judge(#[from] super::judge::JudgeError),
+    Check(#[from] crate::aide::check::CheckError),
 }
 
 /// A trigger: the FileIntegrity that should be looked at.

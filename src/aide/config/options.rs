@@ -8,6 +8,7 @@
 //! `--before`, [`run_options`] by `--after`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use super::paths::{escape, escape_rule};
 
@@ -24,6 +25,20 @@ pub struct RunOptions {
     pub json_report: String,
     /// Where the report goes as text.
     pub plain_report: String,
+}
+
+impl RunOptions {
+    /// A run on the database and the log in `state_dir`, as AIDE sees that directory.
+    pub fn new(state_dir: &Path, json_report: &Path, workers: u32) -> Self {
+        let file = |name: &str| state_dir.join(name).to_string_lossy().into_owned();
+        Self {
+            workers,
+            database_in: file("aide.db.gz"),
+            database_out: file("aide.db.gz.new"),
+            json_report: json_report.to_string_lossy().into_owned(),
+            plain_report: file("aide.log.new"),
+        }
+    }
 }
 
 /// The lines for `--before`: options of which AIDE keeps the first.

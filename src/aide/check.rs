@@ -1,0 +1,213 @@
+//! Checks a configuration: the rules of [`super::config`], then AIDE itself with `--config-check`,
+//! with just the lines around it with which the daemons run it. I/O.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::command::{Aide, Around, Mode, RunError};
+use super::config::{self, Diagnostic, Prepared, RunOptions, config_hash};
+use super::exit;
+use super::path_check::{self, Answer};
+use crate::api::names;
+
+/// How long AIDE may take over a configuration; it takes some milliseconds.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Why a configuration could not be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The text could not be put where AIDE reads it.
+    #[error("write {}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// AIDE could not be run.
+    #[error("run AIDE to check a configuration")]
+    Run(#[from] RunError),
+    /// AIDE gave no answer that could be read.
+    #[error("AIDE did not say whether {0} is watched")]
+    NoAnswer(String),
+}
+
+/// What came of a check.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// AIDE takes it.
+    Good(Prepared),
+    /// It may not be used.
+    Refused(Vec<Diagnostic>),
+    /// AIDE does not take it: AIDE's message in terms of the text's own lines.
+    RefusedByAide(String),
+}
+
+/// Checks configurations with an AIDE.
+#[derive(Clone, Debug)]
+pub struct Checker {
+    aide: Aide,
+    /// A directory that this process may write to.
+    work_dir: PathBuf,
+}
+
+impl Checker {
+    /// A checker that asks this AIDE.
+    pub fn new(aide: Aide, work_dir: PathBuf) -> Self {
+        Self { aide, work_dir }
+    }
+
+    /// Checks a user's or a profile's text.
+    pub async fn check(&self, text: &str, state_dir: &str) -> Result<Verdict, CheckError> {
+        let prepared = match config::prepare(text, state_dir, names::HOST_ROOT) {
+            Ok(prepared) => prepared,
+            Err(refused) => return Ok(Verdict::Refused(refused.diagnostics)),
+        };
+        Ok(
+            match self.complaint(&prepared.effective, state_dir).await? {
+                Some(complaint) => Verdict::RefusedByAide(complaint),
+                None => Verdict::Good(prepared),
+            },
+        )
+    }
+
+    /// What AIDE has against what it would get, if anything.
+    pub async fn complaint(
+        &self,
+        effective: &str,
+        state_dir: &str,
+    ) -> Result<Option<String>, CheckError> {
+        let file = self.write(effective)?;
+        let cancel = CancellationToken::new();
+        let around = around(state_dir);
+        let run = self.aide.run(Mode::ConfigCheck, &file.0, &around, &cancel);
+        let Ok(finished) = tokio::time::timeout(TIMEOUT, run).await else {
+            let message = format!(
+                "AIDE did not finish --config-check in {} s",
+                TIMEOUT.as_secs()
+            );
+            return Ok(Some(message));
+        };
+        let finished = finished?;
+        let Err(error) = exit::decode_plain(finished.code, finished.signal) else {
+            return Ok(None);
+        };
+        let place = file.0.to_string_lossy();
+        let detail = config::aide_error(&finished.stderr, effective, &place);
+        Ok(Some(format!("{}: {detail}", error.message())))
+    }
+
+    /// Whether and by which line a path of the node is watched. `path` may have a file type in
+    /// front, as in `d:/etc`; without one it is a regular file.
+    pub async fn path(
+        &self,
+        effective: &str,
+        state_dir: &str,
+        path: &str,
+    ) -> Result<Answer, CheckError> {
+        let (kind, path_on_node) = match path.split_once(':') {
+            Some((kind, rest)) if kind.len() == 1 => (kind, rest),
+            _ => ("f", path),
+        };
+        let question = format!("{kind}:{}{path_on_node}", names::HOST_ROOT);
+        let file = self.write(effective)?;
+        let text = self
+            .aide
+            .path_check(&file.0, &around(state_dir), &question)
+            .await?;
+        path_check::parse(&text, &file.0.to_string_lossy())
+            .ok_or_else(|| CheckError::NoAnswer(path.to_owned()))
+    }
+
+    fn write(&self, effective: &str) -> Result<Temporary, CheckError> {
+        let name = format!(
+            "aide.check.{}.{}.conf",
+            std::process::id(),
+            config_hash(effective)
+        );
+        let path = self.work_dir.join(name);
+        std::fs::write(&path, effective).map_err(|source| CheckError::Write {
+            path: path.clone(),
+            source,
+        })?;
+        Ok(Temporary(path))
+    }
+}
+
+/// A file that goes when it is not needed any more.
+struct Temporary(PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        std::fs::remove_file(&self.0).ok();
+    }
+}
+
+fn around(state_dir: &str) -> Around {
+    let state = format!("{}{state_dir}", names::HOST_ROOT);
+    Around::of(&RunOptions::new(
+        Path::new(&state),
+        Path::new("/tmp/aide.report.json"),
+        1,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aide::aide_tests::AIDE;
+
+    const STATE: &str = "/etc/kubernetes";
+
+    async fn check(text: &str) -> Verdict {
+        let dir = tempfile::tempdir().unwrap();
+        let checker = Checker::new(Aide::new(&*AIDE), dir.path().to_owned());
+        let verdict = checker.check(text, STATE).await.unwrap();
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            0,
+            "a file is left"
+        );
+        verdict
+    }
+
+    #[tokio::test]
+    async fn good_refused_and_refused_by_aide() {
+        assert!(matches!(check("/etc p+sha256\n").await, Verdict::Good(_)));
+        let Verdict::Refused(diagnostics) = check("/etc p\n@@x_include /bin/id\n").await else {
+            panic!("an include is refused");
+        };
+        assert_eq!(diagnostics[0].line, 2);
+        let Verdict::RefusedByAide(message) = check("/etc p\n/usr nosuchgroup\n").await else {
+            panic!("AIDE knows no such group");
+        };
+        assert!(
+            message.starts_with("AIDE error: 17 Invalid configureline error: line 2: "),
+            "{message}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_path_is_looked_up_by_the_users_own_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let checker = Checker::new(Aide::new(&*AIDE), dir.path().to_owned());
+        let Verdict::Good(prepared) = check("# mine\nP = p+u\n/etc P+sha256\n!/etc/mtab$\n").await
+        else {
+            panic!("a good configuration");
+        };
+        let path = async |path| {
+            checker
+                .path(&prepared.effective, STATE, path)
+                .await
+                .unwrap()
+        };
+        let watched = path("/etc/passwd").await;
+        assert_eq!((watched.watched, watched.line), (true, Some(3)));
+        assert_eq!(watched.attributes.as_deref(), Some("p+u+sha256"));
+        let excluded = path("/etc/mtab").await;
+        assert_eq!((excluded.watched, excluded.line), (false, Some(4)));
+        assert_eq!(path("d:/usr").await.kind, None);
+    }
+}

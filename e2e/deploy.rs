@@ -62,7 +62,7 @@ async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
         fi.condition("Degraded", "False", "AsExpected").await?;
         assert_eq!(
             fi.notes("FileIntegrityStatus").await?,
-            ["Initializing", "Active"],
+            ["Pending", "Initializing", "Active"],
             "each phase is told once"
         );
         Ok(())

@@ -11,3 +11,5 @@ mod failover;
 mod harness;
 mod operator;
 mod reinit;
+mod spec;
+mod updates;

@@ -9,6 +9,7 @@ mod binary;
 mod daemon_rights;
 mod failover;
 mod harness;
+mod logcollector;
 mod operator;
 mod reinit;
 mod spec;

@@ -254,8 +254,12 @@ async fn a_config_map_of_another_namespace_needs_a_role_there() -> anyhow::Resul
         kubectl(&["apply", "-f", "-"], &rights).await?;
         first.obey().await?;
         second.obey().await?;
-        let fi = space.until_phase("fi", "Active").await?;
-        assert_eq!(condition_of(&fi, "ConfigValid"), "True/Valid");
+        space
+            .until_is("fi", "the configuration in effect", |fi: &FileIntegrity| {
+                condition_of(fi, "ConfigValid") == "True/Valid"
+                    && condition_of(fi, "Ready") == "True/Active"
+            })
+            .await?;
         kubectl(&["delete", "namespace", &other, "--wait=false"], "").await?;
         Ok(())
     })

@@ -113,10 +113,14 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
 /// A client for the cluster of the kubeconfig, or the one that this pod runs in.
 async fn client() -> anyhow::Result<Client> {
     let config = kube::Config::infer().await.map_err(|error| {
+        // Its source is about the kubeconfig, its own text repeats that; after the first line comes
+        // a picture of the place.
+        let source = std::error::Error::source(&error).map(crate::error_chain);
+        let reason = source.unwrap_or_else(|| error.to_string());
         anyhow::anyhow!(
             "no cluster: there is neither a usable kubeconfig (KUBECONFIG, ~/.kube/config) nor a \
              pod's service account: {}",
-            crate::error_chain(&error)
+            reason.lines().next().unwrap_or_default()
         )
     })?;
     Ok(Client::try_from(config)?)

@@ -17,6 +17,7 @@ use fio::scan::outcome::{Finding, Outcome};
 use fio::scan::publish::Publisher;
 use fio::scan::tell::News;
 use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
@@ -53,21 +54,25 @@ pub(crate) struct Space {
 }
 
 /// Runs a test in a namespace of its own, beside others.
-pub(crate) async fn in_space(
-    name: &str,
-    test: impl AsyncFnOnce(&Space) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let _others_too = SERVER.read().await;
-    run(name, test).await
+pub(crate) fn in_space<'a>(
+    name: &'a str,
+    test: impl AsyncFnOnce(&Space) -> anyhow::Result<()> + 'a,
+) -> LocalBoxFuture<'a, anyhow::Result<()>> {
+    Box::pin(async move {
+        let _others_too = SERVER.read().await;
+        run(name, test).await
+    })
 }
 
 /// Runs a test in a namespace of its own while no other one runs.
-pub(crate) async fn alone(
-    name: &str,
-    test: impl AsyncFnOnce(&Space) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let _nobody_else = SERVER.write().await;
-    run(name, test).await
+pub(crate) fn alone<'a>(
+    name: &'a str,
+    test: impl AsyncFnOnce(&Space) -> anyhow::Result<()> + 'a,
+) -> LocalBoxFuture<'a, anyhow::Result<()>> {
+    Box::pin(async move {
+        let _nobody_else = SERVER.write().await;
+        run(name, test).await
+    })
 }
 
 async fn run(
@@ -77,7 +82,14 @@ async fn run(
     let space = Space::new(name).await?;
     let result = AssertUnwindSafe(test(&space)).catch_unwind().await;
     if !matches!(result, Ok(Ok(()))) {
-        eprintln!("{}", space.dump().await);
+        let dump = space.dump().await;
+        #[expect(
+            clippy::print_stderr,
+            reason = "the test runner shows it with the failure"
+        )]
+        {
+            eprintln!("{dump}");
+        }
     }
     space.remove_nodes().await.ok();
     match result {
@@ -141,6 +153,24 @@ pub(crate) async fn aide() -> anyhow::Result<PathBuf> {
     AIDE.get_or_try_init(find).await.cloned()
 }
 
+/// Puts the definitions back that a test has removed.
+pub(crate) async fn reinstall_definitions() -> anyhow::Result<()> {
+    let definitions = fio::api::crd::yaml()?;
+    kubectl(&["apply", "--server-side", "-f", "-"], &definitions).await?;
+    until_established().await
+}
+
+async fn until_established() -> anyhow::Result<()> {
+    let established = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "crd",
+        "--all",
+    ];
+    kubectl(&established, "").await.map(|_| ())
+}
+
 /// Installs the cluster's part of the manifests, once; returns that of a namespace.
 async fn manifests() -> anyhow::Result<&'static str> {
     let install = async || {
@@ -153,14 +183,7 @@ async fn manifests() -> anyhow::Result<&'static str> {
             });
         let apply = ["apply", "--server-side", "-f", "-"];
         kubectl(&apply, &cluster.join("\n---\n")).await?;
-        let established = [
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "crd",
-            "--all",
-        ];
-        kubectl(&established, "").await?;
+        until_established().await?;
         // One binding for all would be taken from one namespace by the next.
         let own = namespaced.join("\n---\n").replace(
             "kind: ClusterRoleBinding\nmetadata:\n  name: file-integrity-operator\n",
@@ -538,7 +561,7 @@ pub(crate) fn condition_of(fi: &FileIntegrity, kind: &str) -> String {
     let conditions = fi.status.iter().flat_map(|status| &status.conditions);
     conditions
         .filter(|condition| condition.type_ == kind)
-        .map(|condition| format!("{}/{}", condition.status, condition.reason))
+        .map(|condition| [condition.status.as_str(), &condition.reason].join("/"))
         .collect()
 }
 
@@ -644,7 +667,7 @@ impl Daemon {
         let name = &self.status;
         let status = eventually(&what, async || {
             let status = statuses.get_opt(name).await?;
-            Ok(status.filter(|status| asks_for_a_baseline(status)))
+            Ok(status.filter(asks_for_a_baseline))
         })
         .await?;
         self.baselines += 1;

@@ -9,5 +9,8 @@ mod binary;
 mod daemon_rights;
 mod failover;
 mod harness;
+mod logcollector;
 mod operator;
 mod reinit;
+mod spec;
+mod updates;

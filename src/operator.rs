@@ -3,8 +3,8 @@
 //! One controller, level-triggered. A pass is [`observe`] (all reads), [`plan`] (all decisions,
 //! pure), [`apply`] (all writes). What is to be made comes from [`build`], the status from
 //! [`status`], the bookkeeping of re-initialisations from [`reinit`], the choice of nodes from
-//! [`nodes`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used; [`election`] sees to it
-//! that one operator acts at a time.
+//! [`nodes`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used;
+//! [`election`] sees to it that one operator acts at a time; [`tally`] counts what happens.
 //!
 //! A pass may be killed anywhere: what it knows is in the API, and the next pass goes on.
 
@@ -17,6 +17,7 @@ pub mod observe;
 pub mod plan;
 pub mod reinit;
 pub mod status;
+pub mod tally;
 pub mod triggers;
 
 use std::collections::{HashMap, HashSet};
@@ -41,6 +42,7 @@ use self::election::Candidate;
 use self::judge::Judge;
 use self::observe::{ObserveError, Observer};
 use self::plan::{Observed, Plan};
+use self::tally::Tally;
 use crate::aide::check::Checker;
 use crate::aide::command::Aide;
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase};
@@ -153,6 +155,7 @@ async fn wait_for_api(client: &Client, namespace: &str) -> anyhow::Result<()> {
 struct Context {
     observer: Arc<Observer>,
     applier: Applier,
+    tally: Arc<Tally>,
     memory: Mutex<Memory>,
 }
 
@@ -176,7 +179,20 @@ enum PassError {
     Apply(#[from] ApplyError),
 }
 
-async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
+impl PassError {
+    fn step(&self) -> &'static str {
+        match self {
+            Self::Observe(_) => "observe",
+            Self::Apply(_) => "apply",
+        }
+    }
+}
+
+async fn lead(
+    settings: &Settings,
+    client: Client,
+    tally: Arc<Tally>,
+) -> Result<(), ObserveError> {
     let (triggers, triggered) = mpsc::unbounded_channel();
     // Dropping the set ends the watches.
     let mut watches = tokio::task::JoinSet::new();
@@ -189,6 +205,7 @@ async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
             settings.work_dir.clone(),
         )),
         triggers,
+        &tally,
         &mut watches,
     )
     .await?;
@@ -203,6 +220,7 @@ async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
     let context = Arc::new(Context {
         observer,
         applier,
+        tally,
         memory: Mutex::default(),
     });
     let triggered = futures::stream::unfold(triggered, |mut triggered| async move {
@@ -224,6 +242,16 @@ async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
 
 /// One pass over one FileIntegrity.
 async fn pass(fi: Arc<FileIntegrity>, context: Arc<Context>) -> Result<Action, PassError> {
+    let started = Instant::now();
+    let result = try_pass(fi, &context).await;
+    context.tally.passed(started.elapsed());
+    if let Err(error) = &result {
+        context.tally.failed(error.step());
+    }
+    result
+}
+
+async fn try_pass(fi: Arc<FileIntegrity>, context: &Context) -> Result<Action, PassError> {
     if fi.metadata.deletion_timestamp.is_some() {
         context.observer.forget(&fi.name_any());
         return Ok(Action::await_change());
@@ -267,20 +295,24 @@ impl Context {
             match self.applier.apply(observed, wanted).await {
                 Err(error @ ApplyError::NameCollision { .. }) => collisions.push(error.to_string()),
                 result => {
-                    result?;
+                    if let Some(applied) = result? {
+                        self.tally.applied(observed, wanted, &applied);
+                    }
                 }
             }
         }
         for unwanted in &plan.unwanted {
-            self.applier.remove(unwanted).await?;
+            if self.applier.remove(unwanted).await? {
+                self.tally.removed(observed, unwanted);
+            }
         }
         let generation = fi.metadata.generation.unwrap_or_default().to_string();
         for saying in &plan.sayings {
             self.say(fi, saying, &generation).await?;
         }
-        let wait = self
-            .write_status(fi, with_collisions(plan.status.clone(), &collisions))
-            .await?;
+        let status = with_collisions(plan.status.clone(), &collisions);
+        self.tally.found(&fi.name_any(), &status, &plan.stale);
+        let wait = self.write_status(fi, status).await?;
         if let Some(patch) = &plan.metadata {
             self.write_metadata(fi, patch).await?;
         }

@@ -112,14 +112,18 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
 
 /// A client for the cluster of the kubeconfig, or the one that this pod runs in.
 async fn client() -> anyhow::Result<Client> {
-    let config = kube::Config::infer().await.map_err(|error| {
+    Ok(Client::try_from(config().await?)?)
+}
+
+/// How to reach that cluster.
+async fn config() -> anyhow::Result<kube::Config> {
+    kube::Config::infer().await.map_err(|error| {
         anyhow::anyhow!(
             "no cluster: there is neither a usable kubeconfig (KUBECONFIG, ~/.kube/config) nor a \
              pod's service account: {}",
             crate::error_chain(&error)
         )
-    })?;
-    Ok(Client::try_from(config)?)
+    })
 }
 
 /// The namespace to work in: as given, or that of the kubeconfig's context or of the pod.

@@ -7,6 +7,7 @@
 pub mod configuration;
 pub mod machine;
 pub mod outbox;
+pub mod page_cache;
 pub mod reporter;
 pub mod runner;
 pub mod watch;
@@ -315,6 +316,7 @@ impl Daemon {
                     Event::Shutdown
                 }
                 Some(done) = finished.recv() => {
+                    give_page_cache_back();
                     let event = Event::Finished(done.finished.clone());
                     self.last = Some(done);
                     event
@@ -505,6 +507,13 @@ impl Daemon {
     fn publish(&self, news: News, log: Option<serde_json::Value>) {
         // The receiver lives until this sender is dropped.
         self.items.send(Item { news, log }).ok();
+    }
+}
+
+/// What the scan's own files took may go first; nothing depends on it.
+fn give_page_cache_back() {
+    if let Err(error) = page_cache::give_back(Path::new(page_cache::CGROUP)) {
+        tracing::debug!(%error, "the page cache stays");
     }
 }
 

@@ -3,12 +3,13 @@
 //! The rooms of this house, in the order in which they may use each other:
 //! [`api`] (what the cluster sees) <- [`aide`] (what AIDE understands) <- [`scan`] (one scan's
 //! outcome and how it is told) <- [`operator`] and [`daemon`], which never use each other.
-//! [`telemetry`] stands beside them; [`cli`] is the only reader of arguments and environment.
+//! [`telemetry`], [`k8s`] (requests to the API server) and [`signal_file`] stand beside them; [`cli`] is the only reader of arguments and environment.
 
 pub mod aide;
 pub mod api;
 pub mod cli;
 pub mod daemon;
+pub mod k8s;
 pub mod operator;
 pub mod scan;
 pub mod signal_file;

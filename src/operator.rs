@@ -4,18 +4,22 @@
 //! pure), [`apply`] (all writes). What is to be made comes from [`build`], the status from
 //! [`status`], the bookkeeping of re-initialisations from [`reinit`], the choice of nodes from
 //! [`nodes`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used;
-//! [`election`] sees to it that one operator acts at a time; [`tally`] counts what happens.
+//! [`election`] sees to it that one operator acts at a time; [`tally`] counts what happens,
+//! [`serving`] lets that be read, [`monitoring`] tells Prometheus where and what to alert on.
 //!
 //! A pass may be killed anywhere: what it knows is in the API, and the next pass goes on.
 
 pub mod apply;
 pub mod build;
+pub mod certificate;
 pub mod election;
 pub mod judge;
+pub mod monitoring;
 pub mod nodes;
 pub mod observe;
 pub mod plan;
 pub mod reinit;
+pub mod serving;
 pub mod status;
 pub mod tally;
 pub mod triggers;
@@ -42,12 +46,14 @@ use self::election::Candidate;
 use self::judge::Judge;
 use self::observe::{ObserveError, Observer};
 use self::plan::{Observed, Plan};
+use self::serving::{Scrapes, Serving};
 use self::tally::Tally;
 use crate::aide::check::Checker;
 use crate::aide::command::Aide;
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase};
 use crate::scan::event::{Saying, Severity};
 use crate::telemetry::health::{self, Readiness};
+use crate::telemetry::metrics::Metrics;
 
 /// Counts in a status are written at most this often; a change of the phase at once.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
@@ -76,6 +82,10 @@ pub struct Settings {
     pub work_dir: PathBuf,
     /// Where health checks are served.
     pub health: Option<SocketAddr>,
+    /// Where and how metrics are served.
+    pub scrapes: Scrapes,
+    /// The metrics.
+    pub metrics: Metrics,
 }
 
 /// Runs the operator until `stop` says so.
@@ -88,6 +98,8 @@ pub async fn run(
     if let Some(address) = settings.health {
         health::serve(address, readiness.clone()).await?;
     }
+    // Dropping it ends what is served.
+    let serving = Serving::start(&settings, &client);
     tokio::select! {
         ready = wait_for_api(&client, &settings.namespace) => ready?,
         () = stop.cancelled() => return Ok(()),
@@ -101,14 +113,17 @@ pub async fn run(
             () = stop.cancelled() => return Ok(()),
         };
         tracing::info!(identity = settings.identity, "leading");
+        let tally = Arc::new(Tally::new(settings.metrics.lead()));
         let result = tokio::select! {
-            result = lead(&settings, client.clone()) => Some(result),
+            result = lead(&settings, client.clone(), tally, &serving) => Some(result),
             () = leadership.lost.cancelled() => None,
             () = stop.cancelled() => {
+                settings.metrics.stand_by();
                 leadership.release().await;
                 return Ok(());
             }
         };
+        settings.metrics.stand_by();
         if let Some(result) = result {
             leadership.release().await;
             return result.context("the operator's watches");
@@ -192,6 +207,7 @@ async fn lead(
     settings: &Settings,
     client: Client,
     tally: Arc<Tally>,
+    serving: &Serving,
 ) -> Result<(), ObserveError> {
     let (triggers, triggered) = mpsc::unbounded_channel();
     // Dropping the set ends the watches.
@@ -209,6 +225,8 @@ async fn lead(
         &mut watches,
     )
     .await?;
+    watches.spawn(serving.keep_certificate(&client));
+    watches.spawn(serving.keep_monitoring(&client, observer.is_openshift()));
     let applier = Applier::new(&client, &settings.namespace, &settings.identity);
     if let Err(error) = applier.remove_legacy().await {
         tracing::warn!(
@@ -313,8 +331,10 @@ impl Context {
         let status = with_collisions(plan.status.clone(), &collisions);
         self.tally.found(&fi.name_any(), &status, &plan.stale);
         let wait = self.write_status(fi, status).await?;
-        if let Some(patch) = &plan.metadata {
-            self.write_metadata(fi, patch).await?;
+        if let Some(patch) = &plan.metadata
+            && self.write_metadata(fi, patch).await?
+        {
+            self.tally.annotated(patch);
         }
         self.remember(|memory| memory.failures.remove(&fi.name_any()));
         let retry = (!collisions.is_empty()).then_some(COLLISION_RETRY);
@@ -347,6 +367,9 @@ impl Context {
             tracing::info!(file_integrity = name, %phase, "phase");
         }
         let written = self.applier.write_status(fi, &status).await?;
+        if let Some(phase) = new_phase {
+            self.tally.phase(phase, &status);
+        }
         self.remember(|memory| {
             memory.status_written.insert(name.clone(), Instant::now());
             memory.written.insert(name, Arc::new(written));
@@ -355,15 +378,15 @@ impl Context {
     }
 
     /// Changes the annotations, on top of our own write of the status. Where that has shown that
-    /// somebody else changed them meanwhile, the next pass sees to it.
+    /// somebody else changed them meanwhile, the next pass sees to it. Returns whether it did.
     async fn write_metadata(
         &self,
         observed: &Arc<FileIntegrity>,
         patch: &serde_json::Value,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<bool, ApplyError> {
         let fi = self.newest(Arc::clone(observed));
         if fi.annotations() != observed.annotations() {
-            return Ok(());
+            return Ok(false);
         }
         let mut patch = patch.clone();
         if let Some(version) = patch.pointer_mut("/metadata/resourceVersion") {
@@ -373,7 +396,7 @@ impl Context {
         let mut written = FileIntegrity::clone(&fi);
         written.metadata = metadata;
         self.remember(|memory| memory.written.insert(written.name_any(), Arc::new(written)));
-        Ok(())
+        Ok(true)
     }
 
     /// This FileIntegrity, or what our own write made of it.
@@ -406,6 +429,15 @@ impl Context {
         let key = (format!("{uid}/{transition}"), saying.message.clone());
         if self.remember(|memory| memory.said.contains(&key)) {
             return Ok(());
+        }
+        if saying.severity == Severity::Warning {
+            let name = fi.name_any();
+            tracing::warn!(
+                file_integrity = name,
+                reason = saying.reason,
+                "{}",
+                saying.message
+            );
         }
         self.applier.say(fi, saying, transition).await?;
         self.remember(|memory| {

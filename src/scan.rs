@@ -1,9 +1,10 @@
 //! One scan's outcome, and how it is told. Used by the daemon and by the log collector.
 //!
-//! [`outcome`] says what came of a run of AIDE, [`tell`] decides what of that is worth telling,
+//! [`outcome`] says what came of a run of AIDE ([`collected`]: of one that something else made), [`tell`] decides what of that is worth telling,
 //! [`event`] and [`kept_log`] build the objects; all of these are pure. [`publish`] does the API
 //! requests.
 
+pub mod collected;
 pub mod event;
 pub mod kept_log;
 pub mod outcome;

@@ -12,10 +12,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use fio::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
 use fio::operator::Settings;
+use fio::operator::serving::Scrapes;
 use fio::scan::Identity;
 use fio::scan::outcome::{Finding, Outcome};
 use fio::scan::publish::Publisher;
 use fio::scan::tell::News;
+use fio::telemetry::metrics::Metrics;
 use futures::FutureExt as _;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -377,6 +379,8 @@ impl Space {
             aide: aide().await?,
             work_dir: work_dir.path().to_owned(),
             health: None,
+            scrapes: Scrapes::default(),
+            metrics: Metrics::new(),
         };
         let config = self.operator_config(identity).await?;
         let (stop, kill) = (CancellationToken::new(), CancellationToken::new());

@@ -18,12 +18,11 @@ use tempfile::TempDir;
 
 use super::complaints::left_out;
 use super::config::tests::TEXTS;
-use super::config::{
-    Prepared, RunOptions, aide_error, hex, prepare, run_options, run_options_before,
-};
+use super::config::{Prepared, RunOptions, aide_error, prepare, run_options, run_options_before};
 use super::exit::{AideError, Verdict, decode, decode_plain};
 use super::profiles::Profile;
 use super::report::{Change, ChangeKind, Report, display_path, parse_json, parse_plain};
+use crate::api::names::hex;
 
 /// The AIDE to test with.
 pub(crate) static AIDE: LazyLock<PathBuf> = LazyLock::new(|| {

@@ -21,7 +21,7 @@ mod relocate;
 
 use std::fmt;
 
-use sha2::{Digest, Sha256};
+use crate::api::names::sha256_hex;
 
 pub use diagnostic::Diagnostic;
 pub use error::aide_error;
@@ -129,19 +129,7 @@ pub fn prepare(user_text: &str, state_dir: &str, host_root: &str) -> Result<Prep
 
 /// The lower-case hexadecimal SHA-256 of an effective configuration: what a baseline was made with.
 pub fn config_hash(effective: &str) -> String {
-    hex(&Sha256::digest(effective.as_bytes()))
-}
-
-/// Bytes in lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            for digit in [byte >> 4, byte & 15] {
-                text.push(char::from_digit(u32::from(digit), 16).unwrap_or_default());
-            }
-            text
-        })
+    sha256_hex(effective)
 }
 
 #[cfg(test)]

@@ -133,7 +133,7 @@ impl StateDir {
     /// the node as well.
     pub fn choose(host_root: &Path, asked: Option<&str>) -> Result<(Self, String), DatabaseError> {
         let mut reasons = Vec::new();
-        let candidates: Vec<&str> = asked.map_or(DEFAULT_DIRS.to_vec(), |dir| vec![dir]);
+        let candidates: Vec<&str> = asked.map_or_else(|| DEFAULT_DIRS.to_vec(), |dir| vec![dir]);
         for dir in candidates {
             let may_make = dir != DEFAULT_STATE_DIR || asked.is_some();
             match Self::open(host_root, dir, may_make) {

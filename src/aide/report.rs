@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 pub use path::display_path;
 
-use super::config::hex;
+use crate::api::names::hex;
 
 /// What a report tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

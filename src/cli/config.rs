@@ -39,7 +39,7 @@ enum Command {
         #[command(flatten)]
         input: Input,
         /// Say as well whether and by which line this path of a node is watched; a directory or a
-        /// link as d:/path or l:/path.
+        /// link with its type in front, as in the examples.
         #[arg(long, value_name = "[TYPE:]PATH")]
         path: Vec<String>,
         /// The AIDE to ask; version 0.19 or later.
@@ -286,10 +286,8 @@ impl Report {
             }
         }
         if let Some(message) = &self.aide {
-            text.push_str(&format!(
-                "{file}: {}: {message}\n",
-                painted("error", colour)
-            ));
+            let level = painted("error", colour);
+            text.extend([file, ": ", &level, ": ", message, "\n"]);
         }
         for (path, answer) in &self.paths {
             text.push_str(&watched(file, path, answer));

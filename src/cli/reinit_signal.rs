@@ -32,6 +32,12 @@ pub(super) struct Args {
     /// Namespace of the FileIntegrity [default: that of the kubeconfig's context].
     #[arg(long, short, requires = "node")]
     namespace: Option<String>,
+    /// Stay until the new baseline stands.
+    #[arg(long, requires = "node")]
+    wait: bool,
+    /// Give up waiting after so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait")]
+    timeout: u64,
     /// Put the signal into this file, and stay; the pod is ready when it was taken.
     #[arg(long, hide = true, requires = "request")]
     signal_file: Option<PathBuf>,
@@ -48,7 +54,20 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         (Some(node), _) => {
             let client = super::client().await?;
             let namespace = super::namespace(args.namespace, &client);
-            ask(&client, &namespace, &node, args.file_integrity.as_deref()).await
+            let asked = ask(&client, &namespace, &node, args.file_integrity.as_deref()).await?;
+            if args.wait {
+                let done = wait_until_done(&client, &namespace, &node, &asked);
+                let timeout = Duration::from_secs(args.timeout);
+                tokio::time::timeout(timeout, done)
+                    .await
+                    .with_context(|| {
+                        format!(
+                            "wait for the new baseline of node {node}: not there after {} s",
+                            args.timeout
+                        )
+                    })??;
+            }
+            Ok(())
         }
         (None, Some(file)) => {
             signal(file, &args.request.unwrap_or_default(), args.health_address).await
@@ -57,18 +76,24 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
+/// A request that was made: the FileIntegrity, and the id of the node's request before it.
+struct Asked {
+    file_integrity: String,
+    before: Option<String>,
+}
+
 /// Adds the node to the annotation by which users ask for a re-initialisation.
 async fn ask(
     client: &Client,
     namespace: &str,
     node: &str,
     only: Option<&str>,
-) -> anyhow::Result<()> {
-    let owners = watching(client, namespace, node, only).await?;
+) -> anyhow::Result<Vec<Asked>> {
+    let asked = watching(client, namespace, node, only).await?;
     let api = Api::<FileIntegrity>::namespaced(client.clone(), namespace);
-    for name in owners {
+    for name in asked.iter().map(|asked| asked.file_integrity.as_str()) {
         let fi = api
-            .get(&name)
+            .get(name)
             .await
             .with_context(|| format!("read FileIntegrity {name}"))?;
         let value = match fi
@@ -86,10 +111,41 @@ async fn ask(
             "resourceVersion": fi.resource_version(),
             "annotations": {names::ANNOTATION_REINIT: value},
         }});
-        api.patch_metadata(&name, &PatchParams::default(), &Patch::Merge(&patch))
+        api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))
             .await
             .with_context(|| format!("annotate FileIntegrity {name}"))?;
         tracing::info!(node, file_integrity = name, "asked for a new baseline");
+    }
+    Ok(asked)
+}
+
+/// Returns when the node has done what it was asked for, under each FileIntegrity.
+async fn wait_until_done(
+    client: &Client,
+    namespace: &str,
+    node: &str,
+    asked: &[Asked],
+) -> anyhow::Result<()> {
+    let statuses = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), namespace);
+    for Asked {
+        file_integrity,
+        before,
+    } in asked
+    {
+        let name = names::node_status(file_integrity, node);
+        loop {
+            let status = statuses
+                .get(&name)
+                .await
+                .with_context(|| format!("read FileIntegrityNodeStatus {name}"))?;
+            let request = status.annotation(names::ANNOTATION_REQUEST);
+            let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
+            if request != before.as_deref() && request == done {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        tracing::info!(node, file_integrity, "the new baseline stands");
     }
     Ok(())
 }
@@ -100,26 +156,36 @@ async fn watching(
     namespace: &str,
     node: &str,
     only: Option<&str>,
-) -> anyhow::Result<Vec<String>> {
+) -> anyhow::Result<Vec<Asked>> {
     let statuses = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), namespace);
     let statuses = statuses
         .list(&ListParams::default())
         .await
         .with_context(|| format!("list fileintegritynodestatuses in namespace {namespace}"))?;
-    let owners: Vec<String> = statuses
+    let asked: Vec<Asked> = statuses
         .items
         .iter()
         .filter(|status| status.node_name == node)
-        .filter_map(|status| status.owner().map(|(name, _)| name.to_owned()))
-        .filter(|name| only.is_none_or(|only| only == name))
+        .filter_map(|status| {
+            let (name, _) = status
+                .owner()
+                .filter(|(name, _)| only.is_none_or(|only| only == *name))?;
+            let before = status
+                .annotation(names::ANNOTATION_REQUEST)
+                .map(str::to_owned);
+            Some(Asked {
+                file_integrity: name.to_owned(),
+                before,
+            })
+        })
         .collect();
     anyhow::ensure!(
-        !owners.is_empty(),
+        !asked.is_empty(),
         "no FileIntegrity{} in namespace {namespace} watches node {node}; \
          kubectl get fileintegritynodestatuses -n {namespace} lists the nodes that are watched",
         only.map(|name| format!(" {name}")).unwrap_or_default()
     );
-    Ok(owners)
+    Ok(asked)
 }
 
 /// Drops the signal and waits until the daemon has taken it away, which it does when the new

@@ -7,15 +7,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBuilder};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 
 use crate::aide::config::config_hash;
 use crate::api::names;
+use crate::k8s::{RequestError, backoff, request};
 
-/// How long one request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest pause between two tries.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
 /// Why a configuration is not at hand.
 #[derive(Debug, thiserror::Error)]
@@ -32,19 +32,8 @@ pub enum ConfigurationError {
         source: io::Error,
     },
     /// The API did not give the ConfigMap.
-    #[error("read the ConfigMap {name}")]
-    Read {
-        /// Its name.
-        name: String,
-        /// Why not.
-        source: Box<kube::Error>,
-    },
-    /// The API took too long.
-    #[error("read the ConfigMap {name}: no answer in {} s", REQUEST_TIMEOUT.as_secs())]
-    Timeout {
-        /// Its name.
-        name: String,
-    },
+    #[error(transparent)]
+    Read(#[from] RequestError),
     /// The ConfigMap is not the one that is wanted (yet).
     #[error("the ConfigMap {name} does not hold the configuration {wanted} yet")]
     Other {
@@ -97,13 +86,7 @@ impl Configurations {
 
     /// Gets the configuration of this hash, however long that takes.
     pub async fn load(&self, wanted: &str) {
-        let backoff = ExponentialBuilder::default()
-            .with_jitter()
-            .with_min_delay(Duration::from_secs(1))
-            .with_max_delay(Duration::from_secs(30))
-            .without_max_times()
-            .build();
-        for pause in backoff {
+        for pause in backoff(MAX_BACKOFF) {
             match self.try_load(wanted).await {
                 Ok(()) => return,
                 Err(error) => {
@@ -121,15 +104,8 @@ impl Configurations {
         if self.path(wanted).exists() || self.load_mounted().is_ok_and(|hash| hash == wanted) {
             return Ok(());
         }
-        let read = tokio::time::timeout(REQUEST_TIMEOUT, self.api.get(&self.name)).await;
-        let config_map = read
-            .map_err(|_| ConfigurationError::Timeout {
-                name: self.name.clone(),
-            })?
-            .map_err(|source| ConfigurationError::Read {
-                name: self.name.clone(),
-                source: Box::new(source),
-            })?;
+        let read = self.api.get(&self.name);
+        let config_map = request(format!("read the ConfigMap {}", self.name), read).await?;
         let text = config_map
             .data
             .unwrap_or_default()

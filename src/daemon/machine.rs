@@ -86,6 +86,9 @@ pub struct Observed {
 pub enum Cause {
     /// There was none, and none is missed.
     First,
+    /// There was one that nothing is known of: made for another FileIntegrity, or by an earlier
+    /// program, whose database this AIDE may not even read.
+    Foreign,
     /// Somebody asked for it; the request's id.
     Requested(String),
     /// The configuration is another one.
@@ -254,6 +257,8 @@ pub struct Machine {
     /// Digest of the baseline that the API knows, until this daemon makes one.
     recorded: Option<(String, String)>,
     reconciled: bool,
+    /// The status object showed a baseline; should it show none later, somebody removed it.
+    baseline_shown: bool,
     trust: Trust,
     scans: u64,
     interrupted: u32,
@@ -277,6 +282,7 @@ impl Machine {
             done: None,
             recorded: None,
             reconciled: false,
+            baseline_shown: false,
             trust: Trust::Fine,
             scans: 0,
             interrupted: 0,
@@ -297,16 +303,9 @@ impl Machine {
         match event {
             Event::DiskRead(disk) => self.disk = Some(disk),
             Event::Interrupted(times) => self.interrupted = times,
-            Event::Observed(observed) => self.observe(observed),
+            Event::Observed(observed) => self.observe(observed, &mut actions),
             Event::ApiAway => self.api_away = true,
-            Event::ConfigLoaded(hash) => {
-                self.config = Some(hash);
-                self.config_asked = None;
-                // A new configuration deserves a new try at once.
-                if let State::InitFailed { due, .. } = &mut self.state {
-                    *due = now;
-                }
-            }
+            Event::ConfigLoaded(hash) => self.config_loaded(hash, now),
             Event::Signal(text) => self.signal = Some(text),
             Event::Finished(finished) => self.finish(finished, now, &mut actions),
             Event::Published => self.published(&mut actions),
@@ -317,8 +316,16 @@ impl Machine {
         actions
     }
 
-    fn observe(&mut self, observed: Observed) {
+    fn observe(&mut self, observed: Observed, actions: &mut Vec<Action>) {
         self.api_away = false;
+        let shows = observed.baseline.is_some();
+        if self.reconciled && self.baseline_shown && !shows {
+            actions.push(Action::PublishBaseline {
+                request: None,
+                warning: None,
+            });
+        }
+        self.baseline_shown = shows;
         if self.done.is_none() {
             self.done.clone_from(&observed.done);
         }
@@ -326,6 +333,20 @@ impl Machine {
             self.recorded.clone_from(&observed.baseline);
         }
         self.observed = Some(observed);
+    }
+
+    fn config_loaded(&mut self, hash: String, now: Duration) {
+        let wanted = self.observed.as_ref().and_then(|o| o.config.as_ref());
+        if self.config.is_some() && wanted.is_some_and(|wanted| *wanted != hash) {
+            // It was wanted when it was asked for, and is not any more.
+            return;
+        }
+        self.config = Some(hash);
+        self.config_asked = None;
+        // A new configuration deserves a new try at once.
+        if let State::InitFailed { due, .. } = &mut self.state {
+            *due = now;
+        }
     }
 
     fn published(&mut self, actions: &mut Vec<Action>) {
@@ -360,7 +381,11 @@ impl Machine {
         if let Some(id) = cause.request() {
             self.done = Some(id.to_owned());
         }
-        let warning = (!cause.verified()).then(|| unrequested(self.old_digest(), &made.digest));
+        let warning = match cause {
+            Cause::Foreign => Some(replaced(&made.digest)),
+            _ if !cause.verified() => Some(unrequested(self.old_digest(), &made.digest)),
+            _ => None,
+        };
         actions.push(Action::PublishBaseline {
             request: cause.request().map(str::to_owned),
             warning,
@@ -661,7 +686,7 @@ impl Machine {
             }
             Disk::Baseline(_) => {}
             Disk::Foreign { .. } | Disk::Unreadable if self.trust == Trust::Fine => {
-                return Some(Cause::First);
+                return Some(Cause::Foreign);
             }
             Disk::Foreign { .. } | Disk::Unreadable => {
                 if self
@@ -772,6 +797,17 @@ fn unrequested(old: Option<&str>, new: &str) -> Saying {
             "a new baseline was made that nobody asked for: old digest {}, new digest {new}; \
              compare the node with a trusted one, then re-initialise it",
             old.unwrap_or("unknown")
+        ),
+    }
+}
+
+fn replaced(new: &str) -> Saying {
+    Saying {
+        severity: Severity::Normal,
+        reason: "BaselineReplaced",
+        message: format!(
+            "the database on the node was not made by this FileIntegrity's daemon; it was kept as a \
+             backup, and a new baseline was made, digest {new}"
         ),
     }
 }

@@ -267,6 +267,34 @@ fn another_configuration_is_loaded_and_gets_a_baseline() {
 }
 
 #[test]
+fn a_configuration_that_is_not_wanted_any_more_is_not_used() {
+    let mut machine = idle();
+    let wanted = |config: &str| Observed {
+        config: Some(config.to_owned()),
+        ..known("c1", "d1")
+    };
+    machine.handle(Event::Observed(wanted("c2")), s(5));
+    machine.handle(Event::Observed(wanted("c1")), s(6));
+    let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(7));
+    assert_eq!(actions, [Action::WakeAt(s(30))]);
+}
+
+#[test]
+fn a_status_that_was_removed_gets_its_baseline_back() {
+    let mut machine = idle();
+    let actions = machine.handle(Event::Observed(observed("c1")), s(5));
+    let published = Action::PublishBaseline {
+        request: None,
+        warning: None,
+    };
+    assert_eq!(actions, [published, Action::WakeAt(s(30))]);
+    assert_eq!(
+        machine.handle(Event::Observed(known("c1", "d1")), s(6)),
+        [Action::WakeAt(s(30))]
+    );
+}
+
+#[test]
 fn a_failed_initialisation_is_tried_again_with_growing_pauses() {
     let (mut machine, _) = started(Disk::Nothing, observed("c1"), "c1");
     let mut pauses = Vec::new();
@@ -564,15 +592,27 @@ fn a_lost_record_is_taken_from_the_api() {
 }
 
 #[test]
-fn an_earlier_programs_database_is_replaced() {
+fn an_earlier_programs_database_is_replaced_and_that_is_said() {
     for disk in [
         Disk::Foreign {
             digest: "x".to_owned(),
         },
         Disk::Unreadable,
     ] {
-        let (_, actions) = started(disk, observed("c1"), "c1");
-        assert_eq!(actions, [Action::Initialise(Cause::First)]);
+        let (mut machine, actions) = started(disk, observed("c1"), "c1");
+        assert_eq!(actions, [Action::Initialise(Cause::Foreign)]);
+        let actions = machine.handle(initialised("c1", "d1"), s(1));
+        let Action::PublishBaseline {
+            request: None,
+            warning: Some(saying),
+        } = &actions[0]
+        else {
+            panic!("{actions:?}");
+        };
+        assert_eq!(
+            (saying.reason, saying.severity),
+            ("BaselineReplaced", Severity::Normal)
+        );
     }
 }
 

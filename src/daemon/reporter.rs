@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use tokio::sync::{mpsc, watch};
 
 use super::outbox::{Item, Outbox};
 use super::watch::{Seen, keep_newest};
 use crate::api::FileIntegrityNodeStatus;
+use crate::k8s::{FIRST_BACKOFF, backoff};
 use crate::scan::publish::{PublishError, Publisher};
 
-/// Pause after the first failure.
-const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// Longest pause between two tries.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
@@ -41,16 +39,16 @@ impl Reporter {
 
     /// Publishes until the sender of items is gone and nothing waits. Calls `published` after each.
     pub async fn run(mut self, published: impl Fn()) {
-        let mut backoff = new_backoff();
+        let mut pauses = backoff(MAX_BACKOFF);
         while self.fill().await {
             match self.publish_front().await {
                 Ok(()) => {
                     self.outbox.pop();
-                    backoff = new_backoff();
+                    pauses = backoff(MAX_BACKOFF);
                     published();
                 }
                 Err(error) => {
-                    let pause = backoff.next().unwrap_or(MAX_BACKOFF);
+                    let pause = pauses.next().unwrap_or(MAX_BACKOFF);
                     tracing::warn!(
                         error = crate::error_chain(&error),
                         retry_in_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX),
@@ -114,13 +112,4 @@ impl Reporter {
         });
         Ok(())
     }
-}
-
-fn new_backoff() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_jitter()
-        .with_min_delay(FIRST_BACKOFF)
-        .with_max_delay(MAX_BACKOFF)
-        .without_max_times()
-        .build()
 }

@@ -6,16 +6,18 @@
 
 use std::time::Duration;
 
-use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use futures::TryStreamExt as _;
 use kube::Api;
 use kube::api::{WatchEvent, WatchParams};
 use tokio::sync::watch;
 
 use crate::api::FileIntegrityNodeStatus;
+use crate::k8s::backoff;
 
 /// How long the API server keeps one watch, in seconds; after that it is opened anew.
 const WATCH_SECONDS: u32 = 290;
+/// Longest pause before a watch that failed is opened anew.
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 /// What is known of the status object.
 #[derive(Clone, Debug, Default)]
@@ -28,31 +30,20 @@ pub struct Seen {
 
 /// Watches the object called `name` for ever, and keeps `seen` as it is.
 pub async fn run(api: Api<FileIntegrityNodeStatus>, name: String, seen: watch::Sender<Seen>) {
-    let mut backoff = new_backoff();
+    let mut pauses = backoff(MAX_BACKOFF);
     loop {
         match follow(&api, &name, &seen).await {
-            Ok(()) => backoff = new_backoff(),
+            Ok(()) => pauses = backoff(MAX_BACKOFF),
             Err(error) => {
                 tracing::warn!(
                     error = crate::error_chain(&error),
                     "the node status cannot be watched; scans go on"
                 );
                 seen.send_modify(|seen| seen.away = true);
-                tokio::time::sleep(backoff.next().unwrap_or(MAX_BACKOFF)).await;
+                tokio::time::sleep(pauses.next().unwrap_or(MAX_BACKOFF)).await;
             }
         }
     }
-}
-
-const MAX_BACKOFF: Duration = Duration::from_secs(60);
-
-fn new_backoff() -> ExponentialBackoff {
-    ExponentialBuilder::default()
-        .with_jitter()
-        .with_min_delay(Duration::from_secs(1))
-        .with_max_delay(MAX_BACKOFF)
-        .without_max_times()
-        .build()
 }
 
 /// Follows one watch to its end.

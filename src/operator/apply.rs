@@ -10,7 +10,7 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::ObjectMeta;
 use kube::{Client, Resource, ResourceExt as _};
 use serde::Serialize;
@@ -146,13 +146,15 @@ impl Applier {
             .as_str()
             .unwrap_or_default()
             .to_owned();
+        let mut replaced = false;
         if let Some(existing) = existing {
             refuse_foreign(kind, existing.meta(), observed)?;
             if is_as_wanted(existing, object)? {
-                return Ok(false);
+                return Ok(None);
             }
             if kind == "DaemonSet" && !is_ours(existing) {
                 self.remove_whole(api, existing, &name).await?;
+                replaced = true;
             }
         } else if let Some(unseen) = request("look for", &name, api.get_metadata_opt(&name)).await?
         {
@@ -204,14 +206,22 @@ impl Applier {
         }
     }
 
-    /// Removes the ConfigMaps with scripts that the original left; nothing mounts them any more once
-    /// the DaemonSets are ours.
+    /// Removes what the original left: ConfigMaps with scripts, which nothing mounts any more once
+    /// the DaemonSets are ours, and logs on their way from its daemons to its operator.
     pub async fn remove_legacy(&self) -> Result<(), ApplyError> {
+        let params = DeleteParams::default();
         for name in names::LEGACY_CONFIG_MAPS {
-            let params = DeleteParams::default();
             ignore_gone(request("delete", name, self.config_maps.delete(name, &params)).await)?;
         }
-        Ok(())
+        let logs = ListParams::default().labels(&format!(
+            "{},!{}",
+            names::LABEL_LOG,
+            names::LABEL_RESULT_LOG
+        ));
+        let unread = self.config_maps.delete_collection(&params, &logs);
+        request("delete", "logs that the original's daemons left", unread)
+            .await
+            .map(|_| ())
     }
 
     /// Changes the FileIntegrity's own annotations. Returns its metadata afterwards.

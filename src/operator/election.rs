@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{names, time};
+use crate::k8s::{RequestError, request_within};
 
 /// How long others wait after the last renewal that they saw.
 const LEASE_DURATION: Duration = Duration::from_secs(15);
@@ -180,7 +181,7 @@ impl Candidate {
         &self,
         election: &mut Election,
         start: Instant,
-    ) -> Result<Attempt, LeaseError> {
+    ) -> Result<Attempt, RequestError> {
         let lease = within(self.api.get_opt(names::LEASE_NAME)).await?;
         let params = PostParams::default();
         let written = match election.look(lease.as_ref(), start.elapsed()) {
@@ -263,7 +264,7 @@ impl Candidate {
                     renewed = started;
                     pause = RENEW_EVERY;
                 }
-                Ok(Err(error)) if !error.is_conflict() && Instant::now() < deadline => {
+                Ok(Err(error)) if error.code() != Some(409) && Instant::now() < deadline => {
                     tracing::warn!(
                         error = crate::error_chain(&error),
                         "the lease was not renewed"
@@ -307,25 +308,13 @@ enum Attempt {
     Wait { lease: Box<Lease>, left: Duration },
 }
 
-#[derive(Debug, thiserror::Error)]
-enum LeaseError {
-    #[error("ask for the lease {}", names::LEASE_NAME)]
-    Request(#[source] Box<kube::Error>),
-    #[error("ask for the lease {}: no answer in time", names::LEASE_NAME)]
-    Timeout,
-}
-
-impl LeaseError {
-    fn is_conflict(&self) -> bool {
-        matches!(self, Self::Request(source) if matches!(&**source, kube::Error::Api(s) if s.code == 409))
-    }
-}
-
-async fn within<T>(request: impl Future<Output = Result<T, kube::Error>>) -> Result<T, LeaseError> {
-    match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
-        Ok(result) => result.map_err(|source| LeaseError::Request(Box::new(source))),
-        Err(_) => Err(LeaseError::Timeout),
-    }
+async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, RequestError> {
+    request_within(
+        REQUEST_TIMEOUT,
+        format!("ask for the lease {}", names::LEASE_NAME),
+        call,
+    )
+    .await
 }
 
 #[cfg(test)]

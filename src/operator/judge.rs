@@ -11,6 +11,10 @@ use crate::api::names;
 /// As many verdicts are remembered.
 const MAX_VERDICTS: usize = 64;
 
+/// As many bytes of configuration fit into the active ConfigMap; the API server takes 1,048,576
+/// with keys and all.
+const MAX_ACTIVE: usize = 1_000_000;
+
 /// Judges configurations.
 #[derive(Debug)]
 pub struct Judge {
@@ -57,8 +61,19 @@ impl Judge {
     }
 }
 
+/// What a verdict means for the active configuration.
 fn configured(verdict: Verdict) -> Configured {
     match verdict {
+        Verdict::Good(prepared) if prepared.conf.len() + prepared.effective.len() > MAX_ACTIVE => {
+            Configured::Refused {
+                message: format!(
+                    "the configuration is too large: {} bytes as relocated and {} as AIDE gets it, and the \
+                     active ConfigMap, which holds both, takes {MAX_ACTIVE}; use fewer lines, such as regular expressions",
+                    prepared.conf.len(),
+                    prepared.effective.len()
+                ),
+            }
+        }
         Verdict::Good(prepared) => Configured::Good {
             warnings: prepared.warnings.iter().map(ToString::to_string).collect(),
             config: ActiveConfig {
@@ -73,5 +88,28 @@ fn configured(verdict: Verdict) -> Configured {
             }
         }
         Verdict::RefusedByAide(message) => Configured::Refused { message },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aide::config::prepare;
+
+    #[test]
+    fn what_does_not_fit_into_a_config_map_is_refused() {
+        let text = |lines: usize| "/etc/some/file/of/a/long/list p+sha256\n".repeat(lines);
+        let judged = |lines| {
+            let prepared = prepare(&text(lines), "/etc/kubernetes", "/hostroot").unwrap();
+            configured(Verdict::Good(prepared))
+        };
+        assert!(matches!(judged(1_000), Configured::Good { .. }));
+        let Configured::Refused { message } = judged(11_000) else {
+            panic!("too large")
+        };
+        assert!(
+            message.starts_with("the configuration is too large: "),
+            "{message}"
+        );
     }
 }

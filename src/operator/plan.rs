@@ -19,6 +19,9 @@ use crate::aide::config::config_hash;
 use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, Phase, names};
 use crate::scan::event::{Saying, Severity};
 
+/// PriorityClasses are not watched, and pods of one that was deleted could not be made any more.
+const LOOK_AT_CLASS_EVERY: Duration = Duration::from_secs(60);
+
 /// What came of the user's wish for a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Configured {
@@ -184,7 +187,7 @@ impl<'a> Planner<'a> {
                 .filter(|view| !view.reachable)
                 .map(|view| view.name.clone())
                 .collect(),
-            again: delay,
+            again: delay.or_else(|| self.fi.spec.priority_class().map(|_| LOOK_AT_CLASS_EVERY)),
         }
     }
 
@@ -302,8 +305,14 @@ impl<'a> Planner<'a> {
             );
             sayings.push(warning("PriorityClass", message));
         }
-        if let Configured::Refused { message } = &self.observed.configured {
-            sayings.push(warning("ConfigRefused", message.clone()));
+        match &self.observed.configured {
+            Configured::Refused { message } => {
+                sayings.push(warning("ConfigRefused", message.clone()));
+            }
+            Configured::Good { warnings, .. } if !warnings.is_empty() => {
+                sayings.push(warning("ConfigWarnings", warnings.join("; ")));
+            }
+            _ => {}
         }
         sayings
     }

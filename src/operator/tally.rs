@@ -132,7 +132,11 @@ impl Known {
             node: status.node_name.clone(),
             last: last.map(|result| Seen {
                 condition: result.condition,
-                counts: [result.files_added, result.files_changed, result.files_removed],
+                counts: [
+                    result.files_added,
+                    result.files_changed,
+                    result.files_removed,
+                ],
                 error: result.error_message.clone(),
                 class: class(result.error_class.as_deref()),
                 at: result.last_probe_time.0.as_second(),
@@ -255,7 +259,12 @@ impl Tally {
     /// Counts what is new.
     fn count(&self, before: &Known, new: &Known) {
         let node = || new.node.clone();
-        let what = |known: &Known| known.last.as_ref().map(|last| (last.condition, last.counts));
+        let what = |known: &Known| {
+            known
+                .last
+                .as_ref()
+                .map(|last| (last.condition, last.counts))
+        };
         let is_news = what(before) != what(new);
         if let Some(last) = &new.last {
             if is_news {
@@ -293,7 +302,11 @@ impl Tally {
     /// Derives the gauges of a node from what its statuses say. Where there are several, the worst
     /// counts.
     fn refresh(&self, memory: &Memory, node: &str) {
-        let known: Vec<&Known> = memory.statuses.values().filter(|k| k.node == node).collect();
+        let known: Vec<&Known> = memory
+            .statuses
+            .values()
+            .filter(|k| k.node == node)
+            .collect();
         if known.is_empty() {
             return self.forget(node);
         }
@@ -330,9 +343,15 @@ impl Tally {
         if let Some(at) = baselines().map(|made| made.at).min() {
             fleet.baseline.get_or_create(&label).set(seconds(at));
             let unverified = baselines().any(|made| !made.verified);
-            fleet.unverified.get_or_create(&label).set(unverified.into());
+            fleet
+                .unverified
+                .get_or_create(&label)
+                .set(unverified.into());
         }
-        let is_stale = memory.passes.values().any(|found| found.stale.contains(node));
+        let is_stale = memory
+            .passes
+            .values()
+            .any(|found| found.stale.contains(node));
         fleet.node_stale.get_or_create(&label).set(is_stale.into());
     }
 
@@ -405,7 +424,8 @@ impl Tally {
         for node in nodes {
             self.refresh(memory, node);
         }
-        let sum = |count: fn(&NodeCounts) -> i64| memory.passes.values().map(|f| count(&f.counts)).sum();
+        let sum =
+            |count: fn(&NodeCounts) -> i64| memory.passes.values().map(|f| count(&f.counts)).sum();
         for (state, count) in [
             ("selected", sum(|c| c.selected)),
             ("initialized", sum(|c| c.initialized)),
@@ -414,7 +434,10 @@ impl Tally {
             ("held", sum(|c| c.held)),
             ("stale", sum(|c| c.stale)),
         ] {
-            self.fleet.nodes.get_or_create(&StateLabel { state }).set(count);
+            self.fleet
+                .nodes
+                .get_or_create(&StateLabel { state })
+                .set(count);
         }
     }
 
@@ -481,9 +504,9 @@ impl Tally {
         };
         let node = existing.node_name.as_str();
         let annotation = |key: &str| object["metadata"]["annotations"][key].as_str();
-        let hold = names::ANNOTATION_HOLDOFF;
-        let held_before = existing.annotation(hold) == Some(names::HOLDOFF_UPDATE);
-        let held = annotation(hold) == Some(names::HOLDOFF_UPDATE);
+        let is_hold = |value: Option<&str>| value == Some(names::HOLDOFF_UPDATE);
+        let held_before = is_hold(existing.annotation(names::ANNOTATION_HOLDOFF));
+        let held = is_hold(annotation(names::ANNOTATION_HOLDOFF));
         let before = self.with(|memory| memory.held.insert(name, held));
         match (before.unwrap_or(held_before), held) {
             (false, true) => add(&self.fleet.pause, node),

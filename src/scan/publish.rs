@@ -4,8 +4,6 @@
 //! The order matters. The status comes last, since it is what says "told": a crash before it leads
 //! to the same log and the same events (same names) once more, and so to nothing new.
 
-use std::time::Duration;
-
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, Patch, PatchParams, PostParams};
@@ -16,9 +14,7 @@ use super::Identity;
 use super::event::{self, Saying, Subject};
 use super::tell::{self, News, Said};
 use crate::api::{FileIntegrityNodeStatus, names, time};
-
-/// How long one request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::k8s::{RequestError, request};
 
 /// Why some news could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -26,20 +22,9 @@ pub enum PublishError {
     /// The node status is not there (yet, or any more), or another one took its place.
     #[error("the node status is not there; the operator makes it")]
     NoStatus,
-    /// A request failed.
-    #[error("{action}")]
-    Request {
-        /// What was tried, as a verb.
-        action: &'static str,
-        /// Why not.
-        source: Box<kube::Error>,
-    },
-    /// A request took too long.
-    #[error("{action}: no answer in {} s", REQUEST_TIMEOUT.as_secs())]
-    Timeout {
-        /// What was tried.
-        action: &'static str,
-    },
+    /// A request came to nothing.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// The status could not be put into JSON.
     #[error("put the node status into JSON")]
     Json(#[from] serde_json::Error),
@@ -103,7 +88,8 @@ impl Publisher {
         let patch = Patch::Merge(patch);
         let written = self.statuses.patch(&name, &params, &patch);
         let status = match request("write the node status", written).await {
-            Err(PublishError::Request { source, .. }) if is_gone(&source) => {
+            // 404: deleted. 409: the uid in the patch is not that of the object.
+            Err(error) if matches!(error.code(), Some(404 | 409)) => {
                 return Err(PublishError::NoStatus);
             }
             result => result?,
@@ -158,31 +144,8 @@ impl Publisher {
         let params = PostParams::default();
         let created = self.events.create(&params, &event);
         match request("create an event", created).await {
-            Err(PublishError::Request { source, .. }) if is_conflict(&source) => Ok(()),
-            result => result.map(|_| ()),
+            Err(error) if error.code() == Some(409) => Ok(()),
+            result => Ok(result.map(|_| ())?),
         }
     }
-}
-
-async fn request<T>(
-    action: &'static str,
-    call: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, PublishError> {
-    match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(PublishError::Request {
-            action,
-            source: Box::new(source),
-        }),
-        Err(_) => Err(PublishError::Timeout { action }),
-    }
-}
-
-/// 404: deleted. 409: the uid in the patch is not that of the object.
-fn is_gone(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 404 || status.code == 409)
-}
-
-fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409)
 }

@@ -21,6 +21,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
+use crate::k8s::{RequestError, request_within};
+
 /// How long an answer holds.
 const FRESH: Duration = Duration::from_secs(60);
 /// How long it holds while the API server cannot be asked.
@@ -43,22 +45,6 @@ pub enum Verdict {
     Unauthenticated,
     /// Its owner may not.
     Forbidden,
-}
-
-/// The API server could not be asked.
-#[derive(Debug, thiserror::Error)]
-pub enum AccessError {
-    /// A request failed.
-    #[error("{action}")]
-    Request {
-        /// What was tried.
-        action: &'static str,
-        /// Why not.
-        source: Box<kube::Error>,
-    },
-    /// It took too long.
-    #[error("ask who a token belongs to: no answer in {} s", TIMEOUT.as_secs())]
-    Timeout,
 }
 
 /// Lets in and keeps out.
@@ -92,7 +78,7 @@ impl Access {
     }
 
     /// Whether a request with this Authorization header is let in.
-    pub async fn check(&self, authorization: Option<&str>) -> Result<Verdict, AccessError> {
+    pub async fn check(&self, authorization: Option<&str>) -> Result<Verdict, RequestError> {
         let Some(token) = authorization.and_then(bearer) else {
             return Ok(Verdict::Unauthenticated);
         };
@@ -100,15 +86,7 @@ impl Access {
         if let Some(verdict) = self.remembered(&key, FRESH) {
             return Ok(verdict);
         }
-        let asked = async {
-            // The semaphore is never closed.
-            let _permit = self.reviews.acquire().await.ok();
-            self.ask(token).await
-        };
-        let answer = match tokio::time::timeout(TIMEOUT, asked).await {
-            Ok(answer) => answer,
-            Err(_) => Err(AccessError::Timeout),
-        };
+        let answer = self.ask(token).await;
         match answer {
             Ok(verdict) => {
                 self.remember(key, verdict);
@@ -121,7 +99,9 @@ impl Access {
         }
     }
 
-    async fn ask(&self, token: &str) -> Result<Verdict, AccessError> {
+    async fn ask(&self, token: &str) -> Result<Verdict, RequestError> {
+        // The semaphore is never closed.
+        let _permit = self.reviews.acquire().await.ok();
         let review = TokenReview {
             spec: TokenReviewSpec {
                 token: Some(token.to_owned()),
@@ -166,17 +146,12 @@ impl Access {
         }
     }
 
-    async fn create<K>(&self, action: &'static str, review: &K) -> Result<K, AccessError>
+    async fn create<K>(&self, action: &'static str, review: &K) -> Result<K, RequestError>
     where
         K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Serialize + DeserializeOwned,
     {
-        Api::<K>::all(self.client.clone())
-            .create(&PostParams::default(), review)
-            .await
-            .map_err(|source| AccessError::Request {
-                action,
-                source: Box::new(source),
-            })
+        let (api, params) = (Api::<K>::all(self.client.clone()), PostParams::default());
+        request_within(TIMEOUT, action, api.create(&params, review)).await
     }
 
     fn remembered(&self, key: &[u8; 32], for_: Duration) -> Option<Verdict> {

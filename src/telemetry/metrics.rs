@@ -167,6 +167,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    #[expect(clippy::too_many_lines, reason = "a table of all metrics")]
     fn new() -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         let r = &mut registry;

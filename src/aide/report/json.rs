@@ -14,7 +14,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use super::names;
 use super::{Change, ChangeKind, DETAILED_CHANGES, Report, ReportError, display_path};
-use crate::aide::config::hex;
+use crate::api::names::hex;
 
 pub(super) fn parse(report: &[u8]) -> Result<Report, ReportError> {
     if report.is_empty() {

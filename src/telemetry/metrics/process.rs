@@ -75,7 +75,7 @@ impl Values {
         Self::parse(&stat, boot, ticks, page)
     }
 
-    /// From the text of /proc/self/stat, see proc_pid_stat(5).
+    /// From the text of /proc/self/stat, see proc(5).
     fn parse(stat: &str, boot: Option<f64>, ticks: f64, page: f64) -> Option<Self> {
         // The program's name, the second field, may have blanks and parentheses in it.
         let (_, after_name) = stat.rsplit_once(')')?;

@@ -1,0 +1,119 @@
+//! Requests to the API server: each has a deadline, and retries back off with jitter. I/O.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+
+/// How long one request may take, unless its caller says otherwise.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause after a first failure; it doubles.
+pub const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+
+/// Why a request came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum RequestError {
+    /// It was refused, or could not be made.
+    #[error("{action}")]
+    Failed {
+        /// What was tried, such as `read the ConfigMap x`.
+        action: String,
+        /// Why not.
+        source: Box<kube::Error>,
+    },
+    /// No answer came in time.
+    #[error("{action}: no answer in {} s", timeout.as_secs())]
+    Timeout {
+        /// What was tried.
+        action: String,
+        /// How long it was waited for.
+        timeout: Duration,
+    },
+}
+
+impl RequestError {
+    /// The HTTP status with which the API server refused, if it did.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Failed { source, .. } => match &**source {
+                kube::Error::Api(status) => Some(status.code),
+                _ => None,
+            },
+            Self::Timeout { .. } => None,
+        }
+    }
+}
+
+/// Makes a request; `action` says in an error what was tried.
+pub async fn request<T>(
+    action: impl Into<String>,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, RequestError> {
+    request_within(REQUEST_TIMEOUT, action, call).await
+}
+
+/// Makes a request that is to be answered sooner.
+pub async fn request_within<T>(
+    timeout: Duration,
+    action: impl Into<String>,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, RequestError> {
+    match tokio::time::timeout(timeout, call).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(RequestError::Failed {
+            action: action.into(),
+            source: Box::new(source),
+        }),
+        Err(_) => Err(RequestError::Timeout {
+            action: action.into(),
+            timeout,
+        }),
+    }
+}
+
+/// Pauses between tries, for ever: from a second on, doubling up to `longest`, with jitter, so that
+/// many who failed together do not come back together.
+pub fn backoff(longest: Duration) -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_jitter()
+        .with_min_delay(FIRST_BACKOFF)
+        .with_max_delay(longest)
+        .without_max_times()
+        .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_an_answer_is_given_up() {
+        let error = request("read x", std::future::pending::<kube::Result<()>>())
+            .await
+            .unwrap_err();
+        assert_eq!(error.to_string(), "read x: no answer in 30 s");
+        assert_eq!(error.code(), None);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_tells_its_code() {
+        let status = kube::core::Status::failure("gone", "NotFound").with_code(404);
+        let answer = async { Err::<(), _>(kube::Error::Api(status.boxed())) };
+        assert_eq!(
+            request("read x", answer).await.unwrap_err().code(),
+            Some(404)
+        );
+    }
+
+    #[test]
+    fn pauses_grow_to_the_longest_and_go_on() {
+        let longest = Duration::from_secs(30);
+        let pauses: Vec<Duration> = backoff(longest).take(50).collect();
+        assert_eq!(pauses.len(), 50);
+        assert!(pauses[0] >= FIRST_BACKOFF && pauses[0] < pauses[5]);
+        // Jitter adds at most as much again.
+        assert!(
+            pauses.iter().all(|pause| *pause <= longest * 2),
+            "{pauses:?}"
+        );
+    }
+}

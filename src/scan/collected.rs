@@ -1,0 +1,92 @@
+//! What came of a run of AIDE that something else made, from its report and, where it is known, its
+//! exit status. Pure.
+//!
+//! Unlike the daemon's own runs these may come from any AIDE since 0.15 with any report options: a
+//! quiet one writes nothing when nothing differs, an old one does not say how many files there are.
+
+use super::outcome::{Outcome, ScanError, judge};
+use crate::aide::exit::{self, Verdict};
+use crate::aide::report::{Report, ReportError};
+
+/// Judges such a run.
+pub fn outcome(exit_status: Option<i32>, report: Result<Report, ReportError>) -> Outcome {
+    let verdict = exit_status.map(|status| exit::decode(Some(status), None));
+    match (verdict, report) {
+        (Some(Verdict::Error(error)), _) => {
+            Outcome::Errored(ScanError::new(error.class(), error.message()))
+        }
+        (Some(Verdict::Clean), Err(ReportError::Empty)) => Outcome::Clean { files: 0 },
+        (_, Err(error)) => {
+            Outcome::Errored(ScanError::new("report", format!("AIDE error: {error}")))
+        }
+        (_, Ok(report)) if report.truncated => Outcome::Errored(ScanError::new(
+            "report",
+            "AIDE error: the report ends early",
+        )),
+        (Some(Verdict::Clean) | None, Ok(report)) if is_quiet(&report) => Outcome::Clean {
+            files: report.total,
+        },
+        (Some(verdict), Ok(report)) => judge(verdict, report),
+        (None, Ok(report)) => Outcome::Changed(Box::new(report)),
+    }
+}
+
+fn is_quiet(report: &Report) -> bool {
+    report.added + report.removed + report.changed == 0 && report.changes.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aide::report::parse_plain;
+
+    const CLEAN_0_16: &[u8] = b"Start timestamp: 2026-01-02 03:04:05 +0000 (AIDE 0.16)\n\
+        AIDE found NO differences between database and filesystem. Looks okay!!\n\n\
+        Number of entries:\t12\n\nEnd timestamp: 2026-01-02 03:04:06 +0000 (run time: 0m 1s)\n";
+    const CHANGED_0_16: &[u8] = b"Start timestamp: 2026-01-02 03:04:05 +0000 (AIDE 0.16)\n\
+        AIDE found differences between database and filesystem!!\n\nSummary:\n\
+        \x20 Total number of entries:\t12\n  Added entries:\t\t1\n  Removed entries:\t\t0\n\
+        \x20 Changed entries:\t\t0\n\n\
+        ---------------------------------------------------\nAdded entries:\n\
+        ---------------------------------------------------\n\n\
+        f++++++++++++++++: /hostroot/etc/new\n\n\
+        End timestamp: 2026-01-02 03:04:06 +0000 (run time: 0m 1s)\n";
+
+    fn class(exit_status: Option<i32>, report: &[u8]) -> String {
+        match outcome(exit_status, parse_plain(report)) {
+            Outcome::Clean { files } => format!("clean {files}"),
+            Outcome::Changed(report) => format!("changed {}", report.changes.len()),
+            Outcome::Errored(error) => error.class.to_owned(),
+        }
+    }
+
+    #[test]
+    fn reports_with_and_without_an_exit_status() {
+        let half = &CHANGED_0_16[..CHANGED_0_16.len() / 2];
+        let table: [(Option<i32>, &[u8], &str); 10] = [
+            (Some(0), CLEAN_0_16, "clean 12"),
+            (None, CLEAN_0_16, "clean 12"),
+            (Some(1), CHANGED_0_16, "changed 1"),
+            (None, CHANGED_0_16, "changed 1"),
+            (Some(0), CHANGED_0_16, "contradiction"),
+            (Some(4), CLEAN_0_16, "contradiction"),
+            (Some(0), b"", "clean 0"),
+            (None, b"", "report"),
+            (Some(17), CHANGED_0_16, "configuration"),
+            (Some(1), half, "report"),
+        ];
+        for (exit_status, report, expected) in table {
+            let text = String::from_utf8_lossy(report);
+            assert_eq!(
+                class(exit_status, report),
+                expected,
+                "{exit_status:?} {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_report_is_an_error() {
+        assert_eq!(class(Some(1), b"command not found\n"), "report");
+    }
+}

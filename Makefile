@@ -23,7 +23,7 @@ BINARY := $(CARGO_TARGET_DIR)/release/fio
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-build: ## Build the program (target/release/fio)
+build: ## Build the program (target/release/fio, or where CARGO_TARGET_DIR says)
 	cargo build --locked --release
 
 test: unit api-test e2e ## Run all tests, on a real API server and a real cluster
@@ -32,7 +32,7 @@ unit: ## Run the unit tests, and those with a real AIDE
 	FIO_AIDE="$$(hack/aide)" cargo test --locked --lib --bins
 
 api-test: ## Run the tests against a real API server (no nodes)
-	hack/with-apiserver cargo test --locked --test api --features apiserver
+	FIO_AIDE="$$(hack/aide)" hack/with-apiserver cargo test --locked --test api --features apiserver -- --test-threads=8
 
 e2e: image cluster-up ## Run the end-to-end tests on a cluster
 	hack/cluster load-image $(IMG)

@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
-use fio::api::{Condition, NodeCounts, Phase, names};
+use fio::api::{Condition, FileIntegrityNodeStatus, NodeCounts, Phase, names};
+use k8s_openapi::api::apps::v1::DaemonSet;
+use kube::ResourceExt as _;
+use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::harness::test::selecting;
@@ -62,7 +65,7 @@ async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
         fi.condition("Degraded", "False", "AsExpected").await?;
         assert_eq!(
             fi.notes("FileIntegrityStatus").await?,
-            ["Initializing", "Active"],
+            ["Pending", "Initializing", "Active"],
             "each phase is told once"
         );
         Ok(())
@@ -174,6 +177,47 @@ async fn a_selector_that_matches_no_node_leaves_it_pending() -> Result<()> {
         fi.condition("Ready", "False", "NoNodes").await?;
         fi.phase(Phase::Pending).await?;
         assert_eq!(fi.status_nodes().await?, BTreeSet::new());
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_deleted_by_hand_comes_back() -> Result<()> {
+    on_one_node("comes-back", async |t| {
+        let node = t.node()?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let baseline = fi.baseline(&node.name).await?;
+        node.files("printf x > new").await?;
+        fi.result(&node.name, Condition::Failed).await?;
+
+        let statuses = t.api::<FileIntegrityNodeStatus>();
+        let status = format!("{}-{node}", fi.name);
+        statuses.delete(&status, &DeleteParams::default()).await?;
+        let result = fi.result(&node.name, Condition::Failed).await?;
+        assert_eq!(
+            result.files_added, 2,
+            "the directory and the file: {result:?}"
+        );
+        assert_eq!(fi.baseline(&node.name).await?, baseline, "baseline");
+
+        let daemon_sets = t.api::<DaemonSet>();
+        let daemon_set = fi.daemon_set().await?;
+        let name = daemon_set.name_any();
+        daemon_sets.delete(&name, &DeleteParams::default()).await?;
+        until("another DaemonSet", async || {
+            let now = fi.daemon_set().await?.uid();
+            ensure!(now != daemon_set.uid(), "the old one");
+            Ok(())
+        })
+        .await?;
+        let result = fi.scans(&node.name, 2).await?;
+        assert_eq!(result.condition, Condition::Failed, "{result:?}");
+        assert_eq!(fi.baseline(&node.name).await?, baseline, "baseline");
+        let warned = fi.notes("UnrequestedReinit").await?;
+        assert!(warned.is_empty(), "nothing was lost: {warned:?}");
+        fi.phase(Phase::Active).await?;
         Ok(())
     })
     .await

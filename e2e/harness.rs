@@ -11,5 +11,6 @@ pub(crate) mod test;
 pub(crate) mod wait;
 
 pub(crate) use self::file_integrity::Fi;
+pub(crate) use self::node::Node;
 pub(crate) use self::test::{Test, on_all_nodes, on_one_node, without_nodes};
 pub(crate) use self::wait::until;

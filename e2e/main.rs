@@ -8,7 +8,13 @@
 
 mod harness;
 
+mod baseline;
 mod changes;
+mod config;
 mod deploy;
+mod logs;
+mod nodes;
 mod quiet;
 mod reinit;
+mod restarts;
+mod spec;

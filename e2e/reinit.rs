@@ -174,16 +174,20 @@ async fn the_command_renews_a_nodes_baseline_and_backups_are_pruned() -> Result<
         let node = t.node()?;
         let fi = t.create(json!({"config": {"maxBackups": 2}})).await?;
         fi.watched().await?;
+        // The signal file of old is no trigger, and goes with the next initialisation.
+        node.sh("touch /etc/kubernetes/aide.reinit").await?;
+        fi.scans(&node.name, 1).await?;
         for _ in 0..3 {
             let before = fi.baseline(&node.name).await?;
-            let namespace = t.namespace();
-            cluster::fio(&["reinit-signal", "--node", &node.name, "-n", namespace]).await?;
-            fi.new_baseline(&node.name, &before).await?;
-            until("the request is settled", async || {
-                is_settled(&fi, &node.name).await
-            })
-            .await?;
+            let (node, namespace) = (node.name.as_str(), t.namespace());
+            let ask = ["reinit-signal", "--wait", "--node", node, "-n", namespace];
+            cluster::fio(&ask).await?;
+            let after = fi.baseline(node).await?;
+            assert_ne!(after.created_at, before.created_at, "after the command");
+            is_settled(&fi, node).await?;
         }
+        let old_signal = node.sh("ls /etc/kubernetes/aide.reinit || true").await?;
+        assert_eq!(old_signal, "", "the signal file of old");
         for file in ["aide.db.gz", "aide.log"] {
             let backups = node
                 .sh(&format!("ls /etc/kubernetes | grep -c '^{file}.backup-'"))

@@ -118,10 +118,14 @@ async fn client() -> anyhow::Result<Client> {
 /// How to reach that cluster.
 async fn config() -> anyhow::Result<kube::Config> {
     kube::Config::infer().await.map_err(|error| {
+        // Its source is about the kubeconfig, its own text repeats that; after the first line comes
+        // a picture of the place.
+        let source = std::error::Error::source(&error).map(crate::error_chain);
+        let reason = source.unwrap_or_else(|| error.to_string());
         anyhow::anyhow!(
             "no cluster: there is neither a usable kubeconfig (KUBECONFIG, ~/.kube/config) nor a \
              pod's service account: {}",
-            crate::error_chain(&error)
+            reason.lines().next().unwrap_or_default()
         )
     })
 }

@@ -30,7 +30,7 @@ use self::reporter::Reporter;
 use self::runner::{Done, Runner};
 
 use self::watch::Seen;
-use crate::aide::command::{self, Aide};
+use crate::aide::command::{Aide, NO_AIDE};
 use crate::aide::database::StateDir;
 use crate::api::{FileIntegrityNodeStatus, Reinit, names, time};
 use crate::scan::Identity;
@@ -151,12 +151,7 @@ async fn check_surroundings(settings: &Settings) -> anyhow::Result<(Aide, String
         host_root.display()
     );
     let aide = Aide::new(&settings.aide);
-    let version = aide.version().await?;
-    anyhow::ensure!(
-        command::is_supported(&version),
-        "{} is AIDE {version}; fio needs AIDE 0.19 or later",
-        settings.aide.display()
-    );
+    let version = aide.supported_version().await.context(NO_AIDE)?;
     Ok((aide, version))
 }
 

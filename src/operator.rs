@@ -49,7 +49,7 @@ use self::plan::{Observed, Plan};
 use self::serving::{Scrapes, Serving};
 use self::tally::Tally;
 use crate::aide::check::Checker;
-use crate::aide::command::Aide;
+use crate::aide::command::{Aide, NO_AIDE};
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase};
 use crate::scan::event::{Saying, Severity};
 use crate::telemetry::health::{self, Readiness};
@@ -94,6 +94,8 @@ pub async fn run(
     client: Client,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let aide = Aide::new(&settings.aide);
+    aide.supported_version().await.context(NO_AIDE)?;
     let readiness = Readiness::default();
     if let Some(address) = settings.health {
         health::serve(address, readiness.clone()).await?;

@@ -1,1 +1,290 @@
+//! The definitions as users meet them: what a FileIntegrity may say, what it gets for what it does
+//! not say, what `kubectl get` and `kubectl explain` show.
 
+use fio::api::{FileIntegrity, FileIntegrityNodeStatus};
+use kube::ResourceExt as _;
+use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams, TypeMeta};
+use kube::core::Request;
+use kube::discovery::ApiResource;
+use serde_json::{Value, json};
+
+use crate::harness::{Space, checkout, clean, in_space, kubectl};
+
+/// A FileIntegrity as a user writes it, without what the Rust types make of it.
+async fn create(space: &Space, name: &str, spec: Value) -> kube::Result<DynamicObject> {
+    let resource = ApiResource::erase::<FileIntegrity>(&());
+    let api =
+        Api::<DynamicObject>::namespaced_with(space.client.clone(), &space.namespace, &resource);
+    let mut object = DynamicObject::new(name, &resource);
+    object.types = Some(TypeMeta::resource::<FileIntegrity>());
+    object.data = if spec.is_null() {
+        json!({})
+    } else {
+        json!({"spec": spec})
+    };
+    api.create(&PostParams::default(), &object).await
+}
+
+const STATE_DIR: &str = "stateDir must be an absolute path of letters, digits, '.', '_', '-' and '/', without '..', such as /var/lib/file-integrity";
+
+#[tokio::test]
+async fn what_a_file_integrity_may_say() -> anyhow::Result<()> {
+    in_space("admission", async |space| {
+        let config = |config: Value| json!({"config": config});
+        let table = [
+            // What the original's definition took, whatever it meant.
+            ("empty", config(json!({})), None),
+            ("defaults-only", json!({"config": {}, "nodeSelector": {}, "tolerations": []}), None),
+            ("negative-grace", config(json!({"gracePeriod": -5})), None),
+            ("zero-grace", config(json!({"gracePeriod": 0})), None),
+            ("negative-backups", config(json!({"maxBackups": -1})), None),
+            ("negative-delay", config(json!({"initialDelay": -3})), None),
+            ("key-alone", config(json!({"key": "k"})), None),
+            ("name-alone", config(json!({"name": "n"})), None),
+            ("namespace-alone", config(json!({"name": "", "namespace": "ns"})), None),
+            ("odd-name", config(json!({"name": "Not A Name!", "namespace": "ns"})), None),
+            ("toleration", json!({"config": {}, "tolerations": [{"operator": "Exists"}]}), None),
+            ("empty-class", json!({"config": {}, "priorityClassName": ""}), None),
+            // What is new.
+            ("state-dir", config(json!({"stateDir": "/var/lib/file-integrity"})), None),
+            ("dots-in-it", config(json!({"stateDir": "/var/lib/..x/a.b-c_d"})), None),
+            ("profile", config(json!({"profile": "generic"})), None),
+            ("on-loss", config(json!({"onBaselineLoss": "error"})), None),
+            ("resources", json!({"config": {}, "resources": {"limits": {"cpu": 1, "memory": "1Gi"}, "requests": {"cpu": "10m"}}}), None),
+            // What is refused, and in which words.
+            ("no-spec", Value::Null, Some("spec: Required value")),
+            ("no-config", json!({}), Some("spec.config: Required value")),
+            ("text-for-grace", config(json!({"gracePeriod": "10"})), Some("spec.config.gracePeriod in body must be of type integer")),
+            ("relative-dir", config(json!({"stateDir": "var/lib"})), Some(STATE_DIR)),
+            ("empty-dir", config(json!({"stateDir": ""})), Some(STATE_DIR)),
+            ("root-dir", config(json!({"stateDir": "/"})), Some(STATE_DIR)),
+            ("up-and-over", config(json!({"stateDir": "/var/../etc"})), Some(STATE_DIR)),
+            ("up-at-the-end", config(json!({"stateDir": "/var/lib/.."})), Some(STATE_DIR)),
+            ("trailing-slash", config(json!({"stateDir": "/var/lib/"})), Some(STATE_DIR)),
+            ("a-shells-words", config(json!({"stateDir": "/var/$(id)"})), Some(STATE_DIR)),
+            ("two-lines", config(json!({"stateDir": "/var\n/etc"})), Some(STATE_DIR)),
+            ("other-profile", config(json!({"profile": "windows"})), Some("supported values: \"generic\", \"openshift\"")),
+            ("other-on-loss", config(json!({"onBaselineLoss": "ignore"})), Some("supported values: \"reinit\", \"error\"")),
+            ("no-quantity", json!({"config": {}, "resources": {"limits": {"cpu": "much"}}}), Some("spec.resources.limits.cpu in body should match")),
+        ];
+        for (name, spec, refusal) in table {
+            let written = create(space, name, spec.clone()).await;
+            match (written, refusal) {
+                (Ok(_), None) => {}
+                (Err(kube::Error::Api(status)), Some(refusal)) => {
+                    assert_eq!(status.code, 422, "{name}: {}", status.message);
+                    assert!(status.message.contains(refusal), "{name}: {}", status.message);
+                }
+                (written, _) => anyhow::bail!("{name}: {spec}: {written:?}"),
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_not_said_gets_the_originals_defaults() -> anyhow::Result<()> {
+    in_space("defaults", async |space| {
+        let stored = create(space, "fi", json!({"config": {}})).await?;
+        assert_eq!(
+            stored.data["spec"],
+            json!({
+                "config": {"gracePeriod": 900, "maxBackups": 5},
+                "tolerations": [
+                    {"key": "node-role.kubernetes.io/master", "operator": "Exists", "effect": "NoSchedule"},
+                    {"key": "node-role.kubernetes.io/infra", "operator": "Exists", "effect": "NoSchedule"},
+                ],
+            })
+        );
+        // What the types make of it is what is stored.
+        let typed = space.api::<FileIntegrity>().get("fi").await?;
+        assert_eq!(serde_json::to_value(&typed.spec)?, stored.data["spec"]);
+        Ok(())
+    })
+    .await
+}
+
+/// Objects of the original are updated (annotated, above all) although they say odd things.
+#[tokio::test]
+async fn odd_old_objects_can_be_changed() -> anyhow::Result<()> {
+    in_space("odd", async |space| {
+        let spec = json!({"config": {"gracePeriod": -5, "maxBackups": -1, "key": "k"}});
+        create(space, "fi", spec).await?;
+        let key = fio::api::names::ANNOTATION_REINIT;
+        space.annotate("fi", key, json!("")).await?;
+        let stored = space.api::<FileIntegrity>().get("fi").await?;
+        assert!(stored.annotations().contains_key(key));
+        assert_eq!(stored.spec.config.grace_period, -5);
+        assert_eq!(stored.spec.grace_period(), 10);
+        Ok(())
+    })
+    .await
+}
+
+/// The table that `kubectl get` asks for: names of the columns, and the first row.
+async fn table(space: &Space, path: String) -> anyhow::Result<(Vec<String>, Vec<Value>)> {
+    let mut request = Request::new(path).list(&ListParams::default())?;
+    let accept = "application/json;as=Table;v=v1;g=meta.k8s.io".parse()?;
+    request.headers_mut().insert("accept", accept);
+    let table: Value = space.client.request(request).await?;
+    let columns = table["columnDefinitions"].as_array().into_iter().flatten();
+    let columns = columns.filter_map(|column| column["name"].as_str().map(str::to_owned));
+    let row = table["rows"][0]["cells"].as_array().cloned();
+    Ok((columns.collect(), row.unwrap_or_default()))
+}
+
+#[tokio::test]
+async fn what_kubectl_get_shows() -> anyhow::Result<()> {
+    in_space("columns", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, [mut first, _]) = space.active("fi", json!({})).await?;
+        first.finds(&clean()).await?;
+        let path = |plural: &str| {
+            format!(
+                "/apis/fileintegrity.openshift.io/v1alpha1/namespaces/{}/{plural}",
+                space.namespace
+            )
+        };
+        let (columns, row) = table(space, path("fileintegrities")).await?;
+        assert_eq!(columns, ["Name", "Phase", "Nodes", "Failed", "Age"]);
+        assert_eq!(
+            &row[..4],
+            &[json!("fi"), json!("Active"), json!(2), json!(0)]
+        );
+        let (columns, row) = table(space, path("fileintegritynodestatuses")).await?;
+        assert_eq!(
+            columns,
+            [
+                "Name",
+                "Node",
+                "Status",
+                "Last Probe",
+                "Added",
+                "Changed",
+                "Removed"
+            ]
+        );
+        assert_eq!(row[1], json!(nodes[0]));
+        assert_eq!(row[2], json!("Succeeded"));
+        Ok(())
+    })
+    .await
+}
+
+/// Every field, down to the leaves, has a description.
+#[tokio::test]
+async fn what_kubectl_explain_says() -> anyhow::Result<()> {
+    in_space("explain", async |_| {
+        for (path, expected) in [
+            (
+                "fileintegrity",
+                "Watches the integrity of files on the cluster's nodes with AIDE",
+            ),
+            (
+                "fileintegrity.spec.config",
+                "Which AIDE configuration to use and how often to scan",
+            ),
+            (
+                "fileintegrity.spec.config.gracePeriod",
+                "Seconds of pause between the end of a scan and the next",
+            ),
+            (
+                "fileintegrity.spec.config.stateDir",
+                "Directory on the nodes for database, log and backups",
+            ),
+            (
+                "fileintegrity.spec.resources.limits",
+                "The most it may use, for example cpu: 300m",
+            ),
+            (
+                "fileintegrity.status.nodes.stale",
+                "not ready or have stopped reporting",
+            ),
+            (
+                "fileintegritynodestatus",
+                "The integrity of one node's files",
+            ),
+            (
+                "fileintegritynodestatus.lastResult.changes.attributes",
+                "which attributes differ",
+            ),
+        ] {
+            let said = kubectl(&["explain", path], "").await?;
+            // kubectl breaks lines where it likes.
+            let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(said.contains(expected), "{path}: {said}");
+        }
+        for kind in ["fileintegrity", "fileintegritynodestatus"] {
+            let said = kubectl(&["explain", "--recursive=false", kind], "").await?;
+            assert!(!said.contains("<no description>"), "{said}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[test]
+fn every_field_is_described() -> anyhow::Result<()> {
+    for definition in fio::api::crd::all()? {
+        let schema = serde_json::to_value(&definition.spec.versions[0].schema)?;
+        let mut bare = Vec::new();
+        describe("", &schema["openAPIV3Schema"], &mut bare);
+        assert_eq!(bare, [""; 0], "{}", definition.name_any());
+    }
+    Ok(())
+}
+
+/// Collects the fields without a description.
+fn describe(path: &str, schema: &Value, bare: &mut Vec<String>) {
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        if field["description"].as_str().is_none_or(str::is_empty) {
+            bare.push(path.clone());
+        }
+        describe(&path, field, bare);
+        describe(&path, &field["items"], bare);
+    }
+}
+
+#[test]
+fn the_manifest_is_what_fio_prints() -> anyhow::Result<()> {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_fio"))
+        .arg("crd")
+        .output()?;
+    assert!(output.status.success());
+    let manifest = std::fs::read_to_string(checkout().join("manifests/crd/crds.yaml"))?;
+    assert!(
+        String::from_utf8(output.stdout)? == manifest,
+        "manifests/crd/crds.yaml is not what fio prints: run make crd"
+    );
+    Ok(())
+}
+
+/// The status is the operator's subresource: who may edit the spec does not by that edit the
+/// status.
+#[tokio::test]
+async fn the_status_is_written_apart() -> anyhow::Result<()> {
+    in_space("subresource", async |space| {
+        create(space, "fi", json!({"config": {}})).await?;
+        let patch = json!({"status": {"phase": "Active"}});
+        let fi = space.merge::<FileIntegrity>("fi", patch).await?;
+        assert!(fi.status.is_none());
+        // The node status has none, as in the original: a daemon writes it whole.
+        let patch = json!({
+            "apiVersion": "fileintegrity.openshift.io/v1alpha1",
+            "kind": "FileIntegrityNodeStatus",
+            "metadata": {"name": "fi-n1"},
+            "nodeName": "n1",
+            "lastResult": {"condition": "Succeeded", "lastProbeTime": "2026-01-02T03:04:05Z"},
+        });
+        let statuses = space.api::<FileIntegrityNodeStatus>();
+        let params = PatchParams::apply("test");
+        let status = statuses
+            .patch("fi-n1", &params, &Patch::Apply(patch))
+            .await?;
+        assert!(status.last_result.is_some());
+        Ok(())
+    })
+    .await
+}

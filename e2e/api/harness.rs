@@ -19,6 +19,7 @@ use fio::scan::publish::Publisher;
 use fio::scan::tell::News;
 use fio::telemetry::metrics::Metrics;
 use futures::FutureExt as _;
+use futures::future::LocalBoxFuture;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
@@ -55,21 +56,25 @@ pub(crate) struct Space {
 }
 
 /// Runs a test in a namespace of its own, beside others.
-pub(crate) async fn in_space(
-    name: &str,
-    test: impl AsyncFnOnce(&Space) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let _others_too = SERVER.read().await;
-    run(name, test).await
+pub(crate) fn in_space<'a>(
+    name: &'a str,
+    test: impl AsyncFnOnce(&Space) -> anyhow::Result<()> + 'a,
+) -> LocalBoxFuture<'a, anyhow::Result<()>> {
+    Box::pin(async move {
+        let _others_too = SERVER.read().await;
+        run(name, test).await
+    })
 }
 
 /// Runs a test in a namespace of its own while no other one runs.
-pub(crate) async fn alone(
-    name: &str,
-    test: impl AsyncFnOnce(&Space) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let _nobody_else = SERVER.write().await;
-    run(name, test).await
+pub(crate) fn alone<'a>(
+    name: &'a str,
+    test: impl AsyncFnOnce(&Space) -> anyhow::Result<()> + 'a,
+) -> LocalBoxFuture<'a, anyhow::Result<()>> {
+    Box::pin(async move {
+        let _nobody_else = SERVER.write().await;
+        run(name, test).await
+    })
 }
 
 async fn run(
@@ -79,7 +84,14 @@ async fn run(
     let space = Space::new(name).await?;
     let result = AssertUnwindSafe(test(&space)).catch_unwind().await;
     if !matches!(result, Ok(Ok(()))) {
-        eprintln!("{}", space.dump().await);
+        let dump = space.dump().await;
+        #[expect(
+            clippy::print_stderr,
+            reason = "the test runner shows it with the failure"
+        )]
+        {
+            eprintln!("{dump}");
+        }
     }
     space.remove_nodes().await.ok();
     match result {
@@ -143,6 +155,24 @@ pub(crate) async fn aide() -> anyhow::Result<PathBuf> {
     AIDE.get_or_try_init(find).await.cloned()
 }
 
+/// Puts the definitions back that a test has removed.
+pub(crate) async fn reinstall_definitions() -> anyhow::Result<()> {
+    let definitions = fio::api::crd::yaml()?;
+    kubectl(&["apply", "--server-side", "-f", "-"], &definitions).await?;
+    until_established().await
+}
+
+async fn until_established() -> anyhow::Result<()> {
+    let established = [
+        "wait",
+        "--for=condition=Established",
+        "--timeout=60s",
+        "crd",
+        "--all",
+    ];
+    kubectl(&established, "").await.map(|_| ())
+}
+
 /// Installs the cluster's part of the manifests, once; returns that of a namespace.
 async fn manifests() -> anyhow::Result<&'static str> {
     let install = async || {
@@ -155,14 +185,7 @@ async fn manifests() -> anyhow::Result<&'static str> {
             });
         let apply = ["apply", "--server-side", "-f", "-"];
         kubectl(&apply, &cluster.join("\n---\n")).await?;
-        let established = [
-            "wait",
-            "--for=condition=Established",
-            "--timeout=60s",
-            "crd",
-            "--all",
-        ];
-        kubectl(&established, "").await?;
+        until_established().await?;
         // One binding for all would be taken from one namespace by the next.
         let own = namespaced.join("\n---\n").replace(
             "kind: ClusterRoleBinding\nmetadata:\n  name: file-integrity-operator\n",
@@ -371,6 +394,15 @@ impl Space {
     /// Starts an operator with the rights of its ServiceAccount, on a thread and a runtime of its
     /// own: when it is killed nothing of it goes on.
     pub(crate) async fn operator(&self, identity: &str) -> anyhow::Result<Operator> {
+        self.operator_with(identity, Scrapes::default()).await
+    }
+
+    /// Starts an operator that can be scraped.
+    pub(crate) async fn operator_with(
+        &self,
+        identity: &str,
+        scrapes: Scrapes,
+    ) -> anyhow::Result<Operator> {
         let work_dir = tempfile::tempdir()?;
         let settings = Settings {
             namespace: self.namespace.clone(),
@@ -379,7 +411,7 @@ impl Space {
             aide: aide().await?,
             work_dir: work_dir.path().to_owned(),
             health: None,
-            scrapes: Scrapes::default(),
+            scrapes,
             metrics: Metrics::new(),
         };
         let config = self.operator_config(identity).await?;
@@ -542,7 +574,7 @@ pub(crate) fn condition_of(fi: &FileIntegrity, kind: &str) -> String {
     let conditions = fi.status.iter().flat_map(|status| &status.conditions);
     conditions
         .filter(|condition| condition.type_ == kind)
-        .map(|condition| format!("{}/{}", condition.status, condition.reason))
+        .map(|condition| [condition.status.as_str(), &condition.reason].join("/"))
         .collect()
 }
 
@@ -648,7 +680,7 @@ impl Daemon {
         let name = &self.status;
         let status = eventually(&what, async || {
             let status = statuses.get_opt(name).await?;
-            Ok(status.filter(|status| asks_for_a_baseline(status)))
+            Ok(status.filter(asks_for_a_baseline))
         })
         .await?;
         self.baselines += 1;

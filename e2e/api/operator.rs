@@ -404,8 +404,12 @@ async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
         space.api::<DaemonSet>().delete("aide-fi", &params).await?;
         space.api::<FileIntegrityNodeStatus>().delete(&status, &params).await?;
         space.daemon("fi", &node).obey().await?;
-        let fi = space.until_phase("fi", "Active").await?;
-        assert_eq!(condition_of(&fi, "Degraded"), "False/AsExpected");
+        space
+            .until_is("fi", "all to be well", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "False/AsExpected"
+                    && condition_of(fi, "Ready") == "True/Active"
+            })
+            .await?;
         Ok(())
     })
     .await
@@ -693,8 +697,12 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
             .await?;
         first.obey().await?;
         second.obey().await?;
-        let fi = space.until_phase("fi", "Active").await?;
-        assert_eq!(condition_of(&fi, "ConfigValid"), "True/Valid");
+        space
+            .until_is("fi", "the default in effect", |fi: &FileIntegrity| {
+                condition_of(fi, "ConfigValid") == "True/Valid"
+                    && condition_of(fi, "Ready") == "True/Active"
+            })
+            .await?;
         assert_eq!(active().await?, default);
         Ok(())
     })

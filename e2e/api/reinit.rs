@@ -64,26 +64,23 @@ async fn all_nodes_by_annotation() -> anyhow::Result<()> {
             Some("fi")
         );
 
-        // Some have done it: the signal is only for the others.
+        // It stays as it is until the last node has done it.
         first.obey().await?;
-        let name = format!("aide-ini-fi-{}", nodes[1]);
         space
-            .until_is(
-                &names::signaller("fi", Some(&nodes[1])),
-                &name,
-                |_: &DaemonSet| true,
-            )
+            .until_is("fi", "one node to be done", |fi: &FileIntegrity| {
+                let counts = fi.status.as_ref().and_then(|status| status.nodes);
+                counts.is_some_and(|counts| counts.initialized == 1)
+            })
             .await?;
-        space
-            .until_gone::<DaemonSet>("aide-ini-fi", "the signaller of all")
-            .await?;
+        let still = space.api::<DaemonSet>().get("aide-ini-fi").await?;
+        assert_eq!(
+            (still.uid(), still.metadata.generation),
+            (signaller.uid(), signaller.metadata.generation)
+        );
         second.obey().await?;
         space.until_phase("fi", "Active").await?;
         space
-            .until_gone::<DaemonSet>(
-                &names::signaller("fi", Some(&nodes[1])),
-                "the last signaller",
-            )
+            .until_gone::<DaemonSet>("aide-ini-fi", "the signaller")
             .await?;
         assert_eq!(
             space.said("fi", "FileIntegrityStatus").await?,
@@ -132,7 +129,14 @@ async fn a_node_by_name_and_one_that_is_unknown() -> anyhow::Result<()> {
         space
             .annotate("fi", names::ANNOTATION_REINIT, json!(list))
             .await?;
+        let signaller = names::signaller("fi", Some(&nodes[0]));
+        space
+            .until_is(&signaller, "the node's signaller", |_: &DaemonSet| true)
+            .await?;
         first.obey().await?;
+        space
+            .until_gone::<DaemonSet>(&signaller, "the node's signaller to go")
+            .await?;
         until_handed_out(space, names::ANNOTATION_REINIT).await?;
         space.until_phase("fi", "Active").await?;
         assert_eq!(request(space, &nodes[1]).await?, None);

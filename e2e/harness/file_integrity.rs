@@ -42,12 +42,18 @@ pub(crate) struct Fi<'a> {
     test: &'a Test,
     /// Its name.
     pub(crate) name: String,
+    /// Its uid, which tells it apart from others that have had its name.
+    uid: String,
 }
 
 impl<'a> Fi<'a> {
-    /// The FileIntegrity of this name, whether or not it is there.
-    pub(crate) fn new(test: &'a Test, name: String) -> Self {
-        Self { test, name }
+    /// A handle on this object.
+    pub(crate) fn new(test: &'a Test, object: &FileIntegrity) -> Self {
+        Self {
+            test,
+            name: object.name_any(),
+            uid: object.uid().unwrap_or_default(),
+        }
     }
 
     fn api(&self) -> Api<FileIntegrity> {
@@ -236,7 +242,12 @@ impl<'a> Fi<'a> {
         let api: Api<Event> = self.test.api();
         let selector = format!("regarding.kind=FileIntegrity,regarding.name={}", self.name);
         let events = api.list(&ListParams::default().fields(&selector)).await?;
-        let mut said: Vec<Said> = events.items.into_iter().map(said).collect();
+        let is_mine = |event: &Event| {
+            let about = event.regarding.as_ref();
+            about.and_then(|about| about.uid.as_deref()) == Some(&self.uid)
+        };
+        let mine = events.items.into_iter().filter(is_mine);
+        let mut said: Vec<Said> = mine.map(said).collect();
         said.sort();
         Ok(said)
     }

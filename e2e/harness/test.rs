@@ -9,8 +9,8 @@ use anyhow::{Context as _, Result, bail, ensure};
 use fio::api::{FileIntegrity, names};
 use futures::FutureExt as _;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kube::api::{DeleteParams, ListParams, PostParams};
+use k8s_openapi::api::core::v1::{ConfigMap, Node as ApiNode, Pod};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde_json::{Value, json};
@@ -42,6 +42,7 @@ pub(crate) struct Test {
 enum Undo {
     StartNode(String),
     RemoveNode(String),
+    Untaint(String),
 }
 
 /// Runs a test on any one node. `name` is that of its FileIntegrity, and no other test's.
@@ -207,8 +208,8 @@ impl Test {
             "metadata": {"name": name, "labels": {LABEL: self.name}},
             "spec": spec,
         }))?;
-        self.api().create(&PostParams::default(), &object).await?;
-        Ok(Fi::new(self, name.to_owned()))
+        let created = self.api().create(&PostParams::default(), &object).await?;
+        Ok(Fi::new(self, &created))
     }
 
     /// Makes or replaces a user's ConfigMap with an AIDE configuration, and returns its name.
@@ -240,6 +241,28 @@ impl Test {
         .await
     }
 
+    /// Deletes a pod, and returns when it is gone.
+    pub(crate) async fn delete_pod(&self, pod: &Pod) -> Result<()> {
+        self.end_pod(pod, &DeleteParams::default()).await
+    }
+
+    /// Ends a pod without giving it time for anything.
+    pub(crate) async fn kill_pod(&self, pod: &Pod) -> Result<()> {
+        self.end_pod(pod, &DeleteParams::default().grace_period(0))
+            .await
+    }
+
+    async fn end_pod(&self, pod: &Pod, params: &DeleteParams) -> Result<()> {
+        let name = pod.name_any();
+        self.api::<Pod>().delete(&name, params).await?;
+        until(format!("pod {name} is gone"), async || {
+            let left = self.api::<Pod>().get_opt(&name).await?;
+            ensure!(left.is_none(), "it is there");
+            Ok(())
+        })
+        .await
+    }
+
     /// Stops a node as a power cut would. It is started again after the test, if not before.
     pub(crate) async fn stop_node(&self, node: &Node) -> Result<()> {
         self.on_end(Undo::StartNode(node.name.clone()));
@@ -267,6 +290,21 @@ impl Test {
         Ok(())
     }
 
+    /// Gives a node a taint with this key and the effect NoSchedule until the test ends.
+    pub(crate) async fn taint(&self, node: &Node, key: &str) -> Result<()> {
+        self.on_end(Undo::Untaint(node.name.clone()));
+        let taints = json!([{"key": key, "effect": "NoSchedule"}]);
+        self.set_taints(&node.name, taints).await.map(|_| ())
+    }
+
+    /// Replaces a node's taints; returns its name.
+    async fn set_taints(&self, node: &str, taints: Value) -> Result<String> {
+        let api = self.cluster_api::<ApiNode>();
+        let patch = Patch::Merge(json!({"spec": {"taints": taints}}));
+        let patched = api.patch(node, &PatchParams::default(), &patch).await?;
+        Ok(patched.name_any())
+    }
+
     fn on_end(&self, undo: Undo) {
         self.undo_list().push(undo);
     }
@@ -288,12 +326,13 @@ impl Test {
             match undo {
                 Undo::StartNode(node) => hack_cluster(&["start-node", &node]).await?,
                 Undo::RemoveNode(node) => hack_cluster(&["remove-node", &node]).await?,
+                Undo::Untaint(node) => self.set_taints(&node, json!([])).await?,
             };
         }
         let mine = ListParams::default().labels(&format!("{LABEL}={}", self.name));
         let file_integrities = self.api::<FileIntegrity>().list(&mine).await?;
         for fi in &file_integrities {
-            Fi::new(self, fi.name_any()).delete().await?;
+            Fi::new(self, fi).delete().await?;
         }
         let params = DeleteParams::default();
         self.api::<Pod>().delete_collection(&params, &mine).await?;

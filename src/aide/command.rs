@@ -24,6 +24,9 @@ const NICENESS: i32 = 19;
 /// How long AIDE may take to end after SIGTERM before it gets SIGKILL.
 const TERM_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
 
+/// What to do where there is no AIDE, for the context of an error.
+pub const NO_AIDE: &str = "no AIDE to use; say where it is, with --aide or FIO_AIDE";
+
 /// Why AIDE could not be run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -48,6 +51,14 @@ pub enum RunError {
         binary: PathBuf,
         /// What it said.
         output: String,
+    },
+    /// It is too old.
+    #[error("{} is AIDE {version}; fio needs AIDE 0.19 or later", binary.display())]
+    TooOld {
+        /// The program.
+        binary: PathBuf,
+        /// Its version.
+        version: String,
     },
 }
 
@@ -133,6 +144,18 @@ impl Aide {
         parse_version(&text).ok_or_else(|| RunError::Version {
             binary: self.binary.clone(),
             output: text.lines().next().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// The version, of an AIDE that understands what fio tells it.
+    pub async fn supported_version(&self) -> Result<String, RunError> {
+        let version = self.version().await?;
+        if is_supported(&version) {
+            return Ok(version);
+        }
+        Err(RunError::TooOld {
+            binary: self.binary.clone(),
+            version,
         })
     }
 
@@ -287,7 +310,7 @@ fn parse_version(text: &str) -> Option<String> {
 }
 
 /// Whether this version of AIDE understands what fio tells it (0.19 or later).
-pub fn is_supported(version: &str) -> bool {
+fn is_supported(version: &str) -> bool {
     let mut parts = version
         .split('.')
         .map(|part| part.parse::<u32>().unwrap_or(0));

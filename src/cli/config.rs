@@ -9,7 +9,7 @@ use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 use crate::aide::check::{Checker, Verdict};
-use crate::aide::command::{self, Aide};
+use crate::aide::command::{Aide, NO_AIDE};
 use crate::aide::config::{self, Diagnostic};
 use crate::aide::path_check::Answer;
 use crate::aide::profiles::Profile;
@@ -153,14 +153,7 @@ fn convert(input: &Input, relocate_only: bool) -> anyhow::Result<ExitCode> {
 async fn check(input: &Input, paths: &[String], aide: &Path) -> anyhow::Result<ExitCode> {
     let text = input.read()?;
     let aide = Aide::new(aide);
-    let version = aide
-        .version()
-        .await
-        .context("fio config check asks AIDE 0.19 or later; say where it is with --aide")?;
-    anyhow::ensure!(
-        command::is_supported(&version),
-        "this is AIDE {version}; fio config check needs AIDE 0.19 or later, say where it is with --aide"
-    );
+    aide.supported_version().await.context(NO_AIDE)?;
     let checker = Checker::new(aide, std::env::temp_dir());
     let report = match checker.check(&text, &input.state_dir).await? {
         Verdict::Refused(diagnostics) => Report::new(diagnostics, Vec::new(), None),

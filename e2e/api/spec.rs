@@ -1,0 +1,401 @@
+//! The fields of the spec against a real API server, and what other programs left there.
+
+use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::{ConfigMap, PodSpec};
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use kube::api::{DeleteParams, PostParams};
+use kube::{Api, ResourceExt as _};
+use serde_json::{Value, json};
+
+use crate::harness::{Space, condition_of, eventually, in_space, kubectl, message_of};
+
+async fn create<K>(space: &Space, object: Value) -> anyhow::Result<K>
+where
+    K: kube::Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + serde::Serialize
+        + serde::de::DeserializeOwned
+        + std::fmt::Debug,
+{
+    let object: K = serde_json::from_value(object)?;
+    Ok(space
+        .api::<K>()
+        .create(&PostParams::default(), &object)
+        .await?)
+}
+
+async fn set_spec(space: &Space, patch: Value) -> anyhow::Result<()> {
+    space
+        .merge::<FileIntegrity>("fi", json!({"spec": patch}))
+        .await
+        .map(|_| ())
+}
+
+fn pod(daemon_set: &DaemonSet) -> PodSpec {
+    let spec = daemon_set.spec.clone().unwrap_or_default();
+    spec.template.spec.unwrap_or_default()
+}
+
+/// What is wanted of a DaemonSet's pods.
+type Wanted = fn(&PodSpec) -> bool;
+
+/// Waits until the DaemonSet's pods are as wanted; returns its generation.
+async fn until_pod(
+    space: &Space,
+    what: &str,
+    wanted: impl Fn(&PodSpec) -> bool,
+) -> anyhow::Result<i64> {
+    let daemon_set: DaemonSet = space
+        .until_is("aide-fi", what, |ds: &DaemonSet| wanted(&pod(ds)))
+        .await?;
+    Ok(daemon_set.metadata.generation.unwrap_or_default())
+}
+
+fn has_argument(pod: &PodSpec, argument: &str) -> bool {
+    let args = pod
+        .containers
+        .first()
+        .and_then(|c| c.args.as_deref())
+        .unwrap_or_default();
+    args.iter().any(|arg| arg == argument)
+}
+
+async fn request(space: &Space, node: &str) -> anyhow::Result<Option<String>> {
+    let name = names::node_status("fi", node);
+    let status = space.api::<FileIntegrityNodeStatus>().get(&name).await?;
+    Ok(status
+        .annotation(names::ANNOTATION_REQUEST)
+        .map(str::to_owned))
+}
+
+#[tokio::test]
+async fn each_change_rolls_the_daemons_once_and_makes_no_new_baseline() -> anyhow::Result<()> {
+    in_space("rolls", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, _daemons) = space.active("fi", json!({})).await?;
+        let mut generation = until_pod(space, "the DaemonSet", |_| true).await?;
+        let table: [(Value, Wanted); 6] = [
+            (json!({"debug": true}), |pod| {
+                has_argument(pod, "--debug=true")
+            }),
+            (json!({"config": {"gracePeriod": 5}}), |pod| {
+                has_argument(pod, "--interval=10")
+            }),
+            (json!({"config": {"maxBackups": 2}}), |pod| {
+                has_argument(pod, "--maxbackups=2")
+            }),
+            (json!({"config": {"stateDir": "/var/lib/x"}}), |pod| {
+                has_argument(pod, "--state-dir=/var/lib/x")
+            }),
+            (json!({"tolerations": [{"operator": "Exists"}]}), |pod| {
+                pod.tolerations
+                    .as_ref()
+                    .is_some_and(|t| t.len() == 1 && t[0].key.is_none())
+            }),
+            (
+                json!({"resources": {"limits": {"cpu": 1, "memory": "1Gi"}}}),
+                |pod| {
+                    let limits = pod.containers[0]
+                        .resources
+                        .as_ref()
+                        .and_then(|r| r.limits.as_ref());
+                    limits.is_some_and(|l| l["cpu"].0 == "1" && l["memory"].0 == "1Gi")
+                },
+            ),
+        ];
+        for (patch, wanted) in table {
+            set_spec(space, patch.clone()).await?;
+            let after = until_pod(space, &patch.to_string(), wanted).await?;
+            // gracePeriod 5 counts as 10, which it is already.
+            assert!(after - generation <= 1, "{patch}: {generation} to {after}");
+            generation = after;
+        }
+        for node in &nodes {
+            assert_eq!(
+                request(space, node).await?,
+                None,
+                "no new baseline was asked for"
+            );
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_configuration_goes_out_without_touching_the_daemon_set() -> anyhow::Result<()> {
+    in_space("config-ds", async |space| {
+        let _operator = space.operator("op").await?;
+        let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        let generation = until_pod(space, "the DaemonSet", |_| true).await?;
+        for (name, key, text) in [("a", "aide.conf", "/etc p\n"), ("b", "k", "/etc p+u\n")] {
+            create::<ConfigMap>(
+                space,
+                json!({"metadata": {"name": name}, "data": {key: text}}),
+            )
+            .await?;
+            let config = json!({"name": name, "namespace": space.namespace, "key": key});
+            set_spec(space, json!({"config": config})).await?;
+            first.obey().await?;
+            second.obey().await?;
+            space.until_phase("fi", "Active").await?;
+        }
+        // Another text in the same ConfigMap.
+        space
+            .merge::<ConfigMap>("b", json!({"data": {"k": "/etc p+u+g\n"}}))
+            .await?;
+        first.obey().await?;
+        second.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        let active = space.api::<ConfigMap>().get("fi").await?;
+        let data = active.data.unwrap_or_default();
+        assert!(data[names::KEY_AIDE_CONF].contains("/hostroot/etc p+u+g"));
+        assert_eq!(
+            until_pod(space, "the DaemonSet", |_| true).await?,
+            generation
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_was_migrated_is_said_by_line_in_condition_event_and_log() -> anyhow::Result<()> {
+    in_space("warnings", async |space| {
+        let _operator = space.operator("op").await?;
+        let text = "database=file:/var/lib/aide/aide.db.gz\nverbose=5\n/etc p+tiger+sha256\n";
+        create::<ConfigMap>(
+            space,
+            json!({"metadata": {"name": "c"}, "data": {"aide.conf": text}}),
+        )
+        .await?;
+        let config = json!({"config": {"name": "c", "namespace": space.namespace}});
+        space.active("fi", config).await?;
+        let fi = space
+            .until_is("fi", "warnings", |fi: &FileIntegrity| {
+                condition_of(fi, "ConfigValid") == "True/ValidWithWarnings"
+            })
+            .await?;
+        let message = message_of(&fi, "ConfigValid");
+        for line in ["line 1: ", "line 2: ", "line 3: "] {
+            assert!(message.contains(line), "{message}");
+        }
+        let said = space.said("fi", "ConfigWarnings").await?;
+        assert!(said.len() == 1 && said[0].contains("line 2: "), "{said:?}");
+        assert!(
+            space.log().contains("line 2: "),
+            "it is in the operator's log"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_configuration_that_does_not_fit_is_refused() -> anyhow::Result<()> {
+    in_space("large", async |space| {
+        let _operator = space.operator("op").await?;
+        space.active("fi", json!({})).await?;
+        // Not many lines: AIDE's parser gives up after some 5,000.
+        let text = format!("# {}\n", "x".repeat(700)).repeat(800) + "/etc p+sha256\n";
+        create::<ConfigMap>(
+            space,
+            json!({"metadata": {"name": "c"}, "data": {"aide.conf": text}}),
+        )
+        .await?;
+        set_spec(
+            space,
+            json!({"config": {"name": "c", "namespace": space.namespace}}),
+        )
+        .await?;
+        let fi = space.until_phase("fi", "Error").await?;
+        let message = message_of(&fi, "ConfigValid");
+        assert!(
+            message.contains("the configuration is too large"),
+            "{message}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_config_map_of_another_namespace_needs_a_role_there() -> anyhow::Result<()> {
+    in_space("elsewhere", async |space| {
+        let _operator = space.operator("op").await?;
+        let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        let other = format!("{}-other", space.namespace);
+        let objects = format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {other}}}\n---\n\
+             apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c, namespace: {other}}}\n\
+             data: {{aide.conf: \"/etc p\\n\"}}\n"
+        );
+        kubectl(&["apply", "-f", "-"], &objects).await?;
+        set_spec(space, json!({"config": {"name": "c", "namespace": other}})).await?;
+        let fi = space
+            .until_is("fi", "a missing right", |fi: &FileIntegrity| {
+                condition_of(fi, "ConfigValid") == "False/ConfigMapUnreadable"
+            })
+            .await?;
+        let message = message_of(&fi, "ConfigValid");
+        assert!(message.contains("forbidden") && message.contains("Role"), "{message}");
+        assert_eq!(condition_of(&fi, "Ready"), "True/Active", "what runs goes on");
+        let rights = format!(
+            "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n\
+             metadata: {{name: r, namespace: {other}}}\n\
+             rules: [{{apiGroups: [\"\"], resources: [configmaps], resourceNames: [c], verbs: [get, list, watch]}}]\n---\n\
+             apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
+             metadata: {{name: r, namespace: {other}}}\n\
+             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}}\n\
+             subjects: [{{kind: ServiceAccount, name: file-integrity-operator, namespace: {}}}]\n",
+            space.namespace
+        );
+        kubectl(&["apply", "-f", "-"], &rights).await?;
+        first.obey().await?;
+        second.obey().await?;
+        space
+            .until_is("fi", "the configuration in effect", |fi: &FileIntegrity| {
+                condition_of(fi, "ConfigValid") == "True/Valid"
+                    && condition_of(fi, "Ready") == "True/Active"
+            })
+            .await?;
+        kubectl(&["delete", "namespace", &other, "--wait=false"], "").await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_priority_class_that_is_deleted_later() -> anyhow::Result<()> {
+    in_space("class", async |space| {
+        let _operator = space.operator("op").await?;
+        let classes = Api::<PriorityClass>::all(space.api::<ConfigMap>().into_client());
+        let name = space.namespace.clone();
+        let class = serde_json::from_value(json!({"metadata": {"name": name}, "value": 10}))?;
+        classes.create(&PostParams::default(), &class).await?;
+        space
+            .active("fi", json!({"priorityClassName": name}))
+            .await?;
+        until_pod(space, "the class", |pod| {
+            pod.priority_class_name.as_ref() == Some(&name)
+        })
+        .await?;
+        classes.delete(&name, &DeleteParams::default()).await?;
+        // Classes are looked at now and then; any pass will do.
+        space.annotate("fi", "test/touch", json!("1")).await?;
+        until_pod(space, "no class", |pod| pod.priority_class_name.is_none()).await?;
+        let said = space.said("fi", "PriorityClass").await?;
+        assert_eq!(
+            said,
+            [format!(
+                "Error while getting priority class '{name}', PriorityClass not found or invalid"
+            )]
+        );
+        let fi = space.api::<FileIntegrity>().get("fi").await?;
+        assert_eq!(
+            fi.spec.priority_class_name,
+            Some(name),
+            "the spec is left alone"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn long_names_work_everywhere() -> anyhow::Result<()> {
+    in_space("long", async |space| {
+        let _operator = space.operator("op").await?;
+        let node = space.node("a.node.with.dots").await?;
+        for length in [63, 64, 253] {
+            let name = "n".repeat(length);
+            space.file_integrity(&name, json!({})).await?;
+            let daemon_set = names::daemon_set(&name);
+            let daemon_set = space
+                .until_is(
+                    &daemon_set,
+                    &format!("the DaemonSet of {length} characters"),
+                    |_: &DaemonSet| true,
+                )
+                .await?;
+            assert_eq!(
+                daemon_set.labels().get(names::LABEL_OWNER),
+                Some(&names::label_value(&name))
+            );
+            let whole = daemon_set.annotations().get(names::LABEL_OWNER);
+            assert_eq!(whole.is_some(), length > 63, "{whole:?}");
+            let mut daemon = space.daemon(&name, &node);
+            daemon.obey().await?;
+            space.until_phase(&name, "Active").await?;
+            // A re-initialisation needs all the names there are.
+            space
+                .annotate(&name, names::ANNOTATION_REINIT, json!(node))
+                .await?;
+            let signaller = names::signaller(&name, None);
+            space
+                .until_is(&signaller, "the signaller", |_: &DaemonSet| true)
+                .await?;
+            daemon.obey().await?;
+            space
+                .until_gone::<DaemonSet>(&signaller, "the signaller's end")
+                .await?;
+            space
+                .api::<FileIntegrity>()
+                .delete(&name, &DeleteParams::default())
+                .await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_the_original_left_is_adopted_or_removed() -> anyhow::Result<()> {
+    in_space("legacy", async |space| {
+        let node = space.node("n1").await?;
+        let fi = space.file_integrity("fi", json!({})).await?;
+        let probe = json!({"condition": "Failed", "lastProbeTime": "2026-01-02T03:04:05Z", "filesAdded": 2});
+        let owner = json!([{
+            "apiVersion": "fileintegrity.openshift.io/v1alpha1", "kind": "FileIntegrity",
+            "name": "fi", "uid": fi.uid(), "controller": true, "blockOwnerDeletion": true,
+        }]);
+        // The original's objects, as its daemon and operator make them.
+        let statuses = space.api::<FileIntegrityNodeStatus>();
+        let status = format!(
+            "apiVersion: fileintegrity.openshift.io/v1alpha1\nkind: FileIntegrityNodeStatus\n\
+             metadata: {}\nnodeName: {node}\nresults: [{probe}]\nlastResult: {probe}\n",
+            json!({"name": format!("fi-{node}"), "namespace": space.namespace, "ownerReferences": owner})
+        );
+        kubectl(&["create", "-f", "-"], &status).await?;
+        for name in names::LEGACY_CONFIG_MAPS {
+            create::<ConfigMap>(space, json!({"metadata": {"name": name}})).await?;
+        }
+        let labels = json!({names::LABEL_LOG: "", names::LABEL_OWNER: "fi", names::LABEL_NODE: node});
+        create::<ConfigMap>(space, json!({"metadata": {"name": "aide-fi-log", "labels": labels}}))
+            .await?;
+        let kept = json!({names::LABEL_RESULT_LOG: "", names::LABEL_OWNER: "fi"});
+        create::<ConfigMap>(space, json!({"metadata": {"name": "aide-fi-failed", "labels": kept}}))
+            .await?;
+
+        let _operator = space.operator("op").await?;
+        for name in ["aide-reinit", "aide-pause", "aide-fi-log"] {
+            space.until_gone::<ConfigMap>(name, name).await?;
+        }
+        let mut daemon = space.daemon("fi", &node);
+        daemon.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        let status = statuses.get(&names::node_status("fi", &node)).await?;
+        let last = status.last_result.as_ref().map(|r| (r.condition, r.files_added));
+        assert_eq!(last, Some((fio::api::Condition::Failed, 2)), "its result is kept");
+        space.api::<ConfigMap>().get("aide-fi-failed").await?;
+        eventually("the count of failed nodes", async || {
+            let fi = space.api::<FileIntegrity>().get("fi").await?;
+            let counts = fi.status.as_ref().and_then(|s| s.nodes);
+            Ok(counts.filter(|counts| counts.failed == 1))
+        })
+        .await?;
+        Ok(())
+    })
+    .await
+}

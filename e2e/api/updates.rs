@@ -1,0 +1,133 @@
+//! Updates of nodes: what the Machine Config Operator's annotations, or a cordon, lead to.
+
+use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::harness::{Space, in_space};
+
+/// Changes a node, as its administrator or the Machine Config Operator would.
+async fn change_node(space: &Space, node: &str, patch: Value) -> anyhow::Result<()> {
+    let nodes = Api::<Node>::all(space.api::<FileIntegrity>().into_client());
+    nodes
+        .patch(node, &PatchParams::default(), &Patch::Merge(&patch))
+        .await?;
+    Ok(())
+}
+
+async fn machine_config(
+    space: &Space,
+    node: &str,
+    current: &str,
+    desired: &str,
+    state: &str,
+) -> anyhow::Result<()> {
+    let annotations = json!({
+        "machineconfiguration.openshift.io/currentConfig": current,
+        "machineconfiguration.openshift.io/desiredConfig": desired,
+        "machineconfiguration.openshift.io/state": state,
+    });
+    change_node(
+        space,
+        node,
+        json!({"metadata": {"annotations": annotations}}),
+    )
+    .await
+}
+
+/// Waits until the node's daemon is told to hold, or not to.
+async fn until_held(
+    space: &Space,
+    node: &str,
+    held: bool,
+) -> anyhow::Result<FileIntegrityNodeStatus> {
+    let what = if held { "a hold" } else { "no hold" };
+    space
+        .until_is(
+            &names::node_status("fi", node),
+            &format!("{what} on {node}"),
+            |status: &FileIntegrityNodeStatus| {
+                status.annotation(names::ANNOTATION_HOLDOFF).is_some() == held
+            },
+        )
+        .await
+}
+
+#[tokio::test]
+async fn nodes_are_held_while_they_are_updated_and_re_initialised_after() -> anyhow::Result<()> {
+    in_space("mco", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        for node in &nodes {
+            machine_config(space, node, "a", "b", "Working").await?;
+        }
+        for node in &nodes {
+            let status = until_held(space, node, true).await?;
+            assert_eq!(status.annotation(names::ANNOTATION_REQUEST), None);
+        }
+        // Held nodes do not keep the phase back.
+        space
+            .until_is("fi", "two held nodes", |fi: &FileIntegrity| {
+                fi.status
+                    .as_ref()
+                    .and_then(|s| s.nodes)
+                    .is_some_and(|n| n.held == 2)
+            })
+            .await?;
+        space.until_phase("fi", "Active").await?;
+
+        machine_config(space, &nodes[0], "b", "b", "Done").await?;
+        let over = until_held(space, &nodes[0], false).await?;
+        assert!(
+            over.annotation(names::ANNOTATION_REQUEST).is_some(),
+            "a new baseline is asked for"
+        );
+        first.obey().await?;
+        // The other one is at it still.
+        until_held(space, &nodes[1], true).await?;
+        machine_config(space, &nodes[1], "a", "b", "Degraded").await?;
+        until_held(space, &nodes[1], false).await?;
+        second.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_update_that_ends_while_no_operator_runs_is_not_missed() -> anyhow::Result<()> {
+    in_space("mco-away", async |space| {
+        let operator = space.operator("op").await?;
+        let (nodes, [mut first, _]) = space.active("fi", json!({})).await?;
+        machine_config(space, &nodes[0], "a", "b", "Working").await?;
+        until_held(space, &nodes[0], true).await?;
+        operator.stop().await?;
+        machine_config(space, &nodes[0], "b", "b", "Done").await?;
+        let _operator = space.operator("op2").await?;
+        let over = until_held(space, &nodes[0], false).await?;
+        assert!(over.annotation(names::ANNOTATION_REQUEST).is_some());
+        first.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_cordon_holds_where_the_user_wants_that() -> anyhow::Result<()> {
+    in_space("cordon", async |space| {
+        let _operator = space.operator("op").await?;
+        let config = json!({"config": {"gracePeriod": 10, "holdoffWhenCordoned": true}});
+        let (nodes, [mut first, _]) = space.active("fi", config).await?;
+        change_node(space, &nodes[0], json!({"spec": {"unschedulable": true}})).await?;
+        until_held(space, &nodes[0], true).await?;
+        change_node(space, &nodes[0], json!({"spec": {"unschedulable": null}})).await?;
+        until_held(space, &nodes[0], false).await?;
+        first.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        Ok(())
+    })
+    .await
+}

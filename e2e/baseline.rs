@@ -1,0 +1,336 @@
+//! Baselines that are lost, replaced or cut off, and one that outlives its FileIntegrity.
+
+use anyhow::{Context as _, Result, ensure};
+use fio::api::{Baseline, Condition, Phase, names};
+use k8s_openapi::api::core::v1::ConfigMap;
+use serde_json::json;
+
+use crate::harness::node::FILES;
+use crate::harness::{Fi, Node, on_one_node, until};
+
+/// The digest of the database that lies on the node.
+async fn digest_on_disk(node: &Node) -> Result<String> {
+    node.sh("zcat /etc/kubernetes/aide.db.gz | sha256sum | cut -d' ' -f1")
+        .await
+}
+
+/// Waits for a baseline that nobody asked for in the place of `before`, with the event that tells
+/// of both; then asks for one, and waits until that is there and verified.
+async fn unrequested_until_requested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<()> {
+    let unrequested = fi.new_baseline(node, before).await?;
+    assert!(
+        !unrequested.verified,
+        "nobody asked for it: {unrequested:?}"
+    );
+    let said = fi.said("UnrequestedReinit", "").await?;
+    assert_eq!(said.kind, "Warning");
+    for digest in [&before.digest, &unrequested.digest] {
+        assert!(
+            said.note.contains(digest),
+            "{digest} is told: {}",
+            said.note
+        );
+    }
+    fi.result(node, Condition::Succeeded).await?;
+    fi.scans(node, 2).await?;
+    let notes = fi.notes("UnrequestedReinit").await?;
+    assert_eq!(notes.len(), 1, "it is told once: {notes:?}");
+    assert_eq!(fi.baseline(node).await?, unrequested, "and done once");
+
+    fi.annotate(names::ANNOTATION_REINIT, "").await?;
+    let requested = fi.new_baseline(node, &unrequested).await?;
+    assert!(requested.verified, "somebody asked for it: {requested:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_signal_that_no_request_explains_is_honoured_and_told() -> Result<()> {
+    on_one_node("signal", async |t| {
+        let node = t.node()?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let before = fi.baseline(&node.name).await?;
+        node.files("printf x > new").await?;
+        fi.result(&node.name, Condition::Failed).await?;
+        node.sh("touch /run/aide.reinit").await?;
+        unrequested_until_requested(&fi, &node.name, &before).await?;
+        let signal = node.sh("ls /run/aide.reinit 2>/dev/null || true").await?;
+        assert_eq!(signal, "", "the signal is taken");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_lost_baseline_is_made_anew_and_told() -> Result<()> {
+    on_one_node("lost", async |t| {
+        let node = t.node()?;
+        node.files("printf x > file").await?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let before = fi.baseline(&node.name).await?;
+        node.sh("printf y > file; rm /etc/kubernetes/aide.db.gz")
+            .await?;
+        unrequested_until_requested(&fi, &node.name, &before).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_lost_baseline_is_an_error_where_the_user_wants_it() -> Result<()> {
+    on_one_node("lost-error", async |t| {
+        let node = t.node()?;
+        let spec = json!({"config": {"onBaselineLoss": "error"}});
+        let fi = t.create(spec).await?;
+        fi.watched().await?;
+        let before = fi.baseline(&node.name).await?;
+        node.sh("rm /etc/kubernetes/aide.db.gz").await?;
+        let result = fi.result(&node.name, Condition::Errored).await?;
+        let message = result.error_message.unwrap_or_default();
+        assert!(message.starts_with("BaselineLost"), "{message}");
+        fi.said("BaselineLost", "BaselineLost").await?;
+        fi.phase(Phase::Error).await?;
+        let later = fi.scans(&node.name, 1).await?;
+        assert_eq!(
+            later.condition,
+            Condition::Errored,
+            "it does not heal: {later:?}"
+        );
+
+        fi.annotate(names::ANNOTATION_REINIT, "").await?;
+        let requested = fi.new_baseline(&node.name, &before).await?;
+        assert!(requested.verified, "somebody asked for it: {requested:?}");
+        fi.phase(Phase::Active).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_replaced_baseline_is_an_error_until_somebody_asks_for_a_new_one() -> Result<()> {
+    on_one_node("tampered", async |t| {
+        let node = t.node()?;
+        node.files("printf x > evil").await?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let before = fi.baseline(&node.name).await?;
+        // What somebody would do who wants a file of theirs to pass.
+        node.sh(
+            "rm evil; cd /etc/kubernetes; zcat aide.db.gz | grep -v /fio-e2e/evil | gzip > other
+             cat other > aide.db.gz; rm other",
+        )
+        .await?;
+        let found = digest_on_disk(node).await?;
+        assert_ne!(found, before.digest, "the test replaces the database");
+
+        let result = fi.result(&node.name, Condition::Errored).await?;
+        let message = result.error_message.unwrap_or_default();
+        for part in ["BaselineTampered", &before.digest, &found] {
+            assert!(message.contains(part), "{part} is told: {message}");
+        }
+        let said = fi.said("BaselineTampered", "BaselineTampered").await?;
+        assert_eq!(said.kind, "Warning");
+        fi.phase(Phase::Error).await?;
+
+        let later = fi.scans(&node.name, 2).await?;
+        assert_eq!(
+            later.condition,
+            Condition::Errored,
+            "it does not heal: {later:?}"
+        );
+        t.delete_pod(&fi.daemon(&node.name).await?).await?;
+        let later = fi.scans(&node.name, 1).await?;
+        assert_eq!(
+            later.condition,
+            Condition::Errored,
+            "nor by a restart: {later:?}"
+        );
+        assert_eq!(fi.baseline(&node.name).await?, before, "the record stays");
+        let told = fi.notes("BaselineTampered").await?;
+        assert_eq!(told.len(), 1, "it is told once: {told:?}");
+
+        fi.annotate(names::ANNOTATION_REINIT, "").await?;
+        let requested = fi.new_baseline(&node.name, &before).await?;
+        assert!(requested.verified, "somebody asked for it: {requested:?}");
+        fi.result(&node.name, Condition::Succeeded).await?;
+        fi.phase(Phase::Active).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_recreated_file_integrity_goes_on_with_the_old_baseline() -> Result<()> {
+    on_one_node("recreated", async |t| {
+        let node = t.node()?;
+        node.files("printf x > file").await?;
+        let old = t.create(json!({})).await?;
+        old.watched().await?;
+        let before = old.baseline(&node.name).await?;
+        node.sh("printf x > new").await?;
+        old.result(&node.name, Condition::Failed).await?;
+        old.delete().await?;
+        until("the active ConfigMap and the status are gone", async || {
+            let active = t.api::<ConfigMap>().get_opt(&old.name).await?;
+            ensure!(active.is_none(), "the ConfigMap is there");
+            let statuses = old.status_nodes().await?;
+            ensure!(statuses.is_empty(), "statuses of {statuses:?}");
+            Ok(())
+        })
+        .await?;
+        old.kept_log(&node.name)
+            .await
+            .context("the kept log stays")?;
+
+        let new = t.create(json!({})).await?;
+        new.phase(Phase::Active).await?;
+        let failed = new.result(&node.name, Condition::Failed).await?;
+        assert_eq!(
+            failed.changes.len(),
+            1,
+            "what had changed before: {failed:?}"
+        );
+        assert_eq!(new.baseline(&node.name).await?, before, "baseline");
+        assert_eq!(digest_on_disk(node).await?, before.digest);
+        let warned = new.notes("UnrequestedReinit").await?;
+        assert!(warned.is_empty(), "nothing was lost: {warned:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// A configuration under which one run of AIDE takes some seconds: it reads a large file, which
+/// takes no room on the disk.
+async fn slow_configuration(t: &crate::harness::Test) -> Result<serde_json::Value> {
+    t.node()?
+        .files("truncate -s 2G large; printf x > file")
+        .await?;
+    let name = t
+        .config_map(&format!("{FILES} ftype+p+u+g+sha256\n"))
+        .await?;
+    Ok(json!({"config": {"name": name, "namespace": t.namespace()}}))
+}
+
+/// Waits until AIDE runs on the node, with this argument.
+async fn aide_runs(node: &Node, argument: &str) -> Result<()> {
+    until(format!("AIDE runs with {argument} on {node}"), async || {
+        node.sh(&format!("pgrep -f '^[^ ]*aide .*{argument}( |$)'"))
+            .await
+            .map(|_| ())
+    })
+    .await
+}
+
+/// Ends the daemon of this FileIntegrity on the node the hard way.
+async fn kill_daemon(fi: &Fi<'_>, node: &Node) -> Result<()> {
+    node.sh(&format!(
+        "pkill -KILL -f '^[^ ]*fio daemon .*--owner={} '",
+        fi.name
+    ))
+    .await
+    .map(|_| ())
+}
+
+#[tokio::test]
+async fn a_daemon_told_to_stop_in_a_scan_leaves_the_baseline_whole() -> Result<()> {
+    on_one_node("term-in-scan", async |t| {
+        let node = t.node()?;
+        let fi = t.create(slow_configuration(t).await?).await?;
+        fi.watched().await?;
+        let before = fi.baseline(&node.name).await?;
+        aide_runs(node, "--check").await?;
+        t.delete_pod(&fi.daemon(&node.name).await?).await?;
+        assert_eq!(
+            digest_on_disk(node).await?,
+            before.digest,
+            "digest after the end"
+        );
+        let later = fi.scans(&node.name, 2).await?;
+        assert_eq!(later.condition, Condition::Succeeded, "{later:?}");
+        assert_eq!(fi.baseline(&node.name).await?, before, "baseline");
+        let results = fi.status(&node.name).await?.results;
+        let errors: Vec<_> = results
+            .iter()
+            .filter(|result| result.condition != Condition::Succeeded)
+            .collect();
+        assert!(
+            errors.is_empty(),
+            "an end on request is no error: {errors:?}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_daemon_killed_in_a_scan_says_so_and_goes_on() -> Result<()> {
+    on_one_node("kill-in-scan", async |t| {
+        let node = t.node()?;
+        let fi = t.create(slow_configuration(t).await?).await?;
+        fi.watched().await?;
+        let before = fi.baseline(&node.name).await?;
+        aide_runs(node, "--check").await?;
+        kill_daemon(&fi, node).await?;
+        let start = format!("node {node} has an error! ScanInterrupted");
+        fi.said("NodeIntegrityStatus", &start).await?;
+        fi.result(&node.name, Condition::Succeeded).await?;
+        fi.phase(Phase::Active).await?;
+        assert_eq!(fi.baseline(&node.name).await?, before, "baseline");
+        assert_eq!(digest_on_disk(node).await?, before.digest);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_daemon_killed_while_it_makes_the_first_baseline_makes_it_then() -> Result<()> {
+    on_one_node("kill-in-init", async |t| {
+        let node = t.node()?;
+        let fi = t.create(slow_configuration(t).await?).await?;
+        aide_runs(node, "--init").await?;
+        kill_daemon(&fi, node).await?;
+        assert_eq!(
+            fi.status(&node.name).await?.baseline,
+            None,
+            "after the kill"
+        );
+        fi.watched().await?;
+        let baseline = fi.baseline(&node.name).await?;
+        assert_eq!(digest_on_disk(node).await?, baseline.digest);
+        assert!(baseline.verified, "a first baseline: {baseline:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_daemon_told_to_stop_in_a_re_initialisation_does_it_after_its_return() -> Result<()> {
+    on_one_node("term-in-reinit", async |t| {
+        let node = t.node()?;
+        let fi = t.create(slow_configuration(t).await?).await?;
+        fi.watched().await?;
+        let before = fi.baseline(&node.name).await?;
+        node.sh("printf y > file").await?;
+        fi.annotate(names::ANNOTATION_REINIT, "").await?;
+        aide_runs(node, "--init").await?;
+        t.delete_pod(&fi.daemon(&node.name).await?).await?;
+        assert_eq!(
+            digest_on_disk(node).await?,
+            before.digest,
+            "the old one is whole"
+        );
+        let after = fi.new_baseline(&node.name, &before).await?;
+        assert!(after.verified, "it was asked for: {after:?}");
+        assert_ne!(after.digest, before.digest, "a new one");
+        fi.result(&node.name, Condition::Succeeded).await?;
+        fi.phase(Phase::Active).await?;
+        fi.scans(&node.name, 1).await?;
+        assert_eq!(fi.baseline(&node.name).await?, after, "it was made once");
+        let backups = node
+            .sh("ls /etc/kubernetes | grep -c '^aide.db.gz.backup-'")
+            .await?;
+        assert_eq!(backups, "1", "backups of the database");
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,258 @@
+//! Where the configuration comes from, and what happens when it cannot be used.
+
+use anyhow::{Context as _, Result, ensure};
+use fio::api::{Condition, Phase, names};
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::harness::audit::Audit;
+use crate::harness::node::FILES;
+use crate::harness::{Fi, Test, on_one_node, until, without_nodes};
+
+/// A configuration that watches the tests' files and nothing else.
+const SMALL: &str = "/etc/fio-e2e ftype+p+u+g+sha256\n";
+/// The same files by other attributes.
+const OTHER: &str = "/etc/fio-e2e ftype+p\n";
+/// What AIDE refuses.
+const BROKEN: &str = "/etc/fio-e2e no_such_group\n";
+
+/// A spec that names the test's ConfigMap.
+fn with_config(t: &Test, name: &str) -> Value {
+    json!({"config": {"name": name, "namespace": t.namespace()}})
+}
+
+/// The active configuration as users see it.
+async fn active(t: &Test, fi: &Fi<'_>) -> Result<String> {
+    let config_map = t.api::<ConfigMap>().get(&fi.name).await?;
+    let mut data = config_map.data.context("no data")?;
+    data.remove("aide.conf").context("no key aide.conf")
+}
+
+#[tokio::test]
+async fn a_users_configuration_is_used_and_its_changes_renew_the_baseline() -> Result<()> {
+    on_one_node("users-config", async |t| {
+        let node = &t.node()?.name;
+        t.node()?.files("printf x > file").await?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let default = fi.baseline(node).await?;
+        let default_text = active(t, &fi).await?;
+        let generation = fi.daemon_set().await?.metadata.generation;
+
+        let name = t.config_map(SMALL).await?;
+        fi.patch(json!({"spec": with_config(t, &name)})).await?;
+        let small = fi.new_baseline(node, &default).await?;
+        assert_eq!(small.entries, 2, "the directory and the file: {small:?}");
+        assert!(active(t, &fi).await?.contains(&format!("/hostroot{FILES}")));
+
+        t.config_map(OTHER).await?;
+        let other = fi.new_baseline(node, &small).await?;
+        assert_ne!(
+            other.config_hash, small.config_hash,
+            "hash of the configuration"
+        );
+        t.node()?.sh("printf y > file").await?;
+        let last = fi.scans(node, 2).await?;
+        assert_eq!(
+            last.condition,
+            Condition::Succeeded,
+            "this configuration does not look at content: {last:?}"
+        );
+
+        fi.patch(json!({"spec": {"config": {"name": null, "namespace": null}}}))
+            .await?;
+        let again = fi.new_baseline(node, &other).await?;
+        assert_eq!(
+            again.config_hash, default.config_hash,
+            "the default is back"
+        );
+        assert_eq!(active(t, &fi).await?, default_text);
+        assert!(
+            [&small, &other, &again]
+                .iter()
+                .all(|baseline| baseline.verified),
+            "a change of the configuration is a request"
+        );
+        assert_eq!(
+            fi.daemon_set().await?.metadata.generation,
+            generation,
+            "the DaemonSet is not touched"
+        );
+        fi.phase(Phase::Active).await?;
+        let phases = fi.notes("FileIntegrityStatus").await?;
+        let count = |name: &str| phases.iter().filter(|phase| *phase == name).count();
+        assert_eq!(
+            (count("Initializing"), count("Active"), count("Error")),
+            (4, 4, 0),
+            "one round for each configuration: {phases:?}"
+        );
+        let backups = t
+            .node()?
+            .sh("ls /etc/kubernetes | grep -c '^aide.db.gz.backup-'");
+        assert_eq!(backups.await?, "3", "backups of the database");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_refused_configuration_leaves_the_old_one_running() -> Result<()> {
+    on_one_node("refused-config", async |t| {
+        let node = &t.node()?.name;
+        t.node()?.files("printf x > file").await?;
+        let name = t.config_map(SMALL).await?;
+        let fi = t.create(with_config(t, &name)).await?;
+        fi.watched().await?;
+        let baseline = fi.baseline(node).await?;
+
+        t.config_map(BROKEN).await?;
+        fi.phase(Phase::Error).await?;
+        let message = fi.condition("ConfigValid", "False", "Refused").await?;
+        assert!(
+            message.contains("no_such_group"),
+            "it says what is wrong: {message}"
+        );
+        let said = fi.said("FileIntegrityStatus", "Error").await?;
+        assert_eq!(said.kind, "Warning");
+        t.node()?.sh("printf y > file").await?;
+        fi.result(node, Condition::Failed).await?;
+        assert_eq!(
+            fi.baseline(node).await?,
+            baseline,
+            "the old configuration goes on"
+        );
+
+        t.config_map(OTHER).await?;
+        fi.phase(Phase::Active).await?;
+        fi.new_baseline(node, &baseline).await?;
+        fi.condition("ConfigValid", "True", "Valid").await?;
+        fi.result(node, Condition::Succeeded).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_configuration_that_reads_the_operators_files_is_refused() -> Result<()> {
+    without_nodes("nosy-config", async |t| {
+        let secret = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+        let text = format!("{SMALL}@@include {secret}\n@@x_include /bin/true\n");
+        let name = t.config_map(&text).await?;
+        let mut spec = with_config(t, &name);
+        spec["nodeSelector"] = json!({"fio-e2e": "nowhere"});
+        let fi = t.create(spec).await?;
+        fi.phase(Phase::Error).await?;
+        let message = fi.condition("ConfigValid", "False", "Refused").await?;
+        for directive in ["@@include", "@@x_include"] {
+            assert!(
+                message.contains(directive),
+                "{directive} is named: {message}"
+            );
+        }
+        let sets = t.api::<DaemonSet>();
+        let deployed = sets.get_opt(&format!("aide-{}", fi.name)).await?;
+        assert!(deployed.is_none(), "nothing is deployed with it");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_config_map_that_is_missing_is_taken_when_it_appears() -> Result<()> {
+    on_one_node("missing-config", async |t| {
+        let node = &t.node()?.name;
+        t.node()?.files("printf x > file").await?;
+        let audit = Audit::start().await?;
+        let fi = t.create(with_config(t, "missing-config-config")).await?;
+        let message = fi
+            .condition("ConfigValid", "False", "ConfigMapMissing")
+            .await?;
+        assert!(message.contains("missing-config-config"), "{message}");
+        fi.phase(Phase::Pending).await?;
+
+        let name = t.config_map(SMALL).await?;
+        fi.watched().await?;
+        fi.condition("ConfigValid", "True", "Valid").await?;
+        let baseline = fi.baseline(node).await?;
+        assert_eq!(
+            baseline.entries, 2,
+            "no other configuration ran before: {baseline:?}"
+        );
+        let written = audit
+            .requests(|r| r.is_write() && r.resource == "configmaps" && r.name == fi.name)
+            .await?;
+        assert_eq!(
+            written.len(),
+            1,
+            "the default was never laid down: {written:?}"
+        );
+
+        let phases = fi.notes("FileIntegrityStatus").await?;
+        t.api::<ConfigMap>()
+            .delete(&name, &DeleteParams::default())
+            .await?;
+        fi.condition("ConfigValid", "False", "ConfigMapMissing")
+            .await?;
+        let last = fi.scans(node, 2).await?;
+        assert_eq!(
+            last.condition,
+            Condition::Succeeded,
+            "what runs goes on: {last:?}"
+        );
+        assert_eq!(fi.baseline(node).await?, baseline, "baseline");
+        fi.phase(Phase::Active).await?;
+        assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
+
+        t.config_map("").await?;
+        fi.condition("ConfigValid", "False", "ConfigEmpty").await?;
+        t.config_map(OTHER).await?;
+        fi.new_baseline(node, &baseline).await?;
+        fi.condition("ConfigValid", "True", "Valid").await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_edit_of_the_active_configuration_is_undone() -> Result<()> {
+    without_nodes("edited-config", async |t| {
+        let fi = t
+            .create(json!({"nodeSelector": {"fio-e2e": "nowhere"}}))
+            .await?;
+        let config_maps = t.api::<ConfigMap>();
+        let original = until("the active configuration", async || {
+            Ok(config_maps.get(&fi.name).await?)
+        })
+        .await?;
+        let label = names::LABEL_AIDE_CONF;
+        let edits = [
+            json!({"data": {"aide.conf": "/ p\n"}}),
+            json!({"data": {"aide.effective.conf": null}}),
+            json!({"metadata": {"labels": {label: null}}}),
+        ];
+        for edit in edits {
+            let (params, patch) = (PatchParams::default(), Patch::Merge(&edit));
+            config_maps.patch(&fi.name, &params, &patch).await?;
+            until(format!("{edit} is undone"), async || {
+                let now = config_maps.get(&fi.name).await?;
+                ensure!(now.data == original.data, "data {:?}", now.data);
+                let (labels, wanted) = (&now.metadata.labels, &original.metadata.labels);
+                ensure!(labels == wanted, "labels {labels:?}");
+                Ok(())
+            })
+            .await?;
+        }
+        config_maps
+            .delete(&fi.name, &DeleteParams::default())
+            .await?;
+        until("a deleted one is back", async || {
+            let now = config_maps.get(&fi.name).await?;
+            ensure!(now.data == original.data, "data {:?}", now.data);
+            Ok(())
+        })
+        .await
+    })
+    .await
+}

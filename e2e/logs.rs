@@ -1,0 +1,76 @@
+//! Kept logs that are too large to be kept as they are.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+
+use anyhow::{Context as _, Result, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use fio::api::{Condition, names};
+use flate2::read::GzDecoder;
+use serde_json::json;
+
+use crate::harness::node::FILES;
+use crate::harness::on_one_node;
+
+/// How many files are added.
+const FILES_ADDED: usize = 10_000;
+
+#[tokio::test]
+async fn a_log_of_ten_thousand_files_is_compressed_and_whole() -> Result<()> {
+    on_one_node("large-log", async |t| {
+        let node = t.node()?;
+        node.files("printf x > file").await?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        // With names so long that the report is larger than a ConfigMap may be.
+        let long = "x".repeat(60);
+        node.sh(&format!(
+            "seq -f '{long}-%05.0f' {FILES_ADDED} | xargs touch"
+        ))
+        .await?;
+        let result = fi.result(&node.name, Condition::Failed).await?;
+        // A scan may have run while files were being made.
+        let result = if result.files_added == i64::try_from(FILES_ADDED)? {
+            result
+        } else {
+            fi.scans(&node.name, 1).await?
+        };
+        assert_eq!(usize::try_from(result.files_added)?, FILES_ADDED);
+        assert_eq!(result.changes.len(), 20, "changes in the status");
+
+        let log = fi.kept_log(&node.name).await?;
+        let annotations = log.metadata.annotations.unwrap_or_default();
+        let annotation = |key: &str| annotations.get(key).map(String::as_str);
+        assert_eq!(annotation(names::ANNOTATION_COMPRESSED), Some(""));
+        assert_eq!(annotation(names::ANNOTATION_FILES_ADDED), Some("10000"));
+        let data = log.data.context("no data")?;
+        let text = unpack(&data["integritylog"])?;
+        let paths: BTreeSet<&str> = text
+            .lines()
+            .filter_map(|line| line.split_once(": /hostroot"))
+            .map(|(_, path)| path)
+            .filter(|path| path.starts_with(FILES))
+            .collect();
+        assert_eq!(paths.len(), FILES_ADDED, "paths in the unpacked log");
+        let on_node = node.sh("cat /etc/kubernetes/aide.log").await?;
+        ensure!(
+            text.lines().count() == on_node.lines().count(),
+            "the kept log has {} lines, that on the node {}",
+            text.lines().count(),
+            on_node.lines().count()
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// What `base64 -d | gunzip` makes of it.
+fn unpack(text: &str) -> Result<String> {
+    let gzip = BASE64.decode(text).context("base64")?;
+    let mut text = String::new();
+    GzDecoder::new(gzip.as_slice())
+        .read_to_string(&mut text)
+        .context("gunzip")?;
+    Ok(text)
+}

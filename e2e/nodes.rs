@@ -1,0 +1,181 @@
+//! Nodes that come, go, stop, start, and stop being selected.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use fio::api::{Condition, NodeCounts, Phase, names};
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::json;
+
+use crate::harness::test::selecting;
+use crate::harness::wait::until_within;
+use crate::harness::{Fi, Node, Test, on_all_nodes, until};
+
+/// How long the cluster may take to notice that a node has stopped: 50 s by default, and the
+/// operator's status is written at most every 5 s.
+const NOTICED: Duration = Duration::from_secs(150);
+
+/// A node that the operator does not run on.
+async fn without_operator(t: &Test) -> Result<&Node> {
+    let pod = t.operator().await?;
+    let operators = pod.spec.and_then(|spec| spec.node_name);
+    let other = t
+        .nodes()
+        .iter()
+        .find(|n| Some(&n.name) != operators.as_ref());
+    other.context("every node has an operator")
+}
+
+/// Waits for these counts of nodes.
+async fn counts(fi: &Fi<'_>, wanted: NodeCounts) -> Result<()> {
+    until_within(NOTICED, format!("the counts {wanted:?}"), async || {
+        let seen = fi.get().await?.status.and_then(|s| s.nodes);
+        ensure!(seen == Some(wanted), "{seen:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_stopped_node_is_stale_and_nobody_waits_for_it() -> Result<()> {
+    on_all_nodes("stopped-node", async |t| {
+        let stopped = without_operator(t).await?;
+        let running = t
+            .nodes()
+            .iter()
+            .find(|n| *n != stopped)
+            .context("one node")?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let phases = fi.notes("FileIntegrityStatus").await?;
+        let before = fi.baseline(&running.name).await?;
+        let old = fi.baseline(&stopped.name).await?;
+        let all = NodeCounts {
+            selected: 2,
+            initialized: 2,
+            ..NodeCounts::default()
+        };
+        counts(&fi, all).await?;
+
+        t.stop_node(stopped).await?;
+        counts(&fi, NodeCounts { stale: 1, ..all }).await?;
+        let message = fi.condition("Degraded", "True", "NodesNotReady").await?;
+        assert!(message.contains(&stopped.name), "it is named: {message}");
+        fi.phase(Phase::Active).await?;
+        assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
+
+        fi.annotate(names::ANNOTATION_REINIT, "").await?;
+        fi.new_baseline(&running.name, &before).await?;
+        fi.phase(Phase::Active).await?;
+        assert_eq!(
+            fi.baseline(&stopped.name).await?,
+            old,
+            "while it is stopped"
+        );
+
+        t.start_node(stopped).await?;
+        let late = fi.new_baseline(&stopped.name, &old).await?;
+        assert!(late.verified, "it was asked for: {late:?}");
+        fi.phase(Phase::Active).await?;
+        counts(&fi, all).await?;
+        fi.condition("Degraded", "False", "AsExpected").await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_status_comes_and_goes_with_its_node() -> Result<()> {
+    on_all_nodes("new-node", async |t| {
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let names: BTreeSet<String> = t.nodes().iter().map(|n| n.name.clone()).collect();
+        let new = t.add_node().await?;
+        fi.result(&new.name, Condition::Succeeded).await?;
+        fi.phase(Phase::Active).await?;
+        let mut more = names.clone();
+        more.insert(new.name.clone());
+        assert_eq!(fi.status_nodes().await?, more, "with the new node");
+
+        t.remove_node(&new).await?;
+        until(format!("only {names:?} have a status"), async || {
+            let seen = fi.status_nodes().await?;
+            ensure!(seen == names, "{seen:?}");
+            Ok(())
+        })
+        .await?;
+        fi.phase(Phase::Active).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_node_that_is_not_selected_any_more_leaves_nothing() -> Result<()> {
+    on_all_nodes("selector", async |t| {
+        let (first, second) = t.two_nodes()?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let baseline = fi.baseline(&first.name).await?;
+        second.files("printf x > new").await?;
+        fi.result(&second.name, Condition::Failed).await?;
+
+        fi.patch(json!({"spec": {"nodeSelector": selecting(first)}}))
+            .await?;
+        until(
+            "only the selected node has a status and a pod",
+            async || {
+                let nodes = fi.status_nodes().await?;
+                ensure!(nodes.len() == 1 && nodes.contains(&first.name), "{nodes:?}");
+                let pods = fi.pods().await?;
+                let on: Vec<_> = pods.iter().filter_map(node_of).collect();
+                ensure!(on == [first.name.as_str()], "pods on {on:?}");
+                Ok(())
+            },
+        )
+        .await?;
+        let one = NodeCounts {
+            selected: 1,
+            initialized: 1,
+            ..NodeCounts::default()
+        };
+        counts(&fi, one).await?;
+        fi.phase(Phase::Active).await?;
+        assert_eq!(
+            fi.baseline(&first.name).await?,
+            baseline,
+            "the other goes on"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// The name of the node that a pod is on.
+fn node_of(pod: &Pod) -> Option<&str> {
+    pod.spec.as_ref()?.node_name.as_deref()
+}
+
+#[tokio::test]
+async fn a_taint_keeps_a_node_out_until_it_is_tolerated() -> Result<()> {
+    on_all_nodes("tainted", async |t| {
+        let (first, second) = t.two_nodes()?;
+        t.taint(second, "fio-e2e").await?;
+        let fi = t.create(json!({})).await?;
+        fi.phase(Phase::Active).await?;
+        fi.result(&first.name, Condition::Succeeded).await?;
+        assert_eq!(
+            fi.status_nodes().await?,
+            BTreeSet::from([first.name.clone()]),
+            "nodes with a status"
+        );
+        let tolerations = json!([{"key": "fio-e2e", "operator": "Exists"}]);
+        fi.patch(json!({"spec": {"tolerations": tolerations}}))
+            .await?;
+        fi.result(&second.name, Condition::Succeeded).await?;
+        fi.phase(Phase::Active).await?;
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,147 @@
+//! Operator and daemons that end in the middle of something and come back.
+
+use anyhow::{Result, ensure};
+use fio::api::{Condition, Phase, names};
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::ResourceExt as _;
+use serde_json::json;
+
+use crate::harness::{Fi, Test, on_all_nodes, until};
+
+/// Ends the operator without giving it time to tidy up, and returns when its successor acts.
+async fn kill_operator(t: &Test) -> Result<()> {
+    t.kill_pod(&t.operator().await?).await?;
+    operator_leads(t).await
+}
+
+/// Waits until the operator's newest pod holds the lease.
+async fn operator_leads(t: &Test) -> Result<()> {
+    until("the operator's new pod holds the lease", async || {
+        let pod = t.operator().await?.name_any();
+        let lease = t.api::<Lease>().get(names::LEASE_NAME).await?;
+        let holder = lease
+            .spec
+            .and_then(|s| s.holder_identity)
+            .unwrap_or_default();
+        ensure!(holder == pod, "pod {pod}, holder {holder:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn nothing_is_told_twice_after_restarts() -> Result<()> {
+    on_all_nodes("told-twice", async |t| {
+        let (first, second) = t.two_nodes()?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        first.files("printf x > new").await?;
+        fi.result(&first.name, Condition::Failed).await?;
+        fi.said("NodeIntegrityStatus", &format!("node {first} has changed!"))
+            .await?;
+        let before = fi.events().await?;
+        let baseline = fi.baseline(&first.name).await?;
+
+        t.delete_pod(&t.operator().await?).await?;
+        operator_leads(t).await?;
+        for node in [first, second] {
+            t.delete_pod(&fi.daemon(&node.name).await?).await?;
+        }
+        let last = fi.scans(&first.name, 2).await?;
+        assert_eq!(last.condition, Condition::Failed, "{last:?}");
+        fi.scans(&second.name, 2).await?;
+        kill_operator(t).await?;
+        fi.scans(&first.name, 1).await?;
+        assert_eq!(fi.events().await?, before, "events after the restarts");
+        assert_eq!(fi.baseline(&first.name).await?, baseline, "baseline");
+        fi.phase(Phase::Active).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until this object has got so far, and then kills the operator.
+async fn kill_operator_at(
+    t: &Test,
+    point: &str,
+    is_there: impl AsyncFnMut() -> Result<()>,
+) -> Result<()> {
+    until(point, is_there).await?;
+    t.kill_pod(&t.operator().await?).await
+}
+
+#[tokio::test]
+async fn an_operator_killed_in_a_roll_out_finishes_it() -> Result<()> {
+    on_all_nodes("killed-operator", async |t| {
+        let fi = t.create(json!({})).await?;
+        kill_operator_at(t, "there is a status of a node", async || {
+            let nodes = fi.status_nodes().await?;
+            ensure!(!nodes.is_empty(), "none");
+            Ok(())
+        })
+        .await?;
+        kill_operator_at(t, "there is the DaemonSet", async || {
+            fi.daemon_set().await.map(|_| ())
+        })
+        .await?;
+        fi.watched().await?;
+        is_told_once(&fi, t).await?;
+
+        let mut before = Vec::new();
+        for node in t.nodes() {
+            before.push(fi.baseline(&node.name).await?);
+        }
+        fi.annotate(names::ANNOTATION_REINIT, "").await?;
+        kill_operator_at(t, "the annotation has become a record", async || {
+            let annotations = fi.get().await?.metadata.annotations.unwrap_or_default();
+            ensure!(
+                !annotations.contains_key(names::ANNOTATION_REINIT),
+                "{annotations:?}"
+            );
+            Ok(())
+        })
+        .await?;
+        for (node, before) in t.nodes().iter().zip(&before) {
+            fi.new_baseline(&node.name, before).await?;
+        }
+        operator_leads(t).await?;
+        fi.phase(Phase::Active).await?;
+        until("no signaller is left", async || {
+            let pods = fi.pods().await?.len();
+            ensure!(pods == t.nodes().len(), "{pods} pods");
+            Ok(())
+        })
+        .await?;
+        for node in t.nodes() {
+            fi.scans(&node.name, 1).await?;
+            let backups = node
+                .sh("ls /etc/kubernetes | grep -c '^aide.db.gz.backup-'")
+                .await?;
+            assert_eq!(backups, "1", "re-initialisations on {node}");
+        }
+        let annotations = fi.get().await?.metadata.annotations.unwrap_or_default();
+        assert!(
+            !annotations.contains_key(names::ANNOTATION_REINIT_RECORD),
+            "the record is dropped: {annotations:?}"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// Each phase and each node's first result stand in one event.
+async fn is_told_once(fi: &Fi<'_>, t: &Test) -> Result<()> {
+    let phases = fi.notes("FileIntegrityStatus").await?;
+    let active = phases.iter().filter(|phase| *phase == "Active").count();
+    assert_eq!(active, 1, "events that say Active: {phases:?}");
+    let mut deduplicated = phases.clone();
+    deduplicated.dedup();
+    assert_eq!(deduplicated, phases, "no phase is told twice in a row");
+    let notes = fi.notes("NodeIntegrityStatus").await?;
+    for node in t.nodes() {
+        let clean = format!("no changes to node {node}");
+        let told = notes.iter().filter(|note| **note == clean).count();
+        assert_eq!(told, 1, "{clean}: {notes:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,154 @@
+//! Changes of the spec, and hold-offs.
+
+use anyhow::{Context as _, Result, ensure};
+use fio::api::{Condition, Phase, names};
+use k8s_openapi::api::apps::v1::DaemonSet;
+use kube::ResourceExt as _;
+use serde_json::json;
+
+use crate::harness::audit::Audit;
+use crate::harness::{Fi, on_all_nodes, on_one_node, until, without_nodes};
+
+/// The arguments of the daemon in the DaemonSet.
+fn arguments(daemon_set: &DaemonSet) -> Result<Vec<String>> {
+    let template = daemon_set.spec.as_ref().map(|spec| &spec.template);
+    let pod = template.and_then(|template| template.spec.as_ref());
+    let container = pod.and_then(|pod| pod.containers.first());
+    container
+        .and_then(|container| container.args.clone())
+        .context("no arguments")
+}
+
+#[tokio::test]
+async fn another_pause_rolls_the_daemons_once_and_keeps_the_baseline() -> Result<()> {
+    on_one_node("grace-period", async |t| {
+        let node = &t.node()?.name;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let baseline = fi.baseline(node).await?;
+        let phases = fi.notes("FileIntegrityStatus").await?;
+        let old = fi.daemon(node).await?.name_any();
+
+        let audit = Audit::start().await?;
+        fi.patch(json!({"spec": {"config": {"gracePeriod": 11}}}))
+            .await?;
+        until("a new daemon that is ready", async || {
+            let pod = fi.daemon(node).await?;
+            ensure!(pod.name_any() != old, "the old one");
+            let conditions = pod.status.and_then(|s| s.conditions).unwrap_or_default();
+            let ready = conditions
+                .iter()
+                .any(|c| c.type_ == "Ready" && c.status == "True");
+            ensure!(ready, "{conditions:?}");
+            Ok(())
+        })
+        .await?;
+        let arguments = arguments(&fi.daemon_set().await?)?;
+        assert!(
+            arguments.contains(&"--interval=11".to_owned()),
+            "{arguments:?}"
+        );
+        fi.scans(node, 2).await?;
+        assert_eq!(fi.baseline(node).await?, baseline, "baseline");
+        assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
+        let name = format!("aide-{}", fi.name);
+        let operator = format!(
+            "system:serviceaccount:{}:file-integrity-operator",
+            t.namespace()
+        );
+        let updates = audit
+            .requests(|r| r.user == operator && r.is_write() && r.name == name)
+            .await?;
+        assert_eq!(updates.len(), 1, "updates of the DaemonSet: {updates:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_missing_priority_class_is_told_and_left_out() -> Result<()> {
+    without_nodes("priority", async |t| {
+        let spec = json!({
+            "nodeSelector": {"fio-e2e": "nowhere"},
+            "priorityClassName": "no-such-class",
+        });
+        let fi = t.create(spec).await?;
+        let message = "Error while getting priority class 'no-such-class', PriorityClass not found or invalid";
+        let said = fi.said("PriorityClass", message).await?;
+        assert_eq!(said.kind, "Warning");
+        let daemon_set = until("the DaemonSet", async || fi.daemon_set().await).await?;
+        let pod = daemon_set.spec.and_then(|spec| spec.template.spec);
+        assert_eq!(pod.context("no pod")?.priority_class_name, None);
+        let spec = fi.get().await?.spec;
+        assert_eq!(spec.priority_class_name.as_deref(), Some("no-such-class"));
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until so many nodes are counted as held.
+async fn held(fi: &Fi<'_>, nodes: i64) -> Result<()> {
+    until(format!("{nodes} nodes are held"), async || {
+        let counts = fi
+            .get()
+            .await?
+            .status
+            .and_then(|s| s.nodes)
+            .context("no counts")?;
+        ensure!(counts.held == nodes, "{counts:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_held_node_is_not_scanned_and_the_others_are() -> Result<()> {
+    on_all_nodes("held", async |t| {
+        let (first, second) = t.two_nodes()?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let phases = fi.notes("FileIntegrityStatus").await?;
+        fi.annotate(names::ANNOTATION_HOLDOFF, &first.name).await?;
+        held(&fi, 1).await?;
+        // A scan that was under way ends normally.
+        fi.scans(&second.name, 1).await?;
+        let last = fi.status(&first.name).await?.last_result;
+        first.files("printf x > new").await?;
+        fi.scans(&second.name, 3).await?;
+        assert_eq!(
+            fi.status(&first.name).await?.last_result,
+            last,
+            "of the held node, after three scans of the other one"
+        );
+
+        fi.remove_annotation(names::ANNOTATION_HOLDOFF).await?;
+        fi.result(&first.name, Condition::Failed).await?;
+        held(&fi, 0).await?;
+        assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
+        assert_eq!(
+            fi.status(&first.name).await?.reinit,
+            None,
+            "no re-initialisation"
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// The pause is far longer than any wait of the test.
+#[tokio::test]
+async fn the_end_of_a_hold_off_is_followed_by_a_scan_at_once() -> Result<()> {
+    on_one_node("hold-ends", async |t| {
+        let node = t.node()?;
+        let fi = t.create(json!({"config": {"gracePeriod": 3600}})).await?;
+        fi.watched().await?;
+        fi.annotate(names::ANNOTATION_HOLDOFF, "").await?;
+        held(&fi, 1).await?;
+        node.files("printf x > new").await?;
+        fi.remove_annotation(names::ANNOTATION_HOLDOFF).await?;
+        fi.result(&node.name, Condition::Failed).await?;
+        fi.phase(Phase::Active).await?;
+        Ok(())
+    })
+    .await
+}

@@ -433,7 +433,7 @@ impl Space {
                 .enable_all()
                 .build()?;
             runtime.block_on(async {
-                let client = Client::try_from(config)?;
+                let client = settings.metrics.requests().client(config)?;
                 tokio::select! {
                     result = fio::operator::run(settings, client, stopping) => result,
                     () = killed.cancelled() => Ok(()),

@@ -25,6 +25,7 @@ use super::build::Environment;
 use super::judge::Judge;
 use super::nodes::NodeFacts;
 use super::plan::{Configured, Observed};
+use super::tally::Tally;
 use super::triggers::{Changes, Meaning, Target};
 use crate::aide::profiles::Profile;
 use crate::api::{
@@ -127,6 +128,7 @@ impl Observer {
         fallback_image: Option<String>,
         judge: Judge,
         triggers: mpsc::UnboundedSender<Trigger>,
+        tally: &Arc<Tally>,
         tasks: &mut tokio::task::JoinSet<()>,
     ) -> Result<Arc<Self>, ObserveError> {
         let openshift = is_openshift(&client).await?;
@@ -145,6 +147,10 @@ impl Observer {
             drop_managed_fields,
             about_itself,
             writer,
+            {
+                let tally = Arc::clone(tally);
+                move |event| tally.saw_file_integrity(event)
+            },
         );
         let (statuses, writer) = reflector::store();
         watches.start(
@@ -153,6 +159,10 @@ impl Observer {
             drop_managed_fields,
             about_status,
             writer,
+            {
+                let tally = Arc::clone(tally);
+                move |event| tally.saw_status(event)
+            },
         );
         let (daemon_sets, writer) = reflector::store();
         watches.start(
@@ -161,6 +171,7 @@ impl Observer {
             |_| {},
             about_daemon_set,
             writer,
+            |_| {},
         );
         let (config_maps, writer) = reflector::store();
         let active = everything.clone().labels(names::LABEL_AIDE_CONF);
@@ -170,6 +181,7 @@ impl Observer {
             drop_managed_fields,
             about_config_map,
             writer,
+            |_| {},
         );
         let (deployments, writer) = reflector::store();
         let own = everything.clone().fields(&own_name);
@@ -179,6 +191,7 @@ impl Observer {
             drop_managed_fields,
             about_deployment,
             writer,
+            |_| {},
         );
         let (nodes, writer) = reflector::store();
         watches.start(
@@ -187,6 +200,7 @@ impl Observer {
             shrink_node,
             about_node,
             writer,
+            |_| {},
         );
         let observer = Arc::new(Self {
             client,
@@ -219,6 +233,11 @@ impl Observer {
         ready
             .await
             .map_err(|_: reflector::store::WriterDropped| ObserveError::Ended)
+    }
+
+    /// Whether the cluster is an OpenShift one.
+    pub fn is_openshift(&self) -> bool {
+        self.openshift
     }
 
     /// Everything about this FileIntegrity.
@@ -409,7 +428,7 @@ struct Watches<'a> {
 
 impl Watches<'_> {
     /// Watches the objects of `api`: makes each smaller by `shrink`, keeps it in the store behind
-    /// `writer`, and triggers passes by what it means.
+    /// `writer`, and triggers passes by what it means. `saw` gets everything that the watch shows.
     fn start<K>(
         &mut self,
         api: Api<K>,
@@ -417,6 +436,7 @@ impl Watches<'_> {
         shrink: fn(&mut K),
         meaning: fn(&K) -> Meaning,
         writer: Writer<K>,
+        saw: impl Fn(&watcher::Event<K>) + Send + 'static,
     ) where
         K: kube::Resource<DynamicType = ()>
             + Clone
@@ -438,6 +458,7 @@ impl Watches<'_> {
             while let Some(item) = stream.next().await {
                 match item {
                     Ok(event) => {
+                        saw(&event);
                         for target in changes.take(&event) {
                             send(&triggers, &all, &namespace, target);
                         }

@@ -104,6 +104,8 @@ pub struct Plan {
     pub sayings: Vec<Saying>,
     /// The status.
     pub status: FileIntegrityStatus,
+    /// The selected nodes from which nothing is heard.
+    pub stale: BTreeSet<String>,
     /// When to look again though nothing has changed.
     pub again: Option<Duration>,
 }
@@ -180,6 +182,11 @@ impl<'a> Planner<'a> {
             metadata: self.metadata(asked.as_ref()),
             sayings: self.sayings(asked.as_ref()),
             status,
+            stale: views
+                .iter()
+                .filter(|view| !view.reachable)
+                .map(|view| view.name.clone())
+                .collect(),
             again: delay.or_else(|| self.fi.spec.priority_class().map(|_| LOOK_AT_CLASS_EVERY)),
         }
     }

@@ -4,7 +4,8 @@
 //! pure), [`apply`] (all writes). What is to be made comes from [`build`], the status from
 //! [`status`], the bookkeeping of re-initialisations from [`reinit`], the choice of nodes from
 //! [`nodes`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used;
-//! [`election`] sees to it that one operator acts at a time; [`tally`] counts what happens,
+//! [`election`] sees to it that one operator acts at a time; [`freshness`] knows since when nothing
+//! was heard of a node; [`tally`] counts what happens,
 //! [`serving`] lets that be read, [`monitoring`] tells Prometheus where and what to alert on.
 //!
 //! A pass may be killed anywhere: what it knows is in the API, and the next pass goes on.
@@ -13,6 +14,7 @@ pub mod apply;
 pub mod build;
 pub mod certificate;
 pub mod election;
+pub mod freshness;
 pub mod judge;
 pub mod monitoring;
 pub mod nodes;

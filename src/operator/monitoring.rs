@@ -67,7 +67,14 @@ pub fn service_monitor(namespace: &str, targets: Targets) -> Value {
         endpoints.push(json!({"port": "metrics"}));
     }
     if targets.fleet {
-        endpoints.push(fleet_endpoint(namespace, targets.authority));
+        let mut endpoint = fleet_endpoint(namespace, targets.authority);
+        if targets.own {
+            // One operator tells about the fleet. Were its series named after its pod, there would
+            // be two of each when another one takes over, which the alert cannot join.
+            let labels = "pod|instance|container|endpoint";
+            endpoint["metricRelabelings"] = json!([{"action": "labeldrop", "regex": labels}]);
+        }
+        endpoints.push(endpoint);
     }
     json!({
         "apiVersion": GROUP_VERSION,

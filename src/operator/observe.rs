@@ -22,6 +22,7 @@ use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
 
 use super::build::Environment;
+use super::freshness::Freshness;
 use super::judge::Judge;
 use super::nodes::NodeFacts;
 use super::plan::{Configured, Observed};
@@ -81,6 +82,7 @@ pub struct Observer {
     /// FileIntegrities.
     pub file_integrities: Store<FileIntegrity>,
     statuses: Store<FileIntegrityNodeStatus>,
+    freshness: Arc<Freshness>,
     daemon_sets: Store<DaemonSet>,
     config_maps: Store<ConfigMap>,
     deployments: Store<Deployment>,
@@ -153,15 +155,19 @@ impl Observer {
             },
         );
         let (statuses, writer) = reflector::store();
+        let freshness = Arc::new(Freshness::default());
         watches.start(
             namespaced(&client, namespace),
             &everything,
-            drop_managed_fields,
+            keep_times_of_managed_fields,
             about_status,
             writer,
             {
-                let tally = Arc::clone(tally);
-                move |event| tally.saw_status(event)
+                let (tally, freshness) = (Arc::clone(tally), Arc::clone(&freshness));
+                move |event| {
+                    freshness.saw(event);
+                    tally.saw_status(event);
+                }
             },
         );
         let (daemon_sets, writer) = reflector::store();
@@ -210,6 +216,7 @@ impl Observer {
             judge,
             file_integrities,
             statuses,
+            freshness,
             daemon_sets,
             config_maps,
             deployments,
@@ -243,6 +250,13 @@ impl Observer {
     /// Everything about this FileIntegrity.
     pub async fn observe(&self, fi: Arc<FileIntegrity>) -> Result<Observed, ObserveError> {
         let name = fi.name_any();
+        let statuses = self
+            .statuses
+            .state_filter(|s| s.owner().is_some_and(|(owner, _)| owner == name));
+        let silence = statuses
+            .iter()
+            .map(|status| (status.node_name.clone(), self.freshness.silence(status)))
+            .collect();
         Ok(Observed {
             configured: self.configured(&fi).await?,
             active: self
@@ -255,9 +269,8 @@ impl Observer {
                 .iter()
                 .map(|node| NodeFacts::of(node))
                 .collect(),
-            statuses: self
-                .statuses
-                .state_filter(|s| s.owner().is_some_and(|(owner, _)| owner == name)),
+            statuses,
+            silence,
             others: self
                 .file_integrities
                 .state_filter(|other| other.name_any() != name),
@@ -533,6 +546,13 @@ fn belongs(daemon_set: &DaemonSet, name: &str) -> bool {
 
 fn drop_managed_fields<K: kube::Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
+}
+
+/// The times are what tells how old the last change of an object is.
+fn keep_times_of_managed_fields<K: kube::Resource>(object: &mut K) {
+    for entry in object.meta_mut().managed_fields.iter_mut().flatten() {
+        entry.fields_v1 = None;
+    }
 }
 
 /// Keeps of a node what [`NodeFacts`] is made from.

@@ -167,6 +167,7 @@ fn observed(daemon_sets: &[DaemonSet], statuses: &[FileIntegrityNodeStatus]) -> 
         daemon_sets: daemon_sets.iter().cloned().map(Arc::new).collect(),
         nodes: Vec::new(),
         statuses: statuses.iter().cloned().map(Arc::new).collect(),
+        silence: HashMap::new(),
         others: Vec::new(),
         environment: Environment::default(),
         now: at(0),

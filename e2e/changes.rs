@@ -8,9 +8,9 @@ use fio::api::{ChangeKind, Condition, Phase, ScanResult, names};
 use flate2::read::GzDecoder;
 use serde_json::json;
 
-use crate::harness::audit::Audit;
+use crate::harness::audit::Request;
 use crate::harness::node::FILES;
-use crate::harness::on_one_node;
+use crate::harness::{Fi, Node, on_one_node};
 
 /// Path below [`FILES`], kind and attributes of each change in a result.
 fn changes(result: &ScanResult) -> BTreeMap<String, (ChangeKind, Vec<String>)> {
@@ -22,6 +22,43 @@ fn changes(result: &ScanResult) -> BTreeMap<String, (ChangeKind, Vec<String>)> {
             (path.to_owned(), (change.kind, change.attributes.clone()))
         })
         .collect()
+}
+
+/// Checks the kept log of the test below: the paths that need no escape, labels, annotations, and
+/// the JSON report.
+async fn kept_log_is_right(
+    fi: &Fi<'_>,
+    node: &Node,
+    paths: impl Iterator<Item = &String>,
+) -> Result<()> {
+    let log = fi.kept_log(&node.name).await?;
+    let text = &log.data.as_ref().context("no data")?["integritylog"];
+    for path in paths.filter(|path| !path.contains('\\')) {
+        let path = format!("/hostroot{FILES}{path}");
+        assert!(text.contains(&path), "{path} is in the kept log:\n{text}");
+    }
+    let labels = log.metadata.labels.clone().unwrap_or_default();
+    assert_eq!(labels[names::LABEL_OWNER], fi.name);
+    assert_eq!(labels[names::LABEL_NODE], node.name);
+    assert!(labels.contains_key(names::LABEL_RESULT_LOG));
+    let annotations = log.metadata.annotations.clone().unwrap_or_default();
+    let count = |key: &str| annotations.get(key).map(String::as_str);
+    assert_eq!(count(names::ANNOTATION_FILES_ADDED), Some("4"));
+    assert_eq!(count(names::ANNOTATION_FILES_CHANGED), Some("6"));
+    assert_eq!(count(names::ANNOTATION_FILES_REMOVED), Some("1"));
+    assert_eq!(count(names::ANNOTATION_COMPRESSED), None);
+    assert_eq!(
+        log.metadata.owner_references, None,
+        "it outlives its FileIntegrity"
+    );
+    let json = &log.binary_data.as_ref().context("no binary data")?["report.json.gz"];
+    let mut report = Vec::new();
+    GzDecoder::new(json.0.as_slice()).read_to_end(&mut report)?;
+    // AIDE writes the bytes of names into its JSON as they are.
+    let report = String::from_utf8_lossy(&report);
+    let report: serde_json::Value = serde_json::from_str(&report)?;
+    assert_eq!(report["number_of_entries"]["added"], 4, "{report}");
+    Ok(())
 }
 
 #[tokio::test]
@@ -90,33 +127,7 @@ async fn every_kind_of_change_is_told_and_taken_back() -> Result<()> {
         let said = fi.said("NodeIntegrityStatus", &message).await?;
         assert_eq!((said.note, said.kind), (message, "Warning".to_owned()));
 
-        let log = fi.kept_log(&node.name).await?;
-        let text = &log.data.as_ref().context("no data")?["integritylog"];
-        for path in expected.keys().filter(|path| !path.contains('\\')) {
-            let path = format!("/hostroot{FILES}{path}");
-            assert!(text.contains(&path), "{path} is in the kept log:\n{text}");
-        }
-        let labels = log.metadata.labels.clone().unwrap_or_default();
-        assert_eq!(labels[names::LABEL_OWNER], "every-change");
-        assert_eq!(labels[names::LABEL_NODE], node.name);
-        assert!(labels.contains_key(names::LABEL_RESULT_LOG));
-        let annotations = log.metadata.annotations.clone().unwrap_or_default();
-        let count = |key: &str| annotations.get(key).map(String::as_str);
-        assert_eq!(count(names::ANNOTATION_FILES_ADDED), Some("4"));
-        assert_eq!(count(names::ANNOTATION_FILES_CHANGED), Some("6"));
-        assert_eq!(count(names::ANNOTATION_FILES_REMOVED), Some("1"));
-        assert_eq!(count(names::ANNOTATION_COMPRESSED), None);
-        assert_eq!(
-            log.metadata.owner_references, None,
-            "it outlives its FileIntegrity"
-        );
-        let json = &log.binary_data.as_ref().context("no binary data")?["report.json.gz"];
-        let mut report = Vec::new();
-        GzDecoder::new(json.0.as_slice()).read_to_end(&mut report)?;
-        // AIDE writes the bytes of names into its JSON as they are.
-        let report = String::from_utf8_lossy(&report);
-        let report: serde_json::Value = serde_json::from_str(&report)?;
-        assert_eq!(report["number_of_entries"]["added"], 4, "{report}");
+        kept_log_is_right(&fi, node, expected.keys()).await?;
 
         node.sh(
             r#"umask 022; printf one > content; chmod 644 mode; chown 0 owner; chgrp 0 group
@@ -160,18 +171,16 @@ async fn the_same_failure_is_told_once_and_other_changes_again() -> Result<()> {
         assert_eq!(told().await?, 1, "events of the first change");
 
         let daemon = fi.daemon(&node.name).await?.metadata.name;
-        let audit = Audit::start().await?;
-        fi.scans(&node.name, 3).await?;
-        let writes = audit
-            .requests(|r| r.pod == daemon && r.verb != "watch")
-            .await?;
-        let writes: Vec<_> = writes.iter().map(|r| r.short()).collect();
+        let requests = fi.requests_in_scans(&node.name, 3).await?;
+        let of_daemon = requests
+            .iter()
+            .filter(|r| r.pod == daemon && r.verb != "watch")
+            .map(Request::short);
         let status = format!("patch fileintegritynodestatuses told-once-{node} (200)");
-        // The third write may not be in the log yet, or the first one's end may fall after its
-        // start.
-        assert!(
-            (2..=4).contains(&writes.len()) && writes.iter().all(|w| *w == status),
-            "one write per scan, three scans: {writes:?}"
+        assert_eq!(
+            of_daemon.collect::<Vec<_>>(),
+            vec![status; 3],
+            "the daemon's requests in three scans that find the same"
         );
         assert_eq!(told().await?, 1, "events after three further scans");
 

@@ -24,9 +24,9 @@ async fn a_log_of_ten_thousand_files_is_compressed_and_whole() -> Result<()> {
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
         // With names so long that the report is larger than a ConfigMap may be.
-        let long = "x".repeat(60);
+        let stem = "x".repeat(60);
         node.sh(&format!(
-            "seq -f '{long}-%05.0f' {FILES_ADDED} | xargs touch"
+            "seq -f '{stem}-%05.0f' {FILES_ADDED} | xargs touch"
         ))
         .await?;
         let result = fi.result(&node.name, Condition::Failed).await?;

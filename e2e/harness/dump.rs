@@ -22,32 +22,32 @@ const MAX_OBJECT: usize = 6_000;
 
 /// Prints what there is of the test called `test` to standard error.
 pub(crate) async fn print(client: &Client, namespace: &str, test: &str) {
-    let mut text = format!("\n===== state after the failure of {test} =====\n");
-    if let Err(error) = collect(client, namespace, test, &mut text).await {
-        writeln!(text, "the rest of the state could not be read: {error:#}").ok();
+    let mut out = format!("\n===== state after the failure of {test} =====\n");
+    if let Err(error) = collect(client, namespace, test, &mut out).await {
+        writeln!(out, "the rest of the state could not be read: {error:#}").ok();
     }
-    writeln!(text, "===== end of the state =====").ok();
+    writeln!(out, "===== end of the state =====").ok();
     #[expect(
         clippy::print_stderr,
         reason = "libtest captures this, and shows it with the test"
     )]
     {
-        eprintln!("{text}");
+        eprintln!("{out}");
     }
 }
 
-async fn collect(client: &Client, namespace: &str, test: &str, text: &mut String) -> Result<()> {
+async fn collect(client: &Client, namespace: &str, test: &str, out: &mut String) -> Result<()> {
     let dump = Dump {
         client,
         namespace,
         test,
     };
-    dump.objects::<FileIntegrity>("FileIntegrity", text).await?;
-    dump.objects::<FileIntegrityNodeStatus>("FileIntegrityNodeStatus", text)
+    dump.objects::<FileIntegrity>("FileIntegrity", out).await?;
+    dump.objects::<FileIntegrityNodeStatus>("FileIntegrityNodeStatus", out)
         .await?;
-    dump.objects::<DaemonSet>("DaemonSet", text).await?;
-    dump.events(text).await?;
-    dump.pods(text).await
+    dump.objects::<DaemonSet>("DaemonSet", out).await?;
+    dump.events(out).await?;
+    dump.pods(out).await
 }
 
 struct Dump<'a> {
@@ -73,7 +73,7 @@ impl Dump<'_> {
         object.name_any().contains(self.test)
     }
 
-    async fn objects<K>(&self, kind: &str, text: &mut String) -> Result<()>
+    async fn objects<K>(&self, kind: &str, out: &mut String) -> Result<()>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -85,12 +85,12 @@ impl Dump<'_> {
             let mut value = serde_json::to_value(object)?;
             without_noise(&mut value);
             let shown = serde_json::to_string_pretty(&value)?;
-            writeln!(text, "--- {kind} {}\n{}", object.name_any(), start(&shown))?;
+            writeln!(out, "--- {kind} {}\n{}", object.name_any(), start(&shown))?;
         }
         Ok(())
     }
 
-    async fn events(&self, text: &mut String) -> Result<()> {
+    async fn events(&self, out: &mut String) -> Result<()> {
         let mut events = self.list::<Event>().await?;
         events.retain(|event| {
             let about = event.regarding.as_ref().and_then(|r| r.name.as_deref());
@@ -99,11 +99,11 @@ impl Dump<'_> {
             })
         });
         events.sort_by_key(when);
-        writeln!(text, "--- events")?;
+        writeln!(out, "--- events")?;
         for event in events.iter().rev().take(TAIL).rev() {
             let about = event.regarding.as_ref().and_then(|r| r.name.as_deref());
             writeln!(
-                text,
+                out,
                 "{} {} {} {}",
                 when(event),
                 about.unwrap_or_default(),
@@ -114,7 +114,7 @@ impl Dump<'_> {
         Ok(())
     }
 
-    async fn pods(&self, text: &mut String) -> Result<()> {
+    async fn pods(&self, out: &mut String) -> Result<()> {
         let api = Api::<Pod>::namespaced(self.client.clone(), self.namespace);
         for pod in self.list::<Pod>().await? {
             let name = pod.name_any();
@@ -123,7 +123,7 @@ impl Dump<'_> {
             }
             let status = pod.status.unwrap_or_default();
             writeln!(
-                text,
+                out,
                 "--- Pod {name} on {}: {} {}",
                 pod.spec.and_then(|s| s.node_name).unwrap_or_default(),
                 status.phase.unwrap_or_default(),
@@ -142,7 +142,7 @@ impl Dump<'_> {
                     } else {
                         "log"
                     };
-                    writeln!(text, "{which}:\n{log}")?;
+                    writeln!(out, "{which}:\n{log}")?;
                 }
             }
         }
@@ -167,10 +167,10 @@ fn without_noise(object: &mut Value) {
     }
 }
 
-fn start(text: &str) -> &str {
-    let mut end = text.len().min(MAX_OBJECT);
-    while !text.is_char_boundary(end) {
+fn start(out: &str) -> &str {
+    let mut end = out.len().min(MAX_OBJECT);
+    while !out.is_char_boundary(end) {
         end -= 1;
     }
-    &text[..end]
+    &out[..end]
 }

@@ -15,6 +15,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
+use super::audit::{Audit, Request};
 use super::test::Test;
 use super::wait::{until, until_within};
 
@@ -26,7 +27,7 @@ const SCAN: Duration = Duration::from_secs(45);
 pub(crate) struct Said {
     /// When.
     pub(crate) at: Timestamp,
-    /// FileIntegrityStatus, NodeIntegrityStatus and the like.
+    /// `FileIntegrityStatus`, `NodeIntegrityStatus` and the like.
     pub(crate) reason: String,
     /// The message.
     pub(crate) note: String,
@@ -235,6 +236,29 @@ impl<'a> Fi<'a> {
             last = Some(next.await?);
         }
         last.context("no result")
+    }
+
+    /// Waits for so many further scans of this node, and returns all requests that the API server
+    /// got from anybody from the end of the scan before them to the end of the last one. The
+    /// cluster has the clock of this machine.
+    pub(crate) async fn requests_in_scans(&self, node: &str, count: u32) -> Result<Vec<Request>> {
+        let audit = Audit::start().await?;
+        self.scans(node, 1).await?;
+        let from = Timestamp::now();
+        self.scans(node, count).await?;
+        let to = Timestamp::now();
+        let status = format!("{}-{node}", self.name);
+        until(
+            format!("{count} writes of {status} in the audit log"),
+            async || {
+                let requests = audit.requests(|r| from <= r.at && r.at <= to).await?;
+                let of_status = |r: &&Request| r.name == status && r.is_write();
+                let written = requests.iter().filter(of_status).count();
+                ensure!(written >= usize::try_from(count)?, "{written}");
+                Ok(requests)
+            },
+        )
+        .await
     }
 
     /// All events about it, the oldest first.

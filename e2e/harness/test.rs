@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::cluster::{self, hack_cluster};
 use super::dump;
 use super::file_integrity::Fi;
-use super::lease::{self, Lease, Wanted};
+use super::lease::{self, Wanted};
 use super::node::Node;
 use super::wait::until;
 
@@ -32,7 +32,6 @@ pub(crate) struct Test {
     name: &'static str,
     namespace: String,
     client: Client,
-    lease: Lease,
     nodes: Vec<Node>,
     undo: Mutex<Vec<Undo>>,
 }
@@ -82,15 +81,17 @@ async fn run(
         namespace,
         client,
         nodes: nodes.map(|name| Node { name }).collect(),
-        lease,
         undo: Mutex::default(),
     };
-    let body = AssertUnwindSafe(tokio::time::timeout(TEST_PATIENCE, body(&test)));
+    let body = tokio::time::timeout(TEST_PATIENCE, Box::pin(body(&test)));
+    let body = AssertUnwindSafe(body);
     let outcome = body.catch_unwind().await;
     if !matches!(outcome, Ok(Ok(Ok(())))) {
         dump::print(&test.client, &test.namespace, name).await;
     }
     let cleaned = test.clean().await.context("clean up after the test");
+    // Nothing of the test is on the nodes any more.
+    drop(lease);
     match outcome {
         Err(panic) => resume_unwind(panic),
         Ok(Err(_)) => bail!("the test hangs: it took more than {TEST_PATIENCE:?}"),
@@ -290,7 +291,7 @@ impl Test {
         Ok(())
     }
 
-    /// Gives a node a taint with this key and the effect NoSchedule until the test ends.
+    /// Gives a node a taint with this key and the effect `NoSchedule` until the test ends.
     pub(crate) async fn taint(&self, node: &Node, key: &str) -> Result<()> {
         self.on_end(Undo::Untaint(node.name.clone()));
         let taints = json!([{"key": key, "effect": "NoSchedule"}]);

@@ -21,7 +21,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use rustix::fs::{Access, FlockOperation, OFlags};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -288,7 +288,7 @@ impl StateDir {
     }
 
     fn back_up(&self, now: Timestamp) -> Result<(), DatabaseError> {
-        let stamp = now.strftime("%Y%m%dT%H_%M_%S").to_string();
+        let stamp = self.free_stamp(now);
         for name in [DATABASE, LOG] {
             let from = self.dir.join(name);
             if from.exists() {
@@ -296,6 +296,23 @@ impl StateDir {
             }
         }
         Ok(())
+    }
+
+    /// The time as it stands in a backup's name; where two baselines are made in one second, the
+    /// second one's backup gets the next second that none has yet.
+    fn free_stamp(&self, now: Timestamp) -> String {
+        let mut at = now;
+        loop {
+            let stamp = at.strftime("%Y%m%dT%H_%M_%S").to_string();
+            let is_taken = |name: &&str| {
+                // What is there without being a file is in the way, too.
+                fs::symlink_metadata(self.dir.join(format!("{name}{BACKUP}{stamp}"))).is_ok()
+            };
+            if ![DATABASE, LOG].iter().any(is_taken) {
+                return stamp;
+            }
+            at += SignedDuration::from_secs(1);
+        }
     }
 
     /// Removes all but the newest `keep` backups of the database and of the log, each.
@@ -397,7 +414,6 @@ fn remove_if_there(path: &Path) -> Result<(), DatabaseError> {
 fn link_or_copy(from: &Path, to: &Path) -> Result<(), DatabaseError> {
     match fs::hard_link(from, to) {
         Ok(()) => Ok(()),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(_) => fs::copy(from, to)
             .map(|_| ())
             .map_err(failed("back up", from)),
@@ -545,6 +561,18 @@ mod tests {
         let whole = gzip("some text that is long enough to be cut");
         fs::write(state.database(), &whole[..whole.len() - 9]).unwrap();
         assert!(matches!(state.load().unwrap(), Found::Unreadable { .. }));
+    }
+
+    #[test]
+    fn baselines_made_in_one_second_are_all_backed_up() {
+        let (_root, state) = state();
+        for text in ["a", "b", "c", "d"] {
+            commit(&state, text, 0, 5);
+        }
+        let mut backups = state.backups_of(DATABASE).unwrap();
+        backups.sort();
+        let digests: Vec<_> = backups.iter().map(|b| digest_of_gzip(b).unwrap()).collect();
+        assert_eq!(digests, ["a", "b", "c"].map(names::sha256_hex));
     }
 
     #[test]

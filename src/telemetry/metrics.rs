@@ -484,6 +484,7 @@ mod tests {
             .get_or_create(&StepLabel { step: "observe" })
             .inc();
         fleet.passed(Duration::from_millis(7));
+        metrics.requests().count_for_tests();
         metrics
     }
 
@@ -514,5 +515,28 @@ mod tests {
         let fresh = metrics.lead();
         assert!(!metrics.fleet_text(Format::Plain, false).contains("phase"));
         drop(fresh);
+    }
+
+    /// Alerts, dashboard and documentation speak of metrics that there are.
+    #[test]
+    fn no_metric_is_spoken_of_that_is_not_told() {
+        let metrics = filled();
+        let told = metrics.fleet_text(Format::Plain, true);
+        for text in [
+            include_str!("../operator/monitoring/failure.json"),
+            include_str!("../operator/monitoring/further.json"),
+            include_str!("../../manifests/monitoring/dashboard.json"),
+            include_str!("../../docs/metrics.md"),
+        ] {
+            let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
+            let names = text
+                .split(|c| !is_part(c))
+                .filter(|word| word.strip_prefix(PREFIX).is_some_and(|rest| rest.len() > 1));
+            for name in names {
+                let found = [' ', '{'].map(|end| told.contains(&format!("\n{name}{end}")));
+                let described = told.contains(&format!("# TYPE {name} "));
+                assert!(described || found.contains(&true), "{name}");
+            }
+        }
     }
 }

@@ -52,6 +52,12 @@ impl ApiRequests {
         Ok(ClientBuilder::try_from(config)?.with_layer(self).build())
     }
 
+    /// Counts one request that was not answered.
+    #[cfg(test)]
+    pub(super) fn count_for_tests(&self) {
+        self.count("get", Code::NoAnswer);
+    }
+
     fn count(&self, verb: &'static str, code: Code) {
         self.0.get_or_create(&Labels { verb, code }).inc();
     }

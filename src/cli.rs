@@ -112,7 +112,12 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
 
 /// A client for the cluster of the kubeconfig, or the one that this pod runs in.
 async fn client() -> anyhow::Result<Client> {
-    let config = kube::Config::infer().await.map_err(|error| {
+    Ok(Client::try_from(config().await?)?)
+}
+
+/// How to reach that cluster.
+async fn config() -> anyhow::Result<kube::Config> {
+    kube::Config::infer().await.map_err(|error| {
         // Its source is about the kubeconfig, its own text repeats that; after the first line comes
         // a picture of the place.
         let source = std::error::Error::source(&error).map(crate::error_chain);
@@ -122,8 +127,7 @@ async fn client() -> anyhow::Result<Client> {
              pod's service account: {}",
             reason.lines().next().unwrap_or_default()
         )
-    })?;
-    Ok(Client::try_from(config)?)
+    })
 }
 
 /// The namespace to work in: as given, or that of the kubeconfig's context or of the pod.

@@ -12,6 +12,7 @@ pub mod reporter;
 pub mod runner;
 pub mod watch;
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,7 +33,7 @@ use self::runner::{Done, Runner};
 use self::watch::Seen;
 use crate::aide::command::{Aide, NO_AIDE};
 use crate::aide::database::StateDir;
-use crate::api::{FileIntegrityNodeStatus, Reinit, names, time};
+use crate::api::{Condition, FileIntegrityNodeStatus, Reinit, ScanResult, names, time};
 use crate::scan::Identity;
 use crate::scan::outcome::{Finding, Outcome, ScanError};
 use crate::scan::publish::Publisher;
@@ -135,6 +136,8 @@ pub async fn run(
         cancel: CancellationToken::new(),
         last: None,
         signalled: None,
+        seen: seen.subscribe(),
+        told: None,
     };
     daemon.live(inbox, stop).await?;
     tokio::time::timeout(LAST_WORDS, reporting).await.ok();
@@ -289,6 +292,10 @@ struct Daemon {
     cancel: CancellationToken,
     last: Option<Done>,
     signalled: Option<String>,
+    seen: watched::Receiver<Seen>,
+    /// Hash of the changes that log shippers were told of last, empty where the last scan was clean;
+    /// none before the first scan.
+    told: Option<String>,
 }
 
 impl Daemon {
@@ -436,6 +443,8 @@ impl Daemon {
         let Some(Done {
             finished: machine::Finished::Scanned { finding, .. },
             log,
+            scan,
+            lines,
             ..
         }) = self.last.take()
         else {
@@ -450,8 +459,10 @@ impl Daemon {
             files = result.files_scanned,
             milliseconds = result.duration_milliseconds,
             error = result.error_message,
+            scan,
             "scan finished"
         );
+        self.tell_shippers(result, lines);
         self.publish(
             News {
                 finding: Some(finding),
@@ -459,6 +470,28 @@ impl Daemon {
             },
             log,
         );
+    }
+
+    /// Writes what a failed scan found to standard output, unless the scan before found the same.
+    fn tell_shippers(&mut self, result: &ScanResult, lines: Option<String>) {
+        let before = self.told.take().unwrap_or_else(|| {
+            let seen = self.seen.borrow();
+            let last = seen.status.as_ref().and_then(|s| s.last_result.as_ref());
+            let hash = last.and_then(|last| last.changes_hash.clone());
+            hash.unwrap_or_default()
+        });
+        let now = match result.condition {
+            Condition::Errored => before.clone(),
+            Condition::Failed | Condition::Succeeded => {
+                result.changes_hash.clone().unwrap_or_default()
+            }
+        };
+        if let Some(lines) = lines.filter(|_| now != before)
+            && let Err(error) = std::io::stdout().write_all(lines.as_bytes())
+        {
+            tracing::warn!(%error, "standard output does not take what changed");
+        }
+        self.told = Some(now);
     }
 
     fn publish_baseline(

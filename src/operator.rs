@@ -3,20 +3,27 @@
 //! One controller, level-triggered. A pass is [`observe`] (all reads), [`plan`] (all decisions,
 //! pure), [`apply`] (all writes). What is to be made comes from [`build`], the status from
 //! [`status`], the bookkeeping of re-initialisations from [`reinit`], the choice of nodes from
-//! [`nodes`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used; [`election`] sees to it
-//! that one operator acts at a time.
+//! [`nodes`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used;
+//! [`election`] sees to it that one operator acts at a time; [`freshness`] knows since when nothing
+//! was heard of a node; [`tally`] counts what happens,
+//! [`serving`] lets that be read, [`monitoring`] tells Prometheus where and what to alert on.
 //!
 //! A pass may be killed anywhere: what it knows is in the API, and the next pass goes on.
 
 pub mod apply;
 pub mod build;
+pub mod certificate;
 pub mod election;
+pub mod freshness;
 pub mod judge;
+pub mod monitoring;
 pub mod nodes;
 pub mod observe;
 pub mod plan;
 pub mod reinit;
+pub mod serving;
 pub mod status;
+pub mod tally;
 pub mod triggers;
 
 use std::collections::{HashMap, HashSet};
@@ -41,11 +48,14 @@ use self::election::Candidate;
 use self::judge::Judge;
 use self::observe::{ObserveError, Observer};
 use self::plan::{Observed, Plan};
+use self::serving::{Scrapes, Serving};
+use self::tally::Tally;
 use crate::aide::check::Checker;
 use crate::aide::command::{Aide, NO_AIDE};
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase};
 use crate::scan::event::{Saying, Severity};
 use crate::telemetry::health::{self, Readiness};
+use crate::telemetry::metrics::Metrics;
 
 /// Counts in a status are written at most this often; a change of the phase at once.
 const STATUS_EVERY: Duration = Duration::from_secs(5);
@@ -74,6 +84,10 @@ pub struct Settings {
     pub work_dir: PathBuf,
     /// Where health checks are served.
     pub health: Option<SocketAddr>,
+    /// Where and how metrics are served.
+    pub scrapes: Scrapes,
+    /// The metrics.
+    pub metrics: Metrics,
 }
 
 /// Runs the operator until `stop` says so.
@@ -88,6 +102,8 @@ pub async fn run(
     if let Some(address) = settings.health {
         health::serve(address, readiness.clone()).await?;
     }
+    // Dropping it ends what is served.
+    let serving = Serving::start(&settings, &client);
     tokio::select! {
         ready = wait_for_api(&client, &settings.namespace) => ready?,
         () = stop.cancelled() => return Ok(()),
@@ -101,14 +117,17 @@ pub async fn run(
             () = stop.cancelled() => return Ok(()),
         };
         tracing::info!(identity = settings.identity, "leading");
+        let tally = Arc::new(Tally::new(settings.metrics.lead()));
         let result = tokio::select! {
-            result = lead(&settings, client.clone()) => Some(result),
+            result = lead(&settings, client.clone(), tally, &serving) => Some(result),
             () = leadership.lost.cancelled() => None,
             () = stop.cancelled() => {
+                settings.metrics.stand_by();
                 leadership.release().await;
                 return Ok(());
             }
         };
+        settings.metrics.stand_by();
         if let Some(result) = result {
             leadership.release().await;
             return result.context("the operator's watches");
@@ -155,6 +174,7 @@ async fn wait_for_api(client: &Client, namespace: &str) -> anyhow::Result<()> {
 struct Context {
     observer: Arc<Observer>,
     applier: Applier,
+    tally: Arc<Tally>,
     memory: Mutex<Memory>,
 }
 
@@ -178,7 +198,21 @@ enum PassError {
     Apply(#[from] ApplyError),
 }
 
-async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
+impl PassError {
+    fn step(&self) -> &'static str {
+        match self {
+            Self::Observe(_) => "observe",
+            Self::Apply(_) => "apply",
+        }
+    }
+}
+
+async fn lead(
+    settings: &Settings,
+    client: Client,
+    tally: Arc<Tally>,
+    serving: &Serving,
+) -> Result<(), ObserveError> {
     let (triggers, triggered) = mpsc::unbounded_channel();
     // Dropping the set ends the watches.
     let mut watches = tokio::task::JoinSet::new();
@@ -191,9 +225,12 @@ async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
             settings.work_dir.clone(),
         )),
         triggers,
+        &tally,
         &mut watches,
     )
     .await?;
+    watches.spawn(serving.keep_certificate(&client));
+    watches.spawn(serving.keep_monitoring(&client, observer.is_openshift()));
     let applier = Applier::new(&client, &settings.namespace, &settings.identity);
     if let Err(error) = applier.remove_legacy().await {
         tracing::warn!(
@@ -205,6 +242,7 @@ async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
     let context = Arc::new(Context {
         observer,
         applier,
+        tally,
         memory: Mutex::default(),
     });
     let triggered = futures::stream::unfold(triggered, |mut triggered| async move {
@@ -226,6 +264,16 @@ async fn lead(settings: &Settings, client: Client) -> Result<(), ObserveError> {
 
 /// One pass over one FileIntegrity.
 async fn pass(fi: Arc<FileIntegrity>, context: Arc<Context>) -> Result<Action, PassError> {
+    let started = Instant::now();
+    let result = try_pass(fi, &context).await;
+    context.tally.passed(started.elapsed());
+    if let Err(error) = &result {
+        context.tally.failed(error.step());
+    }
+    result
+}
+
+async fn try_pass(fi: Arc<FileIntegrity>, context: &Context) -> Result<Action, PassError> {
     if fi.metadata.deletion_timestamp.is_some() {
         context.observer.forget(&fi.name_any());
         return Ok(Action::await_change());
@@ -269,22 +317,28 @@ impl Context {
             match self.applier.apply(observed, wanted).await {
                 Err(error @ ApplyError::NameCollision { .. }) => collisions.push(error.to_string()),
                 result => {
-                    result?;
+                    if let Some(applied) = result? {
+                        self.tally.applied(observed, wanted, &applied);
+                    }
                 }
             }
         }
         for unwanted in &plan.unwanted {
-            self.applier.remove(unwanted).await?;
+            if self.applier.remove(unwanted).await? {
+                self.tally.removed(observed, unwanted);
+            }
         }
         let generation = fi.metadata.generation.unwrap_or_default().to_string();
         for saying in &plan.sayings {
             self.say(fi, saying, &generation).await?;
         }
-        let wait = self
-            .write_status(fi, with_collisions(plan.status.clone(), &collisions))
-            .await?;
-        if let Some(patch) = &plan.metadata {
-            self.write_metadata(fi, patch).await?;
+        let status = with_collisions(plan.status.clone(), &collisions);
+        self.tally.found(&fi.name_any(), &status, &plan.stale);
+        let wait = self.write_status(fi, status).await?;
+        if let Some(patch) = &plan.metadata
+            && self.write_metadata(fi, patch).await?
+        {
+            self.tally.annotated(patch);
         }
         self.remember(|memory| memory.failures.remove(&fi.name_any()));
         let retry = (!collisions.is_empty()).then_some(COLLISION_RETRY);
@@ -317,6 +371,9 @@ impl Context {
             tracing::info!(file_integrity = name, %phase, "phase");
         }
         let written = self.applier.write_status(fi, &status).await?;
+        if let Some(phase) = new_phase {
+            self.tally.phase(phase, &status);
+        }
         self.remember(|memory| {
             memory.status_written.insert(name.clone(), Instant::now());
             memory.written.insert(name, Arc::new(written));
@@ -325,15 +382,15 @@ impl Context {
     }
 
     /// Changes the annotations, on top of our own write of the status. Where that has shown that
-    /// somebody else changed them meanwhile, the next pass sees to it.
+    /// somebody else changed them meanwhile, the next pass sees to it. Returns whether it did.
     async fn write_metadata(
         &self,
         observed: &Arc<FileIntegrity>,
         patch: &serde_json::Value,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<bool, ApplyError> {
         let fi = self.newest(Arc::clone(observed));
         if fi.annotations() != observed.annotations() {
-            return Ok(());
+            return Ok(false);
         }
         let mut patch = patch.clone();
         if let Some(version) = patch.pointer_mut("/metadata/resourceVersion") {
@@ -343,7 +400,7 @@ impl Context {
         let mut written = FileIntegrity::clone(&fi);
         written.metadata = metadata;
         self.remember(|memory| memory.written.insert(written.name_any(), Arc::new(written)));
-        Ok(())
+        Ok(true)
     }
 
     /// This FileIntegrity, or what our own write made of it.

@@ -3,6 +3,7 @@
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::coordination::v1::Lease;
+use kube::ResourceExt as _;
 use serde_json::json;
 
 use crate::harness::{Space, alone, checkout, clean, eventually, in_space};
@@ -87,36 +88,31 @@ async fn a_killed_operator_is_replaced_when_its_lease_has_run_out() -> anyhow::R
 #[tokio::test]
 async fn killed_at_any_moment_the_result_is_the_same() -> anyhow::Result<()> {
     in_space("moments", async |space| {
-        let operator = space.operator("op").await?;
+        let mut operator = space.operator("op").await?;
         let (nodes, mut daemons) = space.active("fi", json!({})).await?;
-        let writes_before = space.writes("op")?.len();
         space
             .annotate("fi", names::ANNOTATION_REINIT, json!(""))
             .await?;
-        let mut operator = operator;
         let mut ids = Vec::new();
-        // Each life ends right after one more write than the one before was allowed.
-        for allowed in 1..8 {
-            let seen = writes_before + allowed;
-            let statuses = space.api::<FileIntegrityNodeStatus>();
-            eventually("one more write, or the end", async || {
+        // Each life has one more write than the one before, so that the end is reached.
+        for allowed in 1.. {
+            let before = space.writes("op")?.len();
+            let is_at_rest = eventually("some writes, or the end", async || {
                 let fi = space.api::<FileIntegrity>().get("fi").await?;
-                let at_rest = !fi.metadata.annotations.iter().flatten().any(|(key, _)| {
-                    key == names::ANNOTATION_REINIT || key == names::ANNOTATION_REINIT_RECORD
-                });
-                Ok((at_rest || space.writes("op")?.len() >= seen).then_some(()))
+                let is_at_rest = !fi.annotations().contains_key(names::ANNOTATION_REINIT)
+                    && !fi
+                        .annotations()
+                        .contains_key(names::ANNOTATION_REINIT_RECORD);
+                let is_over = is_at_rest || space.writes("op")?.len() >= before + allowed;
+                Ok(is_over.then_some(is_at_rest))
             })
             .await?;
             operator.kill().await?;
-            for node in &nodes {
-                let status = statuses.get(&names::node_status("fi", node)).await?;
-                ids.extend(
-                    status
-                        .annotation(names::ANNOTATION_REQUEST)
-                        .map(str::to_owned),
-                );
-            }
+            ids.extend(requests(space, &nodes).await?);
             operator = space.operator("op").await?;
+            if is_at_rest {
+                break;
+            }
         }
         for daemon in &mut daemons {
             daemon.obey().await?;
@@ -125,6 +121,7 @@ async fn killed_at_any_moment_the_result_is_the_same() -> anyhow::Result<()> {
         space
             .until_gone::<DaemonSet>("aide-ini-fi", "the signaller")
             .await?;
+        ids.extend(requests(space, &nodes).await?);
         ids.sort();
         ids.dedup();
         assert_eq!(ids.len(), 1, "one request, one id: {ids:?}");
@@ -141,6 +138,18 @@ async fn killed_at_any_moment_the_result_is_the_same() -> anyhow::Result<()> {
         Ok(())
     })
     .await
+}
+
+/// The requests that stand in the nodes' statuses.
+async fn requests(space: &Space, nodes: &[String]) -> anyhow::Result<Vec<String>> {
+    let api = space.api::<FileIntegrityNodeStatus>();
+    let mut ids = Vec::new();
+    for node in nodes {
+        let status = api.get(&names::node_status("fi", node)).await?;
+        let id = status.annotation(names::ANNOTATION_REQUEST);
+        ids.extend(id.map(str::to_owned));
+    }
+    Ok(ids)
 }
 
 /// At rest, passes write nothing: not when a node reports that all is well once more, nor when

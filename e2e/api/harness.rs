@@ -12,10 +12,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use fio::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
 use fio::operator::Settings;
+use fio::operator::serving::Scrapes;
 use fio::scan::Identity;
 use fio::scan::outcome::{Finding, Outcome};
 use fio::scan::publish::Publisher;
 use fio::scan::tell::News;
+use fio::telemetry::metrics::Metrics;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -392,6 +394,15 @@ impl Space {
     /// Starts an operator with the rights of its ServiceAccount, on a thread and a runtime of its
     /// own: when it is killed nothing of it goes on.
     pub(crate) async fn operator(&self, identity: &str) -> anyhow::Result<Operator> {
+        self.operator_with(identity, Scrapes::default()).await
+    }
+
+    /// Starts an operator that can be scraped.
+    pub(crate) async fn operator_with(
+        &self,
+        identity: &str,
+        scrapes: Scrapes,
+    ) -> anyhow::Result<Operator> {
         let work_dir = tempfile::tempdir()?;
         let settings = Settings {
             namespace: self.namespace.clone(),
@@ -400,6 +411,8 @@ impl Space {
             aide: aide().await?,
             work_dir: work_dir.path().to_owned(),
             health: None,
+            scrapes,
+            metrics: Metrics::new(),
         };
         let config = self.operator_config(identity).await?;
         let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
@@ -420,7 +433,7 @@ impl Space {
                 .enable_all()
                 .build()?;
             runtime.block_on(async {
-                let client = Client::try_from(config)?;
+                let client = settings.metrics.requests().client(config)?;
                 tokio::select! {
                     result = fio::operator::run(settings, client, stopping) => result,
                     () = killed.cancelled() => Ok(()),

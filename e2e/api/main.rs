@@ -10,6 +10,7 @@ mod daemon_rights;
 mod failover;
 mod harness;
 mod logcollector;
+mod metrics;
 mod operator;
 mod reinit;
 mod spec;

@@ -60,6 +60,14 @@ pub const KEY_JSON_REPORT: &str = "report.json.gz";
 pub const DAEMON_SERVICE_ACCOUNT: &str = "file-integrity-daemon";
 /// Deployment, ServiceAccount and label of the operator.
 pub const OPERATOR_NAME: &str = "file-integrity-operator";
+/// The Service in front of the operator's metrics, and its ServiceMonitor.
+pub const METRICS_SERVICE: &str = "metrics";
+/// The Secret with the token that Prometheus brings.
+pub const METRICS_TOKEN_SECRET: &str = "file-integrity-operator-metrics-token";
+/// The Secret with the certificate that somebody else made for the metrics.
+pub const SERVING_CERT_SECRET: &str = "file-integrity-operator-serving-cert";
+/// The Secret with the certificate that the operator made itself, and with its CA.
+pub const OWN_CERT_SECRET: &str = "file-integrity-operator-tls";
 /// The Lease that both the original and fio take before they act.
 pub const LEASE_NAME: &str = "962a0cf2.openshift.io";
 /// Field manager of what the operator applies.

@@ -63,6 +63,9 @@ pub struct ScanResult {
     /// Why the scan could not be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
+    /// The kind of error, one word of a small set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_class: Option<String>,
     /// The first 20 changed paths, and what happened to each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<ChangeEntry>,
@@ -195,6 +198,7 @@ impl ScanResult {
             result_config_map_name: None,
             result_config_map_namespace: None,
             error_message: None,
+            error_class: None,
             changes: Vec::new(),
             changes_hash: None,
             files_scanned: None,

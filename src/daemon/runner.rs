@@ -19,6 +19,7 @@ use crate::aide::report::{self, Report};
 use crate::api::{Baseline, time};
 use crate::scan::Identity;
 use crate::scan::kept_log::{self, Reports};
+use crate::scan::lines;
 use crate::scan::outcome::{Finding, Outcome, ScanError, judge};
 
 /// Name of the file that stands while AIDE runs, in the container's own directory.
@@ -61,6 +62,10 @@ pub struct Done {
     pub baseline: Option<Baseline>,
     /// The kept log of a failed scan.
     pub log: Option<Value>,
+    /// The scan's id.
+    pub scan: String,
+    /// The lines for log shippers about what a failed scan found.
+    pub lines: Option<String>,
     /// When the run began.
     pub started_at: Time,
 }
@@ -80,6 +85,8 @@ enum RunnerError {
     },
     #[error("read AIDE's report")]
     Report(#[from] report::ReportError),
+    #[error("put a change into JSON")]
+    Json(#[from] serde_json::Error),
     #[error("wait for a file operation")]
     Join(#[from] tokio::task::JoinError),
     #[error("{}", .0.message)]
@@ -157,6 +164,8 @@ impl Runner {
             finished,
             baseline,
             log: None,
+            scan: String::new(),
+            lines: None,
             started_at,
         }
     }
@@ -221,13 +230,20 @@ impl Runner {
                 finished,
                 baseline: None,
                 log: None,
+                scan: String::new(),
+                lines: None,
                 started_at,
             };
         }
-        let result = self.try_scan(config, cancel).await;
+        let scan = lines::scan_id(&self.identity, &jiff::Timestamp::now());
+        let result = self.try_scan(config, &scan, cancel).await;
         self.clear_marker();
+        let mut lines = None;
         let (finished, log) = match result {
-            Ok(scanned) => scanned.finished(start.elapsed()),
+            Ok(mut scanned) => {
+                lines = scanned.lines.take();
+                scanned.finished(start.elapsed())
+            }
             Err(RunnerError::Run(RunError::Cancelled)) => (Finished::Stopped, None),
             Err(error) => {
                 let outcome = Outcome::Errored(scan_error(&error));
@@ -245,6 +261,8 @@ impl Runner {
             finished,
             baseline: None,
             log,
+            scan,
+            lines,
             started_at,
         }
     }
@@ -252,6 +270,7 @@ impl Runner {
     async fn try_scan(
         &self,
         config: &Path,
+        scan: &str,
         cancel: &CancellationToken,
     ) -> Result<Scanned, RunnerError> {
         self.set_marker()?;
@@ -260,20 +279,24 @@ impl Runner {
         if let Verdict::Error(error) = verdict {
             return Err(RunnerError::Scan(with_detail(error, &detail)));
         }
-        let runner = self.clone();
+        let (runner, scan) = (self.clone(), scan.to_owned());
         tokio::task::spawn_blocking(move || {
             let report = runner.read_json_report()?;
             runner.state.take_log()?;
             let digest = report.database_digest.clone();
             let outcome = judge(verdict, report);
-            let log = match &outcome {
-                Outcome::Changed(report) => Some(runner.kept_log(report)?),
-                _ => None,
+            let (log, lines) = match &outcome {
+                Outcome::Changed(report) => {
+                    let lines = lines::lines(&runner.identity, &scan, &time::now(), report);
+                    (Some(runner.kept_log(report)?), Some(lines?))
+                }
+                _ => (None, None),
             };
             Ok(Scanned {
                 outcome,
                 digest,
                 log,
+                lines,
             })
         })
         .await?
@@ -401,6 +424,7 @@ struct Scanned {
     outcome: Outcome,
     digest: Option<String>,
     log: Option<Value>,
+    lines: Option<String>,
 }
 
 impl Scanned {
@@ -450,7 +474,7 @@ fn scan_error(error: &RunnerError) -> ScanError {
         RunnerError::Run(_) => "start",
         RunnerError::Database(_) | RunnerError::File { .. } => "file",
         RunnerError::Report(_) => "report",
-        RunnerError::Join(_) => "internal",
+        RunnerError::Json(_) | RunnerError::Join(_) => "internal",
     };
     ScanError::new(class, crate::error_chain(error))
 }

@@ -61,6 +61,17 @@ pub enum ApplyError {
     Json(#[from] serde_json::Error),
 }
 
+/// An object that was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Its uid.
+    pub uid: String,
+    /// Its generation afterwards.
+    pub generation: i64,
+    /// Another object of that name was removed first.
+    pub replaced: bool,
+}
+
 /// Writes to the objects of one namespace.
 #[derive(Clone)]
 pub struct Applier {
@@ -94,8 +105,12 @@ impl Applier {
         }
     }
 
-    /// Makes one object what it should be. Returns whether that took a write.
-    pub async fn apply(&self, observed: &Observed, wanted: &Wanted) -> Result<bool, ApplyError> {
+    /// Makes one object what it should be. Returns what was written, if that took a write.
+    pub async fn apply(
+        &self,
+        observed: &Observed,
+        wanted: &Wanted,
+    ) -> Result<Option<Applied>, ApplyError> {
         match wanted {
             Wanted::ConfigMap(object) => {
                 let existing = observed.active.as_deref();
@@ -123,7 +138,7 @@ impl Applier {
         existing: Option<&K>,
         observed: &Observed,
         object: &Value,
-    ) -> Result<bool, ApplyError>
+    ) -> Result<Option<Applied>, ApplyError>
     where
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
     {
@@ -131,13 +146,15 @@ impl Applier {
             .as_str()
             .unwrap_or_default()
             .to_owned();
+        let mut replaced = false;
         if let Some(existing) = existing {
             refuse_foreign(kind, existing.meta(), observed)?;
             if is_as_wanted(existing, object)? {
-                return Ok(false);
+                return Ok(None);
             }
             if kind == "DaemonSet" && !is_ours(existing) {
                 self.remove_whole(api, existing, &name).await?;
+                replaced = true;
             }
         } else if let Some(unseen) = request("look for", &name, api.get_metadata_opt(&name)).await?
         {
@@ -146,8 +163,12 @@ impl Applier {
         }
         let params = PatchParams::apply(names::FIELD_MANAGER_OPERATOR).force();
         let patch = Patch::Apply(object);
-        request("apply", &name, api.patch(&name, &params, &patch)).await?;
-        Ok(true)
+        let written = request("apply", &name, api.patch(&name, &params, &patch)).await?;
+        Ok(Some(Applied {
+            uid: written.meta().uid.clone().unwrap_or_default(),
+            generation: written.meta().generation.unwrap_or_default(),
+            replaced,
+        }))
     }
 
     /// Removes an object that somebody else's program made: applying over it would leave fields of
@@ -169,11 +190,11 @@ impl Applier {
             preconditions: Some(preconditions),
             ..DeleteParams::background()
         };
-        ignore_gone(request("replace", name, api.delete(name, &params)).await)
+        ignore_gone(request("replace", name, api.delete(name, &params)).await).map(|_| ())
     }
 
-    /// Removes one object.
-    pub async fn remove(&self, unwanted: &Unwanted) -> Result<(), ApplyError> {
+    /// Removes one object. Returns whether it was there.
+    pub async fn remove(&self, unwanted: &Unwanted) -> Result<bool, ApplyError> {
         let params = DeleteParams::background();
         match unwanted {
             Unwanted::DaemonSet(name) => {
@@ -363,10 +384,11 @@ fn code(error: &kube::Error) -> Option<u16> {
     }
 }
 
-fn ignore_gone<T>(result: Result<T, ApplyError>) -> Result<(), ApplyError> {
+/// Whether there was something to remove.
+fn ignore_gone<T>(result: Result<T, ApplyError>) -> Result<bool, ApplyError> {
     match result {
-        Err(ApplyError::Request { source, .. }) if code(&source) == Some(404) => Ok(()),
-        result => result.map(|_| ()),
+        Err(ApplyError::Request { source, .. }) if code(&source) == Some(404) => Ok(false),
+        result => result.map(|_| true),
     }
 }
 

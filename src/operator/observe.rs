@@ -22,9 +22,11 @@ use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
 
 use super::build::Environment;
+use super::freshness::Freshness;
 use super::judge::Judge;
 use super::nodes::NodeFacts;
 use super::plan::{Configured, Observed};
+use super::tally::Tally;
 use super::triggers::{Changes, Meaning, Target};
 use crate::aide::profiles::Profile;
 use crate::api::{
@@ -80,6 +82,7 @@ pub struct Observer {
     /// FileIntegrities.
     pub file_integrities: Store<FileIntegrity>,
     statuses: Store<FileIntegrityNodeStatus>,
+    freshness: Arc<Freshness>,
     daemon_sets: Store<DaemonSet>,
     config_maps: Store<ConfigMap>,
     deployments: Store<Deployment>,
@@ -127,6 +130,7 @@ impl Observer {
         fallback_image: Option<String>,
         judge: Judge,
         triggers: mpsc::UnboundedSender<Trigger>,
+        tally: &Arc<Tally>,
         tasks: &mut tokio::task::JoinSet<()>,
     ) -> Result<Arc<Self>, ObserveError> {
         let openshift = is_openshift(&client).await?;
@@ -145,14 +149,26 @@ impl Observer {
             drop_managed_fields,
             about_itself,
             writer,
+            {
+                let tally = Arc::clone(tally);
+                move |event| tally.saw_file_integrity(event)
+            },
         );
         let (statuses, writer) = reflector::store();
+        let freshness = Arc::new(Freshness::default());
         watches.start(
             namespaced(&client, namespace),
             &everything,
-            drop_managed_fields,
+            keep_times_of_managed_fields,
             about_status,
             writer,
+            {
+                let (tally, freshness) = (Arc::clone(tally), Arc::clone(&freshness));
+                move |event| {
+                    freshness.saw(event);
+                    tally.saw_status(event);
+                }
+            },
         );
         let (daemon_sets, writer) = reflector::store();
         watches.start(
@@ -161,6 +177,7 @@ impl Observer {
             |_| {},
             about_daemon_set,
             writer,
+            |_| {},
         );
         let (config_maps, writer) = reflector::store();
         let active = everything.clone().labels(names::LABEL_AIDE_CONF);
@@ -170,6 +187,7 @@ impl Observer {
             drop_managed_fields,
             about_config_map,
             writer,
+            |_| {},
         );
         let (deployments, writer) = reflector::store();
         let own = everything.clone().fields(&own_name);
@@ -179,6 +197,7 @@ impl Observer {
             drop_managed_fields,
             about_deployment,
             writer,
+            |_| {},
         );
         let (nodes, writer) = reflector::store();
         watches.start(
@@ -187,6 +206,7 @@ impl Observer {
             shrink_node,
             about_node,
             writer,
+            |_| {},
         );
         let observer = Arc::new(Self {
             client,
@@ -196,6 +216,7 @@ impl Observer {
             judge,
             file_integrities,
             statuses,
+            freshness,
             daemon_sets,
             config_maps,
             deployments,
@@ -221,9 +242,21 @@ impl Observer {
             .map_err(|_: reflector::store::WriterDropped| ObserveError::Ended)
     }
 
+    /// Whether the cluster is an OpenShift one.
+    pub fn is_openshift(&self) -> bool {
+        self.openshift
+    }
+
     /// Everything about this FileIntegrity.
     pub async fn observe(&self, fi: Arc<FileIntegrity>) -> Result<Observed, ObserveError> {
         let name = fi.name_any();
+        let statuses = self
+            .statuses
+            .state_filter(|s| s.owner().is_some_and(|(owner, _)| owner == name));
+        let silence = statuses
+            .iter()
+            .map(|status| (status.node_name.clone(), self.freshness.silence(status)))
+            .collect();
         Ok(Observed {
             configured: self.configured(&fi).await?,
             active: self
@@ -236,9 +269,8 @@ impl Observer {
                 .iter()
                 .map(|node| NodeFacts::of(node))
                 .collect(),
-            statuses: self
-                .statuses
-                .state_filter(|s| s.owner().is_some_and(|(owner, _)| owner == name)),
+            statuses,
+            silence,
             others: self
                 .file_integrities
                 .state_filter(|other| other.name_any() != name),
@@ -409,7 +441,7 @@ struct Watches<'a> {
 
 impl Watches<'_> {
     /// Watches the objects of `api`: makes each smaller by `shrink`, keeps it in the store behind
-    /// `writer`, and triggers passes by what it means.
+    /// `writer`, and triggers passes by what it means. `saw` gets everything that the watch shows.
     fn start<K>(
         &mut self,
         api: Api<K>,
@@ -417,6 +449,7 @@ impl Watches<'_> {
         shrink: fn(&mut K),
         meaning: fn(&K) -> Meaning,
         writer: Writer<K>,
+        saw: impl Fn(&watcher::Event<K>) + Send + 'static,
     ) where
         K: kube::Resource<DynamicType = ()>
             + Clone
@@ -438,6 +471,7 @@ impl Watches<'_> {
             while let Some(item) = stream.next().await {
                 match item {
                     Ok(event) => {
+                        saw(&event);
                         for target in changes.take(&event) {
                             send(&triggers, &all, &namespace, target);
                         }
@@ -512,6 +546,13 @@ fn belongs(daemon_set: &DaemonSet, name: &str) -> bool {
 
 fn drop_managed_fields<K: kube::Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
+}
+
+/// The times are what tells how old the last change of an object is.
+fn keep_times_of_managed_fields<K: kube::Resource>(object: &mut K) {
+    for entry in object.meta_mut().managed_fields.iter_mut().flatten() {
+        entry.fields_v1 = None;
+    }
 }
 
 /// Keeps of a node what [`NodeFacts`] is made from.

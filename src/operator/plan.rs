@@ -2,7 +2,7 @@
 //! and in the modules that it calls ([`super::nodes`], [`super::reinit`], [`super::status`]);
 //! [`super::build`] makes the objects, [`super::apply`] carries the plan out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
 use super::build::{self, ActiveConfig, Environment, Hold, Wishes};
+use super::freshness;
 use super::nodes::{NodeFacts, Update};
 use super::reinit::{self, Candidate, Record};
 use super::status::{self, ConfigState, Facts, NodeView};
@@ -21,6 +22,8 @@ use crate::scan::event::{Saying, Severity};
 
 /// PriorityClasses are not watched, and pods of one that was deleted could not be made any more.
 const LOOK_AT_CLASS_EVERY: Duration = Duration::from_secs(60);
+/// A node from which nothing was heard for too long is looked at again this often.
+const LOOK_AT_SILENT_EVERY: Duration = Duration::from_secs(15);
 
 /// What came of the user's wish for a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +66,8 @@ pub struct Observed {
     pub nodes: Vec<NodeFacts>,
     /// Its status objects.
     pub statuses: Vec<Arc<FileIntegrityNodeStatus>>,
+    /// How long each of these has not changed, by the node's name.
+    pub silence: HashMap<String, Duration>,
     /// The other FileIntegrities of the namespace.
     pub others: Vec<Arc<FileIntegrity>>,
     /// What the pods need.
@@ -104,6 +109,8 @@ pub struct Plan {
     pub sayings: Vec<Saying>,
     /// The status.
     pub status: FileIntegrityStatus,
+    /// The selected nodes from which nothing is heard.
+    pub stale: BTreeSet<String>,
     /// When to look again though nothing has changed.
     pub again: Option<Duration>,
 }
@@ -180,8 +187,28 @@ impl<'a> Planner<'a> {
             metadata: self.metadata(asked.as_ref()),
             sayings: self.sayings(asked.as_ref()),
             status,
-            again: delay.or_else(|| self.fi.spec.priority_class().map(|_| LOOK_AT_CLASS_EVERY)),
+            stale: views
+                .iter()
+                .filter(|view| view.is_stale())
+                .map(|view| view.name.clone())
+                .collect(),
+            again: delay.or_else(|| self.again(&views)),
         }
+    }
+
+    /// When to look at a deployed FileIntegrity again.
+    fn again(&self, views: &[NodeView]) -> Option<Duration> {
+        let class = self.fi.spec.priority_class().map(|_| LOOK_AT_CLASS_EVERY);
+        let waits = views.iter().filter_map(|view| view.patience_left);
+        // A silent node that reports again does not make a pass by itself.
+        let waits = waits.map(|left| {
+            if left.is_zero() {
+                LOOK_AT_SILENT_EVERY
+            } else {
+                left
+            }
+        });
+        class.into_iter().chain(waits).min()
     }
 
     /// What is asked by annotation and not recorded yet. While an earlier record is being handed
@@ -362,13 +389,28 @@ impl<'a> Planner<'a> {
             .is_some_and(|baseline| Some(&baseline.config_hash) == self.config_hash.as_ref());
         let request = self.request(node);
         let open = status.is_none_or(|s| reinit::is_open(s, request.as_deref()));
+        let initialized = has_baseline && !open;
+        let held = self.hold(node) != Hold::No;
         NodeView {
             name: node.name.clone(),
             reachable: node.ready,
-            initialized: has_baseline && !open,
-            held: self.hold(node) != Hold::No,
+            initialized,
+            held,
+            patience_left: self.patience_left(node, initialized).filter(|_| !held),
             condition: status.and_then(FileIntegrityNodeStatus::condition),
         }
+    }
+
+    /// How much longer the node may be silent. Held ones may for ever; when the hold ends, their
+    /// status changes, and with that the clock begins anew.
+    fn patience_left(&self, node: &NodeFacts, initialized: bool) -> Option<Duration> {
+        let silence = self.observed.silence.get(&node.name)?;
+        let last = self.status_of(node)?.last_result.as_ref();
+        let last = last
+            .and_then(|result| u64::try_from(result.duration_milliseconds?).ok())
+            .map(Duration::from_millis);
+        let patience = freshness::patience(self.fi.spec.grace_period(), last, initialized);
+        Some(patience.saturating_sub(*silence))
     }
 
     fn wishes(&self, node: &NodeFacts) -> Wishes {

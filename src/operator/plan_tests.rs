@@ -104,6 +104,7 @@ fn with_annotations(annotations: &Value) -> Observed {
         daemon_sets: vec![daemon_set("aide-fi", &json!({names::LABEL_OWNER: "fi"}))],
         nodes: vec![node("n1"), node("n2")],
         statuses: vec![Arc::new(status("n1")), Arc::new(status("n2"))],
+        silence: HashMap::new(),
         others: Vec::new(),
         environment: Environment {
             image: "i".to_owned(),
@@ -512,4 +513,24 @@ fn the_originals_earlier_daemon_set_goes() {
         plan(&observed).unwanted,
         [Unwanted::DaemonSet("aide-ds-fi".to_owned())]
     );
+}
+
+#[test]
+fn a_silent_node_is_stale_unless_it_is_held() {
+    let silent = |seconds: u64, annotations: &Value| {
+        let mut observed = with_annotations(annotations);
+        let silence = Duration::from_secs(seconds);
+        observed.silence = HashMap::from([("n2".to_owned(), silence)]);
+        let plan = plan(&observed);
+        let stale: Vec<String> = plan.stale.into_iter().collect();
+        (stale, plan.again)
+    };
+    // Three times the period of 900 s, and a minute.
+    let none = json!({});
+    let left = Some(Duration::from_secs(1));
+    assert_eq!(silent(2759, &none), (vec![], left));
+    let again = Some(LOOK_AT_SILENT_EVERY);
+    assert_eq!(silent(2760, &none), (vec!["n2".to_owned()], again));
+    let held = json!({names::ANNOTATION_HOLDOFF: "n2"});
+    assert_eq!(silent(9999, &held), (vec![], None));
 }

@@ -1,5 +1,7 @@
 //! What a FileIntegrity's status says, from what is known of its nodes. Pure.
 
+use std::time::Duration;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as StatusCondition, Time};
 
 use crate::api::{Condition, FileIntegrityStatus, NodeCounts, Phase};
@@ -18,8 +20,22 @@ pub struct NodeView {
     pub initialized: bool,
     /// Its scans are held.
     pub held: bool,
+    /// How much longer nothing need be heard of it; none: for ever.
+    pub patience_left: Option<Duration>,
     /// How its last scan ended.
     pub condition: Option<Condition>,
+}
+
+impl NodeView {
+    /// Nothing was heard of it for too long.
+    pub fn is_silent(&self) -> bool {
+        self.patience_left.is_some_and(|left| left.is_zero())
+    }
+
+    /// It is not watched, as far as can be told.
+    pub fn is_stale(&self) -> bool {
+        !self.reachable || self.is_silent()
+    }
 }
 
 /// How it stands with the configuration.
@@ -119,7 +135,7 @@ fn counts(nodes: &[NodeView]) -> NodeCounts {
         failed: count(|n| n.condition == Some(Condition::Failed)),
         errored: count(|n| n.condition == Some(Condition::Errored)),
         held: count(|n| n.held),
-        stale: count(|n| !n.reachable),
+        stale: count(NodeView::is_stale),
     }
 }
 
@@ -232,17 +248,23 @@ fn config_valid(config: &ConfigState) -> NewCondition {
 }
 
 fn degraded(facts: &Facts<'_>) -> NewCondition {
-    let unreachable = facts.nodes.iter().any(|n| !n.reachable);
-    let (status, reason, message) = if let [(reason, _), ..] = facts.problems {
-        let all: Vec<&str> = facts.problems.iter().map(|(_, m)| m.as_str()).collect();
-        ("True", *reason, bounded(&all.join("; ")))
-    } else if unreachable {
+    let mut problems = facts.problems.to_vec();
+    if facts.nodes.iter().any(|n| !n.reachable) {
         let names = names_of(facts.nodes, |n| !n.reachable);
-        (
-            "True",
+        problems.push((
             "NodesNotReady",
             format!("not ready, so not watched: {names}"),
-        )
+        ));
+    }
+    let is_silent = |n: &NodeView| n.reachable && n.is_silent();
+    if facts.nodes.iter().any(is_silent) {
+        let names = names_of(facts.nodes, is_silent);
+        let message = format!("nothing was heard for too long, look at the daemon's pod: {names}");
+        problems.push(("NodesSilent", message));
+    }
+    let (status, reason, message) = if let [(reason, _), ..] = problems.as_slice() {
+        let all: Vec<&str> = problems.iter().map(|(_, m)| m.as_str()).collect();
+        ("True", *reason, bounded(&all.join("; ")))
     } else {
         ("False", "AsExpected", "nothing is wrong".to_owned())
     };
@@ -292,6 +314,7 @@ mod tests {
             reachable: true,
             initialized: true,
             held: false,
+            patience_left: None,
             condition: Some(Condition::Succeeded),
         }
     }
@@ -444,6 +467,28 @@ mod tests {
             warnings: vec!["line 3: dropped".to_owned()],
         };
         insta::assert_yaml_snapshot!(build(&facts(&nodes, &config), None, &now()));
+    }
+
+    #[test]
+    fn silent_nodes_are_stale_and_named() {
+        let silent = NodeView {
+            patience_left: Some(Duration::ZERO),
+            ..node("n2")
+        };
+        let late = NodeView {
+            patience_left: Some(Duration::from_secs(1)),
+            ..node("n1")
+        };
+        let gone = NodeView {
+            reachable: false,
+            ..silent.clone()
+        };
+        let status = build(&facts(&[late, silent, gone], &VALID), None, &now());
+        assert_eq!(status.nodes.unwrap().stale, 2);
+        let degraded = status.conditions.iter().find(|c| c.type_ == "Degraded");
+        let degraded = degraded.unwrap();
+        assert_eq!(degraded.reason, "NodesNotReady");
+        assert!(degraded.message.ends_with("look at the daemon's pod: n2"));
     }
 
     #[test]

@@ -121,6 +121,7 @@ impl Finding {
             Outcome::Errored(error) => {
                 let mut result = ScanResult::new(Condition::Errored, at);
                 result.error_message = Some(error.message.clone());
+                result.error_class = Some(error.class.to_owned());
                 Self {
                     result,
                     paths_hash: None,

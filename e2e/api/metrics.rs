@@ -1,0 +1,598 @@
+//! Metrics, as somebody gets them who scrapes: what is counted, who is let in, with which
+//! certificate; and the objects by which Prometheus finds them.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use fio::aide::report::{Change, ChangeKind, Report};
+use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::operator::serving::Scrapes;
+use fio::scan::outcome::Outcome;
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::ResourceExt as _;
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::core::GroupVersionKind;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+
+use crate::harness::{Space, alone, clean, eventually, in_space, kubectl, phase_of};
+
+/// What a scrape got: the status line's code and the body.
+struct Answer {
+    code: String,
+    text: String,
+}
+
+impl Answer {
+    /// The value of a series, named without the prefix that all have.
+    fn value(&self, series: &str) -> Option<f64> {
+        let whole = format!("file_integrity_operator_{series} ");
+        self.text
+            .lines()
+            .find_map(|line| line.strip_prefix(&whole)?.parse().ok())
+    }
+}
+
+/// An operator's fleet endpoint.
+struct Endpoint<'a> {
+    space: &'a Space,
+    address: SocketAddr,
+}
+
+impl<'a> Endpoint<'a> {
+    /// A place for one: a port that is free.
+    async fn new(space: &'a Space) -> anyhow::Result<Self> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        Ok(Self { space, address })
+    }
+
+    fn scrapes(&self, certificate: &Path) -> Scrapes {
+        Scrapes {
+            own: None,
+            fleet: Some(self.address),
+            auth: true,
+            certificate: certificate.to_owned(),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("metrics.{}.svc", self.space.namespace)
+    }
+
+    /// The CA that the operator made.
+    async fn own_ca(&self) -> anyhow::Result<Vec<u8>> {
+        let secret = self
+            .space
+            .until_is(names::OWN_CERT_SECRET, "a certificate", |_: &Secret| true)
+            .await?;
+        let data = secret.data.unwrap_or_default();
+        Ok(data.get("ca.crt").context("no CA")?.0.clone())
+    }
+
+    /// Scrapes, verifying the certificate by `ca`.
+    async fn get(&self, ca: &[u8], token: Option<&str>) -> anyhow::Result<Answer> {
+        let stream = self.connect(ca).await?;
+        let authorization = token.map(|t| format!("Authorization: Bearer {t}\r\n"));
+        let request = format!(
+            "GET /metrics-fio HTTP/1.1\r\nHost: x\r\n{}Connection: close\r\n\r\n",
+            authorization.unwrap_or_default()
+        );
+        exchange(stream, &request).await
+    }
+
+    async fn connect(
+        &self,
+        ca: &[u8],
+    ) -> anyhow::Result<impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + use<>> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(ca) {
+            roots.add(certificate?)?;
+        }
+        let provider = Arc::new(crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(self.address).await?;
+        let name = ServerName::try_from(self.name())?;
+        Ok(TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await?)
+    }
+
+    /// Waits for a scrape that is as `condition` wants it.
+    async fn until(
+        &self,
+        what: &str,
+        token: &str,
+        condition: impl Fn(&Answer) -> bool,
+    ) -> anyhow::Result<Answer> {
+        let ca = self.own_ca().await?;
+        eventually(what, async || {
+            // Until the certificate has reached this operator it uses another one.
+            let answer = self.get(&ca, Some(token)).await.ok();
+            Ok(answer.filter(|answer| condition(answer)))
+        })
+        .await
+    }
+}
+
+async fn exchange(
+    mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+    request: &str,
+) -> anyhow::Result<Answer> {
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, text) = answer
+        .split_once("\r\n\r\n")
+        .context("no end of the head")?;
+    let code = head.split(' ').nth(1).context("no status")?.to_owned();
+    let text = text.to_owned();
+    Ok(Answer { code, text })
+}
+
+async fn token(space: &Space, account: &str) -> anyhow::Result<String> {
+    let arguments = ["-n", &space.namespace, "create", "token", account];
+    Ok(kubectl(&arguments, "").await?.trim().to_owned())
+}
+
+/// One added file.
+fn changed() -> Outcome {
+    Outcome::Changed(Box::new(Report {
+        aide_version: "0.19.1".to_owned(),
+        total: 101,
+        added: 1,
+        changes: vec![Change {
+            path: b"/etc/new".to_vec(),
+            kind: ChangeKind::Added,
+            attributes: Vec::new(),
+            new_digests: Vec::new(),
+            details: Vec::new(),
+        }],
+        ..Report::default()
+    }))
+}
+
+fn expect(answer: &Answer, expected: &[(&str, f64)]) {
+    let found: BTreeMap<_, _> = expected
+        .iter()
+        .map(|(s, _)| (*s, answer.value(s)))
+        .collect();
+    let expected = expected
+        .iter()
+        .map(|(s, value)| (*s, Some(*value)))
+        .collect();
+    assert_eq!(found, expected, "{}", answer.text);
+}
+
+/// The contract's first example: what is told after it, by an operator and by the one after it.
+#[tokio::test]
+async fn a_failure_and_a_reinit_are_counted() -> anyhow::Result<()> {
+    in_space("counts", async |space| {
+        let endpoint = Endpoint::new(space).await?;
+        let nothing = tempfile::tempdir()?;
+        let operator = space
+            .operator_with("op", endpoint.scrapes(nothing.path()))
+            .await?;
+        let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        let token = token(space, "file-integrity-operator-metrics").await?;
+        let series = |name: &str, node: &str| format!("{name}{{node=\"{node}\"}}");
+        let failed = |node: &str| series("node_failed", node);
+
+        first.finds(&changed()).await?;
+        endpoint
+            .until("the failure", &token, |a| {
+                a.value(&failed(&nodes[0])) == Some(1.0)
+            })
+            .await?;
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .await?;
+        space.until_phase("fi", "Initializing").await?;
+        first.obey().await?;
+        second.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        space
+            .until_gone::<DaemonSet>("aide-ini-fi", "the signaller to go")
+            .await?;
+        let told = endpoint
+            .until("the second Active", &token, |a| {
+                a.value("phase_total{phase=\"Active\"}") == Some(2.0)
+            })
+            .await?;
+        let condition = |name: &str| {
+            format!(
+                "node_status_total{{condition=\"{name}\",node=\"{}\"}}",
+                nodes[0]
+            )
+        };
+        expect(
+            &told,
+            &[
+                ("phase_total{phase=\"Active\"}", 2.0),
+                ("phase_total{phase=\"Initializing\"}", 2.0),
+                ("daemonset_update_total{operation=\"update\"}", 1.0),
+                ("reinit_daemonset_update_total{operation=\"update\"}", 1.0),
+                ("reinit_daemonset_update_total{operation=\"delete\"}", 1.0),
+                ("reinit_total{by=\"demand\",node=\"\"}", 1.0),
+                (&condition("Failed"), 1.0),
+                (&condition("Succeeded"), 1.0),
+                (&failed(&nodes[0]), 1.0),
+                (&failed(&nodes[1]), 0.0),
+                (&series("node_files_scanned", &nodes[1]), 100.0),
+                (&series("node_stale", &nodes[1]), 0.0),
+                ("nodes{state=\"selected\"}", 2.0),
+                ("degraded{file_integrity=\"fi\"}", 0.0),
+                ("leader", 1.0),
+            ],
+        );
+        assert!(
+            told.text.contains(
+                "file_integrity_operator_api_requests_total{verb=\"patch\",code=\"200\"}"
+            )
+        );
+
+        // The next one knows which nodes have failed, and counts nothing twice.
+        operator.kill().await?;
+        let _next = space
+            .operator_with("next", endpoint.scrapes(nothing.path()))
+            .await?;
+        let told = endpoint
+            .until("the next leader", &token, |a| {
+                a.value(&failed(&nodes[0])).is_some()
+            })
+            .await?;
+        expect(
+            &told,
+            &[(&failed(&nodes[0]), 1.0), (&failed(&nodes[1]), 0.0)],
+        );
+        assert_eq!(told.value(&condition("Failed")), None);
+        first.finds(&clean()).await?;
+        space.remove_node(&nodes[1]).await?;
+        let told = endpoint
+            .until("the node to be forgotten", &token, |a| {
+                !a.text.contains(&nodes[1])
+            })
+            .await?;
+        expect(
+            &told,
+            &[(&failed(&nodes[0]), 0.0), (&condition("Succeeded"), 1.0)],
+        );
+        Ok(())
+    })
+    .await
+}
+
+/// The contract's second example.
+#[tokio::test]
+async fn configurations_are_counted() -> anyhow::Result<()> {
+    in_space("configs", async |space| {
+        let endpoint = Endpoint::new(space).await?;
+        let nothing = tempfile::tempdir()?;
+        let _operator = space
+            .operator_with("op", endpoint.scrapes(nothing.path()))
+            .await?;
+        let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        let own = json!({"metadata": {"name": "own"}, "data": {"aide.conf": "/hostroot/etc p\n"}});
+        let own = serde_json::from_value(own)?;
+        let params = PostParams::default();
+        space.api::<ConfigMap>().create(&params, &own).await?;
+        let set = json!({"name": "own", "namespace": space.namespace});
+        let unset = json!({"name": null, "namespace": null});
+        for (config, then) in [(set, changed()), (unset, clean())] {
+            let patch = json!({"spec": {"config": config}});
+            space.merge::<FileIntegrity>("fi", patch).await?;
+            space.until_phase("fi", "Initializing").await?;
+            for daemon in [&mut first, &mut second] {
+                daemon.obey().await?;
+                daemon.finds(&then).await?;
+            }
+            space.until_phase("fi", "Active").await?;
+            space
+                .until_gone::<DaemonSet>("aide-ini-fi", "the signaller to go")
+                .await?;
+        }
+        let token = token(space, "file-integrity-operator-metrics").await?;
+        let condition = |name: &str, node: &str| {
+            format!("node_status_total{{condition=\"{name}\",node=\"{node}\"}}")
+        };
+        let told = endpoint
+            .until("the third Active", &token, |a| {
+                a.value("phase_total{phase=\"Active\"}") == Some(3.0)
+                    && a.value(&condition("Succeeded", &nodes[1])) == Some(2.0)
+            })
+            .await?;
+        expect(
+            &told,
+            &[
+                ("phase_total{phase=\"Initializing\"}", 3.0),
+                ("daemonset_update_total{operation=\"update\"}", 1.0),
+                ("reinit_daemonset_update_total{operation=\"update\"}", 2.0),
+                ("reinit_daemonset_update_total{operation=\"delete\"}", 2.0),
+                ("reinit_total{by=\"config\",node=\"\"}", 2.0),
+                (&condition("Failed", &nodes[0]), 1.0),
+                (&condition("Succeeded", &nodes[0]), 2.0),
+                (&condition("Failed", &nodes[1]), 1.0),
+            ],
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn who_may_read_is_let_in_and_others_are_not() -> anyhow::Result<()> {
+    in_space("access", async |space| {
+        let endpoint = Endpoint::new(space).await?;
+        let nothing = tempfile::tempdir()?;
+        let _operator = space
+            .operator_with("op", endpoint.scrapes(nothing.path()))
+            .await?;
+        let own = token(space, "file-integrity-daemon").await?;
+        endpoint
+            .until("a scrape by a ServiceAccount of the namespace", &own, |a| a.code == "200")
+            .await?;
+        let ca = endpoint.own_ca().await?;
+        assert_eq!(endpoint.get(&ca, None).await?.code, "401");
+        assert_eq!(endpoint.get(&ca, Some("nonsense")).await?.code, "401");
+
+        let elsewhere = format!("{}-elsewhere", space.namespace);
+        let objects = format!(
+            "{{kind: List, apiVersion: v1, items: [\
+             {{kind: Namespace, apiVersion: v1, metadata: {{name: {elsewhere}}}}},\
+             {{kind: ServiceAccount, apiVersion: v1, metadata: {{name: may, namespace: {elsewhere}}}}},\
+             {{kind: ServiceAccount, apiVersion: v1, metadata: {{name: may-not, namespace: {elsewhere}}}}},\
+             {{kind: ClusterRoleBinding, apiVersion: rbac.authorization.k8s.io/v1,\
+               metadata: {{name: {elsewhere}}},\
+               roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole,\
+                          name: file-integrity-operator-metrics}},\
+               subjects: [{{kind: ServiceAccount, name: may, namespace: {elsewhere}}}]}}]}}"
+        );
+        kubectl(&["apply", "-f", "-"], &objects).await?;
+        for (account, code) in [("may", "200"), ("may-not", "403")] {
+            let arguments = ["-n", &elsewhere, "create", "token", account];
+            let token = kubectl(&arguments, "").await?;
+            let answer = endpoint.get(&ca, Some(token.trim())).await?;
+            assert_eq!(answer.code, code, "{account}");
+        }
+        assert!(!space.log().contains(&own), "no token is logged");
+        Ok(())
+    })
+    .await
+}
+
+/// A certificate in a directory, as a mounted Secret has it; returns what to trust.
+fn put_certificate(directory: &Path, name: &str) -> anyhow::Result<String> {
+    let key = rcgen::KeyPair::generate()?;
+    let params = rcgen::CertificateParams::new(vec![name.to_owned()])?;
+    let certificate = params.self_signed(&key)?.pem();
+    std::fs::write(directory.join("tls.key"), key.serialize_pem())?;
+    std::fs::write(directory.join("tls.crt"), &certificate)?;
+    Ok(certificate)
+}
+
+#[tokio::test]
+async fn a_mounted_certificate_is_taken_up_and_rotated_without_a_lost_request() -> anyhow::Result<()>
+{
+    in_space("rotate", async |space| {
+        let endpoint = Endpoint::new(space).await?;
+        let mounted = tempfile::tempdir()?;
+        let _operator = space
+            .operator_with("op", endpoint.scrapes(mounted.path()))
+            .await?;
+        let token = token(space, "file-integrity-operator-metrics").await?;
+        endpoint
+            .until("the first scrape", &token, |a| a.code == "200")
+            .await?;
+        let mut trusted = String::from_utf8(endpoint.own_ca().await?)?;
+        for _ in 0..2 {
+            let new = put_certificate(mounted.path(), &endpoint.name())?;
+            trusted.push_str(&new);
+            let rotated = async {
+                eventually("the new certificate", async || {
+                    Ok(endpoint.get(new.as_bytes(), Some(&token)).await.ok())
+                })
+                .await
+            };
+            // Somebody who trusts old and new scrapes all the time, and never in vain.
+            let scraping = async {
+                loop {
+                    match endpoint.get(trusted.as_bytes(), Some(&token)).await {
+                        Ok(answer) if answer.code == "200" => {}
+                        Ok(answer) => return anyhow::anyhow!("answered {}", answer.code),
+                        Err(error) => return error,
+                    }
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::select! {
+                rotated = rotated => rotated?,
+                error = scraping => return Err(error),
+            };
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn standbys_serve_the_leaders_certificate_and_no_fleet() -> anyhow::Result<()> {
+    in_space("standby", async |space| {
+        let (leading, waiting) = (Endpoint::new(space).await?, Endpoint::new(space).await?);
+        let nothing = tempfile::tempdir()?;
+        let leader = space
+            .operator_with("leader", leading.scrapes(nothing.path()))
+            .await?;
+        space.active("fi", json!({})).await?;
+        let _standby = space
+            .operator_with("standby", waiting.scrapes(nothing.path()))
+            .await?;
+        let token = token(space, "file-integrity-operator-metrics").await?;
+        let told = waiting
+            .until("the standby", &token, |a| a.code == "200")
+            .await?;
+        assert_eq!(told.value("leader"), Some(0.0), "{}", told.text);
+        assert!(!told.text.contains("node"), "{}", told.text);
+        leader.stop().await?;
+        waiting
+            .until("the standby to lead", &token, |a| {
+                a.value("nodes{state=\"selected\"}") == Some(2.0)
+            })
+            .await?;
+        Ok(())
+    })
+    .await
+}
+
+/// What the Prometheus Operator brings, as far as it matters here: one of its defaults is there.
+const KINDS: &str = r"
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: servicemonitors.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  names: {kind: ServiceMonitor, plural: servicemonitors, singular: servicemonitor, listKind: ServiceMonitorList}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec:
+            type: object
+            x-kubernetes-preserve-unknown-fields: true
+            properties: {targetLimit: {type: integer, default: 7}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: prometheusrules.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  names: {kind: PrometheusRule, plural: prometheusrules, singular: prometheusrule, listKind: PrometheusRuleList}
+  scope: Namespaced
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties: {spec: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+fn monitoring(space: &Space, kind: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("monitoring.coreos.com", "v1", kind);
+    let resource = ApiResource::from_gvk(&kind);
+    Api::namespaced_with(space.client.clone(), &space.namespace, &resource)
+}
+
+async fn found(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<DynamicObject> {
+    eventually(name, async || {
+        // While the kinds are not there yet, nothing of them is.
+        Ok(api.get_opt(name).await.ok().flatten())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn prometheus_objects_are_made_when_their_kinds_appear() -> anyhow::Result<()> {
+    alone("monitoring", async |space| {
+        let endpoint = Endpoint::new(space).await?;
+        let nothing = tempfile::tempdir()?;
+        let scrapes = endpoint.scrapes(nothing.path());
+        let operator = space.operator_with("op", scrapes.clone()).await?;
+        space.active("fi", json!({})).await?;
+        eventually("a word about the missing kinds", async || {
+            Ok(space
+                .log()
+                .contains("the API has no ServiceMonitor")
+                .then_some(()))
+        })
+        .await?;
+        kubectl(&["apply", "--server-side", "-f", "-"], KINDS).await?;
+
+        let monitors = monitoring(space, "ServiceMonitor");
+        let monitor = found(&monitors, "metrics").await?;
+        assert_eq!(monitor.owner_references()[0].kind, "Service");
+        // The process' metrics are served with the fleet's here.
+        let endpoints = monitor.data["spec"]["endpoints"]
+            .as_array()
+            .context("endpoints")?;
+        assert_eq!(endpoints.len(), 1);
+        assert_eq!(
+            endpoints[0]["tlsConfig"]["ca"]["secret"]["name"],
+            names::OWN_CERT_SECRET
+        );
+        let rules = monitoring(space, "PrometheusRule");
+        let rule = found(&rules, "file-integrity").await?;
+        let alert = &rule.data["spec"]["groups"][0]["rules"][0];
+        assert_eq!(alert["alert"], "NodeHasIntegrityFailure");
+        assert_eq!(alert["labels"]["namespace"], json!(space.namespace));
+        found(&rules, "file-integrity-operator").await?;
+
+        // What a user changed stays; what is gone comes back.
+        let edit = json!({"spec": {"groups": []}});
+        let params = PatchParams::default();
+        rules
+            .patch("file-integrity", &params, &Patch::Merge(&edit))
+            .await?;
+        rules
+            .delete(
+                "file-integrity-operator",
+                &kube::api::DeleteParams::default(),
+            )
+            .await?;
+        operator.stop().await?;
+        let _next = space.operator_with("next", scrapes).await?;
+        found(&rules, "file-integrity-operator").await?;
+        let edited = found(&rules, "file-integrity").await?;
+        assert_eq!(edited.data["spec"]["groups"], json!([]));
+        let same = found(&monitors, "metrics").await?;
+        assert_eq!(same.resource_version(), monitor.resource_version());
+        kubectl(&["delete", "-f", "-"], KINDS).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Statuses without a result have no series of results.
+#[tokio::test]
+async fn a_node_that_has_not_reported_has_not_failed() -> anyhow::Result<()> {
+    in_space("silent", async |space| {
+        let endpoint = Endpoint::new(space).await?;
+        let nothing = tempfile::tempdir()?;
+        let _operator = space
+            .operator_with("op", endpoint.scrapes(nothing.path()))
+            .await?;
+        let node = space.node("n1").await?;
+        space.file_integrity("fi", json!({})).await?;
+        let status = names::node_status("fi", &node);
+        space
+            .until_is(&status, "a status", |_: &FileIntegrityNodeStatus| true)
+            .await?;
+        let token = token(space, "file-integrity-operator-metrics").await?;
+        let told = endpoint
+            .until("the node", &token, |a| a.text.contains(&node))
+            .await?;
+        assert_eq!(told.value(&format!("node_failed{{node=\"{node}\"}}")), None);
+        let fi = space.api::<FileIntegrity>().get("fi").await?;
+        assert_eq!(phase_of(&fi), "Initializing");
+        Ok(())
+    })
+    .await
+}

@@ -1,0 +1,169 @@
+//! Since when nothing was heard of a node: how long its status has not changed. Pure, but for the
+//! clock.
+//!
+//! Silence is measured from the moment at which this operator saw the last change, on its monotonic
+//! clock, so clocks of nodes that differ do no harm. Only what had not changed since before it began
+//! to watch is dated by the API server's own times.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
+use kube::runtime::watcher::Event;
+use tokio::time::Instant;
+
+use crate::api::FileIntegrityNodeStatus;
+
+/// A scan may be late by three periods, and this much.
+const SLACK: Duration = Duration::from_secs(60);
+/// A baseline that is being made may take this long, however short the period is.
+const BASELINE: Duration = Duration::from_secs(900);
+
+/// How long a node may be silent: three times the longer of the period in seconds and its last scan,
+/// and a minute; while it makes a baseline at least a quarter of an hour.
+pub fn patience(period: i64, last_scan: Option<Duration>, initialized: bool) -> Duration {
+    let period = Duration::from_secs(u64::try_from(period).unwrap_or(0));
+    let scans = period.max(last_scan.unwrap_or_default()).saturating_mul(3);
+    let patience = scans.saturating_add(SLACK);
+    if initialized {
+        patience
+    } else {
+        patience.max(BASELINE)
+    }
+}
+
+/// When each node status changed last.
+#[derive(Debug, Default)]
+pub struct Freshness(Mutex<Memory>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    heard: HashMap<String, Heard>,
+    /// While the watch lists them anew: those that it has not shown yet.
+    missing: HashSet<String>,
+}
+
+#[derive(Debug)]
+struct Heard {
+    version: Option<String>,
+    seen: Instant,
+    /// How old the change was when it was seen.
+    age: Duration,
+}
+
+impl Freshness {
+    /// What the watch of node statuses shows.
+    pub fn saw(&self, event: &Event<FileIntegrityNodeStatus>) {
+        self.with(|memory| match event {
+            Event::Init => memory.missing = memory.heard.keys().cloned().collect(),
+            Event::InitApply(status) => memory.shown(status, age(status, Timestamp::now())),
+            Event::Apply(status) => memory.shown(status, Duration::ZERO),
+            Event::InitDone => {
+                for name in std::mem::take(&mut memory.missing) {
+                    memory.heard.remove(&name);
+                }
+            }
+            Event::Delete(status) => {
+                memory.heard.remove(&status.name_any());
+            }
+        });
+    }
+
+    /// How long this node status has not changed.
+    pub fn silence(&self, status: &FileIntegrityNodeStatus) -> Duration {
+        self.with(|memory| {
+            let heard = memory.heard.get(&status.name_any());
+            heard.map_or(Duration::ZERO, |heard| heard.seen.elapsed() + heard.age)
+        })
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Memory {
+    fn shown(&mut self, status: &FileIntegrityNodeStatus, age: Duration) {
+        let (name, version) = (status.name_any(), status.resource_version());
+        self.missing.remove(&name);
+        let known = self.heard.get(&name);
+        if known.is_none_or(|heard| heard.version != version) {
+            // A change that was missed while the watch was away is as fresh as one that was seen.
+            let age = if known.is_some() { Duration::ZERO } else { age };
+            let seen = Instant::now();
+            self.heard.insert(name, Heard { version, seen, age });
+        }
+    }
+}
+
+/// How long ago the API server took in the last change.
+fn age(status: &FileIntegrityNodeStatus, now: Timestamp) -> Duration {
+    let times = status
+        .managed_fields()
+        .iter()
+        .filter_map(|entry| entry.time.as_ref());
+    let created = status.metadata.creation_timestamp.as_ref();
+    let last = times.chain(created).map(|time| time.0).max();
+    last.and_then(|last| now.duration_since(last).try_into().ok())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(version: &str, second: i64) -> FileIntegrityNodeStatus {
+        let at = Timestamp::now() - jiff::SignedDuration::from_secs(second);
+        serde_json::from_value(serde_json::json!({
+            "metadata": {
+                "name": "fi-n1", "resourceVersion": version,
+                "managedFields": [{"manager": "daemon", "time": at.to_string()}],
+            },
+        }))
+        .unwrap()
+    }
+
+    fn seconds(freshness: &Freshness, status: &FileIntegrityNodeStatus) -> u64 {
+        freshness.silence(status).as_secs()
+    }
+
+    #[test]
+    fn patience_grows_with_period_and_scan() {
+        let s = Duration::from_secs;
+        let table = [
+            (900, None, true, 2760),
+            (10, Some(s(5)), true, 90),
+            (10, Some(s(600)), true, 1860),
+            (10, None, false, 900),
+            (900, None, false, 2760),
+        ];
+        for (period, last, initialized, expected) in table {
+            assert_eq!(patience(period, last, initialized), s(expected));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_begins_with_the_last_change() {
+        let freshness = Freshness::default();
+        let first = status("1", 1000);
+        freshness.saw(&Event::Init);
+        freshness.saw(&Event::InitApply(first.clone()));
+        freshness.saw(&Event::InitDone);
+        assert!((1000..1005).contains(&seconds(&freshness, &first)));
+        tokio::time::advance(Duration::from_secs(100)).await;
+        // Listed anew, and nothing has changed.
+        freshness.saw(&Event::Init);
+        freshness.saw(&Event::InitApply(first.clone()));
+        freshness.saw(&Event::InitDone);
+        assert!(seconds(&freshness, &first) >= 1100);
+        // The node's clock is not looked at.
+        freshness.saw(&Event::Apply(status("2", -5000)));
+        tokio::time::advance(Duration::from_secs(7)).await;
+        assert_eq!(seconds(&freshness, &first), 7);
+        freshness.saw(&Event::Init);
+        freshness.saw(&Event::InitDone);
+        assert_eq!(seconds(&freshness, &first), 0, "it is forgotten");
+    }
+}

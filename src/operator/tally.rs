@@ -1,0 +1,618 @@
+//! Turns what passes observe and do into counts. Pure, but for the values in [`Fleet`].
+//!
+//! What is counted is what happened: a write that changed nothing, or the same change seen twice
+//! through a cache that lags, is not. The results that node statuses have when this operator begins
+//! to lead were counted by another one; the gauges are derived from them, so they are right at once.
+//! When the last status of a node is gone, so is all that was told of it.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as StatusCondition;
+use kube::ResourceExt as _;
+use kube::runtime::watcher::Event;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use serde_json::Value;
+
+use super::apply::Applied;
+use super::plan::{Observed, Unwanted, Wanted};
+use crate::api::{
+    Condition, FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase,
+    names,
+};
+use crate::telemetry::metrics::{
+    ConditionLabels, ErrorLabel, FileIntegrityLabel, Fleet, NodeErrorLabels, NodeLabel,
+    OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
+};
+
+/// The kinds of errors that daemons report; whatever else one says counts as `other`.
+const ERRORS: [&str; 25] = [
+    "argument",
+    "configuration",
+    "contradiction",
+    "database",
+    "empty",
+    "exec",
+    "file",
+    "incomplete",
+    "internal",
+    "interrupted",
+    "io",
+    "lock",
+    "lost",
+    "memory",
+    "report",
+    "signal",
+    "start",
+    "state",
+    "tampered",
+    "thread",
+    "unexpected",
+    "unimplemented",
+    "version",
+    "write",
+    OTHER,
+];
+const OTHER: &str = "other";
+
+/// Who or what asks for new baselines.
+const BY_CONFIG: &str = "config";
+const BY_DEMAND: &str = "demand";
+const BY_MISSING: &str = "missing";
+const BY_NODE: &str = "node";
+
+/// Counts for one leadership.
+#[derive(Debug)]
+pub struct Tally {
+    fleet: Arc<Fleet>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    /// What was last seen of each node status, by its name.
+    statuses: HashMap<String, Known>,
+    /// While the watch of node statuses lists them anew: those that it has not shown yet.
+    missing: HashSet<String>,
+    /// It has listed them once.
+    listed: bool,
+    /// While the watch of FileIntegrities lists them anew: those that it has shown.
+    shown: HashSet<String>,
+    /// Uid and generation of each DaemonSet as it was last written, by its name.
+    daemon_sets: HashMap<String, (String, i64)>,
+    /// Whether each node is held for an update, by the name of its status.
+    held: HashMap<String, bool>,
+    /// The configuration that each FileIntegrity's nodes were last told to run.
+    configs: HashMap<String, String>,
+    /// What the last pass over each FileIntegrity found.
+    passes: HashMap<String, Found>,
+}
+
+/// What is told of a node status.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Known {
+    node: String,
+    last: Option<Seen>,
+    failed: Option<bool>,
+    duration: Option<f64>,
+    files: Option<i64>,
+    baseline: Option<Made>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Seen {
+    condition: Condition,
+    counts: [i64; 3],
+    error: Option<String>,
+    class: &'static str,
+    at: i64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Made {
+    at: i64,
+    digest: String,
+    verified: bool,
+}
+
+/// What a pass found.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Found {
+    counts: NodeCounts,
+    degraded: bool,
+    stale: BTreeSet<String>,
+}
+
+impl Known {
+    fn of(status: &FileIntegrityNodeStatus) -> Self {
+        let last = status.last_result.as_ref();
+        Self {
+            node: status.node_name.clone(),
+            last: last.map(|result| Seen {
+                condition: result.condition,
+                counts: [
+                    result.files_added,
+                    result.files_changed,
+                    result.files_removed,
+                ],
+                error: result.error_message.clone(),
+                class: class(result.error_class.as_deref()),
+                at: result.last_probe_time.0.as_second(),
+            }),
+            failed: failed(status),
+            duration: last
+                .and_then(|result| result.duration_milliseconds)
+                .and_then(|ms| u64::try_from(ms).ok())
+                .map(|ms| Duration::from_millis(ms).as_secs_f64()),
+            files: last.and_then(|result| result.files_scanned),
+            baseline: status.baseline.as_ref().map(|baseline| Made {
+                at: baseline.created_at.0.as_second(),
+                digest: baseline.digest.clone(),
+                verified: baseline.verified,
+            }),
+        }
+    }
+
+    fn errored(&self) -> Option<&'static str> {
+        let last = self.last.as_ref()?;
+        (last.condition == Condition::Errored).then_some(last.class)
+    }
+}
+
+/// Whether the newest result that is no error found changes.
+fn failed(status: &FileIntegrityNodeStatus) -> Option<bool> {
+    status
+        .last_result
+        .iter()
+        .chain(&status.results)
+        .filter(|result| result.condition != Condition::Errored)
+        .max_by_key(|result| result.last_probe_time.0)
+        .map(|result| result.condition == Condition::Failed)
+}
+
+fn class(said: Option<&str>) -> &'static str {
+    ERRORS
+        .into_iter()
+        .find(|known| Some(*known) == said)
+        .unwrap_or(OTHER)
+}
+
+impl Tally {
+    /// Nothing counted yet.
+    pub fn new(fleet: Arc<Fleet>) -> Self {
+        Self {
+            fleet,
+            memory: Mutex::default(),
+        }
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
+        // Counts that a panic left half done are as good as those before.
+        act(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the watch of node statuses shows.
+    pub fn saw_status(&self, event: &Event<FileIntegrityNodeStatus>) {
+        self.with(|memory| match event {
+            Event::Init => memory.missing = memory.statuses.keys().cloned().collect(),
+            Event::InitApply(status) | Event::Apply(status) => {
+                memory.missing.remove(&status.name_any());
+                self.status(memory, status);
+            }
+            Event::InitDone => {
+                memory.listed = true;
+                for name in std::mem::take(&mut memory.missing) {
+                    self.status_gone(memory, &name);
+                }
+            }
+            Event::Delete(status) => self.status_gone(memory, &status.name_any()),
+        });
+    }
+
+    /// What the watch of FileIntegrities shows: one that is gone has no nodes.
+    pub fn saw_file_integrity(&self, event: &Event<FileIntegrity>) {
+        self.with(|memory| match event {
+            Event::Init => memory.shown.clear(),
+            Event::InitApply(fi) => {
+                memory.shown.insert(fi.name_any());
+            }
+            Event::Apply(_) => {}
+            Event::InitDone => {
+                let shown = std::mem::take(&mut memory.shown);
+                let gone = memory.passes.keys().filter(|name| !shown.contains(*name));
+                for name in gone.cloned().collect::<Vec<_>>() {
+                    self.file_integrity_gone(memory, &name);
+                }
+            }
+            Event::Delete(fi) => self.file_integrity_gone(memory, &fi.name_any()),
+        });
+    }
+
+    fn file_integrity_gone(&self, memory: &mut Memory, name: &str) {
+        memory.configs.remove(name);
+        let label = FileIntegrityLabel {
+            file_integrity: name.to_owned(),
+        };
+        self.fleet.degraded.remove(&label);
+        if let Some(found) = memory.passes.remove(name) {
+            self.refresh_all(memory, &found.stale);
+        }
+    }
+
+    fn status(&self, memory: &mut Memory, status: &FileIntegrityNodeStatus) {
+        let new = Known::of(status);
+        if new.node.is_empty() {
+            return;
+        }
+        let before = memory.statuses.insert(status.name_any(), new.clone());
+        if before.as_ref() == Some(&new) {
+            return;
+        }
+        if memory.listed {
+            self.count(&before.unwrap_or_default(), &new);
+        }
+        self.refresh(memory, &new.node);
+    }
+
+    /// Counts what is new.
+    fn count(&self, before: &Known, new: &Known) {
+        let node = || new.node.clone();
+        let what = |known: &Known| {
+            known
+                .last
+                .as_ref()
+                .map(|last| (last.condition, last.counts))
+        };
+        let is_news = what(before) != what(new);
+        if let Some(last) = &new.last {
+            if is_news {
+                let labels = ConditionLabels {
+                    condition: condition(last.condition),
+                    node: node(),
+                };
+                self.fleet.node_status.get_or_create(&labels).inc();
+            }
+            let old_error = before.last.as_ref().and_then(|old| old.error.as_ref());
+            if last.condition == Condition::Errored && (is_news || old_error != last.error.as_ref())
+            {
+                let labels = NodeErrorLabels {
+                    error: last.class,
+                    node: node(),
+                };
+                self.fleet.node_status_error.get_or_create(&labels).inc();
+            }
+        }
+        if let Some(made) = &new.baseline
+            && !made.verified
+            && before.baseline.as_ref() != Some(made)
+        {
+            self.reinit(BY_MISSING, &new.node);
+        }
+    }
+
+    fn status_gone(&self, memory: &mut Memory, name: &str) {
+        memory.held.remove(name);
+        if let Some(gone) = memory.statuses.remove(name) {
+            self.refresh(memory, &gone.node);
+        }
+    }
+
+    /// Derives the gauges of a node from what its statuses say. Where there are several, the worst
+    /// counts.
+    fn refresh(&self, memory: &Memory, node: &str) {
+        let known: Vec<&Known> = memory
+            .statuses
+            .values()
+            .filter(|k| k.node == node)
+            .collect();
+        if known.is_empty() {
+            return self.forget(node);
+        }
+        let fleet = &self.fleet;
+        let label = NodeLabel {
+            node: node.to_owned(),
+        };
+        let baselines = || known.iter().filter_map(|k| k.baseline.as_ref());
+        if let Some(failed) = known.iter().filter_map(|k| k.failed).max() {
+            fleet.node_failed.get_or_create(&label).set(failed.into());
+        }
+        for error in ERRORS {
+            let labels = NodeErrorLabels {
+                error,
+                node: node.to_owned(),
+            };
+            if known.iter().any(|k| k.errored() == Some(error)) {
+                fleet.node_errored.get_or_create(&labels).set(1);
+            } else {
+                fleet.node_errored.remove(&labels);
+            }
+        }
+        let lasts = known.iter().filter_map(|k| k.last.as_ref());
+        if let Some(at) = lasts.map(|last| last.at).min() {
+            fleet.last_scan.get_or_create(&label).set(seconds(at));
+        }
+        let durations = known.iter().filter_map(|k| k.duration);
+        if let Some(duration) = durations.reduce(f64::max) {
+            fleet.scan_duration.get_or_create(&label).set(duration);
+        }
+        if let Some(files) = known.iter().filter_map(|k| k.files).min() {
+            fleet.files_scanned.get_or_create(&label).set(files);
+        }
+        if let Some(at) = baselines().map(|made| made.at).min() {
+            fleet.baseline.get_or_create(&label).set(seconds(at));
+            let unverified = baselines().any(|made| !made.verified);
+            fleet
+                .unverified
+                .get_or_create(&label)
+                .set(unverified.into());
+        }
+        let is_stale = memory
+            .passes
+            .values()
+            .any(|found| found.stale.contains(node));
+        fleet.node_stale.get_or_create(&label).set(is_stale.into());
+    }
+
+    fn forget(&self, node: &str) {
+        let fleet = &self.fleet;
+        let node = node.to_owned();
+        for condition in ["Succeeded", "Failed", "Errored"] {
+            let labels = ConditionLabels {
+                condition,
+                node: node.clone(),
+            };
+            fleet.node_status.remove(&labels);
+        }
+        for error in ERRORS {
+            let labels = NodeErrorLabels {
+                error,
+                node: node.clone(),
+            };
+            fleet.node_status_error.remove(&labels);
+            fleet.node_errored.remove(&labels);
+        }
+        for by in [BY_NODE, BY_MISSING] {
+            let labels = ReinitLabels {
+                by,
+                node: node.clone(),
+            };
+            fleet.reinit.remove(&labels);
+        }
+        let label = NodeLabel { node };
+        fleet.pause.remove(&label);
+        fleet.unpause.remove(&label);
+        fleet.last_scan.remove(&label);
+        fleet.scan_duration.remove(&label);
+        fleet.baseline.remove(&label);
+        for gauge in [
+            &fleet.node_failed,
+            &fleet.node_stale,
+            &fleet.files_scanned,
+            &fleet.unverified,
+        ] {
+            gauge.remove(&label);
+        }
+    }
+
+    /// A pass has this status and these stale nodes for a FileIntegrity.
+    pub fn found(&self, name: &str, status: &FileIntegrityStatus, stale: &BTreeSet<String>) {
+        let found = Found {
+            counts: status.nodes.unwrap_or_default(),
+            degraded: status
+                .conditions
+                .iter()
+                .any(|c| c.type_ == "Degraded" && c.status == "True"),
+            stale: stale.clone(),
+        };
+        let label = FileIntegrityLabel {
+            file_integrity: name.to_owned(),
+        };
+        let degraded = self.fleet.degraded.get_or_create(&label);
+        degraded.set(found.degraded.into());
+        drop(degraded);
+        self.with(|memory| {
+            let before = memory.passes.insert(name.to_owned(), found.clone());
+            let before = before.unwrap_or_default().stale;
+            let changed = before.symmetric_difference(&found.stale).cloned().collect();
+            self.refresh_all(memory, &changed);
+        });
+    }
+
+    fn refresh_all(&self, memory: &Memory, nodes: &BTreeSet<String>) {
+        for node in nodes {
+            self.refresh(memory, node);
+        }
+        let sum =
+            |count: fn(&NodeCounts) -> i64| memory.passes.values().map(|f| count(&f.counts)).sum();
+        for (state, count) in [
+            ("selected", sum(|c| c.selected)),
+            ("initialized", sum(|c| c.initialized)),
+            ("failed", sum(|c| c.failed)),
+            ("errored", sum(|c| c.errored)),
+            ("held", sum(|c| c.held)),
+            ("stale", sum(|c| c.stale)),
+        ] {
+            self.fleet
+                .nodes
+                .get_or_create(&StateLabel { state })
+                .set(count);
+        }
+    }
+
+    /// The phase that was written, with its status.
+    pub fn phase(&self, phase: Phase, status: &FileIntegrityStatus) {
+        let label = PhaseLabel {
+            phase: match phase {
+                Phase::Pending => "Pending",
+                Phase::Initializing => "Initializing",
+                Phase::Active => "Active",
+                Phase::Error => "Error",
+            },
+        };
+        self.fleet.phase.get_or_create(&label).inc();
+        if phase == Phase::Error {
+            let refused = |c: &_| is_condition(c, "ConfigValid", "Refused");
+            let error = if status.conditions.iter().any(refused) {
+                "configuration"
+            } else {
+                "scan"
+            };
+            self.fleet.error.get_or_create(&ErrorLabel { error }).inc();
+        }
+    }
+
+    /// An object was written.
+    pub fn applied(&self, observed: &Observed, wanted: &Wanted, applied: &Applied) {
+        match wanted {
+            Wanted::ConfigMap(_) => {}
+            Wanted::DaemonSet(object) => self.daemon_set(observed, object, applied),
+            Wanted::NodeStatus(object) => self.node_status(observed, object),
+        }
+    }
+
+    fn daemon_set(&self, observed: &Observed, object: &Value, applied: &Applied) {
+        let name = name_of(object);
+        let now = (applied.uid.clone(), applied.generation);
+        let seen = observed.daemon_sets.iter().find(|ds| ds.name_any() == name);
+        let seen = seen.map(|ds| {
+            let generation = ds.metadata.generation.unwrap_or_default();
+            (ds.uid().unwrap_or_default(), generation)
+        });
+        let before = self.with(|memory| memory.daemon_sets.insert(name, now.clone()));
+        let before = before.or(seen);
+        if before.as_ref() == Some(&now) {
+            return;
+        }
+        if !object["metadata"]["labels"][names::LABEL_REINIT_OWNER].is_null() {
+            return operation(&self.fleet.signaller, "update");
+        }
+        operation(&self.fleet.daemon_set, "update");
+        if applied.replaced {
+            operation(&self.fleet.daemon_set, "delete");
+        } else if before.is_some_and(|(uid, _)| uid == now.0) {
+            // The roll-out of another template ends the pods of the one before.
+            operation(&self.fleet.daemon_set, "podkill");
+        }
+    }
+
+    fn node_status(&self, observed: &Observed, object: &Value) {
+        let name = name_of(object);
+        let Some(existing) = observed.statuses.iter().find(|s| s.name_any() == name) else {
+            return;
+        };
+        let node = existing.node_name.as_str();
+        let annotation = |key: &str| object["metadata"]["annotations"][key].as_str();
+        let is_hold = |value: Option<&str>| value == Some(names::HOLDOFF_UPDATE);
+        let held_before = is_hold(existing.annotation(names::ANNOTATION_HOLDOFF));
+        let held = is_hold(annotation(names::ANNOTATION_HOLDOFF));
+        let before = self.with(|memory| memory.held.insert(name, held));
+        match (before.unwrap_or(held_before), held) {
+            (false, true) => add(&self.fleet.pause, node),
+            (true, false) => {
+                add(&self.fleet.unpause, node);
+                self.reinit(BY_NODE, node);
+                self.reinit(BY_DEMAND, "");
+            }
+            _ => {}
+        }
+        if let Some(config) = annotation(names::ANNOTATION_WANTED_CONFIG)
+            && let Some(before) = existing.annotation(names::ANNOTATION_WANTED_CONFIG)
+        {
+            self.config(&observed.file_integrity.name_any(), before, config);
+        }
+    }
+
+    /// The first of the nodes to be told of another configuration counts for all.
+    fn config(&self, name: &str, before: &str, config: &str) {
+        let told = self.with(|memory| memory.configs.insert(name.to_owned(), config.to_owned()));
+        if before != config && told.as_deref() != Some(config) {
+            self.reinit(BY_CONFIG, "");
+        }
+    }
+
+    /// An object was removed.
+    pub fn removed(&self, observed: &Observed, unwanted: &Unwanted) {
+        let Unwanted::DaemonSet(name) = unwanted else {
+            return;
+        };
+        self.with(|memory| memory.daemon_sets.remove(name));
+        let is_signaller = observed.daemon_sets.iter().any(|ds| {
+            ds.name_any() == *name && ds.labels().contains_key(names::LABEL_REINIT_OWNER)
+        });
+        let family = if is_signaller {
+            &self.fleet.signaller
+        } else {
+            &self.fleet.daemon_set
+        };
+        operation(family, "delete");
+    }
+
+    /// The FileIntegrity's annotations were changed: a request for new baselines is counted when it
+    /// is recorded.
+    pub fn annotated(&self, patch: &Value) {
+        if patch["metadata"]["annotations"][names::ANNOTATION_REINIT_RECORD].is_string() {
+            self.reinit(BY_DEMAND, "");
+        }
+    }
+
+    /// A pass is over.
+    pub fn passed(&self, took: Duration) {
+        self.fleet.passed(took);
+    }
+
+    /// A pass failed in this step.
+    pub fn failed(&self, step: &'static str) {
+        let label = StepLabel { step };
+        self.fleet.pass_errors.get_or_create(&label).inc();
+    }
+
+    fn reinit(&self, by: &'static str, node: &str) {
+        let labels = ReinitLabels {
+            by,
+            node: node.to_owned(),
+        };
+        self.fleet.reinit.get_or_create(&labels).inc();
+    }
+}
+
+fn add(family: &Family<NodeLabel, Counter>, node: &str) {
+    let label = NodeLabel {
+        node: node.to_owned(),
+    };
+    family.get_or_create(&label).inc();
+}
+
+fn operation(family: &Family<OperationLabel, Counter>, operation: &'static str) {
+    family.get_or_create(&OperationLabel { operation }).inc();
+}
+
+fn condition(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Succeeded => "Succeeded",
+        Condition::Failed => "Failed",
+        Condition::Errored => "Errored",
+    }
+}
+
+fn is_condition(condition: &StatusCondition, kind: &str, reason: &str) -> bool {
+    condition.type_ == kind && condition.reason == reason
+}
+
+fn name_of(object: &Value) -> String {
+    let name = object["metadata"]["name"].as_str();
+    name.unwrap_or_default().to_owned()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "times are far from 2^53 seconds, and a sample is a float anyway"
+)]
+fn seconds(at: i64) -> f64 {
+    at as f64
+}
+
+#[cfg(test)]
+#[path = "tally_tests.rs"]
+mod tests;

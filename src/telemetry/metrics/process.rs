@@ -1,0 +1,146 @@
+//! What the kernel says of this process, read at each scrape, under the names that Prometheus'
+//! clients agree on.
+
+use std::fs;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+
+/// Tells about this process. A value that cannot be read is left out.
+#[derive(Debug)]
+pub(super) struct Process;
+
+impl Collector for Process {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(values) = Values::read() else {
+            return Ok(());
+        };
+        let cpu = ConstCounter::new(values.cpu_seconds);
+        let help = "Total user and system CPU time spent in seconds";
+        let metric =
+            encoder.encode_descriptor("process_cpu_seconds", help, None, cpu.metric_type());
+        cpu.encode(metric?)?;
+        for (name, help, value) in [
+            (
+                "process_resident_memory_bytes",
+                "Resident memory size in bytes",
+                Some(values.resident),
+            ),
+            (
+                "process_virtual_memory_bytes",
+                "Virtual memory size in bytes",
+                Some(values.virtual_memory),
+            ),
+            (
+                "process_start_time_seconds",
+                "Start time of the process since unix epoch in seconds",
+                values.started,
+            ),
+            (
+                "process_open_fds",
+                "Number of open file descriptors",
+                open_files(),
+            ),
+            (
+                "process_max_fds",
+                "Maximum number of open file descriptors",
+                max_files(),
+            ),
+        ] {
+            let Some(value) = value else { continue };
+            let gauge = ConstGauge::new(value);
+            let metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            gauge.encode(metric)?;
+        }
+        Ok(())
+    }
+}
+
+struct Values {
+    cpu_seconds: f64,
+    resident: f64,
+    virtual_memory: f64,
+    started: Option<f64>,
+}
+
+impl Values {
+    fn read() -> Option<Self> {
+        let boot = fs::read_to_string("/proc/stat").ok();
+        let boot = boot.as_deref().and_then(boot_time);
+        let ticks = number(rustix::param::clock_ticks_per_second());
+        let page = number(u64::try_from(rustix::param::page_size()).ok()?);
+        let stat = fs::read_to_string("/proc/self/stat").ok()?;
+        Self::parse(&stat, boot, ticks, page)
+    }
+
+    /// From the text of /proc/self/stat, see proc(5).
+    fn parse(stat: &str, boot: Option<f64>, ticks: f64, page: f64) -> Option<Self> {
+        // The program's name, the second field, may have blanks and parentheses in it.
+        let (_, after_name) = stat.rsplit_once(')')?;
+        let fields: Vec<&str> = after_name.split_whitespace().collect();
+        // The first one after the name is the third of the manual page.
+        let field = |n: usize| fields.get(n - 3)?.parse::<f64>().ok();
+        Some(Self {
+            cpu_seconds: (field(14)? + field(15)?) / ticks,
+            resident: field(24)? * page,
+            virtual_memory: field(23)?,
+            started: boot
+                .zip(field(22))
+                .map(|(boot, start)| boot + start / ticks),
+        })
+    }
+}
+
+fn boot_time(stat: &str) -> Option<f64> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("btime "))?;
+    line.trim().parse().ok()
+}
+
+fn open_files() -> Option<f64> {
+    let open = fs::read_dir("/proc/self/fd").ok()?.count();
+    // One of them is the directory itself.
+    Some(number(u64::try_from(open).ok()?.saturating_sub(1)))
+}
+
+fn max_files() -> Option<f64> {
+    let limits = fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "no number here comes near 2^53, and a sample is a float anyway"
+)]
+fn number(n: u64) -> f64 {
+    n as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_of_stat_are_found_behind_any_name() {
+        let stat = "7 (a) b) S 1 7 7 0 -1 0 0 0 0 0 150 50 0 0 20 0 1 0 1000 4096 3 0";
+        let values = Values::parse(stat, Some(500.0), 100.0, 4096.0).unwrap();
+        let all = [
+            values.cpu_seconds,
+            values.resident,
+            values.virtual_memory,
+            values.started.unwrap(),
+        ];
+        assert_eq!(all.map(|v| v.to_string()), ["2", "12288", "4096", "510"]);
+    }
+
+    #[test]
+    fn this_process_can_be_read() {
+        let values = Values::read().unwrap();
+        assert!(values.resident > 0.0 && values.started.is_some());
+        assert!(open_files() <= max_files());
+    }
+}

@@ -1,0 +1,183 @@
+//! Counts the requests that go to the API server: a layer around the client.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::http::{Method, Request, Response, Uri};
+use kube::client::ClientBuilder;
+use kube::{Client, Config};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use tower::{Layer, Service};
+
+/// What is told of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Labels {
+    /// The API's name for what was asked, of a fixed set.
+    verb: &'static str,
+    /// The answer's status, or `error` where there was none.
+    code: Code,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Code {
+    Status(u16),
+    NoAnswer,
+}
+
+impl prometheus_client::encoding::EncodeLabelValue for Code {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelValueEncoder<'_>,
+    ) -> Result<(), std::fmt::Error> {
+        match self {
+            Self::Status(code) => {
+                prometheus_client::encoding::EncodeLabelValue::encode(code, encoder)
+            }
+            Self::NoAnswer => {
+                prometheus_client::encoding::EncodeLabelValue::encode(&"error", encoder)
+            }
+        }
+    }
+}
+
+/// The counts; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct ApiRequests(pub(super) Family<Labels, Counter>);
+
+impl ApiRequests {
+    /// A client whose requests are counted here.
+    pub fn client(&self, config: Config) -> Result<Client, kube::Error> {
+        Ok(ClientBuilder::try_from(config)?.with_layer(self).build())
+    }
+
+    /// Counts one request that was not answered.
+    #[cfg(test)]
+    pub(super) fn count_for_tests(&self) {
+        self.count("get", Code::NoAnswer);
+    }
+
+    fn count(&self, verb: &'static str, code: Code) {
+        self.0.get_or_create(&Labels { verb, code }).inc();
+    }
+}
+
+impl<S> Layer<S> for ApiRequests {
+    type Service = Counted<S>;
+
+    fn layer(&self, inner: S) -> Counted<S> {
+        Counted {
+            inner,
+            requests: self.clone(),
+        }
+    }
+}
+
+/// A service whose requests are counted.
+#[derive(Clone, Debug)]
+pub struct Counted<S> {
+    inner: S,
+    requests: ApiRequests,
+}
+
+impl<S, B, R> Service<Request<B>> for Counted<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let verb = verb(request.method(), request.uri());
+        let requests = self.requests.clone();
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            let code = answer.as_ref().map_or(Code::NoAnswer, |response| {
+                Code::Status(response.status().as_u16())
+            });
+            requests.count(verb, code);
+            answer
+        })
+    }
+}
+
+/// The API's verb for a request (Kubernetes documentation, request verbs).
+fn verb(method: &Method, uri: &Uri) -> &'static str {
+    let query = uri.query().unwrap_or_default();
+    let is_watch = query
+        .split('&')
+        .any(|p| p == "watch=true" || p == "watch=1");
+    match (method.as_str(), is_one_object(uri.path())) {
+        ("GET", _) if is_watch => "watch",
+        ("GET" | "HEAD", Some(false)) => "list",
+        ("GET" | "HEAD", _) => "get",
+        ("POST", _) => "create",
+        ("PUT", _) => "update",
+        ("PATCH", _) => "patch",
+        ("DELETE", Some(false)) => "deletecollection",
+        ("DELETE", _) => "delete",
+        _ => "other",
+    }
+}
+
+/// Whether a path names one object or all of a kind; none: it names no kind.
+fn is_one_object(path: &str) -> Option<bool> {
+    let mut segments = path.trim_matches('/').split('/');
+    match segments.next()? {
+        "api" => segments.next(),
+        "apis" => segments.next().and_then(|_| segments.next()),
+        _ => return None,
+    }?;
+    let rest: Vec<&str> = segments.collect();
+    match rest.as_slice() {
+        [] => None,
+        // A namespace itself, or what is in one.
+        ["namespaces", _, kind @ ..] if !kind.is_empty() => Some(kind.len() > 1),
+        [_] => Some(false),
+        _ => Some(true),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verbs_are_those_of_the_api() {
+        let table = [
+            ("GET", "/api/v1/namespaces/ns/pods", "list"),
+            ("GET", "/api/v1/namespaces/ns/pods?watch=true&x=1", "watch"),
+            ("GET", "/api/v1/nodes?limit=1", "list"),
+            ("GET", "/api/v1/nodes/n1", "get"),
+            ("GET", "/api/v1/namespaces/ns", "get"),
+            ("GET", "/apis", "get"),
+            ("GET", "/apis/apps/v1", "get"),
+            ("GET", "/version", "get"),
+            ("POST", "/api/v1/namespaces/ns/configmaps", "create"),
+            (
+                "PATCH",
+                "/apis/apps/v1/namespaces/ns/daemonsets/d?force=true",
+                "patch",
+            ),
+            ("PUT", "/apis/g/v1/namespaces/ns/leases/l", "update"),
+            ("DELETE", "/apis/g/v1/namespaces/ns/leases/l", "delete"),
+            (
+                "DELETE",
+                "/apis/g/v1/namespaces/ns/leases",
+                "deletecollection",
+            ),
+        ];
+        for (method, uri, expected) in table {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            assert_eq!(verb(&method, &uri.parse().unwrap()), expected, "{uri}");
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Answers scrapes: process metrics over http, the fleet's over https. I/O.
+//!
+//! Whoever can reach the ports may try, so everything is bounded: connections, the time for a
+//! handshake and for a request's head, and the size of that head.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::{self, ServerConfig};
+
+use super::access::{Access, Verdict};
+use super::certificate::Certificates;
+use super::metrics::Metrics;
+use super::metrics::text::Format;
+
+/// Where the fleet's metrics are served.
+pub const FLEET_PATH: &str = "/metrics-fio";
+/// Where the process' metrics are served.
+pub const OWN_PATH: &str = "/metrics";
+
+/// As many connections are open at a time, for each of the two servers.
+const MAX_CONNECTIONS: usize = 64;
+/// How long a handshake, or the head of a request, may take.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may live.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long the head of a request may be, in bytes.
+const MAX_HEAD: usize = 16 * 1024;
+/// Pause after a connection could not be accepted, for instance for want of file descriptors.
+const ACCEPT_RETRY: Duration = Duration::from_millis(200);
+
+/// Why metrics cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on.
+    #[error("listen on {address} for scrapes")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// TLS cannot be set up.
+    #[error("set up TLS for scrapes")]
+    Tls(#[from] rustls::Error),
+}
+
+/// What is served.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// This process' metrics.
+    Own(Metrics),
+    /// The fleet's.
+    Fleet {
+        /// The values.
+        metrics: Metrics,
+        /// Who may read them; none: everybody.
+        access: Option<Arc<Access>>,
+        /// This process' metrics are served here as well, having no place of their own.
+        with_own: bool,
+    },
+}
+
+/// A server, listening.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    /// The address; the port is the one that was found where none was named.
+    pub address: SocketAddr,
+    content: Content,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl Server {
+    /// Listens on `address`; with `certificates` over TLS.
+    pub async fn bind(
+        address: SocketAddr,
+        content: Content,
+        certificates: Option<&Certificates>,
+    ) -> Result<Self, ServeError> {
+        let tls = certificates.map(tls_config).transpose()?;
+        let bound = async {
+            let listener = TcpListener::bind(address).await?;
+            Ok((listener.local_addr()?, listener))
+        };
+        let (address, listener) = bound
+            .await
+            .map_err(|source| ServeError::Bind { address, source })?;
+        Ok(Self {
+            listener,
+            address,
+            content,
+            tls,
+        })
+    }
+
+    /// Serves for as long as it is polled.
+    pub async fn run(self) {
+        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let content = Arc::new(self.content);
+        let acceptor = self.tls.map(TlsAcceptor::from);
+        let mut open = tokio::task::JoinSet::new();
+        loop {
+            while open.try_join_next().is_some() {}
+            // The semaphore is never closed.
+            let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
+                return;
+            };
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::debug!(%error, "a connection for a scrape was not accepted");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
+                    continue;
+                }
+            };
+            let (content, acceptor) = (Arc::clone(&content), acceptor.clone());
+            open.spawn(async move {
+                let talk = connection(stream, acceptor, content);
+                tokio::time::timeout(CONNECTION_TIMEOUT, talk).await.ok();
+                drop(permit);
+            });
+        }
+    }
+}
+
+/// TLS 1.2 and up, HTTP/1.1 only.
+fn tls_config(certificates: &Certificates) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(certificates.clone()));
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+async fn connection(stream: TcpStream, acceptor: Option<TlsAcceptor>, content: Arc<Content>) {
+    let Some(acceptor) = acceptor else {
+        return talk(stream, content).await;
+    };
+    match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => talk(stream, content).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a handshake for a scrape failed"),
+        Err(_) => tracing::debug!("a handshake for a scrape took too long"),
+    }
+}
+
+async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, content: Arc<Content>) {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let content = Arc::clone(&content);
+        async move {
+            let (parts, _) = request.into_parts();
+            Ok::<_, Infallible>(content.answer(&parts).await)
+        }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = served.await {
+        tracing::debug!(%error, "a connection for scrapes ended");
+    }
+}
+
+type Answer = Response<Full<Bytes>>;
+
+impl Content {
+    fn path(&self) -> &'static str {
+        match self {
+            Self::Own(_) => OWN_PATH,
+            Self::Fleet { .. } => FLEET_PATH,
+        }
+    }
+
+    async fn answer(&self, request: &request::Parts) -> Answer {
+        if request.uri.path() != self.path() {
+            return refuse(StatusCode::NOT_FOUND);
+        }
+        if ![Method::GET, Method::HEAD].contains(&request.method) {
+            return refuse(StatusCode::METHOD_NOT_ALLOWED);
+        }
+        if let Err(status) = self.let_in(&request.headers).await {
+            return refuse(status);
+        }
+        let accept = text_of(&request.headers, &header::ACCEPT);
+        let format = Format::accepted(accept);
+        let text = match self {
+            Self::Own(metrics) => metrics.own_text(format),
+            Self::Fleet {
+                metrics, with_own, ..
+            } => metrics.fleet_text(format, *with_own),
+        };
+        let mut answer = Response::new(Full::new(Bytes::from(text)));
+        let content_type = HeaderValue::from_static(format.content_type());
+        answer
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, content_type);
+        answer
+    }
+
+    async fn let_in(&self, headers: &HeaderMap) -> Result<(), StatusCode> {
+        let Self::Fleet {
+            access: Some(access),
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        match access.check(text_of(headers, &header::AUTHORIZATION)).await {
+            Ok(Verdict::Allowed) => Ok(()),
+            Ok(Verdict::Unauthenticated) => Err(StatusCode::UNAUTHORIZED),
+            Ok(Verdict::Forbidden) => Err(StatusCode::FORBIDDEN),
+            Err(error) => {
+                tracing::warn!(
+                    error = crate::error_chain(&error),
+                    "a scrape was not let in"
+                );
+                Err(StatusCode::SERVICE_UNAVAILABLE)
+            }
+        }
+    }
+}
+
+fn text_of<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+fn refuse(status: StatusCode) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(format!("{status}\n"))));
+    *answer.status_mut() = status;
+    if status == StatusCode::UNAUTHORIZED {
+        let bearer = HeaderValue::from_static("Bearer");
+        answer
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, bearer);
+    }
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+    use super::*;
+
+    const NAME: &str = "metrics.ns.svc";
+
+    async fn started(content: Content, certificates: Option<&Certificates>) -> SocketAddr {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let server = Server::bind(address, content, certificates).await.unwrap();
+        let address = server.address;
+        tokio::spawn(server.run());
+        address
+    }
+
+    async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &str) -> String {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    async fn status(address: SocketAddr, request: &str) -> String {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let answer = exchange(stream, request).await;
+        answer.lines().next().unwrap_or_default().to_owned()
+    }
+
+    #[tokio::test]
+    async fn requests_are_answered_and_others_refused() {
+        let address = started(Content::Own(Metrics::new()), None).await;
+        let long = format!(
+            "GET /metrics HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n",
+            "x".repeat(2 * MAX_HEAD)
+        );
+        let table = [
+            (
+                "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 200 OK",
+            ),
+            (
+                "HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 200 OK",
+            ),
+            (
+                "GET /other HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 404 Not Found",
+            ),
+            (
+                "DELETE /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                "HTTP/1.1 405 Method Not Allowed",
+            ),
+            (&long, "HTTP/1.1 431 Request Header Fields Too Large"),
+        ];
+        for (request, expected) in table {
+            assert_eq!(status(address, request).await, expected);
+        }
+    }
+
+    fn certificate(certificates: &Certificates) -> ClientConfig {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        certificates
+            .set_own(pem.as_bytes(), key.serialize_pem().as_bytes())
+            .unwrap();
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap())
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config
+    }
+
+    async fn connect(
+        address: SocketAddr,
+        config: &ClientConfig,
+    ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+        let stream = TcpStream::connect(address).await?;
+        let name = ServerName::try_from(NAME).unwrap();
+        TlsConnector::from(Arc::new(config.clone()))
+            .connect(name, stream)
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_new_certificate_is_served_and_open_connections_go_on() {
+        let certificates = Certificates::default();
+        let content = Content::Fleet {
+            metrics: Metrics::new(),
+            access: None,
+            with_own: false,
+        };
+        let address = started(content, Some(&certificates)).await;
+        let first = certificate(&certificates);
+        let stream = connect(address, &first).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+        let second = certificate(&certificates);
+        connect(address, &first).await.unwrap_err();
+        let request = "GET /metrics-fio HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        for stream in [stream, connect(address, &second).await.unwrap()] {
+            let answer = exchange(stream, request).await;
+            assert!(answer.starts_with("HTTP/1.1 200 OK"), "{answer}");
+            assert!(answer.contains("text/plain; version=0.0.4"), "{answer}");
+        }
+    }
+}

@@ -8,12 +8,6 @@ use serde_json::json;
 use crate::harness::node::FILES;
 use crate::harness::{Fi, Node, on_one_node, until};
 
-/// The digest of the database that lies on the node.
-async fn digest_on_disk(node: &Node) -> Result<String> {
-    node.sh("zcat /etc/kubernetes/aide.db.gz | sha256sum | cut -d' ' -f1")
-        .await
-}
-
 /// Waits for a baseline that nobody asked for in the place of `before`, with the event that tells
 /// of both; then asks for one, and waits until that is there and verified.
 async fn unrequested_until_requested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<()> {
@@ -120,7 +114,7 @@ async fn a_replaced_baseline_is_an_error_until_somebody_asks_for_a_new_one() -> 
              cat other > aide.db.gz; rm other",
         )
         .await?;
-        let found = digest_on_disk(node).await?;
+        let found = node.digest_on_disk().await?;
         assert_ne!(found, before.digest, "the test replaces the database");
 
         let result = fi.result(&node.name, Condition::Errored).await?;
@@ -191,7 +185,7 @@ async fn a_recreated_file_integrity_goes_on_with_the_old_baseline() -> Result<()
             "what had changed before: {failed:?}"
         );
         assert_eq!(new.baseline(&node.name).await?, before, "baseline");
-        assert_eq!(digest_on_disk(node).await?, before.digest);
+        assert_eq!(node.digest_on_disk().await?, before.digest);
         let warned = new.notes("UnrequestedReinit").await?;
         assert!(warned.is_empty(), "nothing was lost: {warned:?}");
         Ok(())
@@ -241,7 +235,7 @@ async fn a_daemon_told_to_stop_in_a_scan_leaves_the_baseline_whole() -> Result<(
         aide_runs(node, "--check").await?;
         t.delete_pod(&fi.daemon(&node.name).await?).await?;
         assert_eq!(
-            digest_on_disk(node).await?,
+            node.digest_on_disk().await?,
             before.digest,
             "digest after the end"
         );
@@ -276,7 +270,7 @@ async fn a_daemon_killed_in_a_scan_says_so_and_goes_on() -> Result<()> {
         fi.result(&node.name, Condition::Succeeded).await?;
         fi.phase(Phase::Active).await?;
         assert_eq!(fi.baseline(&node.name).await?, before, "baseline");
-        assert_eq!(digest_on_disk(node).await?, before.digest);
+        assert_eq!(node.digest_on_disk().await?, before.digest);
         Ok(())
     })
     .await
@@ -296,7 +290,7 @@ async fn a_daemon_killed_while_it_makes_the_first_baseline_makes_it_then() -> Re
         );
         fi.watched().await?;
         let baseline = fi.baseline(&node.name).await?;
-        assert_eq!(digest_on_disk(node).await?, baseline.digest);
+        assert_eq!(node.digest_on_disk().await?, baseline.digest);
         assert!(baseline.verified, "a first baseline: {baseline:?}");
         Ok(())
     })
@@ -315,7 +309,7 @@ async fn a_daemon_told_to_stop_in_a_re_initialisation_does_it_after_its_return()
         aide_runs(node, "--init").await?;
         t.delete_pod(&fi.daemon(&node.name).await?).await?;
         assert_eq!(
-            digest_on_disk(node).await?,
+            node.digest_on_disk().await?,
             before.digest,
             "the old one is whole"
         );

@@ -41,19 +41,19 @@ async fn counts(fi: &Fi<'_>, wanted: NodeCounts) -> Result<()> {
 async fn a_stopped_node_is_stale_and_nobody_waits_for_it() -> Result<()> {
     on_all_nodes("stopped-node", async |t| {
         let stopped = without_operator(t).await?;
-        let running = t
-            .nodes()
-            .iter()
-            .find(|n| *n != stopped)
-            .context("one node")?;
+        let running: Vec<_> = t.nodes().iter().filter(|n| *n != stopped).collect();
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
         let phases = fi.notes("FileIntegrityStatus").await?;
-        let before = fi.baseline(&running.name).await?;
         let old = fi.baseline(&stopped.name).await?;
+        let mut before = Vec::new();
+        for node in &running {
+            before.push(fi.baseline(&node.name).await?);
+        }
+        let selected = i64::try_from(t.nodes().len())?;
         let all = NodeCounts {
-            selected: 2,
-            initialized: 2,
+            selected,
+            initialized: selected,
             ..NodeCounts::default()
         };
         counts(&fi, all).await?;
@@ -66,13 +66,12 @@ async fn a_stopped_node_is_stale_and_nobody_waits_for_it() -> Result<()> {
         assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
 
         fi.annotate(names::ANNOTATION_REINIT, "").await?;
-        fi.new_baseline(&running.name, &before).await?;
+        for (node, before) in running.iter().zip(&before) {
+            fi.new_baseline(&node.name, before).await?;
+        }
         fi.phase(Phase::Active).await?;
-        assert_eq!(
-            fi.baseline(&stopped.name).await?,
-            old,
-            "while it is stopped"
-        );
+        let kept = fi.baseline(&stopped.name).await?;
+        assert_eq!(kept, old, "while it is stopped");
 
         t.start_node(stopped).await?;
         let late = fi.new_baseline(&stopped.name, &old).await?;

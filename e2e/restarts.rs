@@ -1,4 +1,5 @@
-//! Operator and daemons that end in the middle of something and come back.
+//! Operator and daemons that end in the middle of something and come back, and an API server that
+//! cannot be reached for a while.
 
 use anyhow::{Result, ensure};
 use fio::api::{Condition, Phase, names};
@@ -6,7 +7,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt as _;
 use serde_json::json;
 
-use crate::harness::{Fi, Test, on_all_nodes, until};
+use crate::harness::{Fi, Node, Test, on_all_nodes, on_one_node, until};
 
 /// Ends the operator without giving it time to tidy up, and returns when its successor acts.
 async fn kill_operator(t: &Test) -> Result<()> {
@@ -144,4 +145,54 @@ async fn is_told_once(fi: &Fi<'_>, t: &Test) -> Result<()> {
         assert_eq!(told, 1, "{clean}: {notes:?}");
     }
     Ok(())
+}
+
+/// Waits until AIDE has written so many further reports, as seen on the node alone.
+async fn reports(node: &Node, count: u32) -> Result<()> {
+    let seen = async || node.sh("stat -c %y-%i /etc/kubernetes/aide.log").await;
+    for done in 0..count {
+        let before = seen().await?;
+        until(
+            format!("{count} further reports; there were {done}"),
+            async || {
+                let now = seen().await?;
+                ensure!(now != before, "the last one is of {before}");
+                Ok(())
+            },
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn scans_go_on_while_the_api_is_away_and_are_told_when_it_is_back() -> Result<()> {
+    on_one_node("api-away", async |t| {
+        let node = t.node()?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let daemon = fi.daemon(&node.name).await?.name_any();
+        let scanned = fi.scans(&node.name, 1).await?;
+        node.cut_off(&t.api_server().await?).await?;
+        node.files("printf x > new").await?;
+        reports(node, 2).await?;
+        let last = fi.status(&node.name).await?.last_result;
+        assert_eq!(last, Some(scanned), "nothing came through");
+        node.reconnect().await?;
+
+        fi.result(&node.name, Condition::Failed).await?;
+        let start = format!("node {node} has changed!");
+        fi.said("NodeIntegrityStatus", &start).await?;
+        fi.scans(&node.name, 1).await?;
+        let notes = fi.notes("NodeIntegrityStatus").await?;
+        let told = notes.iter().filter(|note| note.starts_with(&start)).count();
+        assert_eq!(told, 1, "it is told once: {notes:?}");
+        let pod = fi.daemon(&node.name).await?;
+        assert_eq!(pod.name_any(), daemon, "the daemon is the same");
+        let containers = pod.status.and_then(|s| s.container_statuses);
+        let restarts: i32 = containers.iter().flatten().map(|c| c.restart_count).sum();
+        assert_eq!(restarts, 0, "restarts of the daemon");
+        Ok(())
+    })
+    .await
 }

@@ -7,6 +7,9 @@ use super::cluster::hack_cluster;
 /// Where tests put their files: watched by the default configuration, and removed after each test.
 pub(crate) const FILES: &str = "/etc/fio-e2e";
 
+/// Marks the routes of tests: a number that no routing program has.
+const PROTOCOL: u8 = 99;
+
 /// A node on loan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
@@ -30,8 +33,32 @@ impl Node {
             .await
     }
 
+    /// The sha256 of what the database on the node unpacks to.
+    pub(crate) async fn digest_on_disk(&self) -> Result<String> {
+        self.sh("zcat /etc/kubernetes/aide.db.gz | sha256sum | cut -d' ' -f1")
+            .await
+    }
+
+    /// Cuts the node and its pods off from this address, until [`Self::clean`] or
+    /// [`Self::reconnect`].
+    pub(crate) async fn cut_off(&self, address: &str) -> Result<()> {
+        self.sh(&format!(
+            "ip route add blackhole {address} proto {PROTOCOL}"
+        ))
+        .await
+        .map(|_| ())
+    }
+
+    /// Undoes [`Self::cut_off`].
+    pub(crate) async fn reconnect(&self) -> Result<()> {
+        self.sh(&format!("ip route flush proto {PROTOCOL}"))
+            .await
+            .map(|_| ())
+    }
+
     /// Removes what tests and daemons leave on a node.
     pub(crate) async fn clean(&self) -> Result<()> {
+        self.reconnect().await?;
         self.sh(&format!(
             "cd /; rm -rf {FILES} /etc/kubernetes/aide.* /run/aide.reinit"
         ))

@@ -10,6 +10,7 @@ use fio::api::{FileIntegrity, names};
 use futures::FutureExt as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Node as ApiNode, Pod};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt as _};
@@ -240,6 +241,15 @@ impl Test {
             staying.context("none")
         })
         .await
+    }
+
+    /// The address under which nodes reach the API server.
+    pub(crate) async fn api_server(&self) -> Result<String> {
+        let slices = Api::<EndpointSlice>::namespaced(self.client.clone(), "default");
+        let slice = slices.get("kubernetes").await?;
+        let endpoint = slice.endpoints.into_iter().next();
+        let address = endpoint.and_then(|endpoint| endpoint.addresses.into_iter().next());
+        address.context("the API server has no address")
     }
 
     /// Deletes a pod, and returns when it is gone.

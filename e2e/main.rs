@@ -13,6 +13,7 @@ mod changes;
 mod config;
 mod deploy;
 mod logs;
+mod metrics;
 mod nodes;
 mod quiet;
 mod reinit;

@@ -3,32 +3,10 @@
 
 use anyhow::{Result, ensure};
 use fio::api::{Condition, Phase, names};
-use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt as _;
 use serde_json::json;
 
 use crate::harness::{Fi, Node, Test, on_all_nodes, on_one_node, until};
-
-/// Ends the operator without giving it time to tidy up, and returns when its successor acts.
-async fn kill_operator(t: &Test) -> Result<()> {
-    t.kill_pod(&t.operator().await?).await?;
-    operator_leads(t).await
-}
-
-/// Waits until the operator's newest pod holds the lease.
-async fn operator_leads(t: &Test) -> Result<()> {
-    until("the operator's new pod holds the lease", async || {
-        let pod = t.operator().await?.name_any();
-        let lease = t.api::<Lease>().get(names::LEASE_NAME).await?;
-        let holder = lease
-            .spec
-            .and_then(|s| s.holder_identity)
-            .unwrap_or_default();
-        ensure!(holder == pod, "pod {pod}, holder {holder:?}");
-        Ok(())
-    })
-    .await
-}
 
 #[tokio::test]
 async fn nothing_is_told_twice_after_restarts() -> Result<()> {
@@ -43,15 +21,15 @@ async fn nothing_is_told_twice_after_restarts() -> Result<()> {
         let before = fi.events().await?;
         let baseline = fi.baseline(&first.name).await?;
 
-        t.delete_pod(&t.operator().await?).await?;
-        operator_leads(t).await?;
+        t.replace_operator().await?;
         for node in [first, second] {
             t.delete_pod(&fi.daemon(&node.name).await?).await?;
         }
         let last = fi.scans(&first.name, 2).await?;
         assert_eq!(last.condition, Condition::Failed, "{last:?}");
         fi.scans(&second.name, 2).await?;
-        kill_operator(t).await?;
+        t.kill_pod(&t.operator().await?).await?;
+        t.operator_leads().await?;
         fi.scans(&first.name, 1).await?;
         assert_eq!(fi.events().await?, before, "events after the restarts");
         assert_eq!(fi.baseline(&first.name).await?, baseline, "baseline");
@@ -105,7 +83,7 @@ async fn an_operator_killed_in_a_roll_out_finishes_it() -> Result<()> {
         for (node, before) in t.nodes().iter().zip(&before) {
             fi.new_baseline(&node.name, before).await?;
         }
-        operator_leads(t).await?;
+        t.operator_leads().await?;
         fi.phase(Phase::Active).await?;
         until("no signaller is left", async || {
             let pods = fi.pods().await?.len();

@@ -9,7 +9,7 @@ use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 /// How much of the cluster a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// It runs nothing on nodes.
+    /// None, but nobody may have the whole cluster meanwhile.
     Nothing,
     /// Any node.
     One,
@@ -52,13 +52,13 @@ pub(crate) async fn take(
             })
         })
         .await?;
-    let count = match wanted {
-        Wanted::Nothing => 0,
-        Wanted::One => 1,
-        Wanted::All => pool.size,
+    let (permits, nodes) = match wanted {
+        Wanted::Nothing => (1, 0),
+        Wanted::One => (1, 1),
+        Wanted::All => (pool.size, pool.size),
     };
-    let permits = pool.permits.acquire_many(count).await?;
-    let nodes = pool.take(usize::try_from(count)?)?;
+    let permits = pool.permits.acquire_many(permits).await?;
+    let nodes = pool.take(usize::try_from(nodes)?)?;
     Ok(Lease {
         nodes,
         pool,

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use fio::api::{FileIntegrity, names};
 use futures::FutureExt as _;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Node as ApiNode, Pod};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -239,6 +240,27 @@ impl Test {
                 .into_iter()
                 .find(|pod| pod.metadata.deletion_timestamp.is_none());
             staying.context("none")
+        })
+        .await
+    }
+
+    /// Has another pod take the place of the operator's, and returns when it acts.
+    pub(crate) async fn replace_operator(&self) -> Result<()> {
+        self.delete_pod(&self.operator().await?).await?;
+        self.operator_leads().await
+    }
+
+    /// Waits until the operator's newest pod holds the lease.
+    pub(crate) async fn operator_leads(&self) -> Result<()> {
+        until("the operator's new pod holds the lease", async || {
+            let pod = self.operator().await?.name_any();
+            let lease = self.api::<Lease>().get(names::LEASE_NAME).await?;
+            let holder = lease.spec.and_then(|spec| spec.holder_identity);
+            ensure!(
+                holder.as_ref() == Some(&pod),
+                "pod {pod}, holder {holder:?}"
+            );
+            Ok(())
         })
         .await
     }

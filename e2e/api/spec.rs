@@ -181,7 +181,11 @@ async fn what_was_migrated_is_said_by_line_in_condition_event_and_log() -> anyho
         for line in ["line 1: ", "line 2: ", "line 3: "] {
             assert!(message.contains(line), "{message}");
         }
-        let said = space.said("fi", "ConfigWarnings").await?;
+        let said = eventually("the event", async || {
+            let said = space.said("fi", "ConfigWarnings").await?;
+            Ok((!said.is_empty()).then_some(said))
+        })
+        .await?;
         assert!(said.len() == 1 && said[0].contains("line 2: "), "{said:?}");
         assert!(
             space.log().contains("line 2: "),
@@ -285,13 +289,15 @@ async fn a_priority_class_that_is_deleted_later() -> anyhow::Result<()> {
         // Classes are looked at now and then; any pass will do.
         space.annotate("fi", "test/touch", json!("1")).await?;
         until_pod(space, "no class", |pod| pod.priority_class_name.is_none()).await?;
-        let said = space.said("fi", "PriorityClass").await?;
-        assert_eq!(
-            said,
-            [format!(
-                "Error while getting priority class '{name}', PriorityClass not found or invalid"
-            )]
+        // The event comes after the objects.
+        let expected = format!(
+            "Error while getting priority class '{name}', PriorityClass not found or invalid"
         );
+        eventually("the event", async || {
+            let said = space.said("fi", "PriorityClass").await?;
+            Ok((said == [expected.as_str()]).then_some(()))
+        })
+        .await?;
         let fi = space.api::<FileIntegrity>().get("fi").await?;
         assert_eq!(
             fi.spec.priority_class_name,

@@ -14,6 +14,7 @@
 //! AIDE is never ended for a wish that arrives while it runs: a result that is nearly there is not
 //! thrown away, and the wish is met as soon as AIDE has finished.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::api::{Condition, names};
@@ -24,6 +25,10 @@ use crate::scan::outcome::{Finding, ScanError};
 const FIRST_RETRY: Duration = Duration::from_secs(10);
 /// Longest pause after a failed initialisation or an interrupted scan.
 const MAX_RETRY: Duration = Duration::from_secs(600);
+
+/// As many explained signals are remembered: a signaller's pod may come up long after its request
+/// was done through the status object, and after others were.
+const MAX_EXPLAINED: usize = 32;
 
 /// What does not change while a daemon runs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -253,6 +258,8 @@ pub struct Machine {
     config: Option<String>,
     config_asked: Option<String>,
     signal: Option<String>,
+    /// Texts of signals that the API has explained, newest last.
+    explained: VecDeque<String>,
     done: Option<String>,
     /// Digest of the baseline that the API knows, until this daemon makes one.
     recorded: Option<(String, String)>,
@@ -279,6 +286,7 @@ impl Machine {
             config: None,
             config_asked: None,
             signal: None,
+            explained: VecDeque::new(),
             done: None,
             recorded: None,
             reconciled: false,
@@ -328,6 +336,16 @@ impl Machine {
         self.baseline_shown = shows;
         if self.done.is_none() {
             self.done.clone_from(&observed.done);
+        }
+        let config = observed
+            .config
+            .as_ref()
+            .map(|hash| format!("{}{hash}", names::CONFIG_SIGNAL));
+        for text in [observed.request.clone(), observed.done.clone(), config]
+            .into_iter()
+            .flatten()
+        {
+            self.explain(text);
         }
         if !self.reconciled {
             self.recorded.clone_from(&observed.baseline);
@@ -565,14 +583,38 @@ impl Machine {
         }
     }
 
+    fn explain(&mut self, text: String) {
+        if self.explained.back() == Some(&text) {
+            return;
+        }
+        self.explained.retain(|known| *known != text);
+        if self.explained.len() >= MAX_EXPLAINED {
+            self.explained.pop_front();
+        }
+        self.explained.push_back(text);
+    }
+
     fn drop_done_signal(&mut self, actions: &mut Vec<Action>) {
         let Some(Disk::Baseline(baseline)) = &self.disk else {
             return;
         };
-        if self.signal_is_done(baseline) {
+        if self.signal_is_done(baseline) || self.signal_is_superseded() {
             self.signal = None;
             actions.push(Action::ClearSignal);
         }
+    }
+
+    /// The signal asks for what was wished for once and is not any more.
+    fn signal_is_superseded(&self) -> bool {
+        let (Some(text), Some(observed)) = (self.signal.as_deref().map(str::trim), &self.observed)
+        else {
+            return false;
+        };
+        let is_wished = match text.strip_prefix(names::CONFIG_SIGNAL) {
+            Some(hash) => observed.config.as_deref() == Some(hash),
+            None => observed.request.as_deref() == Some(text),
+        };
+        !is_wished && self.explained.iter().any(|known| known == text)
     }
 
     /// The signal asks for what this baseline already is.

@@ -409,6 +409,34 @@ fn a_signal_of_a_request_that_is_done_is_removed() {
 }
 
 #[test]
+fn a_signal_that_comes_after_its_request_was_followed_by_another_is_removed() {
+    let mut machine = idle();
+    for (id, digest, at) in [("r1", "d2", 5), ("r2", "d3", 15)] {
+        machine.handle(Event::Observed(requested(id)), s(at));
+        machine.handle(initialised("c1", digest), s(at + 1));
+        machine.handle(scanned(digest), s(at + 2));
+    }
+    let actions = machine.handle(Event::Signal("r1".to_owned()), s(20));
+    assert_eq!(actions, [Action::ClearSignal, Action::WakeAt(s(117))]);
+    let wanted = Observed {
+        config: Some("c2".to_owned()),
+        ..requested("r2")
+    };
+    machine.handle(Event::Observed(wanted), s(21));
+    machine.handle(Event::ConfigLoaded("c2".to_owned()), s(22));
+    machine.handle(initialised("c2", "d4"), s(23));
+    machine.handle(scanned("d4"), s(24));
+    let actions = machine.handle(Event::Signal("config:c1".to_owned()), s(25));
+    assert_eq!(actions, [Action::ClearSignal, Action::WakeAt(s(124))]);
+    let actions = machine.handle(Event::Signal("config:c0".to_owned()), s(26));
+    assert_eq!(
+        actions,
+        [Action::Initialise(Cause::Signal)],
+        "nothing ever explained this one"
+    );
+}
+
+#[test]
 fn a_signal_that_nothing_explains_is_honoured_and_reported() {
     for text in ["", "r-unknown"] {
         let mut machine = idle();

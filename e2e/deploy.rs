@@ -141,10 +141,7 @@ async fn nothing_is_deployed_before_the_initial_delay_is_over() -> Result<()> {
         let deployed = fi.daemon_set().await?.metadata.creation_timestamp;
         let deployed = deployed.context("a creation time of the DaemonSet")?;
         let delay = deployed.0.duration_since(created.0).as_secs();
-        assert!(
-            (12..30).contains(&delay),
-            "deployed {delay} s after the creation"
-        );
+        assert!(delay >= 12, "deployed {delay} s after the creation");
         assert_eq!(
             fi.notes("FileIntegrityStatus").await?,
             ["Pending", "Initializing", "Active"],

@@ -149,9 +149,9 @@ async fn scans_go_on_while_the_api_is_away_and_are_told_when_it_is_back() -> Res
         let node = t.node()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
-        let daemon = fi.daemon(&node.name).await?.name_any();
+        let daemon = fi.daemon(&node.name).await?;
         let scanned = fi.scans(&node.name, 1).await?;
-        node.cut_off(&t.api_server().await?).await?;
+        node.cut_off(&daemon, &t.api_server().await?).await?;
         node.files("printf x > new").await?;
         reports(node, 2).await?;
         let last = fi.status(&node.name).await?.last_result;
@@ -166,7 +166,7 @@ async fn scans_go_on_while_the_api_is_away_and_are_told_when_it_is_back() -> Res
         let told = notes.iter().filter(|note| note.starts_with(&start)).count();
         assert_eq!(told, 1, "it is told once: {notes:?}");
         let pod = fi.daemon(&node.name).await?;
-        assert_eq!(pod.name_any(), daemon, "the daemon is the same");
+        assert_eq!(pod.uid(), daemon.uid(), "the daemon is the same");
         let containers = pod.status.and_then(|s| s.container_statuses);
         let restarts: i32 = containers.iter().flatten().map(|c| c.restart_count).sum();
         assert_eq!(restarts, 0, "restarts of the daemon");

@@ -22,6 +22,10 @@ use super::wait::{until, until_within};
 /// How long a scan and the pause before it may take: 11 s on an idle machine.
 const SCAN: Duration = Duration::from_secs(45);
 
+/// How long its pods may stay: those of a node that was removed are cleared away by the cluster
+/// after a minute.
+const GONE: Duration = Duration::from_secs(180);
+
 /// An event about a FileIntegrity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Said {
@@ -94,7 +98,8 @@ impl<'a> Fi<'a> {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             result => drop(result?),
         }
-        until(format!("{} and its pods are gone", self.name), async || {
+        let wanted = format!("{} and its pods are gone", self.name);
+        until_within(GONE, wanted, async || {
             let left = self.api().get_opt(&self.name).await?;
             ensure!(left.is_none(), "the FileIntegrity is there");
             let pods = self.pods().await?;

@@ -34,7 +34,8 @@ struct Pool {
     size: u32,
 }
 
-static POOL: OnceCell<Pool> = OnceCell::const_new();
+/// Why there are no nodes, where that is so: no test tries again what failed for the first.
+static POOL: OnceCell<Result<Pool, String>> = OnceCell::const_new();
 
 /// Waits for the nodes. `prepare` runs once, before the first test gets any, and names them.
 pub(crate) async fn take(
@@ -42,16 +43,14 @@ pub(crate) async fn take(
     prepare: impl AsyncFnOnce() -> Result<Vec<String>>,
 ) -> Result<Lease> {
     let pool = POOL
-        .get_or_try_init(async || {
-            let nodes = prepare().await?;
-            let size = u32::try_from(nodes.len())?;
-            anyhow::Ok(Pool {
-                permits: Semaphore::new(nodes.len()),
-                free: Mutex::new(nodes),
-                size,
-            })
+        .get_or_init(async || {
+            let pool = async { Pool::new(prepare().await?) };
+            pool.await.map_err(|error| format!("{error:#}"))
         })
-        .await?;
+        .await;
+    let pool = pool
+        .as_ref()
+        .map_err(|error| anyhow::anyhow!("the cluster cannot be used: {error}"))?;
     let (permits, nodes) = match wanted {
         Wanted::Nothing => (1, 0),
         Wanted::One => (1, 1),
@@ -67,6 +66,15 @@ pub(crate) async fn take(
 }
 
 impl Pool {
+    fn new(nodes: Vec<String>) -> Result<Self> {
+        let size = u32::try_from(nodes.len())?;
+        Ok(Self {
+            permits: Semaphore::new(nodes.len()),
+            free: Mutex::new(nodes),
+            size,
+        })
+    }
+
     fn take(&self, count: usize) -> Result<Vec<String>> {
         let mut free = self
             .free

@@ -1,14 +1,15 @@
 //! A node, as a test works on it: from inside, as root.
 
 use anyhow::{Context as _, Result};
+use k8s_openapi::api::core::v1::Pod;
 
 use super::cluster::hack_cluster;
 
 /// Where tests put their files: watched by the default configuration, and removed after each test.
 pub(crate) const FILES: &str = "/etc/fio-e2e";
 
-/// Marks the routes of tests: a number that no routing program has.
-const PROTOCOL: u8 = 99;
+/// Priority of the tests' routing rules, which nothing else on a node uses.
+const CUT_OFF: u32 = 99;
 
 /// A node on loan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +40,14 @@ impl Node {
             .await
     }
 
-    /// Cuts the node and its pods off from this address, until [`Self::clean`] or
-    /// [`Self::reconnect`].
-    pub(crate) async fn cut_off(&self, address: &str) -> Result<()> {
+    /// Drops what this pod of the node sends to this address, until [`Self::reconnect`] or
+    /// [`Self::clean`].
+    pub(crate) async fn cut_off(&self, pod: &Pod, address: &str) -> Result<()> {
+        let status = pod.status.as_ref();
+        let from = status.and_then(|status| status.pod_ip.as_deref());
+        let from = from.context("the pod has no address")?;
         self.sh(&format!(
-            "ip route add blackhole {address} proto {PROTOCOL}"
+            "ip rule add from {from} to {address} priority {CUT_OFF} blackhole"
         ))
         .await
         .map(|_| ())
@@ -51,9 +55,11 @@ impl Node {
 
     /// Undoes [`Self::cut_off`].
     pub(crate) async fn reconnect(&self) -> Result<()> {
-        self.sh(&format!("ip route flush proto {PROTOCOL}"))
-            .await
-            .map(|_| ())
+        self.sh(&format!(
+            "while ip rule del priority {CUT_OFF} 2>/dev/null; do :; done"
+        ))
+        .await
+        .map(|_| ())
     }
 
     /// Removes what tests and daemons leave on a node.

@@ -590,8 +590,12 @@ async fn a_node_that_has_not_reported_has_not_failed() -> anyhow::Result<()> {
             .until("the node", &token, |a| a.text.contains(&node))
             .await?;
         assert_eq!(told.value(&format!("node_failed{{node=\"{node}\"}}")), None);
-        let fi = space.api::<FileIntegrity>().get("fi").await?;
-        assert_eq!(phase_of(&fi), "Initializing");
+        // The node's status is made before the FileIntegrity's own is written.
+        space
+            .until_is("fi", "Initializing", |fi: &FileIntegrity| {
+                phase_of(fi) == "Initializing"
+            })
+            .await?;
         Ok(())
     })
     .await

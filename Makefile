@@ -1,39 +1,88 @@
 # fio: watches the integrity of the files on every node of a Kubernetes cluster.
-# `make help` lists the targets.
+# `make help` lists the targets and the variables.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-# The image to build, load and deploy.
-IMG ?= localhost/fio:dev
-# Where the operator lives.
-NAMESPACE ?= openshift-file-integrity
-# Which cluster: kind, local or current; by default what works here.
-CLUSTER ?=
-export CLUSTER IMG NAMESPACE
+##@ Variables
 
+IMAGE_REPO ?= quay.io/file-integrity-operator## Where images are pushed to and pulled from
+TAG ?= latest## Their tag
+IMG ?= $(IMAGE_REPO)/file-integrity-operator:$(TAG)## The operator's image
+BUNDLE_IMG ?= $(IMAGE_REPO)/file-integrity-operator-bundle:$(TAG)## The OLM bundle's image
+CATALOG_IMG ?= $(IMAGE_REPO)/file-integrity-operator-catalog:$(TAG)## The OLM catalog's image
+VERSION ?=## The release, X.Y.Z; needed by the targets for releases
+NAMESPACE ?= openshift-file-integrity## Where the operator lives
+CATALOG_DEPLOY_NS ?= $(NAMESPACE)## Where catalog-deploy puts it
+OVERLAY ?=## kubernetes or openshift; by default what the cluster is
+REPLICAS ?= 1## Operators; 2 for one that stands by
+RUNTIME ?=## docker, podman or buildah; by default the first that works
+PLATFORMS ?=## linux/amd64,linux/arm64: images for both; by default this machine's
+CLUSTER ?=## kind, local or current; by default what works here
+GIT_REMOTE ?= origin## Where releases are pushed to
+CARGO_TARGET_DIR ?= target## Where cargo puts what it builds
+
+export IMAGE_REPO TAG IMG BUNDLE_IMG CATALOG_IMG NAMESPACE CATALOG_DEPLOY_NS
+export OVERLAY REPLICAS RUNTIME PLATFORMS CLUSTER GIT_REMOTE
+# An empty VERSION is none: scripts then take that of Cargo.toml.
+ifneq ($(strip $(VERSION)),)
+export VERSION
+endif
+
+# An image for clusters of this machine, which is never pushed.
+DEV_IMG := localhost/fio:dev
 KUBECTL = hack/cluster kubectl
-# Where cargo puts what it builds.
-CARGO_TARGET_DIR ?= target
 BINARY := $(CARGO_TARGET_DIR)/release/fio
 
-.PHONY: help build test unit api-test e2e soak lint image demo cluster-up cluster-down run deploy undeploy crd
+##@ Build
 
-help: ## List the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+.PHONY: help build image images bundle-image manifests crd bundle install-yaml sbom
+help: ## List the targets and variables
+	@awk 'BEGIN { FS = ":.*## |\\?=.*## *|## *" } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 } \
+	  /^[A-Z_]+ \?=.*##/ { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the program (target/release/fio, or where CARGO_TARGET_DIR says)
-	cargo build --locked --release
+	hack/build
 
+image: build ## Build the operator's image (IMG)
+	hack/image --tag $(IMG) --binary $(BINARY)
+
+images: image bundle-image ## Build the images of operator and bundle
+
+manifests: crd ## Print what is made from the program's types into manifests/ and docs/
+
+crd: ## Print the CustomResourceDefinitions into manifests/
+	cargo run --locked --quiet -- crd > manifests/crd/crds.yaml.new
+	mv manifests/crd/crds.yaml.new manifests/crd/crds.yaml
+
+install-yaml: ## Write out/install.yaml and out/install-openshift.yaml: all of it in one file (IMG, NAMESPACE)
+	mkdir -p out
+	OVERLAY=kubernetes hack/deploy render > out/install.yaml
+	OVERLAY=openshift hack/deploy render > out/install-openshift.yaml
+
+sbom: ## Write out/fio.cdx.json: what the program is made of (CycloneDX)
+	hack/sbom out/fio.cdx.json
+
+reproducible: ## Build the program twice, in two places, and compare
+	hack/reproducible
+
+##@ Test
+
+.PHONY: test unit test-unit api-test e2e soak demo lint verify reproducible
 test: unit api-test e2e ## Run all tests, on a real API server and a real cluster
 
 unit: ## Run the unit tests, and those with a real AIDE
 	FIO_AIDE="$$(hack/aide)" cargo test --locked --lib --bins
 
+test-unit: unit ## The same, by its name in the original
+
 api-test: ## Run the tests against a real API server (no nodes)
 	FIO_AIDE="$$(hack/aide)" hack/with-apiserver cargo test --locked --test api --features apiserver -- --test-threads=8
 
+e2e: IMG := $(DEV_IMG)
 e2e: image cluster-up ## Run the end-to-end tests on a cluster
 	hack/cluster load-image $(IMG)
 	hack/deploy apply
@@ -41,21 +90,26 @@ e2e: image cluster-up ## Run the end-to-end tests on a cluster
 	$(KUBECTL) -n $(NAMESPACE) delete fileintegrity demo --ignore-not-found
 	cargo test --locked --test e2e --features e2e
 
+soak: IMG := $(DEV_IMG)
 soak: image cluster-up ## Watch idle nodes for an hour, with pods coming and going: no false alarm
 	hack/cluster load-image $(IMG)
 	hack/deploy apply
 	$(KUBECTL) -n $(NAMESPACE) delete fileintegrity demo --ignore-not-found
 	hack/soak
 
-lint: ## Check formatting, clippy, dependencies and shell scripts
-	hack/lint
-
-image: build ## Build the image
-	hack/image --tag $(IMG) --binary $(BINARY)
-
+demo: IMG := $(DEV_IMG)
 demo: image ## Show it all: cluster, operator, changes on a node, the alarm, and back
 	hack/demo
 
+lint: ## Check formatting, clippy, dependencies and shell scripts
+	hack/lint
+
+verify: lint ## The same, and that the bundle is valid and up to date
+	hack/olm validate
+
+##@ Deploy
+
+.PHONY: cluster-up cluster-down run install uninstall deploy undeploy deploy-local catalog-deploy catalog-undeploy
 cluster-up: ## Start a cluster with two nodes
 	hack/cluster up
 
@@ -65,12 +119,53 @@ cluster-down: ## Stop it, and remove all that it left
 run: build ## Run the operator on this machine against the current kubeconfig
 	FIO_AIDE="$$(hack/aide)" RELATED_IMAGE_OPERATOR=$(IMG) $(BINARY) operator --namespace $(NAMESPACE)
 
-deploy: ## Deploy the operator (IMG, NAMESPACE)
+install: ## Put the CustomResourceDefinitions on the cluster
+	hack/deploy install
+
+uninstall: ## Remove them, and with them every FileIntegrity
+	hack/deploy uninstall
+
+deploy: ## Put all of it on the cluster (IMG, NAMESPACE, OVERLAY, REPLICAS)
 	hack/deploy apply
 
-undeploy: ## Remove the operator and everything of it
+undeploy: ## Take all of it off the cluster
 	hack/deploy delete
 
-crd: ## Print the CustomResourceDefinitions into manifests/
-	cargo run --locked --quiet -- crd > manifests/crd/crds.yaml.new
-	mv manifests/crd/crds.yaml.new manifests/crd/crds.yaml
+deploy-local: IMG := $(DEV_IMG)
+deploy-local: image ## Build the image, load it into the cluster without a registry, and deploy it
+	hack/cluster load-image $(IMG)
+	hack/deploy apply
+
+catalog-deploy: ## Install it through OLM (CATALOG_IMG, CATALOG_DEPLOY_NS)
+	hack/olm deploy
+
+catalog-undeploy: ## Take it off again
+	hack/olm undeploy
+
+##@ Release
+
+.PHONY: push catalog catalog-image prepare-release push-release release-images
+push: ## Push the images of operator and bundle
+	hack/image push $(IMG)
+	hack/image push $(BUNDLE_IMG)
+
+bundle: ## Make bundle/, what OLM installs, out of the manifests (VERSION, IMG)
+	hack/olm bundle
+
+bundle-image: ## Build the bundle's image (BUNDLE_IMG)
+	hack/olm bundle-image
+
+catalog: catalog-image ## Build the catalog's image and push it
+	hack/image push $(CATALOG_IMG)
+
+catalog-image: ## Build the catalog's image, which offers BUNDLE_IMG (CATALOG_IMG)
+	hack/olm catalog-image
+
+prepare-release: ## Bump VERSION in the sources, the bundle and CHANGELOG.md; commits nothing
+	hack/release prepare
+
+push-release: ## Commit that on the branch release-vVERSION, tag it, and push both to GIT_REMOTE
+	hack/release push
+
+release-images: ## Build the images of VERSION and push them, also as latest
+	hack/release images

@@ -6,7 +6,8 @@
 //! [`nodes`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used;
 //! [`election`] sees to it that one operator acts at a time; [`freshness`] knows since when nothing
 //! was heard of a node; [`tally`] counts what happens,
-//! [`serving`] lets that be read, [`monitoring`] tells Prometheus where and what to alert on.
+//! [`serving`] lets that be read, [`monitoring`] tells Prometheus where and what to alert on, [`policy`]
+//! keeps daemons to their own nodes.
 //!
 //! A pass may be killed anywhere: what it knows is in the API, and the next pass goes on.
 
@@ -20,6 +21,7 @@ pub mod monitoring;
 pub mod nodes;
 pub mod observe;
 pub mod plan;
+pub mod policy;
 pub mod reinit;
 pub mod serving;
 pub mod status;
@@ -229,6 +231,7 @@ async fn lead(
         &mut watches,
     )
     .await?;
+    watches.spawn(policy::keep(client.clone(), settings.namespace.clone()));
     watches.spawn(serving.keep_certificate(&client));
     watches.spawn(serving.keep_monitoring(&client, observer.is_openshift()));
     let applier = Applier::new(&client, &settings.namespace, &settings.identity);

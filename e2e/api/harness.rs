@@ -115,15 +115,26 @@ pub(crate) async fn admin() -> anyhow::Result<Config> {
 /// Runs kubectl as administrator, with `input`; returns what it prints.
 pub(crate) async fn kubectl(args: &[&str], input: &str) -> anyhow::Result<String> {
     let program = checkout().join(".cluster/bin/kubectl");
-    output(&program, args, input).await
+    output(&program, args, input, &[]).await
 }
 
-async fn output(program: &Path, args: &[&str], input: &str) -> anyhow::Result<String> {
+/// The manifests as hack/deploy renders them with these variables.
+pub(crate) async fn rendered(variables: &[(&str, &str)]) -> anyhow::Result<String> {
+    let program = checkout().join("hack/deploy");
+    output(&program, &["render"], "", variables).await
+}
+
+async fn output(
+    program: &Path,
+    args: &[&str],
+    input: &str,
+    variables: &[(&str, &str)],
+) -> anyhow::Result<String> {
     let mut child = tokio::process::Command::new(program)
         .args(args)
         .current_dir(checkout())
-        .env("NAMESPACE", TEMPLATE)
         .env("KUBECTL", checkout().join(".cluster/bin/kubectl"))
+        .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -149,7 +160,7 @@ pub(crate) async fn aide() -> anyhow::Result<PathBuf> {
         if let Some(aide) = std::env::var_os("FIO_AIDE") {
             return anyhow::Ok(PathBuf::from(aide));
         }
-        let path = output(&checkout().join("hack/aide"), &[], "").await?;
+        let path = output(&checkout().join("hack/aide"), &[], "", &[]).await?;
         Ok(PathBuf::from(path.trim()))
     };
     AIDE.get_or_try_init(find).await.cloned()
@@ -176,24 +187,14 @@ async fn until_established() -> anyhow::Result<()> {
 /// Installs the cluster's part of the manifests, once; returns that of a namespace.
 async fn manifests() -> anyhow::Result<&'static str> {
     let install = async || {
-        let all = output(&checkout().join("hack/deploy"), &["render"], "").await?;
-        let (cluster, namespaced): (Vec<&str>, Vec<&str>) =
-            all.split("\n---\n").partition(|document| {
-                ["CustomResourceDefinition", "ClusterRole"]
-                    .iter()
-                    .any(|kind| document.contains(&format!("\nkind: {kind}\n")))
-            });
+        let all = rendered(&[("NAMESPACE", TEMPLATE)]).await?;
+        let (namespaced, cluster): (Vec<&str>, Vec<&str>) = all
+            .split("\n---\n")
+            .partition(|document| document.contains(TEMPLATE));
         let apply = ["apply", "--server-side", "-f", "-"];
         kubectl(&apply, &cluster.join("\n---\n")).await?;
         until_established().await?;
-        // One binding for all would be taken from one namespace by the next.
-        let own = namespaced.join("\n---\n").replace(
-            "kind: ClusterRoleBinding\nmetadata:\n  name: file-integrity-operator\n",
-            &format!(
-                "kind: ClusterRoleBinding\nmetadata:\n  name: file-integrity-operator-{TEMPLATE}\n"
-            ),
-        );
-        anyhow::Ok(own)
+        anyhow::Ok(namespaced.join("\n---\n"))
     };
     MANIFESTS.get_or_try_init(install).await.map(String::as_str)
 }

@@ -12,6 +12,8 @@ mod harness;
 mod logcollector;
 mod metrics;
 mod operator;
+mod policy;
 mod reinit;
 mod spec;
 mod updates;
+mod upgrade;

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Builds what the local cluster runs (Kubernetes, etcd, CoreDNS) from Go modules
-# and caches it. The versions are those in hack/go/*/go.mod.
+# Builds what the local cluster runs (Kubernetes, etcd, CoreDNS) and the tools
+# for OLM from Go modules, and caches it. The versions are those in
+# hack/go/*/go.mod.
 
 # How the modules are built; part of the cache's key.
 GO_FLAGS=(-trimpath -mod=readonly)
@@ -12,7 +13,7 @@ binaries() {
   version=$(module_version "$module")
   dir=$CACHE/bin/$module-$version-$(hash "$(sha256sum <"$source/go.mod")" \
     "$(sha256sum <"$source/go.sum")" "$(cat "$source"/*.go)" \
-    "${GO_FLAGS[*]}" "$(ldflags "$module" "$version")" "$(uname -m)")
+    "${GO_FLAGS[*]}$(build_tags "$module")" "$(ldflags "$module" "$version")" "$(uname -m)")
   cached "$dir" "$module" build_module "$module" "$version"
   printf '%s\n' "$dir"
 }
@@ -20,7 +21,7 @@ binaries() {
 # The version of the one module that a module of ours is about: the first that
 # its go.mod requires.
 module_version() {
-  sed -nE 's/^require [^ ]+ (v[^ ]+)$/\1/p' "$CHECKOUT/hack/go/$1/go.mod"
+  sed -nE '/^require [^ ]+ v[^ ]+$/ { s/.* //p; q }' "$CHECKOUT/hack/go/$1/go.mod"
 }
 
 ldflags() {
@@ -33,6 +34,13 @@ ldflags() {
     "${set}Minor=${minor%%.*}" "${set}TreeState=clean"
 }
 
+# Without these, some modules want C libraries that only their other uses need.
+build_tags() {
+  case $1 in
+    olm) printf 'containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper' ;;
+  esac
+}
+
 module_packages() {
   case $1 in
     kubernetes)
@@ -41,6 +49,10 @@ module_packages() {
       ;;
     etcd) printf '%s\n' go.etcd.io/etcd/server/v3 ;;
     coredns) printf '%s\n' . ;;
+    olm)
+      printf 'github.com/operator-framework/%s\n' operator-registry/cmd/opm \
+        api/cmd/operator-verify
+      ;;
   esac
 }
 
@@ -53,7 +65,7 @@ build_module() {
   [[ ${#targets[@]} -gt 1 ]] || output=$dir/$module
   flags=$(ldflags "$module" "$version")
   with_progress "building $module $version" run_go_build "$module" "$dir.log" \
-    "${GO_FLAGS[@]}" -ldflags "$flags" -o "$output" "${targets[@]}"
+    "${GO_FLAGS[@]}" -tags "$(build_tags "$module")" -ldflags "$flags" -o "$output" "${targets[@]}"
 }
 
 run_go_build() {

@@ -1,0 +1,95 @@
+//! The admission policy for the daemons, which the operator looks after.
+
+use fio::operator::policy;
+use kube::ResourceExt as _;
+use kube::api::{Api, ApiResource, DynamicObject};
+use kube::core::GroupVersionKind;
+use serde_json::Value;
+
+use crate::harness::{Space, eventually, in_space, kubectl};
+
+const POLICY: &str = "ValidatingAdmissionPolicy";
+const BINDING: &str = "ValidatingAdmissionPolicyBinding";
+const MADE_OF: &str = "file-integrity.openshift.io/made-of";
+
+fn api(space: &Space, kind: &str) -> Api<DynamicObject> {
+    let gvk = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
+    Api::all_with(space.client.clone(), &ApiResource::from_gvk(&gvk))
+}
+
+async fn spec(space: &Space, kind: &str) -> anyhow::Result<Option<Value>> {
+    let object = api(space, kind)
+        .get_opt(&policy::name(&space.namespace))
+        .await?;
+    Ok(object.map(|mut object| object.data["spec"].take()))
+}
+
+/// Without blanks and line ends: kustomize folds the expressions differently.
+fn words(spec: Option<&Value>) -> String {
+    let text = spec.map(Value::to_string).unwrap_or_default();
+    text.replace("\\n", "").split_whitespace().collect()
+}
+
+#[tokio::test]
+async fn a_policy_that_is_gone_comes_back() -> anyhow::Result<()> {
+    in_space("policy", async |space| {
+        let name = policy::name(&space.namespace);
+        let mut manifests = Vec::new();
+        for kind in [POLICY, BINDING] {
+            manifests.push((kind, spec(space, kind).await?));
+            kubectl(&["delete", kind, &name], "").await?;
+        }
+        let _operator = space.operator("op").await?;
+        for (kind, manifest) in manifests {
+            let made = eventually(kind, async || spec(space, kind).await).await?;
+            assert_eq!(words(Some(&made)), words(manifest.as_ref()), "{kind}");
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_an_older_operator_made_is_renewed_and_what_a_hand_changed_stays() -> anyhow::Result<()>
+{
+    in_space("policies", async |space| {
+        let name = policy::name(&space.namespace);
+        for kind in [POLICY, BINDING] {
+            kubectl(&["delete", kind, &name, "--ignore-not-found"], "").await?;
+        }
+        // An older operator's: less strict, and of an older manifest.
+        let older = format!(
+            "apiVersion: admissionregistration.k8s.io/v1\nkind: {POLICY}\nmetadata:\n  name: {name}\n  \
+             annotations: {{{MADE_OF}: older}}\nspec:\n  failurePolicy: Ignore\n  matchConstraints:\n    \
+             resourceRules:\n    - {{apiGroups: [''], apiVersions: [v1], operations: [CREATE], \
+             resources: [configmaps]}}\n  validations:\n  - expression: 'true'\n"
+        );
+        let manager = "--field-manager=file-integrity-operator";
+        kubectl(&["apply", "--server-side", manager, "-f", "-"], &older).await?;
+        let operator = space.operator("op").await?;
+        eventually("the renewed policy", async || {
+            let spec = spec(space, POLICY).await?;
+            Ok(spec.filter(|spec| spec["failurePolicy"] == "Fail"))
+        })
+        .await?;
+        eventually("its binding", async || spec(space, BINDING).await).await?;
+        operator.stop().await?;
+
+        // A hand changes what the operator made, and an update of fio wants something else.
+        let edit = r#"{"spec": {"failurePolicy": "Ignore"}}"#;
+        kubectl(&["patch", POLICY, &name, "--type=merge", "-p", edit], "").await?;
+        let older = format!("{MADE_OF}=older");
+        kubectl(&["annotate", "--overwrite", POLICY, &name, &older], "").await?;
+        let _next = space.operator("next").await?;
+        eventually("the word on the change", async || {
+            let told = space.log().contains("was changed and is left alone");
+            Ok(told.then_some(()))
+        })
+        .await?;
+        let object = api(space, POLICY).get(&name).await?;
+        assert_eq!(object.data["spec"]["failurePolicy"], "Ignore");
+        assert_eq!(object.annotations()[MADE_OF], "older");
+        Ok(())
+    })
+    .await
+}

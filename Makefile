@@ -71,8 +71,8 @@ reproducible: ## Build the program twice, in two places, and compare
 
 ##@ Test
 
-.PHONY: test unit test-unit api-test e2e soak demo lint verify reproducible
-test: unit api-test e2e ## Run all tests, on a real API server and a real cluster
+.PHONY: test unit test-unit api-test release-test e2e soak demo lint verify reproducible
+test: unit api-test release-test e2e ## Run all tests, on a real API server and a real cluster
 
 unit: ## Run the unit tests, and those with a real AIDE
 	FIO_AIDE="$$(hack/aide)" cargo test --locked --lib --bins
@@ -81,6 +81,9 @@ test-unit: unit ## The same, by its name in the original
 
 api-test: ## Run the tests against a real API server (no nodes)
 	FIO_AIDE="$$(hack/aide)" hack/with-apiserver cargo test --locked --test api --features apiserver -- --test-threads=8
+
+release-test: build ## Make a release, up to a registry on this machine (as root: images are built)
+	BINARY=$(abspath $(BINARY)) hack/with-registry cargo test --locked --test release --features registry
 
 e2e: IMG := $(DEV_IMG)
 e2e: image cluster-up ## Run the end-to-end tests on a cluster

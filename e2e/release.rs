@@ -1,0 +1,214 @@
+//! The release, as a maintainer makes it: in a clone, with a bare repository as its remote and a
+//! registry on loopback. `make release-test` runs it.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const VERSION: &str = "9.8.7";
+
+/// A maintainer's clone, and where it is pushed to.
+struct Workplace {
+    dir: TempDir,
+}
+
+impl Workplace {
+    fn new() -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let place = Self { dir };
+        let checkout = env!("CARGO_MANIFEST_DIR");
+        git(
+            place.dir.path(),
+            &["clone", "--quiet", "--bare", checkout, "origin.git"],
+        )?;
+        git(
+            place.dir.path(),
+            &["clone", "--quiet", "origin.git", "clone"],
+        )?;
+        for (key, value) in [
+            ("user.name", "a maintainer"),
+            ("user.email", "maintainer@example.com"),
+        ] {
+            git(&place.clone(), &["config", key, value])?;
+        }
+        Ok(place)
+    }
+
+    fn clone(&self) -> PathBuf {
+        self.dir.path().join("clone")
+    }
+
+    fn remote(&self) -> PathBuf {
+        self.dir.path().join("origin.git")
+    }
+
+    /// Runs make in the clone; returns whether that went well, and all that it said.
+    fn make(&self, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
+        let output = Command::new("make")
+            .args(["--no-print-directory"])
+            .args(arguments)
+            .current_dir(self.clone())
+            .env("CARGO_TARGET_DIR", target_dir()?)
+            .output()
+            .context("start make")?;
+        let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
+        said.push_str(&String::from_utf8_lossy(&output.stderr));
+        Ok((output.status.success(), said))
+    }
+
+    fn succeeds(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let (ok, said) = self.make(arguments)?;
+        ensure!(ok, "make {arguments:?}: {said}");
+        Ok(said)
+    }
+
+    /// What make says where it cannot do it.
+    fn fails(&self, arguments: &[&str], with: &str) -> anyhow::Result<()> {
+        let (ok, said) = self.make(arguments)?;
+        ensure!(!ok, "make {arguments:?} is refused");
+        ensure!(
+            said.contains(with),
+            "make {arguments:?} says {with:?}: {said}"
+        );
+        Ok(())
+    }
+
+    fn read(&self, file: &str) -> anyhow::Result<String> {
+        let path = self.clone().join(file);
+        std::fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
+    }
+}
+
+/// Where this test was built: what the clone builds is built there, too.
+fn target_dir() -> anyhow::Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let dir = test.ancestors().nth(3).context("a target folder")?;
+    Ok(dir.to_owned())
+}
+
+fn git(dir: &Path, arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(dir)
+        .output()
+        .context("start git")?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "git {arguments:?}: {errors}");
+    Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+}
+
+/// What the registry answers to GET.
+fn registry(path: &str) -> anyhow::Result<Value> {
+    use std::io::{Read as _, Write as _};
+    let address = std::env::var("FIO_REGISTRY").context("run this by make release-test")?;
+    let mut stream = std::net::TcpStream::connect(&address)?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (_, body) = answer.split_once("\r\n\r\n").context("an answer's body")?;
+    serde_json::from_str(body).with_context(|| format!("{path}: {body}"))
+}
+
+#[test]
+fn what_a_release_needs_is_said() -> anyhow::Result<()> {
+    let place = Workplace::new()?;
+    for target in ["prepare-release", "push-release", "release-images"] {
+        place.fails(&[target], "VERSION is needed: use X.Y.Z")?;
+        place.fails(
+            &[target, "VERSION=1.2"],
+            "VERSION='1.2' is no semantic version",
+        )?;
+    }
+    place.fails(
+        &["push-release", "VERSION=9.8.7"],
+        "make prepare-release VERSION=9.8.7 comes first",
+    )?;
+    place.fails(
+        &["release-images", "VERSION=9.8.7"],
+        "git switch release-v9.8.7 comes first",
+    )?;
+    place.fails(
+        &["prepare-release", "VERSION=9.8.7", "GIT_REMOTE=upstream"],
+        "there is no git remote upstream: set GIT_REMOTE to one of: origin",
+    )?;
+    std::fs::write(place.clone().join("a-draft"), "")?;
+    place.fails(
+        &["prepare-release", "VERSION=9.8.7"],
+        "the tree has changes",
+    )?;
+    std::fs::remove_file(place.clone().join("a-draft"))?;
+    git(&place.remote(), &["tag", "v9.8.7"])?;
+    place.fails(
+        &["prepare-release", "VERSION=9.8.7"],
+        "v9.8.7 has been released",
+    )?;
+    Ok(())
+}
+
+#[test]
+fn prepared_pushed_and_published() -> anyhow::Result<()> {
+    let place = Workplace::new()?;
+    let changelog = place.read("CHANGELOG.md")?;
+    let before = git(&place.clone(), &["rev-parse", "HEAD"])?;
+    let version = format!("VERSION={VERSION}");
+
+    place.succeeds(&["prepare-release", &version])?;
+    assert_eq!(
+        git(&place.clone(), &["rev-parse", "HEAD"])?,
+        before,
+        "nothing is committed"
+    );
+    let manifest = place.read("Cargo.toml")?;
+    assert!(
+        manifest.contains("\nname = \"fio\"\nversion = \"9.8.7\"\n"),
+        "{manifest}"
+    );
+    assert!(
+        place
+            .read("Cargo.lock")?
+            .contains("name = \"fio\"\nversion = \"9.8.7\"\n")
+    );
+    let csv = "bundle/manifests/file-integrity-operator.clusterserviceversion.yaml";
+    let csv = place.read(csv)?;
+    assert!(
+        csv.contains("\n  name: file-integrity-operator.v9.8.7\n"),
+        "{csv}"
+    );
+    assert!(csv.contains("/file-integrity-operator:9.8.7\n"), "{csv}");
+    assert!(csv.contains("olm.skipRange: \">=1.0.0 <9.8.7\""), "{csv}");
+    let released = place.read("CHANGELOG.md")?;
+    let today = jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
+    let heading = format!("## [Unreleased]\n\n## [9.8.7] - {today}\n");
+    assert_eq!(released, changelog.replace("## [Unreleased]\n", &heading));
+
+    place.succeeds(&["push-release", &version])?;
+    let remote = place.remote();
+    let branch = git(&remote, &["rev-parse", "refs/heads/release-v9.8.7"])?;
+    assert_eq!(git(&remote, &["rev-parse", "v9.8.7^{commit}"])?, branch);
+    assert_eq!(git(&remote, &["rev-parse", "release-v9.8.7^"])?, before);
+    assert_eq!(
+        git(&place.clone(), &["status", "--porcelain"])?,
+        "",
+        "all of it is in the commit"
+    );
+
+    let address = std::env::var("FIO_REGISTRY").context("run this by make release-test")?;
+    let repository = format!("IMAGE_REPO={address}/fio");
+    place.succeeds(&["release-images", &version, &repository, "RUNTIME=buildah"])?;
+    for part in ["", "-bundle", "-catalog"] {
+        let name = format!("fio/file-integrity-operator{part}");
+        let tags = registry(&format!("/v2/{name}/tags/list"))?;
+        let mut tags: Vec<&str> = tags["tags"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        tags.sort_unstable();
+        assert_eq!(json!(tags), json!([VERSION, "latest"]), "{name}");
+    }
+    Ok(())
+}

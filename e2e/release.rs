@@ -200,6 +200,10 @@ fn prepared_pushed_and_published() -> anyhow::Result<()> {
     place.succeeds(&["release-images", &version, &repository, "RUNTIME=buildah"])?;
     for part in ["", "-bundle", "-catalog"] {
         let name = format!("fio/file-integrity-operator{part}");
+        for tag in [VERSION, "latest"] {
+            let image = format!("{address}/{name}:{tag}");
+            Command::new("buildah").args(["rmi", &image]).output()?;
+        }
         let tags = registry(&format!("/v2/{name}/tags/list"))?;
         let mut tags: Vec<&str> = tags["tags"]
             .as_array()

@@ -272,7 +272,9 @@ fn refuses_what_reaches_outside() {
         "sha256 = p",
         "@@define A @@{A}\n@@define B 0123456789012345678901234567890123456789\n\
          @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n\
-         @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n",
+         @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n\
+         @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n\
+         @@define B @@{B}@@{B}\n",
     ];
     for text in texts {
         assert!(!refused(text).is_empty(), "{text}");

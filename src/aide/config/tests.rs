@@ -166,6 +166,7 @@ fn converts_each_kind_of_line() {
         ("!/etc", "!/hostroot/etc"),
         ("  -/etc d", "  -/hostroot/etc d"),
         ("/", "/hostroot/"),
+        ("=/$ R", "=/hostroot$ R"),
         ("/(etc|usr) R", "/hostroot/(etc|usr) R"),
         ("/@@{X}/y R", "/hostroot/@@{X}/y R"),
         ("@@{NONE}/y R", "/hostroot@@{NONE}/y R"),

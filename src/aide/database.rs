@@ -168,6 +168,14 @@ impl StateDir {
         Ok(Self { dir })
     }
 
+    /// This directory, whatever it is on: a test's small disk is in memory.
+    #[cfg(test)]
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+        }
+    }
+
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.dir
@@ -387,6 +395,7 @@ fn restrict(file: &File, path: &Path) -> Result<(), DatabaseError> {
         .map_err(failed("set the mode of", path))
 }
 
+/// Writes the whole file, or leaves none.
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), DatabaseError> {
     open_no_follow(
         path,
@@ -396,7 +405,10 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), DatabaseError> {
         file.write_all(bytes)?;
         file.sync_all()
     })
-    .map_err(failed("write", path))
+    .map_err(|error| {
+        fs::remove_file(path).ok();
+        failed("write", path)(error)
+    })
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), DatabaseError> {
@@ -410,14 +422,16 @@ fn remove_if_there(path: &Path) -> Result<(), DatabaseError> {
     }
 }
 
-/// A link costs nothing and cannot fail half-way; file systems without links get a copy.
+/// A link costs nothing and cannot fail half-way; file systems without links get a copy. Half a
+/// copy would be counted as a backup, and push a whole one out.
 fn link_or_copy(from: &Path, to: &Path) -> Result<(), DatabaseError> {
-    match fs::hard_link(from, to) {
-        Ok(()) => Ok(()),
-        Err(_) => fs::copy(from, to)
-            .map(|_| ())
-            .map_err(failed("back up", from)),
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
     }
+    fs::copy(from, to).map(|_| ()).map_err(|error| {
+        fs::remove_file(to).ok();
+        failed("back up", from)(error)
+    })
 }
 
 fn record_json(record: &Record) -> Vec<u8> {

@@ -14,7 +14,7 @@ use crate::aide::command::{self, Aide, Around, Mode, RunError};
 use crate::aide::complaints;
 use crate::aide::config::{self, RunOptions};
 use crate::aide::database::{self, DatabaseError, Found, Record, StateDir};
-use crate::aide::exit::{self, Verdict};
+use crate::aide::exit::{self, AideError, Verdict};
 use crate::aide::report::{self, Report};
 use crate::api::{Baseline, time};
 use crate::scan::Identity;
@@ -26,6 +26,9 @@ use crate::scan::outcome::{Finding, Outcome, ScanError, judge};
 const MARKER: &str = "aide.running";
 /// Name of AIDE's JSON report there.
 const JSON_REPORT: &str = "aide.report.json";
+
+/// Bytes below which a disk counts as full when AIDE could not write: a small node's database.
+const MIN_ROOM: u64 = 1024 * 1024;
 
 /// So often AIDE is run when it leaves something out.
 const MAX_RUNS: u32 = 4;
@@ -157,8 +160,14 @@ impl Runner {
                 };
                 (Finished::Initialised(known), Some(published(&record)))
             }
-            Err(RunnerError::Run(RunError::Cancelled)) => (Finished::Stopped, None),
-            Err(error) => (Finished::InitFailed(init_error(&error)), None),
+            Err(error) => {
+                self.give_room_back();
+                let finished = match error {
+                    RunnerError::Run(RunError::Cancelled) => Finished::Stopped,
+                    error => Finished::InitFailed(init_error(&error)),
+                };
+                (finished, None)
+            }
         };
         Done {
             finished,
@@ -181,7 +190,7 @@ impl Runner {
         self.set_marker()?;
         let (ended, detail) = self.run(Mode::Init, config, cancel).await?;
         exit::decode_plain(ended.code, ended.signal)
-            .map_err(|error| RunnerError::Scan(with_detail(error, &detail)))?;
+            .map_err(|error| RunnerError::Scan(self.not_written(error, &detail)))?;
         let report = self.read_json_report()?;
         if report.total == 0 {
             let message = "the configuration watches no file on this node";
@@ -190,6 +199,24 @@ impl Runner {
         let runner = self.clone();
         let (config_hash, cause) = (config_hash.to_owned(), cause.clone());
         tokio::task::spawn_blocking(move || runner.commit(&report, config_hash, &cause)).await?
+    }
+
+    /// AIDE does not say that a disk is full, only that it could not write.
+    fn not_written(&self, error: AideError, detail: &str) -> ScanError {
+        let mut said = with_detail(error, detail);
+        if matches!(error, AideError::Io | AideError::Write) && self.is_nearly_full() {
+            let dir = &self.state_dir_on_node;
+            said.message = format!("{}; there is no room left in {dir}", said.message);
+        }
+        said
+    }
+
+    /// Is there too little room for a second database beside the one that is there?
+    fn is_nearly_full(&self) -> bool {
+        let database = fs::metadata(self.state.database()).map_or(0, |meta| meta.len());
+        rustix::fs::statvfs(self.state.path()).is_ok_and(|disk| {
+            disk.f_bavail.saturating_mul(disk.f_frsize) < MIN_ROOM.max(database.saturating_mul(2))
+        })
     }
 
     fn commit(
@@ -300,6 +327,15 @@ impl Runner {
             })
         })
         .await?
+    }
+
+    /// What a failed initialisation has written is of no use, and takes room that the node may be
+    /// short of.
+    fn give_room_back(&self) {
+        if let Err(error) = self.state.clear_unfinished() {
+            let error = crate::error_chain(&error);
+            tracing::warn!(error, "a failed initialisation leaves files behind");
+        }
     }
 
     /// Runs AIDE until it has seen everything. What changes under its hands makes it leave whole
@@ -451,7 +487,7 @@ fn published(record: &Record) -> Baseline {
     }
 }
 
-fn with_detail(error: exit::AideError, detail: &str) -> ScanError {
+fn with_detail(error: AideError, detail: &str) -> ScanError {
     let message = if detail.is_empty() {
         error.message()
     } else {

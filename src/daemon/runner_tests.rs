@@ -227,6 +227,104 @@ async fn a_failed_initialisation_leaves_the_old_baseline() {
     assert_eq!(node.runner().read_disk().unwrap(), Disk::Baseline(old));
 }
 
+/// The variable by which a test tells its own process, run anew, that the disk is there.
+const SMALL_DISK: &str = "FIO_TEST_SMALL_DISK";
+
+/// Runs the calling test once more, where it may mount, with a disk of 256 kB of its own. Returns
+/// the disk there, and nothing here once that run has passed.
+fn on_a_small_disk(test: &str) -> Option<PathBuf> {
+    if let Some(disk) = std::env::var_os(SMALL_DISK) {
+        return Some(disk.into());
+    }
+    let disk = tempfile::tempdir().unwrap();
+    // Root of its own user namespace may mount in a mount namespace of its own, whoever it is here.
+    let status = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-euc"])
+        .arg("mount -t tmpfs -o size=256k small \"$1\"; shift; exec \"$@\"")
+        .args(["sh".as_ref(), disk.path()])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture", test])
+        .env(SMALL_DISK, disk.path())
+        .status()
+        .expect("unshare, of util-linux");
+    assert!(status.success(), "on the small disk: {status}");
+    None
+}
+
+/// Fills the disk up, but for `rest` bytes.
+fn fill(disk: &Path, rest: u64) -> PathBuf {
+    let room = rustix::fs::statvfs(disk).unwrap();
+    let ballast = disk.join("ballast");
+    let size = room.f_bavail * room.f_bsize - rest;
+    fs::write(&ballast, vec![0; usize::try_from(size).unwrap()]).unwrap();
+    ballast
+}
+
+fn names_in(dir: &Path) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn a_full_disk_leaves_the_old_baseline_and_heals() {
+    let test = "daemon::runner::tests::a_full_disk_leaves_the_old_baseline_and_heals";
+    let Some(disk) = on_a_small_disk(test) else {
+        return;
+    };
+    let node = Node::new();
+    // Names that gzip can do little about, so that a database takes more than a block.
+    for n in 0..2000_u32 {
+        let name = crate::api::names::sha256_hex(n.to_be_bytes());
+        fs::write(node.etc(&name[..16]), "").unwrap();
+    }
+    let mut runner = node.runner();
+    runner.state = StateDir::at(&disk);
+    let hash = config_hash(&node.effective);
+    let initialise = async |cause: Cause| {
+        let never = CancellationToken::new();
+        runner
+            .initialise(&node.config(), &hash, &cause, &never)
+            .await
+    };
+    let old = made(&initialise(Cause::First).await).clone();
+    let before = names_in(&disk);
+    // Full before AIDE's first byte, in the midst of its database, and after it.
+    let database = fs::metadata(runner.state.database()).unwrap().len();
+    for rest in [0, database / 2, database + 4096] {
+        let ballast = fill(&disk, rest);
+        let done = initialise(Cause::Requested("r1".to_owned())).await;
+        let Finished::InitFailed(error) = &done.finished else {
+            panic!("with room for {rest} bytes: {done:?}")
+        };
+        let message = &error.message;
+        assert!(
+            message.starts_with("Error initializing the AIDE DB: "),
+            "{message}"
+        );
+        let told = [
+            "No space left on device",
+            "there is no room left in /etc/kubernetes",
+        ];
+        assert!(
+            told.iter().any(|reason| message.contains(reason)),
+            "{rest}: {message}"
+        );
+        fs::remove_file(ballast).unwrap();
+        assert_eq!(
+            runner.read_disk().unwrap(),
+            Disk::Baseline(old.clone()),
+            "{rest}"
+        );
+        assert_eq!(names_in(&disk), before, "nothing is left behind: {rest}");
+    }
+    let healed = initialise(Cause::Requested("r1".to_owned())).await;
+    assert_eq!(made(&healed).request.as_deref(), Some("r1"));
+}
+
 #[tokio::test]
 async fn a_request_stands_in_the_record_and_backups_stay() {
     let node = Node::new();

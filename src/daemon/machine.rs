@@ -94,6 +94,8 @@ pub enum Cause {
     /// There was one that nothing is known of: made for another FileIntegrity, or by an earlier
     /// program, whose database this AIDE may not even read.
     Foreign,
+    /// The one that was there was made by this version of AIDE, and today's cannot read it.
+    Outdated(String),
     /// Somebody asked for it; the request's id.
     Requested(String),
     /// The configuration is another one.
@@ -135,6 +137,11 @@ pub enum Finished {
     },
     /// There was no database to check against.
     BaselineGone,
+    /// The database is the recorded one, and today's AIDE cannot read it.
+    BaselineOutdated {
+        /// Version of the AIDE that made it.
+        made_by: String,
+    },
     /// AIDE was ended because the daemon stops.
     Stopped,
 }
@@ -267,6 +274,8 @@ pub struct Machine {
     /// The status object showed a baseline; should it show none later, somebody removed it.
     baseline_shown: bool,
     trust: Trust,
+    /// Version of the AIDE that made the baseline, where today's cannot read it.
+    outdated: Option<String>,
     scans: u64,
     interrupted: u32,
     attempt_over: bool,
@@ -292,6 +301,7 @@ impl Machine {
             reconciled: false,
             baseline_shown: false,
             trust: Trust::Fine,
+            outdated: None,
             scans: 0,
             interrupted: 0,
             attempt_over: false,
@@ -385,6 +395,10 @@ impl Machine {
                 self.disk = Some(Disk::Nothing);
                 self.state = State::Idle { due: now };
             }
+            Finished::BaselineOutdated { made_by } => {
+                self.outdated = Some(made_by);
+                self.state = State::Idle { due: now };
+            }
             Finished::Stopped => self.state = State::Starting,
         }
     }
@@ -399,8 +413,9 @@ impl Machine {
         if let Some(id) = cause.request() {
             self.done = Some(id.to_owned());
         }
-        let warning = match cause {
+        let warning = match &cause {
             Cause::Foreign => Some(replaced(&made.digest)),
+            Cause::Outdated(made_by) => Some(outdated(made_by, &made.digest)),
             _ if !cause.verified() => Some(unrequested(self.old_digest(), &made.digest)),
             _ => None,
         };
@@ -416,6 +431,7 @@ impl Machine {
         self.disk = Some(Disk::Baseline(made));
         self.reconciled = true;
         self.trust = Trust::Fine;
+        self.outdated = None;
     }
 
     fn old_digest(&self) -> Option<&str> {
@@ -726,7 +742,11 @@ impl Machine {
             Disk::Baseline(baseline) if baseline.config_hash != config => {
                 return Some(Cause::Config);
             }
-            Disk::Baseline(_) => {}
+            Disk::Baseline(_) => {
+                if let Some(made_by) = &self.outdated {
+                    return Some(Cause::Outdated(made_by.clone()));
+                }
+            }
             Disk::Foreign { .. } | Disk::Unreadable if self.trust == Trust::Fine => {
                 return Some(Cause::Foreign);
             }
@@ -850,6 +870,17 @@ fn replaced(new: &str) -> Saying {
         message: format!(
             "the database on the node was not made by this FileIntegrity's daemon; it was kept as a \
              backup, and a new baseline was made, digest {new}"
+        ),
+    }
+}
+
+fn outdated(made_by: &str, new: &str) -> Saying {
+    Saying {
+        severity: Severity::Normal,
+        reason: "BaselineReplaced",
+        message: format!(
+            "the database on the node was made by AIDE {made_by}, and this version cannot read it; it \
+             was kept as a backup, and a new baseline was made, digest {new}"
         ),
     }
 }

@@ -645,6 +645,37 @@ fn an_earlier_programs_database_is_replaced_and_that_is_said() {
 }
 
 #[test]
+fn a_baseline_that_this_aide_cannot_read_is_replaced_and_that_is_said() {
+    let mut machine = idle();
+    assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
+    let outdated = Finished::BaselineOutdated {
+        made_by: "0.16.2".to_owned(),
+    };
+    assert_eq!(
+        machine.handle(Event::Finished(outdated), s(31)),
+        [Action::Initialise(Cause::Outdated("0.16.2".to_owned()))]
+    );
+    let actions = machine.handle(initialised("c1", "d2"), s(32));
+    let Action::PublishBaseline {
+        request: None,
+        warning: Some(saying),
+    } = &actions[0]
+    else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(
+        (saying.reason, saying.severity),
+        ("BaselineReplaced", Severity::Normal)
+    );
+    assert!(saying.message.contains("AIDE 0.16.2"), "{saying:?}");
+    assert_eq!(actions[1..], [Action::Scan], "and that is all");
+    assert_eq!(
+        machine.handle(scanned("d2"), s(33)),
+        [Action::PublishScan, Action::WakeAt(s(133))]
+    );
+}
+
+#[test]
 fn a_scan_cut_off_with_the_container_is_reported_and_delayed() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::Interrupted(3), s(0));

@@ -272,17 +272,7 @@ impl Runner {
                 scanned.finished(start.elapsed())
             }
             Err(RunnerError::Run(RunError::Cancelled)) => (Finished::Stopped, None),
-            Err(error) => {
-                let outcome = Outcome::Errored(scan_error(&error));
-                let finding = Finding::new(&outcome, time::now(), start.elapsed());
-                (
-                    Finished::Scanned {
-                        finding,
-                        digest: None,
-                    },
-                    None,
-                )
-            }
+            Err(error) => (self.not_scanned(&error, start.elapsed()), None),
         };
         Done {
             finished,
@@ -327,6 +317,31 @@ impl Runner {
             })
         })
         .await?
+    }
+
+    fn not_scanned(&self, error: &RunnerError, duration: Duration) -> Finished {
+        if let Some(made_by) = self.outdated(error) {
+            return Finished::BaselineOutdated { made_by };
+        }
+        let outcome = Outcome::Errored(scan_error(error));
+        Finished::Scanned {
+            finding: Finding::new(&outcome, time::now(), duration),
+            digest: None,
+        }
+    }
+
+    /// Where the error is that AIDE cannot read the database, though it is the recorded one: the
+    /// version of the AIDE that made it, if it was another one.
+    fn outdated(&self, error: &RunnerError) -> Option<String> {
+        match error {
+            RunnerError::Scan(error) if error.class == AideError::Database.class() => {}
+            _ => return None,
+        }
+        let record = match self.state.load() {
+            Ok(Found::Database { record, .. }) => record?,
+            _ => return None,
+        };
+        (record.aide_version != self.aide_version).then_some(record.aide_version)
     }
 
     /// What a failed initialisation has written is of no use, and takes room that the node may be

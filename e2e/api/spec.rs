@@ -161,6 +161,32 @@ async fn a_configuration_goes_out_without_touching_the_daemon_set() -> anyhow::R
 }
 
 #[tokio::test]
+async fn the_config_map_of_a_file_integrity_that_is_gone_is_not_watched() -> anyhow::Result<()> {
+    in_space("unwatched", async |space| {
+        let _operator = space.operator("op").await?;
+        let watches = async |expected: i32| {
+            eventually(&format!("{expected} watches"), async || {
+                Ok((space.watches_of("op", "mine")? == expected).then_some(()))
+            })
+            .await
+        };
+        let config = json!({"config": {"name": "mine", "namespace": space.namespace}});
+        let others = json!({"config": {"name": "others", "namespace": space.namespace}});
+        space.file_integrity("fi", config.clone()).await?;
+        space.file_integrity("second", config).await?;
+        watches(2).await?;
+        space
+            .api::<FileIntegrity>()
+            .delete("second", &DeleteParams::default())
+            .await?;
+        watches(1).await?;
+        set_spec(space, others).await?;
+        watches(0).await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn what_was_migrated_is_said_by_line_in_condition_event_and_log() -> anyhow::Result<()> {
     in_space("warnings", async |space| {
         let _operator = space.operator("op").await?;

@@ -26,6 +26,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use crate::harness::{Space, alone, clean, eventually, in_space, kubectl, phase_of};
+use crate::updates::{machine_config, until_held};
 
 /// What a scrape got: the status line's code and the body.
 struct Answer {
@@ -327,6 +328,58 @@ async fn configurations_are_counted() -> anyhow::Result<()> {
                 (&condition("Failed", &nodes[1]), 1.0),
             ],
         );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn holds_of_nodes_that_are_updated_are_counted() -> anyhow::Result<()> {
+    in_space("holds", async |space| {
+        let endpoint = Endpoint::new(space).await?;
+        let nothing = tempfile::tempdir()?;
+        let _operator = space
+            .operator_with("op", endpoint.scrapes(nothing.path()))
+            .await?;
+        let (nodes, [mut first, _]) = space.active("fi", json!({})).await?;
+        // A hold by hand is no update of a node.
+        for value in [json!(""), json!(null)] {
+            let held = !value.is_null();
+            space
+                .annotate("fi", names::ANNOTATION_HOLDOFF, value)
+                .await?;
+            for node in &nodes {
+                until_held(space, node, held).await?;
+            }
+        }
+        for node in &nodes {
+            machine_config(space, node, "a", "b", "Working").await?;
+        }
+        for node in &nodes {
+            until_held(space, node, true).await?;
+        }
+        machine_config(space, &nodes[0], "b", "b", "Done").await?;
+        until_held(space, &nodes[0], false).await?;
+        first.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        let token = token(space, "file-integrity-operator-metrics").await?;
+        let of = |name: &str, node: &str| format!("{name}{{node=\"{node}\"}}");
+        let told = endpoint
+            .until("the end of an update", &token, |a| {
+                a.value(&of("unpause_total", &nodes[0])) == Some(1.0)
+            })
+            .await?;
+        let reinit = format!("reinit_total{{by=\"node\",node=\"{}\"}}", nodes[0]);
+        expect(
+            &told,
+            &[
+                (&of("pause_total", &nodes[0]), 1.0),
+                (&of("pause_total", &nodes[1]), 1.0),
+                (&reinit, 1.0),
+                ("nodes{state=\"held\"}", 1.0),
+            ],
+        );
+        assert_eq!(told.value(&of("unpause_total", &nodes[1])), None);
         Ok(())
     })
     .await

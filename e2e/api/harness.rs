@@ -732,6 +732,7 @@ impl Daemon {
                 digest: names::sha256_hex(format!("{name} {}", self.baselines)),
                 entries: 100,
                 aide_version: "0.19.1".to_owned(),
+                state_dir: None,
                 verified: true,
             }),
             reinit: request.map(|id| Reinit {

@@ -123,7 +123,7 @@ pub struct StateDir {
 /// Where the baseline goes when nobody says where, in this order. The first is the original's and
 /// must be there already; the second is for nodes whose `/etc` cannot be written, such as
 /// Bottlerocket's or Talos'.
-const DEFAULT_DIRS: [&str; 2] = [DEFAULT_STATE_DIR, "/var/lib/file-integrity"];
+pub const DEFAULT_DIRS: [&str; 2] = [DEFAULT_STATE_DIR, "/var/lib/file-integrity"];
 /// File systems that forget everything at the next start of the node (statfs(2)).
 const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
 

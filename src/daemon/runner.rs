@@ -124,7 +124,7 @@ impl Runner {
             Found::Database {
                 record: Some(record),
                 ..
-            } => Some(published(&record)),
+            } => Some(self.published(&record)),
             _ => None,
         })
     }
@@ -158,7 +158,7 @@ impl Runner {
                     request: record.request.clone(),
                     verified: record.verified,
                 };
-                (Finished::Initialised(known), Some(published(&record)))
+                (Finished::Initialised(known), Some(self.published(&record)))
             }
             Err(error) => {
                 self.give_room_back();
@@ -391,6 +391,18 @@ impl Runner {
         Ok(self.aide.run(mode, config, &around, cancel).await?)
     }
 
+    fn published(&self, record: &Record) -> Baseline {
+        Baseline {
+            created_at: record.created_at.clone(),
+            config_hash: record.config_hash.clone(),
+            digest: record.digest.clone(),
+            entries: record.entries,
+            aide_version: record.aide_version.clone(),
+            state_dir: Some(self.state_dir_on_node.clone()),
+            verified: record.verified,
+        }
+    }
+
     fn kept_log(&self, report: &Report) -> Result<Value, RunnerError> {
         let open = |path: PathBuf| {
             File::open(&path).map_err(|source| RunnerError::File {
@@ -488,17 +500,6 @@ impl Scanned {
             },
             self.log,
         )
-    }
-}
-
-fn published(record: &Record) -> Baseline {
-    Baseline {
-        created_at: record.created_at.clone(),
-        config_hash: record.config_hash.clone(),
-        digest: record.digest.clone(),
-        entries: record.entries,
-        aide_version: record.aide_version.clone(),
-        verified: record.verified,
     }
 }
 

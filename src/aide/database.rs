@@ -446,6 +446,7 @@ fn read_record(path: &Path) -> Option<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::small_disk::SmallDisk;
 
     fn gzip(text: &str) -> Vec<u8> {
         let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -503,6 +504,40 @@ mod tests {
             error.to_string(),
             "the state directory /shm/fio-test is in memory; \
              set spec.config.stateDir to a directory that is on a disk and writable"
+        );
+    }
+
+    #[test]
+    fn a_default_state_directory_in_memory_or_read_only_makes_way_for_the_other() {
+        let test = "aide::database::tests::a_default_state_directory_in_memory_or_read_only_makes_way_for_the_other";
+        let Some(disk) = SmallDisk::of_test(test) else {
+            return;
+        };
+        let chosen = |asked| StateDir::choose(&disk.root, asked).map(|(_, dir)| dir);
+        assert_eq!(chosen(None).unwrap(), DEFAULT_DIRS[1]);
+        let told = |asked| chosen(asked).unwrap_err().to_string();
+        let asked = Some(DEFAULT_DIRS[0]);
+        assert!(told(asked).starts_with("the state directory /etc/kubernetes is in memory; "));
+        disk.make_read_only();
+        assert_eq!(chosen(None).unwrap(), DEFAULT_DIRS[1]);
+        let read_only =
+            "the state directory /etc/kubernetes cannot be written (Read-only file system";
+        assert!(told(asked).starts_with(read_only), "{}", told(asked));
+        // Neither will do.
+        fs::remove_dir(disk.root.join("var/lib/file-integrity")).unwrap();
+        fs::remove_dir(disk.root.join("var/lib")).unwrap();
+        fs::write(disk.root.join("var/lib"), "").unwrap();
+        let error = told(None);
+        for dir in DEFAULT_DIRS {
+            assert!(
+                error.contains(&format!("the state directory {dir} cannot be ")),
+                "{error}"
+            );
+        }
+        assert!(
+            error.ends_with(
+                "set spec.config.stateDir to a directory that is on a disk and writable"
+            )
         );
     }
 

@@ -7,6 +7,7 @@ use super::*;
 use crate::aide::aide_tests::AIDE;
 use crate::aide::config::{config_hash, prepare};
 use crate::api::{ChangeKind, Condition};
+use crate::small_disk::{SmallDisk, names_in};
 
 /// A node's root, and a container's own directory.
 struct Node {
@@ -227,52 +228,10 @@ async fn a_failed_initialisation_leaves_the_old_baseline() {
     assert_eq!(node.runner().read_disk().unwrap(), Disk::Baseline(old));
 }
 
-/// The variable by which a test tells its own process, run anew, that the disk is there.
-const SMALL_DISK: &str = "FIO_TEST_SMALL_DISK";
-
-/// Runs the calling test once more, where it may mount, with a disk of 256 kB of its own. Returns
-/// the disk there, and nothing here once that run has passed.
-fn on_a_small_disk(test: &str) -> Option<PathBuf> {
-    if let Some(disk) = std::env::var_os(SMALL_DISK) {
-        return Some(disk.into());
-    }
-    let disk = tempfile::tempdir().unwrap();
-    // Root of its own user namespace may mount in a mount namespace of its own, whoever it is here.
-    let status = std::process::Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-euc"])
-        .arg("mount -t tmpfs -o size=256k small \"$1\"; shift; exec \"$@\"")
-        .args(["sh".as_ref(), disk.path()])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "--nocapture", test])
-        .env(SMALL_DISK, disk.path())
-        .status()
-        .expect("unshare, of util-linux");
-    assert!(status.success(), "on the small disk: {status}");
-    None
-}
-
-/// Fills the disk up, but for `rest` bytes.
-fn fill(disk: &Path, rest: u64) -> PathBuf {
-    let room = rustix::fs::statvfs(disk).unwrap();
-    let ballast = disk.join("ballast");
-    let size = room.f_bavail * room.f_bsize - rest;
-    fs::write(&ballast, vec![0; usize::try_from(size).unwrap()]).unwrap();
-    ballast
-}
-
-fn names_in(dir: &Path) -> Vec<String> {
-    let entries = fs::read_dir(dir).unwrap();
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
-
 #[tokio::test]
 async fn a_full_disk_leaves_the_old_baseline_and_heals() {
     let test = "daemon::runner::tests::a_full_disk_leaves_the_old_baseline_and_heals";
-    let Some(disk) = on_a_small_disk(test) else {
+    let Some(disk) = SmallDisk::of_test(test) else {
         return;
     };
     let node = Node::new();
@@ -282,7 +241,7 @@ async fn a_full_disk_leaves_the_old_baseline_and_heals() {
         fs::write(node.etc(&name[..16]), "").unwrap();
     }
     let mut runner = node.runner();
-    runner.state = StateDir::at(&disk);
+    runner.state = StateDir::at(&disk.path());
     let hash = config_hash(&node.effective);
     let initialise = async |cause: Cause| {
         let never = CancellationToken::new();
@@ -291,11 +250,11 @@ async fn a_full_disk_leaves_the_old_baseline_and_heals() {
             .await
     };
     let old = made(&initialise(Cause::First).await).clone();
-    let before = names_in(&disk);
+    let before = disk.names();
     // Full before AIDE's first byte, in the midst of its database, and after it.
     let database = fs::metadata(runner.state.database()).unwrap().len();
     for rest in [0, database / 2, database + 4096] {
-        let ballast = fill(&disk, rest);
+        let ballast = disk.fill(rest);
         let done = initialise(Cause::Requested("r1".to_owned())).await;
         let Finished::InitFailed(error) = &done.finished else {
             panic!("with room for {rest} bytes: {done:?}")
@@ -319,7 +278,7 @@ async fn a_full_disk_leaves_the_old_baseline_and_heals() {
             Disk::Baseline(old.clone()),
             "{rest}"
         );
-        assert_eq!(names_in(&disk), before, "nothing is left behind: {rest}");
+        assert_eq!(disk.names(), before, "nothing is left behind: {rest}");
     }
     let healed = initialise(Cause::Requested("r1".to_owned())).await;
     assert_eq!(made(&healed).request.as_deref(), Some("r1"));

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use fio::aide::report::{Change, ChangeKind, Report};
 use fio::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
 use fio::operator::Settings;
 use fio::operator::serving::Scrapes;
@@ -228,6 +229,8 @@ impl Space {
     pub(crate) async fn node(&self, short: &str) -> anyhow::Result<String> {
         let name = self.node_name(short);
         let nodes = Api::<Node>::all(self.client.clone());
+        // The host's name; a label takes no more.
+        let short = short.get(..63).unwrap_or(short);
         let node = serde_json::from_value(json!({
             "metadata": {"name": name, "labels": {
                 LABEL_TEST: self.namespace, "kubernetes.io/os": "linux", "kubernetes.io/hostname": short,
@@ -769,6 +772,23 @@ fn asks_for_a_baseline(status: &FileIntegrityNodeStatus) -> bool {
 /// A scan that found nothing.
 pub(crate) fn clean() -> Outcome {
     Outcome::Clean { files: 100 }
+}
+
+/// A scan that found one added file.
+pub(crate) fn changed() -> Outcome {
+    Outcome::Changed(Box::new(Report {
+        aide_version: "0.19.1".to_owned(),
+        total: 101,
+        added: 1,
+        changes: vec![Change {
+            path: b"/etc/new".to_vec(),
+            kind: ChangeKind::Added,
+            attributes: Vec::new(),
+            new_digests: Vec::new(),
+            details: Vec::new(),
+        }],
+        ..Report::default()
+    }))
 }
 
 /// Labels as the API has them, or none.

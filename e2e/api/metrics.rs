@@ -8,10 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fio::aide::report::{Change, ChangeKind, Report};
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::operator::serving::Scrapes;
-use fio::scan::outcome::Outcome;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt as _;
@@ -25,7 +23,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
-use crate::harness::{Space, alone, clean, eventually, in_space, kubectl, phase_of};
+use crate::harness::{Space, alone, changed, clean, eventually, in_space, kubectl, phase_of};
 use crate::updates::{machine_config, until_held};
 
 /// What a scrape got: the status line's code and the body.
@@ -147,23 +145,6 @@ async fn exchange(
 async fn token(space: &Space, account: &str) -> anyhow::Result<String> {
     let arguments = ["-n", &space.namespace, "create", "token", account];
     Ok(kubectl(&arguments, "").await?.trim().to_owned())
-}
-
-/// One added file.
-fn changed() -> Outcome {
-    Outcome::Changed(Box::new(Report {
-        aide_version: "0.19.1".to_owned(),
-        total: 101,
-        added: 1,
-        changes: vec![Change {
-            path: b"/etc/new".to_vec(),
-            kind: ChangeKind::Added,
-            attributes: Vec::new(),
-            new_digests: Vec::new(),
-            details: Vec::new(),
-        }],
-        ..Report::default()
-    }))
 }
 
 fn expect(answer: &Answer, expected: &[(&str, f64)]) {

@@ -222,6 +222,7 @@ fn machine_settings(settings: &Settings) -> machine::Settings {
         pause: settings.interval,
         first_pause: share(&settings.identity.node),
         error_on_loss: settings.error_on_loss,
+        state_dir: settings.state_dir.clone(),
     }
 }
 
@@ -273,6 +274,7 @@ fn wishes(status: &FileIntegrityNodeStatus) -> Observed {
             .baseline
             .as_ref()
             .map(|b| (b.digest.clone(), b.config_hash.clone())),
+        state_dir: status.baseline.as_ref().and_then(|b| b.state_dir.clone()),
     }
 }
 

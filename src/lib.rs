@@ -15,6 +15,9 @@ pub mod scan;
 pub mod signal_file;
 pub mod telemetry;
 
+#[cfg(test)]
+mod small_disk;
+
 /// An error and its sources in one line: `read the ConfigMap x: connection refused`.
 pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = String::new();

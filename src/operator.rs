@@ -344,6 +344,7 @@ impl Context {
             self.tally.annotated(patch);
         }
         self.remember(|memory| memory.failures.remove(&fi.name_any()));
+        self.forget_the_gone();
         let retry = (!collisions.is_empty()).then_some(COLLISION_RETRY);
         let again = [plan.again, wait, retry].into_iter().flatten().min();
         Ok(again.map_or_else(Action::await_change, Action::requeue))
@@ -454,6 +455,20 @@ impl Context {
             memory.said.insert(key);
         });
         Ok(())
+    }
+
+    /// What is remembered of FileIntegrities that are gone would be kept for ever.
+    fn forget_the_gone(&self) {
+        let all = &self.observer.file_integrities;
+        self.remember(|memory| {
+            if memory.written.len() <= all.len() {
+                return;
+            }
+            let there: HashSet<String> = all.state().iter().map(|fi| fi.name_any()).collect();
+            memory.failures.retain(|name, _| there.contains(name));
+            memory.status_written.retain(|name, _| there.contains(name));
+            memory.written.retain(|name, _| there.contains(name));
+        });
     }
 
     fn remember<T>(&self, with: impl FnOnce(&mut Memory) -> T) -> T {

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use fio::api::{FileIntegrityNodeStatus, names};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, DeleteParams, PostParams};
@@ -339,6 +340,50 @@ async fn a_node_that_nobody_watches() -> anyhow::Result<()> {
                 &format!("kubectl get fileintegritynodestatuses -n {namespace} lists the nodes"),
             ],
         )
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_node_that_has_no_daemon_to_renew_its_baseline() -> anyhow::Result<()> {
+    in_space("waits-in-vain", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, _) = space.active("fi", json!({})).await?;
+        space.file_integrity("other", json!({})).await?;
+        let other = names::node_status("other", &nodes[0]);
+        space
+            .until_is(&other, "a second status", |_: &FileIntegrityNodeStatus| {
+                true
+            })
+            .await?;
+        let node = format!("--node={}", nodes[0]);
+        let namespace = space.namespace.as_str();
+        let args = [
+            "reinit-signal",
+            node.as_str(),
+            "--file-integrity=other",
+            "-n",
+            namespace,
+        ];
+        fails_with(
+            fio(&args)
+                .args(["--wait", "--timeout=1"])
+                .env("KUBECONFIG", admins()?),
+            &[
+                &format!("wait for the new baseline of node {}", nodes[0]),
+                "not there after 1 s",
+            ],
+        )?;
+        let asked = |status: &FileIntegrityNodeStatus| {
+            status.annotation(names::ANNOTATION_REQUEST).is_some()
+        };
+        space.until_is(&other, "the request", asked).await?;
+        let fi = space
+            .api::<FileIntegrityNodeStatus>()
+            .get(&names::node_status("fi", &nodes[0]))
+            .await?;
+        assert!(!asked(&fi), "only the one that was named: {fi:?}");
+        Ok(())
     })
     .await
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use fio::aide::report::{Change, ChangeKind, Report};
 use fio::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
 use fio::operator::Settings;
 use fio::operator::serving::Scrapes;
@@ -229,6 +230,8 @@ impl Space {
     pub(crate) async fn node(&self, short: &str) -> anyhow::Result<String> {
         let name = self.node_name(short);
         let nodes = Api::<Node>::all(self.client.clone());
+        // The host's name; a label takes no more.
+        let short = short.get(..63).unwrap_or(short);
         let node = serde_json::from_value(json!({
             "metadata": {"name": name, "labels": {
                 LABEL_TEST: self.namespace, "kubernetes.io/os": "linux", "kubernetes.io/hostname": short,
@@ -465,29 +468,48 @@ impl Space {
         format!("test:{}:{identity}", self.namespace)
     }
 
-    /// The writes of an operator that are in the audit log, as `verb resource/name`, without those
-    /// of its lease.
-    pub(crate) fn writes(&self, identity: &str) -> anyhow::Result<Vec<String>> {
+    /// What the audit log has of an operator, the oldest first.
+    fn audited(&self, identity: &str) -> anyhow::Result<Vec<Audited>> {
         let group = self.group(identity);
         let path = std::env::var("FIO_APISERVER_AUDIT_LOG")
             .context("no FIO_APISERVER_AUDIT_LOG: run this by hack/with-apiserver")?;
         let log = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-        let mut writes = Vec::new();
-        for line in log.lines().filter(|line| line.contains(&group)) {
-            let entry: Value = serde_json::from_str(line)?;
-            let text = |pointer: &str| {
-                entry
-                    .pointer(pointer)
-                    .and_then(Value::as_str)
-                    .unwrap_or_default()
-            };
-            let (verb, resource) = (text("/verb"), text("/objectRef/resource"));
-            if ["get", "list", "watch"].contains(&verb) || resource == "leases" {
-                continue;
-            }
-            writes.push(format!("{verb} {resource}/{}", text("/objectRef/name")));
-        }
-        Ok(writes)
+        // The last line may be half written.
+        let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+        let own = whole.lines().filter(|line| line.contains(&group));
+        own.map(|line| Ok(serde_json::from_str(line)?)).collect()
+    }
+
+    /// The writes of an operator that are in the audit log, as `verb resource/name`, without those
+    /// of its lease.
+    pub(crate) fn writes(&self, identity: &str) -> anyhow::Result<Vec<String>> {
+        let audited = self.audited(identity)?.into_iter();
+        let writes = audited.filter(|entry| {
+            !["get", "list", "watch"].contains(&entry.verb.as_str())
+                && entry.object.resource != "leases"
+        });
+        let written = |entry: Audited| {
+            let Object { resource, name } = entry.object;
+            format!("{} {resource}/{name}", entry.verb)
+        };
+        Ok(writes.map(written).collect())
+    }
+
+    /// How many watches of this ConfigMap by its name an operator has open.
+    pub(crate) fn watches_of(&self, identity: &str, config_map: &str) -> anyhow::Result<i32> {
+        let audited = self.audited(identity)?.into_iter();
+        let watches = audited.filter(|entry| {
+            entry.verb == "watch"
+                && entry.object.resource == "configmaps"
+                && entry.object.name == config_map
+        });
+        Ok(watches
+            .map(|entry| match entry.stage.as_str() {
+                "ResponseStarted" => 1,
+                "ResponseComplete" => -1,
+                _ => 0,
+            })
+            .sum())
     }
 
     /// The part of a node's daemon.
@@ -607,6 +629,23 @@ pub(crate) async fn eventually<T>(
         .with_context(|| format!("while waiting for {what}"))
 }
 
+/// An entry of the audit log.
+#[derive(serde::Deserialize)]
+struct Audited {
+    verb: String,
+    stage: String,
+    #[serde(default, rename = "objectRef")]
+    object: Object,
+}
+
+/// What the request is about.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Object {
+    resource: String,
+    name: String,
+}
+
 /// A running operator. It is killed when dropped.
 pub(crate) struct Operator {
     stop: CancellationToken,
@@ -697,6 +736,7 @@ impl Daemon {
                 digest: names::sha256_hex(format!("{name} {}", self.baselines)),
                 entries: 100,
                 aide_version: "0.19.1".to_owned(),
+                state_dir: None,
                 verified: true,
             }),
             reinit: request.map(|id| Reinit {
@@ -733,6 +773,23 @@ fn asks_for_a_baseline(status: &FileIntegrityNodeStatus) -> bool {
 /// A scan that found nothing.
 pub(crate) fn clean() -> Outcome {
     Outcome::Clean { files: 100 }
+}
+
+/// A scan that found one added file.
+pub(crate) fn changed() -> Outcome {
+    Outcome::Changed(Box::new(Report {
+        aide_version: "0.19.1".to_owned(),
+        total: 101,
+        added: 1,
+        changes: vec![Change {
+            path: b"/etc/new".to_vec(),
+            kind: ChangeKind::Added,
+            attributes: Vec::new(),
+            new_digests: Vec::new(),
+            details: Vec::new(),
+        }],
+        ..Report::default()
+    }))
 }
 
 /// Labels as the API has them, or none.

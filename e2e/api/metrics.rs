@@ -8,10 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fio::aide::report::{Change, ChangeKind, Report};
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::operator::serving::Scrapes;
-use fio::scan::outcome::Outcome;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt as _;
@@ -25,7 +23,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
-use crate::harness::{Space, alone, clean, eventually, in_space, kubectl, phase_of};
+use crate::harness::{Space, alone, changed, clean, eventually, in_space, kubectl, phase_of};
+use crate::updates::{machine_config, until_held};
 
 /// What a scrape got: the status line's code and the body.
 struct Answer {
@@ -146,23 +145,6 @@ async fn exchange(
 async fn token(space: &Space, account: &str) -> anyhow::Result<String> {
     let arguments = ["-n", &space.namespace, "create", "token", account];
     Ok(kubectl(&arguments, "").await?.trim().to_owned())
-}
-
-/// One added file.
-fn changed() -> Outcome {
-    Outcome::Changed(Box::new(Report {
-        aide_version: "0.19.1".to_owned(),
-        total: 101,
-        added: 1,
-        changes: vec![Change {
-            path: b"/etc/new".to_vec(),
-            kind: ChangeKind::Added,
-            attributes: Vec::new(),
-            new_digests: Vec::new(),
-            details: Vec::new(),
-        }],
-        ..Report::default()
-    }))
 }
 
 fn expect(answer: &Answer, expected: &[(&str, f64)]) {
@@ -327,6 +309,58 @@ async fn configurations_are_counted() -> anyhow::Result<()> {
                 (&condition("Failed", &nodes[1]), 1.0),
             ],
         );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn holds_of_nodes_that_are_updated_are_counted() -> anyhow::Result<()> {
+    in_space("holds", async |space| {
+        let endpoint = Endpoint::new(space).await?;
+        let nothing = tempfile::tempdir()?;
+        let _operator = space
+            .operator_with("op", endpoint.scrapes(nothing.path()))
+            .await?;
+        let (nodes, [mut first, _]) = space.active("fi", json!({})).await?;
+        // A hold by hand is no update of a node.
+        for value in [json!(""), json!(null)] {
+            let held = !value.is_null();
+            space
+                .annotate("fi", names::ANNOTATION_HOLDOFF, value)
+                .await?;
+            for node in &nodes {
+                until_held(space, node, held).await?;
+            }
+        }
+        for node in &nodes {
+            machine_config(space, node, "a", "b", "Working").await?;
+        }
+        for node in &nodes {
+            until_held(space, node, true).await?;
+        }
+        machine_config(space, &nodes[0], "b", "b", "Done").await?;
+        until_held(space, &nodes[0], false).await?;
+        first.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        let token = token(space, "file-integrity-operator-metrics").await?;
+        let of = |name: &str, node: &str| format!("{name}{{node=\"{node}\"}}");
+        let told = endpoint
+            .until("the end of an update", &token, |a| {
+                a.value(&of("unpause_total", &nodes[0])) == Some(1.0)
+            })
+            .await?;
+        let reinit = format!("reinit_total{{by=\"node\",node=\"{}\"}}", nodes[0]);
+        expect(
+            &told,
+            &[
+                (&of("pause_total", &nodes[0]), 1.0),
+                (&of("pause_total", &nodes[1]), 1.0),
+                (&reinit, 1.0),
+                ("nodes{state=\"held\"}", 1.0),
+            ],
+        );
+        assert_eq!(told.value(&of("unpause_total", &nodes[1])), None);
         Ok(())
     })
     .await

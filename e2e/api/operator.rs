@@ -1,7 +1,6 @@
 //! The operator against a real API server: from a FileIntegrity to its objects and its status.
 
 use anyhow::Context as _;
-use fio::aide::report::{Change, ChangeKind, Report};
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
@@ -11,25 +10,8 @@ use kube::{Resource, ResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    LABEL_TEST, Space, clean, condition_of, eventually, in_space, labels, message_of,
+    LABEL_TEST, Space, changed, clean, condition_of, eventually, in_space, labels, message_of,
 };
-
-/// One added file.
-fn changed() -> Outcome {
-    Outcome::Changed(Box::new(Report {
-        aide_version: "0.19.1".to_owned(),
-        total: 101,
-        added: 1,
-        changes: vec![Change {
-            path: b"/etc/new".to_vec(),
-            kind: ChangeKind::Added,
-            attributes: Vec::new(),
-            new_digests: Vec::new(),
-            details: Vec::new(),
-        }],
-        ..Report::default()
-    }))
-}
 
 fn counts(fi: &FileIntegrity) -> Value {
     let counts = fi.status.as_ref().and_then(|status| status.nodes);

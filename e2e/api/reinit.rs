@@ -157,6 +157,65 @@ async fn a_node_by_name_and_one_that_is_unknown() -> anyhow::Result<()> {
     .await
 }
 
+/// The nodes to which a DaemonSet's pods are bound.
+fn bound_to(daemon_set: &DaemonSet) -> Vec<Value> {
+    let nodes = json!(daemon_set)
+        .pointer("/spec/template/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms")
+        .cloned();
+    let values = |term: &Value| term.pointer("/matchFields/0/values/0").cloned();
+    let terms = nodes.as_ref().and_then(Value::as_array);
+    terms.into_iter().flatten().filter_map(values).collect()
+}
+
+#[tokio::test]
+async fn several_nodes_by_name_and_another_one_while_they_are_at_it() -> anyhow::Result<()> {
+    in_space("several", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        let third = space.node("n3").await?;
+        let mut last = space.daemon("fi", &third);
+        last.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!(nodes.join(",")))
+            .await?;
+        let both = |ds: &DaemonSet| bound_to(ds) == [json!(nodes[0]), json!(nodes[1])];
+        space
+            .until_is("aide-ini-fi", "one signaller for both", both)
+            .await?;
+        until_handed_out(space, names::ANNOTATION_REINIT).await?;
+        let id = request(space, &nodes[0]).await?;
+        assert_eq!(request(space, &nodes[1]).await?, id);
+        assert_eq!(request(space, &third).await?, None);
+
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!(third))
+            .await?;
+        last.obey().await?;
+        until_handed_out(space, names::ANNOTATION_REINIT).await?;
+        assert_ne!(request(space, &third).await?, id);
+        assert_eq!(
+            request(space, &nodes[0]).await?,
+            id,
+            "the open request stays"
+        );
+        space.until_phase("fi", "Initializing").await?;
+        first.obey().await?;
+        second.obey().await?;
+        space.until_phase("fi", "Active").await?;
+        for name in [
+            "aide-ini-fi".to_owned(),
+            names::signaller("fi", Some(&third)),
+        ] {
+            space
+                .until_gone::<DaemonSet>(&name, "the signallers to go")
+                .await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
 #[tokio::test]
 async fn only_unknown_nodes_are_a_request_for_nobody() -> anyhow::Result<()> {
     in_space("nobody", async |space| {

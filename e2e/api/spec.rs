@@ -1,5 +1,7 @@
 //! The fields of the spec against a real API server, and what other programs left there.
 
+use fio::aide::config::prepare;
+use fio::aide::profiles::Profile;
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PodSpec};
@@ -8,7 +10,7 @@ use kube::api::{DeleteParams, PostParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
-use crate::harness::{Space, condition_of, eventually, in_space, kubectl, message_of};
+use crate::harness::{Space, clean, condition_of, eventually, in_space, kubectl, message_of};
 
 async fn create<K>(space: &Space, object: Value) -> anyhow::Result<K>
 where
@@ -156,6 +158,32 @@ async fn a_configuration_goes_out_without_touching_the_daemon_set() -> anyhow::R
             generation
         );
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_config_map_of_a_file_integrity_that_is_gone_is_not_watched() -> anyhow::Result<()> {
+    in_space("unwatched", async |space| {
+        let _operator = space.operator("op").await?;
+        let watches = async |expected: i32| {
+            eventually(&format!("{expected} watches"), async || {
+                Ok((space.watches_of("op", "mine")? == expected).then_some(()))
+            })
+            .await
+        };
+        let config = json!({"config": {"name": "mine", "namespace": space.namespace}});
+        let others = json!({"config": {"name": "others", "namespace": space.namespace}});
+        space.file_integrity("fi", config.clone()).await?;
+        space.file_integrity("second", config).await?;
+        watches(2).await?;
+        space
+            .api::<FileIntegrity>()
+            .delete("second", &DeleteParams::default())
+            .await?;
+        watches(1).await?;
+        set_spec(space, others).await?;
+        watches(0).await
     })
     .await
 }
@@ -313,7 +341,12 @@ async fn a_priority_class_that_is_deleted_later() -> anyhow::Result<()> {
 async fn long_names_work_everywhere() -> anyhow::Result<()> {
     in_space("long", async |space| {
         let _operator = space.operator("op").await?;
-        let node = space.node("a.node.with.dots").await?;
+        let dots = space.node("a.node.with.dots").await?;
+        let mut nodes = vec![dots];
+        for length in [63, 64, 253] {
+            let short = "n".repeat(length - space.node_name("").len());
+            nodes.push(space.node(&short).await?);
+        }
         for length in [63, 64, 253] {
             let name = "n".repeat(length);
             space.file_integrity(&name, json!({})).await?;
@@ -331,26 +364,68 @@ async fn long_names_work_everywhere() -> anyhow::Result<()> {
             );
             let whole = daemon_set.annotations().get(names::LABEL_OWNER);
             assert_eq!(whole.is_some(), length > 63, "{whole:?}");
-            let mut daemon = space.daemon(&name, &node);
-            daemon.obey().await?;
+            for node in &nodes {
+                space.daemon(&name, node).obey().await?;
+            }
             space.until_phase(&name, "Active").await?;
             // A re-initialisation needs all the names there are.
-            space
-                .annotate(&name, names::ANNOTATION_REINIT, json!(node))
-                .await?;
-            let signaller = names::signaller(&name, None);
-            space
-                .until_is(&signaller, "the signaller", |_: &DaemonSet| true)
-                .await?;
-            daemon.obey().await?;
-            space
-                .until_gone::<DaemonSet>(&signaller, "the signaller's end")
-                .await?;
+            for node in &nodes {
+                reinitialise(space, &name, node).await?;
+            }
             space
                 .api::<FileIntegrity>()
                 .delete(&name, &DeleteParams::default())
                 .await?;
         }
+        Ok(())
+    })
+    .await
+}
+
+/// Has one node's baseline made anew, up to the signaller's end.
+async fn reinitialise(space: &Space, fi: &str, node: &str) -> anyhow::Result<()> {
+    space
+        .annotate(fi, names::ANNOTATION_REINIT, json!(node))
+        .await?;
+    let signaller = names::signaller(fi, Some(node));
+    space
+        .until_is(&signaller, "the signaller", |_: &DaemonSet| true)
+        .await?;
+    let mut daemon = space.daemon(fi, node);
+    daemon.obey().await?;
+    daemon.finds(&clean()).await?;
+    space
+        .until_gone::<DaemonSet>(&signaller, "the signaller's end")
+        .await
+}
+
+#[tokio::test]
+async fn a_profile_is_the_default_configuration() -> anyhow::Result<()> {
+    in_space("profile", async |space| {
+        let _operator = space.operator("op").await?;
+        let (_, mut daemons) = space.active("fi", json!({})).await?;
+        let generation = until_pod(space, "the DaemonSet", |_| true).await?;
+        for (name, profile) in [
+            ("openshift", Profile::Openshift),
+            ("generic", Profile::Generic),
+        ] {
+            set_spec(space, json!({"config": {"profile": name}})).await?;
+            for daemon in &mut daemons {
+                daemon.obey().await?;
+            }
+            space.until_phase("fi", "Active").await?;
+            let active = space.api::<ConfigMap>().get("fi").await?;
+            let expected = prepare(profile.text(), "/etc/kubernetes", "/hostroot")?;
+            let data = active.data.unwrap_or_default();
+            assert_eq!(data[names::KEY_AIDE_CONF], expected.conf, "{name}");
+            assert_eq!(
+                data[names::KEY_EFFECTIVE_CONF],
+                expected.effective,
+                "{name}"
+            );
+        }
+        let now = until_pod(space, "the DaemonSet", |_| true).await?;
+        assert_eq!(now, generation, "a configuration rolls no daemon");
         Ok(())
     })
     .await

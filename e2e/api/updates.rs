@@ -17,7 +17,7 @@ async fn change_node(space: &Space, node: &str, patch: Value) -> anyhow::Result<
     Ok(())
 }
 
-async fn machine_config(
+pub(crate) async fn machine_config(
     space: &Space,
     node: &str,
     current: &str,
@@ -38,7 +38,7 @@ async fn machine_config(
 }
 
 /// Waits until the node's daemon is told to hold, or not to.
-async fn until_held(
+pub(crate) async fn until_held(
     space: &Space,
     node: &str,
     held: bool,
@@ -97,19 +97,27 @@ async fn nodes_are_held_while_they_are_updated_and_re_initialised_after() -> any
 }
 
 #[tokio::test]
-async fn an_update_that_ends_while_no_operator_runs_is_not_missed() -> anyhow::Result<()> {
+async fn updates_that_begin_and_end_while_no_operator_runs_are_not_missed() -> anyhow::Result<()> {
     in_space("mco-away", async |space| {
         let operator = space.operator("op").await?;
         let (nodes, [mut first, _]) = space.active("fi", json!({})).await?;
-        machine_config(space, &nodes[0], "a", "b", "Working").await?;
-        until_held(space, &nodes[0], true).await?;
+        operator.stop().await?;
+        for node in &nodes {
+            machine_config(space, node, "a", "b", "Working").await?;
+        }
+        let operator = space.operator("op2").await?;
+        for node in &nodes {
+            until_held(space, node, true).await?;
+        }
         operator.stop().await?;
         machine_config(space, &nodes[0], "b", "b", "Done").await?;
-        let _operator = space.operator("op2").await?;
+        let _operator = space.operator("op3").await?;
         let over = until_held(space, &nodes[0], false).await?;
         assert!(over.annotation(names::ANNOTATION_REQUEST).is_some());
         first.obey().await?;
         space.until_phase("fi", "Active").await?;
+        let other = until_held(space, &nodes[1], true).await?;
+        assert_eq!(other.annotation(names::ANNOTATION_REQUEST), None);
         Ok(())
     })
     .await

@@ -389,6 +389,10 @@ fn negative_rules_mean_what_they_meant() {
     }
     let old = "/ p\n!/dev$\n!/etc/a\n!/etc/e f\n!/etc/kubernetes\n";
     assert_eq!(node.selected(old), ["/etc", "/etc/d"]);
+    // `0` restricts to nothing, so that AIDE does not warn of a rule without a restriction.
+    let explicit = "/ 0 p\n!/dev$ 0\n!/etc/a$ 0\n!/etc/e f\n!/etc/kubernetes\n";
+    assert_eq!(node.selected(explicit), ["/etc", "/etc/d"]);
+    assert_eq!(node.selected("=/$ p\n"), ["/"]);
     // `-` says that the file is written for 0.19, where `!` leaves out the directory's own entry.
     let new = "/ p\n!/dev$\n-/etc$\n";
     assert_eq!(node.selected(new), ["/dev/null", "/dev/shm", "/dev/shm/x"]);

@@ -123,7 +123,7 @@ pub struct StateDir {
 /// Where the baseline goes when nobody says where, in this order. The first is the original's and
 /// must be there already; the second is for nodes whose `/etc` cannot be written, such as
 /// Bottlerocket's or Talos'.
-const DEFAULT_DIRS: [&str; 2] = [DEFAULT_STATE_DIR, "/var/lib/file-integrity"];
+pub const DEFAULT_DIRS: [&str; 2] = [DEFAULT_STATE_DIR, "/var/lib/file-integrity"];
 /// File systems that forget everything at the next start of the node (statfs(2)).
 const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
 
@@ -166,6 +166,14 @@ impl StateDir {
             return Err("is in memory".to_owned());
         }
         Ok(Self { dir })
+    }
+
+    /// This directory, whatever it is on: a test's small disk is in memory.
+    #[cfg(test)]
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+        }
     }
 
     /// The directory itself.
@@ -387,6 +395,7 @@ fn restrict(file: &File, path: &Path) -> Result<(), DatabaseError> {
         .map_err(failed("set the mode of", path))
 }
 
+/// Writes the whole file, or leaves none.
 fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), DatabaseError> {
     open_no_follow(
         path,
@@ -396,7 +405,10 @@ fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), DatabaseError> {
         file.write_all(bytes)?;
         file.sync_all()
     })
-    .map_err(failed("write", path))
+    .map_err(|error| {
+        fs::remove_file(path).ok();
+        failed("write", path)(error)
+    })
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), DatabaseError> {
@@ -410,14 +422,16 @@ fn remove_if_there(path: &Path) -> Result<(), DatabaseError> {
     }
 }
 
-/// A link costs nothing and cannot fail half-way; file systems without links get a copy.
+/// A link costs nothing and cannot fail half-way; file systems without links get a copy. Half a
+/// copy would be counted as a backup, and push a whole one out.
 fn link_or_copy(from: &Path, to: &Path) -> Result<(), DatabaseError> {
-    match fs::hard_link(from, to) {
-        Ok(()) => Ok(()),
-        Err(_) => fs::copy(from, to)
-            .map(|_| ())
-            .map_err(failed("back up", from)),
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
     }
+    fs::copy(from, to).map(|_| ()).map_err(|error| {
+        fs::remove_file(to).ok();
+        failed("back up", from)(error)
+    })
 }
 
 fn record_json(record: &Record) -> Vec<u8> {
@@ -432,6 +446,7 @@ fn read_record(path: &Path) -> Option<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::small_disk::SmallDisk;
 
     fn gzip(text: &str) -> Vec<u8> {
         let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
@@ -489,6 +504,40 @@ mod tests {
             error.to_string(),
             "the state directory /shm/fio-test is in memory; \
              set spec.config.stateDir to a directory that is on a disk and writable"
+        );
+    }
+
+    #[test]
+    fn a_default_state_directory_in_memory_or_read_only_makes_way_for_the_other() {
+        let test = "aide::database::tests::a_default_state_directory_in_memory_or_read_only_makes_way_for_the_other";
+        let Some(disk) = SmallDisk::of_test(test) else {
+            return;
+        };
+        let chosen = |asked| StateDir::choose(&disk.root, asked).map(|(_, dir)| dir);
+        assert_eq!(chosen(None).unwrap(), DEFAULT_DIRS[1]);
+        let told = |asked| chosen(asked).unwrap_err().to_string();
+        let asked = Some(DEFAULT_DIRS[0]);
+        assert!(told(asked).starts_with("the state directory /etc/kubernetes is in memory; "));
+        disk.make_read_only();
+        assert_eq!(chosen(None).unwrap(), DEFAULT_DIRS[1]);
+        let read_only =
+            "the state directory /etc/kubernetes cannot be written (Read-only file system";
+        assert!(told(asked).starts_with(read_only), "{}", told(asked));
+        // Neither will do.
+        fs::remove_dir(disk.root.join("var/lib/file-integrity")).unwrap();
+        fs::remove_dir(disk.root.join("var/lib")).unwrap();
+        fs::write(disk.root.join("var/lib"), "").unwrap();
+        let error = told(None);
+        for dir in DEFAULT_DIRS {
+            assert!(
+                error.contains(&format!("the state directory {dir} cannot be ")),
+                "{error}"
+            );
+        }
+        assert!(
+            error.ends_with(
+                "set spec.config.stateDir to a directory that is on a disk and writable"
+            )
         );
     }
 

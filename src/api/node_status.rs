@@ -141,6 +141,9 @@ pub struct Baseline {
     /// The AIDE that made it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub aide_version: String,
+    /// The directory on the node in which it lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_dir: Option<String>,
     /// False when nobody asked for it: the one before was lost, or a signal came from elsewhere.
     pub verified: bool,
 }

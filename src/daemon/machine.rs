@@ -17,6 +17,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::aide::database;
 use crate::api::{Condition, names};
 use crate::scan::event::{Saying, Severity};
 use crate::scan::outcome::{Finding, ScanError};
@@ -31,7 +32,7 @@ const MAX_RETRY: Duration = Duration::from_secs(600);
 const MAX_EXPLAINED: usize = 32;
 
 /// What does not change while a daemon runs.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Pause between the end of a scan and the next.
     pub pause: Duration,
@@ -40,6 +41,8 @@ pub struct Settings {
     pub first_pause: f64,
     /// A lost baseline is reported and not made anew.
     pub error_on_loss: bool,
+    /// The state directory that the spec asks for, if it does.
+    pub state_dir: Option<String>,
 }
 
 /// The baseline as the daemon knows it.
@@ -84,6 +87,8 @@ pub struct Observed {
     pub done: Option<String>,
     /// Digest of the baseline that was reported, and the configuration that it was made with.
     pub baseline: Option<(String, String)>,
+    /// The state directory in which that one lies, where it was reported.
+    pub state_dir: Option<String>,
 }
 
 /// Why a baseline is made.
@@ -94,10 +99,14 @@ pub enum Cause {
     /// There was one that nothing is known of: made for another FileIntegrity, or by an earlier
     /// program, whose database this AIDE may not even read.
     Foreign,
+    /// The one that was there was made by this version of AIDE, and today's cannot read it.
+    Outdated(String),
     /// Somebody asked for it; the request's id.
     Requested(String),
     /// The configuration is another one.
     Config,
+    /// The state directory is another one by the spec; the one of before.
+    Moved(String),
     /// The one that was there is gone.
     Lost,
     /// The signal file appeared, and no request explains it.
@@ -135,6 +144,11 @@ pub enum Finished {
     },
     /// There was no database to check against.
     BaselineGone,
+    /// The database is the recorded one, and today's AIDE cannot read it.
+    BaselineOutdated {
+        /// Version of the AIDE that made it.
+        made_by: String,
+    },
     /// AIDE was ended because the daemon stops.
     Stopped,
 }
@@ -263,10 +277,14 @@ pub struct Machine {
     done: Option<String>,
     /// Digest of the baseline that the API knows, until this daemon makes one.
     recorded: Option<(String, String)>,
+    /// Where that one lies.
+    recorded_in: Option<String>,
     reconciled: bool,
     /// The status object showed a baseline; should it show none later, somebody removed it.
     baseline_shown: bool,
     trust: Trust,
+    /// Version of the AIDE that made the baseline, where today's cannot read it.
+    outdated: Option<String>,
     scans: u64,
     interrupted: u32,
     attempt_over: bool,
@@ -289,9 +307,11 @@ impl Machine {
             explained: VecDeque::new(),
             done: None,
             recorded: None,
+            recorded_in: None,
             reconciled: false,
             baseline_shown: false,
             trust: Trust::Fine,
+            outdated: None,
             scans: 0,
             interrupted: 0,
             attempt_over: false,
@@ -349,6 +369,7 @@ impl Machine {
         }
         if !self.reconciled {
             self.recorded.clone_from(&observed.baseline);
+            self.recorded_in.clone_from(&observed.state_dir);
         }
         self.observed = Some(observed);
     }
@@ -385,6 +406,10 @@ impl Machine {
                 self.disk = Some(Disk::Nothing);
                 self.state = State::Idle { due: now };
             }
+            Finished::BaselineOutdated { made_by } => {
+                self.outdated = Some(made_by);
+                self.state = State::Idle { due: now };
+            }
             Finished::Stopped => self.state = State::Starting,
         }
     }
@@ -399,8 +424,10 @@ impl Machine {
         if let Some(id) = cause.request() {
             self.done = Some(id.to_owned());
         }
-        let warning = match cause {
+        let warning = match &cause {
             Cause::Foreign => Some(replaced(&made.digest)),
+            Cause::Outdated(made_by) => Some(outdated(made_by, &made.digest)),
+            Cause::Moved(from) => Some(moved(from, &made.digest)),
             _ if !cause.verified() => Some(unrequested(self.old_digest(), &made.digest)),
             _ => None,
         };
@@ -413,9 +440,11 @@ impl Machine {
             actions.push(Action::ClearSignal);
         }
         self.recorded = Some((made.digest.clone(), made.config_hash.clone()));
+        self.recorded_in = None;
         self.disk = Some(Disk::Baseline(made));
         self.reconciled = true;
         self.trust = Trust::Fine;
+        self.outdated = None;
     }
 
     fn old_digest(&self) -> Option<&str> {
@@ -532,6 +561,10 @@ impl Machine {
     /// Brings together what lies on the disk and what the API knows of it. False while one of the
     /// two, or the configuration, is not known yet.
     fn reconcile(&mut self, actions: &mut Vec<Action>) -> bool {
+        if self.moved_from().is_some() {
+            // What lies in the new place is of another time, and nobody has recorded it.
+            self.disk = self.disk.as_ref().map(|_| Disk::Nothing);
+        }
         let (Some(disk), Some(config)) = (&self.disk, &self.config) else {
             return false;
         };
@@ -726,7 +759,11 @@ impl Machine {
             Disk::Baseline(baseline) if baseline.config_hash != config => {
                 return Some(Cause::Config);
             }
-            Disk::Baseline(_) => {}
+            Disk::Baseline(_) => {
+                if let Some(made_by) = &self.outdated {
+                    return Some(Cause::Outdated(made_by.clone()));
+                }
+            }
             Disk::Foreign { .. } | Disk::Unreadable if self.trust == Trust::Fine => {
                 return Some(Cause::Foreign);
             }
@@ -751,11 +788,25 @@ impl Machine {
         if recorded_config != config {
             return Some(Cause::Config);
         }
+        if let Some(from) = self.moved_from() {
+            return Some(Cause::Moved(from));
+        }
         if self.settings.error_on_loss && self.signal.is_none() {
             self.trust = Trust::Broken(lost());
             return None;
         }
         Some(Cause::Lost)
+    }
+
+    /// The state directory of before, where the spec names another one now. That a node falls back
+    /// to another default directory is no such reason: somebody may have brought it about.
+    fn moved_from(&self) -> Option<String> {
+        let from = self.recorded_in.as_ref()?;
+        let is_moved = match &self.settings.state_dir {
+            Some(asked) => asked != from,
+            None => !database::DEFAULT_DIRS.contains(&from.as_str()),
+        };
+        is_moved.then(|| from.clone())
     }
 }
 
@@ -850,6 +901,28 @@ fn replaced(new: &str) -> Saying {
         message: format!(
             "the database on the node was not made by this FileIntegrity's daemon; it was kept as a \
              backup, and a new baseline was made, digest {new}"
+        ),
+    }
+}
+
+fn outdated(made_by: &str, new: &str) -> Saying {
+    Saying {
+        severity: Severity::Normal,
+        reason: "BaselineReplaced",
+        message: format!(
+            "the database on the node was made by AIDE {made_by}, and this version cannot read it; it \
+             was kept as a backup, and a new baseline was made, digest {new}"
+        ),
+    }
+}
+
+fn moved(from: &str, new: &str) -> Saying {
+    Saying {
+        severity: Severity::Normal,
+        reason: "BaselineReplaced",
+        message: format!(
+            "the state directory is another one by the spec; the files in {from} stay there, and a new \
+             baseline was made, digest {new}"
         ),
     }
 }

@@ -9,6 +9,7 @@ const SETTINGS: Settings = Settings {
     pause: Duration::from_secs(100),
     first_pause: 0.3,
     error_on_loss: false,
+    state_dir: None,
 };
 
 fn s(seconds: u64) -> Duration {
@@ -479,6 +480,69 @@ fn a_baseline_that_goes_while_the_daemon_runs_is_lost_too() {
 }
 
 #[test]
+fn another_state_directory_by_the_spec_is_no_loss() {
+    let table = [
+        (Some("/var/lib/x"), None, false),
+        (Some("/var/lib/x"), Some("/var/lib/x"), false),
+        (Some("/var/lib/x"), Some("/etc/kubernetes"), true),
+        (None, Some("/var/lib/x"), true),
+        // From one default directory to the other: no change of the spec.
+        (None, Some("/var/lib/file-integrity"), false),
+    ];
+    for (asked, recorded, is_moved) in table {
+        let settings = Settings {
+            error_on_loss: true,
+            state_dir: asked.map(str::to_owned),
+            ..SETTINGS
+        };
+        let observed = Observed {
+            state_dir: recorded.map(str::to_owned),
+            ..known("c1", "d1")
+        };
+        let (mut machine, actions) = started_with(settings, Disk::Nothing, observed, "c1");
+        if !is_moved {
+            let lost = |a: &Action| matches!(a, Action::PublishError { error, .. } if error.class == "lost");
+            assert!(
+                actions.iter().any(lost),
+                "{asked:?} {recorded:?}: {actions:?}"
+            );
+            continue;
+        }
+        let from = recorded.unwrap().to_owned();
+        assert_eq!(actions, [Action::Initialise(Cause::Moved(from.clone()))]);
+        let actions = machine.handle(initialised("c1", "d2"), s(1));
+        let Action::PublishBaseline {
+            warning: Some(saying),
+            ..
+        } = &actions[0]
+        else {
+            panic!("{actions:?}");
+        };
+        assert_eq!(saying.reason, "BaselineReplaced");
+        assert!(saying.message.contains(&from), "{saying:?}");
+    }
+}
+
+#[test]
+fn what_was_left_in_a_state_directory_is_no_forgery_when_the_spec_returns_to_it() {
+    for left in [
+        Disk::Baseline(baseline("c1", "d0")),
+        Disk::Foreign {
+            digest: "d0".to_owned(),
+        },
+        Disk::Unreadable,
+    ] {
+        let observed = Observed {
+            state_dir: Some("/var/lib/x".to_owned()),
+            ..known("c1", "d1")
+        };
+        let (_, actions) = started(left, observed, "c1");
+        let cause = Cause::Moved("/var/lib/x".to_owned());
+        assert_eq!(actions, [Action::Initialise(cause)]);
+    }
+}
+
+#[test]
 fn a_lost_baseline_is_an_error_where_the_user_wants_that() {
     let settings = Settings {
         error_on_loss: true,
@@ -642,6 +706,37 @@ fn an_earlier_programs_database_is_replaced_and_that_is_said() {
             ("BaselineReplaced", Severity::Normal)
         );
     }
+}
+
+#[test]
+fn a_baseline_that_this_aide_cannot_read_is_replaced_and_that_is_said() {
+    let mut machine = idle();
+    assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
+    let outdated = Finished::BaselineOutdated {
+        made_by: "0.16.2".to_owned(),
+    };
+    assert_eq!(
+        machine.handle(Event::Finished(outdated), s(31)),
+        [Action::Initialise(Cause::Outdated("0.16.2".to_owned()))]
+    );
+    let actions = machine.handle(initialised("c1", "d2"), s(32));
+    let Action::PublishBaseline {
+        request: None,
+        warning: Some(saying),
+    } = &actions[0]
+    else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(
+        (saying.reason, saying.severity),
+        ("BaselineReplaced", Severity::Normal)
+    );
+    assert!(saying.message.contains("AIDE 0.16.2"), "{saying:?}");
+    assert_eq!(actions[1..], [Action::Scan], "and that is all");
+    assert_eq!(
+        machine.handle(scanned("d2"), s(33)),
+        [Action::PublishScan, Action::WakeAt(s(133))]
+    );
 }
 
 #[test]

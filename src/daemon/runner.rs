@@ -14,7 +14,7 @@ use crate::aide::command::{self, Aide, Around, Mode, RunError};
 use crate::aide::complaints;
 use crate::aide::config::{self, RunOptions};
 use crate::aide::database::{self, DatabaseError, Found, Record, StateDir};
-use crate::aide::exit::{self, Verdict};
+use crate::aide::exit::{self, AideError, Verdict};
 use crate::aide::report::{self, Report};
 use crate::api::{Baseline, time};
 use crate::scan::Identity;
@@ -26,6 +26,9 @@ use crate::scan::outcome::{Finding, Outcome, ScanError, judge};
 const MARKER: &str = "aide.running";
 /// Name of AIDE's JSON report there.
 const JSON_REPORT: &str = "aide.report.json";
+
+/// Bytes below which a disk counts as full when AIDE could not write: a small node's database.
+const MIN_ROOM: u64 = 1024 * 1024;
 
 /// So often AIDE is run when it leaves something out.
 const MAX_RUNS: u32 = 4;
@@ -121,7 +124,7 @@ impl Runner {
             Found::Database {
                 record: Some(record),
                 ..
-            } => Some(published(&record)),
+            } => Some(self.published(&record)),
             _ => None,
         })
     }
@@ -155,10 +158,16 @@ impl Runner {
                     request: record.request.clone(),
                     verified: record.verified,
                 };
-                (Finished::Initialised(known), Some(published(&record)))
+                (Finished::Initialised(known), Some(self.published(&record)))
             }
-            Err(RunnerError::Run(RunError::Cancelled)) => (Finished::Stopped, None),
-            Err(error) => (Finished::InitFailed(init_error(&error)), None),
+            Err(error) => {
+                self.give_room_back();
+                let finished = match error {
+                    RunnerError::Run(RunError::Cancelled) => Finished::Stopped,
+                    error => Finished::InitFailed(init_error(&error)),
+                };
+                (finished, None)
+            }
         };
         Done {
             finished,
@@ -181,7 +190,7 @@ impl Runner {
         self.set_marker()?;
         let (ended, detail) = self.run(Mode::Init, config, cancel).await?;
         exit::decode_plain(ended.code, ended.signal)
-            .map_err(|error| RunnerError::Scan(with_detail(error, &detail)))?;
+            .map_err(|error| RunnerError::Scan(self.not_written(error, &detail)))?;
         let report = self.read_json_report()?;
         if report.total == 0 {
             let message = "the configuration watches no file on this node";
@@ -190,6 +199,24 @@ impl Runner {
         let runner = self.clone();
         let (config_hash, cause) = (config_hash.to_owned(), cause.clone());
         tokio::task::spawn_blocking(move || runner.commit(&report, config_hash, &cause)).await?
+    }
+
+    /// AIDE does not say that a disk is full, only that it could not write.
+    fn not_written(&self, error: AideError, detail: &str) -> ScanError {
+        let mut said = with_detail(error, detail);
+        if matches!(error, AideError::Io | AideError::Write) && self.is_nearly_full() {
+            let dir = &self.state_dir_on_node;
+            said.message = format!("{}; there is no room left in {dir}", said.message);
+        }
+        said
+    }
+
+    /// Is there too little room for a second database beside the one that is there?
+    fn is_nearly_full(&self) -> bool {
+        let database = fs::metadata(self.state.database()).map_or(0, |meta| meta.len());
+        rustix::fs::statvfs(self.state.path()).is_ok_and(|disk| {
+            disk.f_bavail.saturating_mul(disk.f_frsize) < MIN_ROOM.max(database.saturating_mul(2))
+        })
     }
 
     fn commit(
@@ -245,17 +272,7 @@ impl Runner {
                 scanned.finished(start.elapsed())
             }
             Err(RunnerError::Run(RunError::Cancelled)) => (Finished::Stopped, None),
-            Err(error) => {
-                let outcome = Outcome::Errored(scan_error(&error));
-                let finding = Finding::new(&outcome, time::now(), start.elapsed());
-                (
-                    Finished::Scanned {
-                        finding,
-                        digest: None,
-                    },
-                    None,
-                )
-            }
+            Err(error) => (self.not_scanned(&error, start.elapsed()), None),
         };
         Done {
             finished,
@@ -302,6 +319,40 @@ impl Runner {
         .await?
     }
 
+    fn not_scanned(&self, error: &RunnerError, duration: Duration) -> Finished {
+        if let Some(made_by) = self.outdated(error) {
+            return Finished::BaselineOutdated { made_by };
+        }
+        let outcome = Outcome::Errored(scan_error(error));
+        Finished::Scanned {
+            finding: Finding::new(&outcome, time::now(), duration),
+            digest: None,
+        }
+    }
+
+    /// Where the error is that AIDE cannot read the database, though it is the recorded one: the
+    /// version of the AIDE that made it, if it was another one.
+    fn outdated(&self, error: &RunnerError) -> Option<String> {
+        match error {
+            RunnerError::Scan(error) if error.class == AideError::Database.class() => {}
+            _ => return None,
+        }
+        let record = match self.state.load() {
+            Ok(Found::Database { record, .. }) => record?,
+            _ => return None,
+        };
+        (record.aide_version != self.aide_version).then_some(record.aide_version)
+    }
+
+    /// What a failed initialisation has written is of no use, and takes room that the node may be
+    /// short of.
+    fn give_room_back(&self) {
+        if let Err(error) = self.state.clear_unfinished() {
+            let error = crate::error_chain(&error);
+            tracing::warn!(error, "a failed initialisation leaves files behind");
+        }
+    }
+
     /// Runs AIDE until it has seen everything. What changes under its hands makes it leave whole
     /// directories out, so such a run is done again; if it does not help, the run has failed.
     async fn run(
@@ -338,6 +389,18 @@ impl Runner {
         let options = RunOptions::new(self.state.path(), &self.json_report(), self.workers);
         let around = Around::of(&options);
         Ok(self.aide.run(mode, config, &around, cancel).await?)
+    }
+
+    fn published(&self, record: &Record) -> Baseline {
+        Baseline {
+            created_at: record.created_at.clone(),
+            config_hash: record.config_hash.clone(),
+            digest: record.digest.clone(),
+            entries: record.entries,
+            aide_version: record.aide_version.clone(),
+            state_dir: Some(self.state_dir_on_node.clone()),
+            verified: record.verified,
+        }
     }
 
     fn kept_log(&self, report: &Report) -> Result<Value, RunnerError> {
@@ -440,18 +503,7 @@ impl Scanned {
     }
 }
 
-fn published(record: &Record) -> Baseline {
-    Baseline {
-        created_at: record.created_at.clone(),
-        config_hash: record.config_hash.clone(),
-        digest: record.digest.clone(),
-        entries: record.entries,
-        aide_version: record.aide_version.clone(),
-        verified: record.verified,
-    }
-}
-
-fn with_detail(error: exit::AideError, detail: &str) -> ScanError {
+fn with_detail(error: AideError, detail: &str) -> ScanError {
     let message = if detail.is_empty() {
         error.message()
     } else {

@@ -87,7 +87,7 @@ pub struct Observer {
     config_maps: Store<ConfigMap>,
     deployments: Store<Deployment>,
     nodes: Store<Node>,
-    users: Mutex<HashMap<String, UserConfig>>,
+    users: Arc<UserConfigs>,
     triggers: mpsc::UnboundedSender<Trigger>,
 }
 
@@ -98,6 +98,9 @@ impl std::fmt::Debug for Observer {
             .finish_non_exhaustive()
     }
 }
+
+/// The watches of the ConfigMaps that FileIntegrities name, by the names of these.
+type UserConfigs = Mutex<HashMap<String, UserConfig>>;
 
 /// The watch of a ConfigMap that a FileIntegrity names.
 struct UserConfig {
@@ -135,6 +138,7 @@ impl Observer {
     ) -> Result<Arc<Self>, ObserveError> {
         let openshift = is_openshift(&client).await?;
         let (file_integrities, writer) = reflector::store();
+        let users = Arc::new(UserConfigs::default());
         let mut watches = Watches {
             tasks,
             triggers: &triggers,
@@ -149,10 +153,7 @@ impl Observer {
             drop_managed_fields,
             about_itself,
             writer,
-            {
-                let tally = Arc::clone(tally);
-                move |event| tally.saw_file_integrity(event)
-            },
+            saw_file_integrity(tally, &users, &file_integrities, namespace),
         );
         let (statuses, writer) = reflector::store();
         let freshness = Arc::new(Freshness::default());
@@ -221,7 +222,7 @@ impl Observer {
             config_maps,
             deployments,
             nodes,
-            users: Mutex::default(),
+            users,
             triggers,
         });
         observer.wait_until_ready().await?;
@@ -280,7 +281,7 @@ impl Observer {
         })
     }
 
-    /// Ends the watch of the ConfigMap that a FileIntegrity named which is gone.
+    /// Ends the watch of the ConfigMap that this FileIntegrity named.
     pub fn forget(&self, name: &str) {
         if let Ok(mut users) = self.users.lock() {
             users.remove(name);
@@ -343,6 +344,11 @@ impl Observer {
             return UserConfigState::Unknown;
         };
         let owner = fi.name_any();
+        let trigger = ObjectRef::new(&owner).within(&self.namespace);
+        // Looked at while the watches cannot be ended: what goes away after this ends its own.
+        if self.file_integrities.get(&trigger).is_none() {
+            return UserConfigState::Unknown;
+        }
         if let Some(known) = users
             .get(&owner)
             .filter(|u| u.namespace == namespace && u.name == name)
@@ -354,7 +360,6 @@ impl Observer {
         }
         let state = Arc::new(Mutex::new(UserConfigState::Unknown));
         let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
-        let trigger = ObjectRef::new(&owner).within(&self.namespace);
         let task = tokio::spawn(follow_config_map(
             api,
             name.to_owned(),
@@ -509,6 +514,29 @@ fn send(
             for fi in all.state() {
                 triggers.send(ObjectRef::from_obj(&*fi)).ok();
             }
+        }
+    }
+}
+
+/// What is done with all that the watch of FileIntegrities shows: it is counted, and the watches
+/// of ConfigMaps that were named by those which are gone end.
+fn saw_file_integrity(
+    tally: &Arc<Tally>,
+    users: &Arc<UserConfigs>,
+    all: &Store<FileIntegrity>,
+    namespace: &str,
+) -> impl Fn(&watcher::Event<FileIntegrity>) + Send + use<> {
+    let (tally, users) = (Arc::clone(tally), Arc::clone(users));
+    let (all, namespace) = (all.clone(), namespace.to_owned());
+    move |event| {
+        tally.saw_file_integrity(event);
+        if let watcher::Event::Delete(_) | watcher::Event::InitDone = event
+            && let Ok(mut users) = users.lock()
+        {
+            users.retain(|name, _| {
+                let key = ObjectRef::new(name).within(&namespace);
+                all.get(&key).is_some()
+            });
         }
     }
 }

@@ -64,6 +64,7 @@ fn status(node: &str) -> FileIntegrityNodeStatus {
             digest: "d".to_owned(),
             entries: 1,
             aide_version: "0.19.1".to_owned(),
+            state_dir: None,
             verified: true,
         }),
         ..FileIntegrityNodeStatus::default()

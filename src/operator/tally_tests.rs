@@ -428,6 +428,7 @@ fn a_baseline_that_nobody_asked_for_is_counted_once() {
         digest: second.to_string(),
         entries: 1,
         aide_version: String::new(),
+        state_dir: None,
         verified,
     };
     let names = [

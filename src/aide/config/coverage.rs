@@ -17,7 +17,7 @@ pub(super) fn gaps(conf: &Configuration, paths: &Paths) -> Vec<Diagnostic> {
             if !rule.kind.is_negative() {
                 selects = Some(index);
                 selects_etc |= path.any(|path| reaches(path, &etc));
-            } else if rule.restriction.is_none() && path.all(|path| covers(path, &etc)) {
+            } else if !line.is_restricted(rule) && path.all(|path| covers(path, &etc)) {
                 without_etc = Some(index);
             }
         }

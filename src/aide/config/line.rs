@@ -268,6 +268,13 @@ impl Line {
         }
     }
 
+    /// Does the rule hold for some types of files only? `0` says that it does not (since 0.18).
+    pub fn is_restricted(&self, rule: &Rule) -> bool {
+        rule.restriction
+            .as_ref()
+            .is_some_and(|span| self.get(span) != "0")
+    }
+
     /// The directive and its argument, if the line is one.
     pub fn directive(&self) -> Option<(Directive, &str)> {
         match &self.statement {

@@ -11,8 +11,9 @@ use super::line::{Directive, Line, Span, macro_at, string_end};
 /// More readings than this are not followed: the text counts as one that cannot be told.
 const MOST_READINGS: usize = 32;
 
-/// Nor are longer ones: a macro that is made of itself twice grows without bound.
-const LONGEST_READING: usize = 1024;
+/// Nor are more bytes in all of them: a macro that is made of itself twice grows without bound.
+/// Debian's own macros of the dates of 90 days have some 1,100.
+const LONGEST_READINGS: usize = 32 * 1024;
 
 /// The values that macros may have at some line.
 #[derive(Debug, Clone, Default)]
@@ -102,10 +103,9 @@ impl Macros {
                     .iter()
                     .flat_map(|head| values.iter().map(move |tail| format!("{head}{tail}")))
                     .collect();
-                let too_long = |reading: &String| reading.len() > LONGEST_READING;
                 if readings.is_empty()
                     || readings.len() > MOST_READINGS
-                    || readings.iter().any(too_long)
+                    || readings.iter().map(String::len).sum::<usize>() > LONGEST_READINGS
                 {
                     return Readings::Unknown;
                 }
@@ -190,6 +190,18 @@ mod tests {
         assert_eq!(
             readings("@@if exists /x\n@@define A /a\n@@endif\n", "@@{A}"),
             known(&["", "/a"])
+        );
+    }
+
+    /// A configuration that excludes files by their dates names each of them.
+    #[test]
+    fn follows_a_long_list() {
+        let days: Vec<String> = (100..500).map(|day| format!("2026-{day}")).collect();
+        let days = format!("({})", days.join("|"));
+        let config = format!("@@define DAYS {days}\n@@define LOG @@{{DAYS}}.log\n");
+        assert_eq!(
+            readings(&config, "/var/@@{LOG}"),
+            known(&[&format!("/var/{days}.log")])
         );
     }
 

@@ -110,6 +110,11 @@ fn relocate_rule(line: &mut Line, macros: &Macros, paths: &Paths) -> Result<(), 
     };
     let at = rule.path.start;
     let path = line.get(&rule.path);
+    if path == "/$" {
+        // The root itself has no slash behind its name where it is not the root.
+        line.replace(&(at..at + 1), paths.rule_prefix());
+        return Ok(());
+    }
     if macro_at(path, 0).is_none() {
         if !paths.is_relocated(path) {
             line.replace(&(at..at), paths.rule_prefix());

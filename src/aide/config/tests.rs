@@ -166,6 +166,7 @@ fn converts_each_kind_of_line() {
         ("!/etc", "!/hostroot/etc"),
         ("  -/etc d", "  -/hostroot/etc d"),
         ("/", "/hostroot/"),
+        ("=/$ R", "=/hostroot$ R"),
         ("/(etc|usr) R", "/hostroot/(etc|usr) R"),
         ("/@@{X}/y R", "/hostroot/@@{X}/y R"),
         ("@@{NONE}/y R", "/hostroot@@{NONE}/y R"),
@@ -272,7 +273,9 @@ fn refuses_what_reaches_outside() {
         "sha256 = p",
         "@@define A @@{A}\n@@define B 0123456789012345678901234567890123456789\n\
          @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n\
-         @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n",
+         @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n\
+         @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n\
+         @@define B @@{B}@@{B}\n",
     ];
     for text in texts {
         assert!(!refused(text).is_empty(), "{text}");

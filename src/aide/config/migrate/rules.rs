@@ -52,14 +52,10 @@ fn negatives(effective: &mut Configuration, notes: &mut Notes<'_>) {
     let mut macros = Macros::default();
     let (mut same, mut different) = (Vec::new(), Vec::new());
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
-        if let Some(Rule {
-            kind: RuleKind::Negative,
-            restriction: None,
-            marker,
-            path,
-            ..
-        }) = line.rule()
-        {
+        let negative = line
+            .rule()
+            .filter(|rule| rule.kind == RuleKind::Negative && !line.is_restricted(rule));
+        if let Some(Rule { marker, path, .. }) = negative {
             if macros.read(line.get(path)).any(|path| depends_on_end(path)) {
                 different.push(index);
             } else {

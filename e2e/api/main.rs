@@ -12,6 +12,7 @@ mod harness;
 mod logcollector;
 mod metrics;
 mod operator;
+mod process;
 mod reinit;
 mod spec;
 mod updates;

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Builds what the local cluster runs (Kubernetes, etcd, CoreDNS) from Go modules
-# and caches it. The versions are those in hack/go/*/go.mod.
+# Builds what the local cluster runs (Kubernetes, etcd, CoreDNS), and what
+# hack/monitoring does, from Go modules and caches it. The versions are those in hack/go/*/go.mod.
 
 # How the modules are built; part of the cache's key.
 GO_FLAGS=(-trimpath -mod=readonly)
@@ -11,7 +11,7 @@ binaries() {
   local module=$1 source=$CHECKOUT/hack/go/$1 version dir
   version=$(module_version "$module")
   dir=$CACHE/bin/$module-$version-$(hash "$(sha256sum <"$source/go.mod")" \
-    "$(sha256sum <"$source/go.sum")" "$(cat "$source"/*.go)" \
+    "$(sha256sum <"$source/go.sum")" "$(find "$source" -name '*.go' -exec cat {} +)" \
     "${GO_FLAGS[*]}" "$(ldflags "$module" "$version")" "$(uname -m)")
   cached "$dir" "$module" build_module "$module" "$version"
   printf '%s\n' "$dir"
@@ -41,6 +41,11 @@ module_packages() {
       ;;
     etcd) printf '%s\n' go.etcd.io/etcd/server/v3 ;;
     coredns) printf '%s\n' . ;;
+    monitoring)
+      printf 'github.com/prometheus-operator/prometheus-operator/cmd/%s\n' \
+        operator prometheus-config-reloader
+      printf '%s\n' ./node-info
+      ;;
   esac
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use fio::api::{ChangeKind, Condition, Phase, ScanResult, names};
 use flate2::read::GzDecoder;
 use k8s_openapi::jiff::Timestamp;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::audit::Request;
 use crate::harness::node::FILES;
-use crate::harness::{Fi, Node, on_one_node};
+use crate::harness::{Fi, Node, on_one_node, until};
 
 /// Path below [`FILES`], kind and attributes of each change in a result.
 fn changes(result: &ScanResult) -> BTreeMap<String, (ChangeKind, Vec<String>)> {
@@ -62,15 +62,28 @@ async fn kept_log_is_right(
     Ok(())
 }
 
-/// The lines for log shippers about the last scan with changes, out of what a daemon has written. Its
-/// own log lines have a message.
-pub(crate) fn changed_files(log: &str) -> Result<Vec<Value>> {
+/// The lines for log shippers about the last scan with changes, as soon as there are so many: the
+/// container runtime hands them on a moment after they were written.
+pub(crate) async fn lines_for_shippers(
+    fi: &Fi<'_>,
+    node: &Node,
+    count: usize,
+) -> Result<Vec<Value>> {
+    until(format!("lines about changed files: {count}"), async || {
+        let lines = of_last_scan(&fi.log(&node.name).await?)?;
+        ensure!(lines.len() == count, "{} lines", lines.len());
+        Ok(lines)
+    })
+    .await
+}
+
+/// The daemon's own log, which is in there too, is about other things.
+fn of_last_scan(log: &str) -> Result<Vec<Value>> {
     let lines = log.lines().filter(|line| line.starts_with('{'));
     let mut lines: Vec<Value> = lines
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()
         .context("a line that is no JSON")?;
-    lines.retain(|line| line.get("fileIntegrity").is_some() && line.get("scan").is_some());
     lines.retain(|line| line.get("path").is_some() || line.get("leftOut").is_some());
     let last = lines.last().context("no line about a file")?["scan"].clone();
     lines.retain(|line| line["scan"] == last);
@@ -174,7 +187,7 @@ async fn every_kind_of_change_is_told_and_taken_back() -> Result<()> {
         assert_eq!((said.note, said.kind), (message, "Warning".to_owned()));
 
         kept_log_is_right(&fi, node, expected.keys()).await?;
-        let lines = changed_files(&t.log(&fi.daemon(&node.name).await?).await?)?;
+        let lines = lines_for_shippers(&fi, node, expected.len()).await?;
         lines_are_right(&lines, &fi, node, &expected);
 
         node.sh(

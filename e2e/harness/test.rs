@@ -12,7 +12,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Node as ApiNode, Pod};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde_json::{Value, json};
@@ -307,12 +307,6 @@ impl Test {
     pub(crate) async fn get(&self, path: &str) -> Result<String> {
         let request = axum::http::Request::get(path).body(Vec::new())?;
         Ok(self.client.request_text(request).await?)
-    }
-
-    /// What the pod's only container has written so far.
-    pub(crate) async fn log(&self, pod: &Pod) -> Result<String> {
-        let logs = self.api::<Pod>();
-        Ok(logs.logs(&pod.name_any(), &LogParams::default()).await?)
     }
 
     /// The address under which nodes reach the API server.

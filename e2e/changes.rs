@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use fio::api::{ChangeKind, Condition, Phase, ScanResult, names};
 use flate2::read::GzDecoder;
-use serde_json::json;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::{Value, json};
 
 use crate::harness::audit::Request;
 use crate::harness::node::FILES;
-use crate::harness::{Fi, Node, on_one_node};
+use crate::harness::{Fi, Node, on_one_node, until};
 
 /// Path below [`FILES`], kind and attributes of each change in a result.
 fn changes(result: &ScanResult) -> BTreeMap<String, (ChangeKind, Vec<String>)> {
@@ -56,9 +57,71 @@ async fn kept_log_is_right(
     GzDecoder::new(json.0.as_slice()).read_to_end(&mut report)?;
     // AIDE writes the bytes of names into its JSON as they are.
     let report = String::from_utf8_lossy(&report);
-    let report: serde_json::Value = serde_json::from_str(&report)?;
+    let report: Value = serde_json::from_str(&report)?;
     assert_eq!(report["number_of_entries"]["added"], 4, "{report}");
     Ok(())
+}
+
+/// The lines for log shippers about the last scan with changes, as soon as there are so many: the
+/// container runtime hands them on a moment after they were written.
+pub(crate) async fn lines_for_shippers(
+    fi: &Fi<'_>,
+    node: &Node,
+    count: usize,
+) -> Result<Vec<Value>> {
+    until(format!("lines about changed files: {count}"), async || {
+        let lines = of_last_scan(&fi.log(&node.name).await?)?;
+        ensure!(lines.len() == count, "{} lines", lines.len());
+        Ok(lines)
+    })
+    .await
+}
+
+/// The daemon's own log, which is in there too, is about other things.
+fn of_last_scan(log: &str) -> Result<Vec<Value>> {
+    let lines = log.lines().filter(|line| line.starts_with('{'));
+    let mut lines: Vec<Value> = lines
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .context("a line that is no JSON")?;
+    lines.retain(|line| line.get("path").is_some() || line.get("leftOut").is_some());
+    let last = lines.last().context("no line about a file")?["scan"].clone();
+    lines.retain(|line| line["scan"] == last);
+    Ok(lines)
+}
+
+fn lines_are_right(
+    lines: &[Value],
+    fi: &Fi<'_>,
+    node: &Node,
+    expected: &BTreeMap<String, (ChangeKind, Vec<String>)>,
+) {
+    let mut told = BTreeMap::new();
+    for line in lines {
+        assert_eq!(
+            (&line["node"], &line["fileIntegrity"]),
+            (&json!(node.name), &json!(fi.name))
+        );
+        let time = line["time"].as_str().unwrap_or_default();
+        assert!(time.parse::<Timestamp>().is_ok(), "{line}");
+        let path = line["path"].as_str().unwrap_or_default();
+        let attributes = line["attributes"].as_object().cloned().unwrap_or_default();
+        told.insert(
+            path.strip_prefix(FILES).unwrap_or(path),
+            (&line["change"], attributes),
+        );
+    }
+    let paths: Vec<&str> = told.keys().copied().collect();
+    let wanted: Vec<&str> = expected.keys().map(String::as_str).collect();
+    assert_eq!(paths, wanted);
+    assert_eq!(told["/added"].0, "added");
+    assert_eq!(told["/removed"].0, "removed");
+    let (change, attributes) = &told["/owner"];
+    assert_eq!(*change, "changed");
+    assert_eq!(
+        json!(attributes),
+        json!({"owner": {"old": "0", "new": "1"}})
+    );
 }
 
 #[tokio::test]
@@ -124,6 +187,8 @@ async fn every_kind_of_change_is_told_and_taken_back() -> Result<()> {
         assert_eq!((said.note, said.kind), (message, "Warning".to_owned()));
 
         kept_log_is_right(&fi, node, expected.keys()).await?;
+        let lines = lines_for_shippers(&fi, node, expected.len()).await?;
+        lines_are_right(&lines, &fi, node, &expected);
 
         node.sh(
             r#"umask 022; printf one > content; chmod 644 mode; chown 0 owner; chgrp 0 group

@@ -6,6 +6,7 @@ pub(crate) mod cluster;
 pub(crate) mod dump;
 pub(crate) mod file_integrity;
 pub(crate) mod lease;
+pub(crate) mod monitoring;
 pub(crate) mod node;
 pub(crate) mod test;
 pub(crate) mod wait;

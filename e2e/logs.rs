@@ -10,6 +10,7 @@ use fio::api::{Condition, names};
 use flate2::read::GzDecoder;
 use serde_json::json;
 
+use crate::changes::lines_for_shippers;
 use crate::harness::node::FILES;
 use crate::harness::on_one_node;
 
@@ -58,6 +59,12 @@ async fn a_log_of_ten_thousand_files_is_compressed_and_whole() -> Result<()> {
             text.lines().count(),
             on_node.lines().count()
         );
+        // For log shippers there are 1,000, and how many there would be more.
+        let lines = lines_for_shippers(&fi, node, 1001).await?;
+        let (last, files) = lines.split_last().context("no lines")?;
+        assert_eq!(files.len(), 1000, "lines about files");
+        assert!(files.iter().all(|line| line["change"] == "added"));
+        assert_eq!(last["leftOut"], 9000, "{last}");
         Ok(())
     })
     .await

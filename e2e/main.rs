@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod alerts;
 mod baseline;
 mod changes;
 mod config;

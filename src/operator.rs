@@ -120,8 +120,9 @@ pub async fn run(
         };
         tracing::info!(identity = settings.identity, "leading");
         let tally = Arc::new(Tally::new(settings.metrics.lead()));
+        let writer = leadership.term.client(&client);
         let result = tokio::select! {
-            result = lead(&settings, client.clone(), tally, &serving) => Some(result),
+            result = lead(&settings, writer, tally, &serving) => Some(result),
             () = leadership.lost.cancelled() => None,
             () = stop.cancelled() => {
                 settings.metrics.stand_by();

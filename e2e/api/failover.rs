@@ -1,5 +1,8 @@
 //! Operators that come and go, and an API server that does.
 
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -7,6 +10,12 @@ use kube::ResourceExt as _;
 use serde_json::json;
 
 use crate::harness::{Space, alone, checkout, clean, eventually, in_space};
+use crate::process::Process;
+
+/// Longer than it takes until a lease that nobody renews is taken over: 15 s and a request.
+const TAKEN_OVER: Duration = Duration::from_secs(30);
+/// Longer than it takes until one that was given up is.
+const HANDED_OVER: Duration = Duration::from_secs(10);
 
 /// Waits until this operator holds the lease.
 async fn until_leads(space: &Space, identity: &str) -> anyhow::Result<Lease> {
@@ -35,7 +44,7 @@ async fn one_operator_acts_and_the_other_takes_over() -> anyhow::Result<()> {
         assert_eq!(space.writes("second")?, [""; 0]);
 
         // A graceful stop gives the lease up: the other one need not wait until it has run out.
-        let released = std::time::Instant::now();
+        let released = Instant::now();
         first.stop().await?;
         let lease = until_leads(space, "second").await?;
         let waited = released.elapsed();
@@ -79,6 +88,62 @@ async fn a_killed_operator_is_replaced_when_its_lease_has_run_out() -> anyhow::R
         space.until_phase("fi", "Initializing").await?;
         assert_eq!(space.writes("first")?, [""; 0]);
         Ok(())
+    })
+    .await
+}
+
+/// Says how long a change of the leader took: past the test runner, which keeps what a test that
+/// passes prints.
+fn took(what: &str, since: Instant, bound: Duration) -> anyhow::Result<()> {
+    let seconds = since.elapsed().as_secs_f64();
+    writeln!(
+        std::io::stderr(),
+        "{what}: another one leads after {seconds:.1} s"
+    )?;
+    anyhow::ensure!(since.elapsed() < bound, "{what}: {seconds} s");
+    Ok(())
+}
+
+/// Processes, as a thread cannot be stopped. When the first goes on there is something to write,
+/// and nobody else who does.
+#[tokio::test]
+async fn a_leader_that_was_stopped_and_goes_on_writes_nothing() -> anyhow::Result<()> {
+    in_space("stopped", async |space| {
+        let first = Process::start(space, "first").await?;
+        until_leads(space, "first").await?;
+        space.active("fi", json!({})).await?;
+        let second = Process::start(space, "second").await?;
+        second.logs("another operator acts").await?;
+
+        let stopped = Instant::now();
+        first.stop()?;
+        until_leads(space, "second").await?;
+        took("stopped", stopped, TAKEN_OVER)?;
+        second.logs("leading").await?;
+        second.stop()?;
+        let third = space.node("n3").await?;
+        let writes = space.writes("first")?;
+        first.go_on()?;
+        first.logs("the lease is lost; standing by").await?;
+        assert_eq!(space.writes("first")?, writes);
+
+        second.go_on()?;
+        let status = names::node_status("fi", &third);
+        space
+            .until_is(&status, "n3's status", |_: &FileIntegrityNodeStatus| true)
+            .await?;
+        assert_eq!(space.writes("first")?, writes);
+
+        let killed = Instant::now();
+        second.kill()?;
+        until_leads(space, "first").await?;
+        took("killed", killed, TAKEN_OVER)?;
+        let third = Process::start(space, "third").await?;
+        third.logs("another operator acts").await?;
+        let ended = Instant::now();
+        first.terminate()?;
+        until_leads(space, "third").await?;
+        took("ended", ended, HANDED_OVER)
     })
     .await
 }

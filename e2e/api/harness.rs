@@ -421,10 +421,7 @@ impl Space {
         let config = self.operator_config(identity).await?;
         let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
         let (stopping, killed) = (stop.clone(), kill.clone());
-        let log = Log {
-            identity: identity.to_owned(),
-            lines: Arc::clone(&self.logs),
-        };
+        let log = self.log_of(identity);
         let thread = std::thread::spawn(move || {
             let _work_dir = work_dir;
             let subscriber = tracing_subscriber::fmt()
@@ -464,7 +461,16 @@ impl Space {
         Ok(config)
     }
 
-    fn group(&self, identity: &str) -> String {
+    /// Where an operator's log goes.
+    pub(crate) fn log_of(&self, identity: &str) -> Log {
+        Log {
+            identity: identity.to_owned(),
+            lines: Arc::clone(&self.logs),
+        }
+    }
+
+    /// The group that tells an operator's requests from another's.
+    pub(crate) fn group(&self, identity: &str) -> String {
         format!("test:{}:{identity}", self.namespace)
     }
 
@@ -683,8 +689,8 @@ impl Drop for Operator {
 }
 
 /// Keeps an operator's log lines for the case that the test fails.
-#[derive(Clone)]
-struct Log {
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
     identity: String,
     lines: Arc<Mutex<Vec<u8>>>,
 }

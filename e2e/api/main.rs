@@ -13,6 +13,7 @@ mod logcollector;
 mod metrics;
 mod operator;
 mod policy;
+mod process;
 mod reinit;
 mod spec;
 mod updates;

@@ -12,6 +12,11 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// Where the operator is deployed unless NAMESPACE says otherwise, as in the Makefile.
 const NAMESPACE: &str = "openshift-file-integrity";
 
+/// The checkout under test.
+pub(crate) fn checkout() -> &'static Path {
+    Path::new(ROOT)
+}
+
 /// The operator's namespace.
 pub(crate) fn namespace() -> String {
     std::env::var("NAMESPACE")
@@ -46,16 +51,21 @@ pub(crate) async fn client() -> Result<Client> {
 
 /// Runs `hack/cluster` and returns what it printed, without the last newline.
 pub(crate) async fn hack_cluster(args: &[&str]) -> Result<String> {
-    let output = Command::new(Path::new(ROOT).join("hack/cluster"))
+    hack("cluster", args).await
+}
+
+/// Runs a script of hack/ and returns what it printed, without the last newline.
+pub(crate) async fn hack(script: &str, args: &[&str]) -> Result<String> {
+    let output = Command::new(checkout().join("hack").join(script))
         .args(args)
         .kill_on_drop(true)
         .output()
         .await
-        .context("run hack/cluster")?;
+        .with_context(|| format!("run hack/{script}"))?;
     let stdout = String::from_utf8_lossy(&output.stdout);
     ensure!(
         output.status.success(),
-        "hack/cluster {} ended with {}: {}{}",
+        "hack/{script} {} ended with {}: {}{}",
         args.join(" "),
         output.status,
         stdout,

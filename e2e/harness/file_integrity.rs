@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, LogParams, Patch, PatchParams};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
@@ -334,6 +334,13 @@ impl<'a> Fi<'a> {
                 .context("none")
         })
         .await
+    }
+
+    /// What the daemon on this node has written since it began.
+    pub(crate) async fn log(&self, node: &str) -> Result<String> {
+        let pod = self.daemon(node).await?.name_any();
+        let api: Api<Pod> = self.test.api();
+        Ok(api.logs(&pod, &LogParams::default()).await?)
     }
 
     /// The kept log of a node.

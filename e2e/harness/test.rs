@@ -44,6 +44,7 @@ enum Undo {
     StartNode(String),
     RemoveNode(String),
     Untaint(String),
+    OneOperator,
 }
 
 /// Runs a test on any one node. `name` is that of its FileIntegrity, and no other test's.
@@ -265,6 +266,49 @@ impl Test {
         .await
     }
 
+    /// The operator's pod that holds the lease.
+    pub(crate) async fn leader(&self) -> Result<Pod> {
+        until("an operator leads", async || {
+            let lease = self.api::<Lease>().get(names::LEASE_NAME).await?;
+            let holder = lease.spec.and_then(|spec| spec.holder_identity);
+            let holder = holder.filter(|holder| !holder.is_empty());
+            Ok(self.api().get(&holder.context("nobody")?).await?)
+        })
+        .await
+    }
+
+    /// Has two operators run, one of which stands by, until the test ends.
+    pub(crate) async fn two_operators(&self) -> Result<()> {
+        self.on_end(Undo::OneOperator);
+        self.scale_operator(2).await.map(|_| ())
+    }
+
+    /// Returns when so many operators are ready, and no other ones are there.
+    async fn scale_operator(&self, replicas: usize) -> Result<String> {
+        let api = self.api::<Deployment>();
+        let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+        api.patch(names::OPERATOR_NAME, &PatchParams::default(), &patch)
+            .await?;
+        let params = ListParams::default().labels("name=file-integrity-operator");
+        until(format!("operators: {replicas}"), async || {
+            let pods = self.api::<Pod>().list(&params).await?.items;
+            let ready = pods.iter().filter(|pod| is_ready(pod)).count();
+            ensure!(
+                (pods.len(), ready) == (replicas, replicas),
+                "{} pods, {ready} ready",
+                pods.len()
+            );
+            Ok(names::OPERATOR_NAME.to_owned())
+        })
+        .await
+    }
+
+    /// What the API server answers to a GET.
+    pub(crate) async fn get(&self, path: &str) -> Result<String> {
+        let request = axum::http::Request::get(path).body(Vec::new())?;
+        Ok(self.client.request_text(request).await?)
+    }
+
     /// The address under which nodes reach the API server.
     pub(crate) async fn api_server(&self) -> Result<String> {
         let slices = Api::<EndpointSlice>::namespaced(self.client.clone(), "default");
@@ -360,6 +404,7 @@ impl Test {
                 Undo::StartNode(node) => hack_cluster(&["start-node", &node]).await?,
                 Undo::RemoveNode(node) => hack_cluster(&["remove-node", &node]).await?,
                 Undo::Untaint(node) => self.set_taints(&node, json!([])).await?,
+                Undo::OneOperator => self.scale_operator(1).await?,
             };
         }
         let mine = ListParams::default().labels(&format!("{LABEL}={}", self.name));
@@ -392,6 +437,18 @@ impl Test {
         }
         Ok(())
     }
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
+    let is_ready = conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    is_ready && pod.metadata.deletion_timestamp.is_none()
 }
 
 /// A nodeSelector that selects just this node.

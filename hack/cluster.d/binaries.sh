@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Builds what the local cluster runs (Kubernetes, etcd, CoreDNS) and the tools
-# for OLM from Go modules, and caches it. The versions are those in
-# hack/go/*/go.mod.
+# Builds what the local cluster runs (Kubernetes, etcd, CoreDNS), what
+# hack/monitoring does, and the tools for OLM and releases from Go modules, and
+# caches it. The versions are those in hack/go/*/go.mod.
 
 # How the modules are built; part of the cache's key.
 GO_FLAGS=(-trimpath -mod=readonly)
@@ -12,7 +12,7 @@ binaries() {
   local module=$1 source=$CHECKOUT/hack/go/$1 version dir
   version=$(module_version "$module")
   dir=$CACHE/bin/$module-$version-$(hash "$(sha256sum <"$source/go.mod")" \
-    "$(sha256sum <"$source/go.sum")" "$(cat "$source"/*.go)" \
+    "$(sha256sum <"$source/go.sum")" "$(find "$source" -name '*.go' -exec cat {} +)" \
     "${GO_FLAGS[*]}$(build_tags "$module")" "$(ldflags "$module" "$version")" "$(uname -m)")
   cached "$dir" "$module" build_module "$module" "$version"
   printf '%s\n' "$dir"
@@ -53,6 +53,11 @@ module_packages() {
     olm)
       printf 'github.com/operator-framework/%s\n' operator-registry/cmd/opm \
         api/cmd/operator-verify
+      ;;
+    monitoring)
+      printf 'github.com/prometheus-operator/prometheus-operator/cmd/%s\n' \
+        operator prometheus-config-reloader
+      printf '%s\n' ./node-info
       ;;
   esac
 }

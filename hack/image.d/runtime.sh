@@ -1,5 +1,8 @@
 # shellcheck shell=bash
-# Building and pushing images with what is here: docker, podman or buildah.
+# Building and pushing images with what is here: docker, podman or buildah. The
+# last needs no registry, as what the images begin with is made here.
+
+BASE_IMAGE=docker.io/library/debian:trixie-slim
 
 # The tool: RUNTIME, or the first that works here.
 runtime() {
@@ -36,11 +39,27 @@ build_image() {
     podman) podman build "${name[@]}" "$@" "$context" ;;
     buildah)
       need_command buildah buildah
+      [[ -n ${PLATFORMS:-} ]] || name+=(--pull-never)
       # The chroot: this may run where no container can. The host's network:
       # apt-get needs one, and a bridge would have to be made for it.
       buildah build --layers --isolation chroot --network host "${name[@]}" "$@" "$context"
       ;;
   esac
+}
+
+# debian_base RUNTIME: the Debian that images begin with, where it cannot be
+# pulled. Needs cluster.d/rootfs.sh.
+debian_base() {
+  local rootfs
+  [[ $1 == buildah && -z ${PLATFORMS:-} ]] || return 0
+  rootfs=$(base_rootfs)
+  base_image "$BASE_IMAGE" "${rootfs##*/}" fill_base "$rootfs"
+}
+
+# fill_base ROOTFS CONTAINER
+fill_base() {
+  buildah add --quiet "$2" "$1" / >/dev/null
+  buildah config --cmd /bin/bash "$2"
 }
 
 # push_image RUNTIME TAG: to the registry that its name says. A registry on this

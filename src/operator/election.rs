@@ -4,7 +4,10 @@
 //! users, the original among them: the holder renews it; a standby takes it over when it was
 //! released, or when it has not seen it change for as long as the Lease says. That is measured on
 //! the standby's own monotonic clock, so clocks that differ do no harm. Every update carries the
-//! resource version, so of two that try at once one fails.
+//! resource version, so of two that try at once one fails. [`term`] keeps a holder that was stopped
+//! and continued from writing.
+
+pub mod term;
 
 use std::time::Duration;
 
@@ -12,9 +15,11 @@ use futures::TryStreamExt as _;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::api::{Api, PostParams, WatchEvent, WatchParams};
 use kube::core::ObjectMeta;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::term::Term;
 use crate::api::{names, time};
 use crate::k8s::{RequestError, request_within};
 
@@ -138,6 +143,8 @@ impl std::fmt::Debug for Candidate {
 pub struct Leadership {
     /// Cancelled when another may act.
     pub lost: CancellationToken,
+    /// Until when it may act, as it stands.
+    pub term: Term,
     renewing: tokio::task::JoinHandle<Option<Lease>>,
     stop: CancellationToken,
     candidate: Candidate,
@@ -156,7 +163,7 @@ impl Candidate {
         let mut waiting_for = String::new();
         loop {
             match self.try_acquire(&mut election, start).await {
-                Ok(Attempt::Held(lease)) => return self.lead(*lease),
+                Ok(Attempt::Held { lease, since }) => return self.lead(*lease, since),
                 Ok(Attempt::Wait { lease, left }) => {
                     let holder = lease.spec.as_ref().and_then(|s| s.holder_identity.clone());
                     let holder = holder.unwrap_or_default();
@@ -184,6 +191,8 @@ impl Candidate {
     ) -> Result<Attempt, RequestError> {
         let lease = within(self.api.get_opt(names::LEASE_NAME)).await?;
         let params = PostParams::default();
+        // Before the request: the answer may be read long after the others have begun to wait.
+        let since = Instant::now();
         let written = match election.look(lease.as_ref(), start.elapsed()) {
             Step::Create => within(self.api.create(&params, &election.held(None))).await,
             Step::Take => {
@@ -195,7 +204,10 @@ impl Candidate {
                 return Ok(Attempt::Wait { lease, left });
             }
         };
-        written.map(|lease| Attempt::Held(Box::new(lease)))
+        written.map(|lease| Attempt::Held {
+            lease: Box::new(lease),
+            since,
+        })
     }
 
     /// Returns when the Lease has changed, or after `left`.
@@ -221,11 +233,14 @@ impl Candidate {
         }
     }
 
-    fn lead(&self, lease: Lease) -> Leadership {
+    fn lead(&self, lease: Lease, since: Instant) -> Leadership {
         let (lost, stop) = (CancellationToken::new(), CancellationToken::new());
-        let renewing = tokio::spawn(self.clone().renew(lease, lost.clone(), stop.clone()));
+        let (end, term) = Term::new(since + RENEW_DEADLINE);
+        let renewing = self.clone().renew(lease, end, lost.clone(), stop.clone());
+        let renewing = tokio::spawn(renewing);
         Leadership {
             lost,
+            term,
             renewing,
             stop,
             candidate: self.clone(),
@@ -237,17 +252,18 @@ impl Candidate {
     async fn renew(
         self,
         mut lease: Lease,
+        end: watch::Sender<Instant>,
         lost: CancellationToken,
         stop: CancellationToken,
     ) -> Option<Lease> {
         let election = Election::new(&self.identity);
-        let mut renewed = Instant::now();
         let mut pause = RENEW_EVERY;
         loop {
-            let deadline = renewed + RENEW_DEADLINE;
+            let deadline = *end.borrow();
+            let next = (Instant::now() + pause).min(deadline);
             tokio::select! {
                 () = stop.cancelled() => return Some(lease),
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep_until(next) => {}
             }
             let started = Instant::now();
             let attempt = async {
@@ -261,7 +277,7 @@ impl Candidate {
             match tokio::time::timeout_at(deadline, attempt).await {
                 Ok(Ok(held)) => {
                     lease = held;
-                    renewed = started;
+                    end.send_replace(started + RENEW_DEADLINE);
                     pause = RENEW_EVERY;
                 }
                 Ok(Err(error)) if error.code() != Some(409) && Instant::now() < deadline => {
@@ -304,7 +320,7 @@ impl Leadership {
 }
 
 enum Attempt {
-    Held(Box<Lease>),
+    Held { lease: Box<Lease>, since: Instant },
     Wait { lease: Box<Lease>, left: Duration },
 }
 
@@ -319,6 +335,8 @@ async fn within<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+
     use super::*;
 
     fn lease(holder: &str, version: &str, seconds: i32) -> Lease {
@@ -366,6 +384,30 @@ mod tests {
             election.look(Some(&lease("you", "2", 15)), s(129)),
             Step::Take
         );
+    }
+
+    /// The holder's clock is a minute off, either way: what it writes down of the time is not looked
+    /// at, so it is given as long as a holder whose clock is right.
+    #[test]
+    fn clocks_that_differ_do_no_harm() {
+        for seconds in [-60, 0, 60] {
+            let renewed = |version: &str| {
+                let mut lease = lease("you", version, 15);
+                let at = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds);
+                if let Some(spec) = &mut lease.spec {
+                    spec.renew_time = Some(MicroTime(at));
+                    spec.acquire_time = Some(MicroTime(at));
+                }
+                lease
+            };
+            let mut election = Election::new("me");
+            let mut look =
+                |version: &str, second: u64| election.look(Some(&renewed(version)), s(second));
+            assert_eq!(look("1", 0), Step::Wait(s(15)), "{seconds} s off");
+            assert_eq!(look("2", 14), Step::Wait(s(15)), "{seconds} s off");
+            assert_eq!(look("2", 28), Step::Wait(s(1)), "{seconds} s off");
+            assert_eq!(look("2", 29), Step::Take, "{seconds} s off");
+        }
     }
 
     #[test]

@@ -18,19 +18,21 @@ use crate::api::FileIntegrityNodeStatus;
 
 /// A scan may be late by three periods, and this much.
 const SLACK: Duration = Duration::from_secs(60);
-/// A baseline that is being made may take this long, however short the period is.
+/// A baseline that is being made may take this long, and a daemon that cannot start (its image is
+/// not to be had, its node refuses the pod) is given no longer.
 const BASELINE: Duration = Duration::from_secs(900);
 
 /// How long a node may be silent: three times the longer of the period in seconds and its last scan,
-/// and a minute; while it makes a baseline at least a quarter of an hour.
+/// and a minute; while a baseline is to be made, whatever the period is, a quarter of an hour, or
+/// longer where its scans are long.
 pub fn patience(period: i64, last_scan: Option<Duration>, initialized: bool) -> Duration {
-    let period = Duration::from_secs(u64::try_from(period).unwrap_or(0));
-    let scans = period.max(last_scan.unwrap_or_default()).saturating_mul(3);
-    let patience = scans.saturating_add(SLACK);
+    let last_scan = last_scan.unwrap_or_default();
+    let scans = |longest: Duration| longest.saturating_mul(3).saturating_add(SLACK);
     if initialized {
-        patience
+        let period = Duration::from_secs(u64::try_from(period).unwrap_or(0));
+        scans(period.max(last_scan))
     } else {
-        patience.max(BASELINE)
+        scans(last_scan).max(BASELINE)
     }
 }
 
@@ -137,7 +139,8 @@ mod tests {
             (10, Some(s(5)), true, 90),
             (10, Some(s(600)), true, 1860),
             (10, None, false, 900),
-            (900, None, false, 2760),
+            (900, None, false, 900),
+            (10, Some(s(600)), false, 1860),
         ];
         for (period, last, initialized, expected) in table {
             assert_eq!(patience(period, last, initialized), s(expected));

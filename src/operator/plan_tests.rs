@@ -535,3 +535,34 @@ fn a_silent_node_is_stale_unless_it_is_held() {
     let held = json!({names::ANNOTATION_HOLDOFF: "n2"});
     assert_eq!(silent(9999, &held), (vec![], None));
 }
+
+/// Its image cannot be pulled, say, or its node refuses the pod: nothing ever comes from it.
+#[test]
+fn a_node_whose_daemon_never_starts_is_stale_after_a_quarter_of_an_hour() {
+    let silent = |seconds: u64| {
+        let mut never = status("n2");
+        (never.last_result, never.baseline) = (None, None);
+        let mut observed = with_statuses(at_rest(), vec![status("n1"), never]);
+        let silence = Duration::from_secs(seconds);
+        observed.silence = HashMap::from([("n2".to_owned(), silence)]);
+        let plan = plan(&observed);
+        let stale: Vec<String> = plan.stale.into_iter().collect();
+        assert_eq!(
+            plan.status.nodes.unwrap().stale,
+            i64::try_from(stale.len()).unwrap()
+        );
+        let conditions = plan.status.conditions;
+        let degraded = conditions.into_iter().find(|c| c.type_ == "Degraded");
+        let degraded = degraded.unwrap();
+        (stale, degraded.reason, degraded.message)
+    };
+    let (stale, reason, _) = silent(899);
+    assert_eq!((stale, reason.as_str()), (vec![], "AsExpected"));
+    let (stale, reason, message) = silent(900);
+    assert_eq!(stale, ["n2"]);
+    assert_eq!(reason, "NodesSilent");
+    assert_eq!(
+        message,
+        "nothing was heard for too long, look at the daemon's pod: n2"
+    );
+}

@@ -1,0 +1,261 @@
+//! The alert as its readers get it: a file changes on a node, and Alertmanager has it from a real
+//! Prometheus that a real Prometheus Operator has set up by our ServiceMonitor and our rules.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use fio::api::{Condition, names};
+use kube::ResourceExt as _;
+use serde_json::{Value, json};
+
+use crate::harness::cluster::checkout;
+use crate::harness::monitoring::{Monitoring, Sample, with_monitoring};
+use crate::harness::wait::until_within;
+use crate::harness::{Fi, Node, Test, on_all_nodes, until};
+
+const ALERT: &str = "NodeHasIntegrityFailure";
+/// The rule keeps the alert for two minutes after the failure is over.
+const RESOLVED_WITHIN: Duration = Duration::from_secs(240);
+/// The ports of the Service whose endpoints are scraped.
+const PORTS: [&str; 2] = ["metrics", "metrics-fio"];
+/// Panels of the dashboard that may be empty: nothing of what they show happens in this test.
+const MAY_BE_EMPTY: [&str; 5] = [
+    "Errored nodes",
+    "Stale nodes",
+    "Errors by kind",
+    "Holds for node updates",
+    "Failed passes and errors",
+];
+
+/// Panels that have to count something in a series with this label: what has happened once is easily
+/// missed, as its series is there only since then.
+const COUNTED: [(&str, &str, &str); 3] = [
+    ("Phase transitions", "phase", "Active"),
+    ("New results", "condition", "Failed"),
+    ("Re-initialisations", "by", "demand"),
+];
+
+/// Waits until Prometheus reads both endpoints of both operators, with verified certificates.
+async fn both_operators_are_scraped(t: &Test, monitoring: Monitoring<'_>) -> Result<()> {
+    until("two operators' two endpoints are scraped", async || {
+        let answer = monitoring
+            .prometheus("/api/v1/targets?state=active")
+            .await?;
+        let targets = answer["data"]["activeTargets"].as_array();
+        let ours = targets.into_iter().flatten().filter(|target| {
+            target["labels"]["namespace"] == t.namespace() && target["labels"]["job"] == "metrics"
+        });
+        let mut up: Vec<&str> = Vec::new();
+        for target in ours {
+            ensure!(target["health"] == "up", "{target}");
+            up.extend(target["labels"]["endpoint"].as_str());
+        }
+        up.sort_unstable();
+        let [own, fleet] = PORTS;
+        ensure!(up == [own, own, fleet, fleet], "{up:?}");
+        Ok(())
+    })
+    .await?;
+    let config = monitoring.prometheus("/api/v1/status/config").await?;
+    let config = config["data"]["yaml"]
+        .as_str()
+        .context("no configuration")?;
+    let job = format!("job_name: serviceMonitor/{}/metrics/1", t.namespace());
+    let (_, job) = config.split_once(&job).context("no job of ours")?;
+    let job = job.split("job_name:").next().unwrap_or_default();
+    for line in ["scheme: https", "type: Bearer", "server_name: metrics."] {
+        assert!(job.contains(line), "{line}: {job}");
+    }
+    assert!(!job.contains("insecure_skip_verify: true"), "{job}");
+    Ok(())
+}
+
+/// Since when the one alert is firing; fails if there is none, or one about another node.
+async fn firing_since(monitoring: Monitoring<'_>, node: &Node) -> Result<String> {
+    let alerts = monitoring.alerts(ALERT).await?;
+    let [alert] = alerts.as_slice() else {
+        anyhow::bail!("{} alerts: {alerts:?}", alerts.len());
+    };
+    ensure!(alert["labels"]["node"] == node.name, "{alert}");
+    ensure!(alert["status"]["state"] == "active", "{alert}");
+    let since = alert["startsAt"].as_str();
+    Ok(since.context("no start")?.to_owned())
+}
+
+/// The contract's words.
+async fn alert_reads_right(t: &Test, monitoring: Monitoring<'_>, node: &Node) -> Result<()> {
+    let alerts = monitoring.alerts(ALERT).await?;
+    let alert = &alerts[0];
+    assert_eq!(
+        alert["annotations"],
+        json!({
+            "summary": format!("Node {node} has a file integrity failure"),
+            "description": format!(
+                "Node {node} has an integrity check status of Failed for more than 1 second."
+            ),
+        })
+    );
+    for (label, value) in [("severity", "warning"), ("namespace", t.namespace())] {
+        assert_eq!(alert["labels"][label], value, "{alert}");
+    }
+    Ok(())
+}
+
+/// Ends the leader without a word: it is stopped first, so it cannot give the lease up.
+async fn kill_leader(t: &Test) -> Result<String> {
+    let leader = t.leader().await?;
+    let name = leader.name_any();
+    let spec = leader.spec.as_ref();
+    let node = spec.and_then(|spec| spec.node_name.clone());
+    let node = Node {
+        name: node.context("the leader is on no node")?,
+    };
+    let stopped = node
+        .sh(&format!(
+            r#"for pid in /proc/[0-9]*; do
+                 if tr '\0' '\n' <"$pid/environ" 2>/dev/null | grep -qx 'POD_NAME={name}'; then
+                   kill -STOP "${{pid#/proc/}}"; echo stopped
+                 fi
+               done"#
+        ))
+        .await?;
+    ensure!(stopped == "stopped", "processes of {name}: {stopped:?}");
+    t.kill_pod(&leader).await?;
+    Ok(name)
+}
+
+/// The alert goes on, as the one that it was, while another operator takes over.
+async fn failover_does_not_end_it(t: &Test, monitoring: Monitoring<'_>, node: &Node) -> Result<()> {
+    let since = firing_since(monitoring, node).await?;
+    let killed = kill_leader(t).await?;
+    let failed = format!("file_integrity_operator_node_failed{{node=\"{node}\"}} == 1");
+    until(
+        "Prometheus has the failure from another leader",
+        async || {
+            assert_eq!(firing_since(monitoring, node).await?, since, "the alert");
+            let leaders = monitoring
+                .query("file_integrity_operator_leader == 1", None)
+                .await?;
+            let pods: Vec<&Value> = leaders.iter().map(|sample| &sample.labels["pod"]).collect();
+            ensure!(pods.len() == 1 && pods[0] != &json!(killed), "{pods:?}");
+            let failures = monitoring.query(&failed, None).await?;
+            ensure!(failures.len() == 1, "{failures:?}");
+            Ok(())
+        },
+    )
+    .await?;
+    both_operators_are_scraped(t, monitoring).await?;
+    assert_eq!(firing_since(monitoring, node).await?, since, "the alert");
+    rules_evaluate(t, monitoring).await
+}
+
+/// No rule of ours has ever failed, as one does whose join finds two series for a node.
+async fn rules_evaluate(t: &Test, monitoring: Monitoring<'_>) -> Result<()> {
+    let answer = monitoring.prometheus("/api/v1/rules?type=alert").await?;
+    let groups = answer["data"]["groups"].as_array();
+    let rules: Vec<&Value> = groups
+        .into_iter()
+        .flatten()
+        .filter_map(|group| group["rules"].as_array())
+        .flatten()
+        .filter(|rule| rule["labels"]["namespace"] == t.namespace())
+        .collect();
+    let unhealthy: Vec<_> = rules.iter().filter(|rule| rule["health"] != "ok").collect();
+    assert!(rules.len() > 10 && unhealthy.is_empty(), "{unhealthy:?}");
+    let failures = "max_over_time(prometheus_rule_evaluation_failures_total{rule_group=~\".*file-integrity.*\"}[1h])";
+    let failures = monitoring.query(failures, None).await?;
+    assert!(!failures.is_empty(), "Prometheus does not scrape itself");
+    assert!(failures.iter().all(|s| s.value == "0"), "{failures:?}");
+    Ok(())
+}
+
+/// Each query of the dashboard gives something, now or at the time of the failure.
+async fn dashboard_shows_something(
+    monitoring: Monitoring<'_>,
+    node: &Node,
+    failing_at: f64,
+) -> Result<()> {
+    let dashboard = checkout().join("manifests/monitoring/dashboard.json");
+    let dashboard: Value = serde_json::from_slice(&std::fs::read(dashboard)?)?;
+    let mut shown = BTreeMap::<&str, Vec<Sample>>::new();
+    for panel in dashboard["panels"].as_array().context("no panels")? {
+        let title = panel["title"].as_str().context("a panel without title")?;
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            let query = target["expr"].as_str().context("a target without query")?;
+            let now = monitoring.query(query, None).await?;
+            let then = monitoring.query(query, Some(failing_at)).await?;
+            assert!(
+                MAY_BE_EMPTY.contains(&title) || !(now.is_empty() && then.is_empty()),
+                "{title}: nothing for {query}"
+            );
+            shown.entry(title).or_default().extend([now, then].concat());
+        }
+    }
+    assert!(MAY_BE_EMPTY.iter().all(|title| shown.contains_key(title)));
+    let counted = |title: &str, label: &str, value: &str| {
+        let samples = &shown[title];
+        let is_counted = samples.iter().any(|sample| {
+            let count = sample.value.parse::<f64>();
+            sample.labels[label] == value && count.is_ok_and(|count| count >= 0.9)
+        });
+        assert!(is_counted, "{title}: {value} in {samples:?}");
+    };
+    for (title, label, value) in COUNTED {
+        counted(title, label, value);
+    }
+    counted("Failing nodes", "node", &node.name);
+    Ok(())
+}
+
+/// Prometheus' time.
+async fn now(monitoring: Monitoring<'_>) -> Result<f64> {
+    let now = monitoring.query("vector(time())", None).await?;
+    Ok(now.first().context("no time")?.value.parse()?)
+}
+
+/// Accepts the change, and waits until nobody is alerted any more.
+async fn re_init_ends_it(fi: &Fi<'_>, monitoring: Monitoring<'_>, node: &Node) -> Result<()> {
+    let before = fi.baseline(&node.name).await?;
+    fi.annotate(names::ANNOTATION_REINIT, "").await?;
+    fi.new_baseline(&node.name, &before).await?;
+    fi.result(&node.name, Condition::Succeeded).await?;
+    until_within(RESOLVED_WITHIN, "the alert is resolved", async || {
+        let alerts = monitoring.alerts(ALERT).await?;
+        ensure!(alerts.is_empty(), "{alerts:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_changed_file_is_an_alert_until_it_is_accepted() -> Result<()> {
+    on_all_nodes("alerts", async |t| {
+        let (node, _) = t.two_nodes()?;
+        t.two_operators().await?;
+        with_monitoring(t, async |monitoring| {
+            let fi = t.create(json!({})).await?;
+            fi.watched().await?;
+            both_operators_are_scraped(t, monitoring).await?;
+            assert_eq!(monitoring.alerts(ALERT).await?, [Value::Null; 0]);
+
+            node.files("printf x > new").await?;
+            fi.result(&node.name, Condition::Failed).await?;
+            until("Alertmanager has the alert", async || {
+                firing_since(monitoring, node).await
+            })
+            .await?;
+            alert_reads_right(t, monitoring, node).await?;
+            let failing_at = now(monitoring).await?;
+            failover_does_not_end_it(t, monitoring, node).await?;
+            re_init_ends_it(&fi, monitoring, node).await?;
+            dashboard_shows_something(monitoring, node, failing_at).await?;
+            rules_evaluate(t, monitoring).await?;
+            let ours = "ALERTS{alertname=~\"FileIntegrity.*\",alertstate=\"firing\"}";
+            assert_eq!(monitoring.query(ours, None).await?, []);
+            Ok(())
+        })
+        .await
+    })
+    .await
+}

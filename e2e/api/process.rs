@@ -1,0 +1,111 @@
+//! An operator in a process of its own, for what happens to processes only: they are stopped,
+//! continued, killed.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
+use kube::config::Kubeconfig;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::{Space, aide, eventually};
+
+/// A running operator. It is killed when dropped.
+pub(crate) struct Process {
+    identity: String,
+    child: Mutex<Child>,
+    log: Arc<Mutex<String>>,
+    _dir: TempDir,
+}
+
+impl Process {
+    /// Starts an operator with the rights of its ServiceAccount.
+    pub(crate) async fn start(space: &Space, identity: &str) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let kubeconfig = dir.path().join("kubeconfig");
+        let mut config = serde_json::to_value(Kubeconfig::read()?)?;
+        let namespace = &space.namespace;
+        let user = &mut config["users"][0]["user"];
+        user["as"] = json!(format!(
+            "system:serviceaccount:{namespace}:file-integrity-operator"
+        ));
+        user["as-groups"] = json!([space.group(identity)]);
+        std::fs::write(&kubeconfig, config.to_string())?;
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fio"))
+            .args(["operator", "--health-address=127.0.0.1:0"])
+            .args(["--metrics-address=off", "--metrics-fio-address=off"])
+            .args(["--namespace", namespace, "--identity", identity])
+            .args(["--image", "localhost/fallback:1"])
+            .env_clear()
+            .env("KUBECONFIG", &kubeconfig)
+            .env("FIO_AIDE", aide().await?)
+            .env("FIO_WORK_DIR", dir.path())
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let stderr = child.stderr.take().context("standard error")?;
+        let log = Arc::new(Mutex::new(String::new()));
+        let (lines, mut all) = (Arc::clone(&log), space.log_of(identity));
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                writeln!(all, "{line}").ok();
+                lines
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push_str(&line);
+            }
+        });
+        Ok(Self {
+            identity: identity.to_owned(),
+            child: Mutex::new(child),
+            log,
+            _dir: dir,
+        })
+    }
+
+    /// Waits until it has logged this.
+    pub(crate) async fn logs(&self, text: &str) -> anyhow::Result<()> {
+        let what = format!("{} to log: {text}", self.identity);
+        eventually(&what, async || {
+            let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+            Ok(log.contains(text).then_some(()))
+        })
+        .await
+    }
+
+    /// Stops it where it is.
+    pub(crate) fn stop(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) -> anyhow::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    /// Asks it to end.
+    pub(crate) fn terminate(&self) -> anyhow::Result<()> {
+        self.signal(Signal::TERM)
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(&self) -> anyhow::Result<()> {
+        self.signal(Signal::KILL)
+    }
+
+    fn signal(&self, signal: Signal) -> anyhow::Result<()> {
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(kill_process(Pid::from_child(&child), signal)?)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
+        child.kill().ok();
+        child.wait().ok();
+    }
+}

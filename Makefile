@@ -47,8 +47,9 @@ help: ## List the targets and variables
 build: ## Build the program (target/release/fio, or where CARGO_TARGET_DIR says)
 	hack/build
 
-image: build ## Build the operator's image (IMG)
-	hack/image --tag $(IMG) --binary $(BINARY)
+# Images for several platforms compile the program in the Containerfile.
+image: $(if $(strip $(PLATFORMS)),,build) ## Build the operator's image (IMG, PLATFORMS)
+	hack/image --tag $(IMG) $(if $(strip $(PLATFORMS)),,--binary $(BINARY))
 
 images: image bundle-image ## Build the images of operator and bundle
 

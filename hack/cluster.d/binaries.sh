@@ -49,6 +49,7 @@ module_packages() {
       ;;
     etcd) printf '%s\n' go.etcd.io/etcd/server/v3 ;;
     coredns) printf '%s\n' . ;;
+    actionlint) printf 'github.com/rhysd/actionlint/cmd/actionlint\n' ;;
     registry) printf 'github.com/distribution/distribution/v3/cmd/registry\n' ;;
     olm)
       printf 'github.com/operator-framework/%s\n' operator-registry/cmd/opm \

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # CLUSTER=kind: nodes in docker containers, made by kind. Its workers are called
-# fio-<checkout>-worker and -worker2, so several checkouts do not meet.
+# fio-<checkout>-worker and -worker2, so several checkouts do not meet. KIND_IMAGE
+# is the nodes' image, which says the version of Kubernetes.
 
 KIND_NAME=fio-$CHECKOUT_ID
 
@@ -25,7 +26,7 @@ kind_create() {
     >"$STATE/kind/kind.yaml"
   log "creating the kind cluster $KIND_NAME"
   kind delete cluster --name "$KIND_NAME" >"$LOGS/kind.log" 2>&1
-  kind create cluster --name "$KIND_NAME" --config "$STATE/kind/kind.yaml" \
+  kind create cluster --name "$KIND_NAME" ${KIND_IMAGE:+--image "$KIND_IMAGE"} --config "$STATE/kind/kind.yaml" \
     --kubeconfig "$STATE/kubeconfig" --wait 180s >>"$LOGS/kind.log" 2>&1 ||
     die "kind could not create the cluster: see $LOGS/kind.log"
   touch "$STATE/kind/created"

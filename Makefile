@@ -53,7 +53,7 @@ image: $(if $(strip $(PLATFORMS)),,build) ## Build the operator's image (IMG, PL
 
 images: image bundle-image ## Build the images of operator and bundle
 
-manifests: crd ## Print what is made from the program's types into manifests/ and docs/
+manifests: crd bundle ## Print what is made from the program's types into manifests/ and docs/
 
 crd: ## Print the CustomResourceDefinitions into manifests/
 	cargo run --locked --quiet -- crd > manifests/crd/crds.yaml.new

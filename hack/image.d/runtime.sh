@@ -24,25 +24,25 @@ runtime() {
 # build_image RUNTIME TAG CONTEXT ARG...: with PLATFORMS set (linux/amd64,linux/arm64)
 # a manifest list of an image for each.
 build_image() {
-  local runtime=$1 tag=$2 context=$3 name=()
+  local runtime=$1 tag=$2 context=$3 options=()
   shift 3
   if [[ -z ${PLATFORMS:-} ]]; then
-    name=(--tag "$tag")
+    options=(--tag "$tag")
   elif [[ $runtime == docker ]]; then
-    name=(--platform "$PLATFORMS" --tag "$tag")
+    options=(--platform "$PLATFORMS" --tag "$tag")
   else
     "$runtime" manifest rm "$tag" >/dev/null 2>&1 || true
-    name=(--platform "$PLATFORMS" --manifest "$tag")
+    options=(--platform "$PLATFORMS" --manifest "$tag")
   fi
   case $runtime in
-    docker) docker buildx build --load "${name[@]}" "$@" "$context" ;;
-    podman) podman build "${name[@]}" "$@" "$context" ;;
+    docker) docker buildx build --load "${options[@]}" "$@" "$context" ;;
+    podman) podman build "${options[@]}" "$@" "$context" ;;
     buildah)
       need_command buildah buildah
-      [[ -n ${PLATFORMS:-} ]] || name+=(--pull-never)
+      [[ -n ${PLATFORMS:-} ]] || options+=(--pull-never)
       # The chroot: this may run where no container can. The host's network:
       # apt-get needs one, and a bridge would have to be made for it.
-      buildah build --layers --isolation chroot --network host "${name[@]}" "$@" "$context"
+      buildah build --layers --isolation chroot --network host "${options[@]}" "$@" "$context"
       ;;
   esac
 }

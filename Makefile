@@ -53,11 +53,14 @@ image: $(if $(strip $(PLATFORMS)),,build) ## Build the operator's image (IMG, PL
 
 images: image bundle-image ## Build the images of operator and bundle
 
-manifests: crd bundle ## Print what is made from the program's types into manifests/ and docs/
+manifests: crd bundle ## Renew what is made from the program's types: definitions, reference, bundle
 
-crd: ## Print the CustomResourceDefinitions into manifests/
+crd: ## Print the CustomResourceDefinitions into manifests/, and their fields into docs/
 	cargo run --locked --quiet -- crd > manifests/crd/crds.yaml.new
 	mv manifests/crd/crds.yaml.new manifests/crd/crds.yaml
+	mkdir -p docs/reference
+	cargo run --locked --quiet -- crd --output markdown > docs/reference/fileintegrity.md.new
+	mv docs/reference/fileintegrity.md.new docs/reference/fileintegrity.md
 
 install-yaml: ## Write out/install.yaml and out/install-openshift.yaml: all of it in one file (IMG, NAMESPACE)
 	mkdir -p out

@@ -8,8 +8,10 @@ mod config;
 mod crd;
 mod daemon;
 mod logcollector;
+mod manual;
 mod operator;
 mod reinit_signal;
+mod version;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -20,9 +22,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::logging::{self, Format};
 
+const EXAMPLES: &str = "\
+Examples:
+  fio config default --profile generic > aide.conf    a configuration to begin with
+  fio config check aide.conf --path /etc/passwd       can it be used, and does it watch this?
+  fio reinit-signal --node node1 --wait               accept what changed on a node
+  fio operator                                        what the Deployment runs
+
+FileIntegrities are made with kubectl: kubectl explain fileintegrity.spec";
+
 /// Watches the integrity of the files on every node of a Kubernetes cluster with AIDE.
 #[derive(Debug, Parser)]
 #[command(name = "fio", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = EXAMPLES)]
 pub struct Cli {
     /// How log lines look.
     #[arg(long, global = true, value_enum, default_value_t = Format::Auto, env = "FIO_LOG_FORMAT")]
@@ -44,7 +56,13 @@ enum Command {
     /// Check or convert an AIDE configuration, or print a built-in one
     Config(config::Args),
     /// Print the CustomResourceDefinitions
-    Crd,
+    Crd(crd::Args),
+    /// Say which fio this is
+    Version(version::Args),
+    /// Print a shell's completion script
+    Completion(manual::CompletionArgs),
+    /// Write the manual pages
+    Man(manual::ManArgs),
     #[command(hide = true)]
     CheckFolder(check_folder::Args),
 }
@@ -60,7 +78,10 @@ impl Cli {
             Command::ReinitSignal(args) => block_on(reinit_signal::run(args)),
             Command::Logcollector(args) => block_on(logcollector::run(args)),
             Command::Config(args) => return block_on(config::run(args)),
-            Command::Crd => crd::run(),
+            Command::Crd(args) => crd::run(&args),
+            Command::Version(args) => version::run(&args),
+            Command::Completion(args) => manual::completion(&args),
+            Command::Man(args) => manual::man(&args),
             Command::CheckFolder(args) => block_on(check_folder::run(args)),
         }?;
         Ok(ExitCode::SUCCESS)

@@ -1,0 +1,122 @@
+//! `fio man` and `fio completion`: what a package puts beside the program, made of its own command line.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clap::{Command, CommandFactory as _};
+use clap_complete::Shell;
+
+use super::Cli;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  fio man /usr/local/share/man/man1")]
+pub(super) struct ManArgs {
+    /// Where the pages go: fio.1, and one for each subcommand
+    directory: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  source <(fio completion bash)\n  fio completion zsh > \"${fpath[1]}/_fio\""
+)]
+pub(super) struct CompletionArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+pub(super) fn completion(args: &CompletionArgs) -> anyhow::Result<()> {
+    Ok(std::io::stdout().write_all(&script(args.shell))?)
+}
+
+fn script(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "fio", &mut script);
+    script
+}
+
+pub(super) fn man(args: &ManArgs) -> anyhow::Result<()> {
+    let directory = &args.directory;
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("make the directory {}", directory.display()))?;
+    for (name, page) in pages()? {
+        write(&directory.join(name), &page)?;
+    }
+    Ok(())
+}
+
+fn write(path: &Path, page: &[u8]) -> anyhow::Result<()> {
+    std::fs::write(path, page).with_context(|| format!("write {}", path.display()))
+}
+
+/// Every page with its file's name: `fio.1`, `fio-operator.1`, `fio-config-check.1`, ...
+fn pages() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
+    let mut command = Cli::command();
+    command.build();
+    let mut pages = Vec::new();
+    let mut left = vec![command.display_name("fio")];
+    while let Some(command) = left.pop() {
+        let name = command.get_display_name().unwrap_or_default().to_owned();
+        left.extend(shown(&command).cloned());
+        let mut page = Vec::new();
+        clap_mangen::Man::new(command).render(&mut page)?;
+        pages.push((format!("{name}.1"), page));
+    }
+    Ok(pages)
+}
+
+/// The subcommands that are for people.
+fn shown(command: &Command) -> impl Iterator<Item = &Command> {
+    command
+        .get_subcommands()
+        .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::ValueEnum as _;
+
+    use super::*;
+
+    #[test]
+    fn every_command_for_people_has_a_page() {
+        let pages = pages().unwrap();
+        let mut names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            [
+                "fio-completion.1",
+                "fio-config-check.1",
+                "fio-config-convert.1",
+                "fio-config-default.1",
+                "fio-config.1",
+                "fio-crd.1",
+                "fio-daemon.1",
+                "fio-logcollector.1",
+                "fio-man.1",
+                "fio-operator.1",
+                "fio-reinit-signal.1",
+                "fio-version.1",
+                "fio.1",
+            ]
+        );
+        for (name, page) in pages {
+            let page = String::from_utf8(page).unwrap();
+            assert!(page.contains(".SH SYNOPSIS"), "{name}: {page}");
+            assert!(
+                !page.contains("check-folder"),
+                "{name} shows what is hidden"
+            );
+        }
+    }
+
+    #[test]
+    fn every_shell_completes_the_commands() {
+        for shell in Shell::value_variants() {
+            let script = String::from_utf8(script(*shell)).unwrap();
+            assert!(script.contains("reinit-signal"), "{shell}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! `fio version`: which fio this is, for people and for programs.
+
+use std::io::Write as _;
+
+use clap::ValueEnum;
+use serde_json::json;
+
+/// The commit that was compiled; set by hack/build.
+const COMMIT: Option<&str> = option_env!("FIO_COMMIT");
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// How it is said
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Output {
+    Text,
+    Json,
+}
+
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
+    let text = match args.output {
+        Output::Text => text(COMMIT),
+        Output::Json => json(COMMIT),
+    };
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+fn text(commit: Option<&str>) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    match known(commit) {
+        Some(commit) => format!("fio {version} ({commit}) {os}/{arch}"),
+        None => format!("fio {version} {os}/{arch}"),
+    }
+}
+
+fn json(commit: Option<&str>) -> String {
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "commit": known(commit),
+        "os": std::env::consts::OS,
+        "architecture": std::env::consts::ARCH,
+    })
+    .to_string()
+}
+
+/// A tree with changes is of no commit: the variable is empty then.
+fn known(commit: Option<&str>) -> Option<&str> {
+    commit.filter(|commit| !commit.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_commit_is_said_where_it_is_known() {
+        let version = env!("CARGO_PKG_VERSION");
+        assert!(text(Some("0123abc")).starts_with(&format!("fio {version} (0123abc) linux/")));
+        assert!(text(Some("")).starts_with(&format!("fio {version} linux/")));
+        let value: serde_json::Value = serde_json::from_str(&json(None)).unwrap();
+        assert_eq!(value["version"], version);
+        assert_eq!(value["commit"], serde_json::Value::Null);
+        assert_eq!(value["architecture"], std::env::consts::ARCH);
+    }
+}

@@ -7,6 +7,7 @@ use kube::ResourceExt as _;
 use serde_json::json;
 
 use crate::harness::audit::Audit;
+use crate::harness::node::STATE_DIR;
 use crate::harness::{Fi, on_all_nodes, on_one_node, until, without_nodes};
 
 /// The arguments of the daemon in the DaemonSet.
@@ -147,6 +148,82 @@ async fn the_end_of_a_hold_off_is_followed_by_a_scan_at_once() -> Result<()> {
         node.files("printf x > new").await?;
         fi.remove_annotation(names::ANNOTATION_HOLDOFF).await?;
         fi.result(&node.name, Condition::Failed).await?;
+        fi.phase(Phase::Active).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_cordoned_node_is_held_and_then_has_a_new_baseline() -> Result<()> {
+    on_all_nodes("cordoned", async |t| {
+        let (first, second) = t.two_nodes()?;
+        let spec = json!({"config": {"holdoffWhenCordoned": true}});
+        let fi = t.create(spec).await?;
+        fi.watched().await?;
+        let before = fi.baseline(&first.name).await?;
+        let other = fi.baseline(&second.name).await?;
+        t.cordon(first).await?;
+        held(&fi, 1).await?;
+        fi.scans(&second.name, 2).await?;
+        first.files("printf x > new").await?;
+        let last = fi.status(&first.name).await?.last_result;
+        fi.scans(&second.name, 2).await?;
+        assert_eq!(
+            fi.status(&first.name).await?.last_result,
+            last,
+            "of the cordoned node, after two scans of the other one"
+        );
+
+        t.uncordon(first).await?;
+        let after = fi.new_baseline(&first.name, &before).await?;
+        assert!(after.verified, "the update is the reason: {after:?}");
+        fi.result(&first.name, Condition::Succeeded).await?;
+        held(&fi, 0).await?;
+        fi.phase(Phase::Active).await?;
+        let results = fi.status(&first.name).await?.results;
+        assert!(
+            results.iter().all(|r| r.condition == Condition::Succeeded),
+            "what the update changed is no failure: {results:?}"
+        );
+        assert_eq!(
+            fi.baseline(&second.name).await?,
+            other,
+            "baseline of the other node"
+        );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn another_state_directory_gets_a_baseline_that_was_asked_for() -> Result<()> {
+    on_one_node("state-dir", async |t| {
+        let node = t.node()?;
+        node.files("printf x > file").await?;
+        // A text that names no directory of AIDE's, so that it stays the same.
+        let name = t.config_map("/etc/fio-e2e ftype+p+sha256\n").await?;
+        let with = |dir: Option<&str>| {
+            let config = json!({"name": name, "namespace": t.namespace(), "stateDir": dir});
+            json!({"config": config})
+        };
+        let fi = t.create(with(Some(STATE_DIR))).await?;
+        fi.watched().await?;
+        let before = fi.baseline(&node.name).await?;
+        let there = format!("cd {STATE_DIR}; ls aide.db.gz aide.log aide.lock | wc -l");
+        assert_eq!(node.sh(&there).await?, "3", "files in {STATE_DIR}");
+        let elsewhere = "ls /etc/kubernetes | grep -c '^aide' || true";
+        assert_eq!(node.sh(elsewhere).await?, "0", "files in /etc/kubernetes");
+
+        fi.patch(json!({"spec": with(None)})).await?;
+        let after = fi.new_baseline(&node.name, &before).await?;
+        assert!(after.verified, "it was asked for: {after:?}");
+        assert_eq!(node.digest_on_disk().await?, after.digest);
+        let said = fi.said("BaselineReplaced", "the state directory").await?;
+        assert_eq!(said.kind, "Normal");
+        let warned = fi.notes("UnrequestedReinit").await?;
+        assert!(warned.is_empty(), "nothing was lost: {warned:?}");
+        fi.result(&node.name, Condition::Succeeded).await?;
         fi.phase(Phase::Active).await?;
         Ok(())
     })

@@ -8,6 +8,9 @@ use super::cluster::hack_cluster;
 /// Where tests put their files: watched by the default configuration, and removed after each test.
 pub(crate) const FILES: &str = "/etc/fio-e2e";
 
+/// A state directory of a test's own, removed after each test.
+pub(crate) const STATE_DIR: &str = "/var/lib/fio-e2e";
+
 /// Priority of the tests' routing rules, which nothing else on a node uses.
 const CUT_OFF: u32 = 99;
 
@@ -66,7 +69,7 @@ impl Node {
     pub(crate) async fn clean(&self) -> Result<()> {
         self.reconnect().await?;
         self.sh(&format!(
-            "cd /; rm -rf {FILES} /etc/kubernetes/aide.* /run/aide.reinit"
+            "cd /; rm -rf {FILES} {STATE_DIR} /etc/kubernetes/aide.* /run/aide.reinit"
         ))
         .await
         .map(|_| ())

@@ -45,6 +45,7 @@ enum Undo {
     RemoveNode(String),
     Untaint(String),
     OneOperator,
+    Uncordon(String),
 }
 
 /// Runs a test on any one node. `name` is that of its FileIntegrity, and no other test's.
@@ -371,13 +372,29 @@ impl Test {
     pub(crate) async fn taint(&self, node: &Node, key: &str) -> Result<()> {
         self.on_end(Undo::Untaint(node.name.clone()));
         let taints = json!([{"key": key, "effect": "NoSchedule"}]);
-        self.set_taints(&node.name, taints).await.map(|_| ())
+        let spec = json!({"taints": taints});
+        self.set_node(&node.name, spec).await.map(|_| ())
     }
 
-    /// Replaces a node's taints; returns its name.
-    async fn set_taints(&self, node: &str, taints: Value) -> Result<String> {
+    /// Has no new pods come to a node until [`Self::uncordon`] or the test's end.
+    pub(crate) async fn cordon(&self, node: &Node) -> Result<()> {
+        self.on_end(Undo::Uncordon(node.name.clone()));
+        let cordoned = json!({"unschedulable": true});
+        self.set_node(&node.name, cordoned).await.map(|_| ())
+    }
+
+    /// Lets pods come to a node again.
+    pub(crate) async fn uncordon(&self, node: &Node) -> Result<()> {
+        self.set_node(&node.name, json!({"unschedulable": null}))
+            .await?;
+        self.done(&Undo::Uncordon(node.name.clone()));
+        Ok(())
+    }
+
+    /// Merges this into a node's spec; returns its name.
+    async fn set_node(&self, node: &str, spec: Value) -> Result<String> {
         let api = self.cluster_api::<ApiNode>();
-        let patch = Patch::Merge(json!({"spec": {"taints": taints}}));
+        let patch = Patch::Merge(json!({"spec": spec}));
         let patched = api.patch(node, &PatchParams::default(), &patch).await?;
         Ok(patched.name_any())
     }
@@ -403,7 +420,11 @@ impl Test {
             match undo {
                 Undo::StartNode(node) => hack_cluster(&["start-node", &node]).await?,
                 Undo::RemoveNode(node) => hack_cluster(&["remove-node", &node]).await?,
-                Undo::Untaint(node) => self.set_taints(&node, json!([])).await?,
+                Undo::Untaint(node) => self.set_node(&node, json!({"taints": []})).await?,
+                Undo::Uncordon(node) => {
+                    let spec = json!({"unschedulable": null});
+                    self.set_node(&node, spec).await?;
+                }
                 Undo::OneOperator => self.scale_operator(1).await?,
             };
         }

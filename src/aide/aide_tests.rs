@@ -732,6 +732,11 @@ fn errors_name_the_users_line() {
             "/etc/( p\n",
             "line 1: error in rule '{root}/etc/(': missing closing parenthesis (`{root}/etc/( p`)",
         ),
+        // There is no such thing as a line that goes on in the next one.
+        (
+            "/usr p\n/etc p+\\\nu\n",
+            "line 2: unexpected character: '\\' (`{root}/etc p+\\`)",
+        ),
         (
             "config_verzion=1\n",
             "line 1: unknown config option: 'config_verzion' (`config_verzion=1`)",

@@ -69,6 +69,21 @@ fn init_failed() -> Event {
     )))
 }
 
+/// The message by which a new baseline is told that took the place of another without a request.
+fn replaced_for_a_reason(actions: &[Action]) -> &str {
+    match &actions[0] {
+        Action::PublishBaseline {
+            request: None,
+            warning: Some(saying),
+        } => {
+            let told = (saying.reason, saying.severity);
+            assert_eq!(told, ("BaselineReplaced", Severity::Normal));
+            &saying.message
+        }
+        _ => panic!("{actions:?}"),
+    }
+}
+
 /// A machine that was given these at the start; returns the actions of the last one.
 fn started(disk: Disk, observed: Observed, config: &str) -> (Machine, Vec<Action>) {
     started_with(SETTINGS, disk, observed, config)
@@ -511,15 +526,8 @@ fn another_state_directory_by_the_spec_is_no_loss() {
         let from = recorded.unwrap().to_owned();
         assert_eq!(actions, [Action::Initialise(Cause::Moved(from.clone()))]);
         let actions = machine.handle(initialised("c1", "d2"), s(1));
-        let Action::PublishBaseline {
-            warning: Some(saying),
-            ..
-        } = &actions[0]
-        else {
-            panic!("{actions:?}");
-        };
-        assert_eq!(saying.reason, "BaselineReplaced");
-        assert!(saying.message.contains(&from), "{saying:?}");
+        let why = replaced_for_a_reason(&actions);
+        assert!(why.contains(&from), "{why}");
     }
 }
 
@@ -694,17 +702,7 @@ fn an_earlier_programs_database_is_replaced_and_that_is_said() {
         let (mut machine, actions) = started(disk, observed("c1"), "c1");
         assert_eq!(actions, [Action::Initialise(Cause::Foreign)]);
         let actions = machine.handle(initialised("c1", "d1"), s(1));
-        let Action::PublishBaseline {
-            request: None,
-            warning: Some(saying),
-        } = &actions[0]
-        else {
-            panic!("{actions:?}");
-        };
-        assert_eq!(
-            (saying.reason, saying.severity),
-            ("BaselineReplaced", Severity::Normal)
-        );
+        replaced_for_a_reason(&actions);
     }
 }
 
@@ -720,18 +718,8 @@ fn a_baseline_that_this_aide_cannot_read_is_replaced_and_that_is_said() {
         [Action::Initialise(Cause::Outdated("0.16.2".to_owned()))]
     );
     let actions = machine.handle(initialised("c1", "d2"), s(32));
-    let Action::PublishBaseline {
-        request: None,
-        warning: Some(saying),
-    } = &actions[0]
-    else {
-        panic!("{actions:?}");
-    };
-    assert_eq!(
-        (saying.reason, saying.severity),
-        ("BaselineReplaced", Severity::Normal)
-    );
-    assert!(saying.message.contains("AIDE 0.16.2"), "{saying:?}");
+    let why = replaced_for_a_reason(&actions);
+    assert!(why.contains("AIDE 0.16.2"), "{why}");
     assert_eq!(actions[1..], [Action::Scan], "and that is all");
     assert_eq!(
         machine.handle(scanned("d2"), s(33)),

@@ -78,8 +78,12 @@ fn texts_as_users_have_them() {
 #[test]
 fn texts_stay_as_they_are_when_prepared_again() {
     for (name, text) in TEXTS {
-        let conf = prepared(text).conf;
+        assert_eq!(Configuration::parse(text).to_string(), text, "{name}");
+        let Prepared {
+            conf, effective, ..
+        } = prepared(text);
         assert_eq!(prepared(&conf).conf, conf, "{name}");
+        assert_eq!(prepared(&effective).effective, effective, "{name}");
     }
     for text in [TEXTS[1].1, TEXTS[2].1] {
         assert_eq!(prepared(text).conf, text);
@@ -376,8 +380,10 @@ proptest! {
     #[test]
     fn preparing_twice_is_preparing_once(text in any_text()) {
         if let Ok(first) = prepare(&text, "/etc/kubernetes", "/hostroot") {
-            let again = prepare(&first.conf, "/etc/kubernetes", "/hostroot");
-            prop_assert_eq!(again.map(|again| again.conf), Ok(first.conf));
+            let again = |text: &str| prepare(text, "/etc/kubernetes", "/hostroot");
+            prop_assert_eq!(again(&first.conf).map(|again| again.conf), Ok(first.conf));
+            let migrated = again(&first.effective).map(|again| again.effective);
+            prop_assert_eq!(migrated, Ok(first.effective));
         }
     }
 

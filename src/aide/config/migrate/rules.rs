@@ -7,7 +7,7 @@
 //! did.
 
 use super::super::groups::is_new;
-use super::super::line::{Line, Rule, RuleKind, Statement, operands};
+use super::super::line::{Line, Rule, RuleKind, Span, Statement, operands};
 use super::super::macros::Macros;
 use super::{Configuration, Notes};
 
@@ -42,7 +42,7 @@ fn is_written_for_0_19(configuration: &Configuration) -> bool {
         })
 }
 
-fn uses_new(line: &Line, span: &std::ops::Range<usize>) -> bool {
+fn uses_new(line: &Line, span: &Span) -> bool {
     operands(line.text(), span)
         .iter()
         .any(|name| is_new(line.get(name)))
@@ -96,13 +96,15 @@ fn depends_on_end(regex: &str) -> bool {
 /// Negative rules with an attribute expression: not since 0.16 (NEWS, 0.16).
 fn attributes_of_negatives(effective: &mut Configuration, notes: &mut Notes<'_>) {
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
-        let Some(rule) = line.rule().filter(|rule| rule.kind.is_negative()) else {
-            continue;
-        };
-        if let Some(attributes) = rule.attributes.clone() {
+        let mut had_attributes = false;
+        // Without what stood behind it, a word may be taken for the next attribute.
+        while let Some(attributes) = attributes_of_negative(line) {
             let text = line.text();
             let kept = text[..attributes.start].trim_end();
             line.set_text(format!("{kept}{}", &text[attributes.end..]));
+            had_attributes = true;
+        }
+        if had_attributes {
             notes.tell(
                 index,
                 "a rule that leaves something out takes no attributes, so they are left out",
@@ -110,6 +112,11 @@ fn attributes_of_negatives(effective: &mut Configuration, notes: &mut Notes<'_>)
             );
         }
     }
+}
+
+fn attributes_of_negative(line: &Line) -> Option<Span> {
+    let rule = line.rule().filter(|rule| rule.kind.is_negative())?;
+    rule.attributes.clone().filter(|span| !span.is_empty())
 }
 
 /// Refused since 0.17 (NEWS, 0.17) in the part of the path without special characters.

@@ -423,7 +423,7 @@ impl Test {
                 Undo::Untaint(node) => self.set_node(&node, json!({"taints": []})).await?,
                 Undo::Uncordon(node) => {
                     let spec = json!({"unschedulable": null});
-                    self.set_node(&node, spec).await?;
+                    self.set_node(&node, spec).await?
                 }
                 Undo::OneOperator => self.scale_operator(1).await?,
             };

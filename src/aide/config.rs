@@ -36,19 +36,18 @@ const BOM: char = '\u{feff}';
 /// An `aide.conf`, line by line. Printing it gives the text that was read, byte for byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Configuration {
-    bom: bool,
+    /// How many byte order marks it begins with: editors that do not see one add another.
+    marks: usize,
     lines: Vec<Line>,
 }
 
 impl Configuration {
     /// Reads any text; what AIDE would not understand is [`Statement::Unknown`].
     pub fn parse(text: &str) -> Self {
-        let (bom, text) = text
-            .strip_prefix(BOM)
-            .map_or((false, text), |rest| (true, rest));
+        let rest = text.trim_start_matches(BOM);
         Self {
-            bom,
-            lines: text.split_inclusive('\n').map(Line::parse).collect(),
+            marks: (text.len() - rest.len()) / BOM.len_utf8(),
+            lines: rest.split_inclusive('\n').map(Line::parse).collect(),
         }
     }
 
@@ -64,9 +63,7 @@ impl Configuration {
 
 impl fmt::Display for Configuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.bom {
-            write!(f, "{BOM}")?;
-        }
+        (0..self.marks).try_for_each(|_| write!(f, "{BOM}"))?;
         self.lines
             .iter()
             .try_for_each(|line| write!(f, "{}{}", line.text(), line.ending()))

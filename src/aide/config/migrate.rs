@@ -11,7 +11,7 @@ mod options;
 mod rules;
 
 use super::line::{Directive, Line, Statement};
-use super::{BOM, Configuration, Diagnostic};
+use super::{Configuration, Diagnostic};
 
 /// Rewrites the converted configuration for AIDE 0.19. Tells of each step in terms of the user's
 /// text.
@@ -70,12 +70,8 @@ fn leave_out(line: &mut Line) {
 
 /// AIDE takes the mark for the first line's beginning.
 fn byte_order_mark(effective: &mut Configuration, notes: &mut Notes<'_>) {
-    if effective.bom {
-        effective.bom = false;
-        // Editors that do not see one put another one in front of it.
-        if let Some(first) = effective.lines_mut().first_mut() {
-            first.set_text(first.text().trim_start_matches(BOM).to_owned());
-        }
+    if effective.marks > 0 {
+        effective.marks = 0;
         notes.tell(
             0,
             "the file begins with a byte order mark",

@@ -231,6 +231,13 @@ fn host_names_are_the_pods() {
 }
 
 #[test]
+fn a_second_else_is_left_for_aide_to_complain_of() {
+    let text = "@@ifdef A\n\n@@else\n@@else\n@@endif\n/etc p\n";
+    let effective = prepared(text).effective;
+    assert_eq!(effective, text.replace("/etc", "/hostroot/etc"));
+}
+
+#[test]
 fn large_texts_take_no_time() {
     for line in [
         "my_a = p\n",
@@ -274,6 +281,8 @@ fn refuses_what_reaches_outside() {
         "@@define A file\n@@define B :/etc/cron.d/x\ndatabase_out=@@{A}@@{B}",
         "@@ifdef X\n@@define D /etc/cron.d\n@@endif\nreport_url=file:@@{D}/x",
         "/etc R\0+x",
+        "\u{feff}database_out=file:/etc/cron.d/x",
+        "\u{feff}\u{feff}database_out=file:/etc/cron.d/x",
         "sha256 = p",
         "@@define A @@{A}\n@@define B 0123456789012345678901234567890123456789\n\
          @@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n@@define B @@{B}@@{B}\n\

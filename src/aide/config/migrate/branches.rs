@@ -24,6 +24,8 @@ struct Condition {
     first: Branch,
     /// The line of `@@else`, and what follows it.
     otherwise: Option<(usize, Branch)>,
+    /// There is a second `@@else`: AIDE is to see the user's lines, and to say so.
+    is_broken: bool,
 }
 
 impl Condition {
@@ -69,10 +71,12 @@ fn changes(lines: &[Line]) -> Vec<Change> {
                     opener: index,
                     first: Branch::default(),
                     otherwise: None,
+                    is_broken: false,
                 });
             }
             Some((Directive::Else, _)) => {
                 if let Some(condition) = open.last_mut() {
+                    condition.is_broken |= condition.otherwise.is_some();
                     condition.otherwise = Some((index, Branch::default()));
                 }
             }
@@ -81,7 +85,7 @@ fn changes(lines: &[Line]) -> Vec<Change> {
                     continue;
                 };
                 let opener = condition.opener;
-                let stays = close(condition, index, &mut changes);
+                let stays = condition.is_broken || close(condition, index, &mut changes);
                 note(&mut open, opener, stays);
             }
             _ => {
@@ -111,6 +115,7 @@ fn close(condition: Condition, end: usize, changes: &mut Vec<Change>) -> bool {
         opener,
         first,
         otherwise,
+        is_broken: _,
     } = condition;
     let first_stays = fill(&first, changes);
     let other_stays = otherwise

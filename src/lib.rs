@@ -16,6 +16,8 @@ pub mod signal_file;
 pub mod telemetry;
 
 #[cfg(test)]
+mod docs_tests;
+#[cfg(test)]
 mod small_disk;
 
 /// An error and its sources in one line: `read the ConfigMap x: connection refused`.

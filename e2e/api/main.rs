@@ -7,6 +7,7 @@
 mod admission;
 mod binary;
 mod daemon_rights;
+mod docs;
 mod failover;
 mod harness;
 mod logcollector;

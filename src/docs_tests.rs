@@ -1,0 +1,316 @@
+//! Keeps the pages true, as far as a test can: commands that they show can be given, links lead
+//! somewhere, and what the program says to users is explained.
+
+mod pages;
+mod sources;
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+use std::process::Command;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use self::pages::{Page, Shown, checkout};
+use crate::cli::Cli;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::text::Format;
+
+/// All that is wrong is said at once.
+fn assert_none(what: &str, wrong: &[String]) {
+    assert!(wrong.is_empty(), "{what}:\n{}", wrong.join("\n"));
+}
+
+fn commands() -> Vec<Shown> {
+    pages::all().iter().flat_map(Page::commands).collect()
+}
+
+#[test]
+fn commands_of_fio_can_be_given() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for shown in commands() {
+        for run in shown.runs_of("fio") {
+            count += 1;
+            let Err(error) = Cli::try_parse_from(run) else {
+                continue;
+            };
+            let is_said_only = shown.in_sentence
+                && matches!(
+                    error.kind(),
+                    ErrorKind::MissingRequiredArgument
+                        | ErrorKind::MissingSubcommand
+                        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+                        // What stands for one of several, such as SHELL.
+                        | ErrorKind::InvalidValue
+                );
+            let asks_for_help = error.kind() == ErrorKind::DisplayHelp;
+            if !is_said_only && !asks_for_help {
+                let first = error.to_string();
+                let first = first.lines().next().unwrap_or_default().to_owned();
+                wrong.push(format!("{}: {first}", shown.described()));
+            }
+        }
+    }
+    assert!(count > 20, "only {count} commands were found");
+    assert_none("commands that fio does not take", &wrong);
+}
+
+#[test]
+fn targets_and_variables_of_make_are_there() {
+    let makefile = std::fs::read_to_string(checkout().join("Makefile")).unwrap();
+    let targets: BTreeSet<&str> = makefile
+        .lines()
+        .filter_map(|line| line.split_once(": ## ").or_else(|| line.split_once(": ")))
+        .map(|(name, _)| name)
+        .collect();
+    let variables: BTreeSet<&str> = makefile
+        .lines()
+        .filter_map(|line| line.split_once(" ?=").map(|(name, _)| name))
+        .collect();
+    let (mut wrong, mut given) = (Vec::new(), BTreeSet::new());
+    for shown in commands() {
+        for run in shown.runs_of("make") {
+            for word in run[1..].iter().filter(|word| !word.starts_with('-')) {
+                let is_known = if let Some((name, _)) = word.split_once('=') {
+                    variables.contains(name)
+                } else {
+                    given.insert(word.clone());
+                    targets.contains(word.as_str())
+                };
+                if !is_known {
+                    wrong.push(format!("{}: no {word}", shown.described()));
+                }
+            }
+        }
+    }
+    assert!(given.len() > 10, "only {given:?} were found");
+    assert_none("commands that make does not take", &wrong);
+    let plan = Command::new("make")
+        .arg("--dry-run")
+        .args(&given)
+        .arg("VERSION=9.9.9")
+        .current_dir(checkout())
+        .env_remove("MAKEFLAGS")
+        .env_remove("MAKELEVEL")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&plan.stderr);
+    assert!(plan.status.success(), "make --dry-run: {said}");
+}
+
+#[test]
+fn scripts_and_manifests_are_there() {
+    let mut wrong = Vec::new();
+    for shown in commands() {
+        let of_checkout =
+            |word: &&String| word.starts_with("hack/") || word.starts_with("manifests/");
+        for word in shown.words.iter().filter(of_checkout) {
+            if !checkout().join(word).exists() {
+                wrong.push(format!("{}: no {word}", shown.described()));
+            }
+        }
+    }
+    assert_none("files that are not there", &wrong);
+}
+
+#[test]
+fn commands_of_kubectl_name_what_there_is() {
+    let known = sources::keys();
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for shown in commands() {
+        for run in shown.runs_of("kubectl") {
+            count += 1;
+            let keys = run.iter().filter_map(|word| {
+                let (_, rest) = word.split_once(sources::KEY_PREFIX)?;
+                let is_of_key = |c: char| c.is_ascii_lowercase() || c == '-';
+                let name = rest.split(|c| !is_of_key(c)).next().unwrap_or_default();
+                // `key-` removes an annotation.
+                Some(format!(
+                    "{}{}",
+                    sources::KEY_PREFIX,
+                    name.trim_end_matches('-')
+                ))
+            });
+            for key in keys.filter(|key| !known.contains(key)) {
+                wrong.push(format!("{}: no {key}", shown.described()));
+            }
+            let names_it = shown.in_sentence && run.len() == 1;
+            if !names_it && !run.iter().any(|word| is_verb(word)) {
+                wrong.push(format!("{}: no verb of kubectl", shown.described()));
+            }
+        }
+    }
+    assert!(count > 50, "only {count} commands were found");
+    assert_none("commands of kubectl", &wrong);
+}
+
+fn is_verb(word: &str) -> bool {
+    const VERBS: &str = "annotate api-resources apply auth config cordon cp create debug delete describe \
+                         drain edit events exec explain get kustomize label logs patch port-forward replace rollout run \
+                         scale set uncordon version wait";
+    VERBS.split_whitespace().any(|verb| verb == word)
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let pages = pages::all();
+    let mut wrong = Vec::new();
+    for page in &pages {
+        for (place, file, anchor) in page.links() {
+            let target = if file.is_empty() {
+                page.path.clone()
+            } else {
+                normal(&page.path.with_file_name(file))
+            };
+            let linked = pages.iter().find(|page| page.path == target);
+            let is_there = match linked {
+                Some(linked) => {
+                    anchor.is_empty() || linked.anchors().iter().any(|known| known == anchor)
+                }
+                None => anchor.is_empty() && checkout().join(&target).exists(),
+            };
+            if !is_there {
+                wrong.push(format!("{place}: {file}#{anchor}"));
+            }
+        }
+    }
+    assert_none("links that lead nowhere", &wrong);
+}
+
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => {
+                normal.pop();
+            }
+            Component::CurDir => {}
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+#[test]
+fn every_page_is_in_the_index() {
+    let pages = pages::all();
+    let index = Path::new("docs/README.md");
+    let Some(index) = pages.iter().find(|page| page.path == index) else {
+        panic!("no {}", index.display());
+    };
+    let linked: BTreeSet<PathBuf> = index
+        .links()
+        .into_iter()
+        .map(|(_, file, _)| normal(&Path::new("docs").join(file)))
+        .collect();
+    let left_out: Vec<String> = pages
+        .iter()
+        .map(|page| &page.path)
+        .filter(|path| path.starts_with("docs") && **path != index.path && !linked.contains(*path))
+        .map(|path| path.display().to_string())
+        .collect();
+    assert_none("pages that the index does not name", &left_out);
+}
+
+/// The words of the pages below docs/ that explain, all in one.
+fn explained() -> String {
+    pages::all()
+        .into_iter()
+        .filter(|page| page.path.starts_with("docs"))
+        .map(|page| page.text)
+        .collect()
+}
+
+/// Does the text have this word, and not only as a part of another one?
+fn has_word(text: &str, word: &str) -> bool {
+    let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(word).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + word.len()..].chars().next();
+        !before.is_some_and(is_of_word) && !after.is_some_and(is_of_word)
+    })
+}
+
+fn assert_explained(what: &str, words: impl IntoIterator<Item = String>, at_least: usize) {
+    let text = explained();
+    let words: Vec<String> = words.into_iter().collect();
+    assert!(words.len() >= at_least, "only {words:?} were found");
+    let missing: Vec<String> = words
+        .into_iter()
+        .filter(|word| !has_word(&text, word))
+        .collect();
+    assert_none(what, &missing);
+}
+
+#[test]
+fn reasons_are_explained() {
+    let reasons = sources::reasons();
+    for known in [
+        "NodesSilent",
+        "BaselineTampered",
+        "Refused",
+        "PriorityClass",
+    ] {
+        assert!(reasons.contains(known), "{known} was not found");
+    }
+    assert_explained("reasons that no page explains", reasons, 25);
+    assert_none("words that are nowhere any more", &sources::leftovers());
+}
+
+#[test]
+fn kinds_of_errors_are_counted_and_explained() {
+    let counted = sources::error_kinds();
+    let reported = sources::reported_kinds();
+    let other: Vec<String> = reported.difference(&counted).cloned().collect();
+    assert_none("kinds of errors that count as other", &other);
+    assert!(
+        reported.len() > 15,
+        "only {reported:?} were found in the code"
+    );
+    assert_explained("kinds of errors that no page explains", counted, 25);
+}
+
+#[test]
+fn labels_and_annotations_are_explained() {
+    let names = sources::keys()
+        .into_iter()
+        .map(|key| key.trim_start_matches(sources::KEY_PREFIX).to_owned());
+    assert_explained("labels and annotations that no page explains", names, 15);
+}
+
+#[test]
+fn metrics_and_alerts_are_explained() {
+    let fleet =
+        include_str!("telemetry/snapshots/fio__telemetry__metrics__tests__the_whole_text.snap");
+    let own = Metrics::new().own_text(Format::Plain);
+    // Others are about the process, the same for all programs.
+    let names = fleet.lines().chain(own.lines()).filter_map(|line| {
+        let name = line.strip_prefix("# TYPE ")?.split(' ').next()?;
+        Some(name.to_owned()).filter(|name| name.starts_with("file_integrity_operator"))
+    });
+    assert_explained("metrics that no page explains", names, 22);
+    let rules = [
+        include_str!("operator/monitoring/failure.json"),
+        include_str!("operator/monitoring/further.json"),
+    ];
+    let alerts = rules.iter().flat_map(|text| {
+        text.split("\"alert\": \"")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()))
+    });
+    assert_explained("alerts that no page explains", alerts, 10);
+}
+
+#[test]
+fn words_are_read_as_a_shell_does() {
+    let text = r#"kubectl -n x exec -i d -- fio config check - < "a b" | sed 's/|/x/' # why"#;
+    assert_eq!(
+        pages::words(text),
+        [
+            "kubectl", "-n", "x", "exec", "-i", "d", "--", "fio", "config", "check", "-", "<",
+            "a b", "|", "sed", "s/|/x/",
+        ]
+    );
+}

@@ -1,0 +1,241 @@
+//! Reads the pages: what is code in them, which commands that is, where they link to. Pure, but for
+//! reading the files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The checkout.
+pub(super) fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A page for readers.
+#[derive(Debug)]
+pub(super) struct Page {
+    /// Where it is, from the checkout's root.
+    pub(super) path: PathBuf,
+    /// Its text.
+    pub(super) text: String,
+}
+
+/// A command that a page shows.
+#[derive(Debug)]
+pub(super) struct Shown {
+    /// Page and line.
+    pub(super) place: String,
+    /// Its words; operators of the shell are words of their own.
+    pub(super) words: Vec<String>,
+    /// It stands in a sentence, and may be only the beginning of a command.
+    pub(super) in_sentence: bool,
+}
+
+/// All pages.
+pub(super) fn all() -> Vec<Page> {
+    let mut paths: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+        .map(PathBuf::from)
+        .into();
+    collect(Path::new("docs"), &mut paths);
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| Page {
+            text: fs::read_to_string(checkout().join(&path)).expect("a page"),
+            path,
+        })
+        .collect()
+}
+
+fn collect(directory: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(checkout().join(directory)).expect("a directory of pages") {
+        let entry = entry.expect("its entries");
+        let path = directory.join(entry.file_name());
+        if entry.path().is_dir() {
+            collect(&path, paths);
+        } else if path.extension().is_some_and(|ending| ending == "md") {
+            paths.push(path);
+        }
+    }
+}
+
+/// A line of a page.
+#[derive(Clone, Copy, Debug)]
+enum Line<'a> {
+    /// Of a sentence, a table, a heading.
+    Prose(&'a str),
+    /// Of a block of code in this language.
+    Code { language: &'a str, text: &'a str },
+    /// Begins or ends a block.
+    Fence,
+}
+
+impl Page {
+    fn lines(&self) -> impl Iterator<Item = (usize, Line<'_>)> {
+        let mut language = None;
+        self.text.lines().enumerate().map(move |(index, text)| {
+            let line = match (text.trim_start().strip_prefix("```"), language) {
+                (Some(name), None) => {
+                    language = Some(name.trim());
+                    Line::Fence
+                }
+                (Some(_), Some(_)) => {
+                    language = None;
+                    Line::Fence
+                }
+                (None, Some(language)) => Line::Code { language, text },
+                (None, None) => Line::Prose(text),
+            };
+            (index + 1, line)
+        })
+    }
+
+    fn place(&self, line: usize) -> String {
+        format!("{}:{line}", self.path.display())
+    }
+
+    /// The commands: lines of blocks that begin with a program's name, perhaps behind a prompt, and
+    /// code in sentences that does.
+    pub(super) fn commands(&self) -> Vec<Shown> {
+        let mut commands = Vec::new();
+        let mut begun: Option<(usize, String)> = None;
+        for (number, line) in self.lines() {
+            match line {
+                Line::Code { language, text } if is_shell(language) => {
+                    let (number, text) = match begun.take() {
+                        Some((first, before)) => (first, format!("{before} {}", text.trim())),
+                        None => (number, text.trim_start_matches("$ ").trim().to_owned()),
+                    };
+                    match text.strip_suffix('\\') {
+                        Some(start) => begun = Some((number, start.to_owned())),
+                        None => commands.push((number, text, false)),
+                    }
+                }
+                Line::Prose(text) => {
+                    commands.extend(spans(text).map(|span| (number, span.to_owned(), true)));
+                }
+                _ => begun = None,
+            }
+        }
+        commands
+            .into_iter()
+            .filter(|(_, text, _)| begins_with_program(text))
+            .map(|(number, text, in_sentence)| Shown {
+                place: self.place(number),
+                words: words(&text),
+                in_sentence,
+            })
+            .collect()
+    }
+
+    /// Links to other places of the checkout: line, file, anchor.
+    pub(super) fn links(&self) -> Vec<(String, &str, &str)> {
+        let mut links = Vec::new();
+        for (number, line) in self.lines() {
+            let Line::Prose(text) = line else { continue };
+            for piece in text.split("](").skip(1) {
+                let target = piece.split_once(')').map_or(piece, |(target, _)| target);
+                if !target.contains("://") {
+                    let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+                    links.push((self.place(number), file, anchor));
+                }
+            }
+        }
+        links
+    }
+
+    /// The anchors of its headings, as GitHub makes them.
+    pub(super) fn anchors(&self) -> Vec<String> {
+        let heading = |(_, line)| match line {
+            Line::Prose(text) => text
+                .strip_prefix('#')
+                .and_then(|rest| rest.trim_start_matches('#').strip_prefix(' ')),
+            _ => None,
+        };
+        self.lines().filter_map(heading).map(anchor).collect()
+    }
+}
+
+fn anchor(heading: &str) -> String {
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    let dashed = |c: char| if c == ' ' { '-' } else { c };
+    heading
+        .trim()
+        .to_lowercase()
+        .chars()
+        .filter(kept)
+        .map(dashed)
+        .collect()
+}
+
+/// Blocks without a language hold commands, or what they print.
+fn is_shell(language: &str) -> bool {
+    matches!(language, "" | "sh" | "bash" | "console")
+}
+
+/// The programs whose commands are looked at.
+const PROGRAMS: [&str; 4] = ["fio", "make", "kubectl", "source"];
+
+fn begins_with_program(text: &str) -> bool {
+    let is_variable = |word: &&str| word.contains('=') && !word.starts_with('-');
+    let first = text.split_whitespace().find(|word| !is_variable(word));
+    first.is_some_and(|word| PROGRAMS.contains(&word) || word.starts_with("hack/"))
+}
+
+/// What stands between backquotes.
+fn spans(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// The words of a command as a shell reads them; what joins or redirects commands is a word.
+pub(super) fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let (mut word, mut quote) = (String::new(), None);
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match (quote, c) {
+            (Some(open), _) if c == open => quote = None,
+            (Some('"') | None, '\\') => word.extend(chars.next()),
+            (None, '\'' | '"') => quote = Some(c),
+            (None, ' ' | '\t') => end(&mut word, &mut words),
+            (None, '#') if word.is_empty() => break,
+            (None, '|' | ';' | '&' | '<' | '>' | '(' | ')') => {
+                end(&mut word, &mut words);
+                words.push(c.to_string());
+            }
+            _ => word.push(c),
+        }
+    }
+    end(&mut word, &mut words);
+    words
+}
+
+fn end(word: &mut String, words: &mut Vec<String>) {
+    if !word.is_empty() {
+        words.push(std::mem::take(word));
+    }
+}
+
+impl Shown {
+    /// What is run under this name: the words from there to the next operator.
+    pub(super) fn runs_of(&self, program: &str) -> Vec<&[String]> {
+        let is_operator =
+            |word: &String| matches!(word.as_str(), "|" | ";" | "&" | "<" | ">" | "(" | ")");
+        self.words
+            .split(is_operator)
+            .filter_map(|run| {
+                let begins = |at: &usize| {
+                    let before = &run[..*at];
+                    // Behind `kubectl exec ... --`, or behind variables that are set for it.
+                    before.last().is_none_or(|word| word == "--")
+                        || before.iter().all(|word| word.contains('='))
+                };
+                let at = run.iter().position(|word| word == program)?;
+                Some(at).filter(begins).map(|at| &run[at..])
+            })
+            .collect()
+    }
+
+    /// Page, line and the words, for the message of a test.
+    pub(super) fn described(&self) -> String {
+        format!("{}: {}", self.place, self.words.join(" "))
+    }
+}

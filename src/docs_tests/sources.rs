@@ -1,0 +1,154 @@
+//! What the program's sources say to users: the words that a page has to explain. Pure, but for
+//! reading the files.
+//!
+//! Found in the text of the sources rather than in lists beside it, so that nothing new can be
+//! forgotten.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::pages::checkout;
+
+/// The texts in double quotes of the sources below `src/` in this directory or file, without those
+/// of their tests.
+pub(super) fn literals(place: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    read(&checkout().join("src").join(place), &mut texts);
+    assert!(!texts.is_empty(), "no source in src/{place}");
+    texts.iter().flat_map(|text| in_quotes(text)).collect()
+}
+
+fn read(path: &Path, texts: &mut Vec<String>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            read(&entry.unwrap().path(), texts);
+        }
+        return;
+    }
+    let name = path.to_string_lossy();
+    if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+        let text = fs::read_to_string(path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        texts.push(code.to_owned());
+    }
+}
+
+/// Line by line, as far as a word goes: a text of several lines is no word.
+fn in_quotes(code: &str) -> Vec<String> {
+    let of_line = |line: &str| {
+        let line = line.trim_start();
+        let is_no_text = line.starts_with("//") || line.contains("debug_struct(");
+        let pieces: Vec<String> = line.split('"').map(str::to_owned).collect();
+        let inside = pieces.into_iter().skip(1).step_by(2);
+        inside.filter(move |_| !is_no_text).collect::<Vec<_>>()
+    };
+    code.lines().flat_map(of_line).collect()
+}
+
+/// Words such as `NodesNotReady`: reasons of conditions and events, and phases.
+pub(super) fn reasons() -> BTreeSet<String> {
+    capitalised()
+        .into_iter()
+        .filter(|word| !NO_REASONS.contains(&word.as_str()))
+        .collect()
+}
+
+/// What would be taken for a reason, and is not there any more.
+pub(super) fn leftovers() -> Vec<String> {
+    let there = capitalised();
+    let is_gone = |word: &&&str| !there.contains(**word);
+    NO_REASONS
+        .iter()
+        .filter(is_gone)
+        .map(|word| (*word).to_owned())
+        .collect()
+}
+
+fn capitalised() -> BTreeSet<String> {
+    ["operator", "operator.rs", "daemon", "scan"]
+        .into_iter()
+        .flat_map(literals)
+        .filter(|word| is_camel_case(word))
+        .collect()
+}
+
+/// Other words in that form: kinds, types of events and conditions, words of other APIs.
+const NO_REASONS: &[&str] = &[
+    "Apply",
+    "Bearer",
+    "ConfigMap",
+    "DaemonSet",
+    "Done",
+    "Exists",
+    "FallbackToLogsOnError",
+    "False",
+    "FileIntegrityNodeStatus",
+    "HostToContainer",
+    "In",
+    "Node",
+    "Normal",
+    "PrometheusRule",
+    "RollingUpdate",
+    "Service",
+    "ServiceMonitor",
+    "True",
+    "Unknown",
+    "Warning",
+    "Working",
+];
+
+fn is_camel_case(word: &str) -> bool {
+    let begins_well = word.starts_with(|c: char| c.is_ascii_uppercase())
+        && word.chars().nth(1).is_some_and(|c| c.is_ascii_lowercase());
+    begins_well && word.bytes().all(|c| c.is_ascii_alphabetic())
+}
+
+/// Keys of labels and annotations.
+pub(super) fn keys() -> BTreeSet<String> {
+    ["api", "operator"]
+        .into_iter()
+        .flat_map(literals)
+        .filter(|text| is_key(text))
+        .collect()
+}
+
+/// What their keys begin with.
+pub(super) const KEY_PREFIX: &str = "file-integrity.openshift.io/";
+
+fn is_key(text: &str) -> bool {
+    text.strip_prefix(KEY_PREFIX).is_some_and(|name| {
+        !name.is_empty() && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'-')
+    })
+}
+
+/// The kinds of errors that the operator counts.
+pub(super) fn error_kinds() -> BTreeSet<String> {
+    let tally = fs::read_to_string(checkout().join("src/operator/tally.rs")).unwrap();
+    let (_, list) = tally.split_once("const ERRORS").unwrap();
+    let (list, rest) = list.split_once("];").unwrap();
+    let other = rest.lines().find(|line| line.contains("const OTHER"));
+    in_quotes(list)
+        .into_iter()
+        .chain(in_quotes(other.unwrap()))
+        .collect()
+}
+
+/// The kinds of errors that daemons report: the word before the message, and those of AIDE's exit
+/// status.
+pub(super) fn reported_kinds() -> BTreeSet<String> {
+    let mut texts = Vec::new();
+    for place in ["daemon", "daemon.rs", "scan"] {
+        read(&checkout().join("src").join(place), &mut texts);
+    }
+    let made = texts
+        .iter()
+        .flat_map(|text| text.split("ScanError::new(").skip(1))
+        .filter_map(|rest| {
+            let word = rest.trim_start().strip_prefix('"')?;
+            Some(word.split_once('"')?.0.to_owned())
+        });
+    let is_kind = |word: &String| !word.is_empty() && word.bytes().all(|c| c.is_ascii_lowercase());
+    let of_aide = literals("aide/exit.rs").into_iter().filter(is_kind);
+    made.chain(of_aide).collect()
+}

@@ -230,7 +230,7 @@ impl FileIntegritySpec {
     }
 
     /// Where only one of name and namespace is given: the name of the one that is missing.
-    pub fn half_named_config(&self) -> Option<&'static str> {
+    fn half_named_config(&self) -> Option<&'static str> {
         let name = non_empty(self.config.name.as_deref());
         let namespace = non_empty(self.config.namespace.as_deref());
         match (name, namespace) {
@@ -238,6 +238,38 @@ impl FileIntegritySpec {
             (None, Some(_)) => Some("name"),
             _ => None,
         }
+    }
+
+    /// What is accepted because the original accepted it, and how it is read: one sentence each.
+    pub fn odd_values(&self) -> Vec<String> {
+        let config = &self.config;
+        let mut odd = Vec::new();
+        if let Some(missing) = self.half_named_config() {
+            odd.push(format!(
+                "spec.config.{missing} is empty, so the default configuration is used"
+            ));
+        } else if self.user_config().is_none() && non_empty(config.key.as_deref()).is_some() {
+            odd.push(
+                "spec.config.key is given without a name, so the default configuration is used"
+                    .to_owned(),
+            );
+        }
+        for (field, value, read) in [
+            ("gracePeriod", config.grace_period, self.grace_period()),
+            ("maxBackups", config.max_backups, self.max_backups()),
+            (
+                "initialDelay",
+                config.initial_delay.unwrap_or(0),
+                self.initial_delay(),
+            ),
+        ] {
+            if value < 0 {
+                odd.push(format!(
+                    "spec.config.{field} is {value}, which counts as {read}"
+                ));
+            }
+        }
+        odd
     }
 
     /// The nodes' labels that select; none when unset.
@@ -301,6 +333,28 @@ mod tests {
 
     fn spec(json: serde_json::Value) -> FileIntegritySpec {
         serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn odd_old_values_are_named_with_how_they_are_read() {
+        let odd =
+            |config: serde_json::Value| spec(serde_json::json!({"config": config})).odd_values();
+        assert_eq!(odd(serde_json::json!({"gracePeriod": 5})), [""; 0]);
+        assert_eq!(
+            odd(
+                serde_json::json!({"gracePeriod": -1, "maxBackups": -2, "initialDelay": -3, "key": "k"})
+            ),
+            [
+                "spec.config.key is given without a name, so the default configuration is used",
+                "spec.config.gracePeriod is -1, which counts as 10",
+                "spec.config.maxBackups is -2, which counts as 0",
+                "spec.config.initialDelay is -3, which counts as 0",
+            ]
+        );
+        assert_eq!(
+            odd(serde_json::json!({"name": "n", "key": "k"})),
+            ["spec.config.namespace is empty, so the default configuration is used"]
+        );
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub const ANNOTATION_REINIT_RECORD: &str = "file-integrity.openshift.io/re-init-
 /// Value of [`ANNOTATION_HOLDOFF`] on a node status whose node is being updated: when that is over
 /// the node re-initialises, while a hold by hand just ends.
 pub const HOLDOFF_UPDATE: &str = "node-update";
+/// Value of [`ANNOTATION_HOLDOFF`] on a node status that is held because a user wants it.
+pub const HOLDOFF_BY_HAND: &str = "";
 /// On a node status: id of the re-initialisation that the daemon should have done.
 pub const ANNOTATION_REQUEST: &str = "file-integrity.openshift.io/reinit-request";
 /// On a node status: hash of the configuration that the daemon should run.

@@ -93,7 +93,7 @@ pub fn node_status(fi: &FileIntegrity, node: &str, wishes: &Wishes) -> Value {
     }
     match wishes.hold {
         Hold::No => {}
-        Hold::ByHand => annotations[names::ANNOTATION_HOLDOFF] = json!(""),
+        Hold::ByHand => annotations[names::ANNOTATION_HOLDOFF] = json!(names::HOLDOFF_BY_HAND),
         Hold::ForUpdate => annotations[names::ANNOTATION_HOLDOFF] = json!(names::HOLDOFF_UPDATE),
     }
     let labels = json!({

@@ -354,10 +354,8 @@ impl<'a> Planner<'a> {
     }
 
     fn config_warnings(&self, warnings: &[String]) -> Vec<String> {
-        let half = self.fi.spec.half_named_config().map(|missing| {
-            format!("spec.config.{missing} is empty, so the default configuration is used")
-        });
-        half.into_iter().chain(warnings.iter().cloned()).collect()
+        let odd = self.fi.spec.odd_values();
+        odd.into_iter().chain(warnings.iter().cloned()).collect()
     }
 
     /// Nodes that two FileIntegrities select: their daemons would write the same baseline.
@@ -427,8 +425,18 @@ impl<'a> Planner<'a> {
             Update::Under => Hold::ForUpdate,
             Update::Between if held_before => Hold::ForUpdate,
             _ if reinit::is_held(self.fi, &node.name) => Hold::ByHand,
+            _ if self.waits_for_its_request(node) => Hold::ByHand,
             _ => Hold::No,
         }
+    }
+
+    /// Whoever ends a hold and asks for a new baseline in one write wants no scan against the old one
+    /// in between: the hold goes on until the request has an id and can be handed over with its end.
+    fn waits_for_its_request(&self, node: &NodeFacts) -> bool {
+        let is_held = self.status_of(node).is_some_and(|s| {
+            s.annotation(names::ANNOTATION_HOLDOFF) == Some(names::HOLDOFF_BY_HAND)
+        });
+        is_held && reinit::is_asked(self.fi)
     }
 
     fn update(&self, node: &NodeFacts) -> Update {

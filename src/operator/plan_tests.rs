@@ -337,6 +337,27 @@ fn held_nodes_are_told_and_counted() {
 }
 
 #[test]
+fn a_hold_that_ends_with_a_request_goes_on_until_that_can_be_handed_over() {
+    let held = || {
+        vec![
+            status("n1"),
+            annotated(status("n2"), names::ANNOTATION_HOLDOFF, ""),
+        ]
+    };
+    let planned = |annotations: &Value| {
+        let observed = with_annotations(annotations);
+        wishes(&plan(&with_statuses(observed, held())), "n2")
+    };
+    assert_eq!(planned(&json!({})).get(names::ANNOTATION_HOLDOFF), None);
+    let asked = planned(&json!({names::ANNOTATION_REINIT: "n2"}));
+    assert_eq!(asked[names::ANNOTATION_HOLDOFF], "");
+    let record = json!({"id": "r", "nodes": ["n2"]}).to_string();
+    let recorded = planned(&json!({names::ANNOTATION_REINIT_RECORD: record}));
+    assert_eq!(recorded.get(names::ANNOTATION_HOLDOFF), None);
+    assert_eq!(recorded[names::ANNOTATION_REQUEST], "r");
+}
+
+#[test]
 fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
     let node_with = |current: &str, state: &str| {
         let node: k8s_openapi::api::core::v1::Node = serde_json::from_value(json!({

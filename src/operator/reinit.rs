@@ -81,6 +81,13 @@ pub fn asked(
     (!asked.annotations.is_empty()).then_some(asked)
 }
 
+/// Whether the annotations ask for anything that is not recorded yet.
+pub fn is_asked(fi: &FileIntegrity) -> bool {
+    [names::ANNOTATION_REINIT, names::ANNOTATION_REINIT_ON_FAILED]
+        .iter()
+        .any(|key| annotation(fi, key).is_some())
+}
+
 fn failed_nodes(statuses: &[&FileIntegrityNodeStatus]) -> Vec<String> {
     let failed = |status: &&&FileIntegrityNodeStatus| status.condition() == Some(Condition::Failed);
     statuses

@@ -275,6 +275,7 @@ fn wishes(status: &FileIntegrityNodeStatus) -> Observed {
             .as_ref()
             .map(|b| (b.digest.clone(), b.config_hash.clone())),
         state_dir: status.baseline.as_ref().and_then(|b| b.state_dir.clone()),
+        unverified: status.baseline.as_ref().is_some_and(|b| !b.verified),
     }
 }
 
@@ -382,7 +383,7 @@ impl Daemon {
                 self.publish_baseline(request, warning)?;
             }
             Action::PublishError { error, warning } => {
-                tracing::error!(class = error.class, message = error.message, "no scan");
+                tracing::error!(class = error.class, error = error.message, "no scan");
                 let outcome = Outcome::Errored(error);
                 let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
                 let news = News {

@@ -319,11 +319,12 @@ impl Context {
         let mut collisions = Vec::new();
         for wanted in &plan.wanted {
             match self.applier.apply(observed, wanted).await {
+                Ok(Some(applied)) => self.tally.applied(observed, wanted, &applied),
+                Ok(None) => {}
                 Err(error @ ApplyError::NameCollision { .. }) => collisions.push(error.to_string()),
-                result => {
-                    if let Some(applied) = result? {
-                        self.tally.applied(observed, wanted, &applied);
-                    }
+                Err(error) => {
+                    self.say_refusal(observed, plan, &error).await;
+                    return Err(error.into());
                 }
             }
         }
@@ -336,7 +337,17 @@ impl Context {
         for saying in &plan.sayings {
             self.say(fi, saying, &generation).await?;
         }
-        let status = with_collisions(plan.status.clone(), &collisions);
+        let mut status = plan.status.clone();
+        if !collisions.is_empty() {
+            let (before, message) = (fi.status.as_ref(), collisions.join("; "));
+            status::degrade(
+                &mut status,
+                before,
+                "NameCollision",
+                &message,
+                &observed.now,
+            );
+        }
         self.tally.found(&fi.name_any(), &status, &plan.stale);
         let wait = self.write_status(fi, status).await?;
         if let Some(patch) = &plan.metadata
@@ -349,6 +360,24 @@ impl Context {
         let retry = (!collisions.is_empty()).then_some(COLLISION_RETRY);
         let again = [plan.again, wait, retry].into_iter().flatten().min();
         Ok(again.map_or_else(Action::await_change, Action::requeue))
+    }
+
+    /// What the API refuses, users read in the status: otherwise that would say for ever what was so
+    /// before. That it cannot be written either is in the log with the refusal.
+    async fn say_refusal(&self, observed: &Observed, plan: &Plan, error: &ApplyError) {
+        if !error.is_refusal() {
+            return;
+        }
+        let mut status = plan.status.clone();
+        let fi = &observed.file_integrity;
+        let (before, message) = (fi.status.as_ref(), crate::error_chain(error));
+        status::degrade(&mut status, before, "ApiRefused", &message, &observed.now);
+        if let Err(error) = self.write_status(fi, status).await {
+            tracing::debug!(
+                error = crate::error_chain(&error),
+                "the refusal is not in the status"
+            );
+        }
     }
 
     /// Writes the status if it differs; returns how long to wait where it was written too lately.
@@ -492,15 +521,4 @@ fn phase_saying(phase: Phase) -> Saying {
         reason: "FileIntegrityStatus",
         message: phase.to_string(),
     }
-}
-
-fn with_collisions(mut status: FileIntegrityStatus, collisions: &[String]) -> FileIntegrityStatus {
-    if !collisions.is_empty()
-        && let Some(degraded) = status.conditions.iter_mut().find(|c| c.type_ == "Degraded")
-    {
-        "True".clone_into(&mut degraded.status);
-        "NameCollision".clone_into(&mut degraded.reason);
-        degraded.message = collisions.join("; ");
-    }
-    status
 }

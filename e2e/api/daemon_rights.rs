@@ -571,6 +571,8 @@ async fn a_daemon_keeps_to_the_logs_of_its_node() -> anyhow::Result<()> {
         without_node["metadata"]["labels"] = json!({names::LABEL_RESULT_LOG: ""});
         let mut squatter = own.clone();
         squatter["metadata"]["name"] = json!("a-configuration-that-somebody-waits-for");
+        let mut in_the_way = own.clone();
+        in_the_way["metadata"]["name"] = json!(format!("aide-another-{}-failed", stage.theirs));
         let config_maps = || Api::<ConfigMap>::namespaced(stage.daemon.clone(), &stage.namespace);
         let no_owners = "a kept log has no owners and no finalizers";
         let text = json!({"data": {"integritylog": "all is well"}});
@@ -596,6 +598,7 @@ async fn a_daemon_keeps_to_the_logs_of_its_node() -> anyhow::Result<()> {
                 labels(json!({names::LABEL_AIDE_CONF: ""})),
             )),
             refused("a log by another name", stage.own_log(), stage.apply(squatter)),
+            refused("a log by the name of another node's", stage.own_log(), stage.apply(in_the_way)),
             refused("a log of no node", stage.own_log(), stage.apply(without_node)),
             refused("a log with an owner", no_owners, stage.apply(with_owner)),
             refused("a log with a finalizer", no_owners, stage.apply(with_finalizer)),

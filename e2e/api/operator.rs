@@ -5,6 +5,7 @@ use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use k8s_openapi::api::rbac::v1::Role;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt as _};
 use serde_json::{Value, json};
@@ -385,6 +386,56 @@ async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
         space.api::<ConfigMap>().delete("fi", &params).await?;
         space.api::<DaemonSet>().delete("aide-fi", &params).await?;
         space.api::<FileIntegrityNodeStatus>().delete(&status, &params).await?;
+        space.daemon("fi", &node).obey().await?;
+        space
+            .until_is("fi", "all to be well", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "False/AsExpected"
+                    && condition_of(fi, "Ready") == "True/Active"
+            })
+            .await?;
+        Ok(())
+    })
+    .await
+}
+
+/// With a Role that is too narrow, as the original's is in places, the status says what is missing.
+#[tokio::test]
+async fn what_the_api_refuses_is_in_the_status_until_it_does_not() -> anyhow::Result<()> {
+    in_space("refused", async |space| {
+        let node = space.node("n1").await?;
+        let roles = space.api::<Role>();
+        let whole = roles.get(names::OPERATOR_NAME).await?;
+        let mut narrow = whole.clone();
+        for rule in narrow.rules.iter_mut().flatten() {
+            if rule.resources.iter().flatten().any(|r| r == "daemonsets") {
+                rule.verbs
+                    .retain(|verb| verb != "create" && verb != "patch");
+            }
+        }
+        let params = PostParams::default();
+        let narrow = roles
+            .replace(names::OPERATOR_NAME, &params, &narrow)
+            .await?;
+        let _operator = space.operator("op").await?;
+        space.file_integrity("fi", json!({})).await?;
+        let fi = space
+            .until_is("fi", "the refusal", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "True/ApiRefused"
+            })
+            .await?;
+        let message = message_of(&fi, "Degraded");
+        assert!(
+            message.contains("aide-fi") && message.contains("daemonsets"),
+            "{message}"
+        );
+        assert_eq!(
+            fi.status.and_then(|s| s.phase),
+            Some(fio::api::Phase::Pending)
+        );
+
+        let mut whole = whole;
+        whole.metadata.resource_version = narrow.resource_version();
+        roles.replace(names::OPERATOR_NAME, &params, &whole).await?;
         space.daemon("fi", &node).obey().await?;
         space
             .until_is("fi", "all to be well", |fi: &FileIntegrity| {

@@ -42,11 +42,12 @@ pub const DEFAULT_STATE_DIR: &str = "/etc/kubernetes";
 pub struct FileIntegritySpec {
     /// Which AIDE configuration to use and how often to scan. `{}` takes every default.
     pub config: AideConfig,
-    /// Labels that a node must carry to be watched. Empty: every Linux node.
+    /// Labels that a node must carry to be watched. Empty: every Linux node whose taints are
+    /// tolerated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_selector: Option<BTreeMap<String, String>>,
     /// Tolerations of the daemon's pods. Unset: the taints node-role.kubernetes.io/master and
-    /// node-role.kubernetes.io/infra are tolerated.
+    /// node-role.kubernetes.io/infra are tolerated; node-role.kubernetes.io/control-plane is not.
     #[serde(default = "default_tolerations")]
     pub tolerations: Vec<Toleration>,
     /// More detail in the daemon's log.

@@ -89,6 +89,8 @@ pub struct Observed {
     pub baseline: Option<(String, String)>,
     /// The state directory in which that one lies, where it was reported.
     pub state_dir: Option<String>,
+    /// It was made without anybody having asked for it.
+    pub unverified: bool,
 }
 
 /// Why a baseline is made.
@@ -144,10 +146,12 @@ pub enum Finished {
     },
     /// There was no database to check against.
     BaselineGone,
-    /// The database is the recorded one, and today's AIDE cannot read it.
+    /// Another AIDE made the database, by its record, and today's cannot read it.
     BaselineOutdated {
         /// Version of the AIDE that made it.
         made_by: String,
+        /// sha256 of the database, hex.
+        digest: String,
     },
     /// AIDE was ended because the daemon stops.
     Stopped,
@@ -406,8 +410,12 @@ impl Machine {
                 self.disk = Some(Disk::Nothing);
                 self.state = State::Idle { due: now };
             }
-            Finished::BaselineOutdated { made_by } => {
-                self.outdated = Some(made_by);
+            Finished::BaselineOutdated { made_by, digest } => {
+                match self.forgery(&digest) {
+                    // The record beside it is no better than it is.
+                    Some(error) => self.trust = Trust::Broken(error),
+                    None => self.outdated = Some(made_by),
+                }
                 self.state = State::Idle { due: now };
             }
             Finished::Stopped => self.state = State::Starting,
@@ -485,15 +493,10 @@ impl Machine {
         actions: &mut Vec<Action>,
     ) {
         self.interrupted = 0;
-        let expected = match &self.disk {
-            Some(Disk::Baseline(baseline)) => Some(baseline.digest.as_str()),
-            _ => None,
-        };
         if finding.result.condition != Condition::Errored
-            && let (Some(expected), Some(read)) = (expected, digest)
-            && expected != read
+            && let Some(error) = digest.and_then(|digest| self.forgery(digest))
         {
-            self.trust = Trust::Broken(tampered(expected, read));
+            self.trust = Trust::Broken(error);
             self.state = State::Idle { due: now };
             return;
         }
@@ -502,6 +505,16 @@ impl Machine {
         };
         self.scans += 1;
         actions.push(Action::PublishScan);
+    }
+
+    /// What is wrong, if the database with this digest is not the one that this daemon knows.
+    fn forgery(&self, found: &str) -> Option<ScanError> {
+        match &self.disk {
+            Some(Disk::Baseline(known)) if known.digest != found => {
+                Some(tampered(&known.digest, found))
+            }
+            _ => None,
+        }
     }
 
     fn next_pause(&self) -> Duration {
@@ -846,7 +859,7 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
             config_hash: config.clone(),
             digest: digest.clone(),
             request: observed.done.clone(),
-            verified: true,
+            verified: !observed.unverified,
         }),
         (Disk::Baseline(baseline), None) => Comparison::Adopt {
             request: baseline

@@ -707,11 +707,27 @@ fn an_earlier_programs_database_is_replaced_and_that_is_said() {
 }
 
 #[test]
+fn a_database_that_calls_itself_outdated_is_compared_with_the_known_one() {
+    let mut machine = idle();
+    machine.handle(Event::Timer, s(30));
+    let forged = Finished::BaselineOutdated {
+        made_by: "0.16.2".to_owned(),
+        digest: "forged".to_owned(),
+    };
+    let actions = machine.handle(Event::Finished(forged), s(31));
+    assert!(
+        matches!(&actions[0], Action::PublishError { error, .. } if error.class == "tampered"),
+        "{actions:?}"
+    );
+}
+
+#[test]
 fn a_baseline_that_this_aide_cannot_read_is_replaced_and_that_is_said() {
     let mut machine = idle();
     assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
     let outdated = Finished::BaselineOutdated {
         made_by: "0.16.2".to_owned(),
+        digest: "d1".to_owned(),
     };
     assert_eq!(
         machine.handle(Event::Finished(outdated), s(31)),

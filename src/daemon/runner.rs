@@ -320,8 +320,8 @@ impl Runner {
     }
 
     fn not_scanned(&self, error: &RunnerError, duration: Duration) -> Finished {
-        if let Some(made_by) = self.outdated(error) {
-            return Finished::BaselineOutdated { made_by };
+        if let Some(outdated) = self.outdated(error) {
+            return outdated;
         }
         let outcome = Outcome::Errored(scan_error(error));
         Finished::Scanned {
@@ -330,18 +330,21 @@ impl Runner {
         }
     }
 
-    /// Where the error is that AIDE cannot read the database, though it is the recorded one: the
-    /// version of the AIDE that made it, if it was another one.
-    fn outdated(&self, error: &RunnerError) -> Option<String> {
+    /// Where the error is that AIDE cannot read the database, and its record says that another AIDE
+    /// made it.
+    fn outdated(&self, error: &RunnerError) -> Option<Finished> {
         match error {
             RunnerError::Scan(error) if error.class == AideError::Database.class() => {}
             _ => return None,
         }
-        let record = match self.state.load() {
-            Ok(Found::Database { record, .. }) => record?,
+        let (digest, record) = match self.state.load() {
+            Ok(Found::Database { digest, record }) => (digest, record?),
             _ => return None,
         };
-        (record.aide_version != self.aide_version).then_some(record.aide_version)
+        (record.aide_version != self.aide_version).then_some(Finished::BaselineOutdated {
+            made_by: record.aide_version,
+            digest,
+        })
     }
 
     /// What a failed initialisation has written is of no use, and takes room that the node may be

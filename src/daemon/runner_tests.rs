@@ -314,7 +314,10 @@ async fn a_database_that_only_an_older_aide_can_read_is_outdated() {
     put_unreadable_database(&node.runner(), "0.16.2");
     let made_by = "0.16.2".to_owned();
     let done = node.scan().await;
-    assert_eq!(done.finished, Finished::BaselineOutdated { made_by });
+    let Finished::BaselineOutdated { made_by: maker, .. } = &done.finished else {
+        panic!("{:?}", done.finished)
+    };
+    assert_eq!(*maker, made_by);
     // Where this AIDE made it, somebody has damaged it.
     put_unreadable_database(&node.runner(), "0.19.1");
     let done = node.scan().await;

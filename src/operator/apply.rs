@@ -61,6 +61,17 @@ pub enum ApplyError {
     Json(#[from] serde_json::Error),
 }
 
+impl ApplyError {
+    /// Whether the API server will not do it until somebody changes something: no permission, or an
+    /// object that it, or an admission webhook, does not take.
+    pub fn is_refusal(&self) -> bool {
+        let Self::Request { source, .. } = self else {
+            return false;
+        };
+        matches!(&**source, kube::Error::Api(status) if [400, 403, 422].contains(&status.code))
+    }
+}
+
 /// An object that was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {

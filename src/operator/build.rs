@@ -245,7 +245,7 @@ fn check_folder(environment: &Environment) -> Value {
     let mut container = container(environment, "check-folder", &args);
     container["securityContext"] = json!({"runAsUser": 0});
     container["resources"] = small_resources();
-    container["volumeMounts"] = json!([{"name": "hostroot", "mountPath": CHECK_ROOT, "mountPropagation": "HostToContainer"}]);
+    container["volumeMounts"] = json!([{"name": "hostroot", "mountPath": CHECK_ROOT, "mountPropagation": "HostToContainer", "readOnly": true}]);
     container
 }
 

@@ -276,6 +276,32 @@ fn degraded(facts: &Facts<'_>) -> NewCondition {
     }
 }
 
+/// Says in a planned status what came in the way of the plan, before what else is wrong. `before` is the status that is written,
+/// whose time of the last transition stays where it was degraded already.
+pub fn degrade(
+    status: &mut FileIntegrityStatus,
+    before: Option<&FileIntegrityStatus>,
+    reason: &'static str,
+    message: &str,
+    now: &Time,
+) {
+    let Some(planned) = status.conditions.iter_mut().find(|c| c.type_ == "Degraded") else {
+        return;
+    };
+    let message = match &*planned.status {
+        "True" => format!("{message}; {}", planned.message),
+        _ => message.to_owned(),
+    };
+    let condition = NewCondition {
+        kind: "Degraded",
+        status: "True",
+        reason,
+        message: bounded(&message),
+    };
+    let old = before.map_or(&[][..], |status| &status.conditions);
+    *planned = condition.into_condition(old, planned.observed_generation, now);
+}
+
 fn names_of(nodes: &[NodeView], which: impl Fn(&NodeView) -> bool) -> String {
     let names: Vec<&str> = nodes
         .iter()
@@ -489,6 +515,41 @@ mod tests {
         let degraded = degraded.unwrap();
         assert_eq!(degraded.reason, "NodesNotReady");
         assert!(degraded.message.ends_with("look at the daemon's pod: n2"));
+    }
+
+    #[test]
+    fn what_came_in_the_way_is_said_with_the_time_since_when() {
+        let nodes = [node("n1")];
+        let planned = || build(&facts(&nodes, &VALID), None, &now());
+        let later = Time("2026-01-02T04:00:00Z".parse().unwrap());
+        let condition = |status: &FileIntegrityStatus| {
+            let degraded = status.conditions.iter().find(|c| c.type_ == "Degraded");
+            let degraded = degraded.unwrap();
+            let word = [&*degraded.status, &*degraded.reason, &*degraded.message].join(" ");
+            (word, degraded.last_transition_time.clone())
+        };
+        let mut first = planned();
+        degrade(&mut first, Some(&planned()), "ApiRefused", "no", &later);
+        assert_eq!(
+            condition(&first),
+            ("True ApiRefused no".to_owned(), later.clone())
+        );
+        let mut second = planned();
+        let latest = Time("2026-01-02T05:00:00Z".parse().unwrap());
+        degrade(&mut second, Some(&first), "ApiRefused", "no", &latest);
+        assert_eq!(condition(&second), ("True ApiRefused no".to_owned(), later));
+        // What else is wrong is not forgotten.
+        let silent = NodeView {
+            patience_left: Some(Duration::ZERO),
+            ..node("n2")
+        };
+        let mut third = build(&facts(&[silent], &VALID), None, &now());
+        degrade(&mut third, None, "NameCollision", "taken", &now());
+        let (words, _) = condition(&third);
+        assert!(
+            words.starts_with("True NameCollision taken; nothing was heard"),
+            "{words}"
+        );
     }
 
     #[test]

@@ -70,7 +70,7 @@ install-yaml: ## Write out/install.yaml and out/install-openshift.yaml: all of i
 sbom: ## Write out/fio.cdx.json: what the program is made of (CycloneDX)
 	hack/sbom out/fio.cdx.json
 
-reproducible: ## Build the program twice, in two places, and compare
+reproducible: ## Build the program twice, from nothing, and compare
 	hack/reproducible
 
 ##@ Test

@@ -41,6 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The namespace for which the manifests are rendered; each test puts its own in its place.
 const TEMPLATE: &str = "fio-template";
+/// The operator's image in them.
+pub(crate) const IMAGE: &str = "localhost/fio:dev";
 /// On Nodes: whose they are. The operators of all tests see all nodes.
 pub(crate) const LABEL_TEST: &str = "fio-test";
 
@@ -188,7 +190,7 @@ async fn until_established() -> anyhow::Result<()> {
 /// Installs the cluster's part of the manifests, once; returns that of a namespace.
 async fn manifests() -> anyhow::Result<&'static str> {
     let install = async || {
-        let all = rendered(&[("NAMESPACE", TEMPLATE)]).await?;
+        let all = rendered(&[("NAMESPACE", TEMPLATE), ("IMG", IMAGE)]).await?;
         let (namespaced, cluster): (Vec<&str>, Vec<&str>) = all
             .split("\n---\n")
             .partition(|document| document.contains(TEMPLATE));

@@ -11,7 +11,8 @@ use kube::{Resource, ResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    LABEL_TEST, Space, changed, clean, condition_of, eventually, in_space, labels, message_of,
+    IMAGE, LABEL_TEST, Space, changed, clean, condition_of, eventually, in_space, labels,
+    message_of,
 };
 
 fn counts(fi: &FileIntegrity) -> Value {
@@ -52,10 +53,7 @@ async fn from_pending_over_initializing_to_active() -> anyhow::Result<()> {
         let template = daemon_set.spec.context("a spec")?.template;
         let pod = template.spec.context("a pod")?;
         // The image is that of the operator's own Deployment.
-        assert_eq!(
-            pod.containers[0].image.as_deref(),
-            Some("localhost/fio:dev")
-        );
+        assert_eq!(pod.containers[0].image.as_deref(), Some(IMAGE));
 
         for node in &nodes {
             let name = names::node_status("fi", node);

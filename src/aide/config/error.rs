@@ -90,14 +90,14 @@ fn elsewhere(error: &str, has_line: bool) -> String {
     shorten(&visible(error), LONGEST)
 }
 
-/// Leaves out what AIDE quotes from elsewhere, `'…'`.
+/// Leaves out what AIDE quotes from elsewhere, `'…'`. One character is none: it is what AIDE expected.
 fn without_foreign_quotes(message: &str, own: &str) -> String {
     let mut pieces = message.split('\'');
     let mut result = pieces.next().unwrap_or_default().to_owned();
     let mut inside = true;
     for piece in pieces {
         result.push('\'');
-        let foreign = inside && !own.contains(piece);
+        let foreign = inside && piece.chars().count() > 1 && !own.contains(piece);
         result.push_str(if foreign { "…" } else { piece });
         inside = !inside;
     }
@@ -130,6 +130,16 @@ mod tests {
 
     fn told(stderr: &str) -> String {
         aide_error(stderr, "database_in=file:x\n/etc\tNONE\n", FILE)
+    }
+
+    #[test]
+    fn says_what_aide_expected() {
+        let expecting = "syntax error, unexpected new line, expecting group or '=' or '0'";
+        let stderr = format!("  ERROR: {FILE}:2: {expecting} (line: '/etc\\011NONE')\n");
+        assert_eq!(
+            told(&stderr),
+            format!("line 2: {expecting} (`/etc\\011NONE`)")
+        );
     }
 
     #[test]

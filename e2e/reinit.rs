@@ -133,7 +133,7 @@ async fn a_signallers_pod_is_ready_when_the_new_baseline_of_its_node_stands() ->
     on_all_nodes("signaller", async |t| {
         let (first, second) = t.two_nodes()?;
         first.files("printf x > file").await?;
-        second.files("truncate -s 4G large").await?;
+        second.files("truncate -s 1G large").await?;
         let text = format!("{FILES} ftype+p+sha256+sha512\n");
         let name = t.config_map(&text).await?;
         let config = json!({"config": {"name": name, "namespace": t.namespace()}});

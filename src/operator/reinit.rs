@@ -172,11 +172,13 @@ pub fn signal(candidates: &[Candidate]) -> Option<Signal> {
         .iter()
         .filter(|c| c.id.as_ref() == Some(&id))
         .collect();
-    let nodes = if asked.len() == candidates.len() {
+    let mut nodes = if asked.len() == candidates.len() {
         Vec::new()
     } else {
         asked.iter().map(|c| c.node.clone()).collect()
     };
+    // They come in a cache's order; another order would be another DaemonSet.
+    nodes.sort();
     Some(Signal { nodes, id })
 }
 
@@ -293,8 +295,8 @@ mod tests {
         let half_done = signal(&nodes(&[("n1", r, false), ("n2", r, true)])).unwrap();
         assert_eq!(half_done, all, "it stays as it is while one is left");
         let some = signal(&nodes(&[
-            ("n1", r, true),
             ("n2", r, true),
+            ("n1", r, true),
             ("n3", None, false),
         ]))
         .unwrap();

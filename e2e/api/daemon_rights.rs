@@ -2,7 +2,6 @@
 //! the admission policy in manifests/, attacked with real tokens.
 
 use anyhow::Context as _;
-use fio::aide::report::{Change, ChangeKind, Report};
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::operator::build::{self, ActiveConfig, Wishes};
 use fio::scan::Identity;
@@ -20,7 +19,7 @@ use kube::{Client, Resource, ResourceExt as _};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::harness::{Space, admin, eventually, in_space};
+use crate::harness::{Space, admin, eventually, in_space, report};
 
 const OWN_STATUS: &str = "a daemon writes the status of its own node only, and this one runs on ";
 const OWN_LOG: &str = "a daemon writes the kept logs of its own node only, and this one runs on ";
@@ -254,22 +253,6 @@ impl Stage {
             let event = serde_json::from_value(event).map_err(kube::Error::SerdeError)?;
             api.create(&PostParams::default(), &event).await
         }
-    }
-}
-
-fn report() -> Report {
-    Report {
-        aide_version: "0.19.1".to_owned(),
-        total: 101,
-        added: 1,
-        changes: vec![Change {
-            path: b"/etc/new".to_vec(),
-            kind: ChangeKind::Added,
-            attributes: Vec::new(),
-            new_digests: Vec::new(),
-            details: Vec::new(),
-        }],
-        ..Report::default()
     }
 }
 

@@ -176,7 +176,8 @@ pub(crate) async fn reinstall_definitions() -> anyhow::Result<()> {
     until_established().await
 }
 
-async fn until_established() -> anyhow::Result<()> {
+/// Waits until the API serves the definitions.
+pub(crate) async fn until_established() -> anyhow::Result<()> {
     let established = [
         "wait",
         "--for=condition=Established",
@@ -352,6 +353,15 @@ impl Space {
             .until(name, what, |object| object.is_some_and(&condition))
             .await?;
         object.context("the object is there")
+    }
+
+    /// Waits until nothing is wrong with this FileIntegrity, and all of it is at work.
+    pub(crate) async fn until_well(&self, fi: &str) -> anyhow::Result<FileIntegrity> {
+        self.until_is(fi, "all to be well", |fi: &FileIntegrity| {
+            condition_of(fi, "Degraded") == "False/AsExpected"
+                && condition_of(fi, "Ready") == "True/Active"
+        })
+        .await
     }
 
     /// Waits until the object is gone.
@@ -785,7 +795,12 @@ pub(crate) fn clean() -> Outcome {
 
 /// A scan that found one added file.
 pub(crate) fn changed() -> Outcome {
-    Outcome::Changed(Box::new(Report {
+    Outcome::Changed(Box::new(report()))
+}
+
+/// What such a scan reports.
+pub(crate) fn report() -> Report {
+    Report {
         aide_version: "0.19.1".to_owned(),
         total: 101,
         added: 1,
@@ -797,7 +812,7 @@ pub(crate) fn changed() -> Outcome {
             details: Vec::new(),
         }],
         ..Report::default()
-    }))
+    }
 }
 
 /// Labels as the API has them, or none.

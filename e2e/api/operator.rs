@@ -385,12 +385,7 @@ async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
         space.api::<DaemonSet>().delete("aide-fi", &params).await?;
         space.api::<FileIntegrityNodeStatus>().delete(&status, &params).await?;
         space.daemon("fi", &node).obey().await?;
-        space
-            .until_is("fi", "all to be well", |fi: &FileIntegrity| {
-                condition_of(fi, "Degraded") == "False/AsExpected"
-                    && condition_of(fi, "Ready") == "True/Active"
-            })
-            .await?;
+        space.until_well("fi").await?;
         Ok(())
     })
     .await
@@ -435,12 +430,7 @@ async fn what_the_api_refuses_is_in_the_status_until_it_does_not() -> anyhow::Re
         whole.metadata.resource_version = narrow.resource_version();
         roles.replace(names::OPERATOR_NAME, &params, &whole).await?;
         space.daemon("fi", &node).obey().await?;
-        space
-            .until_is("fi", "all to be well", |fi: &FileIntegrity| {
-                condition_of(fi, "Degraded") == "False/AsExpected"
-                    && condition_of(fi, "Ready") == "True/Active"
-            })
-            .await?;
+        space.until_well("fi").await?;
         Ok(())
     })
     .await

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::harness::{
     Space, alone, condition_of, kubectl, phase_of, reinstall_definitions, rendered,
+    until_established,
 };
 
 /// The original's definitions: what its types allow, without the descriptions.
@@ -140,17 +141,6 @@ async fn apply(manifest: &str) -> anyhow::Result<()> {
     kubectl(&["apply", "-f", "-"], manifest).await.map(|_| ())
 }
 
-async fn until_definitions_are_served() -> anyhow::Result<()> {
-    let wait = [
-        "wait",
-        "--for=condition=Established",
-        "--timeout=60s",
-        "crd",
-        "--all",
-    ];
-    kubectl(&wait, "").await.map(|_| ())
-}
-
 /// A FileIntegrity and a node's result, as the original has written them.
 async fn use_the_original(space: &Space, node: &str) -> anyhow::Result<()> {
     let ns = &space.namespace;
@@ -204,7 +194,7 @@ async fn over_the_original_and_back() -> anyhow::Result<()> {
     alone("upgrade", async |space| {
         let node = space.node("n1").await?;
         apply(DEFINITIONS).await?;
-        until_definitions_are_served().await?;
+        until_established().await?;
         apply(&installation(&space.namespace)).await?;
         use_the_original(space, &node).await?;
 
@@ -216,7 +206,7 @@ async fn over_the_original_and_back() -> anyhow::Result<()> {
         .await?;
         let force = ["apply", "--server-side", "--force-conflicts", "-f", "-"];
         kubectl(&force, &manifests).await?;
-        until_definitions_are_served().await?;
+        until_established().await?;
         let deployment = space.api::<Deployment>().get(names::OPERATOR_NAME).await?;
         let containers = deployment
             .spec

@@ -150,7 +150,7 @@ impl Node {
     }
 
     fn report(&self) -> Report {
-        let mut report = parse_json(&fs::read(self.options().json_report).unwrap()).unwrap();
+        let mut report = parse_json(fs::File::open(self.options().json_report).unwrap()).unwrap();
         report.strip_host_root(self.root());
         report
     }
@@ -322,7 +322,7 @@ fn tells_what_changed_about_them() {
     node.init(&effective);
     let is_root = change_files(&node);
     let (_, report) = node.check(&effective);
-    let attributes = |path: &[u8]| change(&report, path).attributes.clone();
+    let attributes = |path: &[u8]| change(&report, path).attributes.to_vec();
     assert_eq!(attributes(b"/etc/content"), ["sha256", "sha512"]);
     assert_eq!(attributes(b"/etc/mode"), ["permissions"]);
     assert_eq!(attributes(b"/etc/link"), ["link"]);
@@ -332,10 +332,16 @@ fn tells_what_changed_about_them() {
     let mode = ["permissions", "-rw-r--r--", "-rwsr-xr-x"].map(str::to_owned);
     assert_eq!(change(&report, b"/etc/mode").details, [mode.into()]);
     let added = change(&report, b"/etc/added");
-    assert_eq!(added.attributes, [""; 0]);
+    assert!(added.attributes.is_empty());
     let digest = base64(&Sha256::digest(b"added"));
-    assert_eq!(added.new_digests[0], ("sha256".to_owned(), digest));
-    assert_eq!(change(&report, b"/etc/gone").new_digests, []);
+    let values = (String::new(), digest);
+    assert!(
+        added
+            .details
+            .contains(&("sha256".to_owned(), values.0, values.1))
+    );
+    assert!(added.content.is_some());
+    assert_eq!(change(&report, b"/etc/gone").content, None);
 }
 
 #[test]
@@ -345,7 +351,7 @@ fn both_reports_tell_the_same() {
     change_files(&node);
     let (_, mut report) = node.check(&effective);
     for change in &mut report.changes {
-        change.new_digests.clear();
+        change.content = None;
         change.details.clear();
     }
     assert_eq!(node.plain_report(), report);
@@ -800,5 +806,5 @@ fn a_report_cut_off_anywhere_says_so() {
             parse_json(&json[..length]).unwrap_or_else(|error| panic!("{length}: {error}"));
         assert!(report.truncated, "{length}");
     }
-    assert!(!parse_json(&json).unwrap().truncated);
+    assert!(!parse_json(&json[..]).unwrap().truncated);
 }

@@ -39,6 +39,11 @@ const BACKUP: &str = ".backup-";
 const LEGACY_SIGNAL: &str = "aide.reinit";
 /// Only root may read a database: it tells what lies where and which files are writable.
 const FILE_MODE: u32 = 0o600;
+/// As many bytes of a plain report stay on the node. The lists of paths come first in it: they fit
+/// for some 600,000 files.
+const MAX_LOG: u64 = 64 * 1024 * 1024;
+/// Bytes of these for the words that say that it was cut.
+const CUT_NOTICE: u64 = 128;
 /// Bytes read at a time while a digest is computed.
 const CHUNK: usize = 64 * 1024;
 
@@ -285,6 +290,30 @@ impl StateDir {
         let new = self.new_log();
         match fs::rename(&new, self.log()) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("rename", &new)(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Cuts the newest log where it is too long to be kept, and to be backed up many times.
+    pub fn bound_log(&self) -> Result<(), DatabaseError> {
+        let path = self.log();
+        let file = open_no_follow(&path, OpenOptions::new().append(true));
+        let cut = file.and_then(|mut file| {
+            let size = file.metadata()?.len();
+            if size <= MAX_LOG {
+                return Ok(());
+            }
+            let kept = MAX_LOG - CUT_NOTICE;
+            file.set_len(kept)?;
+            writeln!(
+                file,
+                "\n[cut: the report had {size} bytes, the first {kept} are kept]"
+            )
+        });
+        match cut {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("cut", &path)(error))
+            }
             _ => Ok(()),
         }
     }
@@ -649,6 +678,23 @@ mod tests {
         commit(&state, "b", 1, 0);
         assert_eq!(state.backups_of(DATABASE).unwrap(), Vec::<PathBuf>::new());
         assert!(matches!(state.load().unwrap(), Found::Database { .. }));
+    }
+
+    #[test]
+    fn a_log_beyond_the_bound_is_cut_and_says_so() {
+        let (_root, state) = state();
+        fs::write(state.new_log(), "short").unwrap();
+        state.take_log().unwrap();
+        state.bound_log().unwrap();
+        assert_eq!(fs::read_to_string(state.log()).unwrap(), "short");
+        let file = File::create(state.log()).unwrap();
+        file.set_len(MAX_LOG + 7).unwrap();
+        state.bound_log().unwrap();
+        state.bound_log().unwrap();
+        let log = fs::read(state.log()).unwrap();
+        assert!(log.len() as u64 <= MAX_LOG);
+        let said = "\n[cut: the report had 67108871 bytes, the first 67108736 are kept]\n";
+        assert!(log.ends_with(said.as_bytes()));
     }
 
     #[test]

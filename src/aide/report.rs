@@ -1,7 +1,9 @@
 //! AIDE's reports: what changed on a node.
 //!
-//! Pure. [`parse_json`] reads what AIDE 0.18 and later write with `report_format=json`,
-//! [`parse_plain`] the text that every version since 0.15 writes. Paths are bytes, as on disk.
+//! [`parse_json`] reads what AIDE 0.18 and later write with `report_format=json`, [`parse_plain`] the
+//! text that every version since 0.15 writes. Paths are bytes, as on disk. Pure but for reading a
+//! JSON report as a stream: of a node whose every file differs it is far larger than what is kept
+//! of it, some 200 bytes and the path for each entry.
 
 mod json;
 mod names;
@@ -9,6 +11,8 @@ mod path;
 mod plain;
 
 use std::fmt;
+use std::io::{self, Read};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -49,9 +53,11 @@ pub struct Change {
     /// What happened.
     pub kind: ChangeKind,
     /// What differs, in AIDE's order: `permissions`, `owner`, `sha512`. Only for changed entries.
-    pub attributes: Vec<String>,
-    /// The digests that an added or changed entry has now, by name, as AIDE writes them (base64).
-    pub new_digests: Vec<(String, String)>,
+    /// Entries share the list: few kinds of change make up most of a long report.
+    pub attributes: Arc<[String]>,
+    /// What tells the content of an added or changed entry from another one's: SHA-256 over the
+    /// digests that it has now. None where the report names none.
+    pub content: Option<[u8; 32]>,
     /// Attribute, old and new value; empty where there is none. Kept for the first
     /// [`DETAILED_CHANGES`] entries that the report details.
     pub details: Vec<(String, String, String)>,
@@ -77,6 +83,9 @@ pub enum ReportError {
     /// Nothing was written.
     #[error("the report is empty")]
     Empty,
+    /// It could not be read.
+    #[error("the report cannot be read")]
+    Read(#[source] io::Error),
     /// The text is not JSON, or not AIDE's.
     #[error("the report is not one of AIDE's in JSON")]
     Json(#[source] serde_json::Error),
@@ -86,8 +95,8 @@ pub enum ReportError {
 }
 
 /// Reads a report of AIDE 0.18 or later with `report_format=json`, of `--check`, `--update` or
-/// `--init`. One that ends early gives what it tells up to there, and says so.
-pub fn parse_json(report: &[u8]) -> Result<Report, ReportError> {
+/// `--init`, to its end. One that ends early gives what it tells up to there, and says so.
+pub fn parse_json(report: impl Read) -> Result<Report, ReportError> {
     json::parse(report)
 }
 
@@ -103,7 +112,7 @@ impl fmt::Debug for Change {
             .field("path", &display_path(&self.path))
             .field("kind", &self.kind)
             .field("attributes", &self.attributes)
-            .field("new_digests", &self.new_digests)
+            .field("content", &self.content.map(|content| hex(&content)))
             .field("details", &self.details)
             .finish()
     }
@@ -139,16 +148,24 @@ impl Report {
             for name in attributes {
                 part(&mut hash, name.as_bytes());
             }
-            let mut digests: Vec<&(String, String)> = change.new_digests.iter().collect();
-            digests.sort_unstable();
-            length(&mut hash, digests.len());
-            for (name, value) in digests {
-                part(&mut hash, name.as_bytes());
-                part(&mut hash, value.as_bytes());
-            }
+            part(&mut hash, change.content.as_ref().map_or(&[], |c| c));
         }
         hex(&hash.finalize())
     }
+}
+
+/// SHA-256 over digests and their names, in any order.
+fn content(mut digests: Vec<(&str, &str)>) -> Option<[u8; 32]> {
+    if digests.is_empty() {
+        return None;
+    }
+    digests.sort_unstable();
+    let mut hash = Sha256::new();
+    for (name, value) in digests {
+        part(&mut hash, name.as_bytes());
+        part(&mut hash, value.as_bytes());
+    }
+    Some(hash.finalize().into())
 }
 
 fn part(hash: &mut Sha256, bytes: &[u8]) {

@@ -309,6 +309,8 @@ impl Runner {
                 }
                 _ => (None, None),
             };
+            runner.remove_json_report()?;
+            runner.state.bound_log()?;
             Ok(Scanned {
                 outcome,
                 digest,
@@ -430,12 +432,12 @@ impl Runner {
 
     fn read_json_report(&self) -> Result<Report, RunnerError> {
         let path = self.json_report();
-        let bytes = fs::read(&path).map_err(|source| RunnerError::File {
-            action: "read",
+        let file = File::open(&path).map_err(|source| RunnerError::File {
+            action: "open",
             path,
             source,
         })?;
-        let mut report = report::parse_json(&bytes)?;
+        let mut report = report::parse_json(file)?;
         report.strip_host_root(&self.host_root);
         Ok(report)
     }

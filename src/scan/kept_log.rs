@@ -145,7 +145,7 @@ fn cut_report(identity: &Identity, report: &Report, path: &str) -> io::Result<Ve
             json!({
                 "path": report::display_path(&change.path),
                 "kind": format!("{:?}", change.kind).to_lowercase(),
-                "attributes": change.attributes,
+                "attributes": change.attributes[..],
             })
         })
         .collect();

@@ -121,8 +121,8 @@ mod tests {
         Change {
             path: path.as_bytes().to_vec(),
             kind,
-            attributes: Vec::new(),
-            new_digests: Vec::new(),
+            attributes: [].into(),
+            content: None,
             details: Vec::new(),
         }
     }
@@ -140,7 +140,7 @@ mod tests {
     fn a_line_for_each_change() {
         let own = |text: &str| text.to_owned();
         let mut changed = change("/etc/b\n", ChangeKind::Changed);
-        changed.attributes = vec![own("size"), own("acl")];
+        changed.attributes = [own("size"), own("acl")].into();
         changed.details = vec![(own("size"), own("1"), own("20"))];
         let text = told(vec![change("/etc/a", ChangeKind::Added), changed]);
         let start =

@@ -1,54 +1,97 @@
 //! JSON reports.
 //!
-//! Pure. AIDE writes the bytes of a path as they are, so a report is not always UTF-8; before 0.19.2
+//! AIDE writes the bytes of a path as they are, so a report is not always UTF-8; before 0.19.2
 //! control characters came raw as well. So each byte is taken for one character (as in Latin-1)
 //! while the JSON is read, and back for a byte afterwards. AIDE's own `\uXXXX` are all below 0x80.
-//! The text is read as a stream into what is kept, never as a whole tree.
+//! The text is read as a stream into what is kept, never as a whole.
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::io::{self, BufRead, BufReader, Read, Write as _};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::names;
-use super::{Change, ChangeKind, DETAILED_CHANGES, Report, ReportError, display_path};
+use super::{Change, ChangeKind, DETAILED_CHANGES, Report, ReportError, content, display_path};
 use crate::api::names::hex;
 
-pub(super) fn parse(report: &[u8]) -> Result<Report, ReportError> {
-    if report.is_empty() {
+/// Bytes of the report read at a time.
+const CHUNK: usize = 64 * 1024;
+
+pub(super) fn parse(report: impl Read) -> Result<Report, ReportError> {
+    let mut bytes = BufReader::with_capacity(CHUNK, report);
+    if bytes.fill_buf().map_err(ReportError::Read)?.is_empty() {
         return Err(ReportError::Empty);
     }
-    let text = as_text(report);
     let mut reader = Reader::default();
-    let mut json = serde_json::Deserializer::from_str(&text);
+    let mut json = serde_json::Deserializer::from_reader(AsText::new(bytes));
     let read = json
         .deserialize_map(Top(&mut reader))
         .and_then(|()| json.end());
     match read {
         Ok(()) => Ok(reader.finish(false)),
         Err(error) if error.is_eof() => Ok(reader.finish(true)),
+        Err(error) if error.is_io() => Err(ReportError::Read(error.into())),
         Err(error) => Err(ReportError::Json(error)),
     }
 }
 
-/// Each byte as the character of the same number; control characters in strings escaped.
-fn as_text(report: &[u8]) -> String {
-    let mut text = String::with_capacity(report.len());
-    let (mut inside, mut escaped) = (false, false);
-    for &byte in report {
-        match byte {
-            0..0x20 if inside => {
-                // Writing to a string cannot fail.
-                let _ = write!(text, "\\u{byte:04x}");
-            }
-            _ => text.push(char::from(byte)),
+/// The report as UTF-8: each byte as the character of the same number; control characters in
+/// strings escaped.
+struct AsText<R> {
+    bytes: R,
+    text: Vec<u8>,
+    /// As much of `text` has been read.
+    read: usize,
+    inside: bool,
+    escaped: bool,
+}
+
+impl<R: BufRead> AsText<R> {
+    fn new(bytes: R) -> Self {
+        Self {
+            bytes,
+            text: Vec::new(),
+            read: 0,
+            inside: false,
+            escaped: false,
         }
-        inside ^= byte == b'"' && !escaped;
-        escaped = inside && byte == b'\\' && !escaped;
     }
-    text
+
+    fn fill(&mut self) -> io::Result<()> {
+        self.text.clear();
+        self.read = 0;
+        let chunk = self.bytes.fill_buf()?;
+        for &byte in chunk {
+            match byte {
+                0..0x20 if self.inside => write!(self.text, "\\u{byte:04x}")?,
+                _ => {
+                    let mut buffer = [0; 2];
+                    let character = char::from(byte).encode_utf8(&mut buffer);
+                    self.text.extend_from_slice(character.as_bytes());
+                }
+            }
+            self.inside ^= byte == b'"' && !self.escaped;
+            self.escaped = self.inside && byte == b'\\' && !self.escaped;
+        }
+        let length = chunk.len();
+        self.bytes.consume(length);
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for AsText<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.read == self.text.len() {
+            self.fill()?;
+        }
+        let count = (&self.text[self.read..]).read(out)?;
+        self.read += count;
+        Ok(count)
+    }
 }
 
 /// Back from characters to bytes.
@@ -68,13 +111,15 @@ fn as_bytes(text: &str) -> Vec<u8> {
 struct Reader {
     report: Report,
     entries: BTreeMap<Vec<u8>, Entry>,
+    /// Each list of attributes once.
+    lists: HashSet<Arc<[String]>>,
     detailed: usize,
 }
 
 struct Entry {
     kind: ChangeKind,
-    attributes: Vec<String>,
-    new_digests: Vec<(String, String)>,
+    attributes: Arc<[String]>,
+    content: Option<[u8; 32]>,
     details: Vec<(String, String, String)>,
 }
 
@@ -82,8 +127,8 @@ impl Entry {
     fn new(kind: ChangeKind) -> Self {
         Self {
             kind,
-            attributes: Vec::new(),
-            new_digests: Vec::new(),
+            attributes: Arc::default(),
+            content: None,
             details: Vec::new(),
         }
     }
@@ -97,22 +142,34 @@ impl Reader {
     fn detail(&mut self, path: &str, attributes: Vec<(String, Values)>) {
         let keep = self.detailed < DETAILED_CHANGES;
         self.detailed += 1;
+        let named =
+            |(field, values): (String, Values)| (names::of_field(&field).to_owned(), values);
+        let attributes: Vec<_> = attributes.into_iter().map(named).collect();
+        let list = self.shared(attributes.iter().map(|(name, _)| name.clone()).collect());
         let entry = self
             .entries
             .entry(as_bytes(path))
             .or_insert_with(|| Entry::new(ChangeKind::Changed));
-        for (field, Values { old, new }) in attributes {
-            let name = names::of_field(&field).to_owned();
-            if entry.kind == ChangeKind::Changed {
-                entry.attributes.push(name.clone());
-            }
-            if names::is_digest(&name) && !new.is_empty() {
-                entry.new_digests.push((name.clone(), new.clone()));
-            }
-            if keep {
-                entry.details.push((name, old, new));
-            }
+        if entry.kind == ChangeKind::Changed {
+            entry.attributes = list;
         }
+        let digests = attributes
+            .iter()
+            .filter(|(name, values)| names::is_digest(name) && !values.new.is_empty())
+            .map(|(name, values)| (name.as_str(), values.new.as_str()));
+        entry.content = content(digests.collect());
+        if keep {
+            let values = attributes.into_iter();
+            entry.details = values.map(|(name, v)| (name, v.old, v.new)).collect();
+        }
+    }
+
+    fn shared(&mut self, list: Arc<[String]>) -> Arc<[String]> {
+        if let Some(known) = self.lists.get(&list) {
+            return Arc::clone(known);
+        }
+        self.lists.insert(Arc::clone(&list));
+        list
     }
 
     /// The first database is the one that was read; `--init` reads none.
@@ -131,7 +188,7 @@ impl Reader {
                 path,
                 kind: entry.kind,
                 attributes: entry.attributes,
-                new_digests: entry.new_digests,
+                content: entry.content,
                 details: entry.details,
             })
             .collect();

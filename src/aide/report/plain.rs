@@ -182,8 +182,8 @@ impl Reader {
             .map(|(path, (kind, attributes))| Change {
                 path,
                 kind,
-                attributes,
-                new_digests: Vec::new(),
+                attributes: attributes.into(),
+                content: None,
                 details: Vec::new(),
             })
             .collect();

@@ -9,6 +9,7 @@ pub mod exit;
 pub mod path_check;
 pub mod profiles;
 pub mod report;
+pub mod watchdog;
 
 #[cfg(test)]
 pub(crate) mod aide_tests;

@@ -33,6 +33,7 @@ use self::runner::{Done, Runner};
 use self::watch::Seen;
 use crate::aide::command::{Aide, NO_AIDE};
 use crate::aide::database::StateDir;
+use crate::aide::watchdog::Limits;
 use crate::api::{Condition, FileIntegrityNodeStatus, Reinit, ScanResult, names, time};
 use crate::scan::Identity;
 use crate::scan::outcome::{Finding, Outcome, ScanError};
@@ -72,6 +73,8 @@ pub struct Settings {
     pub aide: PathBuf,
     /// AIDE's worker threads.
     pub workers: u32,
+    /// How long AIDE may take.
+    pub limits: Limits,
     /// A lost baseline is reported and not made anew.
     pub error_on_loss: bool,
     /// Where health checks are served.
@@ -153,7 +156,7 @@ async fn check_surroundings(settings: &Settings) -> anyhow::Result<(Aide, String
         "{} is not a node's root; mount the host's / there",
         host_root.display()
     );
-    let aide = Aide::new(&settings.aide);
+    let aide = Aide::new(&settings.aide).watched(settings.limits, host_root);
     let version = aide.supported_version().await.context(NO_AIDE)?;
     Ok((aide, version))
 }
@@ -322,9 +325,7 @@ impl Daemon {
                 }
                 Some(done) = finished.recv() => {
                     give_page_cache_back();
-                    let event = Event::Finished(done.finished.clone());
-                    self.last = Some(done);
-                    event
+                    self.finished(done)
                 }
                 Some(event) = inbox.recv() => event,
                 () = sleep_until(wake), if wake.is_some() => {
@@ -362,6 +363,19 @@ impl Daemon {
         let hash = self.configurations.load_mounted()?;
         self.events.send(Event::ConfigLoaded(hash))?;
         Ok(())
+    }
+
+    fn finished(&mut self, mut done: Done) -> Event {
+        if let Some(remains) = done.remains.take() {
+            let events = self.events.clone();
+            tokio::spawn(async move {
+                remains.gone().await;
+                events.send(Event::Freed).ok();
+            });
+        }
+        let event = Event::Finished(done.finished.clone());
+        self.last = Some(done);
+        event
     }
 
     fn look_for_signal(&mut self) -> Option<Event> {

@@ -18,7 +18,7 @@ pub mod telemetry;
 #[cfg(test)]
 mod docs_tests;
 #[cfg(test)]
-mod small_disk;
+mod own_mounts;
 
 /// An error and its sources in one line: `read the ConfigMap x: connection refused`.
 pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::complaints;
 use super::config::{self, RunOptions};
+use super::watchdog::{Hang, Limits, Watchdog};
 
 /// As many bytes of what AIDE writes to its standard error are kept.
 const MAX_STDERR: usize = 64 * 1024;
@@ -21,8 +23,9 @@ const MAX_LINE: u64 = 8 * 1024;
 /// Scheduling priority of AIDE (0 normal, 19 lowest). I/O priority follows it where none was set,
 /// see `ioprio_set(2)`.
 const NICENESS: i32 = 19;
-/// How long AIDE may take to end after SIGTERM before it gets SIGKILL.
-const TERM_GRACE: std::time::Duration = std::time::Duration::from_secs(5);
+/// How long AIDE may take to end after SIGTERM before it gets SIGKILL, and after that before it is
+/// left alone.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What to do where there is no AIDE, for the context of an error.
 pub const NO_AIDE: &str = "no AIDE to use; say where it is, with --aide or FIO_AIDE";
@@ -44,6 +47,22 @@ pub enum RunError {
     /// It was ended because the caller asked for that.
     #[error("AIDE was ended before it had finished")]
     Cancelled,
+    /// It did not come to an end by itself, and was ended.
+    #[error(
+        "AIDE error: {0}; AIDE was ended. Mend what hangs or takes so long there, or leave it out of the configuration"
+    )]
+    Hung(Hang),
+    /// It does not come to an end, and cannot be ended.
+    #[error(
+        "AIDE error: {hang}; AIDE waits in the kernel and cannot be ended, and no other run starts until it has. \
+         Mend or unmount what hangs there"
+    )]
+    Stuck {
+        /// How it hangs.
+        hang: Hang,
+        /// The process, which is still there.
+        remains: Remains,
+    },
     /// The version could not be told.
     #[error("{} did not tell its version: {output}", binary.display())]
     Version {
@@ -113,10 +132,22 @@ pub struct Finished {
     pub stderr: String,
 }
 
+/// A process that SIGKILL could not end: it waits in the kernel, for a mount most likely.
+#[derive(Debug)]
+pub struct Remains(Box<Child>);
+
+impl Remains {
+    /// Returns when it is gone at last.
+    pub async fn gone(mut self) {
+        self.0.wait().await.ok();
+    }
+}
+
 /// The AIDE program.
 #[derive(Clone, Debug)]
 pub struct Aide {
     binary: PathBuf,
+    watch: Option<(Limits, PathBuf)>,
 }
 
 impl Aide {
@@ -124,7 +155,15 @@ impl Aide {
     pub fn new(binary: impl Into<PathBuf>) -> Self {
         Self {
             binary: binary.into(),
+            watch: None,
         }
+    }
+
+    /// Ends runs that hang; where they do is told without `host_root`.
+    #[must_use]
+    pub fn watched(mut self, limits: Limits, host_root: impl Into<PathBuf>) -> Self {
+        self.watch = Some((limits, host_root.into()));
+        self
     }
 
     /// The version, such as `0.19.1`.
@@ -159,8 +198,8 @@ impl Aide {
         })
     }
 
-    /// Runs AIDE with `config` and the configuration text that is read around it, until it ends or
-    /// `cancel` says stop; then its whole process group is ended.
+    /// Runs AIDE with `config` and the configuration text that is read around it, until it ends,
+    /// hangs, or `cancel` says stop; then its whole process group is ended.
     pub async fn run(
         &self,
         mode: Mode,
@@ -181,18 +220,39 @@ impl Aide {
         })?;
         lower_priority(&child);
         let stderr = child.stderr.take();
+        let hang = self.hang(&child);
         let run = async {
             let text = read_bounded(stderr).await;
             child.wait().await.map(|status| (status, text))
         };
-        tokio::select! {
+        let hang = tokio::select! {
             ended = run => {
                 let (status, stderr) = ended.map_err(RunError::Wait)?;
-                Ok(Finished { code: status.code(), signal: status.signal(), stderr })
+                return Ok(Finished { code: status.code(), signal: status.signal(), stderr });
             }
-            () = cancel.cancelled() => {
-                end(&mut child).await;
-                Err(RunError::Cancelled)
+            hang = hang => Some(hang),
+            () = cancel.cancelled() => None,
+        };
+        let is_gone = end(&mut child).await;
+        Err(match hang {
+            None => RunError::Cancelled,
+            Some(hang) if is_gone => RunError::Hung(hang),
+            Some(hang) => RunError::Stuck {
+                hang,
+                remains: Remains(Box::new(child)),
+            },
+        })
+    }
+
+    /// Returns when the process hangs, if that is watched for.
+    fn hang(&self, child: &Child) -> impl Future<Output = Hang> + use<> {
+        let watched = self.watch.clone().zip(child.id());
+        async move {
+            match watched {
+                Some(((limits, host_root), pid)) => {
+                    Watchdog::new(pid, limits).hang(&host_root).await
+                }
+                None => std::future::pending().await,
             }
         }
     }
@@ -252,16 +312,18 @@ fn lower_priority(child: &Child) {
     }
 }
 
-async fn end(child: &mut Child) {
-    let Some(pid) = pid_of(child) else { return };
-    rustix::process::kill_process_group(pid, Signal::TERM).ok();
-    if tokio::time::timeout(TERM_GRACE, child.wait())
-        .await
-        .is_err()
-    {
-        rustix::process::kill_process_group(pid, Signal::KILL).ok();
-        child.wait().await.ok();
+/// Ends the process and its group. False: it does not end.
+async fn end(child: &mut Child) -> bool {
+    let Some(pid) = pid_of(child) else {
+        return true;
+    };
+    for signal in [Signal::TERM, Signal::KILL] {
+        rustix::process::kill_process_group(pid, signal).ok();
+        if tokio::time::timeout(GRACE, child.wait()).await.is_ok() {
+            return true;
+        }
     }
+    false
 }
 
 fn pid_of(child: &Child) -> Option<Pid> {
@@ -408,7 +470,7 @@ mod tests {
                 .trim()
                 .is_empty()
             {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             stop.cancel();
         };
@@ -417,10 +479,10 @@ mod tests {
         let child = std::fs::read_to_string(&alive).unwrap();
         let stat = format!("/proc/{}/stat", child.trim());
         // It has had its signal; the kernel may take a moment, and its new parent to reap it.
-        let deadline = std::time::Instant::now() + TERM_GRACE;
+        let deadline = std::time::Instant::now() + GRACE;
         while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
             assert!(std::time::Instant::now() < deadline, "the child lives on");
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -475,7 +475,7 @@ fn read_record(path: &Path) -> Option<Record> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::small_disk::SmallDisk;
+    use crate::own_mounts::SmallDisk;
 
     fn gzip(text: &str) -> Vec<u8> {
         let mut writer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

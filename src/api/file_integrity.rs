@@ -102,6 +102,12 @@ pub struct AideConfig {
     /// reinit makes a new one and warns, error reports the node as Errored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_baseline_loss: Option<BaselineLoss>,
+    /// Seconds after which a scan, or the making of a baseline, that is not over is ended and
+    /// reported as Errored. One that makes no progress at all is ended after 600 seconds, or this
+    /// where it is less. Unset: 21600, six hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 604_800))]
+    pub scan_timeout: Option<i64>,
     /// Hold the scans of a node while it is cordoned, and re-initialise it afterwards, as is done
     /// on OpenShift while the Machine Config Operator updates a node. For clusters on which nodes
     /// are cordoned for updates.

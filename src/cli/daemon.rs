@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
+use crate::aide::watchdog::{self, Limits};
 use crate::api::{file_integrity, names};
 use crate::daemon::{self, Settings};
 use crate::scan::Identity;
@@ -65,6 +66,9 @@ pub(super) struct Args {
     /// Files that are hashed at once [default: 1].
     #[arg(long, env = "FIO_WORKERS", value_name = "N")]
     workers: Option<u32>,
+    /// Seconds after which a scan that is not over is ended, and reported as hung.
+    #[arg(long, value_name = "SECONDS", default_value_t = watchdog::TOTAL.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
+    scan_timeout: u64,
     /// The AIDE program.
     #[arg(long, default_value = "/usr/bin/aide", env = "FIO_AIDE")]
     aide: PathBuf,
@@ -119,6 +123,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         work_dir: args.work_dir,
         aide: args.aide,
         workers: args.workers.unwrap_or(1).max(1),
+        limits: Limits::of_total(Duration::from_secs(args.scan_timeout)),
         error_on_loss: args.on_baseline_loss == OnLoss::Error,
         health: Some(args.health_address),
     };

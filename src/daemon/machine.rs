@@ -9,6 +9,8 @@
 //!  Starting --facts known--> settle --> Initialising --ok--> Scanning --> Idle --due--> Scanning
 //!                              |             '--failed--> InitFailed --due--> Initialising
 //!                              '--held--> Held          '--baseline untrustworthy--> Blocked
+//!
+//!  Initialising, Scanning --AIDE cannot be ended--> Stuck --it is gone--> settle
 //! ```
 //!
 //! AIDE is never ended for a wish that arrives while it runs: a result that is nearly there is not
@@ -153,6 +155,8 @@ pub enum Finished {
         /// sha256 of the database, hex.
         digest: String,
     },
+    /// AIDE does not come to an end, and cannot be ended.
+    Stuck(ScanError),
     /// AIDE was ended because the daemon stops.
     Stopped,
 }
@@ -174,6 +178,8 @@ pub enum Event {
     Signal(String),
     /// AIDE ended.
     Finished(Finished),
+    /// An AIDE that could not be ended is gone at last.
+    Freed,
     /// What was handed over has been published.
     Published,
     /// The time that was asked for has come.
@@ -245,6 +251,13 @@ pub enum State {
         attempts: u32,
         /// What the baseline was to be made for.
         cause: Cause,
+    },
+    /// An AIDE that cannot be ended is still there; the fact is reported again then.
+    Stuck {
+        /// Since the daemon's start.
+        due: Duration,
+        /// What is reported.
+        error: ScanError,
     },
     /// The baseline cannot be trusted; the fact is reported again then.
     Blocked {
@@ -340,6 +353,7 @@ impl Machine {
             Event::ConfigLoaded(hash) => self.config_loaded(hash, now),
             Event::Signal(text) => self.signal = Some(text),
             Event::Finished(finished) => self.finish(finished, now, &mut actions),
+            Event::Freed => self.state = State::Idle { due: now },
             Event::Published => self.published(&mut actions),
             Event::Timer => {}
             Event::Shutdown => self.stopping = true,
@@ -417,6 +431,10 @@ impl Machine {
                     None => self.outdated = Some(made_by),
                 }
                 self.state = State::Idle { due: now };
+            }
+            Finished::Stuck(error) => {
+                self.attempt_over = true;
+                self.state = State::Stuck { due: now, error };
             }
             Finished::Stopped => self.state = State::Starting,
         }
@@ -540,6 +558,11 @@ impl Machine {
         }
         self.ask_for_config(actions);
         if running {
+            return;
+        }
+        if let State::Stuck { due, error } = &self.state {
+            let (due, error) = (*due, error.clone());
+            self.stay_stuck(due, error, now, actions);
             return;
         }
         if !self.reconciled && !self.reconcile(actions) {
@@ -731,6 +754,31 @@ impl Machine {
                 actions.push(Action::Scan);
             }
         }
+    }
+
+    /// A second AIDE would wait beside the first. The error is told as often as a result would be, so
+    /// that the node does not look silent.
+    fn stay_stuck(
+        &mut self,
+        due: Duration,
+        error: ScanError,
+        now: Duration,
+        actions: &mut Vec<Action>,
+    ) {
+        if due > now {
+            actions.push(Action::WakeAt(due));
+            return;
+        }
+        let next = now + self.settings.pause;
+        self.state = State::Stuck {
+            due: next,
+            error: error.clone(),
+        };
+        actions.push(Action::PublishError {
+            error,
+            warning: None,
+        });
+        actions.push(Action::WakeAt(next));
     }
 
     fn blocked(&mut self, error: ScanError, now: Duration, actions: &mut Vec<Action>) {

@@ -774,6 +774,42 @@ fn an_initialisation_cut_off_with_the_container_is_delayed_too() {
 }
 
 #[test]
+fn an_aide_that_cannot_be_ended_is_reported_again_and_again_and_no_second_one_starts() {
+    let stuck = || Event::Finished(Finished::Stuck(ScanError::new("hung", "no progress")));
+    let is_told = |action: &Action| matches!(action, Action::PublishError { error, .. } if error.class == "hung");
+    let mut machine = idle();
+    machine.handle(Event::Timer, s(30));
+    let actions = machine.handle(stuck(), s(31));
+    assert!(is_told(&actions[0]), "{actions:?}");
+    assert_eq!(actions[1..], [Action::WakeAt(s(131))]);
+    // Nothing that happens starts another one, not even a request.
+    let wished = machine.handle(Event::Observed(requested("r1")), s(40));
+    assert_eq!(wished, [Action::WakeAt(s(131))]);
+    let actions = machine.handle(Event::Timer, s(131));
+    assert!(is_told(&actions[0]), "{actions:?}");
+    assert_eq!(actions[1..], [Action::WakeAt(s(231))]);
+    assert_eq!(
+        machine.handle(Event::Freed, s(140)),
+        [Action::Initialise(Cause::Requested("r1".to_owned()))]
+    );
+}
+
+#[test]
+fn a_daemon_does_not_wait_for_an_aide_that_cannot_be_ended() {
+    let mut machine = Machine::new(SETTINGS);
+    machine.handle(Event::DiskRead(Disk::Nothing), s(0));
+    machine.handle(Event::Observed(observed("c1")), s(0));
+    machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
+    let stuck = Finished::Stuck(ScanError::new("hung", "no progress"));
+    machine.handle(Event::Finished(stuck), s(31));
+    assert_eq!(
+        machine.handle(Event::Published, s(32)),
+        [Action::Ready, Action::WakeAt(s(131))]
+    );
+    assert_eq!(machine.handle(Event::Shutdown, s(33)), [Action::Exit]);
+}
+
+#[test]
 fn stopping_ends_aide_first() {
     let mut machine = idle();
     machine.handle(Event::Timer, s(30));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::machine::{Cause, Disk, Finished, KnownBaseline};
-use crate::aide::command::{self, Aide, Around, Mode, RunError};
+use crate::aide::command::{self, Aide, Around, Mode, Remains, RunError};
 use crate::aide::complaints;
 use crate::aide::config::{self, RunOptions};
 use crate::aide::database::{self, DatabaseError, Found, Record, StateDir};
@@ -29,6 +29,9 @@ const JSON_REPORT: &str = "aide.report.json";
 
 /// Bytes below which a disk counts as full when AIDE could not write: a small node's database.
 const MIN_ROOM: u64 = 1024 * 1024;
+
+/// The class of errors of runs that do not end.
+const HUNG: &str = "hung";
 
 /// So often AIDE is run when it leaves something out.
 const MAX_RUNS: u32 = 4;
@@ -71,6 +74,38 @@ pub struct Done {
     pub lines: Option<String>,
     /// When the run began.
     pub started_at: Time,
+    /// An AIDE that could not be ended.
+    pub remains: Option<Remains>,
+}
+
+impl Done {
+    fn new(finished: Finished, started_at: Time) -> Self {
+        Self {
+            finished,
+            baseline: None,
+            log: None,
+            scan: String::new(),
+            lines: None,
+            started_at,
+            remains: None,
+        }
+    }
+
+    /// AIDE was ended as the daemon stops, or could not be ended.
+    fn unfinished(error: RunnerError, started_at: Time) -> Result<Self, RunnerError> {
+        match error {
+            RunnerError::Run(RunError::Cancelled) => Ok(Self::new(Finished::Stopped, started_at)),
+            RunnerError::Run(error @ RunError::Stuck { .. }) => {
+                let said = ScanError::new(HUNG, error.to_string());
+                let mut done = Self::new(Finished::Stuck(said), started_at);
+                if let RunError::Stuck { remains, .. } = error {
+                    done.remains = Some(remains);
+                }
+                Ok(done)
+            }
+            error => Err(error),
+        }
+    }
 }
 
 /// Why a run failed, in the words that are published.
@@ -150,7 +185,7 @@ impl Runner {
             .try_initialise(config, config_hash, cause, cancel)
             .await;
         self.clear_marker();
-        let (finished, baseline) = match result {
+        let error = match result {
             Ok(record) => {
                 let known = KnownBaseline {
                     config_hash: record.config_hash.clone(),
@@ -158,25 +193,15 @@ impl Runner {
                     request: record.request.clone(),
                     verified: record.verified,
                 };
-                (Finished::Initialised(known), Some(self.published(&record)))
+                let mut done = Done::new(Finished::Initialised(known), started_at);
+                done.baseline = Some(self.published(&record));
+                return done;
             }
-            Err(error) => {
-                self.give_room_back();
-                let finished = match error {
-                    RunnerError::Run(RunError::Cancelled) => Finished::Stopped,
-                    error => Finished::InitFailed(init_error(&error)),
-                };
-                (finished, None)
-            }
+            Err(error) => error,
         };
-        Done {
-            finished,
-            baseline,
-            log: None,
-            scan: String::new(),
-            lines: None,
-            started_at,
-        }
+        self.give_room_back();
+        Done::unfinished(error, started_at.clone())
+            .unwrap_or_else(|error| Done::new(Finished::InitFailed(init_error(&error)), started_at))
     }
 
     async fn try_initialise(
@@ -252,36 +277,19 @@ impl Runner {
         let started_at = time::now();
         let start = Instant::now();
         if fs::metadata(self.state.database()).map_or(true, |meta| meta.len() == 0) {
-            let finished = Finished::BaselineGone;
-            return Done {
-                finished,
-                baseline: None,
-                log: None,
-                scan: String::new(),
-                lines: None,
-                started_at,
-            };
+            return Done::new(Finished::BaselineGone, started_at);
         }
         let scan = lines::scan_id(&self.identity, &jiff::Timestamp::now());
         let result = self.try_scan(config, &scan, cancel).await;
         self.clear_marker();
-        let mut lines = None;
-        let (finished, log) = match result {
-            Ok(mut scanned) => {
-                lines = scanned.lines.take();
-                scanned.finished(start.elapsed())
-            }
-            Err(RunnerError::Run(RunError::Cancelled)) => (Finished::Stopped, None),
-            Err(error) => (self.not_scanned(&error, start.elapsed()), None),
+        let mut done = match result {
+            Ok(scanned) => scanned.done(start.elapsed(), started_at),
+            Err(error) => Done::unfinished(error, started_at.clone()).unwrap_or_else(|error| {
+                Done::new(self.not_scanned(&error, start.elapsed()), started_at)
+            }),
         };
-        Done {
-            finished,
-            baseline: None,
-            log,
-            scan,
-            lines,
-            started_at,
-        }
+        done.scan = scan;
+        done
     }
 
     async fn try_scan(
@@ -496,15 +504,16 @@ struct Scanned {
 }
 
 impl Scanned {
-    fn finished(self, duration: Duration) -> (Finished, Option<Value>) {
-        let finding = Finding::new(&self.outcome, time::now(), duration);
-        (
-            Finished::Scanned {
-                finding,
-                digest: self.digest,
-            },
-            self.log,
-        )
+    fn done(self, duration: Duration, started_at: Time) -> Done {
+        let finished = Finished::Scanned {
+            finding: Finding::new(&self.outcome, time::now(), duration),
+            digest: self.digest,
+        };
+        Done {
+            log: self.log,
+            lines: self.lines,
+            ..Done::new(finished, started_at)
+        }
     }
 }
 
@@ -528,6 +537,7 @@ fn init_error(error: &RunnerError) -> ScanError {
 fn scan_error(error: &RunnerError) -> ScanError {
     let class = match error {
         RunnerError::Scan(error) => return error.clone(),
+        RunnerError::Run(RunError::Hung(_) | RunError::Stuck { .. }) => HUNG,
         RunnerError::Run(_) => "start",
         RunnerError::Database(_) | RunnerError::File { .. } => "file",
         RunnerError::Report(_) => "report",
@@ -539,3 +549,7 @@ fn scan_error(error: &RunnerError) -> ScanError {
 #[cfg(test)]
 #[path = "runner_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "runner_fault_tests.rs"]
+mod fault_tests;

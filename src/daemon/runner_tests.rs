@@ -6,55 +6,78 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use super::*;
 use crate::aide::aide_tests::AIDE;
 use crate::aide::config::{config_hash, prepare};
+use crate::aide::watchdog::Limits;
 use crate::api::{ChangeKind, Condition};
-use crate::small_disk::{SmallDisk, names_in};
+use crate::own_mounts::{SmallDisk, names_in};
 
 /// A node's root, and a container's own directory.
-struct Node {
-    root: tempfile::TempDir,
+pub(super) struct Node {
+    root: PathBuf,
     own: tempfile::TempDir,
     effective: String,
+    limits: Limits,
+    /// Removed with the node.
+    _temporary: Option<tempfile::TempDir>,
 }
 
 impl Node {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with("/etc p+u+g+ftype+sha256\n")
     }
 
-    fn with(configuration: &str) -> Self {
+    pub(super) fn with(configuration: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
-        fs::create_dir_all(root.path().join("etc/kubernetes")).unwrap();
-        fs::write(root.path().join("etc/passwd"), "root").unwrap();
-        fs::write(root.path().join("etc/group"), "root").unwrap();
-        let host_root = root.path().to_str().unwrap();
+        let mut node = Self::at(root.path(), configuration);
+        node._temporary = Some(root);
+        node
+    }
+
+    /// A node whose root is there already.
+    pub(super) fn at(root: &Path, configuration: &str) -> Self {
+        fs::create_dir_all(root.join("etc/kubernetes")).unwrap();
+        fs::write(root.join("etc/passwd"), "root").unwrap();
+        fs::write(root.join("etc/group"), "root").unwrap();
+        let host_root = root.to_str().unwrap();
         let effective = prepare(configuration, "/etc/kubernetes", host_root)
             .unwrap()
             .effective;
         let node = Self {
-            root,
+            root: root.to_owned(),
             own: tempfile::tempdir().unwrap(),
             effective,
+            limits: Limits::default(),
+            _temporary: None,
         };
         fs::write(node.config(), &node.effective).unwrap();
         node
     }
 
-    fn config(&self) -> PathBuf {
+    pub(super) fn effective(&self) -> &str {
+        &self.effective
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
         self.own.path().join("aide.conf")
     }
 
-    fn etc(&self, name: &str) -> PathBuf {
-        self.root.path().join("etc").join(name)
+    pub(super) fn etc(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.root.join("etc").join(name)
     }
 
-    fn runner(&self) -> Runner {
+    /// Runs of AIDE on it may take so long.
+    pub(super) fn limited(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    pub(super) fn runner(&self) -> Runner {
         Runner {
-            aide: Aide::new(&*AIDE),
+            aide: Aide::new(&*AIDE).watched(self.limits, &self.root),
             aide_version: "0.19.1".to_owned(),
-            state: StateDir::choose(self.root.path(), None).unwrap().0,
+            state: StateDir::choose(&self.root, None).unwrap().0,
             state_dir_on_node: "/etc/kubernetes".to_owned(),
             work_dir: self.own.path().to_owned(),
-            host_root: self.root.path().to_str().unwrap().to_owned(),
+            host_root: self.root.to_str().unwrap().to_owned(),
             identity: Identity {
                 namespace: "ns".to_owned(),
                 file_integrity: "fi".to_owned(),
@@ -66,28 +89,28 @@ impl Node {
         }
     }
 
-    async fn initialise(&self, cause: Cause) -> Done {
+    pub(super) async fn initialise(&self, cause: Cause) -> Done {
         let hash = config_hash(&self.effective);
         self.runner()
             .initialise(&self.config(), &hash, &cause, &CancellationToken::new())
             .await
     }
 
-    async fn scan(&self) -> Done {
+    pub(super) async fn scan(&self) -> Done {
         self.runner()
             .scan(&self.config(), &CancellationToken::new())
             .await
     }
 }
 
-fn finding(done: &Done) -> &Finding {
+pub(super) fn finding(done: &Done) -> &Finding {
     match &done.finished {
         Finished::Scanned { finding, .. } => finding,
         other => panic!("no scan: {other:?}"),
     }
 }
 
-fn made(done: &Done) -> &KnownBaseline {
+pub(super) fn made(done: &Done) -> &KnownBaseline {
     match &done.finished {
         Finished::Initialised(baseline) => baseline,
         other => panic!("no baseline: {other:?}"),
@@ -152,7 +175,7 @@ async fn every_kind_of_change_is_reported_with_its_name() {
     assert_eq!(sorted, expected);
     let log = done.log.as_ref().unwrap();
     let text = log["data"]["integritylog"].as_str().unwrap();
-    let root = node.root.path().to_str().unwrap();
+    let root = node.root.to_str().unwrap();
     assert!(
         text.contains(&format!("{root}/etc/passwd")),
         "paths have the host root: {text}"

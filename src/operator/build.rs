@@ -296,6 +296,9 @@ fn daemon_args(fi: &FileIntegrity, ds_name: &str) -> Vec<String> {
     if let Some(dir) = &spec.config.state_dir {
         args.push(format!("--state-dir={dir}"));
     }
+    if let Some(seconds) = spec.config.scan_timeout {
+        args.push(format!("--scan-timeout={seconds}"));
+    }
     if spec.config.on_baseline_loss == Some(BaselineLoss::Error) {
         args.push("--on-baseline-loss=error".to_owned());
     }

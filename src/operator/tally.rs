@@ -28,7 +28,7 @@ use crate::telemetry::metrics::{
 };
 
 /// The kinds of errors that daemons report; whatever else one says counts as `other`.
-const ERRORS: [&str; 25] = [
+const ERRORS: [&str; 26] = [
     "argument",
     "configuration",
     "contradiction",
@@ -36,6 +36,7 @@ const ERRORS: [&str; 25] = [
     "empty",
     "exec",
     "file",
+    "hung",
     "incomplete",
     "internal",
     "interrupted",

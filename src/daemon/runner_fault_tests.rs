@@ -1,0 +1,427 @@
+//! The runner with a real AIDE on nodes that are odd, or fail.
+
+use std::ffi::OsStr;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::UnixListener;
+use std::process::Command;
+
+use rustix::mount::MountFlags;
+
+use super::tests::{Node, finding, made};
+use super::*;
+use crate::aide::watchdog::Limits;
+use crate::api::Condition;
+use crate::own_mounts::{self, SmallDisk};
+
+/// So many milliseconds without progress are a hang.
+fn impatient(milliseconds: u64) -> Limits {
+    Limits {
+        total: Duration::from_secs(600),
+        stall: Duration::from_millis(milliseconds),
+    }
+}
+
+fn sh(script: &str, path: &Path) {
+    let status = Command::new("sh")
+        .args(["-euc", script, "sh"])
+        .arg(path)
+        .status();
+    assert!(status.unwrap().success(), "{script}");
+}
+
+/// A scan finds what is to be found on a node with odd things, and only that.
+async fn finds_a_change_and_nothing_else(node: &Node) {
+    made(&node.initialise(Cause::First).await);
+    let clean = node.scan().await;
+    assert_eq!(
+        finding(&clean).result.condition,
+        Condition::Succeeded,
+        "{clean:?}"
+    );
+    fs::write(node.etc("passwd"), "toor").unwrap();
+    let changed = node.scan().await;
+    let result = &finding(&changed).result;
+    assert_eq!(result.condition, Condition::Failed, "{changed:?}");
+    let paths: Vec<_> = result
+        .changes
+        .iter()
+        .map(|change| change.path.as_str())
+        .collect();
+    assert_eq!(paths, ["/etc/passwd"]);
+}
+
+#[tokio::test]
+async fn pipes_sockets_and_sparse_files_are_no_obstacle() {
+    let node = Node::new();
+    sh("mkfifo \"$1\"", &node.etc("pipe"));
+    let _socket = UnixListener::bind(node.etc("socket")).unwrap();
+    File::create(node.etc("sparse"))
+        .unwrap()
+        .set_len(1 << 30)
+        .unwrap();
+    finds_a_change_and_nothing_else(&node).await;
+}
+
+#[tokio::test]
+async fn device_nodes_are_not_read() {
+    let node = Node::new();
+    // A device that never ends, and one that never begins.
+    let made = Command::new("sh")
+        .args([
+            "-euc",
+            "mknod \"$1/zero\" c 1 5; mknod \"$1/console\" c 5 1",
+            "sh",
+        ])
+        .arg(node.etc(""))
+        .status()
+        .unwrap();
+    if !made.success() {
+        eprintln!("skipped: device nodes can only be made as root");
+        return;
+    }
+    finds_a_change_and_nothing_else(&node).await;
+}
+
+#[tokio::test]
+async fn every_byte_may_stand_in_a_name_and_names_may_be_long() {
+    let node = Node::new();
+    let mut bytes: Vec<u8> = (1..=255).filter(|byte| *byte != b'/').collect();
+    bytes.insert(0, b'a');
+    assert_eq!(bytes.len(), 255);
+    let name = OsStr::from_bytes(&bytes);
+    fs::write(node.etc(name), "old").unwrap();
+    made(&node.initialise(Cause::First).await);
+    assert_eq!(
+        finding(&node.scan().await).result.condition,
+        Condition::Succeeded
+    );
+    fs::write(node.etc(name), "new").unwrap();
+    let done = node.scan().await;
+    let result = &finding(&done).result;
+    assert_eq!(
+        (
+            result.files_changed,
+            result.files_added,
+            result.files_removed
+        ),
+        (1, 0, 0)
+    );
+    let expected = report::display_path(&[b"/etc/".as_slice(), &bytes].concat());
+    assert_eq!(result.changes[0].path, expected);
+}
+
+#[tokio::test]
+async fn a_directory_of_many_files_is_read_whole() {
+    let node = Node::new();
+    fs::create_dir(node.etc("many")).unwrap();
+    for n in 0..20_000 {
+        File::create(node.etc(format!("many/{n}"))).unwrap();
+    }
+    let done = node.initialise(Cause::First).await;
+    assert!(done.baseline.as_ref().unwrap().entries > 20_000);
+    fs::remove_file(node.etc("many/777")).unwrap();
+    let done = node.scan().await;
+    assert_eq!(finding(&done).result.changes[0].path, "/etc/many/777");
+    assert_eq!(finding(&done).result.files_removed, 1);
+}
+
+/// Paths that the kernel takes in no call are beyond AIDE; that is said, not passed over.
+#[tokio::test]
+async fn paths_beyond_what_the_kernel_takes_are_named() {
+    let node = Node::new();
+    fs::create_dir(node.etc("deep")).unwrap();
+    // Step by step: no call takes the whole path.
+    let script = "cd \"$1\"; name=$(printf %0200d 0); \
+                  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do \
+                  mkdir $name; cd -P $name; done; : > file";
+    sh(script, &node.etc("deep"));
+    let done = node.initialise(Cause::First).await;
+    let Finished::InitFailed(error) = &done.finished else {
+        panic!("it was passed over: {done:?}")
+    };
+    assert_eq!(error.class, "incomplete");
+    assert!(error.message.contains("/etc/deep/000"), "{}", error.message);
+    sh("cd \"$1\" && rm -rf deep", &node.etc(""));
+    made(&node.initialise(Cause::First).await);
+}
+
+#[tokio::test]
+async fn files_that_come_and_go_while_they_are_read_hide_nothing() {
+    let node = Node::new();
+    for n in 0..200 {
+        fs::write(node.etc(format!("{n}")), "x").unwrap();
+    }
+    made(&node.initialise(Cause::First).await);
+    fs::write(node.etc("passwd"), "toor").unwrap();
+    let busy = CancellationToken::new();
+    let (stop, etc) = (busy.clone(), node.etc(""));
+    let restless = tokio::task::spawn_blocking(move || {
+        while !stop.is_cancelled() {
+            for n in 0..200 {
+                fs::remove_file(etc.join(format!("{n}"))).unwrap();
+                fs::write(etc.join(format!("{n}")), "x").unwrap();
+            }
+        }
+    });
+    for _ in 0..5 {
+        let done = node.scan().await;
+        let result = &finding(&done).result;
+        match result.condition {
+            Condition::Succeeded => panic!("a change was passed over"),
+            Condition::Failed => assert!(result.files_changed >= 1, "{result:?}"),
+            Condition::Errored => assert_eq!(result.error_class.as_deref(), Some("incomplete")),
+        }
+    }
+    busy.cancel();
+    restless.await.unwrap();
+    let done = node.scan().await;
+    let result = &finding(&done).result;
+    assert_eq!(
+        (
+            result.files_changed,
+            result.files_added,
+            result.files_removed
+        ),
+        (1, 0, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_file_without_end_is_given_up_and_named() {
+    let node = Node::new();
+    made(&node.initialise(Cause::First).await);
+    File::create(node.etc("endless"))
+        .unwrap()
+        .set_len(1 << 42)
+        .unwrap();
+    let node = node.limited(Limits {
+        total: Duration::from_secs(2),
+        stall: Duration::from_secs(2),
+    });
+    let done = node.scan().await;
+    let result = &finding(&done).result;
+    assert_eq!(result.error_class.as_deref(), Some("hung"));
+    let message = result.error_message.as_deref().unwrap();
+    assert!(
+        message.contains("not done after 2 seconds at /etc/endless;"),
+        "{message}"
+    );
+    assert_eq!(node.runner().interruptions(), 0);
+}
+
+#[tokio::test]
+async fn a_disk_without_room_for_another_file_leaves_the_old_baseline() {
+    let test =
+        "daemon::runner::fault_tests::a_disk_without_room_for_another_file_leaves_the_old_baseline";
+    let Some(disk) = SmallDisk::with(test, "size=4m,nr_inodes=24") else {
+        return;
+    };
+    let node = Node::new();
+    let mut runner = node.runner();
+    runner.state = StateDir::at(&disk.path());
+    let hash = config::config_hash(node.effective());
+    let initialise = async |cause: Cause| {
+        let never = CancellationToken::new();
+        runner
+            .initialise(&node.config(), &hash, &cause, &never)
+            .await
+    };
+    let old = made(&initialise(Cause::First).await).clone();
+    let filler = |n: u32| disk.path().join(format!("filler{n}"));
+    let fillers = (0..)
+        .take_while(|&n| File::create(filler(n)).is_ok())
+        .count();
+    let before = disk.names();
+    let done = initialise(Cause::Requested("r1".to_owned())).await;
+    assert!(matches!(done.finished, Finished::InitFailed(_)), "{done:?}");
+    assert_eq!(runner.read_disk().unwrap(), Disk::Baseline(old));
+    assert_eq!(disk.names(), before);
+    // What a scan has to write it cannot write, either; the result says so.
+    let scan = runner.scan(&node.config(), &CancellationToken::new()).await;
+    assert_eq!(
+        finding(&scan).result.condition,
+        Condition::Errored,
+        "{scan:?}"
+    );
+    for n in 0..u32::try_from(fillers).unwrap() {
+        fs::remove_file(filler(n)).unwrap();
+    }
+    let healed = initialise(Cause::Requested("r1".to_owned())).await;
+    assert_eq!(made(&healed).request.as_deref(), Some("r1"));
+}
+
+#[tokio::test]
+async fn a_state_directory_that_becomes_read_only_is_told_and_heals() {
+    let test =
+        "daemon::runner::fault_tests::a_state_directory_that_becomes_read_only_is_told_and_heals";
+    let Some(disk) = SmallDisk::of_test(test) else {
+        return;
+    };
+    let node = Node::new();
+    let mut runner = node.runner();
+    runner.state = StateDir::at(&disk.path());
+    let hash = config::config_hash(node.effective());
+    let never = CancellationToken::new();
+    let done = runner
+        .initialise(&node.config(), &hash, &Cause::First, &never)
+        .await;
+    let old = made(&done).clone();
+    disk.make_read_only();
+    let scan = runner.scan(&node.config(), &never).await;
+    let result = &finding(&scan).result;
+    assert_eq!(result.condition, Condition::Errored, "{result:?}");
+    let cause = Cause::Requested("r1".to_owned());
+    let done = runner
+        .initialise(&node.config(), &hash, &cause, &never)
+        .await;
+    let Finished::InitFailed(error) = &done.finished else {
+        panic!("{done:?}")
+    };
+    assert!(
+        error.message.contains("Read-only file system"),
+        "{}",
+        error.message
+    );
+    assert_eq!(runner.read_disk().unwrap(), Disk::Baseline(old));
+    disk.make_writable();
+    let scan = runner.scan(&node.config(), &never).await;
+    assert_eq!(finding(&scan).result.condition, Condition::Succeeded);
+}
+
+#[tokio::test]
+async fn file_systems_without_attributes_and_loops_of_mounts_are_no_obstacle() {
+    let test = "daemon::runner::fault_tests::file_systems_without_attributes_and_loops_of_mounts_are_no_obstacle";
+    let script = "mkdir -p \"$1/etc/plain\" \"$1/etc/loop\" \"$1/etc/recursive\"; \
+                  mount -t ramfs plain \"$1/etc/plain\"; \
+                  mount --bind \"$1\" \"$1/etc/loop\"; mount --rbind \"$1\" \"$1/etc/recursive\"";
+    let Some(root) = own_mounts::of_test(test, script) else {
+        return;
+    };
+    let node = Node::at(
+        &root,
+        "/etc p+u+g+ftype+sha256+acl+xattrs+selinux\n!/etc/(loop|recursive)/.*/(passwd|kubernetes/.*)$\n",
+    );
+    fs::write(node.etc("plain/file"), "x").unwrap();
+    finds_a_change_and_nothing_else(&node).await;
+}
+
+/// A file system whose server takes requests and answers none but the first.
+struct HangingMount {
+    device: File,
+}
+
+impl HangingMount {
+    fn new(at: &Path) -> Self {
+        use std::os::fd::AsRawFd as _;
+        let device = File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/fuse")
+            .unwrap();
+        let options = format!(
+            "fd={},rootmode=40000,user_id=0,group_id=0\0",
+            device.as_raw_fd()
+        );
+        let options = std::ffi::CStr::from_bytes_with_nul(options.as_bytes()).unwrap();
+        rustix::mount::mount("server:/export", at, "fuse", MountFlags::empty(), options).unwrap();
+        Self { device }
+    }
+
+    /// Answers `FUSE_INIT`, so that what follows is given to this server: from then on whoever waits
+    /// for an answer cannot be ended (fuse(4), `struct fuse_init_out` of linux/fuse.h).
+    fn begin(&mut self) {
+        let mut request = vec![0; 64 * 1024];
+        let length = self.device.read(&mut request).unwrap();
+        assert!(length >= 40);
+        let mut answer = vec![0; 80];
+        answer[..4].copy_from_slice(&80_u32.to_ne_bytes());
+        answer[8..16].copy_from_slice(&request[8..16]);
+        answer[16..20].copy_from_slice(&7_u32.to_ne_bytes());
+        answer[20..24].copy_from_slice(&31_u32.to_ne_bytes());
+        answer[36..40].copy_from_slice(&4096_u32.to_ne_bytes());
+        self.device.write_all(&answer).unwrap();
+    }
+
+    /// Takes the next request, and never answers.
+    fn swallow(&mut self) {
+        let mut request = vec![0; 64 * 1024];
+        self.device.read(&mut request).unwrap();
+    }
+}
+
+/// The root of a node that may have such a mount; none where this kernel has no FUSE.
+fn root_for_hanging_mount(test: &str) -> Option<PathBuf> {
+    if File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/fuse")
+        .is_err()
+    {
+        eprintln!("skipped: /dev/fuse cannot be opened here");
+        return None;
+    }
+    own_mounts::of_test(test, "mkdir \"$1/etc/remote\"")
+}
+
+#[tokio::test]
+async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
+    let test = "daemon::runner::fault_tests::a_mount_that_hangs_is_named_and_aide_is_ended";
+    let Some(root) = root_for_hanging_mount(test) else {
+        return;
+    };
+    let node = Node::at(&root, "/etc p+sha256\n").limited(impatient(500));
+    made(&node.initialise(Cause::First).await);
+    let mount = HangingMount::new(&node.etc("remote"));
+    let done = node.scan().await;
+    assert!(
+        done.remains.is_none(),
+        "it waits for the first answer, and can be ended"
+    );
+    let result = &finding(&done).result;
+    assert_eq!(result.error_class.as_deref(), Some("hung"));
+    let message = result.error_message.as_deref().unwrap();
+    assert!(
+        message.starts_with("AIDE error: no progress for ")
+            && message
+                .contains(" at /etc/remote (fuse server:/export on /etc/remote); AIDE was ended."),
+        "{message}"
+    );
+    drop(mount);
+}
+
+#[tokio::test]
+async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
+    let test =
+        "daemon::runner::fault_tests::an_aide_that_cannot_be_ended_is_left_alone_and_waited_for";
+    let Some(root) = root_for_hanging_mount(test) else {
+        return;
+    };
+    let node = Node::at(&root, "/etc p+sha256\n").limited(impatient(500));
+    made(&node.initialise(Cause::First).await);
+    let mut mount = HangingMount::new(&node.etc("remote"));
+    mount.begin();
+    let mut server = tokio::task::spawn_blocking(move || {
+        mount.swallow();
+        mount
+    });
+    let mut done = node.scan().await;
+    let Finished::Stuck(error) = &done.finished else {
+        panic!("it was ended: {done:?}")
+    };
+    assert_eq!(error.class, "hung");
+    let told = "cannot be ended, and no other run starts until it has.";
+    assert!(
+        error.message.contains(" at /etc/remote (fuse ") && error.message.contains(told),
+        "{}",
+        error.message
+    );
+    let mut gone = Box::pin(done.remains.take().unwrap().gone());
+    let still = tokio::time::timeout(Duration::from_millis(300), &mut gone).await;
+    assert!(still.is_err(), "it is still there");
+    drop((&mut server).await.unwrap());
+    gone.await;
+    rustix::mount::unmount(node.etc("remote"), rustix::mount::UnmountFlags::DETACH).unwrap();
+    let healed = node.scan().await;
+    assert_eq!(finding(&healed).result.condition, Condition::Succeeded);
+}

@@ -23,6 +23,7 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use rustix::fs::{Access, FlockOperation, OFlags};
+use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -62,12 +63,25 @@ pub enum DatabaseError {
     },
     /// Another daemon holds the lock.
     #[error(
-        "{} is locked by another fio daemon on this node; two FileIntegrities may not select the same node",
+        "{} is locked by another fio daemon on this node, or by an AIDE that one left behind; two \
+         FileIntegrities may not select the same node",
         path.display()
     )]
     Locked {
         /// The lock.
         path: PathBuf,
+    },
+    /// Another directory, or a link to one, stands where the state directory was.
+    #[error(
+        "the state directory {} is not the one that the daemon has locked: {found} is in its place; put it \
+         back, or restart the daemon's pod, so that it looks at what is there anew",
+        path.display()
+    )]
+    Replaced {
+        /// The state directory.
+        path: PathBuf,
+        /// What is there.
+        found: String,
     },
     /// No directory can hold the baseline.
     #[error("{reason}; set spec.config.stateDir to a directory that is on a disk and writable")]
@@ -123,6 +137,9 @@ pub enum Found {
 #[derive(Clone, Debug)]
 pub struct StateDir {
     dir: PathBuf,
+    host_root: PathBuf,
+    /// Device and inode, which stay while it is the same directory.
+    identity: (u64, u64),
 }
 
 /// Where the baseline goes when nobody says where, in this order. The first is the original's and
@@ -153,6 +170,9 @@ impl StateDir {
 
     fn open(host_root: &Path, state_dir: &str, may_make: bool) -> Result<Self, String> {
         let dir = host_root.join(state_dir.trim_start_matches('/'));
+        if let Some(link) = link_on_the_way(host_root, &dir) {
+            return Err(format!("{link}; name the directory itself"));
+        }
         if may_make {
             fs::create_dir_all(&dir).map_err(|error| format!("cannot be made ({error})"))?;
         } else if !dir.is_dir() {
@@ -170,7 +190,29 @@ impl StateDir {
         {
             return Err("is in memory".to_owned());
         }
-        Ok(Self { dir })
+        let identity = identity(&dir).map_err(|error| format!("cannot be looked at ({error})"))?;
+        Ok(Self {
+            dir,
+            host_root: host_root.to_owned(),
+            identity,
+        })
+    }
+
+    /// Whether it is still the directory that was chosen. What AIDE and fio write there as root must
+    /// not be led elsewhere by a link that somebody put in its place.
+    pub fn verify(&self) -> Result<(), DatabaseError> {
+        let replaced = |found: String| DatabaseError::Replaced {
+            path: self.dir.clone(),
+            found,
+        };
+        if let Some(link) = link_on_the_way(&self.host_root, &self.dir) {
+            return Err(replaced(format!("one that {link}")));
+        }
+        match identity(&self.dir) {
+            Ok(identity) if identity == self.identity => Ok(()),
+            Ok(_) => Err(replaced("another directory".to_owned())),
+            Err(error) => Err(replaced(format!("nothing that can be looked at ({error})"))),
+        }
     }
 
     /// This directory, whatever it is on: a test's small disk is in memory.
@@ -178,6 +220,8 @@ impl StateDir {
     pub(crate) fn at(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
+            host_root: dir.to_owned(),
+            identity: identity(dir).unwrap(),
         }
     }
 
@@ -214,13 +258,18 @@ impl StateDir {
         self.dir.join(RECORD)
     }
 
-    /// Takes the lock; it is held as long as the returned file is open.
+    /// Takes the lock; it is held as long as the returned file is open, here or in a program that was
+    /// started meanwhile: an AIDE that outlives its daemon keeps the next one off its database.
     pub fn lock(&self) -> Result<File, DatabaseError> {
         let path = self.dir.join(LOCK);
         let file = open_no_follow(&path, OpenOptions::new().write(true).create(true))
             .map_err(failed("open the lock", &path))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(file),
+            Ok(()) => {
+                rustix::io::fcntl_setfd(&file, FdFlags::empty())
+                    .map_err(|errno| failed("share the lock", &path)(errno.into()))?;
+                Ok(file)
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => Err(DatabaseError::Locked { path }),
             Err(errno) => Err(failed("lock", &path)(errno.into())),
         }
@@ -318,8 +367,10 @@ impl StateDir {
         }
     }
 
-    /// Removes what an interrupted run left behind.
+    /// Removes what an interrupted run left behind, and links that were put in the way: AIDE would
+    /// follow them. Fails where another directory stands in this one's place.
     pub fn clear_unfinished(&self) -> Result<(), DatabaseError> {
+        self.verify()?;
         remove_if_there(&self.new_database())?;
         remove_if_there(&self.new_log())
     }
@@ -328,7 +379,7 @@ impl StateDir {
         let stamp = self.free_stamp(now);
         for name in [DATABASE, LOG] {
             let from = self.dir.join(name);
-            if from.exists() {
+            if fs::symlink_metadata(&from).is_ok_and(|meta| meta.is_file()) {
                 link_or_copy(&from, &self.dir.join(format!("{name}{BACKUP}{stamp}")))?;
             }
         }
@@ -394,6 +445,32 @@ pub fn digest_of_gzip(path: &Path) -> io::Result<String> {
             n => hasher.update(&chunk[..n]),
         }
     }
+}
+
+/// The first symbolic link between a node's root and a directory below it.
+fn link_on_the_way(host_root: &Path, dir: &Path) -> Option<String> {
+    let below = dir.strip_prefix(host_root).unwrap_or(dir);
+    let mut place = host_root.to_owned();
+    below.components().find_map(|component| {
+        place.push(component);
+        let target = fs::read_link(&place).ok()?;
+        let link = Path::new("/").join(place.strip_prefix(host_root).unwrap_or(&place));
+        Some(if place == dir {
+            format!("is a symbolic link to {}", target.display())
+        } else {
+            format!(
+                "lies behind the symbolic link {} to {}",
+                link.display(),
+                target.display()
+            )
+        })
+    })
+}
+
+fn identity(dir: &Path) -> io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let meta = fs::symlink_metadata(dir)?;
+    Ok((meta.dev(), meta.ino()))
 }
 
 fn failed<'a>(
@@ -571,6 +648,60 @@ mod tests {
     }
 
     #[test]
+    fn a_state_directory_behind_a_link_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let there = |path: &str| root.path().join(path);
+        fs::create_dir_all(there("var/opt/fio")).unwrap();
+        std::os::unix::fs::symlink("var/opt", there("opt")).unwrap();
+        std::os::unix::fs::symlink("/var/opt/fio", there("state")).unwrap();
+        let told = |dir| {
+            StateDir::choose(root.path(), Some(dir))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(
+            told("/opt/fio").starts_with(
+                "the state directory /opt/fio lies behind the symbolic link /opt to var/opt; \
+                 name the directory itself"
+            ),
+            "{}",
+            told("/opt/fio")
+        );
+        assert!(told("/state").starts_with("the state directory /state is a symbolic link to "));
+        assert!(StateDir::choose(root.path(), Some("/var/opt/fio")).is_ok());
+    }
+
+    #[test]
+    fn a_state_directory_that_was_replaced_is_noticed() {
+        let (root, state) = state();
+        let (dir, aside) = (state.path().to_owned(), root.path().join("etc/aside"));
+        state.verify().unwrap();
+        let told = || state.verify().unwrap_err().to_string();
+        fs::rename(&dir, &aside).unwrap();
+        assert!(
+            told().contains("nothing that can be looked at"),
+            "{}",
+            told()
+        );
+        std::os::unix::fs::symlink("aside", &dir).unwrap();
+        assert!(
+            told().contains("one that is a symbolic link to aside is in its place"),
+            "{}",
+            told()
+        );
+        fs::remove_file(&dir).unwrap();
+        fs::create_dir(&dir).unwrap();
+        assert!(
+            told().contains("another directory is in its place"),
+            "{}",
+            told()
+        );
+        fs::remove_dir(&dir).unwrap();
+        fs::rename(&aside, &dir).unwrap();
+        state.verify().unwrap();
+    }
+
+    #[test]
     fn a_state_directory_that_cannot_be_made_is_named() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("file"), "").unwrap();
@@ -703,7 +834,29 @@ mod tests {
         let held = state.lock().unwrap();
         assert!(matches!(state.lock(), Err(DatabaseError::Locked { .. })));
         drop(held);
-        assert!(state.lock().is_ok());
+        // Programs that other tests have started since may have it, too.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while state.lock().is_err() {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "it is never given back"
+            );
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn a_program_that_was_started_meanwhile_holds_the_lock_as_well() {
+        let (_root, state) = state();
+        let held = state.lock().unwrap();
+        let mut program = std::process::Command::new("sleep")
+            .arg("600")
+            .spawn()
+            .unwrap();
+        drop(held);
+        assert!(matches!(state.lock(), Err(DatabaseError::Locked { .. })));
+        program.kill().unwrap();
+        program.wait().unwrap();
     }
 
     #[test]

@@ -276,6 +276,11 @@ impl Runner {
     pub async fn scan(&self, config: &Path, cancel: &CancellationToken) -> Done {
         let started_at = time::now();
         let start = Instant::now();
+        if let Err(error) = self.state.verify() {
+            // Before the baseline is looked for: that of another directory is none of ours.
+            let finished = self.not_scanned(&error.into(), start.elapsed());
+            return Done::new(finished, started_at);
+        }
         if fs::metadata(self.state.database()).map_or(true, |meta| meta.len() == 0) {
             return Done::new(Finished::BaselineGone, started_at);
         }
@@ -298,6 +303,7 @@ impl Runner {
         scan: &str,
         cancel: &CancellationToken,
     ) -> Result<Scanned, RunnerError> {
+        self.state.clear_unfinished()?;
         self.set_marker()?;
         let (ended, detail) = self.run(Mode::Check, config, cancel).await?;
         let verdict = exit::decode(ended.code, ended.signal);
@@ -539,6 +545,7 @@ fn scan_error(error: &RunnerError) -> ScanError {
         RunnerError::Scan(error) => return error.clone(),
         RunnerError::Run(RunError::Hung(_) | RunError::Stuck { .. }) => HUNG,
         RunnerError::Run(_) => "start",
+        RunnerError::Database(DatabaseError::Replaced { .. }) => "state",
         RunnerError::Database(_) | RunnerError::File { .. } => "file",
         RunnerError::Report(_) => "report",
         RunnerError::Json(_) | RunnerError::Join(_) => "internal",

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
@@ -304,6 +305,77 @@ async fn file_systems_without_attributes_and_loops_of_mounts_are_no_obstacle() {
     );
     fs::write(node.etc("plain/file"), "x").unwrap();
     finds_a_change_and_nothing_else(&node).await;
+}
+
+#[tokio::test]
+async fn links_in_place_of_the_files_that_aide_writes_are_not_followed() {
+    let node = Node::new();
+    let victim = node.etc("shadow");
+    fs::write(&victim, "secret").unwrap();
+    let put_links = |names: &[&str]| {
+        for name in names {
+            symlink("../shadow", node.etc("kubernetes").join(name)).unwrap();
+        }
+    };
+    put_links(&["aide.db.gz.new", "aide.log.new", "aide.log"]);
+    made(&node.initialise(Cause::First).await);
+    put_links(&["aide.db.gz.new", "aide.log.new"]);
+    let done = node.scan().await;
+    assert_eq!(
+        finding(&done).result.condition,
+        Condition::Succeeded,
+        "{done:?}"
+    );
+    // The link is not backed up as if it were a log, nor what it leads to.
+    fs::remove_file(node.etc("kubernetes/aide.log")).unwrap();
+    put_links(&["aide.log"]);
+    made(&node.initialise(Cause::Requested("r1".to_owned())).await);
+    assert_eq!(fs::read_to_string(&victim).unwrap(), "secret");
+    let names = own_mounts::names_in(&node.etc("kubernetes"));
+    assert!(
+        !names.iter().any(|name| name.starts_with("aide.log.backup")),
+        "{names:?}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_is_written_through_a_link_in_place_of_the_state_directory() {
+    let node = Node::new();
+    let runner = node.runner();
+    let hash = config::config_hash(node.effective());
+    let never = CancellationToken::new();
+    made(
+        &runner
+            .initialise(&node.config(), &hash, &Cause::First, &never)
+            .await,
+    );
+    // The whole of it, database and all, behind a link.
+    let outside = node.etc("outside");
+    fs::rename(node.etc("kubernetes"), &outside).unwrap();
+    symlink("outside", node.etc("kubernetes")).unwrap();
+    fs::write(outside.join("aide.log.new"), "mine").unwrap();
+    let before = own_mounts::names_in(&outside);
+    let done = runner.scan(&node.config(), &never).await;
+    let result = &finding(&done).result;
+    assert_eq!(result.error_class.as_deref(), Some("state"));
+    let message = result.error_message.as_deref().unwrap();
+    assert!(
+        message.contains("one that is a symbolic link to outside is in its place"),
+        "{message}"
+    );
+    let cause = Cause::Requested("r1".to_owned());
+    let done = runner
+        .initialise(&node.config(), &hash, &cause, &never)
+        .await;
+    assert!(
+        matches!(&done.finished, Finished::InitFailed(error) if error.class == "state"),
+        "{done:?}"
+    );
+    assert_eq!(own_mounts::names_in(&outside), before);
+    fs::remove_file(node.etc("kubernetes")).unwrap();
+    fs::rename(&outside, node.etc("kubernetes")).unwrap();
+    let done = runner.scan(&node.config(), &never).await;
+    assert_eq!(finding(&done).result.condition, Condition::Succeeded);
 }
 
 /// A file system whose server takes requests and answers none but the first.

@@ -8,6 +8,7 @@ mod admission;
 mod binary;
 #[path = "../chaos.rs"]
 mod chaos;
+mod cuts;
 mod daemon_rights;
 mod docs;
 mod failover;

@@ -131,7 +131,8 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// A client for the cluster of the kubeconfig, or the one that this pod runs in.
+/// A client for the cluster of the kubeconfig, or the one that this pod runs in. It tries some
+/// refused requests again by itself.
 async fn client() -> anyhow::Result<Client> {
     Ok(Client::try_from(config().await?)?)
 }

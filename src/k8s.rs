@@ -41,6 +41,20 @@ impl RequestError {
             Self::Timeout { .. } => None,
         }
     }
+
+    /// Whether an object was not created because it is there.
+    pub fn is_already_there(&self) -> bool {
+        match self {
+            Self::Failed { source, .. } => is_already_there(source),
+            Self::Timeout { .. } => false,
+        }
+    }
+}
+
+/// Whether the API server refused to create an object because it is there. A 409 can as well be a
+/// conflict over something else, such as a quota.
+pub fn is_already_there(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409 && status.reason == "AlreadyExists")
 }
 
 /// Makes a request; `action` says in an error what was tried.
@@ -102,6 +116,15 @@ mod tests {
             request("read x", answer).await.unwrap_err().code(),
             Some(404)
         );
+    }
+
+    #[test]
+    fn a_conflict_is_not_taken_for_an_object_that_is_there() {
+        for (reason, expected) in [("AlreadyExists", true), ("Conflict", false)] {
+            let status = kube::core::Status::failure("no", reason).with_code(409);
+            let error = kube::Error::Api(status.boxed());
+            assert_eq!(is_already_there(&error), expected, "{reason}");
+        }
     }
 
     #[test]

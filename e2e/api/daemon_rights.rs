@@ -256,7 +256,8 @@ impl Stage {
     }
 }
 
-fn apply<K>(
+/// Applies an object as a daemon does.
+pub(crate) fn apply<K>(
     client: &Client,
     object: Value,
 ) -> impl Future<Output = kube::Result<K>> + Send + 'static + use<K>
@@ -283,7 +284,7 @@ where
 }
 
 /// A token of the daemons' account; bound to a pod on this node, if there is one.
-async fn token(space: &Space, node: Option<&str>) -> anyhow::Result<String> {
+pub(crate) async fn token(space: &Space, node: Option<&str>) -> anyhow::Result<String> {
     let mut spec = json!({"audiences": [], "expirationSeconds": 3600});
     if let Some(node) = node {
         // No kubelet will ever start it; the API server looks at what is said here.

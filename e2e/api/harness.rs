@@ -419,6 +419,19 @@ impl Space {
         identity: &str,
         scrapes: Scrapes,
     ) -> anyhow::Result<Operator> {
+        let kill = CancellationToken::new();
+        let client = |metrics: &Metrics, config| Ok(metrics.requests().client(config)?);
+        self.operator_by(identity, scrapes, kill, client).await
+    }
+
+    /// Starts an operator with the client that `client` makes. It is killed when `kill` says so.
+    pub(crate) async fn operator_by(
+        &self,
+        identity: &str,
+        scrapes: Scrapes,
+        kill: CancellationToken,
+        client: impl FnOnce(&Metrics, Config) -> anyhow::Result<Client> + Send + 'static,
+    ) -> anyhow::Result<Operator> {
         let work_dir = tempfile::tempdir()?;
         let settings = Settings {
             namespace: self.namespace.clone(),
@@ -431,7 +444,7 @@ impl Space {
             metrics: Metrics::new(),
         };
         let config = self.operator_config(identity).await?;
-        let (stop, kill) = (CancellationToken::new(), CancellationToken::new());
+        let stop = CancellationToken::new();
         let (stopping, killed) = (stop.clone(), kill.clone());
         let log = self.log_of(identity);
         let thread = std::thread::spawn(move || {
@@ -446,7 +459,7 @@ impl Space {
                 .enable_all()
                 .build()?;
             runtime.block_on(async {
-                let client = settings.metrics.requests().client(config)?;
+                let client = client(&settings.metrics, config)?;
                 tokio::select! {
                     result = fio::operator::run(settings, client, stopping) => result,
                     () = killed.cancelled() => Ok(()),
@@ -684,6 +697,13 @@ impl Operator {
         self.join().await
     }
 
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.thread
+            .as_ref()
+            .is_none_or(std::thread::JoinHandle::is_finished)
+    }
+
     async fn join(&mut self) -> anyhow::Result<()> {
         let thread = self.thread.take().context("the operator ends once")?;
         let ended = tokio::task::spawn_blocking(move || thread.join());
@@ -741,7 +761,13 @@ impl Daemon {
             Ok(status.filter(asks_for_a_baseline))
         })
         .await?;
+        self.renew(&status).await
+    }
+
+    /// Makes a baseline, as this status asks for it.
+    pub(crate) async fn renew(&mut self, status: &FileIntegrityNodeStatus) -> anyhow::Result<()> {
         self.baselines += 1;
+        let name = &self.status;
         let now = time::now();
         let request = status.annotation(names::ANNOTATION_REQUEST);
         let news = News {
@@ -764,7 +790,7 @@ impl Daemon {
             }),
             ..News::default()
         };
-        self.publisher.publish(&status, &news, None).await?;
+        self.publisher.publish(status, &news, None).await?;
         Ok(())
     }
 
@@ -780,7 +806,8 @@ impl Daemon {
     }
 }
 
-fn asks_for_a_baseline(status: &FileIntegrityNodeStatus) -> bool {
+/// Whether something is asked of this node's daemon that is not done yet.
+pub(crate) fn asks_for_a_baseline(status: &FileIntegrityNodeStatus) -> bool {
     let wanted = status.annotation(names::ANNOTATION_WANTED_CONFIG);
     let request = status.annotation(names::ANNOTATION_REQUEST);
     let baseline = status.baseline.as_ref().map(|b| b.config_hash.as_str());
@@ -807,8 +834,8 @@ pub(crate) fn report() -> Report {
         changes: vec![Change {
             path: b"/etc/new".to_vec(),
             kind: ChangeKind::Added,
-            attributes: Vec::new(),
-            new_digests: Vec::new(),
+            attributes: [].into(),
+            content: None,
             details: Vec::new(),
         }],
         ..Report::default()

@@ -6,15 +6,20 @@
 
 mod admission;
 mod binary;
+#[path = "../chaos.rs"]
+mod chaos;
+mod cuts;
 mod daemon_rights;
 mod docs;
 mod failover;
+mod faults;
 mod harness;
 mod logcollector;
 mod metrics;
 mod operator;
 mod policy;
 mod process;
+mod proxy;
 mod reinit;
 mod spec;
 mod updates;

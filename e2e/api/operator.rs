@@ -516,41 +516,49 @@ async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
     .await
 }
 
+/// A DaemonSet as the original makes it for this FileIntegrity.
+pub(crate) fn originals_daemon_set(fi: &FileIntegrity, name: &str) -> Value {
+    let labels = json!({"app": "aide-fi"});
+    let owners = json!([{
+        "apiVersion": "fileintegrity.openshift.io/v1alpha1", "kind": "FileIntegrity",
+        "name": "fi", "uid": fi.uid(), "controller": true,
+    }]);
+    json!({
+        "metadata": {"name": name, "ownerReferences": owners, "labels": {names::LABEL_OWNER: "fi"}},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {
+                "containers": [{
+                    "name": "daemon", "image": "localhost/original:1",
+                    "volumeMounts": [{"name": "aide-script", "mountPath": "/scripts"}],
+                }],
+                "volumes": [{"name": "aide-script", "emptyDir": {}}],
+            }},
+        },
+    })
+}
+
 #[tokio::test]
 async fn the_originals_daemon_set_is_replaced_whole() -> anyhow::Result<()> {
     in_space("original", async |space| {
         space.node("n1").await?;
         let fi = space.file_integrity("fi", json!({})).await?;
-        let labels = json!({"app": "aide-fi"});
-        let owners = json!([{
-            "apiVersion": "fileintegrity.openshift.io/v1alpha1", "kind": "FileIntegrity",
-            "name": "fi", "uid": fi.uid(), "controller": true,
-        }]);
-        let original = |name: &str| {
-            json!({
-                "metadata": {"name": name, "ownerReferences": owners, "labels": {names::LABEL_OWNER: "fi"}},
-                "spec": {
-                    "selector": {"matchLabels": labels},
-                    "template": {"metadata": {"labels": labels}, "spec": {
-                        "containers": [{
-                            "name": "daemon", "image": "localhost/original:1",
-                            "volumeMounts": [{"name": "aide-script", "mountPath": "/scripts"}],
-                        }],
-                        "volumes": [{"name": "aide-script", "emptyDir": {}}],
-                    }},
-                },
-            })
-        };
         for name in ["aide-fi", "aide-ds-fi"] {
-            let object = serde_json::from_value(original(name))?;
+            let object = serde_json::from_value(originals_daemon_set(&fi, name))?;
             let api = space.api::<DaemonSet>();
             api.create(&PostParams::default(), &object).await?;
         }
         let _operator = space.operator("op").await?;
         let volumes = |daemon_set: &DaemonSet| {
-            let pod = daemon_set.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+            let pod = daemon_set
+                .spec
+                .as_ref()
+                .and_then(|spec| spec.template.spec.as_ref());
             let volumes = pod.and_then(|pod| pod.volumes.clone()).unwrap_or_default();
-            volumes.into_iter().map(|volume| volume.name).collect::<Vec<_>>()
+            volumes
+                .into_iter()
+                .map(|volume| volume.name)
+                .collect::<Vec<_>>()
         };
         space
             .until_is("aide-fi", "our DaemonSet", |ds: &DaemonSet| {

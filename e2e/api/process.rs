@@ -1,7 +1,8 @@
-//! An operator in a process of its own, for what happens to processes only: they are stopped,
-//! continued, killed.
+//! The program in a process of its own, for what happens to processes only: they are stopped,
+//! continued, killed, and should not end by themselves.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +14,7 @@ use tempfile::TempDir;
 
 use crate::harness::{Space, aide, eventually};
 
-/// A running operator. It is killed when dropped.
+/// A running operator or daemon. It is killed when dropped.
 pub(crate) struct Process {
     identity: String,
     child: Mutex<Child>,
@@ -34,16 +35,39 @@ impl Process {
         ));
         user["as-groups"] = json!([space.group(identity)]);
         std::fs::write(&kubeconfig, config.to_string())?;
-        let mut child = Command::new(env!("CARGO_BIN_EXE_fio"))
+        Self::operator(space, identity, &kubeconfig, dir).await
+    }
+
+    /// Starts an operator that finds the API by this kubeconfig. `dir` is its own.
+    pub(crate) async fn operator(
+        space: &Space,
+        identity: &str,
+        kubeconfig: &Path,
+        dir: TempDir,
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
+        command
             .args(["operator", "--health-address=127.0.0.1:0"])
             .args(["--metrics-address=off", "--metrics-fio-address=off"])
-            .args(["--namespace", namespace, "--identity", identity])
+            .args(["--namespace", &space.namespace, "--identity", identity])
             .args(["--image", "localhost/fallback:1"])
             .env_clear()
-            .env("KUBECONFIG", &kubeconfig)
+            .env("KUBECONFIG", kubeconfig)
             .env("FIO_AIDE", aide().await?)
-            .env("FIO_WORK_DIR", dir.path())
+            .env("FIO_WORK_DIR", dir.path());
+        Self::spawn(space, identity, command, dir)
+    }
+
+    /// Starts the program as `command` says. `dir` goes when it does.
+    pub(crate) fn spawn(
+        space: &Space,
+        identity: &str,
+        mut command: Command,
+        dir: TempDir,
+    ) -> anyhow::Result<Self> {
+        let mut child = command
             .stdin(Stdio::null())
+            .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
         let stderr = child.stderr.take().context("standard error")?;
@@ -52,10 +76,9 @@ impl Process {
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 writeln!(all, "{line}").ok();
-                lines
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push_str(&line);
+                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                lines.push_str(&line);
+                lines.push('\n');
             }
         });
         Ok(Self {
@@ -74,6 +97,21 @@ impl Process {
             Ok(log.contains(text).then_some(()))
         })
         .await
+    }
+
+    /// The lines that it has logged so far.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.lines().map(str::to_owned).collect()
+    }
+
+    /// Fails if it has ended.
+    pub(crate) fn still_runs(&self) -> anyhow::Result<()> {
+        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        match child.try_wait()? {
+            None => Ok(()),
+            Some(status) => anyhow::bail!("{} has ended: {status}", self.identity),
+        }
     }
 
     /// Stops it where it is.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
+use kube::Client;
 
 use crate::aide::watchdog::{self, Limits};
 use crate::api::{file_integrity, names};
@@ -101,7 +102,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         tracing::info!("--pprof is ignored: there is no Go profiler here");
     }
     let stop = super::stop_signal()?;
-    let client = super::client().await?;
+    let mut config = super::config().await?;
+    // The daemon's tasks try again with pauses that grow. The client would try many times between
+    // two of these, and not tell that the API is away.
+    config.default_retry = false;
+    let client = Client::try_from(config)?;
     let settings = Settings {
         identity: Identity {
             namespace: super::namespace(args.namespace, &client),

@@ -10,9 +10,10 @@ use futures::TryStreamExt as _;
 use kube::Api;
 use kube::api::{WatchEvent, WatchParams};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::api::FileIntegrityNodeStatus;
-use crate::k8s::backoff;
+use crate::k8s::{FIRST_BACKOFF, backoff};
 
 /// How long the API server keeps one watch, in seconds; after that it is opened anew.
 const WATCH_SECONDS: u32 = 290;
@@ -32,14 +33,19 @@ pub struct Seen {
 pub async fn run(api: Api<FileIntegrityNodeStatus>, name: String, seen: watch::Sender<Seen>) {
     let mut pauses = backoff(MAX_BACKOFF);
     loop {
+        let opened = Instant::now();
         match follow(&api, &name, &seen).await {
-            Ok(()) => pauses = backoff(MAX_BACKOFF),
+            Ok(()) => {
+                pauses = backoff(MAX_BACKOFF);
+                // Something may end watches as soon as they begin.
+                tokio::time::sleep_until(opened + FIRST_BACKOFF).await;
+            }
             Err(error) => {
                 tracing::warn!(
                     error = crate::error_chain(&error),
                     "the node status cannot be watched; scans go on"
                 );
-                seen.send_modify(|seen| seen.away = true);
+                set_away(&seen, true);
                 tokio::time::sleep(pauses.next().unwrap_or(MAX_BACKOFF)).await;
             }
         }
@@ -57,7 +63,7 @@ async fn follow(
         .timeout(WATCH_SECONDS);
     let stream = api.watch(&params, "0").await?;
     let mut stream = std::pin::pin!(stream);
-    seen.send_modify(|seen| seen.away = false);
+    set_away(seen, false);
     while let Some(event) = stream.try_next().await? {
         match event {
             WatchEvent::Added(status) | WatchEvent::Modified(status) => {
@@ -69,6 +75,11 @@ async fn follow(
         }
     }
     Ok(())
+}
+
+/// Who waits for the API to be back is not woken by one more failure.
+fn set_away(seen: &watch::Sender<Seen>, away: bool) {
+    seen.send_if_modified(|seen| std::mem::replace(&mut seen.away, away) != away);
 }
 
 /// A watch may be behind what a write has already returned. Resource versions of one object can be

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::build::ANNOTATION_HASH;
 use super::plan::{Observed, Unwanted, Wanted};
 use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names, time};
+use crate::k8s::is_already_there;
 use crate::scan::event::{self, Saying, Subject};
 
 /// How long one request may take.
@@ -288,7 +289,7 @@ impl Applier {
         )
         .await
         {
-            Err(ApplyError::Request { source, .. }) if code(&source) == Some(409) => Ok(()),
+            Err(ApplyError::Request { source, .. }) if is_already_there(&source) => Ok(()),
             result => result.map(|_| ()),
         }
     }

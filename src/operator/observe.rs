@@ -32,9 +32,12 @@ use crate::aide::profiles::Profile;
 use crate::api::{
     FileIntegrity, FileIntegrityNodeStatus, FileIntegritySpec, ProfileName, names, time,
 };
+use crate::k8s::backoff;
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest pause before the API groups are asked for again.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// The API group whose presence makes a cluster an OpenShift one.
 const MACHINE_CONFIG_GROUP: &str = "machineconfiguration.openshift.io";
 
@@ -136,7 +139,7 @@ impl Observer {
         tally: &Arc<Tally>,
         tasks: &mut tokio::task::JoinSet<()>,
     ) -> Result<Arc<Self>, ObserveError> {
-        let openshift = is_openshift(&client).await?;
+        let openshift = is_openshift(&client).await;
         let (file_integrities, writer) = reflector::store();
         let users = Arc::new(UserConfigs::default());
         let mut watches = Watches {
@@ -414,12 +417,22 @@ impl Observer {
     }
 }
 
-async fn is_openshift(client: &Client) -> Result<bool, ObserveError> {
-    let groups = request("list the API groups".to_owned(), client.list_api_groups()).await?;
-    Ok(groups
-        .groups
-        .iter()
-        .any(|group| group.name == MACHINE_CONFIG_GROUP))
+/// Asks until there is an answer: an operator that begins to lead while the API is in trouble is not
+/// to end for that.
+async fn is_openshift(client: &Client) -> bool {
+    let mut pauses = backoff(MAX_BACKOFF);
+    loop {
+        match request("list the API groups".to_owned(), client.list_api_groups()).await {
+            Ok(all) => return all.groups.iter().any(|g| g.name == MACHINE_CONFIG_GROUP),
+            Err(error) => {
+                tracing::warn!(
+                    error = crate::error_chain(&error),
+                    "waiting for the API server"
+                );
+                tokio::time::sleep(pauses.next().unwrap_or(MAX_BACKOFF)).await;
+            }
+        }
+    }
 }
 
 async fn request<T>(

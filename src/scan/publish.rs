@@ -144,7 +144,7 @@ impl Publisher {
         let params = PostParams::default();
         let created = self.events.create(&params, &event);
         match request("create an event", created).await {
-            Err(error) if error.code() == Some(409) => Ok(()),
+            Err(error) if error.is_already_there() => Ok(()),
             result => Ok(result.map(|_| ())?),
         }
     }

@@ -325,7 +325,7 @@ impl Metrics {
         registry.register(
             "api_requests",
             "The total number of requests to the API server, per verb and status code",
-            requests.0.clone(),
+            requests.counts.clone(),
         );
         let leader = metric::<Gauge>(
             registry,

@@ -1,0 +1,582 @@
+//! The API away, or in trouble: daemon and operator as real programs behind a [`Proxy`] that makes
+//! the faults. Scans go on, what they find arrives afterwards, nothing is lost or told twice, the rate
+//! of requests stays within what the backoff allows, and no process ends.
+//!
+//! A fault lasts as long as two scans take, some twenty seconds. A longer one is the same to the
+//! program: pauses between two tries grow up to a minute and stay there, which a unit test of the
+//! backoff shows, and [`a_minute_of_refusals_costs_few_requests`] by counting.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use fio::aide::config::config_hash;
+use fio::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::operator::build::{self, ActiveConfig, Wishes};
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
+use kube::api::PostParams;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::chaos::{Row, lost_and_duplicated};
+use crate::daemon_rights::{apply, token};
+use crate::harness::{Daemon, Space, aide, changed, eventually, in_space};
+use crate::process::Process;
+use crate::proxy::{Fault, Kubeconfig, Proxy};
+
+/// Shortest time for which a fault lasts.
+const AT_LEAST: Duration = Duration::from_secs(20);
+/// As long as it takes, after a fault of some half a minute, until the longest pause is over.
+const RECOVERY: Duration = Duration::from_secs(120);
+/// Requests for one scan's news: the kept log, an event, the status.
+const PER_SCAN: usize = 3;
+
+/// The fault's own part of the story.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// What the proxy does.
+    Proxy(Fault),
+    /// Another certificate, some times.
+    Certificate,
+    /// The token runs out, and its file gets a new one only at the end.
+    Token,
+}
+
+/// How often something is tried in this time when each try fails: the first pause is `first`, each
+/// further one is twice as long, up to a minute. Jitter only makes them longer.
+fn tries(within: Duration, first: Duration) -> usize {
+    let (mut count, mut at, mut pause) = (0, Duration::ZERO, first);
+    while at <= within {
+        count += 1;
+        at += pause;
+        pause = (pause * 2).min(Duration::from_secs(60));
+    }
+    count
+}
+
+/// Makes the trouble.
+async fn begin(trouble: Trouble, proxy: &Proxy, token: &str) -> anyhow::Result<()> {
+    match trouble {
+        Trouble::Proxy(fault) => proxy.set(fault).await,
+        Trouble::Certificate => proxy.rotate_certificate(),
+        Trouble::Token => {
+            proxy.expire(token);
+            proxy.set(Fault::None).await
+        }
+    }
+}
+
+/// Ends it.
+async fn end(
+    trouble: Trouble,
+    proxy: &Proxy,
+    kubeconfig: &Kubeconfig,
+    new_token: &str,
+) -> anyhow::Result<()> {
+    match trouble {
+        Trouble::Proxy(_) => proxy.set(Fault::None).await,
+        Trouble::Certificate => proxy.rotate_certificate(),
+        Trouble::Token => Ok(std::fs::write(&kubeconfig.token, new_token)?),
+    }
+}
+
+/// A watched node with a real daemon and a real AIDE.
+struct Node<'a> {
+    space: &'a Space,
+    name: String,
+    proxy: Proxy,
+    kubeconfig: Kubeconfig,
+    token: String,
+    daemon: Process,
+    watched: PathBuf,
+    _dir: TempDir,
+}
+
+impl<'a> Node<'a> {
+    async fn start(space: &'a Space) -> anyhow::Result<Self> {
+        let name = space.node("n1").await?;
+        // Beside what is built: /tmp is in memory on many machines, and no place for a baseline there.
+        let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let watched = dir.path().join("root/etc/watched");
+        let config = dir.path().join("config");
+        for made in [&watched, &config, &dir.path().join("root/etc/kubernetes")] {
+            std::fs::create_dir_all(made)?;
+        }
+        std::fs::write(watched.join("file"), "text")?;
+        let text = format!("{} p+sha256\n", watched.display());
+        std::fs::write(config.join(names::KEY_EFFECTIVE_CONF), &text)?;
+        wish(space, &name, &text).await?;
+
+        let proxy = Proxy::start().await?;
+        let token = token(space, Some(&name)).await?;
+        let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let kubeconfig = proxy.kubeconfig(dir.path(), &token)?;
+        let daemon = start_daemon(space, &name, dir.path(), &kubeconfig.path, work).await?;
+        let node = Self {
+            space,
+            name,
+            proxy,
+            kubeconfig,
+            token,
+            daemon,
+            watched,
+            _dir: dir,
+        };
+        node.until_said(&[node.clean()]).await?;
+        Ok(node)
+    }
+
+    fn clean(&self) -> String {
+        format!("no changes to node {}", self.name)
+    }
+
+    fn added(&self, count: u32) -> String {
+        let (node, namespace) = (&self.name, &self.space.namespace);
+        let log = names::kept_log("aide-fi", node);
+        format!("node {node} has changed! a:{count},c:0,r:0 log:{namespace}/{log}")
+    }
+
+    /// How many scans with this result the daemon has done.
+    fn scans(&self, condition: Condition) -> usize {
+        let wanted = format!("\"condition\":\"{condition}\"");
+        let is_one = |line: &String| line.contains("scan finished") && line.contains(&wanted);
+        self.daemon.lines().iter().filter(|l| is_one(l)).count()
+    }
+
+    /// Waits until one more scan has had this result.
+    async fn until_scanned(&self, condition: Condition) -> anyhow::Result<()> {
+        let before = self.scans(condition);
+        let what = format!("a scan that ends as {condition}");
+        eventually(&what, async || {
+            Ok((self.scans(condition) > before).then_some(()))
+        })
+        .await
+    }
+
+    async fn said(&self) -> anyhow::Result<Vec<String>> {
+        self.space.said("fi", "NodeIntegrityStatus").await
+    }
+
+    async fn until_said(&self, expected: &[String]) -> anyhow::Result<()> {
+        let what = format!("to be said: {expected:?}");
+        let waiting = async {
+            while self.said().await?.len() < expected.len() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(RECOVERY, waiting)
+            .await
+            .context(what)?
+    }
+
+    async fn status(&self) -> anyhow::Result<FileIntegrityNodeStatus> {
+        let name = names::node_status("fi", &self.name);
+        let api = self.space.api::<FileIntegrityNodeStatus>();
+        Ok(api.get(&name).await?)
+    }
+}
+
+/// What the operator asks of the node: the FileIntegrity, its configuration and the node's status.
+async fn wish(space: &Space, node: &str, text: &str) -> anyhow::Result<()> {
+    let fi = space.file_integrity("fi", json!({})).await?;
+    let config = ActiveConfig {
+        conf: text.to_owned(),
+        effective: text.to_owned(),
+    };
+    apply::<ConfigMap>(&space.client, build::config_map(&fi, &config)).await?;
+    let wishes = Wishes {
+        config: Some(config_hash(text)),
+        ..Wishes::default()
+    };
+    let status = build::node_status(&fi, node, &wishes);
+    apply::<FileIntegrityNodeStatus>(&space.client, status).await?;
+    Ok(())
+}
+
+async fn start_daemon(
+    space: &Space,
+    node: &str,
+    dir: &Path,
+    kubeconfig: &Path,
+    work: TempDir,
+) -> anyhow::Result<Process> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
+    command
+        .args(["daemon", "--owner=fi", "--interval=10"])
+        .args(["--health-address=127.0.0.1:0", "--node", node])
+        .args(["--namespace", &space.namespace])
+        .arg("--host-root")
+        .arg(dir.join("root"))
+        .arg("--aideconfigdir")
+        .arg(dir.join("config"))
+        .env_clear()
+        .env("KUBECONFIG", kubeconfig)
+        .env("FIO_AIDE", aide().await?)
+        .env("FIO_WORK_DIR", work.path());
+    Process::spawn(space, "daemon", command, work)
+}
+
+/// As many requests may come from a daemon in this time, with so many scans.
+fn most_of_a_daemon(trouble: Trouble, within: Duration, scans: usize) -> usize {
+    // One who watches and one who publishes.
+    let retries = 2 * tries(within, Duration::from_secs(1));
+    let news = PER_SCAN * scans;
+    match trouble {
+        // A watch is opened once in a second at most, however short the one before was. The client
+        // takes a watch that breaks off for one that has ended.
+        Trouble::Proxy(Fault::WatchesEnd(_) | Fault::CutBodies) => {
+            retries + news + usize::try_from(within.as_secs()).unwrap_or(usize::MAX)
+        }
+        // Nothing fails for long, and each failure is followed by a try.
+        Trouble::Proxy(Fault::Flaky) => retries + 2 * news,
+        _ => retries + news,
+    }
+}
+
+/// A file appears and goes while the trouble lasts. Both are told afterwards, once each.
+async fn a_daemon_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Result<()> {
+    in_space(name, async |space| {
+        let node = Node::start(space).await?;
+        let (began, scans) = (Instant::now(), node.daemon.lines().len());
+        begin(trouble, &node.proxy, &node.token).await?;
+        let new = node.watched.join("new");
+        std::fs::write(&new, "text")?;
+        node.until_scanned(Condition::Failed).await?;
+        std::fs::remove_file(&new)?;
+        node.until_scanned(Condition::Succeeded).await?;
+        tokio::time::sleep(AT_LEAST.saturating_sub(began.elapsed())).await;
+        let (lasted, requests) = (began.elapsed(), node.proxy.requests(began));
+        let lines = node.daemon.lines();
+        let scans = lines[scans..]
+            .iter()
+            .filter(|l| l.contains("scan finished"));
+        let most = most_of_a_daemon(trouble, lasted, scans.count());
+        anyhow::ensure!(
+            requests.len() <= most,
+            "{} requests in {lasted:?}, and not {most} at most: {requests:?}",
+            requests.len()
+        );
+
+        let new_token = token(space, Some(&node.name)).await?;
+        let ended = Instant::now();
+        end(trouble, &node.proxy, &node.kubeconfig, &new_token).await?;
+        let expected = [node.clean(), node.added(1), node.clean()];
+        node.until_said(&expected).await?;
+        let name = names::node_status("fi", &node.name);
+        space
+            .until_is(
+                &name,
+                "the last result",
+                |status: &FileIntegrityNodeStatus| {
+                    let last = status.last_result.as_ref();
+                    last.is_some_and(|last| last.condition == Condition::Succeeded)
+                },
+            )
+            .await?;
+        let recovered = ended.elapsed();
+
+        // What is told is told once, also when the next scans are.
+        let before = node.status().await?.last_result;
+        node.until_scanned(Condition::Succeeded).await?;
+        space
+            .until_is(
+                &name,
+                "a further result",
+                |status: &FileIntegrityNodeStatus| {
+                    status.last_result.as_ref().map(|r| &r.last_probe_time)
+                        > before.as_ref().map(|r| &r.last_probe_time)
+                },
+            )
+            .await?;
+        let (lost, duplicated) = lost_and_duplicated(&expected, &node.said().await?);
+        let log = space
+            .api::<ConfigMap>()
+            .get(&names::kept_log("aide-fi", &node.name))
+            .await?;
+        let log = log.data.unwrap_or_default();
+        let log = log.get(names::KEY_INTEGRITY_LOG).context("a kept log")?;
+        anyhow::ensure!(log.contains("/etc/watched/new"), "{log}");
+        node.daemon.still_runs()?;
+        Row {
+            fault: format!("daemon: {fault}"),
+            tried: requests.len(),
+            lost,
+            duplicated,
+            recovery_seconds: Some(recovered.as_secs_f64()),
+        }
+        .tell()
+    })
+    .await
+}
+
+/// An operator as a real program, and two nodes whose daemons' part is played past the proxy.
+struct Fleet<'a> {
+    space: &'a Space,
+    proxy: Proxy,
+    kubeconfig: Kubeconfig,
+    token: String,
+    operator: Process,
+    nodes: [String; 2],
+    daemons: [Daemon; 2],
+}
+
+impl<'a> Fleet<'a> {
+    async fn start(space: &'a Space) -> anyhow::Result<Self> {
+        let proxy = Proxy::start().await?;
+        let token = operators_token(space).await?;
+        let dir = tempfile::tempdir()?;
+        let kubeconfig = proxy.kubeconfig(dir.path(), &token)?;
+        let operator = Process::operator(space, "op", &kubeconfig.path, dir).await?;
+        let (nodes, daemons) = space.active("fi", json!({})).await?;
+        Ok(Self {
+            space,
+            proxy,
+            kubeconfig,
+            token,
+            operator,
+            nodes,
+            daemons,
+        })
+    }
+
+    /// Waits until the operator has done what was asked of it.
+    async fn until_done(&self, third: &str) -> anyhow::Result<()> {
+        let done = async || {
+            let statuses = self.space.api::<FileIntegrityNodeStatus>();
+            let daemon_set = self.space.api::<DaemonSet>().get("aide-fi").await?;
+            let fi = self.space.api::<FileIntegrity>().get("fi").await?;
+            let is_there = statuses.get_opt(&names::node_status("fi", third)).await?;
+            let backups = json!(daemon_set).to_string().contains("--maxbackups=3");
+            let status = fi.status.unwrap_or_default();
+            anyhow::Ok(
+                is_there.is_some()
+                    && backups
+                    && status.observed_generation == fi.metadata.generation
+                    && status.nodes.is_some_and(|nodes| nodes.failed == 1),
+            )
+        };
+        let waiting = async {
+            while !done().await? {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(RECOVERY, waiting)
+            .await
+            .context("the operator to do what was asked of it")?
+    }
+}
+
+async fn operators_token(space: &Space) -> anyhow::Result<String> {
+    let answer = space
+        .api::<ServiceAccount>()
+        .create_token_request(
+            names::OPERATOR_NAME,
+            &PostParams::default(),
+            &TokenRequest::default(),
+        )
+        .await?;
+    Ok(answer.status.context("a token")?.token)
+}
+
+/// As many requests may come from an operator in this time.
+fn most_of_an_operator(trouble: Trouble, within: Duration) -> usize {
+    /// Watches, and what is looked after besides (the policy, the monitoring).
+    const STREAMS: usize = 10;
+    /// What a start to lead, and the writes that were asked for, take.
+    const WORK: usize = 60;
+    // The client's watches begin at 800 ms. The lease is asked for every second.
+    let retries = STREAMS * tries(within, Duration::from_millis(800));
+    let seconds = usize::try_from(within.as_secs()).unwrap_or(usize::MAX) + 1;
+    match trouble {
+        Trouble::Proxy(Fault::WatchesEnd(_)) => STREAMS * seconds + WORK,
+        _ => retries + seconds + WORK,
+    }
+}
+
+/// While the trouble lasts a node fails, another one comes, and the specification changes. All of it
+/// is seen to afterwards.
+async fn an_operator_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Result<()> {
+    in_space(name, async |space| {
+        let mut fleet = Fleet::start(space).await?;
+        let began = Instant::now();
+        begin(trouble, &fleet.proxy, &fleet.token).await?;
+        fleet.daemons[0].finds(&changed()).await?;
+        let third = space.node("n3").await?;
+        let backups = json!({"spec": {"config": {"maxBackups": 3}}});
+        space.merge::<FileIntegrity>("fi", backups).await?;
+        tokio::time::sleep(AT_LEAST).await;
+        let (lasted, requests) = (began.elapsed(), fleet.proxy.requests(began));
+        let most = most_of_an_operator(trouble, lasted);
+        anyhow::ensure!(
+            requests.len() <= most,
+            "{} requests in {lasted:?}, and not {most} at most: {requests:?}",
+            requests.len()
+        );
+
+        let new_token = operators_token(space).await?;
+        let ended = Instant::now();
+        end(trouble, &fleet.proxy, &fleet.kubeconfig, &new_token).await?;
+        fleet.until_done(&third).await?;
+        let recovered = ended.elapsed();
+        space.until_phase("fi", "Initializing").await?;
+        space.daemon("fi", &third).obey().await?;
+        space.until_phase("fi", "Active").await?;
+        fleet.operator.still_runs()?;
+        let expected = [
+            "Pending",
+            "Initializing",
+            "Active",
+            "Initializing",
+            "Active",
+        ];
+        let expected = expected.map(str::to_owned);
+        let said = space.said("fi", "FileIntegrityStatus").await?;
+        let (lost, duplicated) = lost_and_duplicated(&expected, &said);
+        assert!(
+            said.len() == expected.len() || lost + duplicated > 0,
+            "{said:?}"
+        );
+        assert!(fleet.nodes.iter().all(|node| *node != third));
+        Row {
+            fault: format!("operator: {fault}"),
+            tried: requests.len(),
+            lost,
+            duplicated,
+            recovery_seconds: Some(recovered.as_secs_f64()),
+        }
+        .tell()
+    })
+    .await
+}
+
+/// Every fault, with a word for its namespace and one for people.
+const TROUBLES: [(&str, &str, Trouble); 13] = [
+    (
+        "429",
+        "429 with Retry-After",
+        Trouble::Proxy(Fault::Status(429, Some(1))),
+    ),
+    ("500", "500", Trouble::Proxy(Fault::Status(500, None))),
+    ("503", "503", Trouble::Proxy(Fault::Status(503, None))),
+    (
+        "flaky",
+        "500 for every second request",
+        Trouble::Proxy(Fault::Flaky),
+    ),
+    (
+        "conflict",
+        "409 for writes",
+        Trouble::Proxy(Fault::Conflict),
+    ),
+    (
+        "quota",
+        "409 for creations",
+        Trouble::Proxy(Fault::ConflictOfQuota),
+    ),
+    (
+        "slow",
+        "answers 5 s late",
+        Trouble::Proxy(Fault::Slow(Duration::from_secs(5))),
+    ),
+    (
+        "short",
+        "watches end after 1 s",
+        Trouble::Proxy(Fault::WatchesEnd(Duration::from_secs(1))),
+    ),
+    (
+        "end",
+        "watches end at once",
+        Trouble::Proxy(Fault::WatchesEnd(Duration::ZERO)),
+    ),
+    (
+        "cut",
+        "answers break off in the middle",
+        Trouble::Proxy(Fault::CutBodies),
+    ),
+    (
+        "refused",
+        "connections refused",
+        Trouble::Proxy(Fault::Refused),
+    ),
+    ("tls", "another certificate", Trouble::Certificate),
+    ("token", "token expired, later renewed", Trouble::Token),
+];
+
+/// Makes all faults, each for itself and at the same time: most of it is waiting.
+async fn in_each(
+    test: impl AsyncFn(&str, &str, Trouble) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let tests = TROUBLES.map(|(name, fault, trouble)| {
+        let tested = test(name, fault, trouble);
+        async move { tested.await.with_context(|| format!("fault: {fault}")) }
+    });
+    let failed = futures::future::join_all(tests).await.into_iter();
+    let failed: Vec<String> = failed
+        .filter_map(|result| result.err().map(|error| format!("{error:#}")))
+        .collect();
+    anyhow::ensure!(failed.is_empty(), "{}", failed.join("\n"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_daemon_scans_on_through_each_and_tells_its_results_once() -> anyhow::Result<()> {
+    in_each(async |name, fault, trouble| {
+        a_daemon_in(&format!("daemon-{name}"), fault, trouble).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_operator_gets_over_each_without_a_restart() -> anyhow::Result<()> {
+    in_each(async |name, fault, trouble| {
+        an_operator_in(&format!("operator-{name}"), fault, trouble).await
+    })
+    .await
+}
+
+/// What an operator asks first when it begins to lead.
+#[tokio::test]
+async fn an_operator_waits_where_the_api_groups_cannot_be_had() -> anyhow::Result<()> {
+    in_space("groups", async |space| {
+        let proxy = Proxy::start().await?;
+        proxy.set(Fault::At("/apis", 503)).await?;
+        let dir = tempfile::tempdir()?;
+        let kubeconfig = proxy.kubeconfig(dir.path(), &operators_token(space).await?)?;
+        let operator = Process::operator(space, "op", &kubeconfig.path, dir).await?;
+        space.node("n1").await?;
+        space.file_integrity("fi", json!({})).await?;
+        operator.logs("list the API groups").await?;
+        proxy.set(Fault::None).await?;
+        space.until_phase("fi", "Initializing").await?;
+        operator.still_runs()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_minute_of_refusals_costs_few_requests() -> anyhow::Result<()> {
+    in_space("minute", async |space| {
+        let node = Node::start(space).await?;
+        node.proxy.set(Fault::Status(503, None)).await?;
+        let began = Instant::now();
+        std::fs::write(node.watched.join("new"), "text")?;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let (requests, most) = (
+            node.proxy.requests(began).len(),
+            2 * tries(began.elapsed(), Duration::from_secs(1)),
+        );
+        // Tries at 0, 1, 3, 7, 15, 31 and 63 s, of two tasks.
+        anyhow::ensure!(
+            requests <= most,
+            "{requests} requests, and not {most} at most"
+        );
+        anyhow::ensure!(node.scans(Condition::Failed) > 1, "scans go on");
+        node.daemon.still_runs()
+    })
+    .await
+}

@@ -88,27 +88,39 @@ async fn carry_out(tries: Vec<Try>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// FileIntegrity `fi` on two nodes, as the operator leaves it, and a pod on each.
-struct Stage {
-    namespace: String,
-    mine: String,
-    theirs: String,
+/// A FileIntegrity on two nodes, as the operator leaves it, and a pod on each.
+pub(crate) struct Stage {
+    pub(crate) namespace: String,
+    /// The FileIntegrity.
+    pub(crate) fi: String,
+    pub(crate) mine: String,
+    pub(crate) theirs: String,
     /// The daemon on the node `mine`.
-    daemon: Client,
+    pub(crate) daemon: Client,
     /// The daemon on the node `theirs`.
-    other: Client,
+    pub(crate) other: Client,
 }
 
 impl Stage {
-    async fn set(space: &Space, mine: &str, theirs: &str) -> anyhow::Result<Self> {
+    /// FileIntegrity `fi` on two nodes that are called so.
+    pub(crate) async fn set(space: &Space, mine: &str, theirs: &str) -> anyhow::Result<Self> {
         let (mine, theirs) = (space.node(mine).await?, space.node(theirs).await?);
-        let fi = space.file_integrity("fi", json!({})).await?;
+        Self::of(space, "fi", [&mine, &theirs]).await
+    }
+
+    /// The FileIntegrity on two nodes.
+    pub(crate) async fn of(
+        space: &Space,
+        name: &str,
+        [mine, theirs]: [&str; 2],
+    ) -> anyhow::Result<Self> {
+        let fi = space.file_integrity(name, json!({})).await?;
         let config = ActiveConfig {
             conf: "/etc p\n".to_owned(),
             effective: "/etc p\n".to_owned(),
         };
         apply::<ConfigMap>(&space.client, build::config_map(&fi, &config)).await?;
-        for node in [&mine, &theirs] {
+        for node in [mine, theirs] {
             let wishes = Wishes {
                 config: Some("c1".to_owned()),
                 ..Wishes::default()
@@ -118,10 +130,11 @@ impl Stage {
         }
         let stage = Self {
             namespace: space.namespace.clone(),
-            daemon: client(token(space, Some(&mine)).await?).await?,
-            other: client(token(space, Some(&theirs)).await?).await?,
-            mine,
-            theirs,
+            fi: name.to_owned(),
+            daemon: client(token(space, Some((name, mine))).await?).await?,
+            other: client(token(space, Some((name, theirs))).await?).await?,
+            mine: mine.to_owned(),
+            theirs: theirs.to_owned(),
         };
         stage.until_the_policy_works().await?;
         Ok(stage)
@@ -144,16 +157,16 @@ impl Stage {
         .await
     }
 
-    fn identity(&self, node: &str) -> Identity {
+    pub(crate) fn identity(&self, node: &str) -> Identity {
         Identity {
             namespace: self.namespace.clone(),
-            file_integrity: "fi".to_owned(),
+            file_integrity: self.fi.clone(),
             node: node.to_owned(),
-            log_prefix: names::daemon_set("fi"),
+            log_prefix: names::daemon_set(&self.fi),
         }
     }
 
-    fn status_of(&self, node: &str) -> String {
+    pub(crate) fn status_of(&self, node: &str) -> String {
         self.identity(node).node_status()
     }
 
@@ -170,7 +183,7 @@ impl Stage {
     }
 
     /// The kept log of a node, as its daemon makes it.
-    fn log_of(&self, node: &str) -> anyhow::Result<Value> {
+    pub(crate) fn log_of(&self, node: &str) -> anyhow::Result<Value> {
         let identity = self.identity(node);
         let (report, reports) = (
             report(),
@@ -240,10 +253,12 @@ impl Stage {
     ) -> impl Future<Output = kube::Result<Event>> + Send + 'static + use<> {
         let api = Api::<Event>::namespaced(self.daemon.clone(), &self.namespace);
         let event = json!({
-            "metadata": {"generateName": "fi-", "namespace": self.namespace},
-            "eventTime": fio::api::time::now_micro(), "type": "Normal", "reason": "Test",
-            "action": "Test", "note": "text", "reportingController": "test",
-            "reportingInstance": "test",
+            "metadata": {
+                "name": format!("{}.node-0123456789abcdef", self.mine), "namespace": self.namespace,
+            },
+            "eventTime": fio::api::time::now_micro(), "type": "Normal",
+            "reason": "BaselineReplaced", "action": "BaselineReplaced", "note": "text",
+            "reportingController": "test", "reportingInstance": "test",
             "regarding": {
                 "apiVersion": "v1", "kind": regarding, "name": "fi", "namespace": self.namespace,
             },
@@ -283,13 +298,14 @@ where
     }
 }
 
-/// A token of the daemons' account; bound to a pod on this node, if there is one.
-pub(crate) async fn token(space: &Space, node: Option<&str>) -> anyhow::Result<String> {
+/// A token of the daemons' account; bound to a pod of this FileIntegrity on this node, if there is
+/// one.
+pub(crate) async fn token(space: &Space, pod: Option<(&str, &str)>) -> anyhow::Result<String> {
     let mut spec = json!({"audiences": [], "expirationSeconds": 3600});
-    if let Some(node) = node {
+    if let Some((fi, node)) = pod {
         // No kubelet will ever start it; the API server looks at what is said here.
         let pod = json!({
-            "metadata": {"generateName": "daemon-"},
+            "metadata": {"generateName": format!("{}-", names::daemon_set(fi))},
             "spec": {
                 "nodeName": node,
                 "serviceAccountName": names::DAEMON_SERVICE_ACCOUNT,
@@ -326,9 +342,30 @@ async fn client(token: String) -> anyhow::Result<Client> {
 #[tokio::test]
 async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
     in_space("allowed", async |space| {
-        // A name that does not fit into a label: the annotations stand in for it.
-        for (mine, theirs) in [("n1", "n2"), (&"m".repeat(60), &"t".repeat(60))] {
-            let stage = Stage::set(space, mine, theirs).await?;
+        let short = [space.node("n1").await?, space.node("n2").await?];
+        // Names that do not fit into a label: the annotations stand in for them. One with which the
+        // kept log's is too long; FileIntegrities whose pods' names keep a part of theirs, or a
+        // hash.
+        let f = |count| "f".repeat(count);
+        let two = async |count| {
+            anyhow::Ok([
+                space.node(&"m".repeat(count)).await?,
+                space.node(&"t".repeat(count)).await?,
+            ])
+        };
+        let [longer, longest] = [two(60).await?, two(200).await?];
+        let table = [
+            ("fi".to_owned(), &short),
+            ("fi".to_owned(), &longer),
+            ("my.fi".to_owned(), &short),
+            (f(52), &short),
+            (f(53), &short),
+            (f(58), &short),
+            (f(59), &longer),
+            (f(64), &longest),
+        ];
+        for (fi, [mine, theirs]) in table {
+            let stage = Stage::of(space, &fi, [mine, theirs]).await?;
             let name = stage.status_of(&stage.mine);
             let (seen, mut watched) = watch::channel(fio::daemon::watch::Seen::default());
             let api = stage.statuses(&stage.daemon);
@@ -343,7 +380,7 @@ async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
             let configurations =
                 Api::<ConfigMap>::namespaced(stage.daemon.clone(), &stage.namespace);
             configurations
-                .get("fi")
+                .get(&fi)
                 .await
                 .context("the active configuration")?;
 
@@ -364,16 +401,19 @@ async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
                     )),
                     ..News::default()
                 };
-                current = publisher.publish(&current, &news, Some(&log)).await?;
+                current = publisher
+                    .publish(&current, &news, Some(&log))
+                    .await
+                    .with_context(|| format!("FileIntegrity {fi} on {mine}"))?;
             }
-            let said = space.said("fi", "NodeIntegrityStatus").await?;
+            let said = space.said(&fi, "NodeIntegrityStatus").await?;
             assert!(
                 said.iter().any(|said| said.contains(&stage.mine)),
                 "{said:?}"
             );
             space
                 .api::<FileIntegrity>()
-                .delete("fi", &DeleteParams::default())
+                .delete(&fi, &DeleteParams::default())
                 .await?;
         }
         Ok(())
@@ -558,7 +598,7 @@ async fn a_daemon_keeps_to_the_logs_of_its_node() -> anyhow::Result<()> {
         let mut in_the_way = own.clone();
         in_the_way["metadata"]["name"] = json!(format!("aide-another-{}-failed", stage.theirs));
         let config_maps = || Api::<ConfigMap>::namespaced(stage.daemon.clone(), &stage.namespace);
-        let no_owners = "a kept log has no owners and no finalizers";
+        let no_owners = "a kept log or an event of a daemon has no owners and no finalizers";
         let text = json!({"data": {"integritylog": "all is well"}});
         carry_out(vec![
             allowed("its log, the first time", stage.apply(own.clone())),

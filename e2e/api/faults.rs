@@ -111,7 +111,7 @@ impl<'a> Node<'a> {
         wish(space, &name, &text).await?;
 
         let proxy = Proxy::start().await?;
-        let token = token(space, Some(&name)).await?;
+        let token = token(space, Some(("fi", &name))).await?;
         let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let kubeconfig = proxy.kubeconfig(dir.path(), &token)?;
         let daemon = start_daemon(space, &name, dir.path(), &kubeconfig.path, work).await?;
@@ -261,7 +261,7 @@ async fn a_daemon_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Resul
             requests.len()
         );
 
-        let new_token = token(space, Some(&node.name)).await?;
+        let new_token = token(space, Some(("fi", &node.name))).await?;
         let ended = Instant::now();
         end(trouble, &node.proxy, &node.kubeconfig, &new_token).await?;
         let expected = [node.clean(), node.added(1), node.clean()];

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
+use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -214,6 +215,11 @@ impl Space {
             namespace,
             logs: Arc::default(),
         })
+    }
+
+    /// Another installation beside this one.
+    pub(crate) async fn another(&self, name: &str) -> anyhow::Result<Self> {
+        Self::new(name).await
     }
 
     /// The objects of this kind in the namespace.
@@ -840,6 +846,14 @@ pub(crate) fn report() -> Report {
         }],
         ..Report::default()
     }
+}
+
+/// Prints a row of the table of attacks, also where the test passes: what was tried how often, and how
+/// often it came to nothing.
+pub(crate) fn attack_row(attack: &str, tried: usize, refused: usize) -> anyhow::Result<()> {
+    let row = json!({"attack": attack, "tried": tried, "refused": refused});
+    // Not by println!, which the test runner would keep to itself.
+    Ok(writeln!(std::io::stdout(), "attack: {row}")?)
 }
 
 /// Labels as the API has them, or none.

@@ -5,6 +5,7 @@
 //! The tests run side by side, each in a namespace of its own (see [`harness`]).
 
 mod admission;
+mod attacks;
 mod binary;
 #[path = "../chaos.rs"]
 mod chaos;

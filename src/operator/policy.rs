@@ -147,7 +147,7 @@ async fn apply(client: &Client, path: &str, document: String) -> kube::Result<St
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
 
@@ -161,6 +161,32 @@ mod tests {
         }
         assert!(documents[1].contains("policyName: file-integrity-daemon.elsewhere\n"));
         assert!(documents[1].contains("kubernetes.io/metadata.name: elsewhere"));
+    }
+
+    /// An event with another reason would be refused, and with it the result that it tells of.
+    #[test]
+    fn the_policy_knows_all_reasons_of_the_daemons_events() {
+        let sources = [
+            include_str!("../scan/tell.rs"),
+            include_str!("../daemon/machine.rs"),
+        ];
+        let code = sources.map(|text| text.split("#[cfg(test)]").next().unwrap_or_default());
+        let lines = code.iter().flat_map(|text| text.lines()).map(str::trim);
+        let literal = |line: &str| {
+            let text = line
+                .strip_prefix("reason: ")
+                .unwrap_or(line)
+                .trim_end_matches(',');
+            let word = text.strip_prefix('"')?.strip_suffix('"')?;
+            let is_reason = word.starts_with(char::is_uppercase)
+                && word.chars().all(|letter| letter.is_ascii_alphanumeric());
+            is_reason.then(|| word.to_owned())
+        };
+        let reasons: BTreeSet<String> = lines.filter_map(literal).collect();
+        assert!(reasons.len() >= 5, "{reasons:?}");
+        for reason in reasons {
+            assert!(MANIFEST.contains(&format!("'{reason}'")), "{reason}");
+        }
     }
 
     #[test]

@@ -90,9 +90,19 @@ fn name(subject: &Subject<'_>, saying: &Saying, transition: &str) -> String {
     ]
     .join("\0");
     let hash = &names::sha256_hex(identity)[..NAME_DIGITS];
-    // A FileIntegrity's name may be as long as any; its start is enough for a reader.
-    let start: String = subject.name.chars().take(200).collect();
-    format!("{}.{hash}", start.trim_end_matches(['.', '-']))
+    // The admission policy holds the daemons to names of their node's own: by taking another's, one
+    // could keep it from telling.
+    match subject.node {
+        Some(node) => format!("{}.node-{hash}", start(node)),
+        None => format!("{}.{hash}", start(subject.name)),
+    }
+}
+
+/// A name may be as long as an event's, to which something is added; its start is enough for a
+/// reader.
+fn start(name: &str) -> &str {
+    let end = name.char_indices().nth(200).map_or(name.len(), |(i, _)| i);
+    name[..end].trim_end_matches(['.', '-'])
 }
 
 fn regarding(subject: &Subject<'_>) -> ObjectReference {
@@ -157,6 +167,32 @@ mod tests {
         assert_eq!(name("a", "1"), name("a", "1"));
         assert_ne!(name("a", "1"), name("a", "2"));
         assert_ne!(name("a", "1"), name("b", "1"));
+    }
+
+    #[test]
+    fn an_event_about_a_node_is_called_after_it_and_another_is_not() {
+        let name = |name: &str, node| {
+            let subject = Subject {
+                name,
+                node,
+                ..SUBJECT
+            };
+            let event = build(&subject, &saying("a"), "t", at());
+            let name = event.metadata.name.unwrap();
+            let (start, hash) = name.split_at(name.len() - NAME_DIGITS);
+            assert!(hash.bytes().all(|digit| digit.is_ascii_hexdigit()));
+            start.to_owned()
+        };
+        let long = format!("{}-{}", "l".repeat(199), "o".repeat(53));
+        let table = [
+            (name("fi", Some("n1")), "n1.node-".to_owned()),
+            (name("fi", None), "fi.".to_owned()),
+            (name("fi", Some(&long)), format!("{}.node-", &long[..199])),
+            (name(&long, None), format!("{}.", &long[..199])),
+        ];
+        for (start, expected) in table {
+            assert_eq!(start, expected);
+        }
     }
 
     #[test]

@@ -75,7 +75,7 @@ reproducible: ## Build the program twice, from nothing, and compare
 
 ##@ Test
 
-.PHONY: test unit test-unit api-test release-test e2e audit-rbac soak demo lint verify reproducible
+.PHONY: test unit test-unit api-test release-test e2e chaos audit-rbac soak demo lint verify reproducible
 test: unit api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
 
 unit: ## Run the unit tests, and those with a real AIDE
@@ -98,6 +98,9 @@ e2e: image cluster-up ## Run the end-to-end tests on a cluster
 	@# So that no test has to wait for what it builds. If it fails, so does the test that needs it.
 	-hack/monitoring prepare
 	cargo test --locked --test e2e --features e2e
+
+chaos: ## Make each fault and attack that the tests know, and print what came of it
+	hack/chaos
 
 audit-rbac: ## Compare the Roles with what api-test and e2e, run before, asked the API for
 	FIO_E2E_AUDIT_LOG="$$(hack/cluster audit-log)" FIO_API_AUDIT_LOG=.cluster/api-audit.log \

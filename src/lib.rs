@@ -16,6 +16,9 @@ pub mod signal_file;
 pub mod telemetry;
 
 #[cfg(test)]
+#[path = "../e2e/chaos.rs"]
+mod chaos;
+#[cfg(test)]
 mod docs_tests;
 #[cfg(test)]
 mod own_mounts;

@@ -13,6 +13,7 @@ use super::tests::{Node, finding, made};
 use super::*;
 use crate::aide::watchdog::Limits;
 use crate::api::Condition;
+use crate::chaos::{Row, lost_and_duplicated};
 use crate::own_mounts::{self, SmallDisk};
 
 /// So many milliseconds without progress are a hang.
@@ -31,25 +32,41 @@ fn sh(script: &str, path: &Path) {
     assert!(status.unwrap().success(), "{script}");
 }
 
-/// A scan finds what is to be found on a node with odd things, and only that.
-async fn finds_a_change_and_nothing_else(node: &Node) {
-    made(&node.initialise(Cause::First).await);
-    let clean = node.scan().await;
+/// After the fault: a change is found, that one and no other. Prints the fault's row.
+async fn well_after(fault: &str, tried: usize, node: &Node, runner: &Runner) {
+    let start = Instant::now();
+    let never = CancellationToken::new();
+    let clean = runner.scan(&node.config(), &never).await;
     assert_eq!(
         finding(&clean).result.condition,
         Condition::Succeeded,
         "{clean:?}"
     );
+    let recovery = start.elapsed();
     fs::write(node.etc("passwd"), "toor").unwrap();
-    let changed = node.scan().await;
-    let result = &finding(&changed).result;
-    assert_eq!(result.condition, Condition::Failed, "{changed:?}");
-    let paths: Vec<_> = result
+    let done = runner.scan(&node.config(), &never).await;
+    let result = &finding(&done).result;
+    assert_eq!(result.condition, Condition::Failed, "{done:?}");
+    let found: Vec<_> = result
         .changes
         .iter()
         .map(|change| change.path.as_str())
         .collect();
-    assert_eq!(paths, ["/etc/passwd"]);
+    let (lost, duplicated) = lost_and_duplicated(&["/etc/passwd"], &found);
+    let row = Row {
+        fault: fault.to_owned(),
+        tried,
+        lost,
+        duplicated,
+        recovery_seconds: Some(recovery.as_secs_f64()),
+    };
+    row.tell().unwrap();
+}
+
+/// A node with odd things is watched like any other.
+async fn is_no_obstacle(fault: &str, tried: usize, node: &Node) {
+    made(&node.initialise(Cause::First).await);
+    well_after(fault, tried, node, &node.runner()).await;
 }
 
 #[tokio::test]
@@ -61,7 +78,7 @@ async fn pipes_sockets_and_sparse_files_are_no_obstacle() {
         .unwrap()
         .set_len(1 << 30)
         .unwrap();
-    finds_a_change_and_nothing_else(&node).await;
+    is_no_obstacle("a pipe, a socket, a sparse file of 1 GiB", 3, &node).await;
 }
 
 #[tokio::test]
@@ -81,7 +98,7 @@ async fn device_nodes_are_not_read() {
         eprintln!("skipped: device nodes can only be made as root");
         return;
     }
-    finds_a_change_and_nothing_else(&node).await;
+    is_no_obstacle("device nodes", 2, &node).await;
 }
 
 #[tokio::test]
@@ -110,6 +127,14 @@ async fn every_byte_may_stand_in_a_name_and_names_may_be_long() {
     );
     let expected = report::display_path(&[b"/etc/".as_slice(), &bytes].concat());
     assert_eq!(result.changes[0].path, expected);
+    fs::write(node.etc(name), "old").unwrap();
+    well_after(
+        "a name of 255 bytes, each another one",
+        1,
+        &node,
+        &node.runner(),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -125,6 +150,8 @@ async fn a_directory_of_many_files_is_read_whole() {
     let done = node.scan().await;
     assert_eq!(finding(&done).result.changes[0].path, "/etc/many/777");
     assert_eq!(finding(&done).result.files_removed, 1);
+    File::create(node.etc("many/777")).unwrap();
+    well_after("20,000 files in a directory", 1, &node, &node.runner()).await;
 }
 
 /// Paths that the kernel takes in no call are beyond AIDE; that is said, not passed over.
@@ -144,7 +171,12 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
     assert_eq!(error.class, "incomplete");
     assert!(error.message.contains("/etc/deep/000"), "{}", error.message);
     sh("cd \"$1\" && rm -rf deep", &node.etc(""));
-    made(&node.initialise(Cause::First).await);
+    is_no_obstacle(
+        "a path of more than 4,096 bytes: Errored, and named",
+        1,
+        &node,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -186,6 +218,14 @@ async fn files_that_come_and_go_while_they_are_read_hide_nothing() {
         ),
         (1, 0, 0)
     );
+    fs::write(node.etc("passwd"), "root").unwrap();
+    well_after(
+        "200 files that come and go while they are read",
+        5,
+        &node,
+        &node.runner(),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -209,6 +249,14 @@ async fn a_file_without_end_is_given_up_and_named() {
         "{message}"
     );
     assert_eq!(node.runner().interruptions(), 0);
+    fs::remove_file(node.etc("endless")).unwrap();
+    well_after(
+        "a file of 4 TiB: the scan is given up, and names it",
+        1,
+        &node,
+        &node.runner(),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -250,6 +298,13 @@ async fn a_disk_without_room_for_another_file_leaves_the_old_baseline() {
     }
     let healed = initialise(Cause::Requested("r1".to_owned())).await;
     assert_eq!(made(&healed).request.as_deref(), Some("r1"));
+    well_after(
+        "no inode left: a re-initialisation and a scan",
+        2,
+        &node,
+        &runner,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -286,8 +341,13 @@ async fn a_state_directory_that_becomes_read_only_is_told_and_heals() {
     );
     assert_eq!(runner.read_disk().unwrap(), Disk::Baseline(old));
     disk.make_writable();
-    let scan = runner.scan(&node.config(), &never).await;
-    assert_eq!(finding(&scan).result.condition, Condition::Succeeded);
+    well_after(
+        "a read-only state directory: a scan and a re-initialisation",
+        2,
+        &node,
+        &runner,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -304,7 +364,12 @@ async fn file_systems_without_attributes_and_loops_of_mounts_are_no_obstacle() {
         "/etc p+u+g+ftype+sha256+acl+xattrs+selinux\n!/etc/(loop|recursive)/.*/(passwd|kubernetes/.*)$\n",
     );
     fs::write(node.etc("plain/file"), "x").unwrap();
-    finds_a_change_and_nothing_else(&node).await;
+    is_no_obstacle(
+        "a file system without attributes, the root mounted in itself",
+        3,
+        &node,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -336,6 +401,13 @@ async fn links_in_place_of_the_files_that_aide_writes_are_not_followed() {
         !names.iter().any(|name| name.starts_with("aide.log.backup")),
         "{names:?}"
     );
+    well_after(
+        "links in place of the files that AIDE writes",
+        6,
+        &node,
+        &node.runner(),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -374,8 +446,7 @@ async fn nothing_is_written_through_a_link_in_place_of_the_state_directory() {
     assert_eq!(own_mounts::names_in(&outside), before);
     fs::remove_file(node.etc("kubernetes")).unwrap();
     fs::rename(&outside, node.etc("kubernetes")).unwrap();
-    let done = runner.scan(&node.config(), &never).await;
-    assert_eq!(finding(&done).result.condition, Condition::Succeeded);
+    well_after("a link in place of the state directory", 2, &node, &runner).await;
 }
 
 /// A file system whose server takes requests and answers none but the first.
@@ -460,6 +531,18 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
         "{message}"
     );
     drop(mount);
+    unmount(&node.etc("remote"));
+    well_after(
+        "a mount that hangs: AIDE is ended",
+        1,
+        &node,
+        &node.runner(),
+    )
+    .await;
+}
+
+fn unmount(at: &Path) {
+    rustix::mount::unmount(at, rustix::mount::UnmountFlags::DETACH).unwrap();
 }
 
 #[tokio::test]
@@ -493,7 +576,12 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
     assert!(still.is_err(), "it is still there");
     drop((&mut server).await.unwrap());
     gone.await;
-    rustix::mount::unmount(node.etc("remote"), rustix::mount::UnmountFlags::DETACH).unwrap();
-    let healed = node.scan().await;
-    assert_eq!(finding(&healed).result.condition, Condition::Succeeded);
+    unmount(&node.etc("remote"));
+    well_after(
+        "a mount that hangs: AIDE cannot be ended",
+        1,
+        &node,
+        &node.runner(),
+    )
+    .await;
 }

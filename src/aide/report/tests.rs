@@ -376,8 +376,8 @@ fn hash_tells_sets_of_changes_apart() {
 
     let mut same = base.clone();
     same.changes.reverse();
-    let reversed = |list: &[String]| list.iter().rev().cloned().collect();
-    same.changes[0].attributes = reversed(&same.changes[0].attributes);
+    let attributes = same.changes[0].attributes.iter().rev().cloned();
+    same.changes[0].attributes = attributes.collect();
     same.changes[0].details.clear();
     same.run_time_seconds = None;
     same.total = 0;

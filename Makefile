@@ -75,7 +75,7 @@ reproducible: ## Build the program twice, from nothing, and compare
 
 ##@ Test
 
-.PHONY: test unit test-unit api-test release-test e2e chaos audit-rbac soak demo lint verify reproducible
+.PHONY: test unit test-unit api-test release-test olm-test e2e chaos audit-rbac soak demo lint verify reproducible
 test: unit api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
 
 unit: ## Run the unit tests, and those with a real AIDE
@@ -88,6 +88,12 @@ api-test: ## Run the tests against a real API server (no nodes)
 
 release-test: build ## Make a release, up to a registry on this machine (as root: images are built)
 	BINARY=$(abspath $(BINARY)) hack/with-registry cargo test --locked --test release --features registry
+
+# Apart from the other tests: the first time it builds OLM, and it needs CLUSTER=local.
+olm-test: IMG := $(DEV_IMG)
+olm-test: image cluster-up ## Install, upgrade and remove it through a real OLM, on a cluster that has a registry
+	hack/olm-cluster up
+	IMG=$(IMG) hack/olm-test
 
 e2e: IMG := $(DEV_IMG)
 e2e: image cluster-up ## Run the end-to-end tests on a cluster

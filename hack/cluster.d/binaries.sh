@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Builds what the local cluster runs (Kubernetes, etcd, CoreDNS), what
-# hack/monitoring does, and the tools for OLM and releases from Go modules, and
-# caches it. The versions are those in hack/go/*/go.mod.
+# hack/monitoring does, OLM and the tools for it and for releases from Go modules,
+# and caches it. The versions are those in hack/go/*/go.mod.
 
 # How the modules are built; part of the cache's key.
 GO_FLAGS=(-trimpath -mod=readonly)
@@ -52,8 +52,13 @@ module_packages() {
     actionlint) printf 'github.com/rhysd/actionlint/cmd/actionlint\n' ;;
     registry) printf 'github.com/distribution/distribution/v3/cmd/registry\n' ;;
     olm)
-      printf 'github.com/operator-framework/%s\n' operator-registry/cmd/opm \
-        api/cmd/operator-verify
+      printf 'github.com/%s\n' operator-framework/operator-registry/cmd/opm \
+        operator-framework/api/cmd/operator-verify grpc-ecosystem/grpc-health-probe
+      ;;
+    lifecycle)
+      printf 'github.com/operator-framework/operator-lifecycle-manager/%s\n' \
+        cmd/olm cmd/catalog cmd/package-server util/cpb
+      printf 'helm.sh/helm/v3/cmd/helm\n'
       ;;
     monitoring)
       printf 'github.com/prometheus-operator/prometheus-operator/cmd/%s\n' \
@@ -81,6 +86,14 @@ run_go_build() {
   (cd "$CHECKOUT/hack/go/$module" && CGO_ENABLED=0 GOFLAGS='' go build "$@") \
     >"$output" 2>&1 </dev/null || die "go build of $module failed: see $output"
   rm "$output"
+}
+
+# module_source MODULE PATH: where the sources of one of the Go modules are that
+# hack/go/MODULE names. The commands may come from our cache, and the module not
+# be in Go's.
+module_source() {
+  (cd "$CHECKOUT/hack/go/$1" && GOFLAGS='' go mod download "$2" &&
+    GOFLAGS='' go list -m -f '{{.Dir}}' "$2")
 }
 
 # with_progress WHAT COMMAND...: says every half minute that it is not stuck.

@@ -80,6 +80,8 @@ current_load_image() {
 }
 
 current_audit_log() { current_refuse audit-log; }
+current_registry() { current_refuse registry; }
+current_push_image() { current_refuse push-image; }
 current_add_node() { current_refuse add-node; }
 current_remove_node() { current_refuse remove-node; }
 current_stop_node() { current_refuse stop-node; }

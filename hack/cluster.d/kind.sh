@@ -83,6 +83,13 @@ kind_add_node() {
   die "kind cannot add a node to a running cluster: use CLUSTER=local"
 }
 
+kind_registry() { kind_no_registry; }
+kind_push_image() { kind_no_registry; }
+
+kind_no_registry() {
+  die "kind's nodes have no registry of ours: use hack/cluster load-image, or CLUSTER=local"
+}
+
 kind_remove_node() {
   kind_need_node "$1"
   docker rm --force --volumes "$1" >/dev/null

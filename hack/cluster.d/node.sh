@@ -120,6 +120,7 @@ write_node_conf() {
   cp "$PKI/kube-proxy.kubeconfig" "$PKI/ca.crt" "$PKI/$node.crt" "$PKI/$node.key" "$conf"
   write_cni_conf "$node" >"$conf/cni/10-fio.conflist"
   write_containerd_conf >"$conf/containerd.toml"
+  write_registry_hosts "$conf/registries"
   write_kubelet_conf "$node" >"$conf/kubelet.yaml"
   write_kube_proxy_conf "$node" >"$conf/kube-proxy.yaml"
 }
@@ -144,6 +145,8 @@ oom_score = 0
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "$PAUSE_IMAGE"
   restrict_oom_score_adj = true
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "/var/lib/fio-node/conf/registries"
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "/var/lib/fio-node/conf/cni"

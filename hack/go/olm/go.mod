@@ -5,7 +5,10 @@ go 1.26.0
 
 require github.com/operator-framework/operator-registry v1.55.0
 
-require github.com/operator-framework/api v0.31.0
+require (
+	github.com/grpc-ecosystem/grpc-health-probe v0.4.38
+	github.com/operator-framework/api v0.31.0
+)
 
 require (
 	cel.dev/expr v0.23.1 // indirect
@@ -135,6 +138,7 @@ require (
 	github.com/smallstep/pkcs7 v0.1.1 // indirect
 	github.com/spf13/cobra v1.9.1 // indirect
 	github.com/spf13/pflag v1.0.6 // indirect
+	github.com/spiffe/go-spiffe/v2 v2.5.0 // indirect
 	github.com/stefanberger/go-pkcs11uri v0.0.0-20230803200340-78284954bff6 // indirect
 	github.com/stoewer/go-strcase v1.3.0 // indirect
 	github.com/stretchr/testify v1.10.0 // indirect
@@ -144,6 +148,7 @@ require (
 	github.com/vbatts/tar-split v0.12.1 // indirect
 	github.com/vbauerster/mpb/v8 v8.9.3 // indirect
 	github.com/x448/float16 v0.8.4 // indirect
+	github.com/zeebo/errs v1.4.0 // indirect
 	go.etcd.io/bbolt v1.4.0 // indirect
 	go.mongodb.org/mongo-driver v1.14.0 // indirect
 	go.opencensus.io v0.24.0 // indirect

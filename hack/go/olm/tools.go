@@ -5,6 +5,7 @@
 package olm
 
 import (
+	_ "github.com/grpc-ecosystem/grpc-health-probe"
 	_ "github.com/operator-framework/api/cmd/operator-verify"
 	_ "github.com/operator-framework/operator-registry/cmd/opm"
 )

@@ -472,6 +472,10 @@ impl Watches<'_> {
     /// Watches the objects of `api`: shows each to `read` as it comes, makes it smaller by `shrink`,
     /// keeps it in the store behind `writer`, and triggers passes by what it means. `saw` is shown
     /// what the store has.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of the one watch, and all callers give all of them"
+    )]
     fn start<K>(
         &mut self,
         api: Api<K>,

@@ -175,13 +175,11 @@ impl Memory {
             self.nodes.insert(node.to_owned(), vec![(name, new)]);
             return None;
         };
-        match known.iter_mut().find(|(other, _)| *other == name) {
-            Some((_, before)) => Some(std::mem::replace(before, new)),
-            None => {
-                known.push((name, new));
-                None
-            }
+        if let Some((_, before)) = known.iter_mut().find(|(other, _)| *other == name) {
+            return Some(std::mem::replace(before, new));
         }
+        known.push((name, new));
+        None
     }
 }
 

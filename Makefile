@@ -21,10 +21,13 @@ RUNTIME ?=## docker, podman or buildah; by default the first that works
 PLATFORMS ?=## linux/amd64,linux/arm64: images for both; by default this machine's
 CLUSTER ?=## kind, local or current; by default what works here
 GIT_REMOTE ?= origin## Where releases are pushed to
+PART ?=## scan, daemon, operator, api, latency or rollout: what bench measures; by default all
+BASE ?=## A commit: bench measures its build, too, and compares
+NODES ?=## Sizes of the simulated fleets of bench, such as 10,100,1000,5000
 CARGO_TARGET_DIR ?= target## Where cargo puts what it builds
 
 export IMAGE_REPO TAG IMG BUNDLE_IMG CATALOG_IMG NAMESPACE CATALOG_DEPLOY_NS
-export OVERLAY REPLICAS RUNTIME PLATFORMS CLUSTER GIT_REMOTE
+export OVERLAY REPLICAS RUNTIME PLATFORMS CLUSTER GIT_REMOTE PART BASE NODES
 # An empty VERSION is none: scripts then take that of Cargo.toml.
 ifneq ($(strip $(VERSION)),)
 export VERSION
@@ -75,7 +78,7 @@ reproducible: ## Build the program twice, from nothing, and compare
 
 ##@ Test
 
-.PHONY: test unit test-unit api-test release-test olm-test e2e chaos audit-rbac soak demo lint verify reproducible
+.PHONY: test unit test-unit api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify reproducible
 test: unit api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
 
 unit: ## Run the unit tests, and those with a real AIDE
@@ -118,6 +121,9 @@ soak: image cluster-up ## Watch idle nodes for an hour, with pods coming and goi
 	hack/deploy apply
 	$(KUBECTL) -n $(NAMESPACE) delete fileintegrity demo --ignore-not-found
 	hack/soak
+
+bench: ## Measure speed, memory and API load; tables and out/bench/*.json (PART, BASE, NODES)
+	hack/bench
 
 demo: IMG := $(DEV_IMG)
 demo: image ## Show it all: cluster, operator, changes on a node, the alarm, and back

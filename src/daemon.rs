@@ -229,8 +229,9 @@ fn machine_settings(settings: &Settings) -> machine::Settings {
     }
 }
 
-/// A number from 0 to 1 that stays the same for a node and is spread evenly over nodes.
-fn share(node: &str) -> f64 {
+/// A number from 0 to 1 that stays the same for a node and is spread evenly over nodes: the part of
+/// the first pause.
+pub fn share(node: &str) -> f64 {
     let hash = Sha256::digest(node.as_bytes());
     let number = u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]]);
     f64::from(number) / f64::from(u32::MAX)

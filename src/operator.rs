@@ -49,7 +49,7 @@ use self::apply::{Applier, ApplyError};
 use self::election::Candidate;
 use self::judge::Judge;
 use self::observe::{ObserveError, Observer};
-use self::plan::{Observed, Plan};
+use self::plan::{Observed, Plan, Wanted};
 use self::serving::{Scrapes, Serving};
 use self::tally::Tally;
 use crate::aide::check::Checker;
@@ -68,6 +68,9 @@ const MAX_RETRY: Duration = Duration::from_secs(60);
 /// An object in the way of one of ours is looked for again after this long: it need not be one that
 /// is watched.
 const COLLISION_RETRY: Duration = Duration::from_secs(15);
+/// As many statuses of nodes are written at once: a fleet of thousands is not to wait for one answer
+/// after the other, nor the API server for more than it answers at a time.
+const APPLIED_AT_ONCE: usize = 8;
 /// As many events are remembered as said, so that a pass does not ask the API again.
 const MAX_SAID: usize = 1000;
 
@@ -321,14 +324,26 @@ impl Context {
     async fn carry_out(&self, observed: &Observed, plan: &Plan) -> Result<Action, PassError> {
         let fi = &observed.file_integrity;
         let mut collisions = Vec::new();
-        for wanted in &plan.wanted {
-            match self.applier.apply(observed, wanted).await {
-                Ok(Some(applied)) => self.tally.applied(observed, wanted, &applied),
-                Ok(None) => {}
-                Err(error @ ApplyError::NameCollision { .. }) => collisions.push(error.to_string()),
-                Err(error) => {
-                    self.say_refusal(observed, plan, &error).await;
-                    return Err(error.into());
+        // In the order of the plan, but for the statuses of nodes: these are many, and none waits for
+        // another.
+        let is_status = |wanted: &Wanted| matches!(wanted, Wanted::NodeStatus(..));
+        let groups = plan.wanted.chunk_by(|a, b| is_status(a) && is_status(b));
+        for group in groups.flat_map(|group| group.chunks(APPLIED_AT_ONCE)) {
+            let writes = group
+                .iter()
+                .map(|wanted| self.applier.apply(observed, wanted));
+            let results = futures::future::join_all(writes).await;
+            for (wanted, result) in group.iter().zip(results) {
+                match result {
+                    Ok(Some(applied)) => self.tally.applied(observed, wanted, &applied),
+                    Ok(None) => {}
+                    Err(error @ ApplyError::NameCollision { .. }) => {
+                        collisions.push(error.to_string());
+                    }
+                    Err(error) => {
+                        self.say_refusal(observed, plan, &error).await;
+                        return Err(error.into());
+                    }
                 }
             }
         }

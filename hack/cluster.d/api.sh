@@ -23,6 +23,7 @@ api_up() {
   need_free_port "$API_ETCD_PEER_PORT"
   readarray -t args < <(etcd_args "$API/etcd" "$API_ETCD_PORT" "$API_ETCD_PEER_PORT")
   spawn api/etcd "$API/logs/etcd.log" "$etcd/etcd" "${args[@]}"
+  printf '%s\n' "$API_ETCD_PORT" >"$API/etcd-port"
   run_api "$kubernetes"
   log "API ready: $API/kubeconfig"
 }

@@ -129,10 +129,9 @@ impl Applier {
                 self.apply_one("ConfigMap", &self.config_maps, existing, observed, object)
                     .await
             }
-            Wanted::NodeStatus(object) => {
-                let existing = find(&observed.statuses, object);
+            Wanted::NodeStatus(object, there) => {
                 let kind = "FileIntegrityNodeStatus";
-                self.apply_one(kind, &self.statuses, existing, observed, object)
+                self.apply_one(kind, &self.statuses, there.as_deref(), observed, object)
                     .await
             }
             Wanted::DaemonSet(object) => {

@@ -6,7 +6,10 @@
 
 use serde_json::{Value, json};
 
-use crate::api::{BaselineLoss, FILE_INTEGRITY_KIND, FileIntegrity, GROUP, VERSION, names};
+use crate::api::{
+    BaselineLoss, FILE_INTEGRITY_KIND, FileIntegrity, FileIntegrityNodeStatus, GROUP, VERSION,
+    names,
+};
 
 /// Port of the daemon's health checks.
 const HEALTH_PORT: u16 = 8081;
@@ -108,6 +111,42 @@ pub fn node_status(fi: &FileIntegrity, node: &str, wishes: &Wishes) -> Value {
         "metadata": metadata,
         "nodeName": node,
     }))
+}
+
+/// Whether a status object is what [`node_status`] would make, found without making it. What others
+/// wrote besides does not count.
+pub fn is_node_status(
+    status: &FileIntegrityNodeStatus,
+    fi: &FileIntegrity,
+    node: &str,
+    wishes: &Wishes,
+) -> bool {
+    let fi_name = name(fi);
+    let metadata = &status.metadata;
+    let label = |key| metadata.labels.as_ref().and_then(|labels| labels.get(key));
+    let hold = match wishes.hold {
+        Hold::No => None,
+        Hold::ByHand => Some(names::HOLDOFF_BY_HAND),
+        Hold::ForUpdate => Some(names::HOLDOFF_UPDATE),
+    };
+    let whole_owner = names::label_is_shortened(&fi_name).then_some(fi_name.as_str());
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
+    status.node_name == node
+        && owners.iter().any(|owner| {
+            Some(&owner.uid) == fi.metadata.uid.as_ref()
+                && owner.name == fi_name
+                && owner.kind == FILE_INTEGRITY_KIND
+                && owner.api_version == format!("{GROUP}/{VERSION}")
+                && owner.controller == Some(true)
+                && owner.block_owner_deletion == Some(true)
+        })
+        && label(names::LABEL_OWNER) == Some(&names::label_value(&fi_name))
+        && label(names::LABEL_NODE) == Some(&names::label_value(node))
+        && status.annotation(names::ANNOTATION_WANTED_CONFIG) == wishes.config.as_deref()
+        && status.annotation(names::ANNOTATION_REQUEST) == wishes.request.as_deref()
+        && status.annotation(names::ANNOTATION_HOLDOFF) == hold
+        && (whole_owner.is_none() || status.annotation(names::LABEL_OWNER) == whole_owner)
+        && status.annotation(ANNOTATION_HASH).is_some()
 }
 
 /// The DaemonSet that scans.
@@ -594,6 +633,81 @@ mod tests {
             hold: Hold::ByHand,
         };
         insta::assert_yaml_snapshot!(node_status(&fi, "n1", &wishes));
+    }
+
+    /// The object with each of its values left out in turn: how the value is called, and the rest.
+    fn without_one(object: &Value) -> Vec<(String, Value)> {
+        let keys: Vec<Value> = match object {
+            Value::Object(map) => map.keys().map(|key| json!(key)).collect(),
+            Value::Array(list) => (0..list.len()).map(|index| json!(index)).collect(),
+            _ => Vec::new(),
+        };
+        let mut all = Vec::new();
+        for key in keys {
+            let name = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+            let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+            let inner = object.pointer(&pointer).unwrap();
+            for (rest, changed) in without_one(inner) {
+                let mut whole = object.clone();
+                *whole.pointer_mut(&pointer).unwrap() = changed;
+                all.push((format!("{pointer}{rest}"), whole));
+            }
+            let mut whole = object.clone();
+            if let (Value::Object(map), Some(key)) = (&mut whole, key.as_str()) {
+                map.remove(key);
+                all.push((pointer, whole));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn a_node_status_is_as_it_should_be_with_all_that_was_built_and_with_no_less() {
+        let long = "f".repeat(70);
+        for name in ["example", long.as_str()] {
+            let mut fi = fi(&json!({"config": {}}));
+            fi.metadata.name = Some(name.to_owned());
+            let wishes = |config: &str, request: Option<&str>, hold| Wishes {
+                config: Some(config.to_owned()),
+                request: request.map(str::to_owned),
+                hold,
+            };
+            let all = [
+                wishes("c1", None, Hold::No),
+                wishes("c2", None, Hold::No),
+                wishes("c1", Some("r1"), Hold::No),
+                wishes("c1", Some("r2"), Hold::ByHand),
+                wishes("c1", Some("r2"), Hold::ForUpdate),
+            ];
+            for made in &all {
+                let object = node_status(&fi, "n1", made);
+                let read = |object: Value| serde_json::from_value(object).unwrap();
+                let status: FileIntegrityNodeStatus = read(object.clone());
+                for asked in &all {
+                    let is_same = is_node_status(&status, &fi, "n1", asked);
+                    assert_eq!(is_same, made == asked, "{made:?} {asked:?}");
+                }
+                for (what, less) in without_one(&object) {
+                    // The API keeps the first four; and these need a value to be read at all.
+                    let is_kept = [
+                        "/apiVersion",
+                        "/kind",
+                        "/metadata/name",
+                        "/metadata/namespace",
+                    ]
+                    .contains(&what.as_str());
+                    if is_kept
+                        || serde_json::from_value::<FileIntegrityNodeStatus>(less.clone()).is_err()
+                    {
+                        continue;
+                    }
+                    assert!(
+                        !is_node_status(&read(less), &fi, "n1", made),
+                        "without {what}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -4,17 +4,151 @@
 //! labels match, and its taints are tolerated. Answered here as well, because a node's status
 //! object must be there before its daemon starts.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Node, Taint, Toleration};
+use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint, Toleration};
+use kube::Resource;
+use kube::core::ObjectMeta;
+use serde::{Deserialize, Deserializer};
 
-/// What of a node matters here; a whole Node is some 20 kB, mostly names of images.
+/// A Node as the operator's watch reads it: a whole one is some 20 kB, mostly names of images, and
+/// its kubelet writes it every five minutes. What is not used is passed over while the JSON is read,
+/// and takes no memory.
+#[derive(Clone, Debug, Default)]
+pub struct WatchedNode {
+    /// Its name, uid and resource version, nothing else.
+    metadata: ObjectMeta,
+    /// What of it matters.
+    pub facts: Arc<NodeFacts>,
+}
+
+/// What is read of a Node's JSON.
+#[derive(Deserialize)]
+struct Wire {
+    metadata: WireMeta,
+    #[serde(default)]
+    spec: WireSpec,
+    #[serde(default)]
+    status: WireStatus,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireMeta {
+    name: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+struct WireSpec {
+    #[serde(default)]
+    taints: Vec<Taint>,
+    #[serde(default)]
+    unschedulable: bool,
+}
+
+#[derive(Default, Deserialize)]
+struct WireStatus {
+    #[serde(default)]
+    conditions: Vec<NodeCondition>,
+}
+
+impl<'de> Deserialize<'de> for WatchedNode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Wire {
+            metadata,
+            spec,
+            status,
+        } = Wire::deserialize(deserializer)?;
+        let facts = NodeFacts {
+            name: metadata.name.clone().unwrap_or_default(),
+            labels: metadata.labels.into_iter().collect(),
+            taints: spec.taints.iter().map(taint).collect(),
+            ready: is_ready(&status.conditions),
+            cordoned: spec.unschedulable,
+            machine_config: machine_config(&metadata.annotations),
+        };
+        Ok(Self {
+            metadata: ObjectMeta {
+                name: metadata.name,
+                uid: metadata.uid,
+                resource_version: metadata.resource_version,
+                ..ObjectMeta::default()
+            },
+            facts: Arc::new(facts),
+        })
+    }
+}
+
+impl Resource for WatchedNode {
+    type DynamicType = ();
+    type Scope = kube::core::ClusterResourceScope;
+
+    fn kind((): &()) -> Cow<'_, str> {
+        Node::kind(&())
+    }
+    fn group((): &()) -> Cow<'_, str> {
+        Node::group(&())
+    }
+    fn version((): &()) -> Cow<'_, str> {
+        Node::version(&())
+    }
+    fn plural((): &()) -> Cow<'_, str> {
+        Node::plural(&())
+    }
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+/// Labels in one piece of memory, as `key=value` lines in the order of the keys: a map of a node's
+/// dozen takes three times as much. Neither keys nor values have a `=` or an end of line in them.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct Labels(Box<str>);
+
+impl Labels {
+    /// The value of this label.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+    }
+}
+
+impl std::fmt::Debug for Labels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.lines()).finish()
+    }
+}
+
+impl FromIterator<(String, String)> for Labels {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(labels: I) -> Self {
+        let mut lines: Vec<String> = labels
+            .into_iter()
+            .map(|(key, value)| format!("{key}={value}\n"))
+            .collect();
+        lines.sort();
+        Self(lines.concat().into_boxed_str())
+    }
+}
+
+/// What of a node matters here.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NodeFacts {
     /// Its name.
     pub name: String,
     /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// Its taints.
     pub taints: Vec<(String, String, String)>,
     /// Its kubelet reports that it is ready.
@@ -59,27 +193,6 @@ const TOLERATED_BY_DAEMON_SETS: [&str; 6] = [
 ];
 
 impl NodeFacts {
-    /// What of this node matters.
-    pub fn of(node: &Node) -> Self {
-        let taints = node
-            .spec
-            .as_ref()
-            .and_then(|s| s.taints.as_deref())
-            .unwrap_or_default();
-        Self {
-            name: node.metadata.name.clone().unwrap_or_default(),
-            labels: node.metadata.labels.clone().unwrap_or_default(),
-            taints: taints.iter().map(taint).collect(),
-            ready: is_ready(node),
-            cordoned: node
-                .spec
-                .as_ref()
-                .and_then(|s| s.unschedulable)
-                .unwrap_or(false),
-            machine_config: machine_config(node),
-        }
-    }
-
     /// Where the node is in an update; a cordon counts as one where `by_cordon` says so.
     pub fn update(&self, by_cordon: bool) -> Update {
         let by_machine_config = self
@@ -98,14 +211,11 @@ impl NodeFacts {
         selector: &BTreeMap<String, String>,
         tolerations: &[Toleration],
     ) -> bool {
-        let os = self
-            .labels
-            .get("kubernetes.io/os")
-            .map_or("linux", String::as_str);
+        let os = self.labels.get("kubernetes.io/os").unwrap_or("linux");
         os == "linux"
             && selector
                 .iter()
-                .all(|(key, value)| self.labels.get(key) == Some(value))
+                .all(|(key, value)| self.labels.get(key) == Some(value.as_str()))
             && self
                 .taints
                 .iter()
@@ -125,8 +235,7 @@ impl MachineConfig {
     }
 }
 
-fn machine_config(node: &Node) -> Option<MachineConfig> {
-    let annotations = node.metadata.annotations.as_ref()?;
+fn machine_config(annotations: &BTreeMap<String, String>) -> Option<MachineConfig> {
     let of = |key: &str| {
         annotations
             .get(&format!("{MACHINE_CONFIG_PREFIX}{key}"))
@@ -147,12 +256,7 @@ fn taint(taint: &Taint) -> (String, String, String) {
     )
 }
 
-fn is_ready(node: &Node) -> bool {
-    let conditions = node
-        .status
-        .as_ref()
-        .and_then(|s| s.conditions.as_deref())
-        .unwrap_or_default();
+fn is_ready(conditions: &[NodeCondition]) -> bool {
     conditions
         .iter()
         .any(|c| c.type_ == "Ready" && c.status == "True")
@@ -223,12 +327,13 @@ mod tests {
 
     #[test]
     fn two_of_the_three_annotations_say_nothing() {
-        let node: Node = serde_json::from_value(serde_json::json!({"metadata": {"annotations": {
-            "machineconfiguration.openshift.io/currentConfig": "a",
-            "machineconfiguration.openshift.io/state": "Working",
-        }}}))
-        .unwrap();
-        assert_eq!(NodeFacts::of(&node).machine_config, None);
+        let node: WatchedNode =
+            serde_json::from_value(serde_json::json!({"metadata": {"annotations": {
+                "machineconfiguration.openshift.io/currentConfig": "a",
+                "machineconfiguration.openshift.io/state": "Working",
+            }}}))
+            .unwrap();
+        assert_eq!(node.facts.machine_config, None);
     }
 
     fn toleration(json: serde_json::Value) -> Toleration {
@@ -289,23 +394,43 @@ mod tests {
     }
 
     #[test]
-    fn facts_are_taken_from_a_node() {
-        let node: Node = serde_json::from_value(serde_json::json!({
-            "metadata": {"name": "n", "labels": {"a": "b"}},
-            "spec": {"taints": [{"key": "k", "effect": "NoSchedule"}]},
-            "status": {"conditions": [{"type": "Ready", "status": "True"}]}
+    fn facts_are_taken_from_a_node_and_the_rest_is_passed_over() {
+        let watched: WatchedNode = serde_json::from_value(serde_json::json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": {
+                "name": "n", "uid": "u", "resourceVersion": "7", "labels": {"a": "b"},
+                "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:metadata": {}}}],
+            },
+            "spec": {"podCIDR": "10.0.0.0/24", "taints": [{"key": "k", "effect": "NoSchedule"}]},
+            "status": {
+                "conditions": [{"type": "Ready", "status": "True", "message": "m"}],
+                "images": [{"names": ["i"], "sizeBytes": 1}],
+            },
         }))
         .unwrap();
-        assert_eq!(
-            NodeFacts::of(&node),
-            self::node(&[("a", "b")], &[("k", "", "NoSchedule")]).named("n")
-        );
+        let expected = node(&[("a", "b")], &[("k", "", "NoSchedule")]);
+        assert_eq!(*watched.facts, expected);
+        let metadata = ObjectMeta {
+            name: Some("n".to_owned()),
+            uid: Some("u".to_owned()),
+            resource_version: Some("7".to_owned()),
+            ..ObjectMeta::default()
+        };
+        assert_eq!(watched.metadata, metadata);
     }
 
-    impl NodeFacts {
-        fn named(mut self, name: &str) -> Self {
-            self.name = name.to_owned();
-            self
+    #[test]
+    fn labels_are_found_by_the_whole_key() {
+        let labels = node(&[("b", "2"), ("a", "1"), ("a/b", "")], &[]).labels;
+        let table = [
+            ("a", Some("1")),
+            ("b", Some("2")),
+            ("a/b", Some("")),
+            ("", None),
+            ("a/", None),
+        ];
+        for (key, expected) in table {
+            assert_eq!(labels.get(key), expected, "{key}");
         }
     }
 }

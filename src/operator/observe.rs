@@ -9,9 +9,9 @@ use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::core::{NamespaceResourceScope, ObjectMeta};
 use kube::runtime::WatchStreamExt as _;
@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use super::build::Environment;
 use super::freshness::Freshness;
 use super::judge::Judge;
-use super::nodes::NodeFacts;
+use super::nodes::WatchedNode;
 use super::plan::{Configured, Observed};
 use super::tally::Tally;
 use super::triggers::{Changes, Meaning, Target};
@@ -38,6 +38,11 @@ use crate::k8s::backoff;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest pause before the API groups are asked for again.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// As many Nodes are asked for in one request: a large one is 20 kB, and what a list takes to be read
+/// is what the operator's memory has grown to afterwards.
+const NODES_AT_ONCE: u32 = 100;
+/// As many node statuses are: one of a node that fails is some 8 kB.
+const STATUSES_AT_ONCE: u32 = 250;
 /// The API group whose presence makes a cluster an OpenShift one.
 const MACHINE_CONFIG_GROUP: &str = "machineconfiguration.openshift.io";
 
@@ -89,7 +94,7 @@ pub struct Observer {
     daemon_sets: Store<DaemonSet>,
     config_maps: Store<ConfigMap>,
     deployments: Store<Deployment>,
-    nodes: Store<Node>,
+    nodes: Store<WatchedNode>,
     users: Arc<UserConfigs>,
     triggers: mpsc::UnboundedSender<Trigger>,
 }
@@ -153,6 +158,7 @@ impl Observer {
         watches.start(
             namespaced(&client, namespace),
             &everything,
+            |_| {},
             drop_managed_fields,
             about_itself,
             writer,
@@ -162,10 +168,7 @@ impl Observer {
         let freshness = Arc::new(Freshness::default());
         watches.start(
             namespaced(&client, namespace),
-            &everything,
-            keep_times_of_managed_fields,
-            about_status,
-            writer,
+            &everything.clone().page_size(STATUSES_AT_ONCE),
             {
                 let (tally, freshness) = (Arc::clone(tally), Arc::clone(&freshness));
                 move |event| {
@@ -173,11 +176,16 @@ impl Observer {
                     tally.saw_status(event);
                 }
             },
+            shrink_status,
+            about_status,
+            writer,
+            |_| {},
         );
         let (daemon_sets, writer) = reflector::store();
         watches.start(
             namespaced(&client, namespace),
             &everything,
+            |_| {},
             |_| {},
             about_daemon_set,
             writer,
@@ -188,6 +196,7 @@ impl Observer {
         watches.start(
             namespaced(&client, namespace),
             &active,
+            |_| {},
             drop_managed_fields,
             about_config_map,
             writer,
@@ -198,6 +207,7 @@ impl Observer {
         watches.start(
             namespaced(&client, namespace),
             &own,
+            |_| {},
             drop_managed_fields,
             about_deployment,
             writer,
@@ -206,8 +216,9 @@ impl Observer {
         let (nodes, writer) = reflector::store();
         watches.start(
             Api::all(client.clone()),
-            &everything,
-            shrink_node,
+            &everything.clone().page_size(NODES_AT_ONCE),
+            |_| {},
+            |_| {},
             about_node,
             writer,
             |_| {},
@@ -271,7 +282,7 @@ impl Observer {
                 .nodes
                 .state()
                 .iter()
-                .map(|node| NodeFacts::of(node))
+                .map(|node| Arc::clone(&node.facts))
                 .collect(),
             statuses,
             silence,
@@ -458,12 +469,18 @@ struct Watches<'a> {
 }
 
 impl Watches<'_> {
-    /// Watches the objects of `api`: makes each smaller by `shrink`, keeps it in the store behind
-    /// `writer`, and triggers passes by what it means. `saw` gets everything that the watch shows.
+    /// Watches the objects of `api`: shows each to `read` as it comes, makes it smaller by `shrink`,
+    /// keeps it in the store behind `writer`, and triggers passes by what it means. `saw` is shown
+    /// what the store has.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of the one watch, and all callers give all of them"
+    )]
     fn start<K>(
         &mut self,
         api: Api<K>,
         config: &watcher::Config,
+        read: impl Fn(&watcher::Event<K>) + Send + 'static,
         shrink: fn(&mut K),
         meaning: fn(&K) -> Meaning,
         writer: Writer<K>,
@@ -478,6 +495,7 @@ impl Watches<'_> {
             + 'static,
     {
         let stream = watcher(api, config.clone())
+            .inspect_ok(read)
             .modify(shrink)
             .reflect(writer)
             .default_backoff();
@@ -589,30 +607,16 @@ fn drop_managed_fields<K: kube::Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
 }
 
-/// The times are what tells how old the last change of an object is.
-fn keep_times_of_managed_fields<K: kube::Resource>(object: &mut K) {
-    for entry in object.meta_mut().managed_fields.iter_mut().flatten() {
-        entry.fields_v1 = None;
-    }
-}
-
-/// Keeps of a node what [`NodeFacts`] is made from.
-fn shrink_node(node: &mut Node) {
-    drop_managed_fields(node);
-    if let Some(status) = node.status.take() {
-        let ready = status
-            .conditions
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|c| c.type_ == "Ready");
-        let ready = ready.map(|mut condition| {
-            condition.last_heartbeat_time = None;
-            condition
-        });
-        node.status = Some(k8s_openapi::api::core::v1::NodeStatus {
-            conditions: Some(ready.collect()),
-            ..Default::default()
-        });
+/// Keeps of a node's status what passes look at: what was found is the daemon's to tell.
+fn shrink_status(status: &mut FileIntegrityNodeStatus) {
+    drop_managed_fields(status);
+    status.results = Vec::new();
+    if let Some(last) = &mut status.last_result {
+        last.changes = Vec::new();
+        last.changes_hash = None;
+        last.error_message = None;
+        last.result_config_map_name = None;
+        last.result_config_map_namespace = None;
     }
 }
 
@@ -641,7 +645,6 @@ fn about_status(status: &FileIntegrityNodeStatus) -> Meaning {
     let matters = (
         (&meta.annotations, &meta.labels, deleted(meta)),
         last.map(|r| (r.condition, r.files_added, r.files_changed, r.files_removed)),
-        last.and_then(|r| r.error_message.as_deref()),
         status
             .baseline
             .as_ref()
@@ -681,9 +684,8 @@ fn about_deployment(deployment: &Deployment) -> Meaning {
     (Some(Target::All), hash(&deployment.metadata.generation))
 }
 
-fn about_node(node: &Node) -> Meaning {
-    let facts = NodeFacts::of(node);
-    (Some(Target::All), hash(&facts))
+fn about_node(node: &WatchedNode) -> Meaning {
+    (Some(Target::All), hash(&node.facts))
 }
 
 fn deleted(meta: &ObjectMeta) -> bool {

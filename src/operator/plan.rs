@@ -2,7 +2,7 @@
 //! and in the modules that it calls ([`super::nodes`], [`super::reinit`], [`super::status`]);
 //! [`super::build`] makes the objects, [`super::apply`] carries the plan out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ pub struct Observed {
     /// The DaemonSets of the namespace that belong to it, or have a name that it needs.
     pub daemon_sets: Vec<Arc<DaemonSet>>,
     /// All nodes.
-    pub nodes: Vec<NodeFacts>,
+    pub nodes: Vec<Arc<NodeFacts>>,
     /// Its status objects.
     pub statuses: Vec<Arc<FileIntegrityNodeStatus>>,
     /// How long each of these has not changed, by the node's name.
@@ -81,8 +81,8 @@ pub struct Observed {
 pub enum Wanted {
     /// The active configuration.
     ConfigMap(Value),
-    /// A node's status, as far as it is the operator's.
-    NodeStatus(Value),
+    /// A node's status, as far as it is the operator's, and the one that is there.
+    NodeStatus(Value, Option<Arc<FileIntegrityNodeStatus>>),
     /// The daemon's or a signaller's.
     DaemonSet(Value),
 }
@@ -125,6 +125,8 @@ struct Planner<'a> {
     fi: &'a FileIntegrity,
     name: String,
     selected: Vec<&'a NodeFacts>,
+    /// The status objects by the names of their nodes.
+    statuses: HashMap<&'a str, &'a Arc<FileIntegrityNodeStatus>>,
     config: Option<ActiveConfig>,
     config_hash: Option<String>,
     record: Option<Record>,
@@ -146,6 +148,12 @@ impl<'a> Planner<'a> {
             fi,
             name: fi.metadata.name.clone().unwrap_or_default(),
             selected,
+            statuses: observed
+                .statuses
+                .iter()
+                .rev()
+                .map(|status| (status.node_name.as_str(), status))
+                .collect(),
             config_hash: config.as_ref().map(|c| config_hash(&c.effective)),
             config,
             record: Record::of(fi),
@@ -241,9 +249,11 @@ impl<'a> Planner<'a> {
             return Vec::new();
         };
         let mut wanted = vec![Wanted::ConfigMap(build::config_map(self.fi, config))];
-        wanted.extend(self.selected.iter().map(|node| {
-            Wanted::NodeStatus(build::node_status(self.fi, &node.name, &self.wishes(node)))
-        }));
+        wanted.extend(
+            self.selected
+                .iter()
+                .filter_map(|node| self.node_status(node)),
+        );
         let environment = &self.observed.environment;
         wanted.push(Wanted::DaemonSet(build::daemon_set(self.fi, environment)));
         if let Some(signal) = self.signal() {
@@ -256,17 +266,24 @@ impl<'a> Planner<'a> {
         wanted
     }
 
+    /// The status object of a node, unless it is there as it should be: of thousands, most are.
+    fn node_status(&self, node: &NodeFacts) -> Option<Wanted> {
+        let (fi, wishes) = (self.fi, self.wishes(node));
+        let there = self.statuses.get(node.name.as_str()).copied();
+        if there.is_some_and(|status| build::is_node_status(status, fi, &node.name, &wishes)) {
+            return None;
+        }
+        let object = build::node_status(fi, &node.name, &wishes);
+        Some(Wanted::NodeStatus(object, there.cloned()))
+    }
+
     fn unwanted(&self) -> Vec<Unwanted> {
+        let selected: HashSet<&str> = self.selected.iter().map(|n| n.name.as_str()).collect();
         let mut unwanted: Vec<Unwanted> = self
             .observed
             .statuses
             .iter()
-            .filter(|status| {
-                !self
-                    .selected
-                    .iter()
-                    .any(|node| node.name == status.node_name)
-            })
+            .filter(|status| !selected.contains(status.node_name.as_str()))
             .map(|status| Unwanted::NodeStatus(object_name(&status.metadata)))
             .collect();
         let signaller = self
@@ -361,9 +378,10 @@ impl<'a> Planner<'a> {
     /// Nodes that two FileIntegrities select: their daemons would write the same baseline.
     fn problems(&self) -> Vec<(&'static str, String)> {
         let overlapping = |other: &&Arc<FileIntegrity>| {
+            let selector = other.spec.selector();
             self.selected
                 .iter()
-                .any(|node| node.is_selected(&other.spec.selector(), &other.spec.tolerations))
+                .any(|node| node.is_selected(&selector, &other.spec.tolerations))
         };
         self.observed
             .others
@@ -529,11 +547,9 @@ impl<'a> Planner<'a> {
     }
 
     fn status_of(&self, node: &NodeFacts) -> Option<&FileIntegrityNodeStatus> {
-        self.observed
-            .statuses
-            .iter()
-            .find(|s| s.node_name == node.name)
-            .map(AsRef::as_ref)
+        self.statuses
+            .get(node.name.as_str())
+            .map(|status| &***status)
     }
 
     fn daemon_set(&self) -> Option<&Arc<DaemonSet>> {
@@ -545,10 +561,11 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn selected<'a>(fi: &FileIntegrity, nodes: &'a [NodeFacts]) -> Vec<&'a NodeFacts> {
+fn selected<'a>(fi: &FileIntegrity, nodes: &'a [Arc<NodeFacts>]) -> Vec<&'a NodeFacts> {
     let selector = fi.spec.selector();
     nodes
         .iter()
+        .map(AsRef::as_ref)
         .filter(|node| node.is_selected(&selector, &fi.spec.tolerations))
         .collect()
 }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::api::{Baseline, Condition, Reinit, ScanResult};
+use crate::operator::nodes::WatchedNode;
 
 const EFFECTIVE: &str = "/hostroot/etc p\n";
 
@@ -40,12 +41,12 @@ fn file_integrity(annotations: &Value, spec: &Value) -> FileIntegrity {
     .unwrap()
 }
 
-fn node(name: &str) -> NodeFacts {
-    NodeFacts {
+fn node(name: &str) -> Arc<NodeFacts> {
+    Arc::new(NodeFacts {
         name: name.to_owned(),
         ready: true,
         ..NodeFacts::default()
-    }
+    })
 }
 
 fn daemon_set(name: &str, labels: &Value) -> Arc<DaemonSet> {
@@ -129,7 +130,7 @@ fn wanted(plan: &Plan) -> Vec<String> {
         .iter()
         .map(|wanted| match wanted {
             Wanted::ConfigMap(object) => line("ConfigMap", object),
-            Wanted::NodeStatus(object) => line("NodeStatus", object),
+            Wanted::NodeStatus(object, _) => line("NodeStatus", object),
             Wanted::DaemonSet(object) => line("DaemonSet", object),
         })
         .collect()
@@ -140,7 +141,7 @@ fn wishes(plan: &Plan, node: &str) -> Value {
     plan.wanted
         .iter()
         .find_map(|wanted| match wanted {
-            Wanted::NodeStatus(object) if object["nodeName"] == node => {
+            Wanted::NodeStatus(object, _) if object["nodeName"] == node => {
                 Some(object["metadata"]["annotations"].clone())
             }
             _ => None,
@@ -316,7 +317,7 @@ fn the_signaller_goes_when_all_reachable_nodes_are_done() {
     assert!(wanted(&waiting).contains(&"DaemonSet aide-ini-fi".to_owned()));
     assert_eq!(waiting.unwanted, []);
     // The node that is left is away: the others do not wait for it.
-    observed.nodes[1].ready = false;
+    Arc::make_mut(&mut observed.nodes[1]).ready = false;
     let away = plan(&observed);
     assert_eq!(
         away.unwanted,
@@ -360,7 +361,7 @@ fn a_hold_that_ends_with_a_request_goes_on_until_that_can_be_handed_over() {
 #[test]
 fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
     let node_with = |current: &str, state: &str| {
-        let node: k8s_openapi::api::core::v1::Node = serde_json::from_value(json!({
+        let node: WatchedNode = serde_json::from_value(json!({
             "metadata": {"name": "n2", "annotations": {
                 "machineconfiguration.openshift.io/currentConfig": current,
                 "machineconfiguration.openshift.io/desiredConfig": "new",
@@ -369,7 +370,7 @@ fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
             "status": {"conditions": [{"type": "Ready", "status": "True"}]},
         }))
         .unwrap();
-        NodeFacts::of(&node)
+        node.facts
     };
     let held = || {
         annotated(
@@ -415,7 +416,7 @@ fn a_cordon_counts_as_an_update_only_where_the_user_says_so() {
     ] {
         let mut observed = at_rest();
         observed.file_integrity = Arc::new(file_integrity(&json!({}), &spec));
-        observed.nodes[1].cordoned = true;
+        Arc::make_mut(&mut observed.nodes[1]).cordoned = true;
         let wishes = wishes(&plan(&observed), "n2");
         assert_eq!(wishes.get(names::ANNOTATION_HOLDOFF), expected.as_ref());
     }

@@ -73,10 +73,11 @@ pub struct Tally {
 
 #[derive(Debug, Default)]
 struct Memory {
-    /// What was last seen of each node status, by its name.
-    statuses: HashMap<String, Known>,
-    /// While the watch of node statuses lists them anew: those that it has not shown yet.
-    missing: HashSet<String>,
+    /// What was last seen of each node's statuses, with their names; most nodes have one.
+    nodes: HashMap<String, Vec<(String, Known)>>,
+    /// While the watch of node statuses lists them anew: those that it has not shown yet, as node
+    /// and name.
+    missing: HashSet<(String, String)>,
     /// It has listed them once.
     listed: bool,
     /// While the watch of FileIntegrities lists them anew: those that it has shown.
@@ -94,7 +95,6 @@ struct Memory {
 /// What is told of a node status.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Known {
-    node: String,
     last: Option<Seen>,
     failed: Option<bool>,
     duration: Option<f64>,
@@ -130,7 +130,6 @@ impl Known {
     fn of(status: &FileIntegrityNodeStatus) -> Self {
         let last = status.last_result.as_ref();
         Self {
-            node: status.node_name.clone(),
             last: last.map(|result| Seen {
                 condition: result.condition,
                 counts: [
@@ -159,6 +158,28 @@ impl Known {
     fn errored(&self) -> Option<&'static str> {
         let last = self.last.as_ref()?;
         (last.condition == Condition::Errored).then_some(last.class)
+    }
+}
+
+impl Memory {
+    /// Node and name of each status that was seen.
+    fn names(&self) -> impl Iterator<Item = (String, String)> {
+        self.nodes
+            .iter()
+            .flat_map(|(node, known)| known.iter().map(|(name, _)| (node.clone(), name.clone())))
+    }
+
+    /// Keeps what was seen of a node's status; returns what was before.
+    fn saw(&mut self, node: &str, name: String, new: Known) -> Option<Known> {
+        let Some(known) = self.nodes.get_mut(node) else {
+            self.nodes.insert(node.to_owned(), vec![(name, new)]);
+            return None;
+        };
+        if let Some((_, before)) = known.iter_mut().find(|(other, _)| *other == name) {
+            return Some(std::mem::replace(before, new));
+        }
+        known.push((name, new));
+        None
     }
 }
 
@@ -197,18 +218,23 @@ impl Tally {
     /// What the watch of node statuses shows.
     pub fn saw_status(&self, event: &Event<FileIntegrityNodeStatus>) {
         self.with(|memory| match event {
-            Event::Init => memory.missing = memory.statuses.keys().cloned().collect(),
+            Event::Init => memory.missing = memory.names().collect(),
             Event::InitApply(status) | Event::Apply(status) => {
-                memory.missing.remove(&status.name_any());
+                if !memory.missing.is_empty() {
+                    let key = (status.node_name.clone(), status.name_any());
+                    memory.missing.remove(&key);
+                }
                 self.status(memory, status);
             }
             Event::InitDone => {
                 memory.listed = true;
-                for name in std::mem::take(&mut memory.missing) {
-                    self.status_gone(memory, &name);
+                for (node, name) in std::mem::take(&mut memory.missing) {
+                    self.status_gone(memory, &node, &name);
                 }
             }
-            Event::Delete(status) => self.status_gone(memory, &status.name_any()),
+            Event::Delete(status) => {
+                self.status_gone(memory, &status.node_name, &status.name_any());
+            }
         });
     }
 
@@ -243,23 +269,22 @@ impl Tally {
     }
 
     fn status(&self, memory: &mut Memory, status: &FileIntegrityNodeStatus) {
-        let new = Known::of(status);
-        if new.node.is_empty() {
+        let (node, new) = (status.node_name.as_str(), Known::of(status));
+        if node.is_empty() {
             return;
         }
-        let before = memory.statuses.insert(status.name_any(), new.clone());
+        let before = memory.saw(node, status.name_any(), new.clone());
         if before.as_ref() == Some(&new) {
             return;
         }
         if memory.listed {
-            self.count(&before.unwrap_or_default(), &new);
+            self.count(node, &before.unwrap_or_default(), &new);
         }
-        self.refresh(memory, &new.node);
+        self.refresh(memory, node);
     }
 
     /// Counts what is new.
-    fn count(&self, before: &Known, new: &Known) {
-        let node = || new.node.clone();
+    fn count(&self, node: &str, before: &Known, new: &Known) {
         let what = |known: &Known| {
             known
                 .last
@@ -271,7 +296,7 @@ impl Tally {
             if is_news {
                 let labels = ConditionLabels {
                     condition: condition(last.condition),
-                    node: node(),
+                    node: node.to_owned(),
                 };
                 self.fleet.node_status.get_or_create(&labels).inc();
             }
@@ -280,7 +305,7 @@ impl Tally {
             {
                 let labels = NodeErrorLabels {
                     error: last.class,
-                    node: node(),
+                    node: node.to_owned(),
                 };
                 self.fleet.node_status_error.get_or_create(&labels).inc();
             }
@@ -289,25 +314,27 @@ impl Tally {
             && !made.verified
             && before.baseline.as_ref() != Some(made)
         {
-            self.reinit(BY_MISSING, &new.node);
+            self.reinit(BY_MISSING, node);
         }
     }
 
-    fn status_gone(&self, memory: &mut Memory, name: &str) {
+    fn status_gone(&self, memory: &mut Memory, node: &str, name: &str) {
         memory.held.remove(name);
-        if let Some(gone) = memory.statuses.remove(name) {
-            self.refresh(memory, &gone.node);
+        let Some(known) = memory.nodes.get_mut(node) else {
+            return;
+        };
+        known.retain(|(other, _)| other != name);
+        if known.is_empty() {
+            memory.nodes.remove(node);
         }
+        self.refresh(memory, node);
     }
 
     /// Derives the gauges of a node from what its statuses say. Where there are several, the worst
     /// counts.
     fn refresh(&self, memory: &Memory, node: &str) {
-        let known: Vec<&Known> = memory
-            .statuses
-            .values()
-            .filter(|k| k.node == node)
-            .collect();
+        let known = memory.nodes.get(node).map(Vec::as_slice);
+        let known: Vec<&Known> = known.unwrap_or_default().iter().map(|(_, k)| k).collect();
         if known.is_empty() {
             return self.forget(node);
         }
@@ -469,7 +496,11 @@ impl Tally {
         match wanted {
             Wanted::ConfigMap(_) => {}
             Wanted::DaemonSet(object) => self.daemon_set(observed, object, applied),
-            Wanted::NodeStatus(object) => self.node_status(observed, object),
+            Wanted::NodeStatus(object, there) => {
+                if let Some(there) = there {
+                    self.node_status(observed, object, there);
+                }
+            }
         }
     }
 
@@ -498,11 +529,8 @@ impl Tally {
         }
     }
 
-    fn node_status(&self, observed: &Observed, object: &Value) {
+    fn node_status(&self, observed: &Observed, object: &Value, existing: &FileIntegrityNodeStatus) {
         let name = name_of(object);
-        let Some(existing) = observed.statuses.iter().find(|s| s.name_any() == name) else {
-            return;
-        };
         let node = existing.node_name.as_str();
         let annotation = |key: &str| object["metadata"]["annotations"][key].as_str();
         let is_hold = |value: Option<&str>| value == Some(names::HOLDOFF_UPDATE);

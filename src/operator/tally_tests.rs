@@ -113,9 +113,9 @@ impl Story {
         status.metadata.annotations = serde_json::from_value(before.clone()).unwrap();
         let object =
             json!({"metadata": {"name": names::node_status("fi", node), "annotations": after}});
-        let observed = observed(&[], &[status]);
+        let wanted = Wanted::NodeStatus(object, Some(Arc::new(status)));
         self.tally
-            .applied(&observed, &Wanted::NodeStatus(object), &Applied::default());
+            .applied(&observed(&[], &[]), &wanted, &Applied::default());
     }
 
     /// What is told of these metrics, one `labels value` a line without the common prefix.

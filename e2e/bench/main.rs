@@ -1,0 +1,138 @@
+//! The benchmark: what fio costs a node, the API server and the operator's pod, and how fast it is.
+//!
+//! `hack/bench` runs it. A part per file; each measures the program that it is given (`--fio`), so
+//! that two builds can be compared. [`report`] and [`stats`] are pure, [`process`] reads what the
+//! kernel says of a process, [`fleet`] plays the part of nodes, kubelets and daemons, [`operator`]
+//! and [`daemon`] start fio.
+//!
+//! Nothing here is a test: figures are printed, and judged by who reads them.
+
+mod api;
+mod daemon;
+mod fleet;
+mod latency;
+mod node;
+mod operator;
+mod process;
+mod report;
+mod rollout;
+mod scan;
+mod stats;
+mod web;
+
+#[expect(dead_code, reason = "the API tests need more of it")]
+#[path = "../api/harness.rs"]
+mod harness;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use self::report::Report;
+
+/// Measures fio, and compares what was measured.
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure one part; prints a table
+    Run(Run),
+    /// Print two measurements of the same parts side by side
+    Compare {
+        /// Of the build to compare with.
+        base: PathBuf,
+        /// Of the build that is looked at.
+        new: PathBuf,
+    },
+    /// Works a little all the time, and prints how long that took: the median and the 99th percentile
+    /// of the turns, in microseconds
+    #[command(hide = true)]
+    Neighbour {
+        /// For so long.
+        seconds: u64,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// What to measure.
+    part: Part,
+    /// The program.
+    #[arg(long)]
+    fio: PathBuf,
+    /// Where the figures are written to, as JSON.
+    #[arg(long)]
+    json: PathBuf,
+    /// Sizes of the fleet.
+    #[arg(long, value_delimiter = ',', default_value = "10,100,1000,5000")]
+    nodes: Vec<usize>,
+    /// Seconds for which a process at rest is watched.
+    #[arg(long, default_value_t = 60)]
+    seconds: u64,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Part {
+    /// The operator, with more and more nodes.
+    Operator,
+    /// A daemon between scans.
+    Daemon,
+    /// What scans are to the API server.
+    Api,
+    /// From a change on a node to the event.
+    Latency,
+    /// Another configuration for the whole fleet.
+    Rollout,
+    /// A scan of a large tree.
+    Scan,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let text = match Cli::parse().command {
+        Command::Run(run) => {
+            let report = measure(&run).await?;
+            let json = serde_json::to_string_pretty(&report)?;
+            std::fs::write(&run.json, json).context("write the figures")?;
+            report.table()
+        }
+        Command::Compare { base, new } => {
+            let read = |path: PathBuf| -> anyhow::Result<Report> {
+                let text = std::fs::read_to_string(&path)
+                    .with_context(|| format!("read {}", path.display()))?;
+                Ok(serde_json::from_str(&text)?)
+            };
+            report::compare(&read(base)?, &read(new)?)
+        }
+        Command::Neighbour { seconds } => scan::neighbour(seconds),
+    };
+    #[expect(clippy::print_stdout, reason = "this is what it is for")]
+    {
+        print!("{text}");
+    }
+    Ok(())
+}
+
+async fn measure(run: &Run) -> anyhow::Result<Report> {
+    match run.part {
+        Part::Operator => operator::measure(run).await,
+        Part::Daemon => daemon::measure(run).await,
+        Part::Api => api::measure(run).await,
+        Part::Latency => latency::measure(run).await,
+        Part::Rollout => rollout::measure(run).await,
+        Part::Scan => scan::measure(run).await,
+    }
+}
+
+/// Says on standard error what is being done.
+fn progress(what: &str) {
+    #[expect(clippy::print_stderr, reason = "it takes minutes")]
+    {
+        eprintln!("bench: {what}");
+    }
+}

@@ -1,0 +1,91 @@
+//! Asks the program's own servers. I/O; the reading of metrics is pure.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use anyhow::Context as _;
+use kube::{Client, Config};
+
+/// A client of a server of this machine.
+#[derive(Clone)]
+pub(crate) struct Server(Client);
+
+impl Server {
+    /// The server at this port. Who it is, by its certificate, is not asked.
+    pub(crate) fn new(scheme: &str, port: u16) -> anyhow::Result<Self> {
+        let url = format!("{scheme}://127.0.0.1:{port}");
+        let mut config = Config::new(url.parse()?);
+        config.accept_invalid_certs = true;
+        Ok(Self(Client::try_from(config)?))
+    }
+
+    /// What it answers to a GET.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<String> {
+        let request = axum::http::Request::get(path).body(Vec::new())?;
+        Ok(self.0.request_text(request).await?)
+    }
+
+    /// What it answers to a POST of JSON.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: &serde_json::Value,
+    ) -> anyhow::Result<serde_json::Value> {
+        let request = axum::http::Request::post(path).body(serde_json::to_vec(body)?)?;
+        Ok(self.0.request(request).await?)
+    }
+}
+
+/// A port that nobody has, as far as can be told.
+pub(crate) fn free_port() -> anyhow::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// The sum of the values of all series of this name whose labels contain `labels`.
+pub(crate) fn sum(metrics: &str, name: &str, labels: &str) -> f64 {
+    series(metrics, name)
+        .filter(|(found, _)| found.contains(labels))
+        .map(|(_, value)| value)
+        .sum()
+}
+
+/// Labels and value of each series of this name.
+pub(crate) fn series<'a>(metrics: &'a str, name: &str) -> impl Iterator<Item = (&'a str, f64)> {
+    metrics.lines().filter_map(move |line| {
+        let rest = line.strip_prefix(name)?;
+        let (labels, value) = match rest.strip_prefix('{') {
+            Some(rest) => rest.rsplit_once("} ")?,
+            None => ("", rest.strip_prefix(' ')?),
+        };
+        Some((labels, value.trim().parse().ok()?))
+    })
+}
+
+/// The inodes of the sockets that are connected, by a table of `/proc/net/tcp`, see proc(5).
+pub(crate) fn established(table: &str) -> impl Iterator<Item = &str> {
+    table.lines().filter_map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        (words.get(3) == Some(&"01")).then(|| words.get(9).copied())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_are_summed_by_name_and_labels() {
+        let text = "# TYPE a counter\na_total{verb=\"get\",code=\"200\"} 2\na_total{verb=\"list\"} 3\na 7\n";
+        assert_eq!(sum(text, "a_total", "verb=\"get\""), 2.0);
+        assert_eq!(sum(text, "a_total", ""), 5.0);
+        assert_eq!(sum(text, "a", ""), 7.0);
+    }
+
+    #[test]
+    fn connected_sockets_are_told_from_those_that_listen() {
+        let table = "sl local rem st tx tr retr uid timeout inode\n\
+                     0: 0100007F:1F91 00000000:0000 0A 0:0 0:0 0 0 0 11 1\n\
+                     1: 0100007F:A000 0100007F:1F91 01 0:0 0:0 0 0 0 12 1\n";
+        assert_eq!(established(table).collect::<Vec<_>>(), ["12"]);
+    }
+}

@@ -13,7 +13,7 @@ pub mod time;
 
 pub use file_integrity::{
     AideConfig, BaselineLoss, FileIntegrity, FileIntegritySpec, FileIntegrityStatus, NodeCounts,
-    Phase, ProfileName, Resources,
+    Phase, ProfileName, Resources, SecurityProfile,
 };
 pub use node_status::{
     Baseline, ChangeEntry, ChangeKind, Condition, FileIntegrityNodeStatus, Reinit, ScanResult,

@@ -50,6 +50,8 @@ async fn what_a_file_integrity_may_say() -> anyhow::Result<()> {
             ("dots-in-it", config(json!({"stateDir": "/var/lib/..x/a.b-c_d"})), None),
             ("profile", config(json!({"profile": "generic"})), None),
             ("on-loss", config(json!({"onBaselineLoss": "error"})), None),
+            ("privileged", config(json!({"securityProfile": "privileged"})), None),
+            ("restricted", config(json!({"securityProfile": "restricted", "stateDir": "/var/lib/file-integrity"})), None),
             ("resources", json!({"config": {}, "resources": {"limits": {"cpu": 1, "memory": "1Gi"}, "requests": {"cpu": "10m"}}}), None),
             // What is refused, and in which words.
             ("no-spec", Value::Null, Some("spec: Required value")),
@@ -65,6 +67,8 @@ async fn what_a_file_integrity_may_say() -> anyhow::Result<()> {
             ("two-lines", config(json!({"stateDir": "/var\n/etc"})), Some(STATE_DIR)),
             ("other-profile", config(json!({"profile": "windows"})), Some("supported values: \"generic\", \"openshift\"")),
             ("other-on-loss", config(json!({"onBaselineLoss": "ignore"})), Some("supported values: \"reinit\", \"error\"")),
+            ("other-security", config(json!({"securityProfile": "none"})), Some("supported values: \"privileged\", \"restricted\"")),
+            ("restricted-anywhere", config(json!({"securityProfile": "restricted"})), Some("securityProfile restricted needs stateDir, the one directory that the daemon may write")),
             ("no-quantity", json!({"config": {}, "resources": {"limits": {"cpu": "much"}}}), Some("spec.resources.limits.cpu in body should match")),
         ];
         for (name, spec, refusal) in table {

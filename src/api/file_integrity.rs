@@ -66,6 +66,10 @@ pub struct FileIntegritySpec {
 /// Which AIDE configuration to use and how often to scan.
 #[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.securityProfile) || self.securityProfile != 'restricted' || has(self.stateDir)",
+    "message": "securityProfile restricted needs stateDir, the one directory that the daemon may write: the one in which the baselines are, if there are some, such as /etc/kubernetes or /var/lib/file-integrity"
+}]))]
 pub struct AideConfig {
     /// Name of a ConfigMap with an AIDE configuration. Empty: the profile's default configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -113,6 +117,12 @@ pub struct AideConfig {
     /// are cordoned for updates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdoff_when_cordoned: Option<bool>,
+    /// What the pods on the nodes may do. privileged, the default: everything. restricted: read all
+    /// files of the node, by the capability DAC_READ_SEARCH, and write the state directory and /run;
+    /// stateDir must be given then, as there is no falling back to another directory, and trusted.*
+    /// attributes are not seen. A change restarts the daemons, and makes no new baseline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_profile: Option<SecurityProfile>,
 }
 
 /// The built-in AIDE configuration to use when none is named. Unset: openshift where the cluster
@@ -135,6 +145,16 @@ pub enum BaselineLoss {
     Reinit,
     /// Report the node as Errored until a re-initialisation is requested.
     Error,
+}
+
+/// What the pods on the nodes may do. Unset: privileged.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum SecurityProfile {
+    /// Everything, as the original's.
+    Privileged,
+    /// What reading every file and writing the state directory takes.
+    Restricted,
 }
 
 /// Requests and limits of a container.
@@ -287,6 +307,11 @@ impl FileIntegritySpec {
     /// The directory on the nodes that the user asked for, or the default one.
     pub fn state_dir(&self) -> &str {
         non_empty(self.config.state_dir.as_deref()).unwrap_or(DEFAULT_STATE_DIR)
+    }
+
+    /// The pods on the nodes get no more rights than their work takes.
+    pub fn is_restricted(&self) -> bool {
+        self.config.security_profile == Some(SecurityProfile::Restricted)
     }
 
     /// The PriorityClass asked for, if any.

@@ -83,6 +83,8 @@ pub const LEGACY_CONFIG_MAPS: [&str; 2] = ["aide-reinit", "aide-pause"];
 pub const HOST_ROOT: &str = "/hostroot";
 /// Where the active ConfigMap is mounted in the daemon's container.
 pub const CONFIG_DIR: &str = "/config";
+/// Where the signal file lies on a node, without the host root.
+pub const RUN_DIR: &str = "/run";
 /// The signal file on a node, without the host root.
 pub const SIGNAL_FILE: &str = "/run/aide.reinit";
 

@@ -124,13 +124,15 @@ pub fn daemon_set(fi: &FileIntegrity, environment: &Environment) -> Value {
     pod["serviceAccountName"] = json!(names::DAEMON_SERVICE_ACCOUNT);
     // AIDE gets five seconds of SIGTERM, what is to be published five more.
     pod["terminationGracePeriodSeconds"] = json!(20);
-    pod["initContainers"] = json!([check_folder(environment)]);
+    pod["initContainers"] = json!([check_folder(fi, environment)]);
     pod["containers"] = json!([daemon_container(fi, environment, &ds_name)]);
-    pod["volumes"] = json!([
+    let mut volumes = vec![
         host_root_volume(),
-        {"name": "config", "configMap": {"name": fi_name}},
-        {"name": "tmp", "emptyDir": {}},
-    ]);
+        json!({"name": "config", "configMap": {"name": fi_name}}),
+        json!({"name": "tmp", "emptyDir": {}}),
+    ];
+    volumes.extend(writable(fi).iter().map(HostDir::volume));
+    pod["volumes"] = json!(volumes);
     finished(json!({
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
@@ -169,8 +171,12 @@ pub fn signaller(fi: &FileIntegrity, environment: &Environment, signal: &Signal)
     // It needs nothing from the API.
     pod["automountServiceAccountToken"] = json!(false);
     pod["terminationGracePeriodSeconds"] = json!(1);
-    pod["containers"] = json!([signaller_container(environment, signal)]);
-    pod["volumes"] = json!([host_root_volume()]);
+    pod["containers"] = json!([signaller_container(fi, environment, signal)]);
+    pod["volumes"] = if fi.spec.is_restricted() {
+        json!([RUN.volume()])
+    } else {
+        json!([host_root_volume()])
+    };
     if !signal.nodes.is_empty() {
         pod["affinity"] = on_nodes(&signal.nodes);
     }
@@ -237,13 +243,17 @@ fn container(environment: &Environment, name: &str, args: &[String]) -> Value {
     container
 }
 
-fn check_folder(environment: &Environment) -> Value {
+fn check_folder(fi: &FileIntegrity, environment: &Environment) -> Value {
     let mut args = vec!["check-folder".to_owned()];
     if environment.openshift {
         args.push(format!("--wait-for={CHECK_ROOT}{OPENSHIFT_FOLDER}"));
     }
     let mut container = container(environment, "check-folder", &args);
-    container["securityContext"] = json!({"runAsUser": 0});
+    container["securityContext"] = if fi.spec.is_restricted() {
+        restricted(&[])
+    } else {
+        json!({"runAsUser": 0})
+    };
     container["resources"] = small_resources();
     container["volumeMounts"] = json!([{"name": "hostroot", "mountPath": CHECK_ROOT, "mountPropagation": "HostToContainer", "readOnly": true}]);
     container
@@ -251,7 +261,7 @@ fn check_folder(environment: &Environment) -> Value {
 
 fn daemon_container(fi: &FileIntegrity, environment: &Environment, ds_name: &str) -> Value {
     let mut container = container(environment, "daemon", &daemon_args(fi, ds_name));
-    container["securityContext"] = json!({"privileged": true, "runAsUser": 0});
+    container["securityContext"] = security_context(fi, &["DAC_READ_SEARCH"]);
     container["env"] = json!([
         {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
         {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
@@ -259,11 +269,17 @@ fn daemon_container(fi: &FileIntegrity, environment: &Environment, ds_name: &str
         {"name": "FIO_WORKERS", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "1"}}},
     ]);
     container["resources"] = daemon_resources(fi);
-    container["volumeMounts"] = json!([
-        {"name": "hostroot", "mountPath": names::HOST_ROOT, "mountPropagation": "HostToContainer"},
-        {"name": "config", "mountPath": names::CONFIG_DIR},
-        {"name": "tmp", "mountPath": "/tmp"},
-    ]);
+    let mut host_root = host_root_mount();
+    if fi.spec.is_restricted() {
+        host_root["readOnly"] = json!(true);
+    }
+    let mut mounts = vec![
+        host_root,
+        json!({"name": "config", "mountPath": names::CONFIG_DIR}),
+        json!({"name": "tmp", "mountPath": "/tmp"}),
+    ];
+    mounts.extend(writable(fi).iter().map(HostDir::mount));
+    container["volumeMounts"] = json!(mounts);
     container["readinessProbe"] = probe("/readyz");
     container["livenessProbe"] = probe("/healthz");
     container["livenessProbe"]["failureThreshold"] = json!(6);
@@ -320,7 +336,7 @@ fn small_resources() -> Value {
     })
 }
 
-fn signaller_container(environment: &Environment, signal: &Signal) -> Value {
+fn signaller_container(fi: &FileIntegrity, environment: &Environment, signal: &Signal) -> Value {
     let signal_file = format!("{}{}", names::HOST_ROOT, names::SIGNAL_FILE);
     let args = [
         "reinit-signal".to_owned(),
@@ -328,11 +344,14 @@ fn signaller_container(environment: &Environment, signal: &Signal) -> Value {
         format!("--request={}", signal.id),
     ];
     let mut container = container(environment, "reinit-signal", &args);
-    container["securityContext"] = json!({"privileged": true, "runAsUser": 0});
+    container["securityContext"] = security_context(fi, &[]);
     container["resources"] = small_resources();
-    container["volumeMounts"] = json!([
-        {"name": "hostroot", "mountPath": names::HOST_ROOT, "mountPropagation": "HostToContainer"},
-    ]);
+    let mount = if fi.spec.is_restricted() {
+        RUN.mount()
+    } else {
+        host_root_mount()
+    };
+    container["volumeMounts"] = json!([mount]);
     container["readinessProbe"] = probe("/readyz");
     container["readinessProbe"]["periodSeconds"] = json!(2);
     container
@@ -340,6 +359,77 @@ fn signaller_container(environment: &Environment, signal: &Signal) -> Value {
 
 fn host_root_volume() -> Value {
     json!({"name": "hostroot", "hostPath": {"path": "/"}})
+}
+
+fn host_root_mount() -> Value {
+    json!({"name": "hostroot", "mountPath": names::HOST_ROOT, "mountPropagation": "HostToContainer"})
+}
+
+/// A directory of the node that a restricted container may write, at its place below the node's
+/// root, which is mounted read-only there.
+struct HostDir<'a> {
+    volume: &'a str,
+    path: &'a str,
+    kind: &'a str,
+}
+
+/// Where the signal file lies. To remove a file takes a directory that can be written.
+const RUN: HostDir<'static> = HostDir {
+    volume: "run",
+    path: names::RUN_DIR,
+    kind: "Directory",
+};
+
+impl HostDir<'_> {
+    fn volume(&self) -> Value {
+        json!({"name": self.volume, "hostPath": {"path": self.path, "type": self.kind}})
+    }
+
+    /// What the node mounts there later is seen, and what it unmounts is let go.
+    fn mount(&self) -> Value {
+        let path = format!("{}{}", names::HOST_ROOT, self.path);
+        json!({"name": self.volume, "mountPath": path, "mountPropagation": "HostToContainer"})
+    }
+}
+
+/// What a restricted daemon writes on the node; a privileged one has all of it writable.
+fn writable(fi: &FileIntegrity) -> Vec<HostDir<'_>> {
+    if !fi.spec.is_restricted() {
+        return Vec::new();
+    }
+    let state = HostDir {
+        volume: "state",
+        path: fi.spec.state_dir(),
+        kind: "DirectoryOrCreate",
+    };
+    // Two mounts in one place are refused; such a state directory is in memory, as the daemon says.
+    let is_run = state.path == RUN.path;
+    [state, RUN].into_iter().skip(usize::from(is_run)).collect()
+}
+
+fn security_context(fi: &FileIntegrity, capabilities: &[&str]) -> Value {
+    if fi.spec.is_restricted() {
+        restricted(capabilities)
+    } else {
+        json!({"privileged": true, "runAsUser": 0})
+    }
+}
+
+/// User 0 owns most files, and capabilities are given to no other user. The SELinux type is the one
+/// that may read the node's files; nodes without SELinux pass it by.
+fn restricted(capabilities: &[&str]) -> Value {
+    let mut allowed = json!({"drop": ["ALL"]});
+    if !capabilities.is_empty() {
+        allowed["add"] = json!(capabilities);
+    }
+    json!({
+        "runAsUser": 0,
+        "capabilities": allowed,
+        "allowPrivilegeEscalation": false,
+        "readOnlyRootFilesystem": true,
+        "seccompProfile": {"type": "RuntimeDefault"},
+        "seLinuxOptions": {"type": "spc_t"},
+    })
 }
 
 fn name(fi: &FileIntegrity) -> String {
@@ -431,6 +521,40 @@ mod tests {
             ..environment()
         };
         insta::assert_yaml_snapshot!(daemon_set(&fi, &environment));
+    }
+
+    #[test]
+    fn restricted_pods_have_what_they_need_and_nothing_else() {
+        let fi = fi(&json!({"config": {
+            "securityProfile": "restricted", "stateDir": "/var/lib/fi",
+        }}));
+        let daemon = &daemon_set(&fi, &environment())["spec"]["template"]["spec"];
+        let signal = Signal {
+            nodes: Vec::new(),
+            id: "r1".to_owned(),
+        };
+        let signaller = &signaller(&fi, &environment(), &signal)["spec"]["template"]["spec"];
+        insta::assert_yaml_snapshot!([daemon, signaller]);
+    }
+
+    #[test]
+    fn privileged_is_what_comes_without_a_security_profile() {
+        let pods = |config: Value| {
+            daemon_set(&fi(&json!({"config": config})), &environment())["spec"].clone()
+        };
+        assert_eq!(
+            pods(json!({})),
+            pods(json!({"securityProfile": "privileged"}))
+        );
+    }
+
+    #[test]
+    fn a_restricted_daemon_with_its_state_directory_in_run_has_it_mounted_once() {
+        let fi = fi(&json!({"config": {"securityProfile": "restricted", "stateDir": "/run"}}));
+        let pod = &daemon_set(&fi, &environment())["spec"]["template"]["spec"];
+        let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
+        let in_run = |mount: &&Value| mount["mountPath"] == "/hostroot/run";
+        assert_eq!(mounts.iter().filter(in_run).count(), 1);
     }
 
     #[test]

@@ -19,4 +19,5 @@ mod nodes;
 mod quiet;
 mod reinit;
 mod restarts;
+mod security_profile;
 mod spec;

@@ -4,9 +4,10 @@
 //! The daemon is the real program with the real AIDE on a small tree, and no operator is there: the
 //! tests write its wishes. [`walk`] has it killed after its first step, its second, and so on, until one
 //! comes to its end. A step is a system call that changes something others see: files of the state and
-//! work directories, what is sent to the API server, the start of AIDE. strace stops the whole daemon
-//! after each (by SIGSTOP), whichever thread makes it, and [`follow`] lets it go on or kills it. So the
-//! order of steps is the daemon's own, and no point depends on the speed of the machine.
+//! work directories, what is sent to the API server. strace stops the whole daemon after each (by
+//! SIGSTOP), whichever thread makes it, and [`follow`] lets it go on or kills it. So the order of steps
+//! is the daemon's own, and no point depends on the speed of the machine. While AIDE runs the daemon
+//! takes no step; [`kill_amid`] has both killed then, or AIDE alone.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -37,7 +38,7 @@ const REQUEST: &str = "request-1";
 /// So many points are tried at a time. Most of their time they wait.
 const AT_ONCE: usize = 8;
 /// More steps than any daemon takes.
-const MAX_STEPS: usize = 400;
+const MAX_STEPS: usize = 200;
 /// How long a daemon under strace may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Pause between scans of daemons that should scan once.
@@ -45,7 +46,7 @@ const LONG: &str = "600";
 /// Pause between scans of daemons that should scan again soon.
 const SHORT: &str = "10";
 /// The calls that can change something.
-const CALLS: &str = "?rename,renameat,renameat2,?link,linkat,?unlink,unlinkat,fsync,fdatasync,ftruncate,fchmod,?openat,write,writev,sendto,sendmsg,clone,?clone3,?vfork";
+const CALLS: &str = "?rename,renameat,renameat2,?link,linkat,?unlink,unlinkat,fsync,fdatasync,ftruncate,fchmod,?openat,write,writev,sendto,sendmsg";
 
 /// What the daemon is at when it is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,13 +71,7 @@ impl Story {
     /// What is among the steps in any case.
     fn calls(self) -> &'static [&'static str] {
         match self {
-            Self::First => &[
-                "rename",
-                "fsync",
-                "clone",
-                "aide.baseline.json.new",
-                "<TCP:",
-            ],
+            Self::First => &["rename", "fsync", "aide.baseline.json.new", "<TCP:"],
             Self::Renewed => &[
                 "link",
                 "rename",
@@ -84,7 +79,7 @@ impl Story {
                 "aide.running",
                 "<TCP:",
             ],
-            Self::Changed => &["rename", "clone", "aide.log.new", "aide.running", "<TCP:"],
+            Self::Changed => &["rename", "aide.log.new", "aide.running", "<TCP:"],
         }
     }
 
@@ -394,7 +389,6 @@ fn is_step(call: &str) -> bool {
             let target = arguments.split_once('<').map_or("", |(_, target)| target);
             target.starts_with("TCP") || (target.starts_with('/') && !target.starts_with("/dev/"))
         }
-        "clone" | "clone3" => !arguments.contains("CLONE_THREAD"),
         _ => true,
     }
 }
@@ -652,7 +646,10 @@ async fn walk(space: &Space, story: Story, fault: &str) -> anyhow::Result<()> {
             return tell(fault, &all);
         }
     }
-    anyhow::bail!("the daemon takes more than {MAX_STEPS} steps")
+    anyhow::bail!(
+        "the daemon takes more than {MAX_STEPS} steps, as these: {:#?}",
+        all.last()
+    )
 }
 
 fn tell(fault: &str, all: &[Tried]) -> anyhow::Result<()> {
@@ -687,14 +684,6 @@ fn steps_are_the_calls_that_others_see() {
         ("write(2<pipe:[1]>, \"\"..., 8) = 8", false),
         (
             "sendto(9<TCP:[127.0.0.1:1->127.0.0.1:2]>, \"\"..., 9, MSG_NOSIGNAL, NULL, 0) = 9",
-            true,
-        ),
-        (
-            "clone3({flags=CLONE_VM|CLONE_THREAD, stack=0x1} => {parent_tid=[1]}, 88) = 1",
-            false,
-        ),
-        (
-            "clone3({flags=CLONE_VM|CLONE_VFORK, exit_signal=SIGCHLD}, 88) = 1",
             true,
         ),
         ("fsync(9</x/aide.running>) = 0", true),
@@ -742,24 +731,40 @@ async fn a_daemon_that_is_killed_while_it_finds_and_tells_changes() -> anyhow::R
     .await
 }
 
-/// Kills AIDE alone so long after its start. Its daemon tells so and tries again.
-async fn kill_aide(space: &Space, story: Story, after: Duration) -> anyhow::Result<Tried> {
-    let name = format!("aide-{}-{}", story.name(), after.as_millis());
+/// Whom the kill meets while AIDE runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victim {
+    /// AIDE alone. Its daemon tells so and tries again.
+    Aide,
+    /// The daemon, too, and another one is started.
+    Both,
+}
+
+/// Kills so long after AIDE's start.
+async fn kill_amid(
+    space: &Space,
+    victim: Victim,
+    story: Story,
+    after: Duration,
+) -> anyhow::Result<Tried> {
+    let name = format!("{victim:?}-{}-{}", story.name(), after.as_millis()).to_lowercase();
     let site = Site::new(space, &name, SHORT).await?;
     // A file that takes no room, and AIDE some time.
     std::fs::File::create(site.path("root/watched/large"))?.set_len(512 * 1024 * 1024)?;
     site.prepare(story).await?;
     let old = digest_of_gzip(&site.database()).ok();
-    let daemon = site.start(&[]).await?;
-    let mode = if story == Story::First {
-        "--init"
-    } else {
-        "--check"
+    let mut daemon = site.start(&[]).await?;
+    let mode = match story {
+        Story::Changed => "--check",
+        _ => "--init",
     };
     let parent = daemon.pid();
-    let killing = tokio::task::spawn_blocking(move || kill_child(parent, mode, after));
-    killing.await??;
+    tokio::task::spawn_blocking(move || kill_child(parent, mode, after, victim)).await??;
     let started = Instant::now();
+    if victim == Victim::Both {
+        daemon.wait().await?;
+        daemon = site.start(&[]).await?;
+    }
     let errored = |status: &FileIntegrityNodeStatus| {
         let mut results = status.results.iter();
         results.any(|result| result.condition == Condition::Errored)
@@ -780,7 +785,7 @@ async fn kill_aide(space: &Space, story: Story, after: Duration) -> anyhow::Resu
 }
 
 /// Waits for the child with this argument, and a bit more, and kills it.
-fn kill_child(parent: i32, argument: &str, after: Duration) -> anyhow::Result<()> {
+fn kill_child(parent: i32, argument: &str, after: Duration, victim: Victim) -> anyhow::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         let child = children(parent).into_iter().find(|child| {
@@ -793,11 +798,31 @@ fn kill_child(parent: i32, argument: &str, after: Duration) -> anyhow::Result<()
             std::thread::sleep(after);
             let is_there = children(parent).contains(&child.as_raw_nonzero().get());
             anyhow::ensure!(is_there, "AIDE ended before {after:?} were over");
-            return Ok(kill_process(child, Signal::KILL)?);
+            match victim {
+                Victim::Aide => kill_process(child, Signal::KILL)?,
+                Victim::Both => kill_with_children(parent),
+            }
+            return Ok(());
         }
         std::thread::sleep(Duration::from_millis(2));
     }
     anyhow::bail!("no AIDE with {argument}")
+}
+
+/// Kills at a few moments of AIDE's run.
+async fn kill_all_amid(
+    space: &Space,
+    victim: Victim,
+    story: Story,
+    fault: &str,
+) -> anyhow::Result<()> {
+    let moments = [0, 30, 100].map(Duration::from_millis);
+    let tries = moments.map(|after| kill_amid(space, victim, story, after));
+    let tried = futures::future::join_all(tries).await;
+    tell(
+        fault,
+        &tried.into_iter().collect::<anyhow::Result<Vec<_>>>()?,
+    )
 }
 
 #[tokio::test]
@@ -807,13 +832,31 @@ async fn an_aide_that_is_killed_is_told_and_run_again() -> anyhow::Result<()> {
             (Story::First, "kill -9 of AIDE while it makes a baseline"),
             (Story::Changed, "kill -9 of AIDE while it compares"),
         ] {
-            let tries =
-                [0, 30, 100].map(|after| kill_aide(space, story, Duration::from_millis(after)));
-            let tried = futures::future::join_all(tries).await;
-            tell(
-                fault,
-                &tried.into_iter().collect::<anyhow::Result<Vec<_>>>()?,
-            )?;
+            kill_all_amid(space, Victim::Aide, story, fault).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_killed_with_its_aide_tells_so_and_begins_anew() -> anyhow::Result<()> {
+    in_space("kill-both", async |space| {
+        for (story, fault) in [
+            (
+                Story::First,
+                "kill -9 of daemon and AIDE in the middle of a first baseline",
+            ),
+            (
+                Story::Renewed,
+                "kill -9 of daemon and AIDE in the middle of a new baseline",
+            ),
+            (
+                Story::Changed,
+                "kill -9 of daemon and AIDE in the middle of a scan",
+            ),
+        ] {
+            kill_all_amid(space, Victim::Both, story, fault).await?;
         }
         Ok(())
     })

@@ -132,9 +132,7 @@ fn is_restricted_daemon(pod: &Pod) -> Result<()> {
         rights(pod, &spec.containers[0])?,
         (
             restricted(&with_one),
-            ["/hostroot/etc/kubernetes", "/hostroot/run"]
-                .map(str::to_owned)
-                .to_vec()
+            vec!["/hostroot/etc/kubernetes".to_owned()]
         )
     );
     let check_folder = spec.init_containers.iter().flatten().next();

@@ -15,6 +15,7 @@ mod docs;
 mod failover;
 mod faults;
 mod harness;
+mod kills;
 mod logcollector;
 mod metrics;
 mod operator;

@@ -10,6 +10,7 @@
 //! | `aide.baseline.json.new` | the record of the one that is being swapped in |
 //! | `aide.log`, `aide.log.new` | the newest plain report, and the one being written |
 //! | `*.backup-YYYYMMDDThh_mm_ss` | earlier ones |
+//! | `aide.backup.new` | one that is being copied, where the file system has no links |
 //! | `aide.lock` | held by the one daemon that may write here |
 //!
 //! A swap is two renames, so a crash between them leaves the new database beside the old record.
@@ -36,6 +37,8 @@ const RECORD: &str = "aide.baseline.json";
 const LOCK: &str = "aide.lock";
 const NEW: &str = ".new";
 const BACKUP: &str = ".backup-";
+/// What a backup that is being copied is called, before [`NEW`].
+const HALF_COPY: &str = "aide.backup";
 /// A legacy signal file in the state directory; removed, never a trigger.
 const LEGACY_SIGNAL: &str = "aide.reinit";
 /// Only root may read a database: it tells what lies where and which files are writable.
@@ -371,6 +374,7 @@ impl StateDir {
     /// follow them. Fails where another directory stands in this one's place.
     pub fn clear_unfinished(&self) -> Result<(), DatabaseError> {
         self.verify()?;
+        remove_if_there(&self.new_of(HALF_COPY))?;
         remove_if_there(&self.new_database())?;
         remove_if_there(&self.new_log())
     }
@@ -379,11 +383,37 @@ impl StateDir {
         let stamp = self.free_stamp(now);
         for name in [DATABASE, LOG] {
             let from = self.dir.join(name);
-            if fs::symlink_metadata(&from).is_ok_and(|meta| meta.is_file()) {
-                link_or_copy(&from, &self.dir.join(format!("{name}{BACKUP}{stamp}")))?;
+            let is_file = fs::symlink_metadata(&from).is_ok_and(|meta| meta.is_file());
+            if is_file && !self.is_backed_up(name)? {
+                let to = self.dir.join(format!("{name}{BACKUP}{stamp}"));
+                if fs::hard_link(&from, &to).is_err() {
+                    self.copy_whole(&from, &to)?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// The newest backup is this very file: a swap was cut off after it was made. A second one would
+    /// push an older one out.
+    fn is_backed_up(&self, name: &str) -> Result<bool, DatabaseError> {
+        let newest = self.backups_of(name)?.into_iter().max();
+        let (Some(newest), Ok(current)) = (newest, identity(&self.dir.join(name))) else {
+            return Ok(false);
+        };
+        Ok(identity(&newest).is_ok_and(|backup| backup == current))
+    }
+
+    /// For file systems without links. Half a copy would be counted as a backup, and push a whole one
+    /// out; so it gets its name when it is whole.
+    fn copy_whole(&self, from: &Path, to: &Path) -> Result<(), DatabaseError> {
+        let half = self.new_of(HALF_COPY);
+        remove_if_there(&half)?;
+        let copied = fs::copy(from, &half).and_then(|_| fs::rename(&half, to));
+        copied.map_err(|error| {
+            fs::remove_file(&half).ok();
+            failed("back up", from)(error)
+        })
     }
 
     /// The time as it stands in a backup's name; where two baselines are made in one second, the
@@ -526,18 +556,6 @@ fn remove_if_there(path: &Path) -> Result<(), DatabaseError> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(e)),
         _ => Ok(()),
     }
-}
-
-/// A link costs nothing and cannot fail half-way; file systems without links get a copy. Half a
-/// copy would be counted as a backup, and push a whole one out.
-fn link_or_copy(from: &Path, to: &Path) -> Result<(), DatabaseError> {
-    if fs::hard_link(from, to).is_ok() {
-        return Ok(());
-    }
-    fs::copy(from, to).map(|_| ()).map_err(|error| {
-        fs::remove_file(to).ok();
-        failed("back up", from)(error)
-    })
 }
 
 fn record_json(record: &Record) -> Vec<u8> {
@@ -782,6 +800,35 @@ mod tests {
         backups.sort();
         let digests: Vec<_> = backups.iter().map(|b| digest_of_gzip(b).unwrap()).collect();
         assert_eq!(digests, ["a", "b", "c"].map(names::sha256_hex));
+    }
+
+    #[test]
+    fn a_swap_that_was_cut_off_after_its_backup_makes_no_second_one() {
+        let (_root, state) = state();
+        commit(&state, "a", 0, 5);
+        fs::write(state.log(), "report").unwrap();
+        state.back_up(at(1)).unwrap();
+        commit(&state, "b", 2, 5);
+        for name in [DATABASE, LOG] {
+            assert_eq!(state.backups_of(name).unwrap().len(), 1, "{name}");
+        }
+        let backups = state.backups_of(DATABASE).unwrap();
+        assert_eq!(digest_of_gzip(&backups[0]).unwrap(), names::sha256_hex("a"));
+    }
+
+    #[test]
+    fn a_backup_that_is_copied_gets_its_name_when_it_is_whole() {
+        let (_root, state) = state();
+        let (from, to) = (state.log(), state.dir.join("aide.log.backup-x"));
+        assert!(state.copy_whole(&from, &to).is_err());
+        fs::write(&from, "report").unwrap();
+        fs::write(state.new_of(HALF_COPY), "of a daemon that was killed").unwrap();
+        state.copy_whole(&from, &to).unwrap();
+        assert_eq!(fs::read_to_string(&to).unwrap(), "report");
+        assert!(!state.new_of(HALF_COPY).exists());
+        fs::write(state.new_of(HALF_COPY), "of a daemon that was killed").unwrap();
+        state.clear_unfinished().unwrap();
+        assert!(!state.new_of(HALF_COPY).exists());
     }
 
     #[test]

@@ -117,10 +117,7 @@ pub struct AideConfig {
     /// are cordoned for updates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holdoff_when_cordoned: Option<bool>,
-    /// What the pods on the nodes may do. privileged, the default: everything. restricted: read all
-    /// files of the node, by the capability DAC_READ_SEARCH, and write the state directory and /run;
-    /// stateDir must be given then, as there is no falling back to another directory, and trusted.*
-    /// attributes are not seen. A change restarts the daemons, and makes no new baseline.
+    /// What the pods on the nodes may do. Unset: privileged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security_profile: Option<SecurityProfile>,
 }
@@ -147,7 +144,11 @@ pub enum BaselineLoss {
     Error,
 }
 
-/// What the pods on the nodes may do. Unset: privileged.
+/// What the pods on the nodes may do. privileged, the default: everything. restricted: read all
+/// files of the node, by the capability DAC_READ_SEARCH, and write the state directory, but not the
+/// rest of the root file system; stateDir must be given then, as there is no falling back to another
+/// directory, and trusted.* attributes are not seen. A change restarts the daemons, and makes no new
+/// baseline. Unset: privileged.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum SecurityProfile {

@@ -170,7 +170,7 @@ pub fn daemon_set(fi: &FileIntegrity, environment: &Environment) -> Value {
         json!({"name": "config", "configMap": {"name": fi_name}}),
         json!({"name": "tmp", "emptyDir": {}}),
     ];
-    volumes.extend(writable(fi).iter().map(HostDir::volume));
+    volumes.extend(writable(fi).as_ref().map(HostDir::volume));
     pod["volumes"] = json!(volumes);
     finished(json!({
         "apiVersion": "apps/v1",
@@ -317,7 +317,7 @@ fn daemon_container(fi: &FileIntegrity, environment: &Environment, ds_name: &str
         json!({"name": "config", "mountPath": names::CONFIG_DIR}),
         json!({"name": "tmp", "mountPath": "/tmp"}),
     ];
-    mounts.extend(writable(fi).iter().map(HostDir::mount));
+    mounts.extend(writable(fi).as_ref().map(HostDir::mount));
     container["volumeMounts"] = json!(mounts);
     container["readinessProbe"] = probe("/readyz");
     container["livenessProbe"] = probe("/healthz");
@@ -405,14 +405,16 @@ fn host_root_mount() -> Value {
 }
 
 /// A directory of the node that a restricted container may write, at its place below the node's
-/// root, which is mounted read-only there.
+/// root.
 struct HostDir<'a> {
     volume: &'a str,
     path: &'a str,
     kind: &'a str,
 }
 
-/// Where the signal file lies. To remove a file takes a directory that can be written.
+/// Where the signal file lies. Daemons have it by the node's root: it is a file system of its own
+/// on nodes, to which the read-only mount of the root does not extend. A second mount of it would
+/// show the container's own files, and in them the node's once more.
 const RUN: HostDir<'static> = HostDir {
     volume: "run",
     path: names::RUN_DIR,
@@ -431,19 +433,13 @@ impl HostDir<'_> {
     }
 }
 
-/// What a restricted daemon writes on the node; a privileged one has all of it writable.
-fn writable(fi: &FileIntegrity) -> Vec<HostDir<'_>> {
-    if !fi.spec.is_restricted() {
-        return Vec::new();
-    }
-    let state = HostDir {
+/// What a restricted daemon has mounted writable; a privileged one has all of the node so.
+fn writable(fi: &FileIntegrity) -> Option<HostDir<'_>> {
+    fi.spec.is_restricted().then(|| HostDir {
         volume: "state",
         path: fi.spec.state_dir(),
         kind: "DirectoryOrCreate",
-    };
-    // Two mounts in one place are refused; such a state directory is in memory, as the daemon says.
-    let is_run = state.path == RUN.path;
-    [state, RUN].into_iter().skip(usize::from(is_run)).collect()
+    })
 }
 
 fn security_context(fi: &FileIntegrity, capabilities: &[&str]) -> Value {
@@ -585,15 +581,6 @@ mod tests {
             pods(json!({})),
             pods(json!({"securityProfile": "privileged"}))
         );
-    }
-
-    #[test]
-    fn a_restricted_daemon_with_its_state_directory_in_run_has_it_mounted_once() {
-        let fi = fi(&json!({"config": {"securityProfile": "restricted", "stateDir": "/run"}}));
-        let pod = &daemon_set(&fi, &environment())["spec"]["template"]["spec"];
-        let mounts = pod["containers"][0]["volumeMounts"].as_array().unwrap();
-        let in_run = |mount: &&Value| mount["mountPath"] == "/hostroot/run";
-        assert_eq!(mounts.iter().filter(in_run).count(), 1);
     }
 
     #[test]

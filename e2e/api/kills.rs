@@ -1,0 +1,864 @@
+//! SIGKILL for the daemon at every step, and for AIDE: whatever the point, the node has one whole
+//! baseline, the next daemon finishes or begins anew, no result is lost, and none is told twice.
+//!
+//! The daemon is the real program with the real AIDE on a small tree, and no operator is there: the
+//! tests write its wishes. [`walk`] has it killed after its first step, its second, and so on, until one
+//! comes to its end. A step is a system call that changes something others see: files of the state and
+//! work directories, what is sent to the API server. strace stops the whole daemon after each (by
+//! SIGSTOP), whichever thread makes it, and [`follow`] lets it go on or kills it. So the order of steps
+//! is the daemon's own, and no point depends on the speed of the machine. While AIDE runs the daemon
+//! takes no step; [`kill_amid`] has both killed then, or AIDE alone.
+
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use fio::aide::config::{config_hash, prepare};
+use fio::aide::database::digest_of_gzip;
+use fio::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::operator::build::{self, Hold, Wishes};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Patch, PatchParams};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::chaos::Row;
+use crate::harness::{Space, aide, in_space};
+
+/// The node; each point has a FileIntegrity of its own.
+const NODE: &str = "node";
+/// The request of [`Story::Renewed`].
+const REQUEST: &str = "request-1";
+/// So many points are tried at a time. Most of their time they wait.
+const AT_ONCE: usize = 8;
+/// More steps than any daemon takes.
+const MAX_STEPS: usize = 200;
+/// How long a daemon under strace may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Pause between scans of daemons that should scan once.
+const LONG: &str = "600";
+/// Pause between scans of daemons that should scan again soon.
+const SHORT: &str = "10";
+/// The calls that can change something.
+const CALLS: &str = "?rename,renameat,renameat2,?link,linkat,?unlink,unlinkat,fsync,fdatasync,ftruncate,fchmod,?openat,write,writev,sendto,sendmsg";
+
+/// What the daemon is at when it is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Story {
+    /// Makes the first baseline, and scans.
+    First,
+    /// Makes a new one, which was asked for, and scans.
+    Renewed,
+    /// Scans, and finds changes.
+    Changed,
+}
+
+impl Story {
+    fn name(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Renewed => "renewed",
+            Self::Changed => "changed",
+        }
+    }
+
+    /// What is among the steps in any case.
+    fn calls(self) -> &'static [&'static str] {
+        match self {
+            Self::First => &["rename", "fsync", "aide.baseline.json.new", "<TCP:"],
+            Self::Renewed => &[
+                "link",
+                "rename",
+                "aide.db.gz.backup-",
+                "aide.running",
+                "<TCP:",
+            ],
+            Self::Changed => &["rename", "aide.log.new", "aide.running", "<TCP:"],
+        }
+    }
+
+    /// Whether the status object says that all of it is done and told.
+    fn is_over(self, status: &FileIntegrityNodeStatus) -> bool {
+        let last = status.last_result.as_ref().map(|last| last.condition);
+        let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
+        match self {
+            Self::First => status.baseline.is_some() && last == Some(Condition::Succeeded),
+            Self::Renewed => done == Some(REQUEST) && last == Some(Condition::Succeeded),
+            Self::Changed => last == Some(Condition::Failed),
+        }
+    }
+}
+
+/// A node's files, its daemon's directories, and the objects of its FileIntegrity.
+struct Site<'a> {
+    space: &'a Space,
+    dir: TempDir,
+    fi: FileIntegrity,
+    effective: String,
+    pause: &'static str,
+}
+
+impl<'a> Site<'a> {
+    async fn new(space: &'a Space, fi: &str, pause: &'static str) -> anyhow::Result<Self> {
+        // A state directory in memory is refused, and a temporary directory is in memory at times.
+        let place = env!("CARGO_TARGET_TMPDIR");
+        let dir = tempfile::Builder::new().prefix("kill").tempdir_in(place)?;
+        let root = dir.path().join("root");
+        for made in [
+            "root/etc/kubernetes",
+            "root/run",
+            "root/watched",
+            "work",
+            "conf",
+        ] {
+            std::fs::create_dir_all(dir.path().join(made))?;
+        }
+        for file in ["one", "two"] {
+            std::fs::write(root.join("watched").join(file), "before")?;
+        }
+        let rules = "/watched(/|$) ftype+p+u+g+sha256\n";
+        let prepared = prepare(rules, "/etc/kubernetes", &root.to_string_lossy())?;
+        let conf = dir.path().join("conf").join(names::KEY_EFFECTIVE_CONF);
+        std::fs::write(conf, &prepared.effective)?;
+        let site = Self {
+            space,
+            fi: space.file_integrity(fi, json!({})).await?,
+            effective: prepared.effective,
+            dir,
+            pause,
+        };
+        site.wish(None).await?;
+        Ok(site)
+    }
+
+    fn name(&self) -> &str {
+        self.fi.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn database(&self) -> PathBuf {
+        self.path("root/etc/kubernetes/aide.db.gz")
+    }
+
+    /// The operator's part.
+    async fn wish(&self, request: Option<&str>) -> anyhow::Result<()> {
+        let wishes = Wishes {
+            config: Some(config_hash(&self.effective)),
+            request: request.map(str::to_owned),
+            hold: Hold::No,
+        };
+        let object = build::node_status(&self.fi, NODE, &wishes);
+        let params = PatchParams::apply("test").force();
+        let statuses = self.space.api::<FileIntegrityNodeStatus>();
+        let name = names::node_status(self.name(), NODE);
+        statuses
+            .patch(&name, &params, &Patch::Apply(&object))
+            .await?;
+        Ok(())
+    }
+
+    async fn status(&self) -> anyhow::Result<FileIntegrityNodeStatus> {
+        let statuses = self.space.api::<FileIntegrityNodeStatus>();
+        Ok(statuses.get(&names::node_status(self.name(), NODE)).await?)
+    }
+
+    async fn until(
+        &self,
+        what: &str,
+        is_so: impl Fn(&FileIntegrityNodeStatus) -> bool,
+    ) -> anyhow::Result<FileIntegrityNodeStatus> {
+        let name = names::node_status(self.name(), NODE);
+        self.space
+            .until_is(&name, &format!("{name}: {what}"), is_so)
+            .await
+    }
+
+    /// Changes a file, and adds one.
+    fn change(&self) -> anyhow::Result<()> {
+        std::fs::write(self.path("root/watched/one"), "after")?;
+        std::fs::write(self.path("root/watched/new"), "after")?;
+        Ok(())
+    }
+
+    /// A baseline and a clean result, and then what the story begins with.
+    async fn prepare(&self, story: Story) -> anyhow::Result<()> {
+        if story == Story::First {
+            return Ok(());
+        }
+        let daemon = self.start(&[]).await?;
+        self.until("a first result", |status| Story::First.is_over(status))
+            .await?;
+        daemon.end().await?;
+        self.change()?;
+        if story == Story::Renewed {
+            self.wish(Some(REQUEST)).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts the daemon by this program, or by itself.
+    async fn start(&self, by: &[&str]) -> anyhow::Result<Running> {
+        let fio = env!("CARGO_BIN_EXE_fio");
+        let mut words = by.iter().copied().chain([fio]);
+        let mut command = Command::new(words.next().unwrap_or(fio));
+        let kubeconfig = std::env::var_os("KUBECONFIG");
+        command
+            .args(words)
+            .args(["daemon", "--node", NODE, "--owner", self.name()])
+            .args([
+                "--namespace",
+                &self.space.namespace,
+                "--interval",
+                self.pause,
+            ])
+            .args(["--health-address=127.0.0.1:0", "--host-root"])
+            .arg(self.path("root"))
+            .arg("--aideconfigdir")
+            .arg(self.path("conf"))
+            .arg("--work-dir")
+            .arg(self.path("work"))
+            .arg("--aide")
+            .arg(aide().await?)
+            .env_clear()
+            .env(
+                "KUBECONFIG",
+                kubeconfig.context("no KUBECONFIG: run this by hack/with-apiserver")?,
+            )
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("start {:?}", command.get_program()))?;
+        let stderr = child.stderr.take().context("standard error")?;
+        let mut log = self.space.log_of(self.name());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                writeln!(log, "{line}").ok();
+            }
+        });
+        Ok(Running { child: Some(child) })
+    }
+
+    /// Has the daemon killed after so many steps. Returns the last one, or nothing if the story was
+    /// over before.
+    async fn cut(&self, story: Story, steps: usize) -> anyhow::Result<Option<String>> {
+        let (trace, inject) = (
+            format!("trace={CALLS}"),
+            format!("inject={CALLS}:signal=SIGSTOP"),
+        );
+        // It lets go of AIDE, which is another program.
+        let strace = [
+            "strace",
+            "-f",
+            "-b",
+            "execve",
+            "-yy",
+            "-s",
+            "0",
+            "-o",
+            "/dev/stdout",
+            "-e",
+            &trace,
+            "-e",
+            &inject,
+        ];
+        let mut traced = self.start(&strace).await?;
+        let stdout = traced.child.as_mut().and_then(|child| child.stdout.take());
+        let stdout = stdout.context("standard output")?;
+        let daemon = Arc::new(AtomicI32::new(0));
+        let seen = Arc::clone(&daemon);
+        let mut following = tokio::task::spawn_blocking(move || follow(stdout, &seen, steps));
+        let deadline = Instant::now() + PATIENCE;
+        let mut over = false;
+        let cut = loop {
+            tokio::select! {
+                cut = &mut following => break cut??,
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
+            let late = Instant::now() > deadline;
+            over = over || story.is_over(&self.status().await?);
+            if over || late {
+                kill_with_children(daemon.load(Ordering::SeqCst));
+            }
+            anyhow::ensure!(!late, "the daemon does not come to its end under strace");
+        };
+        traced.wait().await?;
+        anyhow::ensure!(
+            over || cut.is_some(),
+            "strace ended before the daemon was done; the log has its words. Tracing must be permitted \
+             here (ptrace: CAP_SYS_PTRACE in containers, kernel.yama.ptrace_scope below 3)"
+        );
+        Ok(cut)
+    }
+}
+
+/// A running program. It is killed when dropped.
+struct Running {
+    child: Option<Child>,
+}
+
+impl Running {
+    fn pid(&self) -> i32 {
+        let pid = self.child.as_ref().map(Child::id);
+        pid.and_then(|pid| i32::try_from(pid).ok())
+            .unwrap_or_default()
+    }
+
+    /// Stops it as the kubelet does.
+    async fn end(self) -> anyhow::Result<()> {
+        if let Some(pid) = Pid::from_raw(self.pid()) {
+            kill_process(pid, Signal::TERM)?;
+        }
+        self.wait().await
+    }
+
+    async fn wait(mut self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            tokio::task::spawn_blocking(move || child.wait()).await??;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            for traced in children(i32::try_from(child.id()).unwrap_or_default()) {
+                kill_with_children(traced);
+            }
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// Reads what strace tells, lets the daemon go on after each call, and kills it after this many steps.
+/// Returns the last one, or nothing if the daemon ended before.
+fn follow(trace: ChildStdout, daemon: &AtomicI32, steps: usize) -> anyhow::Result<Option<String>> {
+    let mut calls: HashMap<i32, String> = HashMap::new();
+    let mut taken = 0;
+    for line in BufReader::new(trace).split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        let Some((pid, what)) = line.trim_start().split_once(' ') else {
+            continue;
+        };
+        // The daemon's own lines are JSON.
+        let Ok(pid) = pid.parse::<i32>() else {
+            continue;
+        };
+        let what = what.trim_start();
+        // The first one is the main thread.
+        daemon
+            .compare_exchange(0, pid, Ordering::SeqCst, Ordering::SeqCst)
+            .ok();
+        if what.starts_with("--- SIGSTOP") {
+            let call = calls.get(&pid).filter(|call| is_step(call));
+            taken += usize::from(call.is_some());
+            if let Some(call) = call.filter(|_| taken == steps) {
+                kill_with_children(daemon.load(Ordering::SeqCst));
+                return Ok(Some(call.clone()));
+            }
+            if let Some(pid) = Pid::from_raw(pid) {
+                kill_process(pid, Signal::CONT).ok();
+            }
+        } else if !what.starts_with(['-', '+', '<']) {
+            calls.insert(pid, what.to_owned());
+        }
+    }
+    Ok(None)
+}
+
+/// Whether others see what this call, as strace prints it, has done.
+fn is_step(call: &str) -> bool {
+    let (name, arguments) = call.split_once('(').unwrap_or((call, ""));
+    match name {
+        "openat" => arguments.contains("O_CREAT"),
+        // Files, and what goes to the API server; no pipes, terminals and wake-ups.
+        "write" | "writev" | "sendto" | "sendmsg" => {
+            let target = arguments.split_once('<').map_or("", |(_, target)| target);
+            target.starts_with("TCP") || (target.starts_with('/') && !target.starts_with("/dev/"))
+        }
+        _ => true,
+    }
+}
+
+/// Ends a daemon and AIDE as the end of their container does.
+fn kill_with_children(daemon: i32) {
+    let aides = children(daemon);
+    if let Some(daemon) = Pid::from_raw(daemon) {
+        kill_process(daemon, Signal::KILL).ok();
+    }
+    for aide in aides.into_iter().filter_map(Pid::from_raw) {
+        kill_process_group(aide, Signal::KILL).ok();
+        kill_process(aide, Signal::KILL).ok();
+    }
+}
+
+/// The processes that this one's threads have started.
+fn children(parent: i32) -> Vec<i32> {
+    let threads = std::fs::read_dir(format!("/proc/{parent}/task"));
+    let threads = threads.into_iter().flatten().filter_map(Result::ok);
+    let lists =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    let lists: String = lists.collect();
+    lists
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+/// What is not as it should be.
+#[derive(Debug, Default)]
+struct Wrong {
+    lost: Vec<String>,
+    twice: Vec<String>,
+}
+
+impl Wrong {
+    fn unless(&mut self, is_so: bool, what: impl FnOnce() -> String) {
+        if !is_so {
+            self.lost.push(what());
+        }
+    }
+
+    fn count(&mut self, what: &str, found: usize, expected: usize) {
+        let list = if found > expected {
+            &mut self.twice
+        } else {
+            &mut self.lost
+        };
+        if found != expected {
+            list.push(format!("{what}: {found} instead of {expected}"));
+        }
+    }
+}
+
+/// Looks at everything that a story leaves, when its daemon has ended. `old` is the digest of the
+/// baseline of before.
+async fn look(site: &Site<'_>, story: Story, old: Option<&str>) -> anyhow::Result<Wrong> {
+    let mut wrong = Wrong::default();
+    let status = site.status().await?;
+    let digest = digest_of_gzip(&site.database()).context("read the database")?;
+    let baseline = status.baseline.clone().context("no baseline")?;
+    wrong.unless(baseline.digest == digest, || {
+        format!("on disk {digest}, recorded {}", baseline.digest)
+    });
+    wrong.unless(baseline.verified, || {
+        "a baseline that nobody asked for".to_owned()
+    });
+    let record = std::fs::read(site.path("root/etc/kubernetes/aide.baseline.json"))?;
+    let record: Value = serde_json::from_slice(&record)?;
+    wrong.unless(record["digest"] == json!(digest), || {
+        format!("another one's record: {record}")
+    });
+    let is_new = old.is_none_or(|old| (old != digest) == (story == Story::Renewed));
+    wrong.unless(is_new, || format!("{digest} after {old:?}"));
+    look_at_files(site, story, old, &mut wrong)?;
+    look_at_result(&status, story, &mut wrong);
+    look_at_events(site, story, &mut wrong).await?;
+    if story == Story::Changed {
+        let name = format!("aide-{}-{NODE}-failed", site.name());
+        let log = site.space.api::<ConfigMap>().get_opt(&name).await?;
+        let text = log.and_then(|log| log.data).unwrap_or_default();
+        let text = text.get("integritylog").cloned().unwrap_or_default();
+        wrong.unless(text.contains("/watched/new"), || {
+            format!("kept log: {text:?}")
+        });
+    }
+    Ok(wrong)
+}
+
+fn look_at_files(
+    site: &Site<'_>,
+    story: Story,
+    old: Option<&str>,
+    wrong: &mut Wrong,
+) -> anyhow::Result<()> {
+    let mut backups = HashMap::new();
+    for entry in std::fs::read_dir(site.path("root/etc/kubernetes"))? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match name.split_once(".backup-") {
+            Some((of, _)) => {
+                *backups.entry(of.to_owned()).or_insert(0) += 1;
+                if of == "aide.db.gz" {
+                    let digest = digest_of_gzip(&entry.path()).unwrap_or_default();
+                    wrong.unless(Some(digest.as_str()) == old, || {
+                        format!("{name} is {digest}")
+                    });
+                }
+            }
+            None => {
+                let ours = ["aide.db.gz", "aide.baseline.json", "aide.log", "aide.lock"];
+                wrong.unless(ours.contains(&name.as_str()), || format!("{name} is left"));
+            }
+        }
+    }
+    let expected = usize::from(story == Story::Renewed);
+    for of in ["aide.db.gz", "aide.log"] {
+        let found = backups.get(of).copied().unwrap_or_default();
+        wrong.count(&format!("backups of {of}"), found, expected);
+    }
+    let marker = site.path("work/aide.running").exists();
+    wrong.unless(!marker, || {
+        "the marker of a running AIDE is left".to_owned()
+    });
+    Ok(())
+}
+
+fn look_at_result(status: &FileIntegrityNodeStatus, story: Story, wrong: &mut Wrong) {
+    let Some(last) = &status.last_result else {
+        wrong.lost.push("no result".to_owned());
+        return;
+    };
+    let counts = (last.files_added, last.files_changed, last.files_removed);
+    let paths: Vec<&str> = last
+        .changes
+        .iter()
+        .map(|change| change.path.as_str())
+        .collect();
+    let expected: ((i64, i64, i64), &[&str]) = match story {
+        Story::Changed => ((1, 1, 0), &["/watched/new", "/watched/one"]),
+        _ => ((0, 0, 0), &[]),
+    };
+    wrong.unless((counts, paths.as_slice()) == expected, || {
+        format!("last result: {counts:?} {paths:?}")
+    });
+    let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
+    let request = (story == Story::Renewed).then_some(REQUEST);
+    wrong.unless(done == request, || format!("request {done:?}"));
+}
+
+/// A kill in the middle of AIDE's run is told, once; after it the node is well once more.
+async fn look_at_events(site: &Site<'_>, story: Story, wrong: &mut Wrong) -> anyhow::Result<()> {
+    let (mut clean, mut changed, mut errors) = (0, 0, 0);
+    for event in site.space.events(site.name()).await? {
+        let reason = event.reason.unwrap_or_default();
+        let note = event.note.unwrap_or_default();
+        let is = |start: &str| reason == "NodeIntegrityStatus" && note.starts_with(start);
+        if is(&format!("no changes to node {NODE}")) {
+            clean += 1;
+        } else if is(&format!("node {NODE} has changed! a:1,c:1,r:0 log:")) {
+            changed += 1;
+        } else if is(&format!("node {NODE} has an error! ScanInterrupted: "))
+            || is(&format!(
+                "node {NODE} has an error! AIDE error: killed by signal 9"
+            ))
+            || is(&format!(
+                "node {NODE} has an error! Error initializing the AIDE DB: AIDE error: killed by signal 9"
+            ))
+        {
+            errors += 1;
+        } else {
+            wrong.lost.push(format!("an event {reason}: {note}"));
+        }
+    }
+    wrong.count("events of errors", errors, errors.min(1));
+    let again = if story == Story::Renewed {
+        errors.min(1)
+    } else {
+        0
+    };
+    wrong.count("events of clean scans", clean, 1 + again);
+    wrong.count(
+        "events of changes",
+        changed,
+        usize::from(story == Story::Changed),
+    );
+    Ok(())
+}
+
+/// A kill that was made, and what came of it.
+#[derive(Debug)]
+struct Tried {
+    at: String,
+    recovery: Duration,
+    wrong: Wrong,
+}
+
+/// Kills the daemon after so many steps and starts it anew. Nothing if it was over before.
+async fn kill_after(space: &Space, story: Story, steps: usize) -> anyhow::Result<Option<Tried>> {
+    let name = format!("{}-{steps}", story.name());
+    let site = Site::new(space, &name, LONG).await?;
+    site.prepare(story).await?;
+    let old = digest_of_gzip(&site.database()).ok();
+    let Some(at) = site.cut(story, steps).await? else {
+        return Ok(None);
+    };
+    let left = site
+        .status()
+        .await?
+        .last_result
+        .map(|last| last.last_probe_time);
+    let started = Instant::now();
+    let daemon = site.start(&[]).await?;
+    site.until("a result after the kill", |status| {
+        let last = status
+            .last_result
+            .as_ref()
+            .map(|last| &last.last_probe_time);
+        story.is_over(status) && last != left.as_ref()
+    })
+    .await
+    .with_context(|| format!("killed after step {steps}, {at}"))?;
+    let recovery = started.elapsed();
+    daemon.end().await?;
+    let wrong = look(&site, story, old.as_deref()).await?;
+    let at = format!("step {steps}, {at}");
+    Ok(Some(Tried {
+        at,
+        recovery,
+        wrong,
+    }))
+}
+
+/// Kills the daemon after each of its steps.
+async fn walk(space: &Space, story: Story, fault: &str) -> anyhow::Result<()> {
+    let version = Command::new("strace").arg("-V").output();
+    version.context("strace is missing: install the package strace")?;
+    let mut all = Vec::new();
+    for first in (1..MAX_STEPS).step_by(AT_ONCE) {
+        let tries = (first..first + AT_ONCE).map(|steps| kill_after(space, story, steps));
+        let mut over = false;
+        for tried in futures::future::join_all(tries).await {
+            match tried? {
+                Some(tried) => all.push(tried),
+                None => over = true,
+            }
+        }
+        if over {
+            // A walk that never met the calls that matter would come to a good end, too.
+            for call in story.calls() {
+                let met = all.iter().any(|tried| tried.at.contains(call));
+                anyhow::ensure!(met, "no step with {call}: {all:#?}");
+            }
+            return tell(fault, &all);
+        }
+    }
+    anyhow::bail!(
+        "the daemon takes more than {MAX_STEPS} steps, as these: {:#?}",
+        all.last()
+    )
+}
+
+fn tell(fault: &str, all: &[Tried]) -> anyhow::Result<()> {
+    let wrong: Vec<&Tried> = all
+        .iter()
+        .filter(|tried| !(tried.wrong.lost.is_empty() && tried.wrong.twice.is_empty()))
+        .collect();
+    let longest = all.iter().map(|tried| tried.recovery).max();
+    let row = Row {
+        fault: fault.to_owned(),
+        tried: all.len(),
+        lost: wrong.iter().map(|tried| tried.wrong.lost.len()).sum(),
+        duplicated: wrong.iter().map(|tried| tried.wrong.twice.len()).sum(),
+        recovery_seconds: longest.map(|longest| longest.as_secs_f64()),
+    };
+    row.tell().with_context(|| format!("{wrong:#?}"))
+}
+
+#[test]
+fn steps_are_the_calls_that_others_see() {
+    for (call, expected) in [
+        (
+            r#"openat(AT_FDCWD</>, "/x/aide.running", O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0666) = 9</x>"#,
+            true,
+        ),
+        (
+            r#"openat(AT_FDCWD</>, "/etc/hosts", O_RDONLY|O_CLOEXEC) = 9</etc/hosts>"#,
+            false,
+        ),
+        ("write(9</x/aide.running>, \"\"..., 1) = 1", true),
+        ("write(5<anon_inode:[eventfd]>, \"\"..., 8) = 8", false),
+        ("write(2<pipe:[1]>, \"\"..., 8) = 8", false),
+        (
+            "sendto(9<TCP:[127.0.0.1:1->127.0.0.1:2]>, \"\"..., 9, MSG_NOSIGNAL, NULL, 0) = 9",
+            true,
+        ),
+        ("fsync(9</x/aide.running>) = 0", true),
+    ] {
+        assert_eq!(is_step(call), expected, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_killed_while_it_makes_the_first_baseline() -> anyhow::Result<()> {
+    in_space("kill-first", async |space| {
+        walk(
+            space,
+            Story::First,
+            "kill -9 of the daemon while it makes a baseline",
+        )
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_killed_while_it_renews_the_baseline() -> anyhow::Result<()> {
+    in_space("kill-renewed", async |space| {
+        walk(
+            space,
+            Story::Renewed,
+            "kill -9 of the daemon while it renews a baseline",
+        )
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_killed_while_it_finds_and_tells_changes() -> anyhow::Result<()> {
+    in_space("kill-changed", async |space| {
+        walk(
+            space,
+            Story::Changed,
+            "kill -9 of the daemon while it scans and publishes",
+        )
+        .await
+    })
+    .await
+}
+
+/// Whom the kill meets while AIDE runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victim {
+    /// AIDE alone. Its daemon tells so and tries again.
+    Aide,
+    /// The daemon, too, and another one is started.
+    Both,
+}
+
+/// Kills so long after AIDE's start.
+async fn kill_amid(
+    space: &Space,
+    victim: Victim,
+    story: Story,
+    after: Duration,
+) -> anyhow::Result<Tried> {
+    let name = format!("{victim:?}-{}-{}", story.name(), after.as_millis()).to_lowercase();
+    let site = Site::new(space, &name, SHORT).await?;
+    // A file that takes no room, and AIDE some time.
+    std::fs::File::create(site.path("root/watched/large"))?.set_len(512 * 1024 * 1024)?;
+    site.prepare(story).await?;
+    let old = digest_of_gzip(&site.database()).ok();
+    let mut daemon = site.start(&[]).await?;
+    let mode = match story {
+        Story::Changed => "--check",
+        _ => "--init",
+    };
+    let parent = daemon.pid();
+    tokio::task::spawn_blocking(move || kill_child(parent, mode, after, victim)).await??;
+    let started = Instant::now();
+    if victim == Victim::Both {
+        daemon.wait().await?;
+        daemon = site.start(&[]).await?;
+    }
+    let errored = |status: &FileIntegrityNodeStatus| {
+        let mut results = status.results.iter();
+        results.any(|result| result.condition == Condition::Errored)
+    };
+    site.until("the kill is told, and what follows", |status| {
+        errored(status) && story.is_over(status)
+    })
+    .await?;
+    let recovery = started.elapsed();
+    daemon.end().await?;
+    let wrong = look(&site, story, old.as_deref()).await?;
+    let at = format!("{mode}, after {after:?}");
+    Ok(Tried {
+        at,
+        recovery,
+        wrong,
+    })
+}
+
+/// Waits for the child with this argument, and a bit more, and kills it.
+fn kill_child(parent: i32, argument: &str, after: Duration, victim: Victim) -> anyhow::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let child = children(parent).into_iter().find(|child| {
+            let line = std::fs::read(Path::new("/proc").join(child.to_string()).join("cmdline"));
+            let line = line.unwrap_or_default();
+            line.split(|byte| *byte == 0)
+                .any(|word| word == argument.as_bytes())
+        });
+        if let Some(child) = child.and_then(Pid::from_raw) {
+            std::thread::sleep(after);
+            let is_there = children(parent).contains(&child.as_raw_nonzero().get());
+            anyhow::ensure!(is_there, "AIDE ended before {after:?} were over");
+            match victim {
+                Victim::Aide => kill_process(child, Signal::KILL)?,
+                Victim::Both => kill_with_children(parent),
+            }
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    anyhow::bail!("no AIDE with {argument}")
+}
+
+/// Kills at a few moments of AIDE's run.
+async fn kill_all_amid(
+    space: &Space,
+    victim: Victim,
+    story: Story,
+    fault: &str,
+) -> anyhow::Result<()> {
+    let moments = [0, 30, 100].map(Duration::from_millis);
+    let tries = moments.map(|after| kill_amid(space, victim, story, after));
+    let tried = futures::future::join_all(tries).await;
+    tell(
+        fault,
+        &tried.into_iter().collect::<anyhow::Result<Vec<_>>>()?,
+    )
+}
+
+#[tokio::test]
+async fn an_aide_that_is_killed_is_told_and_run_again() -> anyhow::Result<()> {
+    in_space("kill-aide", async |space| {
+        for (story, fault) in [
+            (Story::First, "kill -9 of AIDE while it makes a baseline"),
+            (Story::Changed, "kill -9 of AIDE while it compares"),
+        ] {
+            kill_all_amid(space, Victim::Aide, story, fault).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_killed_with_its_aide_tells_so_and_begins_anew() -> anyhow::Result<()> {
+    in_space("kill-both", async |space| {
+        for (story, fault) in [
+            (
+                Story::First,
+                "kill -9 of daemon and AIDE in the middle of a first baseline",
+            ),
+            (
+                Story::Renewed,
+                "kill -9 of daemon and AIDE in the middle of a new baseline",
+            ),
+            (
+                Story::Changed,
+                "kill -9 of daemon and AIDE in the middle of a scan",
+            ),
+        ] {
+            kill_all_amid(space, Victim::Both, story, fault).await?;
+        }
+        Ok(())
+    })
+    .await
+}

@@ -71,6 +71,42 @@ pub(crate) const REASONS: &[Reason] = &[
         Some(("metrics.rs", "a_certificate_that_is_due_is_renewed")),
     ),
     reason(
+        "get",
+        "services/metrics",
+        "owns the objects for Prometheus, where the API has their kinds",
+        Some(MONITORING),
+    ),
+    reason(
+        "get",
+        "servicemonitors.monitoring.coreos.com/metrics",
+        "where the Prometheus Operator is",
+        Some(MONITORING),
+    ),
+    reason(
+        "create",
+        "servicemonitors.monitoring.coreos.com",
+        "where the Prometheus Operator is",
+        Some(MONITORING),
+    ),
+    reason(
+        "get",
+        "prometheusrules.monitoring.coreos.com/file-integrity",
+        "where the Prometheus Operator is",
+        Some(MONITORING),
+    ),
+    reason(
+        "get",
+        "prometheusrules.monitoring.coreos.com/file-integrity-operator",
+        "where the Prometheus Operator is",
+        Some(MONITORING),
+    ),
+    reason(
+        "create",
+        "prometheusrules.monitoring.coreos.com",
+        "where the Prometheus Operator is",
+        Some(MONITORING),
+    ),
+    reason(
         "update",
         "servicemonitors.monitoring.coreos.com/metrics",
         "that of another version, or the original's, is renewed",

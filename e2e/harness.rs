@@ -8,6 +8,7 @@ pub(crate) mod file_integrity;
 pub(crate) mod lease;
 pub(crate) mod monitoring;
 pub(crate) mod node;
+pub(crate) mod secrets;
 pub(crate) mod test;
 pub(crate) mod wait;
 

@@ -4,6 +4,7 @@
 //! Nodes are Node objects that nothing stands behind, and the daemons' part is played by the tests.
 //! The tests run side by side, each in a namespace of its own (see [`harness`]).
 
+mod abuse;
 mod admission;
 mod attacks;
 mod binary;

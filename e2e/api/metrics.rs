@@ -604,6 +604,78 @@ async fn prometheus_objects_are_made_when_their_kinds_appear() -> anyhow::Result
     .await
 }
 
+/// What an operator of another version wrote is written anew where nobody else changed it since.
+#[tokio::test]
+async fn prometheus_objects_of_another_version_are_renewed() -> anyhow::Result<()> {
+    alone("monitoring-renewed", async |space| {
+        kubectl(&["apply", "--server-side", "-f", "-"], KINDS).await?;
+        let endpoint = Endpoint::new(space).await?;
+        let nothing = tempfile::tempdir()?;
+        let scrapes = endpoint.scrapes(nothing.path());
+        let operator = space.operator_with("op", scrapes.clone()).await?;
+        let objects = [
+            ("ServiceMonitor", "metrics"),
+            ("PrometheusRule", "file-integrity"),
+            ("PrometheusRule", "file-integrity-operator"),
+        ];
+        let key = "file-integrity.openshift.io/written";
+        for (kind, name) in objects {
+            found(&monitoring(space, kind), name).await?;
+        }
+        operator.stop().await?;
+        for (kind, name) in objects {
+            let api = monitoring(space, kind);
+            let written = api.get(name).await?.annotations()[key].clone();
+            let (_, made) = written.split_once('.').context("two hashes")?;
+            let other = json!({"metadata": {"annotations": {key: format!("other.{made}")}}});
+            api.patch(name, &PatchParams::default(), &Patch::Merge(&other))
+                .await?;
+        }
+        let _next = space.operator_with("next", scrapes).await?;
+        for (kind, name) in objects {
+            let api = monitoring(space, kind);
+            eventually(name, async || {
+                let written = api.get(name).await?.annotations()[key].clone();
+                Ok((!written.starts_with("other.")).then_some(()))
+            })
+            .await?;
+        }
+        kubectl(&["delete", "-f", "-"], KINDS).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_due_is_renewed() -> anyhow::Result<()> {
+    in_space("due", async |space| {
+        let endpoint = Endpoint::new(space).await?;
+        let nothing = tempfile::tempdir()?;
+        let scrapes = endpoint.scrapes(nothing.path());
+        let operator = space.operator_with("op", scrapes.clone()).await?;
+        let old = endpoint.own_ca().await?;
+        operator.stop().await?;
+        // Without a word on when it is due, it is.
+        let unmarked = json!({"metadata": {"annotations": null}});
+        space
+            .merge::<Secret>(names::OWN_CERT_SECRET, unmarked)
+            .await?;
+        let _next = space.operator_with("next", scrapes).await?;
+        space
+            .until_is(names::OWN_CERT_SECRET, "a new one", |secret: &Secret| {
+                let ca = secret.data.as_ref().and_then(|data| data.get("ca.crt"));
+                ca.is_some_and(|ca| ca.0 != old)
+            })
+            .await?;
+        let token = token(space, "file-integrity-operator-metrics").await?;
+        endpoint
+            .until("a scrape", &token, |a| a.code == "200")
+            .await?;
+        Ok(())
+    })
+    .await
+}
+
 /// Statuses without a result have no series of results.
 #[tokio::test]
 async fn a_node_that_has_not_reported_has_not_failed() -> anyhow::Result<()> {

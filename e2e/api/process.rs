@@ -25,6 +25,15 @@ pub(crate) struct Process {
 impl Process {
     /// Starts an operator with the rights of its ServiceAccount.
     pub(crate) async fn start(space: &Space, identity: &str) -> anyhow::Result<Self> {
+        Self::serving(space, identity, "off").await
+    }
+
+    /// Starts one that serves the fleet's metrics on this address.
+    pub(crate) async fn serving(
+        space: &Space,
+        identity: &str,
+        address: &str,
+    ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let kubeconfig = dir.path().join("kubeconfig");
         let mut config = serde_json::to_value(Kubeconfig::read()?)?;
@@ -35,7 +44,7 @@ impl Process {
         ));
         user["as-groups"] = json!([space.group(identity)]);
         std::fs::write(&kubeconfig, config.to_string())?;
-        Self::operator(space, identity, &kubeconfig, dir).await
+        Self::operator_on(space, identity, &kubeconfig, address, dir).await
     }
 
     /// Starts an operator that finds the API by this kubeconfig. `dir` is its own.
@@ -45,10 +54,20 @@ impl Process {
         kubeconfig: &Path,
         dir: TempDir,
     ) -> anyhow::Result<Self> {
+        Self::operator_on(space, identity, kubeconfig, "off", dir).await
+    }
+
+    async fn operator_on(
+        space: &Space,
+        identity: &str,
+        kubeconfig: &Path,
+        address: &str,
+        dir: TempDir,
+    ) -> anyhow::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
         command
             .args(["operator", "--health-address=127.0.0.1:0"])
-            .args(["--metrics-address=off", "--metrics-fio-address=off"])
+            .args(["--metrics-address=off", "--metrics-fio-address", address])
             .args(["--namespace", &space.namespace, "--identity", identity])
             .args(["--image", "localhost/fallback:1"])
             .env_clear()
@@ -112,6 +131,20 @@ impl Process {
             None => Ok(()),
             Some(status) => anyhow::bail!("{} has ended: {status}", self.identity),
         }
+    }
+
+    /// How much memory it has, in bytes, and how many open files.
+    pub(crate) fn uses(&self) -> anyhow::Result<(u64, usize)> {
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let proc = format!("/proc/{}", child.id());
+        let status = std::fs::read_to_string(format!("{proc}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next());
+        let memory: u64 = kilobytes.context("VmRSS")?.parse()?;
+        Ok((
+            memory * 1024,
+            std::fs::read_dir(format!("{proc}/fd"))?.count(),
+        ))
     }
 
     /// Stops it where it is.

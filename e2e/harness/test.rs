@@ -18,11 +18,11 @@ use kube::{Api, Client, Resource, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::cluster::{self, hack_cluster};
-use super::dump;
 use super::file_integrity::Fi;
 use super::lease::{self, Wanted};
 use super::node::Node;
 use super::wait::until;
+use super::{dump, secrets};
 
 /// On every object that a test makes: the test's name.
 const LABEL: &str = "fio-e2e";
@@ -93,13 +93,15 @@ async fn run(
     if !matches!(outcome, Ok(Ok(Ok(())))) {
         dump::print(&test.client, &test.namespace, name).await;
     }
+    let patience = TEST_PATIENCE.as_secs().cast_signed();
+    let kept = secrets::are_not_told(&test.client, &test.namespace, name, patience).await;
     let cleaned = test.clean().await.context("clean up after the test");
     // Nothing of the test is on the nodes any more.
     drop(lease);
     match outcome {
         Err(panic) => resume_unwind(panic),
         Ok(Err(_)) => bail!("the test hangs: it took more than {TEST_PATIENCE:?}"),
-        Ok(Ok(result)) => result.and(cleaned),
+        Ok(Ok(result)) => result.and(kept).and(cleaned),
     }
 }
 

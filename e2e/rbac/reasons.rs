@@ -33,11 +33,131 @@ impl fmt::Display for Reason {
 
 const OPERATOR: &str = "file-integrity-operator";
 
-/// The table.
-pub(crate) const REASONS: &[Reason] = &[Reason {
-    account: OPERATOR,
-    verb: "update",
-    what: "fileintegrities/finalizers.fileintegrity.openshift.io",
-    why: "OpenShift's admission asks for it where an object is owned with blockOwnerDeletion",
-    test: None,
-}];
+const MONITORING: (&str, &str) = (
+    "metrics.rs",
+    "prometheus_objects_of_another_version_are_renewed",
+);
+const POLICY: (&str, &str) = ("policy.rs", "a_policy_that_is_gone_comes_back");
+const READERS: (&str, &str) = ("metrics.rs", "who_may_read_is_let_in_and_others_are_not");
+
+/// A right of the operator.
+const fn reason(
+    verb: &'static str,
+    what: &'static str,
+    why: &'static str,
+    test: Option<(&'static str, &'static str)>,
+) -> Reason {
+    Reason {
+        account: OPERATOR,
+        verb,
+        what,
+        why,
+        test,
+    }
+}
+
+/// The table. A right that the end-to-end tests come to use may stay in it.
+pub(crate) const REASONS: &[Reason] = &[
+    reason(
+        "update",
+        "fileintegrities/finalizers.fileintegrity.openshift.io",
+        "OpenShift's admission asks for it where an object is owned with blockOwnerDeletion",
+        None,
+    ),
+    reason(
+        "update",
+        "secrets/file-integrity-operator-tls",
+        "the certificate is renewed after months",
+        Some(("metrics.rs", "a_certificate_that_is_due_is_renewed")),
+    ),
+    reason(
+        "get",
+        "services/metrics",
+        "owns the objects for Prometheus, where the API has their kinds",
+        Some(MONITORING),
+    ),
+    reason(
+        "get",
+        "servicemonitors.monitoring.coreos.com/metrics",
+        "where the Prometheus Operator is",
+        Some(MONITORING),
+    ),
+    reason(
+        "create",
+        "servicemonitors.monitoring.coreos.com",
+        "where the Prometheus Operator is",
+        Some(MONITORING),
+    ),
+    reason(
+        "get",
+        "prometheusrules.monitoring.coreos.com/file-integrity",
+        "where the Prometheus Operator is",
+        Some(MONITORING),
+    ),
+    reason(
+        "get",
+        "prometheusrules.monitoring.coreos.com/file-integrity-operator",
+        "where the Prometheus Operator is",
+        Some(MONITORING),
+    ),
+    reason(
+        "create",
+        "prometheusrules.monitoring.coreos.com",
+        "where the Prometheus Operator is",
+        Some(MONITORING),
+    ),
+    reason(
+        "update",
+        "servicemonitors.monitoring.coreos.com/metrics",
+        "that of another version, or the original's, is renewed",
+        Some(MONITORING),
+    ),
+    reason(
+        "update",
+        "prometheusrules.monitoring.coreos.com/file-integrity",
+        "that of another version is renewed",
+        Some(MONITORING),
+    ),
+    reason(
+        "update",
+        "prometheusrules.monitoring.coreos.com/file-integrity-operator",
+        "that of another version is renewed",
+        Some(MONITORING),
+    ),
+    reason(
+        "create",
+        "validatingadmissionpolicies.admissionregistration.k8s.io/file-integrity-daemon.openshift-file-integrity",
+        "OLM installs no policies",
+        Some(POLICY),
+    ),
+    reason(
+        "patch",
+        "validatingadmissionpolicies.admissionregistration.k8s.io/file-integrity-daemon.openshift-file-integrity",
+        "OLM installs no policies",
+        Some(POLICY),
+    ),
+    reason(
+        "create",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io/file-integrity-daemon.openshift-file-integrity",
+        "OLM installs no policies",
+        Some(POLICY),
+    ),
+    reason(
+        "patch",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io/file-integrity-daemon.openshift-file-integrity",
+        "OLM installs no policies",
+        Some(POLICY),
+    ),
+    reason(
+        "create",
+        "tokenreviews.authentication.k8s.io",
+        "whose the token of a scrape is",
+        Some(READERS),
+    ),
+    reason(
+        "create",
+        "subjectaccessreviews.authorization.k8s.io",
+        "whether an account of another namespace may read the metrics",
+        Some(READERS),
+    ),
+];

@@ -1,11 +1,15 @@
 //! Answers scrapes: process metrics over http, the fleet's over https. I/O.
 //!
 //! Whoever can reach the ports may try, so everything is bounded: connections, the time for a
-//! handshake and for a request's head, and the size of that head.
+//! handshake and for a request's head, and the size of that head. Where there are too many
+//! connections the oldest makes room that has not been let in: many that do nothing, or do it slowly,
+//! cannot keep a scraper out.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
@@ -17,7 +21,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{self, ServerConfig};
 
@@ -109,16 +113,11 @@ impl Server {
 
     /// Serves for as long as it is polled.
     pub async fn run(self) {
-        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let content = Arc::new(self.content);
         let acceptor = self.tls.map(TlsAcceptor::from);
-        let mut open = tokio::task::JoinSet::new();
+        let (mut tasks, mut open) = (JoinSet::new(), Open::default());
         loop {
-            while open.try_join_next().is_some() {}
-            // The semaphore is never closed.
-            let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
-                return;
-            };
+            while tasks.try_join_next().is_some() {}
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
                 Err(error) => {
@@ -127,12 +126,35 @@ impl Server {
                     continue;
                 }
             };
+            open.make_room();
             let (content, acceptor) = (Arc::clone(&content), acceptor.clone());
-            open.spawn(async move {
-                let talk = connection(stream, acceptor, content);
+            let let_in = Arc::new(AtomicBool::new(false));
+            let talk = connection(stream, acceptor, content, Arc::clone(&let_in));
+            let handle = tasks.spawn(async move {
                 tokio::time::timeout(CONNECTION_TIMEOUT, talk).await.ok();
-                drop(permit);
             });
+            open.0.push_back((handle, let_in));
+        }
+    }
+}
+
+/// The open connections, the oldest first, and whether they have been let in.
+#[derive(Default)]
+struct Open(VecDeque<(AbortHandle, Arc<AtomicBool>)>);
+
+impl Open {
+    /// Forgets those that have ended, and ends one where there are too many.
+    fn make_room(&mut self) {
+        self.0.retain(|(task, _)| !task.is_finished());
+        if self.0.len() < MAX_CONNECTIONS {
+            return;
+        }
+        let stranger = self
+            .0
+            .iter()
+            .position(|(_, let_in)| !let_in.load(Ordering::Relaxed));
+        if let Some((task, _)) = self.0.remove(stranger.unwrap_or(0)) {
+            task.abort();
         }
     }
 }
@@ -148,23 +170,36 @@ fn tls_config(certificates: &Certificates) -> Result<Arc<ServerConfig>, rustls::
     Ok(Arc::new(config))
 }
 
-async fn connection(stream: TcpStream, acceptor: Option<TlsAcceptor>, content: Arc<Content>) {
+async fn connection(
+    stream: TcpStream,
+    acceptor: Option<TlsAcceptor>,
+    content: Arc<Content>,
+    let_in: Arc<AtomicBool>,
+) {
     let Some(acceptor) = acceptor else {
-        return talk(stream, content).await;
+        return talk(stream, content, let_in).await;
     };
     match tokio::time::timeout(HEAD_TIMEOUT, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => talk(stream, content).await,
+        Ok(Ok(stream)) => talk(stream, content, let_in).await,
         Ok(Err(error)) => tracing::debug!(%error, "a handshake for a scrape failed"),
         Err(_) => tracing::debug!("a handshake for a scrape took too long"),
     }
 }
 
-async fn talk(stream: impl AsyncRead + AsyncWrite + Unpin, content: Arc<Content>) {
+async fn talk(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    content: Arc<Content>,
+    let_in: Arc<AtomicBool>,
+) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let content = Arc::clone(&content);
+        let (content, let_in) = (Arc::clone(&content), Arc::clone(&let_in));
         async move {
             let (parts, _) = request.into_parts();
-            Ok::<_, Infallible>(content.answer(&parts).await)
+            let answer = content.answer(&parts).await;
+            if answer.status().is_success() {
+                let_in.store(true, Ordering::Relaxed);
+            }
+            Ok::<_, Infallible>(answer)
         }
     });
     let served = http1::Builder::new()
@@ -314,6 +349,34 @@ mod tests {
         for (request, expected) in table {
             assert_eq!(status(address, request).await, expected);
         }
+    }
+
+    #[tokio::test]
+    async fn too_many_connections_cost_the_oldest_that_was_not_let_in() {
+        let address = started(Content::Own(Metrics::new()), None).await;
+        let request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
+        let mut known = TcpStream::connect(address).await.unwrap();
+        let mut served = async |stream: &mut TcpStream| {
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut start = [0; 15];
+            stream.read_exact(&mut start).await.unwrap();
+            assert_eq!(&start, b"HTTP/1.1 200 OK");
+        };
+        served(&mut known).await;
+        let mut idle = Vec::new();
+        for _ in 0..2 * MAX_CONNECTIONS {
+            idle.push(TcpStream::connect(address).await.unwrap());
+        }
+        // Still there, and so is a newcomer, who is answered only after all before it were accepted.
+        known.write_all(request.as_bytes()).await.unwrap();
+        let mut newcomer = TcpStream::connect(address).await.unwrap();
+        served(&mut newcomer).await;
+        let mut rest = vec![0; 64 * 1024];
+        assert_ne!(known.read(&mut rest).await.unwrap(), 0);
+        // The first of the idle ones has been closed, the last one has not.
+        let mut end = [0; 1];
+        assert_eq!(idle[0].read(&mut end).await.unwrap(), 0);
+        served(&mut idle[2 * MAX_CONNECTIONS - 1]).await;
     }
 
     fn certificate(certificates: &Certificates) -> ClientConfig {

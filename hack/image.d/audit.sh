@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# What an image must not hold: what somebody who gets into a container of it could
+# use, or change.
+
+# audit_image ARCHIVE: fails, naming each, where the image in this archive (docker
+# save) holds a setuid or setgid file, a shell, a package manager, or something
+# that everybody, or the user that fio runs as, can write.
+audit_image() {
+  local dir layer found=''
+  dir=$(mktemp -d)
+  tar --extract --file "$1" --directory "$dir"
+  while read -r layer; do
+    found+=$(tar --list --verbose --numeric-owner --file "$dir/$layer" | audit_files)
+  done < <(grep -o '"Layers": *\[[^]]*\]' "$dir/manifest.json" | grep -o '"[^"]*"' | tr -d '"' | grep -v '^Layers$')
+  rm -r "$dir"
+  [[ -z $found ]] || die "the image holds what it must not:"$'\n'"$found"
+}
+
+# audit_files: reads what tar lists, prints a line for each that must not be there.
+audit_files() {
+  awk '
+    function bad(why) { print why ": " $1 " " $2 " " $6 }
+    {
+      kind = substr($1, 1, 1)
+      split($2, id, "/")
+      name = $6
+      sub(/\/$/, "", name)
+      sub(/.*\//, "", name)
+    }
+    kind == "l" { if (name in forbidden) bad("a shell or package manager"); next }
+    $1 ~ /^...[sS]/ || $1 ~ /^......[sS]/ { bad("setuid or setgid") }
+    substr($1, 9, 1) == "w" && !($6 ~ /^(\.\/)?tmp\/$/ && $1 ~ /t$/) { bad("writable by everybody") }
+    id[1] == 65532 || (id[2] == 65532 && substr($1, 6, 1) == "w") { bad("writable by the user fio") }
+    kind != "d" && name in forbidden { bad("a shell or package manager") }
+    BEGIN {
+      split("sh bash dash ash zsh ksh csh busybox toybox apt apt-get apt-cache dpkg dpkg-deb rpm dnf yum microdnf apk pip pip3 gem npm curl wget perl python3 su sudo", words, " ")
+      for (i in words) forbidden[words[i]]
+    }'
+}

@@ -126,7 +126,8 @@ pub fn build(
     }
 }
 
-fn phase_changes(before: Option<&FileIntegrityStatus>, phase: Phase) -> i64 {
+/// How often the phase has changed when it is `phase` now, given the status before.
+pub fn phase_changes(before: Option<&FileIntegrityStatus>, phase: Phase) -> i64 {
     let so_far = before.and_then(|before| before.phase_changes);
     let changed = before.and_then(|before| before.phase) != Some(phase);
     so_far.unwrap_or(0).saturating_add(i64::from(changed))

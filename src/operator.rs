@@ -192,10 +192,6 @@ struct Memory {
     /// FileIntegrities as our own writes returned them: the watch may be behind that, and who acts
     /// on what it showed last says a phase twice.
     written: HashMap<String, Arc<FileIntegrity>>,
-    /// Phases that are said by events before they are in the status, and the transitions that the
-    /// events' names are made of, by uid: what somebody changes in between must not lead to a second
-    /// event.
-    announced: HashMap<String, (Phase, String)>,
     said: HashSet<(String, String)>,
 }
 
@@ -419,7 +415,9 @@ impl Context {
             return Ok(Some(left));
         }
         if let Some(phase) = new_phase {
-            let transition = self.transition(fi, phase);
+            // By what is stored: whoever says it again, after a failure or as the next operator, says
+            // the same.
+            let transition = before.phase_changes.unwrap_or(0).to_string();
             self.say(fi, &phase_saying(phase), &transition).await?;
             tracing::info!(file_integrity = name, %phase, "phase");
         }
@@ -428,24 +426,10 @@ impl Context {
             self.tally.phase(phase, &status);
         }
         self.remember(|memory| {
-            memory.announced.remove(&fi.uid().unwrap_or_default());
             memory.status_written.insert(name.clone(), Instant::now());
             memory.written.insert(name, Arc::new(written));
         });
         Ok(None)
-    }
-
-    /// What tells this transition to `phase` from others.
-    fn transition(&self, fi: &FileIntegrity, phase: Phase) -> String {
-        let new = (phase, fi.resource_version().unwrap_or_default());
-        self.remember(|memory| {
-            let uid = fi.uid().unwrap_or_default();
-            let announced = memory.announced.entry(uid).or_insert_with(|| new.clone());
-            if announced.0 != phase {
-                *announced = new;
-            }
-            announced.1.clone()
-        })
     }
 
     /// Changes the annotations, on top of our own write of the status. Where that has shown that
@@ -528,8 +512,6 @@ impl Context {
                 return;
             }
             let there: HashSet<String> = all.state().iter().map(|fi| fi.name_any()).collect();
-            let uids: HashSet<String> = all.state().iter().filter_map(|fi| fi.uid()).collect();
-            memory.announced.retain(|uid, _| uids.contains(uid));
             memory.failures.retain(|name, _| there.contains(name));
             memory.status_written.retain(|name, _| there.contains(name));
             memory.written.retain(|name, _| there.contains(name));

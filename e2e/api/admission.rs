@@ -8,7 +8,7 @@ use kube::core::Request;
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 
-use crate::harness::{Space, checkout, clean, in_space, kubectl};
+use crate::harness::{Space, checkout, clean, condition_of, in_space, kubectl, message_of};
 
 /// A FileIntegrity as a user writes it, without what the Rust types make of it.
 async fn create(space: &Space, name: &str, spec: Value) -> kube::Result<DynamicObject> {
@@ -82,6 +82,112 @@ async fn what_a_file_integrity_may_say() -> anyhow::Result<()> {
                 (written, _) => anyhow::bail!("{name}: {spec}: {written:?}"),
             }
         }
+        Ok(())
+    })
+    .await
+}
+
+/// Every field with something that cannot be meant: the API names the field, and says what it takes.
+#[tokio::test]
+async fn what_cannot_be_meant_is_refused() -> anyhow::Result<()> {
+    in_space("refusals", async |space| {
+        let config = |config: Value| json!({"config": config});
+        let spec = |field: &str, value: Value| json!({"config": {}, field: value});
+        let table = [
+            ("config-list", json!({"config": []}), "spec.config in body must be of type object"),
+            ("config-text", json!({"config": "default"}), "spec.config in body must be of type object"),
+            ("name-number", config(json!({"name": 5})), "spec.config.name in body must be of type string"),
+            ("name-list", config(json!({"name": ["a"]})), "spec.config.name in body must be of type string"),
+            ("namespace-number", config(json!({"namespace": 5})), "spec.config.namespace in body must be of type string"),
+            ("key-number", config(json!({"key": 5})), "spec.config.key in body must be of type string"),
+            ("grace-fraction", config(json!({"gracePeriod": 1.5})), "spec.config.gracePeriod in body must be of type int64"),
+            ("grace-huge", config(json!({"gracePeriod": 1e20})), "spec.config.gracePeriod in body must be of type int64"),
+            ("backups-text", config(json!({"maxBackups": "five"})), "spec.config.maxBackups in body must be of type integer"),
+            ("backups-fraction", config(json!({"maxBackups": 0.5})), "spec.config.maxBackups in body must be of type int64"),
+            ("delay-text", config(json!({"initialDelay": "1m"})), "spec.config.initialDelay in body must be of type integer"),
+            ("profile-number", config(json!({"profile": 1})), "spec.config.profile: Unsupported value: 1: supported values: \"generic\", \"openshift\""),
+            ("dir-number", config(json!({"stateDir": 1})), "spec.config.stateDir in body must be of type string"),
+            ("loss-bool", config(json!({"onBaselineLoss": true})), "supported values: \"reinit\", \"error\""),
+            ("security-profile", config(json!({"securityProfile": "x"})), "spec.config.securityProfile: Unsupported value: \"x\": supported values: \"privileged\", \"restricted\""),
+            ("restricted-alone", config(json!({"securityProfile": "restricted"})), "securityProfile restricted needs stateDir"),
+            ("cordoned-text", config(json!({"holdoffWhenCordoned": "yes"})), "spec.config.holdoffWhenCordoned in body must be of type boolean"),
+            ("timeout-short", config(json!({"scanTimeout": 59})), "spec.config.scanTimeout in body should be greater than or equal to 60"),
+            ("timeout-long", config(json!({"scanTimeout": 604_801})), "spec.config.scanTimeout in body should be less than or equal to 604800"),
+            ("timeout-text", config(json!({"scanTimeout": "6h"})), "spec.config.scanTimeout in body must be of type integer"),
+            ("selector-list", spec("nodeSelector", json!(["a"])), "spec.nodeSelector in body must be of type object"),
+            ("selector-text", spec("nodeSelector", json!("a=b")), "spec.nodeSelector in body must be of type object"),
+            ("selector-number", spec("nodeSelector", json!({"a": 5})), "spec.nodeSelector.a in body must be of type string"),
+            ("tolerations-map", spec("tolerations", json!({"key": "a"})), "spec.tolerations in body must be of type array"),
+            ("toleration-text", spec("tolerations", json!(["a"])), "spec.tolerations[0] in body must be of type object"),
+            ("toleration-seconds", spec("tolerations", json!([{"key": "a", "tolerationSeconds": "5"}])), "spec.tolerations[0].tolerationSeconds in body must be of type integer"),
+            ("debug-text", spec("debug", json!("yes")), "spec.debug in body must be of type boolean"),
+            ("class-number", spec("priorityClassName", json!(5)), "spec.priorityClassName in body must be of type string"),
+            ("resources-list", spec("resources", json!([])), "spec.resources in body must be of type object"),
+            ("limits-text", spec("resources", json!({"limits": "1"})), "spec.resources.limits in body must be of type object"),
+            ("memory-unit", spec("resources", json!({"requests": {"memory": "10Megabytes"}})), "spec.resources.requests.memory in body should match"),
+            ("memory-list", spec("resources", json!({"requests": {"memory": [1]}})), "spec.resources.requests.memory in body must be of type integer,string"),
+        ];
+        for (name, spec, refusal) in table {
+            let Err(kube::Error::Api(status)) = create(space, name, spec.clone()).await else {
+                anyhow::bail!("{name}: {spec} is let through");
+            };
+            assert_eq!(status.code, 422, "{name}: {}", status.message);
+            assert!(status.message.contains(refusal), "{name}: {}", status.message);
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// What the original took, and the API of DaemonSets does not: the status names the field.
+#[tokio::test]
+async fn what_daemon_sets_cannot_have_is_in_the_status() -> anyhow::Result<()> {
+    in_space("unfit", async |space| {
+        let _operator = space.operator("op").await?;
+        space.node("n1").await?;
+        let tolerations = "spec.template.spec.tolerations[0]";
+        let resources = "spec.template.spec.containers[0].resources";
+        let toleration = |toleration: Value| json!({"tolerations": [toleration]});
+        let table = [
+            ("operator", toleration(json!({"key": "a", "operator": "Sometimes"})), tolerations),
+            ("effect", toleration(json!({"key": "a", "effect": "Never"})), tolerations),
+            ("value", toleration(json!({"key": "a", "operator": "Exists", "value": "b"})), tolerations),
+            ("no-key", toleration(json!({"operator": "Equal", "value": "b"})), tolerations),
+            ("key", toleration(json!({"key": "no key!", "operator": "Exists"})), tolerations),
+            ("seconds", toleration(json!({"key": "a", "operator": "Exists", "effect": "NoSchedule", "tolerationSeconds": 5})), tolerations),
+            ("negative", json!({"resources": {"limits": {"cpu": "-1"}}}), resources),
+            ("too-much", json!({"resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}), resources),
+            ("no-resource", json!({"resources": {"limits": {"gpu!": "1"}}}), resources),
+        ];
+        for (name, spec, field) in table {
+            space.file_integrity(name, spec).await?;
+            let what = format!("{field} of {name} to be named");
+            space
+                .until_is(name, &what, |fi: &FileIntegrity| {
+                    condition_of(fi, "Degraded") == "True/ApiRefused"
+                        && message_of(fi, "Degraded").contains(field)
+                })
+                .await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// A PriorityClass of this name cannot even be asked for.
+#[tokio::test]
+async fn a_priority_class_that_is_no_name_is_said() -> anyhow::Result<()> {
+    in_space("odd-class", async |space| {
+        let _operator = space.operator("op").await?;
+        space.node("n1").await?;
+        space
+            .file_integrity("fi", json!({"priorityClassName": "Not A Name!"}))
+            .await?;
+        space.until_phase("fi", "Initializing").await?;
+        assert_eq!(
+            space.said("fi", "PriorityClass").await?,
+            ["Error while getting priority class 'Not A Name!', PriorityClass not found or invalid"]
+        );
         Ok(())
     })
     .await

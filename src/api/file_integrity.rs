@@ -179,6 +179,9 @@ pub struct FileIntegrityStatus {
     /// Pending, Initializing, Active or Error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
+    /// How often the phase has changed. It tells one transition from another of the same phase.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase_changes: Option<i64>,
     /// Counts of nodes by what is known of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodeCounts>,

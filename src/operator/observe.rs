@@ -422,6 +422,11 @@ impl Observer {
         let Some(name) = spec.priority_class() else {
             return Ok(false);
         };
+        // No object is called so, and the API could not even be asked.
+        let may_be_a_name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+        if !name.bytes().all(may_be_a_name) {
+            return Ok(false);
+        }
         let api = Api::<PriorityClass>::all(self.client.clone());
         let found = request(format!("read the PriorityClass {name}"), api.get_opt(name)).await?;
         Ok(found.is_some())

@@ -177,12 +177,10 @@ impl<'a> Planner<'a> {
         let mut status = status::build(&facts, self.fi.status.as_ref(), &self.observed.now);
         if config_state == ConfigState::Unknown {
             // Nothing is known yet: no reason to change what is said.
-            status.phase = self
-                .fi
-                .status
-                .as_ref()
-                .and_then(|s| s.phase)
-                .or(Some(Phase::Pending));
+            let before = self.fi.status.as_ref();
+            let phase = before.and_then(|s| s.phase).unwrap_or(Phase::Pending);
+            status.phase = Some(phase);
+            status.phase_changes = Some(status::phase_changes(before, phase));
         }
         let deployable = delay.is_none() && config_state != ConfigState::Unknown;
         Plan {

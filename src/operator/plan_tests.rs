@@ -484,6 +484,7 @@ fn before_the_configuration_was_read_nothing_changes() {
     let plan = plan(&observed);
     assert_eq!(wanted(&plan), Vec::<String>::new());
     assert_eq!(phase(&plan), Phase::Error);
+    assert_eq!(plan.status.phase_changes, Some(0));
 }
 
 #[test]

@@ -119,10 +119,18 @@ pub fn build(
     .collect();
     FileIntegrityStatus {
         phase: Some(phase),
+        phase_changes: Some(phase_changes(before, phase)),
         nodes: Some(counts(facts.nodes)),
         conditions,
         observed_generation: facts.generation,
     }
+}
+
+/// How often the phase has changed when it is `phase` now, given the status before.
+pub fn phase_changes(before: Option<&FileIntegrityStatus>, phase: Phase) -> i64 {
+    let so_far = before.and_then(|before| before.phase_changes);
+    let changed = before.and_then(|before| before.phase) != Some(phase);
+    so_far.unwrap_or(0).saturating_add(i64::from(changed))
 }
 
 fn counts(nodes: &[NodeView]) -> NodeCounts {
@@ -358,6 +366,26 @@ mod tests {
 
     fn now() -> Time {
         Time("2026-01-02T03:04:05Z".parse().unwrap())
+    }
+
+    #[test]
+    fn changes_of_the_phase_are_counted() {
+        let good = [node("n1")];
+        let mut facts = facts(&good, &VALID);
+        let first = build(&facts, None, &now());
+        assert_eq!(first.phase_changes, Some(1));
+        let same = build(&facts, Some(&first), &now());
+        assert_eq!(same.phase_changes, Some(1));
+        facts.deployed = false;
+        let other = build(&facts, Some(&same), &now());
+        assert_eq!(
+            (other.phase, other.phase_changes),
+            (Some(Phase::Pending), Some(2))
+        );
+        // One that was written before they were counted.
+        let mut old = other.clone();
+        old.phase_changes = None;
+        assert_eq!(build(&facts, Some(&old), &now()).phase_changes, Some(0));
     }
 
     #[test]

@@ -356,7 +356,7 @@ mod tests {
         let address = started(Content::Own(Metrics::new()), None).await;
         let request = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
         let mut known = TcpStream::connect(address).await.unwrap();
-        let mut served = async |stream: &mut TcpStream| {
+        let served = async |stream: &mut TcpStream| {
             stream.write_all(request.as_bytes()).await.unwrap();
             let mut start = [0; 15];
             stream.read_exact(&mut start).await.unwrap();

@@ -63,7 +63,7 @@ async fn at_rest(report: &mut Report, run: &Run, space: &Space) -> anyhow::Resul
         preempted * QUARTER,
         "",
     );
-    let cpu = (after.cpu - before.cpu).as_secs_f64() / seconds;
+    let cpu = after.cpu_since(before).as_secs_f64() / seconds;
     report.add(case, "CPU in an hour", cpu * 3600.0, "s");
     report.add(case, "threads", number(after.threads), "");
     report.add(case, "open files", number(after.files), "");

@@ -300,7 +300,7 @@ async fn deploy(
         all - joined,
         "s",
     );
-    let cpu = (used.cpu - sample.cpu).as_secs_f64();
+    let cpu = used.cpu_since(sample).as_secs_f64();
     report.add(
         case,
         "CPU per node that joins, to Active",
@@ -335,7 +335,7 @@ async fn rest(
     let after = operator.sample()?;
     let requests = operator.requests().await?.since(requests);
     let seconds = number(run.seconds);
-    let cpu = (after.cpu - before.cpu).as_secs_f64();
+    let cpu = after.cpu_since(before).as_secs_f64();
     let hour = HOUR / seconds;
     report.add(case, "at rest: CPU of a core", cpu / seconds * 100.0, "%");
     report.add(case, "at rest: CPU in an hour", cpu * hour, "s");
@@ -360,7 +360,7 @@ async fn scrape(report: &mut Report, case: &str, operator: &Operator) -> anyhow:
         size = operator.fleet.get("/metrics-fio").await?.len();
         times.push(started.elapsed().as_secs_f64());
     }
-    let cpu = (operator.sample()?.cpu - before.cpu) / SCRAPES;
+    let cpu = operator.sample()?.cpu_since(before) / SCRAPES;
     report.add(case, "scrape: size", megabytes(size.try_into()?), "MB");
     report.add(case, "scrape: CPU", cpu.as_secs_f64() * 1e3, "ms");
     report.add(case, "scrape: time, median", median(&times) * 1e3, "ms");
@@ -451,7 +451,7 @@ async fn failures(
     report.add(
         case,
         &name("CPU"),
-        (after.cpu - before.cpu).as_secs_f64(),
+        after.cpu_since(before).as_secs_f64(),
         "s",
     );
     fleet.remove_logs().await?;
@@ -486,7 +486,7 @@ async fn appearing(
     report.add(
         case,
         &name("CPU"),
-        (after.cpu - before.cpu).as_secs_f64(),
+        after.cpu_since(before).as_secs_f64(),
         "s",
     );
     report.add(

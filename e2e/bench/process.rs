@@ -64,6 +64,11 @@ impl Sample {
         }
         Ok(sample)
     }
+
+    /// Time on a CPU on top of that of `before`.
+    pub(crate) fn cpu_since(&self, before: Self) -> Duration {
+        self.cpu.saturating_sub(before.cpu)
+    }
 }
 
 /// Begins anew with the peak of its memory.

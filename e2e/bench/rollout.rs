@@ -67,7 +67,7 @@ async fn roll_out(
     report.add(
         &case,
         "CPU of the operator",
-        (after.cpu - before.cpu).as_secs_f64(),
+        after.cpu_since(before).as_secs_f64(),
         "s",
     );
     report.add(

@@ -267,11 +267,12 @@ impl<'a> Scanner<'a> {
                     limit,
                     ..Setup::default()
                 };
-                let limit = limit.map_or("no limit".to_owned(), |limit| format!("limit {limit}m"));
+                let limit =
+                    limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {limit}m"));
                 match self.aide("--check", &setup) {
                     Ok(scanned) => tell(report, &format!("{workers} workers, {limit}"), &scanned),
                     Err(error) => {
-                        progress(&format!("left out: {workers} workers, {limit}: {error:#}"))
+                        progress(&format!("left out: {workers} workers, {limit}: {error:#}"));
                     }
                 }
             }

@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -393,16 +393,26 @@ fn is_step(call: &str) -> bool {
     }
 }
 
-/// Ends a daemon and AIDE as the end of their container does.
+/// Ends a daemon and AIDE as the end of their container does, which is over when nothing of them is
+/// there: AIDE holds the daemon's lock.
 fn kill_with_children(daemon: i32) {
     let aides = children(daemon);
     if let Some(daemon) = Pid::from_raw(daemon) {
         kill_process(daemon, Signal::KILL).ok();
     }
-    for aide in aides.into_iter().filter_map(Pid::from_raw) {
+    for aide in aides.iter().copied().filter_map(Pid::from_raw) {
         kill_process_group(aide, Signal::KILL).ok();
         kill_process(aide, Signal::KILL).ok();
     }
+    let deadline = Instant::now() + PATIENCE;
+    while aides.iter().any(|aide| !arguments(*aide).is_empty()) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The words by which a process was started; none when it has ended.
+fn arguments(pid: i32) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()
 }
 
 /// The processes that this one's threads have started.
@@ -750,7 +760,7 @@ async fn kill_amid(
     let name = format!("{victim:?}-{}-{}", story.name(), after.as_millis()).to_lowercase();
     let site = Site::new(space, &name, SHORT).await?;
     // A file that takes no room, and AIDE some time.
-    std::fs::File::create(site.path("root/watched/large"))?.set_len(512 * 1024 * 1024)?;
+    std::fs::File::create(site.path("root/watched/large"))?.set_len(128 * 1024 * 1024)?;
     site.prepare(story).await?;
     let old = digest_of_gzip(&site.database()).ok();
     let mut daemon = site.start(&[]).await?;
@@ -789,9 +799,9 @@ fn kill_child(parent: i32, argument: &str, after: Duration, victim: Victim) -> a
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         let child = children(parent).into_iter().find(|child| {
-            let line = std::fs::read(Path::new("/proc").join(child.to_string()).join("cmdline"));
-            let line = line.unwrap_or_default();
-            line.split(|byte| *byte == 0)
+            let words = arguments(*child);
+            words
+                .split(|byte| *byte == 0)
                 .any(|word| word == argument.as_bytes())
         });
         if let Some(child) = child.and_then(Pid::from_raw) {
@@ -816,7 +826,7 @@ async fn kill_all_amid(
     story: Story,
     fault: &str,
 ) -> anyhow::Result<()> {
-    let moments = [0, 30, 100].map(Duration::from_millis);
+    let moments = [0, 20, 60].map(Duration::from_millis);
     let tries = moments.map(|after| kill_amid(space, victim, story, after));
     let tried = futures::future::join_all(tries).await;
     tell(

@@ -238,7 +238,7 @@ impl<'a> Site<'a> {
             .stderr(Stdio::piped());
         let mut child = command
             .spawn()
-            .with_context(|| format!("start {:?}", command.get_program()))?;
+            .with_context(|| format!("start {}", command.get_program().display()))?;
         let stderr = child.stderr.take().context("standard error")?;
         let mut log = self.space.log_of(self.name());
         std::thread::spawn(move || {
@@ -499,20 +499,16 @@ fn look_at_files(
     for entry in std::fs::read_dir(site.path("root/etc/kubernetes"))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        match name.split_once(".backup-") {
-            Some((of, _)) => {
-                *backups.entry(of.to_owned()).or_insert(0) += 1;
-                if of == "aide.db.gz" {
-                    let digest = digest_of_gzip(&entry.path()).unwrap_or_default();
-                    wrong.unless(Some(digest.as_str()) == old, || {
-                        format!("{name} is {digest}")
-                    });
-                }
-            }
-            None => {
-                let ours = ["aide.db.gz", "aide.baseline.json", "aide.log", "aide.lock"];
-                wrong.unless(ours.contains(&name.as_str()), || format!("{name} is left"));
-            }
+        let Some((of, _)) = name.split_once(".backup-") else {
+            let ours = ["aide.db.gz", "aide.baseline.json", "aide.log", "aide.lock"];
+            wrong.unless(ours.contains(&name.as_str()), || format!("{name} is left"));
+            continue;
+        };
+        *backups.entry(of.to_owned()).or_insert(0) += 1;
+        if of == "aide.db.gz" {
+            let digest = digest_of_gzip(&entry.path()).unwrap_or_default();
+            let is_old = Some(digest.as_str()) == old;
+            wrong.unless(is_old, || format!("{name} is {digest}"));
         }
     }
     let expected = usize::from(story == Story::Renewed);
@@ -639,10 +635,10 @@ async fn walk(space: &Space, story: Story, fault: &str) -> anyhow::Result<()> {
     version.context("strace is missing: install the package strace")?;
     let mut all = Vec::new();
     for first in (1..MAX_STEPS).step_by(AT_ONCE) {
-        let tries = (first..first + AT_ONCE).map(|steps| kill_after(space, story, steps));
+        let points = (first..first + AT_ONCE).map(|steps| kill_after(space, story, steps));
         let mut over = false;
-        for tried in futures::future::join_all(tries).await {
-            match tried? {
+        for result in futures::future::join_all(points).await {
+            match result? {
                 Some(tried) => all.push(tried),
                 None => over = true,
             }
@@ -827,12 +823,10 @@ async fn kill_all_amid(
     fault: &str,
 ) -> anyhow::Result<()> {
     let moments = [0, 20, 60].map(Duration::from_millis);
-    let tries = moments.map(|after| kill_amid(space, victim, story, after));
-    let tried = futures::future::join_all(tries).await;
-    tell(
-        fault,
-        &tried.into_iter().collect::<anyhow::Result<Vec<_>>>()?,
-    )
+    let points = moments.map(|after| kill_amid(space, victim, story, after));
+    let results = futures::future::join_all(points).await;
+    let all: Vec<Tried> = results.into_iter().collect::<anyhow::Result<_>>()?;
+    tell(fault, &all)
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -238,7 +238,7 @@ impl<'a> Site<'a> {
             .stderr(Stdio::piped());
         let mut child = command
             .spawn()
-            .with_context(|| format!("start {:?}", command.get_program()))?;
+            .with_context(|| format!("start {}", command.get_program().display()))?;
         let stderr = child.stderr.take().context("standard error")?;
         let mut log = self.space.log_of(self.name());
         std::thread::spawn(move || {
@@ -393,16 +393,26 @@ fn is_step(call: &str) -> bool {
     }
 }
 
-/// Ends a daemon and AIDE as the end of their container does.
+/// Ends a daemon and AIDE as the end of their container does, which is over when nothing of them is
+/// there: AIDE holds the daemon's lock.
 fn kill_with_children(daemon: i32) {
     let aides = children(daemon);
     if let Some(daemon) = Pid::from_raw(daemon) {
         kill_process(daemon, Signal::KILL).ok();
     }
-    for aide in aides.into_iter().filter_map(Pid::from_raw) {
+    for aide in aides.iter().copied().filter_map(Pid::from_raw) {
         kill_process_group(aide, Signal::KILL).ok();
         kill_process(aide, Signal::KILL).ok();
     }
+    let deadline = Instant::now() + PATIENCE;
+    while aides.iter().any(|aide| !arguments(*aide).is_empty()) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The words by which a process was started; none when it has ended.
+fn arguments(pid: i32) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()
 }
 
 /// The processes that this one's threads have started.
@@ -489,20 +499,16 @@ fn look_at_files(
     for entry in std::fs::read_dir(site.path("root/etc/kubernetes"))? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        match name.split_once(".backup-") {
-            Some((of, _)) => {
-                *backups.entry(of.to_owned()).or_insert(0) += 1;
-                if of == "aide.db.gz" {
-                    let digest = digest_of_gzip(&entry.path()).unwrap_or_default();
-                    wrong.unless(Some(digest.as_str()) == old, || {
-                        format!("{name} is {digest}")
-                    });
-                }
-            }
-            None => {
-                let ours = ["aide.db.gz", "aide.baseline.json", "aide.log", "aide.lock"];
-                wrong.unless(ours.contains(&name.as_str()), || format!("{name} is left"));
-            }
+        let Some((of, _)) = name.split_once(".backup-") else {
+            let ours = ["aide.db.gz", "aide.baseline.json", "aide.log", "aide.lock"];
+            wrong.unless(ours.contains(&name.as_str()), || format!("{name} is left"));
+            continue;
+        };
+        *backups.entry(of.to_owned()).or_insert(0) += 1;
+        if of == "aide.db.gz" {
+            let digest = digest_of_gzip(&entry.path()).unwrap_or_default();
+            let is_old = Some(digest.as_str()) == old;
+            wrong.unless(is_old, || format!("{name} is {digest}"));
         }
     }
     let expected = usize::from(story == Story::Renewed);
@@ -629,10 +635,10 @@ async fn walk(space: &Space, story: Story, fault: &str) -> anyhow::Result<()> {
     version.context("strace is missing: install the package strace")?;
     let mut all = Vec::new();
     for first in (1..MAX_STEPS).step_by(AT_ONCE) {
-        let tries = (first..first + AT_ONCE).map(|steps| kill_after(space, story, steps));
+        let points = (first..first + AT_ONCE).map(|steps| kill_after(space, story, steps));
         let mut over = false;
-        for tried in futures::future::join_all(tries).await {
-            match tried? {
+        for result in futures::future::join_all(points).await {
+            match result? {
                 Some(tried) => all.push(tried),
                 None => over = true,
             }
@@ -750,7 +756,7 @@ async fn kill_amid(
     let name = format!("{victim:?}-{}-{}", story.name(), after.as_millis()).to_lowercase();
     let site = Site::new(space, &name, SHORT).await?;
     // A file that takes no room, and AIDE some time.
-    std::fs::File::create(site.path("root/watched/large"))?.set_len(512 * 1024 * 1024)?;
+    std::fs::File::create(site.path("root/watched/large"))?.set_len(128 * 1024 * 1024)?;
     site.prepare(story).await?;
     let old = digest_of_gzip(&site.database()).ok();
     let mut daemon = site.start(&[]).await?;
@@ -789,9 +795,9 @@ fn kill_child(parent: i32, argument: &str, after: Duration, victim: Victim) -> a
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         let child = children(parent).into_iter().find(|child| {
-            let line = std::fs::read(Path::new("/proc").join(child.to_string()).join("cmdline"));
-            let line = line.unwrap_or_default();
-            line.split(|byte| *byte == 0)
+            let words = arguments(*child);
+            words
+                .split(|byte| *byte == 0)
                 .any(|word| word == argument.as_bytes())
         });
         if let Some(child) = child.and_then(Pid::from_raw) {
@@ -816,13 +822,11 @@ async fn kill_all_amid(
     story: Story,
     fault: &str,
 ) -> anyhow::Result<()> {
-    let moments = [0, 30, 100].map(Duration::from_millis);
-    let tries = moments.map(|after| kill_amid(space, victim, story, after));
-    let tried = futures::future::join_all(tries).await;
-    tell(
-        fault,
-        &tried.into_iter().collect::<anyhow::Result<Vec<_>>>()?,
-    )
+    let moments = [0, 20, 60].map(Duration::from_millis);
+    let points = moments.map(|after| kill_amid(space, victim, story, after));
+    let results = futures::future::join_all(points).await;
+    let all: Vec<Tried> = results.into_iter().collect::<anyhow::Result<_>>()?;
+    tell(fault, &all)
 }
 
 #[tokio::test]

@@ -145,7 +145,7 @@ pub enum BaselineLoss {
 }
 
 /// What the pods on the nodes may do. privileged, the default: everything. restricted: read all
-/// files of the node, by the capability DAC_READ_SEARCH, and write the state directory, but not the
+/// files of the node, by one capability, and write the state directory, but not the
 /// rest of the root file system; stateDir must be given then, as there is no falling back to another
 /// directory, and trusted.* attributes are not seen. A change restarts the daemons, and makes no new
 /// baseline. Unset: privileged.

@@ -450,8 +450,8 @@ fn security_context(fi: &FileIntegrity, capabilities: &[&str]) -> Value {
     }
 }
 
-/// User 0 owns most files, and capabilities are given to no other user. The SELinux type is the one
-/// that may read the node's files; nodes without SELinux pass it by.
+/// User 0 owns most files, and capabilities are given to no other user. The `SELinux` type is the one
+/// that may read the node's files; nodes without `SELinux` pass it by.
 fn restricted(capabilities: &[&str]) -> Value {
     let mut allowed = json!({"drop": ["ALL"]});
     if !capabilities.is_empty() {

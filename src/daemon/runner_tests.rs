@@ -17,7 +17,7 @@ pub(super) struct Node {
     effective: String,
     limits: Limits,
     /// Removed with the node.
-    _temporary: Option<tempfile::TempDir>,
+    temporary: Option<tempfile::TempDir>,
 }
 
 impl Node {
@@ -28,7 +28,7 @@ impl Node {
     pub(super) fn with(configuration: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         let mut node = Self::at(root.path(), configuration);
-        node._temporary = Some(root);
+        node.temporary = Some(root);
         node
     }
 
@@ -46,7 +46,7 @@ impl Node {
             own: tempfile::tempdir().unwrap(),
             effective,
             limits: Limits::default(),
-            _temporary: None,
+            temporary: None,
         };
         fs::write(node.config(), &node.effective).unwrap();
         node

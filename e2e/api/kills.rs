@@ -24,12 +24,13 @@ use fio::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::operator::build::{self, Hold, Wishes};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::chaos::Row;
-use crate::harness::{Space, aide, in_space};
+use crate::harness::{Space, aide, eventually, in_space};
 
 /// The node; each point has a FileIntegrity of its own.
 const NODE: &str = "node";
@@ -203,6 +204,20 @@ impl<'a> Site<'a> {
             self.wish(Some(REQUEST)).await?;
         }
         Ok(())
+    }
+
+    /// A container has ended when nothing of it is there: the last thread of AIDE lets the lock go.
+    async fn until_unlocked(&self) -> anyhow::Result<()> {
+        let path = self.path("root/etc/kubernetes/aide.lock");
+        eventually("the lock to be free", async || {
+            // A daemon that was killed early has made none.
+            let Ok(lock) = std::fs::File::open(&path) else {
+                return Ok(Some(()));
+            };
+            let taken = flock(&lock, FlockOperation::NonBlockingLockExclusive);
+            Ok(taken.is_ok().then_some(()))
+        })
+        .await
     }
 
     /// Starts the daemon by this program, or by itself.
@@ -393,20 +408,15 @@ fn is_step(call: &str) -> bool {
     }
 }
 
-/// Ends a daemon and AIDE as the end of their container does, which is over when nothing of them is
-/// there: AIDE holds the daemon's lock.
+/// Ends a daemon and AIDE as the end of their container does.
 fn kill_with_children(daemon: i32) {
     let aides = children(daemon);
     if let Some(daemon) = Pid::from_raw(daemon) {
         kill_process(daemon, Signal::KILL).ok();
     }
-    for aide in aides.iter().copied().filter_map(Pid::from_raw) {
+    for aide in aides.into_iter().filter_map(Pid::from_raw) {
         kill_process_group(aide, Signal::KILL).ok();
         kill_process(aide, Signal::KILL).ok();
-    }
-    let deadline = Instant::now() + PATIENCE;
-    while aides.iter().any(|aide| !arguments(*aide).is_empty()) && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -602,6 +612,7 @@ async fn kill_after(space: &Space, story: Story, steps: usize) -> anyhow::Result
     let Some(at) = site.cut(story, steps).await? else {
         return Ok(None);
     };
+    site.until_unlocked().await?;
     let left = site
         .status()
         .await?
@@ -769,6 +780,7 @@ async fn kill_amid(
     let started = Instant::now();
     if victim == Victim::Both {
         daemon.wait().await?;
+        site.until_unlocked().await?;
         daemon = site.start(&[]).await?;
     }
     let errored = |status: &FileIntegrityNodeStatus| {

@@ -16,13 +16,11 @@ use crate::api::Condition;
 use crate::chaos::{Row, lost_and_duplicated};
 use crate::own_mounts::{self, SmallDisk};
 
-/// So many milliseconds without progress are a hang.
-fn impatient(milliseconds: u64) -> Limits {
-    Limits {
-        total: Duration::from_secs(600),
-        stall: Duration::from_millis(milliseconds),
-    }
-}
+/// A second without progress is a hang.
+const IMPATIENT: Limits = Limits {
+    total: Duration::from_secs(600),
+    stall: Duration::from_secs(1),
+};
 
 fn sh(script: &str, path: &Path) {
     let status = Command::new("sh")
@@ -230,15 +228,15 @@ async fn files_that_come_and_go_while_they_are_read_hide_nothing() {
 
 #[tokio::test]
 async fn a_file_without_end_is_given_up_and_named() {
-    let node = Node::new();
+    let mut node = Node::new();
     made(&node.initialise(Cause::First).await);
     File::create(node.etc("endless"))
         .unwrap()
         .set_len(1 << 42)
         .unwrap();
-    let node = node.limited(Limits {
+    node.limit(Limits {
         total: Duration::from_secs(2),
-        stall: Duration::from_secs(2),
+        ..Limits::default()
     });
     let done = node.scan().await;
     let result = &finding(&done).result;
@@ -250,6 +248,7 @@ async fn a_file_without_end_is_given_up_and_named() {
     );
     assert_eq!(node.runner().interruptions(), 0);
     fs::remove_file(node.etc("endless")).unwrap();
+    node.limit(Limits::default());
     well_after(
         "a file of 4 TiB: the scan is given up, and names it",
         1,
@@ -513,8 +512,9 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
     let Some(root) = root_for_hanging_mount(test) else {
         return;
     };
-    let node = Node::at(&root, "/etc p+sha256\n").limited(impatient(500));
+    let mut node = Node::at(&root, "/etc p+sha256\n");
     made(&node.initialise(Cause::First).await);
+    node.limit(IMPATIENT);
     let mount = HangingMount::new(&node.etc("remote"));
     let done = node.scan().await;
     assert!(
@@ -532,6 +532,7 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
     );
     drop(mount);
     unmount(&node.etc("remote"));
+    node.limit(Limits::default());
     well_after(
         "a mount that hangs: AIDE is ended",
         1,
@@ -552,8 +553,9 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
     let Some(root) = root_for_hanging_mount(test) else {
         return;
     };
-    let node = Node::at(&root, "/etc p+sha256\n").limited(impatient(500));
+    let mut node = Node::at(&root, "/etc p+sha256\n");
     made(&node.initialise(Cause::First).await);
+    node.limit(IMPATIENT);
     let mut mount = HangingMount::new(&node.etc("remote"));
     mount.begin();
     let mut server = tokio::task::spawn_blocking(move || {
@@ -577,6 +579,7 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
     drop((&mut server).await.unwrap());
     gone.await;
     unmount(&node.etc("remote"));
+    node.limit(Limits::default());
     well_after(
         "a mount that hangs: AIDE cannot be ended",
         1,

@@ -64,10 +64,9 @@ impl Node {
         self.root.join("etc").join(name)
     }
 
-    /// Runs of AIDE on it may take so long.
-    pub(super) fn limited(mut self, limits: Limits) -> Self {
+    /// From now on runs of AIDE on it may take so long.
+    pub(super) fn limit(&mut self, limits: Limits) {
         self.limits = limits;
-        self
     }
 
     pub(super) fn runner(&self) -> Runner {

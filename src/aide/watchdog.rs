@@ -115,7 +115,8 @@ impl Watchdog {
     /// Returns when the process hangs; paths are told without `host_root`. Never returns while it
     /// makes progress and has time.
     pub async fn hang(&mut self, host_root: &Path) -> Hang {
-        let look = (self.limits.stall / LOOKS).max(Duration::from_millis(10));
+        let shortest = self.limits.stall.min(self.limits.total);
+        let look = (shortest / LOOKS).max(Duration::from_millis(10));
         loop {
             tokio::time::sleep(look).await;
             let progress = self.look();

@@ -24,6 +24,7 @@ GIT_REMOTE ?= origin## Where releases are pushed to
 PART ?=## scan, daemon, operator, api, latency or rollout: what bench measures; by default all
 BASE ?=## A commit: bench measures its build, too, and compares
 NODES ?=## Sizes of the simulated fleets of bench, such as 10,100,1000,5000
+FUZZ_SECONDS ?= 60## How long fuzz runs, all targets together
 CARGO_TARGET_DIR ?= target## Where cargo puts what it builds
 
 export IMAGE_REPO TAG IMG BUNDLE_IMG CATALOG_IMG NAMESPACE CATALOG_DEPLOY_NS
@@ -78,13 +79,16 @@ reproducible: ## Build the program twice, from nothing, and compare
 
 ##@ Test
 
-.PHONY: test unit test-unit api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify reproducible
+.PHONY: test fuzz unit test-unit api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify reproducible
 test: unit api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
 
 unit: ## Run the unit tests, and those with a real AIDE
 	FIO_AIDE="$$(hack/aide)" cargo test --locked --lib --bins
 
 test-unit: unit ## The same, by its name in the original
+
+fuzz: ## Fuzz what reads configurations, reports and exit statuses (FUZZ_SECONDS)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) hack/fuzz
 
 api-test: ## Run the tests against a real API server (no nodes)
 	FIO_AIDE="$$(hack/aide)" hack/with-apiserver cargo test --locked --test api --features apiserver -- --test-threads=8

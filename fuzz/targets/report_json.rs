@@ -1,0 +1,14 @@
+//! AIDE's JSON report: whatever it is, it is read or refused.
+#![no_main]
+
+use fio::aide::report::parse_json;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(mut report) = parse_json(bytes) {
+        let hash = report.changes_hash();
+        report.changes.reverse();
+        assert_eq!(hash, report.changes_hash(), "the order does not matter");
+        report.strip_host_root("/hostroot");
+    }
+});

@@ -1,0 +1,14 @@
+//! AIDE's plain report: whatever it is, it is read or refused.
+#![no_main]
+
+use fio::aide::report::parse_plain;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(mut report) = parse_plain(bytes) {
+        let hash = report.changes_hash();
+        report.changes.reverse();
+        assert_eq!(hash, report.changes_hash(), "the order does not matter");
+        report.strip_host_root("/hostroot");
+    }
+});

@@ -27,6 +27,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::config::Kubeconfig;
 use kube::core::NamespaceResourceScope;
 use kube::{Client, Config, Resource, ResourceExt as _};
 use serde::Serialize;
@@ -505,6 +506,17 @@ impl Space {
         format!("test:{}:{identity}", self.namespace)
     }
 
+    /// A kubeconfig in `dir` with the rights of the operators' ServiceAccount; returns its path.
+    pub(crate) fn operators_kubeconfig(
+        &self,
+        dir: &Path,
+        identity: &str,
+    ) -> anyhow::Result<PathBuf> {
+        let namespace = &self.namespace;
+        let user = format!("system:serviceaccount:{namespace}:file-integrity-operator");
+        kubeconfig_as(dir, &user, &[&self.group(identity)])
+    }
+
     /// What the audit log has of an operator, the oldest first.
     fn audited(&self, identity: &str) -> anyhow::Result<Vec<Audited>> {
         let group = self.group(identity);
@@ -652,18 +664,39 @@ pub(crate) async fn eventually<T>(
     what: &str,
     ask: impl AsyncFn() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<T> {
+    answer(what, LOOK_EVERY, PATIENCE, ask).await
+}
+
+/// Asks so often until there is an answer, and not longer than `patience`.
+pub(crate) async fn answer<T>(
+    what: &str,
+    every: Duration,
+    patience: Duration,
+    ask: impl AsyncFn() -> anyhow::Result<Option<T>>,
+) -> anyhow::Result<T> {
     let looking = async {
         loop {
             if let Some(answer) = ask().await? {
                 return anyhow::Ok(answer);
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(every).await;
         }
     };
-    tokio::time::timeout(PATIENCE, looking)
+    tokio::time::timeout(patience, looking)
         .await
         .with_context(|| format!("waited in vain for {what}"))?
         .with_context(|| format!("while waiting for {what}"))
+}
+
+/// The administrator's access as this user and these groups, in a file in `dir`; returns its path.
+pub(crate) fn kubeconfig_as(dir: &Path, user: &str, groups: &[&str]) -> anyhow::Result<PathBuf> {
+    let path = dir.join("kubeconfig");
+    let mut config = serde_json::to_value(Kubeconfig::read()?)?;
+    let access = &mut config["users"][0]["user"];
+    access["as"] = json!(user);
+    access["as-groups"] = json!(groups);
+    std::fs::write(&path, config.to_string())?;
+    Ok(path)
 }
 
 /// An entry of the audit log.

@@ -7,9 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
-use kube::config::Kubeconfig;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{Space, aide, eventually};
@@ -35,15 +33,7 @@ impl Process {
         address: &str,
     ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
-        let kubeconfig = dir.path().join("kubeconfig");
-        let mut config = serde_json::to_value(Kubeconfig::read()?)?;
-        let namespace = &space.namespace;
-        let user = &mut config["users"][0]["user"];
-        user["as"] = json!(format!(
-            "system:serviceaccount:{namespace}:file-integrity-operator"
-        ));
-        user["as-groups"] = json!([space.group(identity)]);
-        std::fs::write(&kubeconfig, config.to_string())?;
+        let kubeconfig = space.operators_kubeconfig(dir.path(), identity)?;
         Self::operator_on(space, identity, &kubeconfig, address, dir).await
     }
 

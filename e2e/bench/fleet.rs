@@ -354,17 +354,7 @@ pub(crate) async fn until<T>(
     what: &str,
     ask: impl AsyncFn() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<T> {
-    let looking = async {
-        loop {
-            if let Some(answer) = ask().await? {
-                return anyhow::Ok(answer);
-            }
-            tokio::time::sleep(LOOK_EVERY).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, looking)
-        .await
-        .with_context(|| format!("waited in vain for {what}"))?
+    harness::answer(what, LOOK_EVERY, PATIENCE, ask).await
 }
 
 /// What a daemon tells of the baseline that it was asked for.

@@ -1,7 +1,7 @@
 //! A node's root as the benchmark makes it, and a real daemon on it. I/O.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,11 +11,10 @@ use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::operator::build::{ActiveConfig, Wishes, config_map, node_status};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
-use kube::config::Kubeconfig;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Space, aide};
+use crate::harness::{Space, aide, kubeconfig_as};
 use crate::process::Sample;
 use crate::{Run, progress, web};
 
@@ -96,7 +95,9 @@ impl Daemon {
         let config = tree.configuration(&format!("{ATTRIBUTES}+sha256"));
         prepare(space, &config).await?;
         std::fs::write(tree.path("config").join(names::KEY_EFFECTIVE_CONF), &config)?;
-        let kubeconfig = kubeconfig(space, tree.dir.path())?;
+        // The administrator's access under a name of its own, so that the audit log tells the daemon.
+        let groups = ["system:masters", &space.group("daemon")];
+        let kubeconfig = kubeconfig_as(tree.dir.path(), "bench-daemon", &groups)?;
         let mut child = Command::new(&run.fio)
             .args(["daemon", "--debug=true", "--node", NODE])
             .args(["--owner", FILE_INTEGRITY, "--namespace", &space.namespace])
@@ -202,16 +203,4 @@ async fn prepare(space: &Space, config: &str) -> anyhow::Result<()> {
     let maps = space.api::<ConfigMap>();
     maps.patch(FILE_INTEGRITY, &params, &active).await?;
     Ok(())
-}
-
-/// The administrator's access under a name of its own, so that the audit log tells the daemon.
-fn kubeconfig(space: &Space, dir: &Path) -> anyhow::Result<PathBuf> {
-    let path = dir.join("kubeconfig");
-    let mut config = serde_json::to_value(Kubeconfig::read()?)?;
-    let user = &mut config["users"][0]["user"];
-    user["as"] = json!("bench-daemon");
-    user["as-groups"] = json!(["system:masters", space.group("daemon")]);
-    let mut file = std::fs::File::create(&path)?;
-    file.write_all(config.to_string().as_bytes())?;
-    Ok(path)
 }

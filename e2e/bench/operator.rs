@@ -4,9 +4,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use kube::config::Kubeconfig;
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -45,15 +43,8 @@ impl Operator {
     /// Starts `fio operator` with the rights of its ServiceAccount.
     pub(crate) async fn start(space: &Space, run: &Run, identity: &str) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
-        let kubeconfig = dir.path().join("kubeconfig");
-        let mut config = serde_json::to_value(Kubeconfig::read()?)?;
+        let kubeconfig = space.operators_kubeconfig(dir.path(), identity)?;
         let namespace = &space.namespace;
-        let user = &mut config["users"][0]["user"];
-        user["as"] = json!(format!(
-            "system:serviceaccount:{namespace}:file-integrity-operator"
-        ));
-        user["as-groups"] = json!([space.group(identity)]);
-        std::fs::write(&kubeconfig, config.to_string())?;
         let ports = [web::free_port()?, web::free_port()?, web::free_port()?];
         let address = |port: u16| format!("127.0.0.1:{port}");
         let log = std::fs::File::create(dir.path().join("log"))?;

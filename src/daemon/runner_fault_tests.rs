@@ -33,8 +33,7 @@ fn sh(script: &str, path: &Path) {
 /// After the fault: a change is found, that one and no other. Prints the fault's row.
 async fn well_after(fault: &str, tried: usize, node: &Node, runner: &Runner) {
     let start = Instant::now();
-    let never = CancellationToken::new();
-    let clean = runner.scan(&node.config(), &never).await;
+    let clean = node.scan_by(runner).await;
     assert_eq!(
         finding(&clean).result.condition,
         Condition::Succeeded,
@@ -42,7 +41,7 @@ async fn well_after(fault: &str, tried: usize, node: &Node, runner: &Runner) {
     );
     let recovery = start.elapsed();
     fs::write(node.etc("passwd"), "toor").unwrap();
-    let done = runner.scan(&node.config(), &never).await;
+    let done = node.scan_by(runner).await;
     let result = &finding(&done).result;
     assert_eq!(result.condition, Condition::Failed, "{done:?}");
     let found: Vec<_> = result
@@ -268,13 +267,7 @@ async fn a_disk_without_room_for_another_file_leaves_the_old_baseline() {
     let node = Node::new();
     let mut runner = node.runner();
     runner.state = StateDir::at(&disk.path());
-    let hash = config::config_hash(node.effective());
-    let initialise = async |cause: Cause| {
-        let never = CancellationToken::new();
-        runner
-            .initialise(&node.config(), &hash, &cause, &never)
-            .await
-    };
+    let initialise = async |cause| node.initialise_by(&runner, cause).await;
     let old = made(&initialise(Cause::First).await).clone();
     let filler = |n: u32| disk.path().join(format!("filler{n}"));
     let fillers = (0..1000)
@@ -286,7 +279,7 @@ async fn a_disk_without_room_for_another_file_leaves_the_old_baseline() {
     assert_eq!(runner.read_disk().unwrap(), Disk::Baseline(old));
     assert_eq!(disk.names(), before);
     // What a scan has to write it cannot write, either; the result says so.
-    let scan = runner.scan(&node.config(), &CancellationToken::new()).await;
+    let scan = node.scan_by(&runner).await;
     assert_eq!(
         finding(&scan).result.condition,
         Condition::Errored,
@@ -316,20 +309,14 @@ async fn a_state_directory_that_becomes_read_only_is_told_and_heals() {
     let node = Node::new();
     let mut runner = node.runner();
     runner.state = StateDir::at(&disk.path());
-    let hash = config::config_hash(node.effective());
-    let never = CancellationToken::new();
-    let done = runner
-        .initialise(&node.config(), &hash, &Cause::First, &never)
-        .await;
+    let done = node.initialise_by(&runner, Cause::First).await;
     let old = made(&done).clone();
     disk.make_read_only();
-    let scan = runner.scan(&node.config(), &never).await;
+    let scan = node.scan_by(&runner).await;
     let result = &finding(&scan).result;
     assert_eq!(result.condition, Condition::Errored, "{result:?}");
     let cause = Cause::Requested("r1".to_owned());
-    let done = runner
-        .initialise(&node.config(), &hash, &cause, &never)
-        .await;
+    let done = node.initialise_by(&runner, cause).await;
     let Finished::InitFailed(error) = &done.finished else {
         panic!("{done:?}")
     };
@@ -413,20 +400,14 @@ async fn links_in_place_of_the_files_that_aide_writes_are_not_followed() {
 async fn nothing_is_written_through_a_link_in_place_of_the_state_directory() {
     let node = Node::new();
     let runner = node.runner();
-    let hash = config::config_hash(node.effective());
-    let never = CancellationToken::new();
-    made(
-        &runner
-            .initialise(&node.config(), &hash, &Cause::First, &never)
-            .await,
-    );
+    made(&node.initialise_by(&runner, Cause::First).await);
     // The whole of it, database and all, behind a link.
     let outside = node.etc("outside");
     fs::rename(node.etc("kubernetes"), &outside).unwrap();
     symlink("outside", node.etc("kubernetes")).unwrap();
     fs::write(outside.join("aide.log.new"), "mine").unwrap();
     let before = own_mounts::names_in(&outside);
-    let done = runner.scan(&node.config(), &never).await;
+    let done = node.scan_by(&runner).await;
     let result = &finding(&done).result;
     assert_eq!(result.error_class.as_deref(), Some("state"));
     let message = result.error_message.as_deref().unwrap();
@@ -435,9 +416,7 @@ async fn nothing_is_written_through_a_link_in_place_of_the_state_directory() {
         "{message}"
     );
     let cause = Cause::Requested("r1".to_owned());
-    let done = runner
-        .initialise(&node.config(), &hash, &cause, &never)
-        .await;
+    let done = node.initialise_by(&runner, cause).await;
     assert!(
         matches!(&done.finished, Finished::InitFailed(error) if error.class == "state"),
         "{done:?}"

@@ -52,10 +52,6 @@ impl Node {
         node
     }
 
-    pub(super) fn effective(&self) -> &str {
-        &self.effective
-    }
-
     pub(super) fn config(&self) -> PathBuf {
         self.own.path().join("aide.conf")
     }
@@ -89,16 +85,24 @@ impl Node {
     }
 
     pub(super) async fn initialise(&self, cause: Cause) -> Done {
+        self.initialise_by(&self.runner(), cause).await
+    }
+
+    /// The same by a runner that differs from the node's own.
+    pub(super) async fn initialise_by(&self, runner: &Runner, cause: Cause) -> Done {
         let hash = config_hash(&self.effective);
-        self.runner()
+        runner
             .initialise(&self.config(), &hash, &cause, &CancellationToken::new())
             .await
     }
 
     pub(super) async fn scan(&self) -> Done {
-        self.runner()
-            .scan(&self.config(), &CancellationToken::new())
-            .await
+        self.scan_by(&self.runner()).await
+    }
+
+    /// The same by a runner that differs from the node's own.
+    pub(super) async fn scan_by(&self, runner: &Runner) -> Done {
+        runner.scan(&self.config(), &CancellationToken::new()).await
     }
 }
 
@@ -264,13 +268,7 @@ async fn a_full_disk_leaves_the_old_baseline_and_heals() {
     }
     let mut runner = node.runner();
     runner.state = StateDir::at(&disk.path());
-    let hash = config_hash(&node.effective);
-    let initialise = async |cause: Cause| {
-        let never = CancellationToken::new();
-        runner
-            .initialise(&node.config(), &hash, &cause, &never)
-            .await
-    };
+    let initialise = async |cause| node.initialise_by(&runner, cause).await;
     let old = made(&initialise(Cause::First).await).clone();
     let before = disk.names();
     // Full before AIDE's first byte, in the midst of its database, and after it.

@@ -4,7 +4,9 @@
 //!
 //! A fault lasts as long as two scans take, some twenty seconds. A longer one is the same to the
 //! program: pauses between two tries grow up to a minute and stay there, which a unit test of the
-//! backoff shows, and [`a_minute_of_refusals_costs_few_requests`] by counting.
+//! backoff shows, and [`a_minute_of_refusals_costs_few_requests`] by counting. `FIO_FAULT_SECONDS` makes
+//! every fault last longer, these refusals too: `FIO_FAULT_SECONDS=600 hack/chaos` has the API away
+//! for ten minutes.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,7 +29,9 @@ use crate::harness::{Daemon, Space, aide, changed, eventually, in_space};
 use crate::process::Process;
 use crate::proxy::{Fault, Kubeconfig, Proxy};
 
-/// Shortest time for which a fault lasts.
+/// The variable with the seconds that a fault is to last at least.
+const FAULT_SECONDS: &str = "FIO_FAULT_SECONDS";
+/// Shortest time for which a fault lasts, unless the variable says otherwise.
 const AT_LEAST: Duration = Duration::from_secs(20);
 /// As long as it takes, after a fault of some half a minute, until the longest pause is over.
 const RECOVERY: Duration = Duration::from_secs(120);
@@ -43,6 +47,19 @@ enum Trouble {
     Certificate,
     /// The token runs out, and its file gets a new one only at the end.
     Token,
+}
+
+/// How long a fault lasts: `usual`, or what was asked for.
+fn at_least(usual: Duration) -> anyhow::Result<Duration> {
+    match std::env::var(FAULT_SECONDS) {
+        Ok(text) => {
+            let seconds = text.parse().with_context(|| {
+                format!("{FAULT_SECONDS} is {text:?}, and no number of seconds")
+            })?;
+            Ok(Duration::from_secs(seconds).max(usual))
+        }
+        Err(_) => Ok(usual),
+    }
 }
 
 /// How often something is tried in this time when each try fails: the first pause is `first`, each
@@ -248,7 +265,7 @@ async fn a_daemon_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Resul
         node.until_scanned(Condition::Failed).await?;
         std::fs::remove_file(&new)?;
         node.until_scanned(Condition::Succeeded).await?;
-        tokio::time::sleep(AT_LEAST.saturating_sub(began.elapsed())).await;
+        tokio::time::sleep(at_least(AT_LEAST)?.saturating_sub(began.elapsed())).await;
         let (lasted, requests) = (began.elapsed(), node.proxy.requests(began));
         let lines = node.daemon.lines();
         let scans = lines[scans..]
@@ -409,7 +426,7 @@ async fn an_operator_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Re
         let third = space.node("n3").await?;
         let backups = json!({"spec": {"config": {"maxBackups": 3}}});
         space.merge::<FileIntegrity>("fi", backups).await?;
-        tokio::time::sleep(AT_LEAST).await;
+        tokio::time::sleep(at_least(AT_LEAST)?).await;
         let (lasted, requests) = (began.elapsed(), fleet.proxy.requests(began));
         let most = most_of_an_operator(trouble, lasted);
         anyhow::ensure!(
@@ -565,7 +582,7 @@ async fn a_minute_of_refusals_costs_few_requests() -> anyhow::Result<()> {
         node.proxy.set(Fault::Status(503, None)).await?;
         let began = Instant::now();
         std::fs::write(node.watched.join("new"), "text")?;
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(at_least(Duration::from_secs(60))?).await;
         let (requests, most) = (
             node.proxy.requests(began).len(),
             2 * tries(began.elapsed(), Duration::from_secs(1)),

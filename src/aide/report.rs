@@ -3,7 +3,8 @@
 //! [`parse_json`] reads what AIDE 0.18 and later write with `report_format=json`, [`parse_plain`] the
 //! text that every version since 0.15 writes. Paths are bytes, as on disk. Pure but for reading a
 //! JSON report as a stream: of a node whose every file differs it is far larger than what is kept
-//! of it, some 200 bytes and the path for each entry.
+//! of it. That is some 200 bytes and the path for each entry, until they come to 32 MiB
+//! for entries of one kind; of those [`Beyond`] this it is their number and a hash.
 
 mod json;
 mod names;
@@ -33,8 +34,10 @@ pub struct Report {
     pub removed: u64,
     /// Entries that differ.
     pub changed: u64,
-    /// The entries themselves, sorted by path.
+    /// The entries themselves, sorted by path; of a very long report not all of them.
     pub changes: Vec<Change>,
+    /// What is left of those that were not kept.
+    pub beyond: Option<Beyond>,
     /// SHA-256 of the uncompressed database that was read, or by `--init` written; lower-case
     /// hexadecimal. Only with `database_attrs=sha256` or more.
     pub database_digest: Option<String>,
@@ -63,6 +66,18 @@ pub struct Change {
     pub details: Vec<(String, String, String)>,
 }
 
+/// What is kept of entries that are too many to be kept. Hashes are of what the report says, in its
+/// order, which is that of AIDE's walk and the same each time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beyond {
+    /// How many entries.
+    pub entries: u64,
+    /// SHA-256 over their paths and kinds.
+    pub listed: [u8; 32],
+    /// SHA-256 over their paths, attributes and new digests.
+    pub detailed: [u8; 32],
+}
+
 /// What happened to an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ChangeKind {
@@ -76,6 +91,12 @@ pub enum ChangeKind {
 
 /// Of more entries than this, values are not kept: a report may tell of every file of a node.
 pub const DETAILED_CHANGES: usize = 1000;
+/// Nor beyond so many bytes of them: an attribute may have 64 KiB.
+const MAX_DETAILS: usize = 8 * 1024 * 1024;
+
+/// As many bytes are kept of the entries of each kind. Each kind has its own, so that many files that
+/// somebody added cannot push out those that he changed.
+const MAX_KEPT: usize = 32 * 1024 * 1024;
 
 /// Why a report cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +118,7 @@ pub enum ReportError {
 /// Reads a report of AIDE 0.18 or later with `report_format=json`, of `--check`, `--update` or
 /// `--init`, to its end. One that ends early gives what it tells up to there, and says so.
 pub fn parse_json(report: impl Read) -> Result<Report, ReportError> {
-    json::parse(report)
+    json::parse(report, MAX_KEPT)
 }
 
 /// Reads a plain report of AIDE 0.15 to 0.19: counts, paths, names of changed attributes, digest
@@ -131,9 +152,15 @@ impl Report {
         }
     }
 
+    /// How many entries the report lists, kept or not.
+    pub fn listed(&self) -> u64 {
+        self.changes.len() as u64 + self.beyond.map_or(0, |beyond| beyond.entries)
+    }
+
     /// Tells one set of changes from another: lower-case hexadecimal SHA-256 over the sorted paths,
     /// kinds, attributes and new digests. Every part comes with its length, so no two sets are
-    /// encoded alike. Times, counts and old values do not count.
+    /// encoded alike. Times, counts and old values do not count. Of a very long report the hashes of
+    /// what is [`Beyond`] follow.
     pub fn changes_hash(&self) -> String {
         let mut changes: Vec<&Change> = self.changes.iter().collect();
         changes.sort_by(|a, b| (&a.path, a.kind).cmp(&(&b.path, b.kind)));
@@ -149,6 +176,10 @@ impl Report {
                 part(&mut hash, name.as_bytes());
             }
             part(&mut hash, change.content.as_ref().map_or(&[], |c| c));
+        }
+        if let Some(beyond) = &self.beyond {
+            part(&mut hash, &beyond.listed);
+            part(&mut hash, &beyond.detailed);
         }
         hex(&hash.finalize())
     }

@@ -152,7 +152,7 @@ fn cut_report(identity: &Identity, report: &Report, path: &str) -> io::Result<Ve
     let value = json!({
         "truncated": format!(
             "the first {} of {} changes; the whole report is {path} on node {}",
-            changes.len(), report.changes.len(), identity.node
+            changes.len(), report.listed(), identity.node
         ),
         "aide_version": report.aide_version,
         "number_of_entries": {

@@ -45,7 +45,7 @@ struct Values<'a> {
 struct LeftOut<'a> {
     #[serde(flatten)]
     origin: &'a Origin<'a>,
-    left_out: usize,
+    left_out: u64,
 }
 
 /// What tells one scan from all others: the same in its log line and in the lines of its changes.
@@ -68,11 +68,12 @@ pub fn lines(
         scan,
     };
     let mut text = String::new();
-    for change in report.changes.iter().take(MAX_LINES) {
+    let told = report.changes.len().min(MAX_LINES);
+    for change in &report.changes[..told] {
         text.push_str(&serde_json::to_string(&line(&origin, change))?);
         text.push('\n');
     }
-    let left_out = report.changes.len().saturating_sub(MAX_LINES);
+    let left_out = report.listed().saturating_sub(told as u64);
     if left_out > 0 {
         let origin = &origin;
         text.push_str(&serde_json::to_string(&LeftOut { origin, left_out })?);

@@ -103,7 +103,7 @@ fn has_changes(report: &Report) -> bool {
 
 /// A report that lists fewer changes than it counts would hide the others.
 fn counts_match(report: &Report) -> bool {
-    report.added + report.removed + report.changed == report.changes.len() as u64
+    report.added + report.removed + report.changed == report.listed()
 }
 
 impl Finding {
@@ -148,7 +148,7 @@ impl Finding {
         result.changes_hash = Some(report.changes_hash());
         Self {
             result,
-            paths_hash: Some(paths_hash(&report.changes)),
+            paths_hash: Some(paths_hash(report)),
         }
     }
 }
@@ -169,8 +169,9 @@ fn kind(kind: report::ChangeKind) -> ChangeKind {
     }
 }
 
-fn paths_hash(changes: &[Change]) -> String {
-    let mut lines: Vec<_> = changes
+fn paths_hash(report: &Report) -> String {
+    let mut lines: Vec<_> = report
+        .changes
         .iter()
         .map(|c| (c.path.as_slice(), c.kind as u8))
         .collect();
@@ -180,6 +181,9 @@ fn paths_hash(changes: &[Change]) -> String {
         hash.update(path);
         // No path has a zero byte.
         hash.update([0, kind]);
+    }
+    if let Some(beyond) = &report.beyond {
+        hash.update(beyond.listed);
     }
     names::hex(&hash.finalize())
 }

@@ -14,19 +14,30 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use sha2::{Digest as _, Sha256};
+
 use super::names;
-use super::{Change, ChangeKind, DETAILED_CHANGES, Report, ReportError, content, display_path};
+use super::{
+    Beyond, Change, ChangeKind, DETAILED_CHANGES, MAX_DETAILS, Report, ReportError, content,
+    display_path, length, part,
+};
 use crate::api::names::hex;
 
 /// Bytes of the report read at a time.
 const CHUNK: usize = 64 * 1024;
+/// What an entry takes besides its path.
+const ENTRY: usize = 200;
 
-pub(super) fn parse(report: impl Read) -> Result<Report, ReportError> {
+/// Keeps at most `most` bytes of entries of each kind.
+pub(super) fn parse(report: impl Read, most: usize) -> Result<Report, ReportError> {
     let mut bytes = BufReader::with_capacity(CHUNK, report);
     if bytes.fill_buf().map_err(ReportError::Read)?.is_empty() {
         return Err(ReportError::Empty);
     }
-    let mut reader = Reader::default();
+    let mut reader = Reader {
+        most,
+        ..Reader::default()
+    };
     let mut json = serde_json::Deserializer::from_reader(AsText::new(bytes));
     let read = json
         .deserialize_map(Top(&mut reader))
@@ -111,9 +122,17 @@ fn as_bytes(text: &str) -> Vec<u8> {
 struct Reader {
     report: Report,
     entries: BTreeMap<Vec<u8>, Entry>,
+    /// Most bytes of entries of a kind.
+    most: usize,
+    /// Bytes of entries, by kind.
+    kept: [usize; 3],
+    /// What is not kept.
+    beyond: Unkept,
     /// Each list of attributes once.
     lists: HashSet<Arc<[String]>>,
     detailed: usize,
+    /// Bytes of attributes' values.
+    details: usize,
 }
 
 struct Entry {
@@ -134,34 +153,81 @@ impl Entry {
     }
 }
 
+/// Entries that are told apart from others of their number by hashes only.
+#[derive(Default)]
+struct Unkept {
+    entries: u64,
+    listed: Sha256,
+    detailed: Sha256,
+}
+
+impl Unkept {
+    fn list(&mut self, path: &[u8], kind: ChangeKind) {
+        self.entries += 1;
+        part(&mut self.listed, path);
+        self.listed.update([kind as u8]);
+    }
+
+    fn detail(&mut self, path: &[u8], attributes: &[String], content: Option<[u8; 32]>) {
+        part(&mut self.detailed, path);
+        length(&mut self.detailed, attributes.len());
+        for name in attributes {
+            part(&mut self.detailed, name.as_bytes());
+        }
+        part(&mut self.detailed, content.as_ref().map_or(&[], |c| c));
+    }
+
+    fn finish(self) -> Option<Beyond> {
+        (self.entries > 0).then(|| Beyond {
+            entries: self.entries,
+            listed: self.listed.finalize().into(),
+            detailed: self.detailed.finalize().into(),
+        })
+    }
+}
+
 impl Reader {
-    fn list(&mut self, path: &str, kind: ChangeKind) {
-        self.entries.insert(as_bytes(path), Entry::new(kind));
+    fn list(&mut self, path: Vec<u8>, kind: ChangeKind) {
+        let kept = &mut self.kept[kind as usize];
+        *kept += path.len() + ENTRY;
+        if *kept > self.most {
+            self.beyond.list(&path, kind);
+        } else {
+            self.entries.insert(path, Entry::new(kind));
+        }
     }
 
     fn detail(&mut self, path: &str, attributes: Vec<(String, Values)>) {
-        let keep = self.detailed < DETAILED_CHANGES;
-        self.detailed += 1;
+        let path = as_bytes(path);
         let named =
             |(field, values): (String, Values)| (names::of_field(&field).to_owned(), values);
         let attributes: Vec<_> = attributes.into_iter().map(named).collect();
         let list = self.shared(attributes.iter().map(|(name, _)| name.clone()).collect());
-        let entry = self
-            .entries
-            .entry(as_bytes(path))
-            .or_insert_with(|| Entry::new(ChangeKind::Changed));
-        if entry.kind == ChangeKind::Changed {
-            entry.attributes = list;
-        }
         let digests = attributes
             .iter()
             .filter(|(name, values)| names::is_digest(name) && !values.new.is_empty())
             .map(|(name, values)| (name.as_str(), values.new.as_str()));
-        entry.content = content(digests.collect());
-        if keep {
+        let content = content(digests.collect());
+        if self.beyond.entries == 0 && !self.entries.contains_key(&path) {
+            self.list(path.clone(), ChangeKind::Changed);
+        }
+        let Some(entry) = self.entries.get_mut(&path) else {
+            return self.beyond.detail(&path, &list, content);
+        };
+        if entry.kind == ChangeKind::Changed {
+            entry.attributes = list;
+        }
+        entry.content = content;
+        let size: usize = attributes
+            .iter()
+            .map(|(_, v)| v.old.len() + v.new.len())
+            .sum();
+        self.details += size;
+        if self.detailed < DETAILED_CHANGES && self.details <= MAX_DETAILS {
             let values = attributes.into_iter();
             entry.details = values.map(|(name, v)| (name, v.old, v.new)).collect();
         }
+        self.detailed += 1;
     }
 
     fn shared(&mut self, list: Arc<[String]>) -> Arc<[String]> {
@@ -181,6 +247,7 @@ impl Reader {
 
     fn finish(mut self, truncated: bool) -> Report {
         self.report.truncated = truncated;
+        self.report.beyond = self.beyond.finish();
         self.report.changes = self
             .entries
             .into_iter()
@@ -267,15 +334,16 @@ impl<'de> Visitor<'de> for Entries<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some((path, flags)) = map.next_entry::<String, String>()? {
-            self.0
-                .list(&path, self.1.unwrap_or_else(|| kind_of(&flags)));
+            let kind = self.1.unwrap_or_else(|| kind_of(&flags));
+            self.0.list(as_bytes(&path), kind);
         }
         Ok(())
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while let Some(path) = seq.next_element::<String>()? {
-            self.0.list(&path, self.1.unwrap_or(ChangeKind::Changed));
+            let kind = self.1.unwrap_or(ChangeKind::Changed);
+            self.0.list(as_bytes(&path), kind);
         }
         Ok(())
     }

@@ -405,6 +405,62 @@ fn hash_tells_sets_of_changes_apart() {
     assert_eq!(all.len(), others.len() + 1);
 }
 
+/// Bytes of entries of a kind.
+const MOST: usize = 128 * 1024;
+
+/// A report in which so many entries were added that they are not all kept, and one changed.
+fn endless(last_path: &str, last_digest: &str) -> Report {
+    let directory = "d".repeat(4000);
+    let entries = MOST / directory.len();
+    let mut report = format!(
+        "{{\"number_of_entries\": {{\"total\": 9, \"added\": {}, \"removed\": 0, \"changed\": 1}}, \"added\": {{",
+        entries + 1
+    );
+    let mut details = "{".to_owned();
+    for n in 0..entries {
+        report += &format!("\"/{directory}/{n}\": \"f++\",");
+    }
+    report += &format!("\"/{last_path}\": \"f++\"}}, \"changed\": {{\"/etc/passwd\": \"f  .H\"}},");
+    details += &format!("\"/{last_path}\": {{\"sha256\": {{\"new\": \"{last_digest}\"}}}},");
+    details += "\"/etc/passwd\": {\"sha256\": {\"old\": \"a\", \"new\": \"b\"}}}";
+    let report = report + "\"details\": " + &details + "}";
+    json::parse(report.as_bytes(), MOST).unwrap()
+}
+
+#[test]
+fn of_too_many_entries_of_a_kind_number_and_hash_are_kept() {
+    let report = endless("new", "x");
+    assert_eq!(report.listed(), report.added + report.changed);
+    let kept: usize = report.changes.iter().map(|change| change.path.len()).sum();
+    assert!(kept < MOST, "{kept}");
+    let changed: Vec<_> = report
+        .changes
+        .iter()
+        .filter(|change| change.kind == ChangeKind::Changed)
+        .collect();
+    assert_eq!(changed.len(), 1, "what was added pushes nothing out");
+    assert_eq!(changed[0].attributes[..], ["sha256"]);
+    assert_eq!(endless("new", "x").changes_hash(), report.changes_hash());
+    let (path, digest) = (endless("old", "x"), endless("new", "y"));
+    let listed = |report: &Report| report.beyond.unwrap().listed;
+    assert_ne!(listed(&path), listed(&report));
+    assert_eq!(listed(&digest), listed(&report));
+    assert_ne!(path.changes_hash(), report.changes_hash());
+    assert_ne!(digest.changes_hash(), report.changes_hash());
+}
+
+#[test]
+fn values_are_kept_up_to_so_many_bytes() {
+    let value = "x".repeat(MAX_DETAILS / 10);
+    let details: Vec<String> = (0..20)
+        .map(|n| format!("\"/{n:02}\": {{\"xattrs\": {{\"old\": \"\", \"new\": \"{value}\"}}}}"))
+        .collect();
+    let report = format!("{{\"details\": {{{}}}}}", details.join(","));
+    let report = parse_json(report.as_bytes()).unwrap();
+    let with = report.changes.iter().filter(|c| !c.details.is_empty());
+    assert_eq!((report.changes.len(), with.count()), (20, 10));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 

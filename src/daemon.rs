@@ -217,6 +217,7 @@ fn runner(
         identity: settings.identity.clone(),
         workers: settings.workers,
         max_backups: settings.max_backups,
+        max_report: runner::MAX_REPORT,
     }
 }
 

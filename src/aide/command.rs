@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
@@ -148,6 +148,7 @@ impl Remains {
 pub struct Aide {
     binary: PathBuf,
     watch: Option<(Limits, PathBuf)>,
+    largest_file: Option<u64>,
 }
 
 impl Aide {
@@ -156,6 +157,7 @@ impl Aide {
         Self {
             binary: binary.into(),
             watch: None,
+            largest_file: None,
         }
     }
 
@@ -163,6 +165,13 @@ impl Aide {
     #[must_use]
     pub fn watched(mut self, limits: Limits, host_root: impl Into<PathBuf>) -> Self {
         self.watch = Some((limits, host_root.into()));
+        self
+    }
+
+    /// The kernel ends a run that writes a file of more bytes than this, by SIGXFSZ.
+    #[must_use]
+    pub fn writing_at_most(mut self, bytes: u64) -> Self {
+        self.largest_file = Some(bytes);
         self
     }
 
@@ -219,6 +228,9 @@ impl Aide {
             source,
         })?;
         lower_priority(&child);
+        if let Some(bytes) = self.largest_file {
+            bound_files(&child, bytes);
+        }
         let stderr = child.stderr.take();
         let hang = self.hang(&child);
         let run = async {
@@ -312,6 +324,21 @@ fn lower_priority(child: &Child) {
     }
 }
 
+/// AIDE looks through all files before it writes, so the limit is there in time. What SIGXFSZ ends
+/// would leave a core as large as its memory, but for a limit of one byte, which the kernel takes for
+/// "none" also where a program gets the cores (see core(5)).
+fn bound_files(child: &Child, bytes: u64) {
+    for (resource, most) in [(Resource::Fsize, bytes), (Resource::Core, 1)] {
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        if let Err(error) = rustix::process::prlimit(pid_of(child), resource, limit) {
+            tracing::warn!(%error, "the size of AIDE's report is not bounded");
+        }
+    }
+}
+
 /// Ends the process and its group. False: it does not end.
 async fn end(child: &mut Child) -> bool {
     let Some(pid) = pid_of(child) else {
@@ -382,6 +409,7 @@ fn is_supported(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aide::exit;
 
     #[test]
     fn versions_are_read_from_what_aide_prints() {
@@ -454,6 +482,24 @@ mod tests {
             .await
             .unwrap();
         assert_eq!((finished.code, finished.signal), (None, Some(9)));
+    }
+
+    #[tokio::test]
+    async fn a_file_beyond_the_bound_ends_the_program_that_writes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (go, file) = (dir.path().join("go"), dir.path().join("file"));
+        // It begins when the limit is set, as AIDE, which has something to do before.
+        let text = format!(
+            "until grep -q 'file size *4096' /proc/$$/limits; do sleep 0.01; done; : > {}; \
+             exec head -c 9000 /dev/zero > {}",
+            go.display(),
+            file.display()
+        );
+        let aide = script(dir.path(), &text).writing_at_most(4096);
+        let finished = run(&aide, &CancellationToken::new()).await.unwrap();
+        assert!(go.exists(), "{finished:?}");
+        assert_eq!(finished.signal, Some(exit::SIGXFSZ));
+        assert_eq!(std::fs::metadata(&file).unwrap().len(), 4096);
     }
 
     #[tokio::test]

@@ -346,20 +346,22 @@ impl StateDir {
         }
     }
 
-    /// Cuts the newest log where it is too long to be kept, and to be backed up many times.
-    pub fn bound_log(&self) -> Result<(), DatabaseError> {
+    /// Cuts the newest log where it is too long to be kept, and to be backed up many times. One that
+    /// is not whole, as AIDE was ended while it wrote it, says so as well.
+    pub fn bound_log(&self, is_whole: bool) -> Result<(), DatabaseError> {
         let path = self.log();
         let file = open_no_follow(&path, OpenOptions::new().append(true));
         let cut = file.and_then(|mut file| {
             let size = file.metadata()?.len();
-            if size <= MAX_LOG {
+            if is_whole && size <= MAX_LOG {
                 return Ok(());
             }
-            let kept = MAX_LOG - CUT_NOTICE;
+            let kept = size.min(MAX_LOG - CUT_NOTICE);
             file.set_len(kept)?;
+            let more = if is_whole { "" } else { "more than " };
             writeln!(
                 file,
-                "\n[cut: the report had {size} bytes, the first {kept} are kept]"
+                "\n[cut: the report had {more}{size} bytes, the first {kept} are kept]"
             )
         });
         match cut {
@@ -863,16 +865,20 @@ mod tests {
         let (_root, state) = state();
         fs::write(state.new_log(), "short").unwrap();
         state.take_log().unwrap();
-        state.bound_log().unwrap();
+        state.bound_log(true).unwrap();
         assert_eq!(fs::read_to_string(state.log()).unwrap(), "short");
         let file = File::create(state.log()).unwrap();
         file.set_len(MAX_LOG + 7).unwrap();
-        state.bound_log().unwrap();
-        state.bound_log().unwrap();
+        state.bound_log(true).unwrap();
+        state.bound_log(true).unwrap();
         let log = fs::read(state.log()).unwrap();
         assert!(log.len() as u64 <= MAX_LOG);
         let said = "\n[cut: the report had 67108871 bytes, the first 67108736 are kept]\n";
         assert!(log.ends_with(said.as_bytes()));
+        fs::write(state.log(), "half").unwrap();
+        state.bound_log(false).unwrap();
+        let said = "half\n[cut: the report had more than 4 bytes, the first 4 are kept]\n";
+        assert_eq!(fs::read_to_string(state.log()).unwrap(), said);
     }
 
     #[test]

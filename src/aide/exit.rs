@@ -59,6 +59,9 @@ pub enum AideError {
     Unknown,
 }
 
+/// SIGXFSZ, what the kernel sends to a program that writes too large a file.
+pub const SIGXFSZ: i32 = 25;
+
 /// SIGKILL, what the kernel sends when memory runs out.
 const SIGKILL: i32 = 9;
 

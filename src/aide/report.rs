@@ -157,6 +157,18 @@ impl Report {
         self.changes.len() as u64 + self.beyond.map_or(0, |beyond| beyond.entries)
     }
 
+    /// How many entries differ: as many as the report counts, or lists where it does not count.
+    pub fn differing(&self) -> u64 {
+        self.counted().max(self.listed())
+    }
+
+    /// How many entries differ by the report's own count.
+    pub fn counted(&self) -> u64 {
+        self.added
+            .saturating_add(self.removed)
+            .saturating_add(self.changed)
+    }
+
     /// Tells one set of changes from another: lower-case hexadecimal SHA-256 over the sorted paths,
     /// kinds, attributes and new digests. Every part comes with its length, so no two sets are
     /// encoded alike. Times, counts and old values do not count. Of a very long report the hashes of

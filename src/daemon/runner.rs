@@ -20,7 +20,7 @@ use crate::api::{Baseline, time};
 use crate::scan::Identity;
 use crate::scan::kept_log::{self, Reports};
 use crate::scan::lines;
-use crate::scan::outcome::{Finding, Outcome, ScanError, judge};
+use crate::scan::outcome::{Finding, Outcome, ScanError, judge, judge_cut_off};
 
 /// Name of the file that stands while AIDE runs, in the container's own directory.
 const MARKER: &str = "aide.running";
@@ -29,6 +29,11 @@ const JSON_REPORT: &str = "aide.report.json";
 
 /// Bytes below which a disk counts as full when AIDE could not write: a small node's database.
 const MIN_ROOM: u64 = 1024 * 1024;
+
+/// Most bytes that each of AIDE's two reports of a scan may have: enough for a million entries.
+pub const MAX_REPORT: u64 = 1024 * 1024 * 1024;
+/// Each may have this part of the room that there is, so that half of it stays free.
+const PART_OF_ROOM: u64 = 4;
 
 /// The class of errors of runs that do not end.
 const HUNG: &str = "hung";
@@ -57,6 +62,8 @@ pub struct Runner {
     pub workers: u32,
     /// Backups to keep.
     pub max_backups: usize,
+    /// Most bytes of a report, where there is room for it.
+    pub max_report: u64,
 }
 
 /// What a run of AIDE left besides the bare fact that it is over.
@@ -213,7 +220,7 @@ impl Runner {
     ) -> Result<Record, RunnerError> {
         self.state.clear_unfinished()?;
         self.set_marker()?;
-        let (ended, detail) = self.run(Mode::Init, config, cancel).await?;
+        let (ended, detail) = self.run(&self.aide, Mode::Init, config, cancel).await?;
         exit::decode_plain(ended.code, ended.signal)
             .map_err(|error| RunnerError::Scan(self.not_written(error, &detail)))?;
         let report = self.read_json_report()?;
@@ -239,9 +246,17 @@ impl Runner {
     /// Is there too little room for a second database beside the one that is there?
     fn is_nearly_full(&self) -> bool {
         let database = fs::metadata(self.state.database()).map_or(0, |meta| meta.len());
-        rustix::fs::statvfs(self.state.path()).is_ok_and(|disk| {
-            disk.f_bavail.saturating_mul(disk.f_frsize) < MIN_ROOM.max(database.saturating_mul(2))
-        })
+        room(self.state.path()).is_some_and(|room| room < MIN_ROOM.max(database.saturating_mul(2)))
+    }
+
+    /// Most bytes that a report may have now: an endless one must not fill the node's disk.
+    fn report_bound(&self) -> u64 {
+        let room = [self.state.path(), &self.work_dir]
+            .into_iter()
+            .filter_map(room)
+            .min();
+        let part = room.map_or(u64::MAX, |room| room / PART_OF_ROOM);
+        part.max(MIN_ROOM).min(self.max_report)
     }
 
     fn commit(
@@ -305,17 +320,26 @@ impl Runner {
     ) -> Result<Scanned, RunnerError> {
         self.state.clear_unfinished()?;
         self.set_marker()?;
-        let (ended, detail) = self.run(Mode::Check, config, cancel).await?;
+        let most = self.report_bound();
+        let aide = self.aide.clone().writing_at_most(most);
+        let (ended, detail) = self.run(&aide, Mode::Check, config, cancel).await?;
         let verdict = exit::decode(ended.code, ended.signal);
-        if let Verdict::Error(error) = verdict {
+        let is_cut_off = verdict == Verdict::Error(AideError::Signal(exit::SIGXFSZ));
+        if let Verdict::Error(error) = verdict
+            && !is_cut_off
+        {
             return Err(RunnerError::Scan(with_detail(error, &detail)));
         }
         let (runner, scan) = (self.clone(), scan.to_owned());
         tokio::task::spawn_blocking(move || {
-            let report = runner.read_json_report()?;
+            let (digest, outcome) = if is_cut_off {
+                (None, judge_cut_off(runner.read_json_report().ok(), most))
+            } else {
+                let report = runner.read_json_report()?;
+                (report.database_digest.clone(), judge(verdict, report))
+            };
             runner.state.take_log()?;
-            let digest = report.database_digest.clone();
-            let outcome = judge(verdict, report);
+            runner.state.bound_log(!is_cut_off)?;
             let (log, lines) = match &outcome {
                 Outcome::Changed(report) => {
                     let lines = lines::lines(&runner.identity, &scan, &time::now(), report);
@@ -324,7 +348,6 @@ impl Runner {
                 _ => (None, None),
             };
             runner.remove_json_report()?;
-            runner.state.bound_log()?;
             Ok(Scanned {
                 outcome,
                 digest,
@@ -376,13 +399,14 @@ impl Runner {
     /// directories out, so such a run is done again; if it does not help, the run has failed.
     async fn run(
         &self,
+        aide: &Aide,
         mode: Mode,
         config: &Path,
         cancel: &CancellationToken,
     ) -> Result<(command::Finished, String), RunnerError> {
         let mut left_out = String::new();
         for _ in 0..MAX_RUNS {
-            let finished = self.run_once(mode, config, cancel).await?;
+            let finished = self.run_once(aide, mode, config, cancel).await?;
             let complaints = complaints::left_out(&finished.stderr);
             let Some(first) = complaints.first() else {
                 let text = fs::read_to_string(config).unwrap_or_default();
@@ -400,6 +424,7 @@ impl Runner {
 
     async fn run_once(
         &self,
+        aide: &Aide,
         mode: Mode,
         config: &Path,
         cancel: &CancellationToken,
@@ -407,7 +432,7 @@ impl Runner {
         self.remove_json_report()?;
         let options = RunOptions::new(self.state.path(), &self.json_report(), self.workers);
         let around = Around::of(&options);
-        Ok(self.aide.run(mode, config, &around, cancel).await?)
+        Ok(aide.run(mode, config, &around, cancel).await?)
     }
 
     fn published(&self, record: &Record) -> Baseline {
@@ -521,6 +546,12 @@ impl Scanned {
             ..Done::new(finished, started_at)
         }
     }
+}
+
+/// Bytes that may still be written to the file system of this directory.
+fn room(directory: &Path) -> Option<u64> {
+    let disk = rustix::fs::statvfs(directory).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn with_detail(error: AideError, detail: &str) -> ScanError {

@@ -138,17 +138,64 @@ async fn every_byte_may_stand_in_a_name_and_names_may_be_long() {
 async fn a_directory_of_many_files_is_read_whole() {
     let node = Node::new();
     fs::create_dir(node.etc("many")).unwrap();
-    for n in 0..20_000 {
+    for n in 0..200_000 {
         File::create(node.etc(format!("many/{n}"))).unwrap();
     }
     let done = node.initialise(Cause::First).await;
-    assert!(done.baseline.as_ref().unwrap().entries > 20_000);
+    assert!(done.baseline.as_ref().unwrap().entries > 200_000);
     fs::remove_file(node.etc("many/777")).unwrap();
     let done = node.scan().await;
     assert_eq!(finding(&done).result.changes[0].path, "/etc/many/777");
     assert_eq!(finding(&done).result.files_removed, 1);
     File::create(node.etc("many/777")).unwrap();
-    well_after("20,000 files in a directory", 1, &node, &node.runner()).await;
+    well_after("200,000 files in a directory", 1, &node, &node.runner()).await;
+}
+
+/// What was found is told, by number and by the first paths, although the report has no end.
+#[tokio::test]
+async fn a_report_beyond_the_bound_is_cut_off_and_what_it_counts_is_told() {
+    const FILES: u32 = 3000;
+    let node = Node::new();
+    made(&node.initialise(Cause::First).await);
+    let new = |n: u32| node.etc(format!("{n:0200}"));
+    for n in 0..FILES {
+        File::create(new(n)).unwrap();
+    }
+    let mut runner = node.runner();
+    runner.max_report = 100_000;
+    for _ in 0..2 {
+        let done = node.scan_by(&runner).await;
+        let result = &finding(&done).result;
+        assert_eq!(result.condition, Condition::Failed, "{done:?}");
+        assert_eq!(result.files_added, i64::from(FILES));
+        assert!(
+            result.changes[0].path.starts_with("/etc/0000"),
+            "{result:?}"
+        );
+        assert!(done.log.is_some());
+        let log = fs::read_to_string(node.etc("kubernetes/aide.log")).unwrap();
+        assert!(log.len() < 101_000 && log.contains("[cut: the report had more than"));
+        let lines = done.lines.as_ref().unwrap();
+        assert!(lines.contains("\"leftOut\":"), "{lines}");
+        assert!(!runner.json_report().exists());
+    }
+    // Not even the counts.
+    runner.max_report = 10;
+    let done = node.scan_by(&runner).await;
+    let result = &finding(&done).result;
+    assert_eq!(result.error_class.as_deref(), Some("report"), "{done:?}");
+    let message = result.error_message.as_deref().unwrap();
+    assert!(message.contains("longer than 10 bytes"), "{message}");
+    for n in 0..FILES {
+        fs::remove_file(new(n)).unwrap();
+    }
+    well_after(
+        "a report that is longer than may be",
+        3,
+        &node,
+        &node.runner(),
+    )
+    .await;
 }
 
 /// Paths that the kernel takes in no call are beyond AIDE; that is said, not passed over.

@@ -81,6 +81,7 @@ impl Node {
             },
             workers: 2,
             max_backups: 5,
+            max_report: MAX_REPORT,
         }
     }
 

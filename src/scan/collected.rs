@@ -32,7 +32,7 @@ pub fn outcome(exit_status: Option<i32>, report: Result<Report, ReportError>) ->
 }
 
 fn is_quiet(report: &Report) -> bool {
-    report.added + report.removed + report.changed == 0 && report.changes.is_empty()
+    report.counted() == 0 && report.changes.is_empty()
 }
 
 #[cfg(test)]

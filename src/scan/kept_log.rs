@@ -20,8 +20,10 @@ use crate::api::names;
 /// As many bytes of data go into one ConfigMap; the rest of the API's limit is left to keys and
 /// metadata.
 const MAX_DATA: usize = 1_000_000;
-/// As many changes stand in a JSON report that had to be cut.
+/// As many changes stand in a JSON report that had to be cut, if their paths are not too long.
 const CHANGES_WHEN_CUT: usize = 500;
+/// Bytes of paths in it.
+const PATHS_WHEN_CUT: usize = 250_000;
 /// Bytes read at a time.
 const CHUNK: usize = 64 * 1024;
 
@@ -54,8 +56,8 @@ pub fn fit<P: Read, J: Read>(
     reports: Reports<P, J>,
 ) -> io::Result<KeptLog> {
     let json_gz = match gzip(reports.json, MAX_DATA)? {
-        Gzipped::Whole { bytes, .. } => bytes,
-        Gzipped::TooLarge { .. } => cut_report(identity, report, &reports.path_on_node)?,
+        Gzipped::Whole { bytes, .. } if !report.truncated => bytes,
+        _ => cut_report(identity, report, &reports.path_on_node)?,
     };
     let mut plain = reports.plain;
     let mut start = Vec::new();
@@ -137,22 +139,25 @@ fn too_large(size: u64, path: &str, node: &str) -> String {
 
 /// A JSON report with all counts and the first changes, which says that it is not the whole.
 fn cut_report(identity: &Identity, report: &Report, path: &str) -> io::Result<Vec<u8>> {
+    let mut room = PATHS_WHEN_CUT;
     let changes: Vec<Value> = report
         .changes
         .iter()
         .take(CHANGES_WHEN_CUT)
-        .map(|change| {
-            json!({
-                "path": report::display_path(&change.path),
+        .map_while(|change| {
+            let path = report::display_path(&change.path);
+            room = room.checked_sub(path.len())?;
+            Some(json!({
+                "path": path,
                 "kind": format!("{:?}", change.kind).to_lowercase(),
                 "attributes": change.attributes[..],
-            })
+            }))
         })
         .collect();
     let value = json!({
         "truncated": format!(
             "the first {} of {} changes; the whole report is {path} on node {}",
-            changes.len(), report.listed(), identity.node
+            changes.len(), report.differing(), identity.node
         ),
         "aide_version": report.aide_version,
         "number_of_entries": {
@@ -303,7 +308,10 @@ mod tests {
 
     /// Bytes that do not compress, from a fixed linear congruential generator.
     fn noise(length: usize) -> Vec<u8> {
-        let mut state = 1_u64;
+        noise_from(1, length)
+    }
+
+    fn noise_from(mut state: u64, length: usize) -> Vec<u8> {
         let step = |_| {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
@@ -378,6 +386,50 @@ mod tests {
                 "{plain} {json}"
             );
         }
+    }
+
+    #[test]
+    fn the_cut_json_report_has_room_also_where_paths_are_long() {
+        let change = |n: u64| report::Change {
+            path: noise_from(n, 4000),
+            kind: report::ChangeKind::Added,
+            attributes: [].into(),
+            content: None,
+            details: Vec::new(),
+        };
+        let report = Report {
+            added: 600,
+            changes: (0..600).map(change).collect(),
+            ..Report::default()
+        };
+        let reports = Reports {
+            plain: &noise(1_200_000)[..],
+            json: &noise(1_200_000)[..],
+            path_on_node: "/etc/kubernetes/aide.log".to_owned(),
+        };
+        let kept = fit(&identity(), &report, reports).unwrap();
+        assert!(kept.log.len() + kept.json_gz.len() <= MAX_DATA);
+        let cut: Value = serde_json::from_slice(&gunzip(&kept.json_gz)).unwrap();
+        let listed = cut["changes"].as_array().unwrap().len();
+        assert!((10..100).contains(&listed), "{listed}");
+        let said = format!("the first {listed} of 600 changes;");
+        assert!(cut["truncated"].as_str().unwrap().starts_with(&said));
+    }
+
+    #[test]
+    fn half_a_json_report_is_not_kept() {
+        let reports = Reports {
+            plain: &b"a log"[..],
+            json: &b"{\"added"[..],
+            path_on_node: "/etc/kubernetes/aide.log".to_owned(),
+        };
+        let report = Report {
+            truncated: true,
+            ..report()
+        };
+        let kept = fit(&identity(), &report, reports).unwrap();
+        let cut: Value = serde_json::from_slice(&gunzip(&kept.json_gz)).unwrap();
+        assert_eq!(cut["number_of_entries"]["changed"], 2);
     }
 
     #[test]

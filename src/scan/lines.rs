@@ -73,7 +73,7 @@ pub fn lines(
         text.push_str(&serde_json::to_string(&line(&origin, change))?);
         text.push('\n');
     }
-    let left_out = report.listed().saturating_sub(told as u64);
+    let left_out = report.differing().saturating_sub(told as u64);
     if left_out > 0 {
         let origin = &origin;
         text.push_str(&serde_json::to_string(&LeftOut { origin, left_out })?);

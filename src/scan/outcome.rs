@@ -97,13 +97,28 @@ pub fn judge(verdict: Verdict, report: Report) -> Outcome {
     }
 }
 
+/// Judges a check that was ended as its report went beyond `most` bytes, by as much of the report as
+/// there is. It begins with the counts, so what was found is known although not all of it is listed.
+pub fn judge_cut_off(report: Option<Report>, most: u64) -> Outcome {
+    match report {
+        Some(report) if has_changes(&report) => Outcome::Changed(Box::new(report)),
+        _ => Outcome::Errored(ScanError::new(
+            "report",
+            format!(
+                "AIDE error: its report is longer than {most} bytes, for which there is room; more differs on this \
+                 node than can be told. Make a new baseline, or leave out of the configuration what changes so much"
+            ),
+        )),
+    }
+}
+
 fn has_changes(report: &Report) -> bool {
-    report.added + report.removed + report.changed > 0
+    report.counted() > 0
 }
 
 /// A report that lists fewer changes than it counts would hide the others.
 fn counts_match(report: &Report) -> bool {
-    report.added + report.removed + report.changed == report.listed()
+    report.counted() == report.listed()
 }
 
 impl Finding {

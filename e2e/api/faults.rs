@@ -101,19 +101,23 @@ async fn end(
 }
 
 /// A watched node with a real daemon and a real AIDE.
-struct Node<'a> {
+pub(crate) struct Node<'a> {
     space: &'a Space,
     name: String,
     proxy: Proxy,
     kubeconfig: Kubeconfig,
     token: String,
-    daemon: Process,
-    watched: PathBuf,
-    _dir: TempDir,
+    pub(crate) daemon: Process,
+    /// The directory that is watched.
+    pub(crate) watched: PathBuf,
+    /// The node's root, and beside it what is the daemon's own.
+    dir: TempDir,
+    /// The container's own directory.
+    work: PathBuf,
 }
 
 impl<'a> Node<'a> {
-    async fn start(space: &'a Space) -> anyhow::Result<Self> {
+    pub(crate) async fn start(space: &'a Space) -> anyhow::Result<Self> {
         let name = space.node("n1").await?;
         // Beside what is built: /tmp is in memory on many machines, and no place for a baseline there.
         let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
@@ -130,6 +134,7 @@ impl<'a> Node<'a> {
         let proxy = Proxy::start().await?;
         let token = token(space, Some(("fi", &name))).await?;
         let work = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
+        let work_path = work.path().to_owned();
         let kubeconfig = proxy.kubeconfig(dir.path(), &token)?;
         let daemon = start_daemon(space, &name, dir.path(), &kubeconfig.path, work).await?;
         let node = Self {
@@ -140,17 +145,18 @@ impl<'a> Node<'a> {
             token,
             daemon,
             watched,
-            _dir: dir,
+            dir,
+            work: work_path,
         };
         node.until_said(&[node.clean()]).await?;
         Ok(node)
     }
 
-    fn clean(&self) -> String {
+    pub(crate) fn clean(&self) -> String {
         format!("no changes to node {}", self.name)
     }
 
-    fn added(&self, count: u32) -> String {
+    pub(crate) fn added(&self, count: u32) -> String {
         let (node, namespace) = (&self.name, &self.space.namespace);
         let log = names::kept_log("aide-fi", node);
         format!("node {node} has changed! a:{count},c:0,r:0 log:{namespace}/{log}")
@@ -173,7 +179,7 @@ impl<'a> Node<'a> {
         .await
     }
 
-    async fn said(&self) -> anyhow::Result<Vec<String>> {
+    pub(crate) async fn said(&self) -> anyhow::Result<Vec<String>> {
         self.space.said("fi", "NodeIntegrityStatus").await
     }
 
@@ -190,7 +196,34 @@ impl<'a> Node<'a> {
             .context(what)?
     }
 
-    async fn status(&self) -> anyhow::Result<FileIntegrityNodeStatus> {
+    /// A directory of the same file system that is not watched.
+    pub(crate) fn elsewhere(&self) -> PathBuf {
+        self.dir.path().join("elsewhere")
+    }
+
+    /// The files in the state directory and in the container's own, and their sizes.
+    pub(crate) fn own_files(&self) -> Vec<(String, u64)> {
+        let directories = [
+            self.dir.path().join("root/etc/kubernetes"),
+            self.work.clone(),
+        ];
+        let entries = directories
+            .into_iter()
+            .filter_map(|d| std::fs::read_dir(d).ok());
+        // Files come and go meanwhile.
+        let of = |entry: std::fs::DirEntry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            entry.metadata().ok().map(|meta| (name, meta.len()))
+        };
+        entries.flatten().flatten().filter_map(of).collect()
+    }
+
+    pub(crate) async fn kept_log(&self) -> anyhow::Result<ConfigMap> {
+        let name = names::kept_log("aide-fi", &self.name);
+        Ok(self.space.api::<ConfigMap>().get(&name).await?)
+    }
+
+    pub(crate) async fn status(&self) -> anyhow::Result<FileIntegrityNodeStatus> {
         let name = names::node_status("fi", &self.name);
         let api = self.space.api::<FileIntegrityNodeStatus>();
         Ok(api.get(&name).await?)
@@ -310,11 +343,7 @@ async fn a_daemon_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Resul
             )
             .await?;
         let (lost, duplicated) = lost_and_duplicated(&expected, &node.said().await?);
-        let log = space
-            .api::<ConfigMap>()
-            .get(&names::kept_log("aide-fi", &node.name))
-            .await?;
-        let log = log.data.unwrap_or_default();
+        let log = node.kept_log().await?.data.unwrap_or_default();
         let log = log.get(names::KEY_INTEGRITY_LOG).context("a kept log")?;
         anyhow::ensure!(log.contains("/etc/watched/new"), "{log}");
         node.daemon.still_runs()?;

@@ -7,7 +7,9 @@
 mod abuse;
 mod admission;
 mod attacks;
+mod bad_specs;
 mod binary;
+mod bounds;
 #[path = "../chaos.rs"]
 mod chaos;
 mod cuts;

@@ -125,16 +125,26 @@ impl Process {
 
     /// How much memory it has, in bytes, and how many open files.
     pub(crate) fn uses(&self) -> anyhow::Result<(u64, usize)> {
-        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        let proc = format!("/proc/{}", child.id());
-        let status = std::fs::read_to_string(format!("{proc}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.id()))?.count();
+        Ok((self.memory("VmRSS:")?, files))
+    }
+
+    /// The most memory that it has had, in bytes.
+    pub(crate) fn peak_memory(&self) -> anyhow::Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, key: &str) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(key));
         let kilobytes = line.and_then(|line| line.split_whitespace().next());
-        let memory: u64 = kilobytes.context("VmRSS")?.parse()?;
-        Ok((
-            memory * 1024,
-            std::fs::read_dir(format!("{proc}/fd"))?.count(),
-        ))
+        let memory: u64 = kilobytes.with_context(|| key.to_owned())?.parse()?;
+        Ok(memory * 1024)
+    }
+
+    fn id(&self) -> u32 {
+        let child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        child.id()
     }
 
     /// Stops it where it is.

@@ -2,12 +2,13 @@
 //! with just the lines around it with which the daemons run it. I/O.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use super::command::{Aide, Around, Mode, RunError};
-use super::config::{self, Diagnostic, Prepared, RunOptions, config_hash};
+use super::config::{self, Diagnostic, Prepared, RunOptions};
 use super::exit;
 use super::path_check::{self, Answer};
 use crate::api::names;
@@ -121,12 +122,11 @@ impl Checker {
             .ok_or_else(|| CheckError::NoAnswer(path.to_owned()))
     }
 
+    /// Each check has a file of its own: two may look at the same text at the same time.
     fn write(&self, effective: &str) -> Result<Temporary, CheckError> {
-        let name = format!(
-            "aide.check.{}.{}.conf",
-            std::process::id(),
-            config_hash(effective)
-        );
+        static CHECKS: AtomicU64 = AtomicU64::new(0);
+        let number = CHECKS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("aide.check.{}.{number}.conf", std::process::id());
         let path = self.work_dir.join(name);
         std::fs::write(&path, effective).map_err(|source| CheckError::Write {
             path: path.clone(),
@@ -187,6 +187,16 @@ mod tests {
             message.starts_with("AIDE error: 17 Invalid configureline error: line 2: "),
             "{message}"
         );
+    }
+
+    #[test]
+    fn the_end_of_one_check_leaves_the_file_of_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let checker = Checker::new(Aide::new(&*AIDE), dir.path().to_owned());
+        let one = checker.write("/etc p\n").unwrap();
+        let other = checker.write("/etc p\n").unwrap();
+        drop(one);
+        assert_eq!(std::fs::read_to_string(&other.0).unwrap(), "/etc p\n");
     }
 
     #[tokio::test]

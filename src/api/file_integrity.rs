@@ -324,15 +324,21 @@ impl FileIntegritySpec {
     }
 }
 
-/// A map of quantities as the API's own types declare it: a number or a string of the form that
-/// the Kubernetes documentation on resource quantities gives.
+/// A map of quantities as the API's own types declare it: each a number or a string of the form that
+/// the Kubernetes documentation on resource quantities gives. A rule and not a pattern, which would
+/// be all that the API says to a value that does not match. The API weighs the rule by how often it
+/// may have to be looked at, so the map has an end.
 fn quantities(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
         "type": "object",
         "nullable": true,
+        "maxProperties": 8,
         "additionalProperties": {
-            "pattern": r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$",
-            "x-kubernetes-int-or-string": true
+            "x-kubernetes-int-or-string": true,
+            "x-kubernetes-validations": [{
+                "rule": "isQuantity(string(self))",
+                "message": "must be a quantity: a number with or without a unit, such as 300m or 1 for cpu, 600Mi or 1Gi for memory"
+            }]
         }
     })
 }

@@ -55,9 +55,14 @@ pub fn fit<P: Read, J: Read>(
     report: &Report,
     reports: Reports<P, J>,
 ) -> io::Result<KeptLog> {
-    let json_gz = match gzip(reports.json, MAX_DATA)? {
-        Gzipped::Whole { bytes, .. } if !report.truncated => bytes,
-        _ => cut_report(identity, report, &reports.path_on_node)?,
+    let whole = if report.truncated {
+        None
+    } else {
+        gzip_within(reports.json, MAX_DATA)?
+    };
+    let json_gz = match whole {
+        Some(bytes) => bytes,
+        None => cut_report(identity, report, &reports.path_on_node)?,
     };
     let mut plain = reports.plain;
     let mut start = Vec::new();
@@ -185,27 +190,44 @@ enum Gzipped {
 
 /// Compresses all of `input`, keeping at most `limit` bytes in memory.
 fn gzip(mut input: impl Read, limit: usize) -> io::Result<Gzipped> {
-    let mut encoder = GzEncoder::new(
-        Bounded {
-            kept: Vec::new(),
-            limit,
-            size: 0,
-        },
-        Compression::default(),
-    );
+    let mut encoder = encoder(limit);
     let mut chunk = vec![0; CHUNK];
-    loop {
-        match input.read(&mut chunk)? {
-            0 => break,
-            n => encoder.write_all(&chunk[..n])?,
+    while copy(&mut input, &mut chunk, &mut encoder)? {}
+    let out = encoder.finish()?;
+    Ok(if out.is_too_large() {
+        Gzipped::TooLarge { size: out.size }
+    } else {
+        Gzipped::Whole { bytes: out.kept }
+    })
+}
+
+/// Compresses `input`, and gives up as soon as that comes to more than `limit` bytes.
+fn gzip_within(mut input: impl Read, limit: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut encoder = encoder(limit);
+    let mut chunk = vec![0; CHUNK];
+    while copy(&mut input, &mut chunk, &mut encoder)? {
+        if encoder.get_ref().is_too_large() {
+            return Ok(None);
         }
     }
     let out = encoder.finish()?;
-    if out.size > limit as u64 {
-        Ok(Gzipped::TooLarge { size: out.size })
-    } else {
-        Ok(Gzipped::Whole { bytes: out.kept })
-    }
+    Ok((!out.is_too_large()).then_some(out.kept))
+}
+
+fn encoder(limit: usize) -> GzEncoder<Bounded> {
+    let out = Bounded {
+        kept: Vec::new(),
+        limit,
+        size: 0,
+    };
+    GzEncoder::new(out, Compression::default())
+}
+
+/// Copies a chunk. False at the end.
+fn copy(input: &mut impl Read, chunk: &mut [u8], output: &mut impl io::Write) -> io::Result<bool> {
+    let count = input.read(chunk)?;
+    output.write_all(&chunk[..count])?;
+    Ok(count > 0)
 }
 
 /// Counts all that is written and keeps it while it is within the limit.
@@ -215,10 +237,16 @@ struct Bounded {
     size: u64,
 }
 
+impl Bounded {
+    fn is_too_large(&self) -> bool {
+        self.size > self.limit as u64
+    }
+}
+
 impl io::Write for Bounded {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.size += bytes.len() as u64;
-        if self.size > self.limit as u64 {
+        if self.is_too_large() {
             self.kept = Vec::new();
         } else {
             self.kept.extend_from_slice(bytes);

@@ -1,0 +1,166 @@
+//! Specifications that cannot be meant, in one table: each with who answers, and in which words. The
+//! words name the field and say what would be right.
+//!
+//! The API refuses what the definition can tell. What the original's definition took is taken, or its
+//! objects could not be changed any more; a condition, or an event, names it then.
+
+use anyhow::Context as _;
+use fio::api::FileIntegrity;
+use serde_json::{Value, json};
+
+use crate::admission::create;
+use crate::harness::{Space, condition_of, eventually, in_space, message_of};
+
+/// Who answers, with a part of what is said.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    /// The API refuses it.
+    Refused(&'static str),
+    /// It is taken, and read as the original read it: ConfigValid is true, with a warning.
+    Warned(&'static str),
+    /// It is taken, and there can be no such configuration: ConfigValid is false.
+    NoConfig(&'static str),
+    /// It is taken, and the API of DaemonSets takes no such pods: Degraded says which field.
+    Unfit(&'static str),
+    /// It is taken, and an event says why it is not followed.
+    Told(&'static str),
+}
+use Answer::{NoConfig, Refused, Told, Unfit, Warned};
+
+const STATE_DIR: &str = "stateDir must be an absolute path of letters, digits, '.', '_', '-' and '/', without '..', such as /var/lib/file-integrity";
+const RESTRICTED: &str =
+    "securityProfile restricted needs stateDir, the one directory that the daemon may write";
+const QUANTITY: &str = "must be a quantity: a number with or without a unit, such as 300m or 1 for cpu, 600Mi or 1Gi for memory";
+const TOLERATION: &str = "spec.template.spec.tolerations[0]";
+const RESOURCES: &str = "spec.template.spec.containers[0].resources";
+
+/// What is odd, the specification, and what comes of it.
+#[rustfmt::skip]
+fn table() -> Vec<(&'static str, Value, Answer)> {
+    let config = |field: &str, value: Value| json!({"config": {field: value}});
+    let spec = |field: &str, value: Value| json!({"config": {}, field: value});
+    let toleration = |toleration: Value| json!({"config": {}, "tolerations": [toleration]});
+    let limit = |limits: Value| json!({"config": {}, "resources": {"limits": limits}});
+    let request = |requests: Value| json!({"config": {}, "resources": {"requests": requests}});
+    vec![
+        ("no spec", Value::Null, Refused("spec: Required value")),
+        ("no config", json!({}), Refused("spec.config: Required value")),
+        ("config is a list", json!({"config": []}), Refused("spec.config in body must be of type object: \"array\"")),
+        ("config is a text", json!({"config": "default"}), Refused("spec.config in body must be of type object: \"string\"")),
+        ("name is a number", config("name", json!(5)), Refused("spec.config.name in body must be of type string: \"integer\"")),
+        ("name is a list", config("name", json!(["a"])), Refused("spec.config.name in body must be of type string: \"array\"")),
+        ("name is no name", json!({"config": {"name": "Not A Name!", "namespace": "ns"}}), NoConfig("Not A Name!")),
+        ("name without namespace", config("name", json!("n")), Warned("spec.config.namespace is empty, so the default configuration is used")),
+        ("namespace is a number", config("namespace", json!(5)), Refused("spec.config.namespace in body must be of type string: \"integer\"")),
+        ("namespace without name", json!({"config": {"name": "", "namespace": "ns"}}), Warned("spec.config.name is empty, so the default configuration is used")),
+        ("key is a number", config("key", json!(5)), Refused("spec.config.key in body must be of type string: \"integer\"")),
+        ("key without name", config("key", json!("k")), Warned("spec.config.key is given without a name, so the default configuration is used")),
+        ("gracePeriod is a text", config("gracePeriod", json!("10")), Refused("spec.config.gracePeriod in body must be of type integer: \"string\"")),
+        ("gracePeriod is a fraction", config("gracePeriod", json!(1.5)), Refused("spec.config.gracePeriod in body must be of type int64: \"float64\"")),
+        ("gracePeriod is huge", config("gracePeriod", json!(1e20)), Refused("spec.config.gracePeriod in body must be of type int64: \"float64\"")),
+        ("gracePeriod is negative", config("gracePeriod", json!(-5)), Warned("spec.config.gracePeriod is -5, which counts as 10")),
+        ("maxBackups is a text", config("maxBackups", json!("five")), Refused("spec.config.maxBackups in body must be of type integer: \"string\"")),
+        ("maxBackups is a fraction", config("maxBackups", json!(0.5)), Refused("spec.config.maxBackups in body must be of type int64: \"float64\"")),
+        ("maxBackups is negative", config("maxBackups", json!(-1)), Warned("spec.config.maxBackups is -1, which counts as 0")),
+        ("initialDelay is a text", config("initialDelay", json!("1m")), Refused("spec.config.initialDelay in body must be of type integer: \"string\"")),
+        ("initialDelay is negative", config("initialDelay", json!(-3)), Warned("spec.config.initialDelay is -3, which counts as 0")),
+        ("profile is a number", config("profile", json!(1)), Refused("spec.config.profile: Unsupported value: 1: supported values: \"generic\", \"openshift\"")),
+        ("profile that there is not", config("profile", json!("windows")), Refused("spec.config.profile: Unsupported value: \"windows\": supported values: \"generic\", \"openshift\"")),
+        ("stateDir is a number", config("stateDir", json!(1)), Refused("spec.config.stateDir in body must be of type string: \"integer\"")),
+        ("stateDir is relative", config("stateDir", json!("var/lib")), Refused(STATE_DIR)),
+        ("stateDir is empty", config("stateDir", json!("")), Refused(STATE_DIR)),
+        ("stateDir is the root", config("stateDir", json!("/")), Refused(STATE_DIR)),
+        ("stateDir goes up", config("stateDir", json!("/var/../etc")), Refused(STATE_DIR)),
+        ("stateDir goes up at its end", config("stateDir", json!("/var/lib/..")), Refused(STATE_DIR)),
+        ("stateDir ends in a slash", config("stateDir", json!("/var/lib/")), Refused(STATE_DIR)),
+        ("stateDir has a shell's words", config("stateDir", json!("/var/$(id)")), Refused(STATE_DIR)),
+        ("stateDir has two lines", config("stateDir", json!("/var\n/etc")), Refused(STATE_DIR)),
+        ("onBaselineLoss is a truth value", config("onBaselineLoss", json!(true)), Refused("spec.config.onBaselineLoss: Unsupported value: true: supported values: \"reinit\", \"error\"")),
+        ("onBaselineLoss that there is not", config("onBaselineLoss", json!("ignore")), Refused("spec.config.onBaselineLoss: Unsupported value: \"ignore\": supported values: \"reinit\", \"error\"")),
+        ("securityProfile that there is not", config("securityProfile", json!("none")), Refused("spec.config.securityProfile: Unsupported value: \"none\": supported values: \"privileged\", \"restricted\"")),
+        ("restricted without stateDir", config("securityProfile", json!("restricted")), Refused(RESTRICTED)),
+        ("holdoffWhenCordoned is a text", config("holdoffWhenCordoned", json!("yes")), Refused("spec.config.holdoffWhenCordoned in body must be of type boolean: \"string\"")),
+        ("scanTimeout is short", config("scanTimeout", json!(59)), Refused("spec.config.scanTimeout in body should be greater than or equal to 60")),
+        ("scanTimeout is long", config("scanTimeout", json!(604_801)), Refused("spec.config.scanTimeout in body should be less than or equal to 604800")),
+        ("scanTimeout is a text", config("scanTimeout", json!("6h")), Refused("spec.config.scanTimeout in body must be of type integer: \"string\"")),
+        ("nodeSelector is a list", spec("nodeSelector", json!(["a"])), Refused("spec.nodeSelector in body must be of type object: \"array\"")),
+        ("nodeSelector is a text", spec("nodeSelector", json!("a=b")), Refused("spec.nodeSelector in body must be of type object: \"string\"")),
+        ("a label is a number", spec("nodeSelector", json!({"a": 5})), Refused("spec.nodeSelector.a in body must be of type string: \"integer\"")),
+        ("tolerations is a map", spec("tolerations", json!({"key": "a"})), Refused("spec.tolerations in body must be of type array: \"object\"")),
+        ("a toleration is a text", spec("tolerations", json!(["a"])), Refused("spec.tolerations[0] in body must be of type object: \"string\"")),
+        ("tolerationSeconds is a text", toleration(json!({"key": "a", "tolerationSeconds": "5"})), Refused("spec.tolerations[0].tolerationSeconds in body must be of type integer: \"string\"")),
+        ("a toleration's operator that there is not", toleration(json!({"key": "a", "operator": "Sometimes"})), Unfit(TOLERATION)),
+        ("a toleration's effect that there is not", toleration(json!({"key": "a", "effect": "Never"})), Unfit(TOLERATION)),
+        ("a toleration's value beside Exists", toleration(json!({"key": "a", "operator": "Exists", "value": "b"})), Unfit(TOLERATION)),
+        ("a toleration's value without a key", toleration(json!({"operator": "Equal", "value": "b"})), Unfit(TOLERATION)),
+        ("a toleration's key is no key", toleration(json!({"key": "no key!", "operator": "Exists"})), Unfit(TOLERATION)),
+        ("tolerationSeconds beside NoSchedule", toleration(json!({"key": "a", "operator": "Exists", "effect": "NoSchedule", "tolerationSeconds": 5})), Unfit(TOLERATION)),
+        ("debug is a text", spec("debug", json!("yes")), Refused("spec.debug in body must be of type boolean: \"string\"")),
+        ("priorityClassName is a number", spec("priorityClassName", json!(5)), Refused("spec.priorityClassName in body must be of type string: \"integer\"")),
+        ("priorityClassName is no name", spec("priorityClassName", json!("Not A Name!")), Told("Error while getting priority class 'Not A Name!', PriorityClass not found or invalid")),
+        ("resources is a list", spec("resources", json!([])), Refused("spec.resources in body must be of type object: \"array\"")),
+        ("limits is a text", limit(json!("1")), Refused("spec.resources.limits in body must be of type object: \"string\"")),
+        ("a limit is no quantity", limit(json!({"cpu": "much"})), Refused(QUANTITY)),
+        ("a limit is empty", limit(json!({"cpu": ""})), Refused(QUANTITY)),
+        ("a limit is a fraction without quotes", limit(json!({"cpu": 0.5})), Refused("spec.resources.limits.cpu in body must be of type integer,string: \"number\"")),
+        ("a limit is negative", limit(json!({"cpu": "-1"})), Unfit(RESOURCES)),
+        ("a limit of what there is not", limit(json!({"gpu!": "1"})), Unfit(RESOURCES)),
+        ("limits of nine kinds", limit((0..9).map(|n| (format!("example.com/{n}"), json!(1))).collect::<Value>()), Refused("spec.resources.limits: Too many: 9: must have at most 8 items")),
+        ("a request's unit that there is not", request(json!({"memory": "10Megabytes"})), Refused(QUANTITY)),
+        ("a request's unit after a blank", request(json!({"memory": "10 Mi"})), Refused(QUANTITY)),
+        ("a request is a list", request(json!({"memory": [1]})), Refused("spec.resources.requests.memory in body must be of type integer,string: \"array\"")),
+        ("a request beyond the limit", json!({"config": {}, "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}), Unfit(RESOURCES)),
+    ]
+}
+
+#[tokio::test]
+async fn each_specification_that_cannot_be_meant_is_answered() -> anyhow::Result<()> {
+    in_space("bad-specs", async |space| {
+        let _operator = space.operator("op").await?;
+        space.node("n1").await?;
+        let table = table();
+        for (number, (what, spec, answer)) in table.iter().enumerate() {
+            let name = format!("row-{number}");
+            let Refused(part) = answer else {
+                let written = space.file_integrity(&name, spec.clone()).await;
+                written.with_context(|| format!("{what}: {spec}"))?;
+                continue;
+            };
+            let Err(kube::Error::Api(status)) = create(space, &name, spec.clone()).await else {
+                anyhow::bail!("{what}: {spec} is let through");
+            };
+            assert_eq!(status.code, 422, "{what}: {}", status.message);
+            assert!(status.message.contains(part), "{what}: {}", status.message);
+        }
+        for (number, (what, _, answer)) in table.iter().enumerate() {
+            is_answered(space, &format!("row-{number}"), what, *answer).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Waits until the operator has said it.
+async fn is_answered(space: &Space, name: &str, what: &str, answer: Answer) -> anyhow::Result<()> {
+    let (condition, expected, part) = match answer {
+        Warned(part) => ("ConfigValid", "True/ValidWithWarnings", part),
+        NoConfig(part) => ("ConfigValid", "False/ConfigMapUnreadable", part),
+        Unfit(part) => ("Degraded", "True/ApiRefused", part),
+        Told(part) => {
+            return eventually(&format!("an event about {what}"), async || {
+                let said = space.said(name, "PriorityClass").await?;
+                Ok(said.iter().any(|note| note == part).then_some(()))
+            })
+            .await;
+        }
+        // The API has said it.
+        Refused(_) => return Ok(()),
+    };
+    let wanted = format!("{what} to be named: {part}");
+    space
+        .until_is(name, &wanted, |fi: &FileIntegrity| {
+            condition_of(fi, condition) == expected && message_of(fi, condition).contains(part)
+        })
+        .await?;
+    Ok(())
+}

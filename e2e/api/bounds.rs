@@ -1,0 +1,112 @@
+//! What a node has to tell has no bound; what the daemon takes for it has.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use fio::api::{Condition, names};
+use kube::ResourceExt as _;
+
+use crate::chaos::{Row, lost_and_duplicated};
+use crate::faults::Node;
+use crate::harness::{answer, in_space};
+
+/// Files with paths of some 4,000 bytes: AIDE writes each path twice into its JSON report, and once
+/// into the plain one.
+const FILES: u32 = 63_000;
+/// Bytes of a path, which may have 4,096 with the zero at its end.
+const PATH: usize = 4_050;
+/// Bytes of a name.
+const NAME: usize = 200;
+/// Bytes that the report has at least.
+const REPORT: u64 = 500_000_000;
+/// Memory that the daemon may have for it. The paths alone would be 250 MB.
+const MEMORY: u64 = 128 << 20;
+/// Bytes that stay on the node: a plain report of 64 MiB, and some small files.
+const KEPT: u64 = 65 << 20;
+/// How long all of it may take: AIDE writes for half a minute on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(900);
+
+/// Makes a chain of directories in `top` and the files at its end, whose paths are that long when
+/// `top` is called `final_top`. Returns how many entries that are, `top` included.
+fn make_tree(top: &Path, final_top: &Path) -> std::io::Result<u32> {
+    let mut directory = top.to_owned();
+    let mut room = PATH - final_top.as_os_str().len() - (NAME + 1);
+    let mut entries = 1;
+    while room > 1 {
+        let name = "d".repeat(NAME.min(room - 1));
+        room -= name.len() + 1;
+        directory.push(name);
+        entries += 1;
+    }
+    std::fs::create_dir_all(&directory)?;
+    for n in 0..FILES {
+        std::fs::File::create(directory.join(format!("{n:0NAME$}")))?;
+    }
+    Ok(entries + FILES)
+}
+
+/// The largest sum of sizes that is seen in the daemon's directories until `seen` says yes.
+async fn most_on_disk(
+    node: &Node<'_>,
+    what: &str,
+    seen: impl AsyncFn() -> anyhow::Result<bool>,
+) -> anyhow::Result<u64> {
+    let most = std::cell::Cell::new(0);
+    answer(what, Duration::from_millis(200), PATIENCE, async || {
+        let now = node.own_files().iter().map(|(_, size)| size).sum();
+        most.set(most.get().max(now));
+        Ok(seen().await?.then_some(()))
+    })
+    .await?;
+    Ok(most.get())
+}
+
+#[tokio::test]
+async fn half_a_gigabyte_of_report_is_told_within_bounds() -> anyhow::Result<()> {
+    in_space("report", async |space| {
+        let node = Node::start(space).await?;
+        // Made elsewhere and moved in at once, so that no scan sees half of it.
+        let (made, moved) = (node.elsewhere(), node.watched.join("many"));
+        let (from, to) = (made.clone(), moved.clone());
+        let added = tokio::task::spawn_blocking(move || make_tree(&from, &to)).await??;
+        let before = node.daemon.peak_memory()?;
+        std::fs::rename(&made, &moved)?;
+        let mut expected = vec![node.clean(), node.added(added)];
+        let until_told = async || Ok(node.said().await?.len() >= expected.len());
+        let on_disk = most_on_disk(&node, "the changes to be told", until_told).await?;
+        std::fs::rename(&moved, &made)?;
+        let ended = Instant::now();
+        anyhow::ensure!(on_disk > REPORT, "{on_disk} bytes are no long report");
+        let memory = node.daemon.peak_memory()?;
+        anyhow::ensure!(
+            memory < before + MEMORY,
+            "{memory} bytes of memory, {before} before"
+        );
+        let files = node.own_files();
+        let kept: u64 = files.iter().map(|(_, size)| size).sum();
+        anyhow::ensure!(kept < KEPT, "{files:?}");
+
+        let last = node.status().await?.last_result.context("a result")?;
+        assert_eq!(last.condition, Condition::Failed, "{last:?}");
+        assert_eq!(last.files_added, i64::from(added));
+        let log = node.kept_log().await?;
+        let count = log.annotations().get(names::ANNOTATION_FILES_ADDED);
+        assert_eq!(count, Some(&added.to_string()));
+
+        expected.push(node.clean());
+        let until_clean = async || Ok(node.said().await?.len() >= expected.len());
+        most_on_disk(&node, "the end of the changes to be told", until_clean).await?;
+        let (lost, duplicated) = lost_and_duplicated(&expected, &node.said().await?);
+        node.daemon.still_runs()?;
+        Row {
+            fault: "a report of more than 500 MB".to_owned(),
+            tried: 1,
+            lost,
+            duplicated,
+            recovery_seconds: Some(ended.elapsed().as_secs_f64()),
+        }
+        .tell()
+    })
+    .await
+}

@@ -435,11 +435,13 @@ fn most_of_an_operator(trouble: Trouble, within: Duration) -> usize {
     const STREAMS: usize = 10;
     /// What a start to lead, and the writes that were asked for, take.
     const WORK: usize = 60;
-    // The client's watches begin at 800 ms. The lease is asked for every second.
+    // The client's watches begin at 800 ms. The lease is asked for every second, and where that works
+    // it is written, too.
     let retries = STREAMS * tries(within, Duration::from_millis(800));
     let seconds = usize::try_from(within.as_secs()).unwrap_or(usize::MAX) + 1;
     match trouble {
         Trouble::Proxy(Fault::WatchesEnd(_)) => STREAMS * seconds + WORK,
+        Trouble::Proxy(Fault::Conflict) => retries + 2 * seconds + WORK,
         _ => retries + seconds + WORK,
     }
 }

@@ -76,7 +76,17 @@ impl<R: BufRead> AsText<R> {
         self.text.clear();
         self.read = 0;
         let chunk = self.bytes.fill_buf()?;
-        for &byte in chunk {
+        let length = chunk.len();
+        let mut rest = chunk;
+        loop {
+            // Most bytes stand for themselves.
+            let ordinary = rest.iter().position(|byte| !is_ordinary(*byte));
+            let (run, behind) = rest.split_at(ordinary.unwrap_or(rest.len()));
+            self.text.extend_from_slice(run);
+            self.escaped &= run.is_empty();
+            let Some((&byte, behind)) = behind.split_first() else {
+                break;
+            };
             match byte {
                 0..0x20 if self.inside => write!(self.text, "\\u{byte:04x}")?,
                 _ => {
@@ -87,11 +97,16 @@ impl<R: BufRead> AsText<R> {
             }
             self.inside ^= byte == b'"' && !self.escaped;
             self.escaped = self.inside && byte == b'\\' && !self.escaped;
+            rest = behind;
         }
-        let length = chunk.len();
         self.bytes.consume(length);
         Ok(())
     }
+}
+
+/// Is the same byte in the text, and changes nothing.
+fn is_ordinary(byte: u8) -> bool {
+    matches!(byte, 0x20..0x80) && byte != b'"' && byte != b'\\'
 }
 
 impl<R: BufRead> Read for AsText<R> {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
-use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -885,8 +884,7 @@ pub(crate) fn report() -> Report {
 /// often it came to nothing.
 pub(crate) fn attack_row(attack: &str, tried: usize, refused: usize) -> anyhow::Result<()> {
     let row = json!({"attack": attack, "tried": tried, "refused": refused});
-    // Not by println!, which the test runner would keep to itself.
-    Ok(writeln!(std::io::stdout(), "attack: {row}")?)
+    crate::chaos::print("attack", &row)
 }
 
 /// Labels as the API has them, or none.

@@ -880,13 +880,6 @@ pub(crate) fn report() -> Report {
     }
 }
 
-/// Prints a row of the table of attacks, also where the test passes: what was tried how often, and how
-/// often it came to nothing.
-pub(crate) fn attack_row(attack: &str, tried: usize, refused: usize) -> anyhow::Result<()> {
-    let row = json!({"attack": attack, "tried": tried, "refused": refused});
-    crate::chaos::print("attack", &row)
-}
-
 /// Labels as the API has them, or none.
 pub(crate) fn labels<K: Resource>(object: &K) -> BTreeMap<String, String> {
     object.meta().labels.clone().unwrap_or_default()

@@ -81,7 +81,7 @@ reproducible: ## Build the program twice, from nothing, and compare
 ##@ Test
 
 .PHONY: test fuzz unit test-unit api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify reproducible
-test: unit api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
+test: unit fuzz api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
 
 unit: ## Run the unit tests, and those with a real AIDE
 	FIO_AIDE="$$(hack/aide)" cargo test --locked --lib --bins

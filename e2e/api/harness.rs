@@ -6,7 +6,7 @@ use std::fmt::{Debug, Write as _};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -453,6 +453,8 @@ impl Space {
         let stop = CancellationToken::new();
         let (stopping, killed) = (stop.clone(), kill.clone());
         let log = self.log_of(identity);
+        let runs_on = Arc::new(OnceLock::new());
+        let runtime_is = Arc::clone(&runs_on);
         let thread = std::thread::spawn(move || {
             let _work_dir = work_dir;
             let subscriber = tracing_subscriber::fmt()
@@ -464,6 +466,7 @@ impl Space {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
+            runtime_is.set(runtime.handle().clone()).ok();
             runtime.block_on(async {
                 let client = client(&settings.metrics, config)?;
                 tokio::select! {
@@ -476,6 +479,7 @@ impl Space {
             stop,
             kill,
             thread: Some(thread),
+            runs_on,
         })
     }
 
@@ -720,6 +724,7 @@ pub(crate) struct Operator {
     stop: CancellationToken,
     kill: CancellationToken,
     thread: Option<std::thread::JoinHandle<anyhow::Result<()>>>,
+    runs_on: Arc<OnceLock<tokio::runtime::Handle>>,
 }
 
 impl Operator {
@@ -733,6 +738,12 @@ impl Operator {
     pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         self.kill.cancel();
         self.join().await
+    }
+
+    /// How many tasks it has.
+    pub(crate) fn tasks(&self) -> anyhow::Result<usize> {
+        let runtime = self.runs_on.get().context("it has not begun")?;
+        Ok(runtime.metrics().num_alive_tasks())
     }
 
     /// Whether it has ended.

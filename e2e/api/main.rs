@@ -10,6 +10,7 @@ mod attacks;
 mod binary;
 #[path = "../chaos.rs"]
 mod chaos;
+mod churn;
 mod cuts;
 mod daemon_rights;
 mod docs;

@@ -24,6 +24,7 @@ GIT_REMOTE ?= origin## Where releases are pushed to
 PART ?=## scan, daemon, operator, api, latency or rollout: what bench measures; by default all
 BASE ?=## A commit: bench measures its build, too, and compares
 NODES ?=## Sizes of the simulated fleets of bench, such as 10,100,1000,5000
+SOAK_SECONDS ?= 3600## How long soak takes
 FUZZ_SECONDS ?= 60## How long fuzz runs, all targets together
 CARGO_TARGET_DIR ?= target## Where cargo puts what it builds
 
@@ -80,7 +81,7 @@ reproducible: ## Build the program twice, from nothing, and compare
 ##@ Test
 
 .PHONY: test fuzz unit test-unit api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify reproducible
-test: unit api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
+test: unit fuzz api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
 
 unit: ## Run the unit tests, and those with a real AIDE
 	FIO_AIDE="$$(hack/aide)" cargo test --locked --lib --bins
@@ -120,11 +121,11 @@ audit-rbac: ## Compare the Roles with what api-test and e2e, run before, asked t
 	  cargo test --locked --test rbac --features audit
 
 soak: IMG := $(DEV_IMG)
-soak: image cluster-up ## Watch idle nodes for an hour, with pods coming and going: no false alarm
+soak: image cluster-up ## Change files at random, with pods coming and going: all told, nothing else (SOAK_SECONDS)
 	hack/cluster load-image $(IMG)
 	hack/deploy apply
 	$(KUBECTL) -n $(NAMESPACE) delete fileintegrity demo --ignore-not-found
-	hack/soak
+	SOAK_SECONDS=$(SOAK_SECONDS) cargo test --locked --test e2e --features e2e soak::
 
 bench: ## Measure speed, memory and API load; tables and out/bench/*.json (PART, BASE, NODES)
 	hack/bench

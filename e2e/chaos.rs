@@ -26,15 +26,20 @@ pub(crate) struct Row {
 impl Row {
     /// Prints it, and fails where something was lost or came twice.
     pub(crate) fn tell(&self) -> anyhow::Result<()> {
-        let line = format!("chaos: {}\n", serde_json::to_string(self)?);
-        // Not by `println`, which the test runner keeps for itself where a test passes.
-        std::io::stdout().write_all(line.as_bytes())?;
+        print("chaos", self)?;
         anyhow::ensure!(
             self.lost == 0 && self.duplicated == 0,
-            "something was lost or came twice: {line}"
+            "something was lost or came twice: {self:?}"
         );
         Ok(())
     }
+}
+
+/// Prints a line of figures, `WORD: {JSON}`.
+pub(crate) fn print(word: &str, figures: &impl Serialize) -> anyhow::Result<()> {
+    let line = format!("{word}: {}\n", serde_json::to_string(figures)?);
+    // Not by `println`, which the test runner keeps for itself where a test passes.
+    Ok(std::io::stdout().write_all(line.as_bytes())?)
 }
 
 /// How many of `expected` are missing in `found`, and how many in `found` are too many.

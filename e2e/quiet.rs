@@ -101,7 +101,7 @@ async fn idle_nodes_give_no_false_alarm() -> Result<()> {
         fi.watched().await?;
         let baseline = fi.baseline(node).await?;
         for scan in 1..=IDLE_SCANS {
-            let pod = start_pod(t, node, scan).await?;
+            let pod = run_pod(t, "idle", node, scan).await?;
             let last = fi.scans(node, 1).await?;
             assert_eq!(
                 last.condition,
@@ -109,9 +109,7 @@ async fn idle_nodes_give_no_false_alarm() -> Result<()> {
                 "scan {scan} of an idle node found {:?}",
                 last.changes
             );
-            t.api::<Pod>()
-                .delete(&pod, &DeleteParams::default())
-                .await?;
+            end_pod(t, &pod).await?;
         }
         assert_eq!(fi.baseline(node).await?, baseline, "the baseline stays");
         let status = fi.status(node).await?;
@@ -126,16 +124,17 @@ async fn idle_nodes_give_no_false_alarm() -> Result<()> {
     .await
 }
 
-/// Runs a pod on the node, as an idle node's life has it, until it has ended.
-async fn start_pod(t: &Test, node: &str, number: u32) -> Result<String> {
+/// Runs a pod of this test on the node, as a node's life has it, until it has ended. Returns its
+/// name.
+pub(crate) async fn run_pod(t: &Test, test: &str, node: &str, number: u32) -> Result<String> {
     let operator = t.operator().await?;
     let image = operator
         .spec
         .and_then(|spec| spec.containers.into_iter().next()?.image)
         .context("the operator's image")?;
-    let name = format!("idle-{number}");
+    let name = format!("{test}-{number}");
     let pod: Pod = serde_json::from_value(json!({
-        "metadata": {"name": name, "labels": {"fio-e2e": "idle"}},
+        "metadata": {"name": name, "labels": {"fio-e2e": test}},
         "spec": {
             "nodeName": node,
             "restartPolicy": "Never",
@@ -151,4 +150,10 @@ async fn start_pod(t: &Test, node: &str, number: u32) -> Result<String> {
     })
     .await?;
     Ok(name)
+}
+
+/// Deletes such a pod.
+pub(crate) async fn end_pod(t: &Test, pod: &str) -> Result<()> {
+    t.api::<Pod>().delete(pod, &DeleteParams::default()).await?;
+    Ok(())
 }

@@ -284,7 +284,7 @@ fn labels_and_annotations_are_explained() {
 fn metrics_and_alerts_are_explained() {
     let fleet =
         include_str!("telemetry/snapshots/fio__telemetry__metrics__tests__the_whole_text.snap");
-    let own = Metrics::new().own_text(Format::Plain);
+    let own = Metrics::new().fleet_text(Format::Plain, true);
     // Others are about the process, the same for all programs.
     let names = fleet.lines().chain(own.lines()).filter_map(|line| {
         let name = line.strip_prefix("# TYPE ")?.split(' ').next()?;

@@ -1,8 +1,14 @@
 //! Requests to the API server: each has a deadline, and retries back off with jitter. I/O.
 
+pub mod paced;
+
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+use kube::client::ClientBuilder;
+use kube::{Client, Config};
+
+use self::paced::PacedWatches;
 
 /// How long one request may take, unless its caller says otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -55,6 +61,19 @@ impl RequestError {
 /// conflict over something else, such as a quota.
 pub fn is_already_there(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409 && status.reason == "AlreadyExists")
+}
+
+/// A client that makes each request once, and opens no watch again and again.
+pub fn client(config: Config) -> Result<Client, kube::Error> {
+    let builder = ClientBuilder::try_from(without_retries(config))?;
+    Ok(builder.with_layer(&PacedWatches::default()).build())
+}
+
+/// What fails is tried again by who asked, with pauses that grow. The client would try many times
+/// between two of these, and not tell that the API is away.
+pub fn without_retries(mut config: Config) -> Config {
+    config.default_retry = false;
+    config
 }
 
 /// Makes a request; `action` says in an error what was tried.

@@ -71,6 +71,12 @@ const COLLISION_RETRY: Duration = Duration::from_secs(15);
 /// As many statuses of nodes are written at once: a fleet of thousands is not to wait for one answer
 /// after the other, nor the API server for more than it answers at a time.
 const APPLIED_AT_ONCE: usize = 8;
+/// A FileIntegrity rests so many times as long as a pass over it thought. So passes take a tenth of a
+/// core at most where a large fleet's nodes change one after the other; what comes meanwhile is seen
+/// to in one pass. With a small fleet it is a matter of milliseconds.
+const REST: u32 = 9;
+/// Longest rest.
+const MAX_REST: Duration = Duration::from_secs(2);
 /// As many events are remembered as said, so that a pass does not ask the API again.
 const MAX_SAID: usize = 1000;
 
@@ -271,24 +277,38 @@ async fn lead(
 
 /// One pass over one FileIntegrity.
 async fn pass(fi: Arc<FileIntegrity>, context: Arc<Context>) -> Result<Action, PassError> {
-    let started = Instant::now();
-    let result = try_pass(fi, &context).await;
+    let (started, mut thought) = (Instant::now(), Duration::ZERO);
+    let result = try_pass(fi, &context, &mut thought).await;
     context.tally.passed(started.elapsed());
     if let Err(error) = &result {
         context.tally.failed(error.step());
     }
+    // Meanwhile the controller takes no other pass over it.
+    tokio::time::sleep(rest_after(thought)).await;
     result
 }
 
-async fn try_pass(fi: Arc<FileIntegrity>, context: &Context) -> Result<Action, PassError> {
+/// `thought` becomes how long it took to see and to decide.
+async fn try_pass(
+    fi: Arc<FileIntegrity>,
+    context: &Context,
+    thought: &mut Duration,
+) -> Result<Action, PassError> {
     if fi.metadata.deletion_timestamp.is_some() {
         context.observer.forget(&fi.name_any());
         return Ok(Action::await_change());
     }
     let fi = context.newest(fi);
+    let started = Instant::now();
     let observed = context.observer.observe(Arc::clone(&fi)).await?;
     let plan = plan::plan(&observed);
+    *thought = started.elapsed();
     context.carry_out(&observed, &plan).await
+}
+
+/// How long a FileIntegrity rests after a pass that has thought for so long.
+fn rest_after(thought: Duration) -> Duration {
+    thought.saturating_mul(REST).min(MAX_REST)
 }
 
 #[expect(
@@ -537,5 +557,23 @@ fn phase_saying(phase: Phase) -> Saying {
         },
         reason: "FileIntegrityStatus",
         message: phase.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_take_a_tenth_of_a_core_at_most() {
+        let ms = Duration::from_millis;
+        for (thought, rest) in [
+            (ms(0), ms(0)),
+            (ms(1), ms(9)),
+            (ms(26), ms(234)),
+            (ms(900), MAX_REST),
+        ] {
+            assert_eq!(rest_after(thought), rest, "{thought:?}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use rustix::fs::OFlags;
 
 /// How often the file is looked for. The signal is the slow way beside the node status, and one
 /// look is a single system call.
-pub const LOOK_EVERY: Duration = Duration::from_secs(2);
+pub const LOOK_EVERY: Duration = Duration::from_secs(3);
 /// Longest text that a signal may hold; an id is far shorter.
 const MAX_TEXT: u64 = 1024;
 

@@ -16,7 +16,8 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
-use crate::harness::{Space, attack_row, eventually, in_space, kubectl};
+use crate::attacks::attack_row;
+use crate::harness::{Space, eventually, in_space, kubectl};
 use crate::process::Process;
 
 /// As many connections somebody holds open at a time.

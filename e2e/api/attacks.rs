@@ -15,9 +15,17 @@ use kube::client::Body;
 use serde_json::{Value, json};
 
 use self::scene::Scene;
-use crate::harness::{attack_row, in_space, kubectl};
+use crate::chaos;
+use crate::harness::{in_space, kubectl};
 
 mod scene;
+
+/// Prints a row of the table of attacks, also where the test passes: what was tried how often, and how
+/// often it came to nothing.
+pub(crate) fn attack_row(attack: &str, tried: usize, refused: usize) -> anyhow::Result<()> {
+    let row = json!({"attack": attack, "tried": tried, "refused": refused});
+    chaos::print("attack", &row)
+}
 
 const MERGE: &str = "application/merge-patch+json";
 const JSON_PATCH: &str = "application/json-patch+json";

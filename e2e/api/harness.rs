@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
-use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -454,6 +453,8 @@ impl Space {
         let stop = CancellationToken::new();
         let (stopping, killed) = (stop.clone(), kill.clone());
         let log = self.log_of(identity);
+        let runs_on = Arc::new(OnceLock::new());
+        let runtime_is = Arc::clone(&runs_on);
         let thread = std::thread::spawn(move || {
             let _work_dir = work_dir;
             let subscriber = tracing_subscriber::fmt()
@@ -465,6 +466,7 @@ impl Space {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
+            runtime_is.set(runtime.handle().clone()).ok();
             runtime.block_on(async {
                 let client = client(&settings.metrics, config)?;
                 tokio::select! {
@@ -477,6 +479,7 @@ impl Space {
             stop,
             kill,
             thread: Some(thread),
+            runs_on,
         })
     }
 
@@ -721,6 +724,7 @@ pub(crate) struct Operator {
     stop: CancellationToken,
     kill: CancellationToken,
     thread: Option<std::thread::JoinHandle<anyhow::Result<()>>>,
+    runs_on: Arc<OnceLock<tokio::runtime::Handle>>,
 }
 
 impl Operator {
@@ -734,6 +738,12 @@ impl Operator {
     pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         self.kill.cancel();
         self.join().await
+    }
+
+    /// How many tasks it has.
+    pub(crate) fn tasks(&self) -> anyhow::Result<usize> {
+        let runtime = self.runs_on.get().context("it has not begun")?;
+        Ok(runtime.metrics().num_alive_tasks())
     }
 
     /// Whether it has ended.
@@ -879,14 +889,6 @@ pub(crate) fn report() -> Report {
         }],
         ..Report::default()
     }
-}
-
-/// Prints a row of the table of attacks, also where the test passes: what was tried how often, and how
-/// often it came to nothing.
-pub(crate) fn attack_row(attack: &str, tried: usize, refused: usize) -> anyhow::Result<()> {
-    let row = json!({"attack": attack, "tried": tried, "refused": refused});
-    // Not by println!, which the test runner would keep to itself.
-    Ok(writeln!(std::io::stdout(), "attack: {row}")?)
 }
 
 /// Labels as the API has them, or none.

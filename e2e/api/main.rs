@@ -12,6 +12,7 @@ mod binary;
 mod bounds;
 #[path = "../chaos.rs"]
 mod chaos;
+mod churn;
 mod cuts;
 mod daemon_rights;
 mod docs;

@@ -344,15 +344,18 @@ async fn rest(
 
 /// What a scrape costs.
 async fn scrape(report: &mut Report, case: &str, operator: &Operator) -> anyhow::Result<()> {
+    let text = operator.fleet.get("/metrics-fio").await?.len();
     let before = operator.sample()?;
-    let (mut size, mut times) = (0, Vec::new());
+    let (mut packed, mut times) = (0, Vec::new());
     for _ in 0..SCRAPES {
         let started = Instant::now();
-        size = operator.fleet.get("/metrics-fio").await?.len();
+        packed = operator.fleet.packed("/metrics-fio").await?;
         times.push(started.elapsed().as_secs_f64());
     }
     let cpu = operator.sample()?.cpu_since(before) / SCRAPES;
-    report.add(case, "scrape: size", megabytes(size.try_into()?), "MB");
+    report.add(case, "scrape: text", megabytes(text.try_into()?), "MB");
+    let packed = megabytes(packed.try_into()?);
+    report.add(case, "scrape: packed", packed, "MB");
     report.add(case, "scrape: CPU", cpu.as_secs_f64() * 1e3, "ms");
     report.add(case, "scrape: time, median", median(&times) * 1e3, "ms");
     Ok(())

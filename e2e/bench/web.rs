@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::Context as _;
+use http_body_util::BodyExt as _;
+use kube::client::Body;
 use kube::{Client, Config};
 
 /// A client of a server of this machine.
@@ -22,6 +24,16 @@ impl Server {
     pub(crate) async fn get(&self, path: &str) -> anyhow::Result<String> {
         let request = axum::http::Request::get(path).body(Vec::new())?;
         Ok(self.0.request_text(request).await?)
+    }
+
+    /// How many bytes its answer to a GET takes, packed as Prometheus has it.
+    pub(crate) async fn packed(&self, path: &str) -> anyhow::Result<usize> {
+        let request = axum::http::Request::get(path)
+            .header("accept-encoding", "gzip")
+            .body(Body::empty())?;
+        let answer = self.0.send(request).await?;
+        anyhow::ensure!(answer.status().is_success(), "{}", answer.status());
+        Ok(answer.into_body().collect().await?.to_bytes().len())
     }
 
     /// What it answers to a POST of JSON.

@@ -1,7 +1,9 @@
 //! A node, as a test works on it: from inside, as root.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt as _;
+use serde::Serialize;
 
 use super::cluster::hack_cluster;
 
@@ -19,6 +21,18 @@ const CUT_OFF: u32 = 99;
 pub(crate) struct Node {
     /// Its name.
     pub(crate) name: String,
+}
+
+/// What a process has at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Uses {
+    /// Its id, as the node sees it.
+    pub(crate) process: u64,
+    /// Bytes of memory that no file stands behind (`RssAnon` in `/proc/PID/status`).
+    pub(crate) anonymous: u64,
+    pub(crate) threads: u64,
+    /// Open files.
+    pub(crate) files: u64,
 }
 
 impl Node {
@@ -41,6 +55,32 @@ impl Node {
     pub(crate) async fn digest_on_disk(&self) -> Result<String> {
         self.sh("zcat /etc/kubernetes/aide.db.gz | sha256sum | cut -d' ' -f1")
             .await
+    }
+
+    /// What the program of a pod of ours uses, which runs on this node.
+    pub(crate) async fn uses(&self, pod: &Pod) -> Result<Uses> {
+        let uid = pod.uid().context("a pod without uid")?;
+        // Drivers of control groups write the dashes of a uid as they are, or as underscores.
+        let uid = uid.replace('-', "[-_]");
+        let script = format!(
+            "cd /proc; for p in [0-9]*; do
+               grep -qs {uid} $p/cgroup || continue
+               case $(cat $p/comm) in fio|file-integrity*) ;; *) continue ;; esac
+               echo $p $(awk '/^RssAnon|^Threads/ {{print $2}}' $p/status) $(ls $p/fd | wc -l)
+             done"
+        );
+        let found = self.sh(&script).await?;
+        let numbers = found.split_whitespace().map(str::parse);
+        let numbers: Vec<u64> = numbers.collect::<Result<_, _>>().context("numbers")?;
+        let &[process, kilobytes, threads, files] = numbers.as_slice() else {
+            bail!("not one process of {}: {found}", pod.name_any());
+        };
+        Ok(Uses {
+            process,
+            anonymous: kilobytes * 1024,
+            threads,
+            files,
+        })
     }
 
     /// Drops what this pod of the node sends to this address, until [`Self::reconnect`] or

@@ -53,7 +53,16 @@ pub(crate) async fn on_one_node(
     name: &'static str,
     body: impl AsyncFnOnce(&Test) -> Result<()>,
 ) -> Result<()> {
-    run(name, Wanted::One, body).await
+    on_one_node_for(name, TEST_PATIENCE, body).await
+}
+
+/// The same for a test that may take so long.
+pub(crate) async fn on_one_node_for(
+    name: &'static str,
+    patience: Duration,
+    body: impl AsyncFnOnce(&Test) -> Result<()>,
+) -> Result<()> {
+    run(name, Wanted::One, patience, body).await
 }
 
 /// Runs a test on all nodes, while no other one runs that uses nodes.
@@ -61,7 +70,7 @@ pub(crate) async fn on_all_nodes(
     name: &'static str,
     body: impl AsyncFnOnce(&Test) -> Result<()>,
 ) -> Result<()> {
-    run(name, Wanted::All, body).await
+    run(name, Wanted::All, TEST_PATIENCE, body).await
 }
 
 /// Runs a test that has nothing run on nodes.
@@ -69,12 +78,13 @@ pub(crate) async fn without_nodes(
     name: &'static str,
     body: impl AsyncFnOnce(&Test) -> Result<()>,
 ) -> Result<()> {
-    run(name, Wanted::Nothing, body).await
+    run(name, Wanted::Nothing, TEST_PATIENCE, body).await
 }
 
 async fn run(
     name: &'static str,
     wanted: Wanted,
+    patience: Duration,
     body: impl AsyncFnOnce(&Test) -> Result<()>,
 ) -> Result<()> {
     let (client, namespace) = (cluster::client().await?, cluster::namespace());
@@ -87,20 +97,20 @@ async fn run(
         nodes: nodes.map(|name| Node { name }).collect(),
         undo: Mutex::default(),
     };
-    let body = tokio::time::timeout(TEST_PATIENCE, Box::pin(body(&test)));
+    let body = tokio::time::timeout(patience, Box::pin(body(&test)));
     let body = AssertUnwindSafe(body);
     let outcome = body.catch_unwind().await;
     if !matches!(outcome, Ok(Ok(Ok(())))) {
         dump::print(&test.client, &test.namespace, name).await;
     }
-    let patience = TEST_PATIENCE.as_secs().cast_signed();
-    let kept = secrets::are_not_told(&test.client, &test.namespace, name, patience).await;
+    let seconds = patience.as_secs().cast_signed();
+    let kept = secrets::are_not_told(&test.client, &test.namespace, name, seconds).await;
     let cleaned = test.clean().await.context("clean up after the test");
     // Nothing of the test is on the nodes any more.
     drop(lease);
     match outcome {
         Err(panic) => resume_unwind(panic),
-        Ok(Err(_)) => bail!("the test hangs: it took more than {TEST_PATIENCE:?}"),
+        Ok(Err(_)) => bail!("the test hangs: it took more than {patience:?}"),
         Ok(Ok(result)) => result.and(kept).and(cleaned),
     }
 }

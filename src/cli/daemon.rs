@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use kube::Client;
 
 use crate::aide::watchdog::{self, Limits};
 use crate::api::{file_integrity, names};
 use crate::daemon::{self, Settings};
+use crate::k8s;
 use crate::scan::Identity;
 
 /// What to do when the baseline is lost.
@@ -102,11 +102,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         tracing::info!("--pprof is ignored: there is no Go profiler here");
     }
     let stop = super::stop_signal()?;
-    let mut config = super::config().await?;
-    // The daemon's tasks try again with pauses that grow. The client would try many times between
-    // two of these, and not tell that the API is away.
-    config.default_retry = false;
-    let client = Client::try_from(config)?;
+    let client = k8s::client(super::config().await?)?;
     let settings = Settings {
         identity: Identity {
             namespace: super::namespace(args.namespace, &client),

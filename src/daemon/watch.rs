@@ -10,10 +10,9 @@ use futures::TryStreamExt as _;
 use kube::Api;
 use kube::api::{WatchEvent, WatchParams};
 use tokio::sync::watch;
-use tokio::time::Instant;
 
 use crate::api::FileIntegrityNodeStatus;
-use crate::k8s::{FIRST_BACKOFF, backoff};
+use crate::k8s::backoff;
 
 /// How long the API server keeps one watch, in seconds; after that it is opened anew.
 const WATCH_SECONDS: u32 = 290;
@@ -33,13 +32,9 @@ pub struct Seen {
 pub async fn run(api: Api<FileIntegrityNodeStatus>, name: String, seen: watch::Sender<Seen>) {
     let mut pauses = backoff(MAX_BACKOFF);
     loop {
-        let opened = Instant::now();
         match follow(&api, &name, &seen).await {
-            Ok(()) => {
-                pauses = backoff(MAX_BACKOFF);
-                // Something may end watches as soon as they begin.
-                tokio::time::sleep_until(opened + FIRST_BACKOFF).await;
-            }
+            // The client paces watches that end as soon as they begin.
+            Ok(()) => pauses = backoff(MAX_BACKOFF),
             Err(error) => {
                 tracing::warn!(
                     error = crate::error_chain(&error),

@@ -12,6 +12,7 @@
 mod process;
 pub mod text;
 
+use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
 use self::process::Process;
-use self::text::Format;
+use self::text::{Format, Teller};
 use super::requests::ApiRequests;
 
 /// What the names of all but the process' metrics begin with.
@@ -370,13 +371,18 @@ impl Metrics {
         *self.0.fleet.write().unwrap_or_else(PoisonError::into_inner) = fleet;
     }
 
-    /// What is told about the process.
-    pub fn own_text(&self, format: Format) -> String {
-        finished(&[&self.0.own], format)
+    /// Writes what is told about the process.
+    pub fn tell_own(&self, format: Format, out: &mut impl io::Write) -> io::Result<()> {
+        tell(&[&self.0.own], format, out)
     }
 
-    /// What is told about the fleet, and with `own` about the process as well.
-    pub fn fleet_text(&self, format: Format, own: bool) -> String {
+    /// Writes what is told about the fleet, and with `own` about the process as well.
+    pub fn tell_fleet(
+        &self,
+        format: Format,
+        own: bool,
+        out: &mut impl io::Write,
+    ) -> io::Result<()> {
         let fleet = self
             .0
             .fleet
@@ -389,22 +395,28 @@ impl Metrics {
             .into_iter()
             .chain(fleet)
             .collect();
-        finished(&registries, format)
+        tell(&registries, format, out)
     }
 }
 
-fn finished(registries: &[&Registry], format: Format) -> String {
-    let mut open = String::new();
+fn tell(registries: &[&Registry], format: Format, out: &mut impl io::Write) -> io::Result<()> {
+    let mut teller = Teller::new(format, out);
     for registry in registries {
-        // Writing to a String fails only where a value cannot be told, of which there is none.
-        encode_registry(&mut open, registry).ok();
+        encode_registry(&mut teller, registry).map_err(io::Error::other)?;
     }
-    match format {
-        Format::Plain => text::plain(&open),
-        Format::OpenMetrics => {
-            encode_eof(&mut open).ok();
-            open
-        }
+    if format == Format::OpenMetrics {
+        encode_eof(&mut teller).map_err(io::Error::other)?;
+    }
+    teller.finish()
+}
+
+#[cfg(test)]
+impl Metrics {
+    /// What tests look at: the text of the fleet.
+    pub(crate) fn fleet_text(&self, format: Format, own: bool) -> String {
+        let mut out = Vec::new();
+        self.tell_fleet(format, own, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
     }
 }
 

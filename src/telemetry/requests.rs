@@ -1,11 +1,7 @@
-//! Counts the requests that go to the API server, and sees to it that a watch is not opened again and
-//! again: a layer around the client.
+//! Counts the requests that go to the API server: a layer around the client.
 
-use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::http::{Method, Request, Response, Uri};
 use kube::client::ClientBuilder;
@@ -13,12 +9,10 @@ use kube::{Client, Config};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use tokio::time::Instant;
 use tower::{Layer, Service};
 
-/// The same watch is opened at most this often. Who watches opens an ended watch anew at once, which is
-/// right where the API server ends it after minutes, and a flood where something ends it right away.
-pub const WATCH_EVERY: Duration = Duration::from_secs(1);
+use crate::k8s::paced::{PacedWatches, is_watch};
+use crate::k8s::without_retries;
 
 /// What is told of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,16 +49,14 @@ impl prometheus_client::encoding::EncodeLabelValue for Code {
 #[derive(Clone, Debug, Default)]
 pub struct ApiRequests {
     pub(super) counts: Family<Labels, Counter>,
-    /// When watches were opened last, by what they watch.
-    watches: Arc<Mutex<HashMap<String, Instant>>>,
 }
 
 impl ApiRequests {
-    /// A client whose requests are counted here, all of them: what fails is tried again by who asked,
-    /// after a pause of theirs, and not by the client as well.
-    pub fn client(&self, mut config: Config) -> Result<Client, kube::Error> {
-        config.default_retry = false;
-        Ok(ClientBuilder::try_from(config)?.with_layer(self).build())
+    /// A client as [`crate::k8s::client`] makes it, whose requests are counted here.
+    pub fn client(&self, config: Config) -> Result<Client, kube::Error> {
+        let builder = ClientBuilder::try_from(without_retries(config))?;
+        let paced = builder.with_layer(&PacedWatches::default());
+        Ok(paced.with_layer(self).build())
     }
 
     /// Counts one request that was not answered.
@@ -76,30 +68,6 @@ impl ApiRequests {
     fn count(&self, verb: &'static str, code: Code) {
         self.counts.get_or_create(&Labels { verb, code }).inc();
     }
-
-    /// When this watch may be opened.
-    fn watch_at(&self, uri: &Uri) -> Instant {
-        let now = Instant::now();
-        let mut watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
-        watches.retain(|_, opened| *opened + WATCH_EVERY > now);
-        let at = watches.entry(watched(uri)).or_insert(now);
-        if *at < now {
-            *at += WATCH_EVERY;
-        }
-        *at
-    }
-}
-
-/// What a watch is about, from wherever it begins.
-fn watched(uri: &Uri) -> String {
-    let query = uri.query().unwrap_or_default().split('&');
-    let about = query.filter(|part| !part.starts_with("resourceVersion="));
-    let mut key = uri.path().to_owned();
-    about.for_each(|part| {
-        key.push('&');
-        key.push_str(part);
-    });
-    key
 }
 
 impl<S> Layer<S> for ApiRequests {
@@ -136,13 +104,8 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let verb = verb(request.method(), request.uri());
         let requests = self.requests.clone();
-        let at = (verb == "watch").then(|| requests.watch_at(request.uri()));
-        // Nothing is sent before it is waited for.
         let answer = self.inner.call(request);
         Box::pin(async move {
-            if let Some(at) = at {
-                tokio::time::sleep_until(at).await;
-            }
             let answer = answer.await;
             let code = answer.as_ref().map_or(Code::NoAnswer, |response| {
                 Code::Status(response.status().as_u16())
@@ -155,12 +118,8 @@ where
 
 /// The API's verb for a request (Kubernetes documentation, request verbs).
 fn verb(method: &Method, uri: &Uri) -> &'static str {
-    let query = uri.query().unwrap_or_default();
-    let is_watch = query
-        .split('&')
-        .any(|p| p == "watch=true" || p == "watch=1");
     match (method.as_str(), is_one_object(uri.path())) {
-        ("GET", _) if is_watch => "watch",
+        ("GET", _) if is_watch(uri) => "watch",
         ("GET" | "HEAD", Some(false)) => "list",
         ("GET" | "HEAD", _) => "get",
         ("POST", _) => "create",
@@ -193,28 +152,6 @@ fn is_one_object(path: &str) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn the_same_watch_is_opened_once_in_a_second() {
-        let requests = ApiRequests::default();
-        let start = Instant::now();
-        let after = |uri: &'static str| requests.watch_at(&Uri::from_static(uri)) - start;
-        let s = Duration::from_secs;
-        assert_eq!(after("/x?watch=true&resourceVersion=1"), s(0));
-        assert_eq!(
-            after("/x?watch=true&fieldSelector=a&resourceVersion=1"),
-            s(0)
-        );
-        tokio::time::advance(Duration::from_millis(10)).await;
-        assert_eq!(after("/x?watch=true&resourceVersion=2"), s(1));
-        tokio::time::advance(s(1)).await;
-        assert_eq!(after("/x?watch=true&resourceVersion=3"), s(2));
-        tokio::time::advance(s(5)).await;
-        assert_eq!(
-            requests.watch_at(&Uri::from_static("/x?watch=true")),
-            Instant::now()
-        );
-    }
 
     #[test]
     fn verbs_are_those_of_the_api() {

@@ -13,8 +13,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header, request};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -29,6 +30,7 @@ use super::access::{Access, Verdict};
 use super::certificate::Certificates;
 use super::metrics::Metrics;
 use super::metrics::text::Format;
+use super::pieces::Pieces;
 
 /// Where the fleet's metrics are served.
 pub const FLEET_PATH: &str = "/metrics-fio";
@@ -212,7 +214,7 @@ async fn talk(
     }
 }
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Pieces>;
 
 impl Content {
     fn path(&self) -> &'static str {
@@ -234,18 +236,45 @@ impl Content {
         }
         let accept = text_of(&request.headers, &header::ACCEPT);
         let format = Format::accepted(accept);
-        let text = match self {
-            Self::Own(metrics) => metrics.own_text(format),
+        let gzip = takes_gzip(text_of(&request.headers, &header::ACCEPT_ENCODING));
+        let text = match self.text(format, gzip) {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::warn!(%error, "metrics cannot be told");
+                return refuse(StatusCode::INTERNAL_SERVER_ERROR);
+            }
+        };
+        let mut answer = Response::new(text);
+        let headers = answer.headers_mut();
+        let content_type = HeaderValue::from_static(format.content_type());
+        headers.insert(header::CONTENT_TYPE, content_type);
+        let by_encoding = HeaderValue::from_static("accept-encoding");
+        headers.insert(header::VARY, by_encoding);
+        if gzip {
+            headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        answer
+    }
+
+    fn text(&self, format: Format, gzip: bool) -> std::io::Result<Pieces> {
+        let mut pieces = Pieces::default();
+        if gzip {
+            let mut encoder = GzEncoder::new(pieces, Compression::fast());
+            self.tell(format, &mut encoder)?;
+            pieces = encoder.finish()?;
+        } else {
+            self.tell(format, &mut pieces)?;
+        }
+        Ok(pieces)
+    }
+
+    fn tell(&self, format: Format, out: &mut impl std::io::Write) -> std::io::Result<()> {
+        match self {
+            Self::Own(metrics) => metrics.tell_own(format, out),
             Self::Fleet {
                 metrics, with_own, ..
-            } => metrics.fleet_text(format, *with_own),
-        };
-        let mut answer = Response::new(Full::new(Bytes::from(text)));
-        let content_type = HeaderValue::from_static(format.content_type());
-        answer
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, content_type);
-        answer
+            } => metrics.tell_fleet(format, *with_own, out),
+        }
     }
 
     async fn let_in(&self, headers: &HeaderMap) -> Result<(), StatusCode> {
@@ -275,8 +304,17 @@ fn text_of<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a 
     headers.get(name)?.to_str().ok()
 }
 
+/// Whether an Accept-Encoding header wants gzip (RFC 9110, section 12.5.3). Prometheus does.
+fn takes_gzip(accept: Option<&str>) -> bool {
+    accept.unwrap_or_default().split(',').any(|coding| {
+        let (name, quality) = coding.split_once(';').unwrap_or((coding, ""));
+        let quality = quality.trim().strip_prefix("q=").map(str::parse);
+        name.trim().eq_ignore_ascii_case("gzip") && quality != Some(Ok(0.0_f32))
+    })
+}
+
 fn refuse(status: StatusCode) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(format!("{status}\n"))));
+    let mut answer = Response::new(Pieces::from(format!("{status}\n")));
     *answer.status_mut() = status;
     if status == StatusCode::UNAUTHORIZED {
         let bearer = HeaderValue::from_static("Bearer");
@@ -348,6 +386,51 @@ mod tests {
         ];
         for (request, expected) in table {
             assert_eq!(status(address, request).await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_takes_gzip_gets_it() {
+        let address = started(Content::Own(Metrics::new()), None).await;
+        let get = async |headers: &str| {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let request = format!("GET /metrics HTTP/1.1\r\n{headers}Connection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).await.unwrap();
+            let end = answer.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
+            let body = answer.split_off(end + 4);
+            (String::from_utf8(answer).unwrap(), body)
+        };
+        let (head, packed) = get("Accept-Encoding: gzip\r\n").await;
+        assert!(head.contains("content-encoding: gzip\r\n"), "{head}");
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*packed), &mut text)
+            .unwrap();
+        let (head, plain) = get("").await;
+        assert!(!head.contains("content-encoding"), "{head}");
+        let length = format!("content-length: {}\r\n", plain.len());
+        assert!(head.contains(&length), "{head}");
+        let series = |text: &str| text.lines().filter(|l| l.starts_with('#')).count();
+        assert_eq!(series(&text), series(std::str::from_utf8(&plain).unwrap()));
+        assert!(
+            text.contains("\nfile_integrity_operator_leader 0\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn codings_are_weighed() {
+        let table = [
+            (None, false),
+            (Some("gzip"), true),
+            (Some("deflate, GZIP;q=0.5"), true),
+            (Some("gzip;q=0"), false),
+            (Some("gzip; q=0.0, identity"), false),
+            (Some("identity"), false),
+        ];
+        for (accept, expected) in table {
+            assert_eq!(takes_gzip(accept), expected, "{accept:?}");
         }
     }
 

@@ -3,6 +3,11 @@
 //! The library writes OpenMetrics 1.0: there a counter's name has no `_total` in the lines that
 //! describe it, and a description ends with a full stop. Format 0.0.4 is made from that text, so
 //! that both tell the same values.
+//!
+//! The text of thousands of nodes is some megabytes, so no more of it is held than one metric's.
+
+use std::fmt;
+use std::io;
 
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,64 @@ impl Format {
     }
 }
 
+/// What each metric begins with in OpenMetrics.
+const HELP: &str = "# HELP ";
+/// What each but the first one does.
+const NEXT: &[u8] = b"\n# HELP ";
+
+/// Takes OpenMetrics from the library, and passes it on in a format, metric by metric.
+#[derive(Debug)]
+pub struct Teller<'a, W> {
+    format: Format,
+    out: &'a mut W,
+    /// What is not passed on yet: one metric, or its beginning.
+    metric: String,
+}
+
+impl<'a, W: io::Write> Teller<'a, W> {
+    /// One that writes to `out`.
+    pub fn new(format: Format, out: &'a mut W) -> Self {
+        Self {
+            format,
+            out,
+            metric: String::new(),
+        }
+    }
+
+    /// Writes what is left; to be called at the end.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.pass_on(self.metric.len())
+    }
+
+    /// Passes the first `length` bytes on.
+    fn pass_on(&mut self, length: usize) -> io::Result<()> {
+        let text = &self.metric[..length];
+        match self.format {
+            Format::OpenMetrics => self.out.write_all(text.as_bytes())?,
+            Format::Plain => plain(text, self.out)?,
+        }
+        self.metric.drain(..length);
+        Ok(())
+    }
+}
+
+impl<W: io::Write> fmt::Write for Teller<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // The piece may begin amid the words with which the next metric does.
+        let from = self.metric.len().saturating_sub(NEXT.len());
+        self.metric.push_str(text);
+        let added = self.metric.as_bytes()[from..].windows(NEXT.len());
+        match added.rev().position(|window| window == NEXT) {
+            // One that is before the last window by so much, and the line feed.
+            Some(back) => {
+                let at = self.metric.len() - NEXT.len() - back;
+                self.pass_on(at + 1).map_err(|_| fmt::Error)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// A metric with its lines.
 #[derive(Default)]
 struct Described<'a> {
@@ -57,13 +120,13 @@ struct Described<'a> {
     samples: Vec<&'a str>,
 }
 
-/// Format 0.0.4 of what `open` says in OpenMetrics. Metrics without a value are left out.
-pub fn plain(open: &str) -> String {
-    let mut text = String::with_capacity(open.len());
+/// Writes format 0.0.4 of what `open`, one or more metrics, says in OpenMetrics. Metrics without a
+/// value are left out.
+fn plain(open: &str, out: &mut impl io::Write) -> io::Result<()> {
     let mut described = Described::default();
     for line in open.lines() {
-        if let Some(rest) = line.strip_prefix("# HELP ") {
-            described.write(&mut text);
+        if let Some(rest) = line.strip_prefix(HELP) {
+            described.write(out)?;
             let (name, help) = rest.split_once(' ').unwrap_or((rest, ""));
             described = Described {
                 name,
@@ -76,14 +139,13 @@ pub fn plain(open: &str) -> String {
             described.samples.push(line);
         }
     }
-    described.write(&mut text);
-    text
+    described.write(out)
 }
 
 impl Described<'_> {
-    fn write(&mut self, text: &mut String) {
+    fn write(&mut self, out: &mut impl io::Write) -> io::Result<()> {
         if self.samples.is_empty() {
-            return;
+            return Ok(());
         }
         // The buckets of a histogram have an order of their own.
         if self.kind != "histogram" {
@@ -93,22 +155,19 @@ impl Described<'_> {
         let Self {
             name, kind, help, ..
         } = self;
-        for line in [
-            format!("# HELP {name}{suffix} {help}"),
-            format!("# TYPE {name}{suffix} {kind}"),
-        ] {
-            text.push_str(&line);
-            text.push('\n');
-        }
+        writeln!(out, "{HELP}{name}{suffix} {help}")?;
+        writeln!(out, "# TYPE {name}{suffix} {kind}")?;
         for sample in &self.samples {
-            text.push_str(sample);
-            text.push('\n');
+            writeln!(out, "{sample}")?;
         }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[test]
@@ -164,6 +223,24 @@ h_seconds_count 1
 h_seconds_bucket{le=\"0.1\"} 0
 h_seconds_bucket{le=\"+Inf\"} 1
 ";
-        assert_eq!(plain(open), expected);
+        let told = |format, piece: usize| {
+            let mut out = Vec::new();
+            let mut teller = Teller::new(format, &mut out);
+            for piece in open.as_bytes().chunks(piece) {
+                teller
+                    .write_str(std::str::from_utf8(piece).unwrap())
+                    .unwrap();
+            }
+            teller.finish().unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        for piece in 1..=open.len() {
+            assert_eq!(
+                told(Format::Plain, piece),
+                expected,
+                "{piece} bytes at a time"
+            );
+            assert_eq!(told(Format::OpenMetrics, piece), open);
+        }
     }
 }

@@ -412,18 +412,19 @@ const MOST: usize = 128 * 1024;
 fn endless(last_path: &str, last_digest: &str) -> Report {
     let directory = "d".repeat(4000);
     let entries = MOST / directory.len();
-    let mut report = format!(
-        "{{\"number_of_entries\": {{\"total\": 9, \"added\": {}, \"removed\": 0, \"changed\": 1}}, \"added\": {{",
-        entries + 1
+    let added: Vec<String> = (0..entries)
+        .map(|n| format!("\"/{directory}/{n}\": \"f++\","))
+        .collect();
+    let report = format!(
+        "{{\"number_of_entries\": {{\"total\": 9, \"added\": {}, \"removed\": 0, \"changed\": 1}},
+         \"added\": {{{} \"/{last_path}\": \"f++\"}},
+         \"changed\": {{\"/etc/passwd\": \"f  .H\"}},
+         \"details\": {{
+           \"/{last_path}\": {{\"sha256\": {{\"new\": \"{last_digest}\"}}}},
+           \"/etc/passwd\": {{\"sha256\": {{\"old\": \"a\", \"new\": \"b\"}}}}}}}}",
+        entries + 1,
+        added.concat()
     );
-    let mut details = "{".to_owned();
-    for n in 0..entries {
-        report += &format!("\"/{directory}/{n}\": \"f++\",");
-    }
-    report += &format!("\"/{last_path}\": \"f++\"}}, \"changed\": {{\"/etc/passwd\": \"f  .H\"}},");
-    details += &format!("\"/{last_path}\": {{\"sha256\": {{\"new\": \"{last_digest}\"}}}},");
-    details += "\"/etc/passwd\": {\"sha256\": {\"old\": \"a\", \"new\": \"b\"}}}";
-    let report = report + "\"details\": " + &details + "}";
     json::parse(report.as_bytes(), MOST).unwrap()
 }
 

@@ -152,6 +152,17 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
+    /// Stops it as the kubelet does, and waits until it has ended.
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
+        self.terminate()?;
+        let waiting = move || {
+            let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+            child.wait()
+        };
+        tokio::task::spawn_blocking(waiting).await??;
+        Ok(())
+    }
+
     /// Ends it at once.
     pub(crate) fn kill(&self) -> anyhow::Result<()> {
         self.signal(Signal::KILL)

@@ -42,6 +42,12 @@ impl RequestError {
         }
     }
 
+    /// Whether the API server will not do it until somebody changes something: no permission, or an
+    /// object that it, or an admission policy, does not take.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.code(), Some(400 | 403 | 422))
+    }
+
     /// Whether an object was not created because it is there.
     pub fn is_already_there(&self) -> bool {
         match self {

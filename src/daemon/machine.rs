@@ -206,6 +206,8 @@ pub enum Action {
         /// What to say besides.
         warning: Option<Saying>,
     },
+    /// Publish again what is known: somebody has removed it.
+    PublishAgain,
     /// Publish that no scan could be done; over is the request that failed, if one did.
     PublishError {
         /// Why not.
@@ -366,10 +368,7 @@ impl Machine {
         self.api_away = false;
         let shows = observed.baseline.is_some();
         if self.reconciled && self.baseline_shown && !shows {
-            actions.push(Action::PublishBaseline {
-                request: None,
-                warning: None,
-            });
+            actions.push(Action::PublishAgain);
         }
         self.baseline_shown = shows;
         if self.done.is_none() {
@@ -607,7 +606,10 @@ impl Machine {
         let Some(observed) = &self.observed else {
             // Without the API the disk's own record has to do; nothing is told before the API is
             // back, and then this runs again.
-            return self.api_away && matches!(disk, Disk::Baseline(_)) && !config.is_empty();
+            // Nor is a mount believed then that has another text than the baseline was made with:
+            // nothing says whether somebody asked for that.
+            let is_known = matches!(disk, Disk::Baseline(known) if known.config_hash == *config);
+            return self.api_away && is_known;
         };
         if observed
             .config
@@ -917,12 +919,17 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
             warning: (!baseline.verified).then(|| unrequested(None, &baseline.digest)),
         },
         (Disk::Baseline(baseline), Some((recorded, _))) if baseline.digest == *recorded => {
-            Comparison::Same
+            match open_request(baseline, observed) {
+                // Somebody has removed the word that it is done; it is not done twice.
+                request @ Some(_) => Comparison::Adopt {
+                    request,
+                    warning: None,
+                },
+                None => Comparison::Same,
+            }
         }
         (Disk::Baseline(baseline), Some((recorded, config))) => {
-            let answers = baseline.request.clone().filter(|id| {
-                observed.request.as_ref() == Some(id) && observed.done.as_ref() != Some(id)
-            });
+            let answers = open_request(baseline, observed);
             let by_config = baseline.config_hash != *config
                 && observed.config.as_ref() == Some(&baseline.config_hash);
             if answers.is_some() || by_config {
@@ -941,6 +948,12 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
             }
         }
     }
+}
+
+/// The request that this baseline answers, where it is not reported done.
+fn open_request(baseline: &KnownBaseline, observed: &Observed) -> Option<String> {
+    let request = baseline.request.clone();
+    request.filter(|id| observed.request.as_ref() == Some(id) && observed.done.as_ref() != Some(id))
 }
 
 fn unrequested(old: Option<&str>, new: &str) -> Saying {

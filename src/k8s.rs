@@ -1,5 +1,7 @@
 //! Requests to the API server: each has a deadline, and retries back off with jitter. I/O.
 
+pub mod token;
+
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};

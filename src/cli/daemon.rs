@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
-use kube::Client;
+use kube::client::ClientBuilder;
 
 use crate::aide::watchdog::{self, Limits};
 use crate::api::{file_integrity, names};
 use crate::daemon::{self, Settings};
+use crate::k8s::token::TokenLayer;
 use crate::scan::Identity;
 
 /// What to do when the baseline is lost.
@@ -106,7 +107,8 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     // The daemon's tasks try again with pauses that grow. The client would try many times between
     // two of these, and not tell that the API is away.
     config.default_retry = false;
-    let client = Client::try_from(config)?;
+    let token = TokenLayer::take(&mut config)?;
+    let client = ClientBuilder::try_from(config)?.with_layer(&token).build();
     let settings = Settings {
         identity: Identity {
             namespace: super::namespace(args.namespace, &client),

@@ -16,6 +16,8 @@ use prometheus_client::metrics::family::Family;
 use tokio::time::Instant;
 use tower::{Layer, Service};
 
+use crate::k8s::token::TokenLayer;
+
 /// The same watch is opened at most this often. Who watches opens an ended watch anew at once, which is
 /// right where the API server ends it after minutes, and a flood where something ends it right away.
 pub const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -64,7 +66,9 @@ impl ApiRequests {
     /// after a pause of theirs, and not by the client as well.
     pub fn client(&self, mut config: Config) -> Result<Client, kube::Error> {
         config.default_retry = false;
-        Ok(ClientBuilder::try_from(config)?.with_layer(self).build())
+        let token = TokenLayer::take(&mut config)?;
+        let builder = ClientBuilder::try_from(config)?.with_layer(&token);
+        Ok(builder.with_layer(self).build())
     }
 
     /// Counts one request that was not answered.

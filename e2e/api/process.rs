@@ -34,7 +34,7 @@ impl Process {
     ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let kubeconfig = space.operators_kubeconfig(dir.path(), identity)?;
-        Self::operator_on(space, identity, &kubeconfig, address, dir).await
+        Self::operator_on(space, identity, &kubeconfig, address, &[], dir).await
     }
 
     /// Starts an operator that finds the API by this kubeconfig. `dir` is its own.
@@ -44,7 +44,18 @@ impl Process {
         kubeconfig: &Path,
         dir: TempDir,
     ) -> anyhow::Result<Self> {
-        Self::operator_on(space, identity, kubeconfig, "off", dir).await
+        Self::operator_in(space, identity, kubeconfig, &[], dir).await
+    }
+
+    /// The same with more in its environment.
+    pub(crate) async fn operator_in(
+        space: &Space,
+        identity: &str,
+        kubeconfig: &Path,
+        environment: &[(String, String)],
+        dir: TempDir,
+    ) -> anyhow::Result<Self> {
+        Self::operator_on(space, identity, kubeconfig, "off", environment, dir).await
     }
 
     async fn operator_on(
@@ -52,6 +63,7 @@ impl Process {
         identity: &str,
         kubeconfig: &Path,
         address: &str,
+        environment: &[(String, String)],
         dir: TempDir,
     ) -> anyhow::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
@@ -63,7 +75,8 @@ impl Process {
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .env("FIO_AIDE", aide().await?)
-            .env("FIO_WORK_DIR", dir.path());
+            .env("FIO_WORK_DIR", dir.path())
+            .envs(environment.iter().cloned());
         Self::spawn(space, identity, command, dir)
     }
 

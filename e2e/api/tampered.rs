@@ -214,10 +214,6 @@ fn replaced() -> Vec<Attack> {
             scene.replace_database(&scene.database_of_today()?)?;
             scene.forge_record(&json!({"verified": false}))
         }),
-        attack("owning up", RUNNING, Caught::Tampered, |scene| {
-            scene.replace_database(&scene.database_of_today()?)?;
-            scene.forge_record(&json!({"verified": false}))
-        }),
     ]
 }
 
@@ -232,10 +228,17 @@ fn truncated() -> Vec<Attack> {
         attack("half of it", BOTH, Caught::Tampered, |scene| {
             cut(scene, |whole| whole / 2)
         }),
-        attack("no checksum", BOTH, Caught::Tampered, |scene| {
+        // AIDE reads all of the text that was recorded, so it compares with that.
+        attack("no checksum", RUNNING, Caught::InVain, |scene| {
             cut(scene, |whole| whole - 8)
         }),
-        attack("a byte less", BOTH, Caught::Tampered, |scene| {
+        attack("no checksum", STOPPED, Caught::Tampered, |scene| {
+            cut(scene, |whole| whole - 8)
+        }),
+        attack("a byte less", RUNNING, Caught::InVain, |scene| {
+            cut(scene, |whole| whole - 1)
+        }),
+        attack("a byte less", STOPPED, Caught::Tampered, |scene| {
             cut(scene, |whole| whole - 1)
         }),
         attack(
@@ -483,6 +486,13 @@ fn rows() -> Vec<Row> {
 
 fn is(status: &FileIntegrityNodeStatus, condition: Condition) -> bool {
     status.condition() == Some(condition)
+}
+
+/// Just what was changed is told.
+fn is_found(status: &FileIntegrityNodeStatus) -> bool {
+    let changes = status.last_result.iter().flat_map(|last| &last.changes);
+    let paths: Vec<&str> = changes.map(|change| change.path.as_str()).collect();
+    is(status, Condition::Failed) && paths == ["/watched/new", "/watched/one"]
 }
 
 /// The message of the newest result.

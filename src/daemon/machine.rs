@@ -29,6 +29,9 @@ const FIRST_RETRY: Duration = Duration::from_secs(10);
 /// Longest pause after a failed initialisation or an interrupted scan.
 const MAX_RETRY: Duration = Duration::from_secs(600);
 
+/// What takes the place of a digest where the file cannot be read as a database.
+pub const NO_DATABASE: &str = "a file that is no database";
+
 /// As many explained signals are remembered: a signaller's pod may come up long after its request
 /// was done through the status object, and after others were.
 const MAX_EXPLAINED: usize = 32;
@@ -139,11 +142,12 @@ pub enum Finished {
     Initialised(KnownBaseline),
     /// No new baseline; the old one, if any, is as it was.
     InitFailed(ScanError),
-    /// A check is over. The digest is that of the database it read, where the report names it.
+    /// A check is over. The digest is that of the database it read, where the report names it, or of
+    /// the one that AIDE cannot read.
     Scanned {
         /// What it found.
         finding: Finding,
-        /// sha256 of the database, hex.
+        /// sha256 of the database, hex, or [`NO_DATABASE`].
         digest: Option<String>,
     },
     /// There was no database to check against.
@@ -416,9 +420,7 @@ impl Machine {
         match finished {
             Finished::Initialised(baseline) => self.initialised(baseline, now, actions),
             Finished::InitFailed(error) => self.init_failed(error, now, actions),
-            Finished::Scanned { finding, digest } => {
-                self.scanned(&finding, digest.as_deref(), now, actions);
-            }
+            Finished::Scanned { digest, .. } => self.scanned(digest.as_deref(), now, actions),
             Finished::BaselineGone => {
                 self.disk = Some(Disk::Nothing);
                 self.state = State::Idle { due: now };
@@ -502,17 +504,9 @@ impl Machine {
         });
     }
 
-    fn scanned(
-        &mut self,
-        finding: &Finding,
-        digest: Option<&str>,
-        now: Duration,
-        actions: &mut Vec<Action>,
-    ) {
+    fn scanned(&mut self, digest: Option<&str>, now: Duration, actions: &mut Vec<Action>) {
         self.interrupted = 0;
-        if finding.result.condition != Condition::Errored
-            && let Some(error) = digest.and_then(|digest| self.forgery(digest))
-        {
+        if let Some(error) = digest.and_then(|digest| self.forgery(digest)) {
             self.trust = Trust::Broken(error);
             self.state = State::Idle { due: now };
             return;
@@ -900,7 +894,7 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
             Comparison::NoBaseline
         }
         (Disk::Unreadable, Some((recorded, _))) => {
-            Comparison::Tampered(tampered(recorded, "a file that is no database"))
+            Comparison::Tampered(tampered(recorded, NO_DATABASE))
         }
         (Disk::Foreign { digest }, Some((recorded, _))) if digest != recorded => {
             Comparison::Tampered(tampered(recorded, digest))

@@ -321,6 +321,34 @@ fn a_request_is_not_done_twice_where_somebody_removed_that_it_is_done() {
 }
 
 #[test]
+fn a_database_that_aide_cannot_read_is_one_that_was_tampered_with_or_an_error() {
+    for (digest, expected) in [
+        (Some("d1"), "AIDE error: 18 IO error"),
+        (None, "AIDE error: 18 IO error"),
+        (Some("d2"), "BaselineTampered: "),
+        (Some(NO_DATABASE), "BaselineTampered: "),
+    ] {
+        let mut machine = idle();
+        machine.handle(Event::Timer, s(30));
+        let mut result = ScanResult::new(Condition::Errored, Time(jiff::Timestamp::UNIX_EPOCH));
+        result.error_message = Some("AIDE error: 18 IO error".to_owned());
+        let finding = Finding {
+            result,
+            paths_hash: None,
+        };
+        let digest = digest.map(str::to_owned);
+        let scanned = Event::Finished(Finished::Scanned { finding, digest });
+        let actions = machine.handle(scanned, s(31));
+        let told = match &actions[0] {
+            Action::PublishError { error, .. } => error.message.clone(),
+            Action::PublishScan => "AIDE error: 18 IO error".to_owned(),
+            action => panic!("{action:?}"),
+        };
+        assert!(told.starts_with(expected), "{actions:?}");
+    }
+}
+
+#[test]
 fn without_the_api_no_other_configuration_is_believed() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::DiskRead(Disk::Baseline(baseline("c1", "d1"))), s(0));

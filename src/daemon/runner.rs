@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::configuration::ConfigurationError;
-use super::machine::{Cause, Disk, Finished, KnownBaseline};
+use super::machine::{Cause, Disk, Finished, KnownBaseline, NO_DATABASE};
 use crate::aide::command::{self, Aide, Around, Mode, Remains, RunError};
 use crate::aide::complaints;
 use crate::aide::config::{self, RunOptions};
@@ -357,7 +357,20 @@ impl Runner {
         let outcome = Outcome::Errored(scan_error(error));
         Finished::Scanned {
             finding: Finding::new(&outcome, time::now(), duration),
-            digest: None,
+            digest: self.digest_in_doubt(error),
+        }
+    }
+
+    /// Where AIDE fails, the database may be the reason: somebody has cut it off, or put another file
+    /// there.
+    fn digest_in_doubt(&self, error: &RunnerError) -> Option<String> {
+        let RunnerError::Scan(_) = error else {
+            return None;
+        };
+        match self.state.load() {
+            Ok(Found::Database { digest, .. }) => Some(digest),
+            Ok(Found::Unreadable { .. }) => Some(NO_DATABASE.to_owned()),
+            Ok(Found::Nothing) | Err(_) => None,
         }
     }
 

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::harness::{Space, aide, eventually};
+use crate::site::kill_with_children;
 
 /// A running operator or daemon. It is killed when dropped.
 pub(crate) struct Process {
@@ -190,7 +191,11 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
-        child.kill().ok();
-        child.wait().ok();
+        // Its number is another's once it has been waited for.
+        if let Ok(None) = child.try_wait() {
+            // An AIDE that it leaves behind would hold what the test has open.
+            kill_with_children(i32::try_from(child.id()).unwrap_or_default());
+            child.wait().ok();
+        }
     }
 }

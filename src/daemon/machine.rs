@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::aide::database;
-use crate::api::{Condition, names};
+use crate::api::names;
 use crate::scan::event::{Saying, Severity};
 use crate::scan::outcome::{Finding, ScanError};
 

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
-use crate::api::ScanResult;
+use crate::api::{Condition, ScanResult};
 
 const SETTINGS: Settings = Settings {
     pause: Duration::from_secs(100),

@@ -162,7 +162,8 @@ impl Applier {
         if let Some(existing) = existing {
             refuse_foreign(kind, existing.meta(), observed)?;
             let is_immutable = kind == "ConfigMap" && is_immutable(existing)?;
-            if !is_immutable && is_as_wanted(existing, object)? {
+            let is_wished = unwished(existing.annotations(), object).is_none();
+            if !is_immutable && is_wished && is_as_wanted(existing, object)? {
                 return Ok(None);
             }
             if is_immutable || (kind == "DaemonSet" && !is_ours(existing)) {

@@ -48,13 +48,13 @@ impl<'a> Failed<'a> {
                 .is_some_and(|reinit| reinit.id == "first")
         })
         .await?;
-        site.change()?;
+        site.put("new", "text")?;
         let failed = Self {
             site,
             _proxy: proxy,
             _daemon: daemon,
         };
-        failed.until_failed(2).await?;
+        failed.until_failed(1).await?;
         Ok(failed)
     }
 
@@ -193,9 +193,8 @@ async fn edited(
     })
     .await?;
     // And so it stays.
-    site.change()?;
-    std::fs::write(site.path("root/watched/later"), "")?;
-    failed.until_failed(3).await?;
+    site.put("later", "text")?;
+    failed.until_failed(2).await?;
     failed.said().await
 }
 
@@ -203,7 +202,7 @@ async fn edited(
 fn expected(fi: &str, node: &str, namespace: &str) -> Vec<String> {
     let log = names::kept_log(&names::daemon_set(fi), node);
     let failed =
-        |added| format!("node {node} has changed! a:{added},c:1,r:0 log:{namespace}/{log}");
+        |added| format!("node {node} has changed! a:{added},c:0,r:0 log:{namespace}/{log}");
     vec![format!("no changes to node {node}"), failed(1), failed(2)]
 }
 
@@ -354,8 +353,8 @@ async fn a_kept_log_that_others_edit_is_written_with_the_next_changes() -> anyho
                         logs.delete(&name, &DeleteParams::default()).await?;
                     }
                 }
-                std::fs::write(failed.site.path("root/watched/later"), "")?;
-                let last = failed.until_failed(3).await?;
+                failed.site.put("later", "text")?;
+                let last = failed.until_failed(2).await?;
                 anyhow::ensure!(
                     last.result_config_map_name.as_ref() == Some(&name),
                     "{last:?}"
@@ -386,8 +385,8 @@ async fn a_kept_log_that_cannot_be_written_keeps_no_result_back() -> anyhow::Res
                 let failed = Failed::node(space, "fi", &node).await?;
                 let name = failed.site.log_name();
                 space.merge::<ConfigMap>(&name, patch).await?;
-                std::fs::write(failed.site.path("root/watched/later"), "")?;
-                let last = failed.until_failed(3).await?;
+                failed.site.put("later", "text")?;
+                let last = failed.until_failed(2).await?;
                 anyhow::ensure!(last.result_config_map_name.is_none(), "{last:?}");
                 let said = failed.said().await?;
                 let newest = said.last().context("an event")?;

@@ -222,10 +222,6 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
                 "a hold that nobody asked for",
                 json!({"metadata": {"annotations": {names::ANNOTATION_HOLDOFF: ""}}}),
             ),
-            (
-                "a request that nobody made",
-                json!({"metadata": {"annotations": {names::ANNOTATION_REQUEST: "none"}}}),
-            ),
             ("a removed label", label(names::LABEL_NODE, Value::Null)),
             (
                 "a changed label",

@@ -147,11 +147,17 @@ impl<'a> Site<'a> {
         self.space.until_is(&name, &what, is_so).await
     }
 
+    /// Puts a watched file there, whole: a scan sees all of it or nothing.
+    pub(crate) fn put(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let new = self.path("put");
+        std::fs::write(&new, text)?;
+        Ok(std::fs::rename(new, self.path("root/watched").join(name))?)
+    }
+
     /// Changes a file, and adds one.
     pub(crate) fn change(&self) -> anyhow::Result<()> {
-        std::fs::write(self.path("root/watched/one"), "after")?;
-        std::fs::write(self.path("root/watched/new"), "after")?;
-        Ok(())
+        self.put("one", "after")?;
+        self.put("new", "after")
     }
 
     /// A container has ended when nothing of it is there: the last thread of AIDE lets the lock go.

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::configuration::Configurations;
-use self::machine::{Action, Cause, Event, Machine, Observed};
+use self::machine::{Action, Cause, Disk, Event, Machine, Observed};
 use self::outbox::Item;
 use self::reporter::Reporter;
 use self::runner::{Done, Runner};
@@ -361,9 +361,32 @@ impl Daemon {
         }
         let runner = self.runner.clone();
         let disk = tokio::task::spawn_blocking(move || runner.read_disk()).await??;
+        let known = match &disk {
+            Disk::Baseline(baseline) => Some(baseline.config_hash.clone()),
+            _ => None,
+        };
         self.events.send(Event::DiskRead(disk))?;
-        let hash = self.configurations.load_mounted()?;
-        self.events.send(Event::ConfigLoaded(hash))?;
+        self.take_mounted(known)
+    }
+
+    /// The mounted configuration serves for a start. Where there is none, or another one than the
+    /// baseline was made with, the API decides.
+    fn take_mounted(&self, known: Option<String>) -> anyhow::Result<()> {
+        match self.configurations.load_mounted() {
+            Ok(hash) => {
+                if known.is_some_and(|known| known != hash) {
+                    tracing::warn!(
+                        hash,
+                        "the mounted configuration is another than the baseline's; the API decides"
+                    );
+                }
+                self.events.send(Event::ConfigLoaded(hash))?;
+            }
+            Err(error) => {
+                let error = crate::error_chain(&error);
+                tracing::error!(error, "there is no mounted configuration; the API is asked");
+            }
+        }
         Ok(())
     }
 
@@ -398,6 +421,7 @@ impl Daemon {
             Action::PublishBaseline { request, warning } => {
                 self.publish_baseline(request, warning)?;
             }
+            Action::PublishAgain => self.publish_again(),
             Action::PublishError { error, warning } => {
                 tracing::error!(class = error.class, error = error.message, "no scan");
                 let outcome = Outcome::Errored(error);
@@ -442,18 +466,24 @@ impl Daemon {
             self.cancel.clone(),
             self.config_hash.clone(),
         );
-        let config = self.configurations.path(&hash);
+        let configurations = self.configurations.clone();
         tokio::spawn(async move {
-            let result = runner.initialise(&config, &hash, &cause, &cancel).await;
+            let result = match configurations.at_hand(&hash).await {
+                Ok(config) => runner.initialise(&config, &hash, &cause, &cancel).await,
+                Err(error) => Done::not_initialised(&error),
+            };
             done.send(result).await.ok();
         });
     }
 
     fn scan(&mut self, done: mpsc::Sender<Done>) {
         let (runner, cancel) = (self.runner.clone(), self.cancel.clone());
-        let config = self.configurations.path(&self.config_hash);
+        let (configurations, hash) = (self.configurations.clone(), self.config_hash.clone());
         tokio::spawn(async move {
-            let result = runner.scan(&config, &cancel).await;
+            let result = match configurations.at_hand(&hash).await {
+                Ok(config) => runner.scan(&config, &cancel).await,
+                Err(error) => Done::not_scanned(&error),
+            };
             done.send(result).await.ok();
         });
     }
@@ -544,11 +574,24 @@ impl Daemon {
                 baseline,
                 reinit,
                 warning,
-                finding: None,
+                ..News::default()
             },
             None,
         );
         Ok(())
+    }
+
+    fn publish_again(&self) {
+        let on_disk = self.runner.baseline_on_disk().unwrap_or_else(|error| {
+            let error = crate::error_chain(&error);
+            tracing::warn!(error, "the baseline cannot be looked at");
+            None
+        });
+        let news = News {
+            on_disk,
+            ..News::default()
+        };
+        self.publish(news, None);
     }
 
     fn publish(&self, news: News, log: Option<serde_json::Value>) {

@@ -1,6 +1,7 @@
 //! Requests to the API server: each has a deadline, and retries back off with jitter. I/O.
 
 pub mod paced;
+pub mod token;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use kube::client::ClientBuilder;
 use kube::{Client, Config};
 
 use self::paced::PacedWatches;
+use self::token::TokenLayer;
 
 /// How long one request may take, unless its caller says otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -48,6 +50,12 @@ impl RequestError {
         }
     }
 
+    /// Whether the API server will not do it until somebody changes something: no permission, or an
+    /// object that it, or an admission policy, does not take.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self.code(), Some(400 | 403 | 422))
+    }
+
     /// Whether an object was not created because it is there.
     pub fn is_already_there(&self) -> bool {
         match self {
@@ -64,16 +72,18 @@ pub fn is_already_there(error: &kube::Error) -> bool {
 }
 
 /// A client that makes each request once, and opens no watch again and again.
-pub fn client(config: Config) -> Result<Client, kube::Error> {
-    let builder = ClientBuilder::try_from(without_retries(config))?;
-    Ok(builder.with_layer(&PacedWatches::default()).build())
+pub fn client(mut config: Config) -> Result<Client, kube::Error> {
+    let (token, paced) = layers(&mut config)?;
+    let builder = ClientBuilder::try_from(config)?.with_layer(&token);
+    Ok(builder.with_layer(&paced).build())
 }
 
-/// What fails is tried again by who asked, with pauses that grow. The client would try many times
-/// between two of these, and not tell that the API is away.
-pub fn without_retries(mut config: Config) -> Config {
+/// What is around every client of ours, in place of what kube's would do: what fails is tried again by
+/// who asked, with pauses that grow. The client would try many times between two of these, and not
+/// tell that the API is away.
+pub fn layers(config: &mut Config) -> Result<(TokenLayer, PacedWatches), kube::Error> {
     config.default_retry = false;
-    config
+    Ok((TokenLayer::take(config)?, PacedWatches::default()))
 }
 
 /// Makes a request; `action` says in an error what was tried.

@@ -417,7 +417,7 @@ impl<'a> Fleet<'a> {
     }
 }
 
-async fn operators_token(space: &Space) -> anyhow::Result<String> {
+pub(crate) async fn operators_token(space: &Space) -> anyhow::Result<String> {
     let answer = space
         .api::<ServiceAccount>()
         .create_token_request(

@@ -11,27 +11,22 @@
 //! both killed then, or AIDE alone.
 
 use std::collections::HashMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::{BufRead as _, BufReader};
+use std::process::{ChildStdout, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use fio::aide::config::{config_hash, prepare};
 use fio::aide::database::digest_of_gzip;
-use fio::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::operator::build::{self, Hold, Wishes};
+use fio::api::{Condition, FileIntegrityNodeStatus};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::{Patch, PatchParams};
-use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::chaos::Row;
-use crate::harness::{Space, aide, eventually, in_space};
+use crate::harness::{Space, in_space};
+use crate::site::{Site, children, kill_with_children};
 
 /// The node; each point has a FileIntegrity of its own.
 const NODE: &str = "node";
@@ -95,100 +90,8 @@ impl Story {
     }
 }
 
-/// A node's files, its daemon's directories, and the objects of its FileIntegrity.
-struct Site<'a> {
-    space: &'a Space,
-    dir: TempDir,
-    fi: FileIntegrity,
-    effective: String,
-    pause: &'static str,
-}
-
-impl<'a> Site<'a> {
-    async fn new(space: &'a Space, fi: &str, pause: &'static str) -> anyhow::Result<Self> {
-        // A state directory in memory is refused, and a temporary directory is in memory at times.
-        let place = env!("CARGO_TARGET_TMPDIR");
-        let dir = tempfile::Builder::new().prefix("kill").tempdir_in(place)?;
-        let root = dir.path().join("root");
-        for made in [
-            "root/etc/kubernetes",
-            "root/run",
-            "root/watched",
-            "work",
-            "conf",
-        ] {
-            std::fs::create_dir_all(dir.path().join(made))?;
-        }
-        for file in ["one", "two"] {
-            std::fs::write(root.join("watched").join(file), "before")?;
-        }
-        let rules = "/watched(/|$) ftype+p+u+g+sha256\n";
-        let prepared = prepare(rules, "/etc/kubernetes", &root.to_string_lossy())?;
-        let conf = dir.path().join("conf").join(names::KEY_EFFECTIVE_CONF);
-        std::fs::write(conf, &prepared.effective)?;
-        let site = Self {
-            space,
-            fi: space.file_integrity(fi, json!({})).await?,
-            effective: prepared.effective,
-            dir,
-            pause,
-        };
-        site.wish(None).await?;
-        Ok(site)
-    }
-
-    fn name(&self) -> &str {
-        self.fi.metadata.name.as_deref().unwrap_or_default()
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.dir.path().join(path)
-    }
-
-    fn database(&self) -> PathBuf {
-        self.path("root/etc/kubernetes/aide.db.gz")
-    }
-
-    /// The operator's part.
-    async fn wish(&self, request: Option<&str>) -> anyhow::Result<()> {
-        let wishes = Wishes {
-            config: Some(config_hash(&self.effective)),
-            request: request.map(str::to_owned),
-            hold: Hold::No,
-        };
-        let object = build::node_status(&self.fi, NODE, &wishes);
-        let params = PatchParams::apply("test").force();
-        let statuses = self.space.api::<FileIntegrityNodeStatus>();
-        let name = names::node_status(self.name(), NODE);
-        statuses
-            .patch(&name, &params, &Patch::Apply(&object))
-            .await?;
-        Ok(())
-    }
-
-    async fn status(&self) -> anyhow::Result<FileIntegrityNodeStatus> {
-        let statuses = self.space.api::<FileIntegrityNodeStatus>();
-        Ok(statuses.get(&names::node_status(self.name(), NODE)).await?)
-    }
-
-    async fn until(
-        &self,
-        what: &str,
-        is_so: impl Fn(&FileIntegrityNodeStatus) -> bool,
-    ) -> anyhow::Result<FileIntegrityNodeStatus> {
-        let name = names::node_status(self.name(), NODE);
-        self.space
-            .until_is(&name, &format!("{name}: {what}"), is_so)
-            .await
-    }
-
-    /// Changes a file, and adds one.
-    fn change(&self) -> anyhow::Result<()> {
-        std::fs::write(self.path("root/watched/one"), "after")?;
-        std::fs::write(self.path("root/watched/new"), "after")?;
-        Ok(())
-    }
-
+/// Of the tests in this file.
+impl Site<'_> {
     /// A baseline and a clean result, and then what the story begins with.
     async fn prepare(&self, story: Story) -> anyhow::Result<()> {
         if story == Story::First {
@@ -203,64 +106,6 @@ impl<'a> Site<'a> {
             self.wish(Some(REQUEST)).await?;
         }
         Ok(())
-    }
-
-    /// A container has ended when nothing of it is there: the last thread of AIDE lets the lock go.
-    async fn until_unlocked(&self) -> anyhow::Result<()> {
-        let path = self.path("root/etc/kubernetes/aide.lock");
-        eventually("the lock to be free", async || {
-            // A daemon that was killed early has made none.
-            let Ok(lock) = std::fs::File::open(&path) else {
-                return Ok(Some(()));
-            };
-            let taken = flock(&lock, FlockOperation::NonBlockingLockExclusive);
-            Ok(taken.is_ok().then_some(()))
-        })
-        .await
-    }
-
-    /// Starts the daemon by this program, or by itself.
-    async fn start(&self, by: &[&str]) -> anyhow::Result<Running> {
-        let fio = env!("CARGO_BIN_EXE_fio");
-        let mut words = by.iter().copied().chain([fio]);
-        let mut command = Command::new(words.next().unwrap_or(fio));
-        let kubeconfig = std::env::var_os("KUBECONFIG");
-        command
-            .args(words)
-            .args(["daemon", "--node", NODE, "--owner", self.name()])
-            .args([
-                "--namespace",
-                &self.space.namespace,
-                "--interval",
-                self.pause,
-            ])
-            .args(["--health-address=127.0.0.1:0", "--host-root"])
-            .arg(self.path("root"))
-            .arg("--aideconfigdir")
-            .arg(self.path("conf"))
-            .arg("--work-dir")
-            .arg(self.path("work"))
-            .arg("--aide")
-            .arg(aide().await?)
-            .env_clear()
-            .env(
-                "KUBECONFIG",
-                kubeconfig.context("no KUBECONFIG: run this by hack/with-apiserver")?,
-            )
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("start {}", command.get_program().display()))?;
-        let stderr = child.stderr.take().context("standard error")?;
-        let mut log = self.space.log_of(self.name());
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                writeln!(log, "{line}").ok();
-            }
-        });
-        Ok(Running { child: Some(child) })
     }
 
     /// Has the daemon killed after this step, or when the story is over.
@@ -314,46 +159,6 @@ impl<'a> Site<'a> {
              here (ptrace: CAP_SYS_PTRACE in containers, kernel.yama.ptrace_scope below 3)"
         );
         Ok(course)
-    }
-}
-
-/// A running program. It is killed when dropped.
-struct Running {
-    child: Option<Child>,
-}
-
-impl Running {
-    fn pid(&self) -> i32 {
-        let pid = self.child.as_ref().map(Child::id);
-        pid.and_then(|pid| i32::try_from(pid).ok())
-            .unwrap_or_default()
-    }
-
-    /// Stops it as the kubelet does.
-    async fn end(self) -> anyhow::Result<()> {
-        if let Some(pid) = Pid::from_raw(self.pid()) {
-            kill_process(pid, Signal::TERM)?;
-        }
-        self.wait().await
-    }
-
-    async fn wait(mut self) -> anyhow::Result<()> {
-        if let Some(mut child) = self.child.take() {
-            tokio::task::spawn_blocking(move || child.wait()).await??;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.child {
-            for traced in children(i32::try_from(child.id()).unwrap_or_default()) {
-                kill_with_children(traced);
-            }
-            child.kill().ok();
-            child.wait().ok();
-        }
     }
 }
 
@@ -461,34 +266,9 @@ fn is_step(call: &str) -> bool {
     }
 }
 
-/// Ends a daemon and AIDE as the end of their container does.
-fn kill_with_children(daemon: i32) {
-    let aides = children(daemon);
-    if let Some(daemon) = Pid::from_raw(daemon) {
-        kill_process(daemon, Signal::KILL).ok();
-    }
-    for aide in aides.into_iter().filter_map(Pid::from_raw) {
-        kill_process_group(aide, Signal::KILL).ok();
-        kill_process(aide, Signal::KILL).ok();
-    }
-}
-
 /// The words by which a process was started; none when it has ended.
 fn arguments(pid: i32) -> Vec<u8> {
     std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()
-}
-
-/// The processes that this one's threads have started.
-fn children(parent: i32) -> Vec<i32> {
-    let threads = std::fs::read_dir(format!("/proc/{parent}/task"));
-    let threads = threads.into_iter().flatten().filter_map(Result::ok);
-    let lists =
-        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
-    let lists: String = lists.collect();
-    lists
-        .split_whitespace()
-        .filter_map(|pid| pid.parse().ok())
-        .collect()
 }
 
 /// What is not as it should be.
@@ -664,7 +444,7 @@ async fn kill_after(
     step: &Step,
 ) -> anyhow::Result<Option<Tried>> {
     let name = format!("{}-{number}", story.name());
-    let site = Site::new(space, &name, LONG).await?;
+    let site = Site::new(space, &name, NODE, LONG).await?;
     site.prepare(story).await?;
     let old = digest_of_gzip(&site.database()).ok();
     if !site.cut(story, Some(step.clone())).await?.is_cut {
@@ -694,7 +474,7 @@ async fn kill_after(
 
 /// The steps of a daemon that nobody kills.
 async fn steps_of(space: &Space, story: Story) -> anyhow::Result<Vec<Step>> {
-    let site = Site::new(space, &format!("{}-whole", story.name()), LONG).await?;
+    let site = Site::new(space, &format!("{}-whole", story.name()), NODE, LONG).await?;
     site.prepare(story).await?;
     let steps = site.cut(story, None).await?.steps;
     // A walk that never met the calls that matter would come to a good end, too.
@@ -861,7 +641,7 @@ async fn kill_amid(
     after: Duration,
 ) -> anyhow::Result<Tried> {
     let name = format!("{victim:?}-{}-{}", story.name(), after.as_millis()).to_lowercase();
-    let site = Site::new(space, &name, SHORT).await?;
+    let site = Site::new(space, &name, NODE, SHORT).await?;
     // A file that takes no room, and AIDE some time.
     std::fs::File::create(site.path("root/watched/large"))?.set_len(128 * 1024 * 1024)?;
     site.prepare(story).await?;

@@ -218,12 +218,58 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
         for (what, patch) in [
             ("a changed wish", wish(json!("0"))),
             ("a removed wish", wish(Value::Null)),
+            (
+                "a hold that nobody asked for",
+                json!({"metadata": {"annotations": {names::ANNOTATION_HOLDOFF: ""}}}),
+            ),
             ("a removed label", label(names::LABEL_NODE, Value::Null)),
+            (
+                "a changed label",
+                label(names::LABEL_OWNER, json!("somebody")),
+            ),
+            ("another node's name", json!({"nodeName": "other"})),
+            ("no owner", json!({"metadata": {"ownerReferences": null}})),
         ] {
             undone::<FileIntegrityNodeStatus>(space, &status, what, patch).await?;
         }
 
+        let fi = space.api::<FileIntegrity>().get("fi").await?;
+        let before = fi.status.context("a status")?;
+        for (what, patch) in [
+            ("another phase", json!({"phase": "Pending"})),
+            ("other counts", json!({"nodes": {"failed": 7}})),
+            ("no conditions", json!({"conditions": []})),
+        ] {
+            let edit = Patch::Merge(json!({"status": patch}));
+            let api = space.api::<FileIntegrity>();
+            let edited = api
+                .patch_status("fi", &PatchParams::default(), &edit)
+                .await?;
+            assert_ne!(edited.status.as_ref(), Some(&before), "{what}");
+            // That the phase changed and changed back is counted.
+            space
+                .until_is(
+                    "fi",
+                    &format!("{what} to be undone"),
+                    |fi: &FileIntegrity| {
+                        fi.status.as_ref().is_some_and(|now| {
+                            (now.phase, &now.nodes, &now.conditions)
+                                == (before.phase, &before.nodes, &before.conditions)
+                        })
+                    },
+                )
+                .await?;
+        }
+
         comes_back::<ConfigMap>(space, "fi").await?;
+        // It cannot be written any more, so it is made anew.
+        let immutable = json!({"immutable": true});
+        let frozen = space.merge::<ConfigMap>("fi", immutable).await?;
+        space
+            .until_is("fi", "another configuration", |config: &ConfigMap| {
+                config.uid() != frozen.uid() && config.data == frozen.data
+            })
+            .await?;
         comes_back::<DaemonSet>(space, "aide-fi").await?;
         comes_back::<FileIntegrityNodeStatus>(space, &status).await
     })

@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::harness::{Space, aide, eventually};
+use crate::site::kill_with_children;
 
 /// A running operator or daemon. It is killed when dropped.
 pub(crate) struct Process {
@@ -34,7 +35,7 @@ impl Process {
     ) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let kubeconfig = space.operators_kubeconfig(dir.path(), identity)?;
-        Self::operator_on(space, identity, &kubeconfig, address, dir).await
+        Self::operator_on(space, identity, &kubeconfig, address, &[], dir).await
     }
 
     /// Starts an operator that finds the API by this kubeconfig. `dir` is its own.
@@ -44,7 +45,18 @@ impl Process {
         kubeconfig: &Path,
         dir: TempDir,
     ) -> anyhow::Result<Self> {
-        Self::operator_on(space, identity, kubeconfig, "off", dir).await
+        Self::operator_in(space, identity, kubeconfig, &[], dir).await
+    }
+
+    /// The same with more in its environment.
+    pub(crate) async fn operator_in(
+        space: &Space,
+        identity: &str,
+        kubeconfig: &Path,
+        environment: &[(String, String)],
+        dir: TempDir,
+    ) -> anyhow::Result<Self> {
+        Self::operator_on(space, identity, kubeconfig, "off", environment, dir).await
     }
 
     async fn operator_on(
@@ -52,6 +64,7 @@ impl Process {
         identity: &str,
         kubeconfig: &Path,
         address: &str,
+        environment: &[(String, String)],
         dir: TempDir,
     ) -> anyhow::Result<Self> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
@@ -63,7 +76,8 @@ impl Process {
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .env("FIO_AIDE", aide().await?)
-            .env("FIO_WORK_DIR", dir.path());
+            .env("FIO_WORK_DIR", dir.path())
+            .envs(environment.iter().cloned());
         Self::spawn(space, identity, command, dir)
     }
 
@@ -162,6 +176,17 @@ impl Process {
         self.signal(Signal::TERM)
     }
 
+    /// Stops it as the kubelet does, and waits until it has ended.
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
+        self.terminate()?;
+        let waiting = move || {
+            let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+            child.wait()
+        };
+        tokio::task::spawn_blocking(waiting).await??;
+        Ok(())
+    }
+
     /// Ends it at once.
     pub(crate) fn kill(&self) -> anyhow::Result<()> {
         self.signal(Signal::KILL)
@@ -176,7 +201,11 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
-        child.kill().ok();
-        child.wait().ok();
+        // Its number is another's once it has been waited for.
+        if let Ok(None) = child.try_wait() {
+            // An AIDE that it leaves behind would hold what the test has open.
+            kill_with_children(i32::try_from(child.id()).unwrap_or_default());
+            child.wait().ok();
+        }
     }
 }

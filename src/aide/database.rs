@@ -22,6 +22,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::civil::DateTime;
+use k8s_openapi::jiff::tz::TimeZone;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use rustix::fs::{Access, FlockOperation, OFlags};
 use rustix::io::FdFlags;
@@ -37,6 +39,8 @@ const RECORD: &str = "aide.baseline.json";
 const LOCK: &str = "aide.lock";
 const NEW: &str = ".new";
 const BACKUP: &str = ".backup-";
+/// The time behind it.
+const STAMP: &str = "%Y%m%dT%H_%M_%S";
 /// What a backup that is being copied is called, before [`NEW`].
 const HALF_COPY: &str = "aide.backup";
 /// A legacy signal file in the state directory; removed, never a trigger.
@@ -382,7 +386,7 @@ impl StateDir {
     }
 
     fn back_up(&self, now: Timestamp) -> Result<(), DatabaseError> {
-        let stamp = self.free_stamp(now);
+        let stamp = self.free_stamp(self.not_before_others(now)?);
         for name in [DATABASE, LOG] {
             let from = self.dir.join(name);
             let is_file = fs::symlink_metadata(&from).is_ok_and(|meta| meta.is_file());
@@ -418,12 +422,26 @@ impl StateDir {
         })
     }
 
+    /// Backups are kept by their names: where the clock was set back, the newest would look like the
+    /// oldest, and go first.
+    fn not_before_others(&self, now: Timestamp) -> Result<Timestamp, DatabaseError> {
+        // A name at the end of time is nobody's clock, and leaves none for the next.
+        let is_usable = |at: &Timestamp| *at < Timestamp::MAX - SignedDuration::from_hours(24);
+        let mut newest = now;
+        for name in [DATABASE, LOG] {
+            let backups = self.backups_of(name)?;
+            let times = backups.iter().filter_map(|path| stamped_at(path));
+            newest = newest.max(times.filter(is_usable).max().unwrap_or(now));
+        }
+        Ok(newest)
+    }
+
     /// The time as it stands in a backup's name; where two baselines are made in one second, the
     /// second one's backup gets the next second that none has yet.
     fn free_stamp(&self, now: Timestamp) -> String {
         let mut at = now;
         loop {
-            let stamp = at.strftime("%Y%m%dT%H_%M_%S").to_string();
+            let stamp = at.strftime(STAMP).to_string();
             let is_taken = |name: &&str| {
                 // What is there without being a file is in the way, too.
                 fs::symlink_metadata(self.dir.join(format!("{name}{BACKUP}{stamp}"))).is_ok()
@@ -463,6 +481,13 @@ impl StateDir {
             .and_then(|dir| dir.sync_all())
             .map_err(failed("sync", &self.dir))
     }
+}
+
+/// The time in a backup's name.
+fn stamped_at(path: &Path) -> Option<Timestamp> {
+    let (_, stamp) = path.to_str()?.rsplit_once(BACKUP)?;
+    let at = DateTime::strptime(STAMP, stamp).ok()?;
+    Some(at.to_zoned(TimeZone::UTC).ok()?.timestamp())
 }
 
 /// Lower-case hex of the sha256 of what the gzip file unpacks to.
@@ -831,6 +856,20 @@ mod tests {
         fs::write(state.new_of(HALF_COPY), "of a daemon that was killed").unwrap();
         state.clear_unfinished().unwrap();
         assert!(!state.new_of(HALF_COPY).exists());
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_cost_the_newest_backup() {
+        let (_root, state) = state();
+        fs::write(state.path().join("aide.db.gz.backup-99991230T21_00_00"), "").unwrap();
+        for (text, second) in [("1", 200_000), ("2", 200_001), ("3", 0), ("4", 1)] {
+            commit(&state, text, second, 3);
+        }
+        let mut backups = state.backups_of(DATABASE).unwrap();
+        backups.sort();
+        let digests = backups.iter().map(|path| digest_of_gzip(path).ok());
+        let expected = ["2", "3"].map(|text| Some(names::sha256_hex(text)));
+        assert_eq!(digests.take(2).collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -40,6 +40,12 @@ pub const HOLDOFF_BY_HAND: &str = "";
 pub const ANNOTATION_REQUEST: &str = "file-integrity.openshift.io/reinit-request";
 /// On a node status: hash of the configuration that the daemon should run.
 pub const ANNOTATION_WANTED_CONFIG: &str = "file-integrity.openshift.io/wanted-config";
+/// On a node status: the annotations that are the operator's wishes.
+pub const WISHES: [&str; 3] = [
+    ANNOTATION_HOLDOFF,
+    ANNOTATION_REQUEST,
+    ANNOTATION_WANTED_CONFIG,
+];
 /// On a kept log: the log is gzip and base64.
 pub const ANNOTATION_COMPRESSED: &str = "file-integrity.openshift.io/compressed";
 /// On a kept log: how many files were added.

@@ -44,6 +44,7 @@ pub struct ScanResult {
     /// Succeeded, Failed or Errored.
     pub condition: Condition,
     /// When the scan ended.
+    #[serde(deserialize_with = "super::time::lenient")]
     pub last_probe_time: Time,
     /// Files that are there and were not.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -131,6 +132,7 @@ pub enum ChangeKind {
 #[serde(rename_all = "camelCase")]
 pub struct Baseline {
     /// When it was made.
+    #[serde(deserialize_with = "super::time::lenient")]
     pub created_at: Time,
     /// sha256 of the configuration that it was made with, hex.
     pub config_hash: String,
@@ -155,8 +157,10 @@ pub struct Reinit {
     /// The request's id, as in the annotation reinit-request.
     pub id: String,
     /// When the daemon began.
+    #[serde(deserialize_with = "super::time::lenient")]
     pub started_at: Time,
     /// When it ended.
+    #[serde(deserialize_with = "super::time::lenient")]
     pub finished_at: Time,
 }
 

@@ -3,7 +3,7 @@
 //! The ConfigMap's mount lags by up to a minute, so it serves where it already has what is wanted,
 //! and for a start while the API is away; otherwise the ConfigMap is read once from the API.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -101,7 +101,7 @@ impl Configurations {
     }
 
     async fn try_load(&self, wanted: &str) -> Result<(), ConfigurationError> {
-        if self.path(wanted).exists() || self.load_mounted().is_ok_and(|hash| hash == wanted) {
+        if self.is_kept(wanted) || self.load_mounted().is_ok_and(|hash| hash == wanted) {
             return Ok(());
         }
         let read = self.api.get(&self.name);
@@ -119,8 +119,25 @@ impl Configurations {
         }
     }
 
+    /// The file with the configuration of this hash, which is looked at before each run: somebody on
+    /// the node could have made it another's.
+    pub async fn at_hand(&self, hash: &str) -> Result<PathBuf, ConfigurationError> {
+        if !self.is_kept(hash) {
+            tracing::warn!(
+                hash,
+                "the configuration is not what was written; it is got anew"
+            );
+            self.try_load(hash).await?;
+        }
+        Ok(self.path(hash))
+    }
+
+    fn is_kept(&self, hash: &str) -> bool {
+        std::fs::read_to_string(self.path(hash)).is_ok_and(|text| config_hash(&text) == hash)
+    }
+
     /// The file in which the configuration of this hash is kept.
-    pub fn path(&self, hash: &str) -> PathBuf {
+    fn path(&self, hash: &str) -> PathBuf {
         self.work_dir.join(format!("aide.{hash}.conf"))
     }
 
@@ -130,9 +147,57 @@ impl Configurations {
     }
 }
 
-/// Another task that sees the file sees all of it.
+/// Another task that sees the file sees all of it. A link that somebody put in the way is not
+/// followed.
 fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
-    std::fs::write(&new, text)?;
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::File::create_new(&new)?.write_all(text.as_bytes())?;
     std::fs::rename(new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn configurations(dir: &Path) -> Configurations {
+        let (mount, work_dir) = (dir.join("mount"), dir.join("work"));
+        std::fs::create_dir(&mount).unwrap();
+        std::fs::create_dir(&work_dir).unwrap();
+        let nowhere = kube::Config::new("https://127.0.0.1:1".parse().unwrap());
+        let client = kube::Client::try_from(nowhere).unwrap();
+        Configurations {
+            mount,
+            work_dir,
+            name: "fi".to_owned(),
+            api: Api::namespaced(client, "ns"),
+        }
+    }
+
+    #[tokio::test]
+    async fn what_aide_reads_is_what_was_asked_for_or_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let all = configurations(dir.path());
+        let mounted = all.mount.join(names::KEY_EFFECTIVE_CONF);
+        std::fs::write(&mounted, "/etc p\n").unwrap();
+        let hash = all.load_mounted().unwrap();
+        let path = all.at_hand(&hash).await.unwrap();
+
+        let outside = dir.path().join("outside");
+        std::fs::write(&outside, "text").unwrap();
+        for place in [path.clone(), path.with_extension("new")] {
+            std::fs::remove_file(&place).ok();
+            std::os::unix::fs::symlink(&outside, place).unwrap();
+        }
+        let again = all.at_hand(&hash).await.unwrap();
+        assert_eq!(std::fs::read_to_string(again).unwrap(), "/etc p\n");
+        assert_eq!(std::fs::read_to_string(outside).unwrap(), "text");
+
+        std::fs::write(&path, "/other p\n").unwrap();
+        std::fs::write(&mounted, "/other p\n").unwrap();
+        all.at_hand(&hash).await.unwrap_err();
+    }
 }

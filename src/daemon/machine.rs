@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::aide::database;
-use crate::api::{Condition, names};
+use crate::api::names;
 use crate::scan::event::{Saying, Severity};
 use crate::scan::outcome::{Finding, ScanError};
 
@@ -28,6 +28,9 @@ use crate::scan::outcome::{Finding, ScanError};
 const FIRST_RETRY: Duration = Duration::from_secs(10);
 /// Longest pause after a failed initialisation or an interrupted scan.
 const MAX_RETRY: Duration = Duration::from_secs(600);
+
+/// What takes the place of a digest where the file cannot be read as a database.
+pub const NO_DATABASE: &str = "a file that is no database";
 
 /// As many explained signals are remembered: a signaller's pod may come up long after its request
 /// was done through the status object, and after others were.
@@ -139,11 +142,12 @@ pub enum Finished {
     Initialised(KnownBaseline),
     /// No new baseline; the old one, if any, is as it was.
     InitFailed(ScanError),
-    /// A check is over. The digest is that of the database it read, where the report names it.
+    /// A check is over. The digest is that of the database it read, where the report names it, or of
+    /// the one that AIDE cannot read.
     Scanned {
         /// What it found.
         finding: Finding,
-        /// sha256 of the database, hex.
+        /// sha256 of the database, hex, or [`NO_DATABASE`].
         digest: Option<String>,
     },
     /// There was no database to check against.
@@ -206,6 +210,8 @@ pub enum Action {
         /// What to say besides.
         warning: Option<Saying>,
     },
+    /// Publish again what is known: somebody has removed it.
+    PublishAgain,
     /// Publish that no scan could be done; over is the request that failed, if one did.
     PublishError {
         /// Why not.
@@ -366,10 +372,7 @@ impl Machine {
         self.api_away = false;
         let shows = observed.baseline.is_some();
         if self.reconciled && self.baseline_shown && !shows {
-            actions.push(Action::PublishBaseline {
-                request: None,
-                warning: None,
-            });
+            actions.push(Action::PublishAgain);
         }
         self.baseline_shown = shows;
         if self.done.is_none() {
@@ -417,9 +420,7 @@ impl Machine {
         match finished {
             Finished::Initialised(baseline) => self.initialised(baseline, now, actions),
             Finished::InitFailed(error) => self.init_failed(error, now, actions),
-            Finished::Scanned { finding, digest } => {
-                self.scanned(&finding, digest.as_deref(), now, actions);
-            }
+            Finished::Scanned { digest, .. } => self.scanned(digest.as_deref(), now, actions),
             Finished::BaselineGone => {
                 self.disk = Some(Disk::Nothing);
                 self.state = State::Idle { due: now };
@@ -503,17 +504,9 @@ impl Machine {
         });
     }
 
-    fn scanned(
-        &mut self,
-        finding: &Finding,
-        digest: Option<&str>,
-        now: Duration,
-        actions: &mut Vec<Action>,
-    ) {
+    fn scanned(&mut self, digest: Option<&str>, now: Duration, actions: &mut Vec<Action>) {
         self.interrupted = 0;
-        if finding.result.condition != Condition::Errored
-            && let Some(error) = digest.and_then(|digest| self.forgery(digest))
-        {
+        if let Some(error) = digest.and_then(|digest| self.forgery(digest)) {
             self.trust = Trust::Broken(error);
             self.state = State::Idle { due: now };
             return;
@@ -607,7 +600,10 @@ impl Machine {
         let Some(observed) = &self.observed else {
             // Without the API the disk's own record has to do; nothing is told before the API is
             // back, and then this runs again.
-            return self.api_away && matches!(disk, Disk::Baseline(_)) && !config.is_empty();
+            // Nor is a mount believed then that has another text than the baseline was made with:
+            // nothing says whether somebody asked for that.
+            let is_known = matches!(disk, Disk::Baseline(known) if known.config_hash == *config);
+            return self.api_away && is_known;
         };
         if observed
             .config
@@ -898,7 +894,7 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
             Comparison::NoBaseline
         }
         (Disk::Unreadable, Some((recorded, _))) => {
-            Comparison::Tampered(tampered(recorded, "a file that is no database"))
+            Comparison::Tampered(tampered(recorded, NO_DATABASE))
         }
         (Disk::Foreign { digest }, Some((recorded, _))) if digest != recorded => {
             Comparison::Tampered(tampered(recorded, digest))
@@ -917,12 +913,17 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
             warning: (!baseline.verified).then(|| unrequested(None, &baseline.digest)),
         },
         (Disk::Baseline(baseline), Some((recorded, _))) if baseline.digest == *recorded => {
-            Comparison::Same
+            match open_request(baseline, observed) {
+                // Somebody has removed the word that it is done; it is not done twice.
+                request @ Some(_) => Comparison::Adopt {
+                    request,
+                    warning: None,
+                },
+                None => Comparison::Same,
+            }
         }
         (Disk::Baseline(baseline), Some((recorded, config))) => {
-            let answers = baseline.request.clone().filter(|id| {
-                observed.request.as_ref() == Some(id) && observed.done.as_ref() != Some(id)
-            });
+            let answers = open_request(baseline, observed);
             let by_config = baseline.config_hash != *config
                 && observed.config.as_ref() == Some(&baseline.config_hash);
             if answers.is_some() || by_config {
@@ -941,6 +942,12 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
             }
         }
     }
+}
+
+/// The request that this baseline answers, where it is not reported done.
+fn open_request(baseline: &KnownBaseline, observed: &Observed) -> Option<String> {
+    let request = baseline.request.clone();
+    request.filter(|id| observed.request.as_ref() == Some(id) && observed.done.as_ref() != Some(id))
 }
 
 fn unrequested(old: Option<&str>, new: &str) -> Saying {

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::*;
-use crate::api::ScanResult;
+use crate::api::{Condition, ScanResult};
 
 const SETTINGS: Settings = Settings {
     pause: Duration::from_secs(100),
@@ -299,15 +299,65 @@ fn a_configuration_that_is_not_wanted_any_more_is_not_used() {
 fn a_status_that_was_removed_gets_its_baseline_back() {
     let mut machine = idle();
     let actions = machine.handle(Event::Observed(observed("c1")), s(5));
-    let published = Action::PublishBaseline {
-        request: None,
-        warning: None,
-    };
-    assert_eq!(actions, [published, Action::WakeAt(s(30))]);
+    assert_eq!(actions, [Action::PublishAgain, Action::WakeAt(s(30))]);
     assert_eq!(
         machine.handle(Event::Observed(known("c1", "d1")), s(6)),
         [Action::WakeAt(s(30))]
     );
+}
+
+#[test]
+fn a_request_is_not_done_twice_where_somebody_removed_that_it_is_done() {
+    let made = KnownBaseline {
+        request: Some("r1".to_owned()),
+        ..baseline("c1", "d1")
+    };
+    let (_, actions) = started(Disk::Baseline(made), requested("r1"), "c1");
+    let told = Action::PublishBaseline {
+        request: Some("r1".to_owned()),
+        warning: None,
+    };
+    assert_eq!(actions, [told, Action::Ready, Action::Scan]);
+}
+
+#[test]
+fn a_database_that_aide_cannot_read_is_one_that_was_tampered_with_or_an_error() {
+    for (digest, expected) in [
+        (Some("d1"), "AIDE error: 18 IO error"),
+        (None, "AIDE error: 18 IO error"),
+        (Some("d2"), "BaselineTampered: "),
+        (Some(NO_DATABASE), "BaselineTampered: "),
+    ] {
+        let mut machine = idle();
+        machine.handle(Event::Timer, s(30));
+        let mut result = ScanResult::new(Condition::Errored, Time(jiff::Timestamp::UNIX_EPOCH));
+        result.error_message = Some("AIDE error: 18 IO error".to_owned());
+        let finding = Finding {
+            result,
+            paths_hash: None,
+        };
+        let digest = digest.map(str::to_owned);
+        let scanned = Event::Finished(Finished::Scanned { finding, digest });
+        let actions = machine.handle(scanned, s(31));
+        let told = match &actions[0] {
+            Action::PublishError { error, .. } => error.message.clone(),
+            Action::PublishScan => "AIDE error: 18 IO error".to_owned(),
+            action => panic!("{action:?}"),
+        };
+        assert!(told.starts_with(expected), "{actions:?}");
+    }
+}
+
+#[test]
+fn without_the_api_no_other_configuration_is_believed() {
+    let mut machine = Machine::new(SETTINGS);
+    machine.handle(Event::DiskRead(Disk::Baseline(baseline("c1", "d1"))), s(0));
+    machine.handle(Event::ConfigLoaded("other".to_owned()), s(0));
+    assert_eq!(machine.handle(Event::ApiAway, s(10)), []);
+    let actions = machine.handle(Event::Observed(known("c1", "d1")), s(60));
+    assert_eq!(actions, [Action::LoadConfig("c1".to_owned())]);
+    let actions = machine.handle(Event::ConfigLoaded("c1".to_owned()), s(61));
+    assert_eq!(actions, [Action::Ready, Action::Scan]);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::machine::{Cause, Disk, Finished, KnownBaseline};
+use super::configuration::ConfigurationError;
+use super::machine::{Cause, Disk, Finished, KnownBaseline, NO_DATABASE};
 use crate::aide::command::{self, Aide, Around, Mode, Remains, RunError};
 use crate::aide::complaints;
 use crate::aide::config::{self, RunOptions};
@@ -96,6 +97,20 @@ impl Done {
             started_at,
             remains: None,
         }
+    }
+
+    /// No baseline was made: its configuration cannot be had.
+    pub fn not_initialised(error: &ConfigurationError) -> Self {
+        let error = ScanError::new("configuration", crate::error_chain(error));
+        Self::new(Finished::InitFailed(error), time::now())
+    }
+
+    /// No scan was made: its configuration cannot be had.
+    pub fn not_scanned(error: &ConfigurationError) -> Self {
+        let error = ScanError::new("configuration", crate::error_chain(error));
+        let finding = Finding::new(&Outcome::Errored(error), time::now(), Duration::ZERO);
+        let digest = None;
+        Self::new(Finished::Scanned { finding, digest }, time::now())
     }
 
     /// AIDE was ended as the daemon stops, or could not be ended.
@@ -365,7 +380,20 @@ impl Runner {
         let outcome = Outcome::Errored(scan_error(error));
         Finished::Scanned {
             finding: Finding::new(&outcome, time::now(), duration),
-            digest: None,
+            digest: self.digest_in_doubt(error),
+        }
+    }
+
+    /// Where AIDE fails, the database may be the reason: somebody has cut it off, or put another file
+    /// there.
+    fn digest_in_doubt(&self, error: &RunnerError) -> Option<String> {
+        let RunnerError::Scan(_) = error else {
+            return None;
+        };
+        match self.state.load() {
+            Ok(Found::Database { digest, .. }) => Some(digest),
+            Ok(Found::Unreadable { .. }) => Some(NO_DATABASE.to_owned()),
+            Ok(Found::Nothing) | Err(_) => None,
         }
     }
 
@@ -506,7 +534,9 @@ impl Runner {
     fn set_marker(&self) -> Result<(), RunnerError> {
         let path = self.marker();
         let count = self.interruptions() + 1;
-        File::create(&path)
+        // What somebody put there is not followed elsewhere.
+        self.clear_marker();
+        File::create_new(&path)
             .and_then(|mut file| {
                 write!(file, "{count}")?;
                 file.sync_all()

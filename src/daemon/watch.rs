@@ -97,6 +97,15 @@ pub fn keep_newest(known: &mut Option<FileIntegrityNodeStatus>, arrived: FileInt
     }
 }
 
+/// Takes in what a write has returned. The object may be gone by now, and another one be known in its
+/// place: to put it back would mean to write to it from then on.
+pub fn keep_written(known: &mut Option<FileIntegrityNodeStatus>, written: FileIntegrityNodeStatus) {
+    let is_known = |known: &FileIntegrityNodeStatus| known.metadata.uid == written.metadata.uid;
+    if known.as_ref().is_some_and(is_known) {
+        keep_newest(known, written);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,5 +133,18 @@ mod tests {
                 Some(expected)
             );
         }
+    }
+    #[test]
+    fn an_object_that_was_deleted_meanwhile_does_not_come_back_by_its_last_write() {
+        let version = |known: Option<FileIntegrityNodeStatus>, written| {
+            let mut known = known;
+            keep_written(&mut known, written);
+            known.and_then(|known| known.metadata.resource_version)
+        };
+        assert_eq!(version(None, status("a", "10")), None);
+        let newer = version(Some(status("b", "9")), status("a", "10"));
+        assert_eq!(newer.as_deref(), Some("9"));
+        let same = version(Some(status("a", "9")), status("a", "10"));
+        assert_eq!(same.as_deref(), Some("10"));
     }
 }

@@ -4,6 +4,7 @@
 //! Whether it is, is asked of the object itself: does it have all that is wanted, and is the hash
 //! of what is wanted the one it was made with?
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use kube::core::ObjectMeta;
 use kube::{Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::build::ANNOTATION_HASH;
 use super::plan::{Observed, Unwanted, Wanted};
@@ -160,10 +161,12 @@ impl Applier {
         let mut replaced = false;
         if let Some(existing) = existing {
             refuse_foreign(kind, existing.meta(), observed)?;
-            if is_as_wanted(existing, object)? {
+            let is_immutable = kind == "ConfigMap" && is_immutable(existing)?;
+            let is_wished = unwished(existing.annotations(), object).is_none();
+            if !is_immutable && is_wished && is_as_wanted(existing, object)? {
                 return Ok(None);
             }
-            if kind == "DaemonSet" && !is_ours(existing) {
+            if is_immutable || (kind == "DaemonSet" && !is_ours(existing)) {
                 self.remove_whole(api, existing, &name).await?;
                 replaced = true;
             }
@@ -175,6 +178,11 @@ impl Applier {
         let params = PatchParams::apply(names::FIELD_MANAGER_OPERATOR).force();
         let patch = Patch::Apply(object);
         let written = request("apply", &name, api.patch(&name, &params, &patch)).await?;
+        if let Some(removal) = unwished(written.annotations(), object) {
+            // Applying leaves what somebody else has set, and a daemon would take it for a wish.
+            let (params, patch) = (PatchParams::default(), Patch::Merge(&removal));
+            request("mend", &name, api.patch(&name, &params, &patch)).await?;
+        }
         Ok(Some(Applied {
             uid: written.meta().uid.clone().unwrap_or_default(),
             generation: written.meta().generation.unwrap_or_default(),
@@ -183,7 +191,7 @@ impl Applier {
     }
 
     /// Removes an object that somebody else's program made: applying over it would leave fields of
-    /// theirs in it. Its pods go with it.
+    /// theirs in it. Its pods go with it. Also one that somebody has made immutable.
     async fn remove_whole<K>(
         &self,
         api: &Api<K>,
@@ -358,6 +366,22 @@ fn is_as_wanted<K: Serialize + Resource>(existing: &K, wanted: &Value) -> Result
     Ok(contains(&serde_json::to_value(existing)?, wanted))
 }
 
+/// Whether a ConfigMap can be written no more.
+fn is_immutable<K: Serialize>(existing: &K) -> Result<bool, ApplyError> {
+    Ok(serde_json::to_value(existing)?["immutable"] == json!(true))
+}
+
+/// The patch that removes wishes to a daemon which are none of the operator's.
+fn unwished(annotations: &BTreeMap<String, String>, wanted: &Value) -> Option<Value> {
+    let wanted = &wanted["metadata"]["annotations"];
+    let removals: Map<String, Value> = names::WISHES
+        .into_iter()
+        .filter(|key| annotations.contains_key(*key) && wanted.get(key).is_none())
+        .map(|key| (key.to_owned(), Value::Null))
+        .collect();
+    (!removals.is_empty()).then(|| json!({"metadata": {"annotations": removals}}))
+}
+
 /// Whether `object` has everything that `wanted` has; the API adds defaults to maps, never to
 /// lists. Kind and version are not part of what the caches hold.
 fn contains(object: &Value, wanted: &Value) -> bool {
@@ -447,6 +471,21 @@ mod tests {
         for (object, expected) in table {
             assert_eq!(contains(&object, &wanted), expected, "{object}");
         }
+    }
+
+    #[test]
+    fn a_wish_that_is_nobodys_is_removed() {
+        let wanted = json!({"metadata": {"annotations": {names::ANNOTATION_REQUEST: "r"}}});
+        let removed = |keys: &[&str]| {
+            let annotations = keys.iter().map(|key| ((*key).to_owned(), String::new()));
+            unwished(&annotations.collect(), &wanted)
+        };
+        assert_eq!(
+            removed(&[names::ANNOTATION_REQUEST, "somebody/else's"]),
+            None
+        );
+        let hold = json!({"metadata": {"annotations": {names::ANNOTATION_HOLDOFF: null}}});
+        assert_eq!(removed(&[names::ANNOTATION_HOLDOFF]), Some(hold));
     }
 
     #[test]

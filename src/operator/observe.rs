@@ -647,8 +647,11 @@ fn about_itself(fi: &FileIntegrity) -> Meaning {
 fn about_status(status: &FileIntegrityNodeStatus) -> Meaning {
     let meta = &status.metadata;
     let last = status.last_result.as_ref();
+    let owners = meta.owner_references.iter().flatten();
+    let owners: Vec<&str> = owners.map(|owner| owner.uid.as_str()).collect();
     let matters = (
         (&meta.annotations, &meta.labels, deleted(meta)),
+        (&status.node_name, owners),
         last.map(|r| (r.condition, r.files_added, r.files_changed, r.files_removed)),
         status
             .baseline
@@ -656,7 +659,15 @@ fn about_status(status: &FileIntegrityNodeStatus) -> Meaning {
             .map(|b| (&b.config_hash, &b.digest)),
         status.reinit.as_ref().map(|r| &r.id),
     );
-    (status.owner().map(|(owner, _)| one(owner)), hash(&matters))
+    let owner = status.owner().map(|(owner, _)| one(owner));
+    // Without an owner (somebody has removed it) the label tells whose it was.
+    let labelled = || {
+        meta.labels
+            .as_ref()?
+            .get(names::LABEL_OWNER)
+            .map(|fi| one(fi))
+    };
+    (owner.or_else(labelled), hash(&matters))
 }
 
 /// Of a DaemonSet: everything but its status.

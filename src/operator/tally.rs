@@ -20,7 +20,7 @@ use super::apply::Applied;
 use super::plan::{Observed, Unwanted, Wanted};
 use crate::api::{
     Condition, FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase,
-    names,
+    ScanResult, names,
 };
 use crate::telemetry::metrics::{
     ConditionLabels, ErrorLabel, FileIntegrityLabel, Fleet, NodeErrorLabels, NodeLabel,
@@ -183,14 +183,13 @@ impl Memory {
     }
 }
 
-/// Whether the newest result that is no error found changes.
+/// Whether the newest result that is no error found changes. The last one is the newest, whatever the
+/// times of others say.
 fn failed(status: &FileIntegrityNodeStatus) -> Option<bool> {
-    status
-        .last_result
-        .iter()
-        .chain(&status.results)
-        .filter(|result| result.condition != Condition::Errored)
-        .max_by_key(|result| result.last_probe_time.0)
+    let is_telling = |result: &&ScanResult| result.condition != Condition::Errored;
+    let last = status.last_result.as_ref().filter(is_telling);
+    let others = status.results.iter().filter(is_telling);
+    last.or_else(|| others.max_by_key(|result| result.last_probe_time.0))
         .map(|result| result.condition == Condition::Failed)
 }
 

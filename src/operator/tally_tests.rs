@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::*;
-use crate::api::{Baseline, ScanResult};
+use crate::api::Baseline;
 use crate::operator::build::Environment;
 use crate::operator::plan::Configured;
 use crate::telemetry::metrics::Metrics;

@@ -72,9 +72,19 @@ impl Publisher {
         news: &News,
         log: Option<&Value>,
     ) -> Result<FileIntegrityNodeStatus, PublishError> {
-        let telling = tell::decide(&self.identity, current, news, &self.said);
+        let mut telling = tell::decide(&self.identity, current, news, &self.said);
         if let (true, Some(log)) = (telling.write_log, log) {
-            self.write_log(log).await?;
+            match self.write_log(log).await {
+                Err(PublishError::Request(error)) if error.is_refusal() => {
+                    let error = crate::error_chain(&error);
+                    tracing::warn!(
+                        error,
+                        "the kept log cannot be written; the result is told without"
+                    );
+                    telling.without_log();
+                }
+                result => result?,
+            }
         }
         for saying in &telling.events {
             self.say(current, saying, &telling.transition).await?;

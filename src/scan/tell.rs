@@ -16,6 +16,11 @@ use crate::api::{Baseline, Condition, FileIntegrityNodeStatus, Reinit, ScanResul
 /// For an unchanged set of paths there is at most one event in this time.
 const SAME_PATHS_QUIET: SignedDuration = SignedDuration::from_mins(10);
 
+/// Before the name of the kept log in an event.
+const LOG: &str = " log:";
+/// Behind it, where it could not be written.
+const NO_LOG: &str = " (which could not be written: the daemon's log says why)";
+
 /// Something that happened on the node.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct News {
@@ -23,20 +28,34 @@ pub struct News {
     pub finding: Option<Finding>,
     /// A new baseline.
     pub baseline: Option<Baseline>,
+    /// The baseline that lies on the node, where the status has lost its own and this publisher has
+    /// written none yet.
+    pub on_disk: Option<Baseline>,
     /// A request that is over.
     pub reinit: Option<Reinit>,
     /// What somebody should look at besides.
     pub warning: Option<Saying>,
 }
 
-/// What was said last, for the rule about an unchanged set of paths. Not kept across restarts: one
-/// event more than needed is the worst that follows.
+/// What was said last: for the rule about an unchanged set of paths, and to put back what others have
+/// edited. Not kept across restarts: one event more than needed is the worst that follows, and a
+/// result that was edited away before.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Said {
     paths_hash: Option<String>,
-    /// When an event was last about paths that an event had been about before.
+    /// When, on the node's clock, an event was last about paths that an event had been about before.
     again_at: Option<Timestamp>,
     left_out: u32,
+    /// The baseline as it was written last.
+    baseline: Option<Baseline>,
+    /// The request that was told last.
+    reinit: Option<Reinit>,
+    /// The newest result, with its changes.
+    last: Option<ScanResult>,
+    /// The results as they were written last.
+    results: Vec<ScanResult>,
+    /// The API took the newest failed result, but not its kept log.
+    log_refused: bool,
 }
 
 /// What is to be done about some news.
@@ -55,6 +74,28 @@ pub struct Telling {
     pub said: Said,
 }
 
+impl Telling {
+    /// The kept log cannot be written: somebody has made it another's, or immutable. The result does
+    /// not wait for that. It names no log, and the log is tried again with the next scan.
+    pub fn without_log(&mut self) {
+        let status = &mut self.status;
+        let written = status.last_result.iter_mut().chain(&mut status.results);
+        let known = self.said.last.iter_mut().chain(&mut self.said.results);
+        for result in written.chain(known) {
+            if result.condition == Condition::Failed {
+                result.result_config_map_name = None;
+                result.result_config_map_namespace = None;
+            }
+        }
+        for saying in &mut self.events {
+            if saying.message.contains(LOG) {
+                saying.message.push_str(NO_LOG);
+            }
+        }
+        self.said.log_refused = true;
+    }
+}
+
 /// What to do about `news`, given the status as it stands and what was said before.
 pub fn decide(
     identity: &Identity,
@@ -69,14 +110,9 @@ pub fn decide(
         transition: transition(current),
         said: said.clone(),
     };
-    if let Some(baseline) = &news.baseline {
-        telling.status.baseline = Some(baseline.clone());
-    }
-    if let Some(reinit) = &news.reinit {
-        telling.status.reinit = Some(reinit.clone());
-    }
+    put_right(&mut telling, news);
     if let Some(finding) = &news.finding {
-        if is_the_same_error(current, finding) {
+        if is_the_same_error(told_last(current, said), finding) {
             // The warning that goes with an error was said when the error was.
             telling.events.clear();
         }
@@ -85,9 +121,35 @@ pub fn decide(
     telling
 }
 
-fn is_the_same_error(current: &FileIntegrityNodeStatus, finding: &Finding) -> bool {
+/// What this publisher has written stands, whatever a hand has made of it since: nobody else writes
+/// it. What it has not written itself, before a restart, it takes as it is.
+fn put_right(telling: &mut Telling, news: &News) {
+    let (status, said) = (&mut telling.status, &mut telling.said);
+    let baseline = news.baseline.as_ref().or(said.baseline.as_ref());
+    if let Some(baseline) = baseline.or(news.on_disk.as_ref()) {
+        status.baseline = Some(baseline.clone());
+    }
+    if let Some(reinit) = news.reinit.as_ref().or(said.reinit.as_ref()) {
+        status.reinit = Some(reinit.clone());
+    }
+    if let Some(last) = &said.last {
+        status.last_result = Some(last.clone());
+        status.results.clone_from(&said.results);
+    } else {
+        status.results = newest_of_each(&status.results);
+    }
+    said.baseline.clone_from(&status.baseline);
+    said.reinit.clone_from(&status.reinit);
+}
+
+/// The newest result that was told. What a hand has made of it since does not matter.
+fn told_last<'a>(current: &'a FileIntegrityNodeStatus, said: &'a Said) -> Option<&'a ScanResult> {
+    said.last.as_ref().or(current.last_result.as_ref())
+}
+
+fn is_the_same_error(last: Option<&ScanResult>, finding: &Finding) -> bool {
     finding.result.condition == Condition::Errored
-        && current.last_result.as_ref().is_some_and(|last| {
+        && last.is_some_and(|last| {
             last.condition == Condition::Errored
                 && last.error_message == finding.result.error_message
         })
@@ -108,15 +170,18 @@ fn tell_finding(
     finding: &Finding,
     telling: &mut Telling,
 ) {
-    let last = current.last_result.as_ref();
+    let last = told_last(current, &telling.said).cloned();
     let mut result = finding.result.clone();
-    result.last_probe_time = not_before(result.last_probe_time, last);
+    let before = current.last_result.iter().chain(&current.results);
+    let before = before.chain(&telling.status.results);
+    result.last_probe_time = not_before(result.last_probe_time, before);
     if result.condition == Condition::Failed {
         result.result_config_map_name = Some(identity.kept_log());
         result.result_config_map_namespace = Some(identity.namespace.clone());
-        telling.write_log = !log_is_kept(current, &result);
+        telling.write_log = telling.said.log_refused || !log_is_kept(current, &result);
+        telling.said.log_refused = false;
     }
-    if let Some(saying) = news_of(identity, last, finding, &result, &mut telling.said) {
+    if let Some(saying) = news_of(identity, last.as_ref(), finding, &result, &mut telling.said) {
         telling.events.push(saying);
     }
     let results = &mut telling.status.results;
@@ -127,14 +192,33 @@ fn tell_finding(
         ..result.clone()
     });
     results.sort_by_key(|r| r.last_probe_time.0);
+    telling.said.results.clone_from(results);
+    telling.said.last = Some(result.clone());
     telling.status.last_result = Some(result);
 }
 
-/// A clock that was set back must not make a newer result look older than the last one.
-fn not_before(at: Time, last: Option<&ScanResult>) -> Time {
-    match last {
-        Some(last) if at.0 <= last.last_probe_time.0 => {
-            Time(last.last_probe_time.0 + SignedDuration::from_secs(1))
+/// At most one of each condition: a hand may have left two.
+fn newest_of_each(results: &[ScanResult]) -> Vec<ScanResult> {
+    let mut newest: Vec<ScanResult> = Vec::new();
+    for result in results {
+        match newest.iter_mut().find(|r| r.condition == result.condition) {
+            Some(known) if known.last_probe_time.0 < result.last_probe_time.0 => {
+                known.clone_from(result);
+            }
+            Some(_) => {}
+            None => newest.push(result.clone()),
+        }
+    }
+    newest
+}
+
+/// A clock that was set back must not make a newer result look older than those before.
+fn not_before<'a>(at: Time, before: impl Iterator<Item = &'a ScanResult>) -> Time {
+    match before.map(|result| result.last_probe_time.0).max() {
+        // At the end of time (a hand may have written it) the clock is right after all.
+        Some(last) if at.0 <= last => {
+            let next = last.checked_add(SignedDuration::from_secs(1));
+            Time(next.unwrap_or(at.0))
         }
         _ => at,
     }
@@ -195,12 +279,13 @@ fn failure(
     result: &ScanResult,
     said: &mut Said,
 ) -> Option<Saying> {
-    let now = result.last_probe_time.0;
+    // The clock itself, not the time of the result: that creeps where the clock was set back.
+    let now = finding.result.last_probe_time.0;
     let same_paths = same_condition && said.paths_hash == finding.paths_hash;
     let quiet = same_paths
         && said
             .again_at
-            .is_some_and(|at| now.duration_since(at) < SAME_PATHS_QUIET);
+            .is_some_and(|at| at <= now && now.duration_since(at) < SAME_PATHS_QUIET);
     if quiet {
         said.left_out += 1;
         return None;
@@ -213,12 +298,13 @@ fn failure(
         paths_hash: finding.paths_hash.clone(),
         again_at: same_paths.then_some(now),
         left_out: 0,
+        ..std::mem::take(said)
     };
     Some(Saying {
         severity: Severity::Warning,
         reason: "NodeIntegrityStatus",
         message: format!(
-            "node {} has changed! a:{},c:{},r:{} log:{}/{}{left_out}",
+            "node {} has changed! a:{},c:{},r:{}{LOG}{}/{}{left_out}",
             identity.node,
             result.files_added,
             result.files_changed,
@@ -436,6 +522,185 @@ mod tests {
             second.status.results.last().unwrap().last_probe_time,
             at(1001)
         );
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_keep_new_content_quiet_for_long() {
+        let told = story(&[
+            failed(100_000, "h1", "p"),
+            failed(100_100, "h2", "p"),
+            failed(0, "h3", "p"),
+            failed(300, "h4", "p"),
+            failed(600, "h5", "p"),
+        ]);
+        let told: Vec<bool> = told.iter().map(|(_, m)| !m.is_empty()).collect();
+        assert_eq!(told, [true, true, true, false, true]);
+    }
+
+    #[test]
+    fn a_time_from_the_end_of_all_times_blocks_nothing() {
+        let mut first = decide(&identity(), &empty(), &succeeded(0), &Said::default());
+        let last = first.status.last_result.as_mut().unwrap();
+        last.last_probe_time = Time(Timestamp::MAX);
+        let second = decide(&identity(), &first.status, &succeeded(10), &first.said);
+        let last = second.status.last_result.unwrap();
+        assert_eq!(last.last_probe_time, at(10));
+    }
+
+    #[test]
+    fn what_a_hand_makes_of_results_is_put_right_and_not_told_again() {
+        type Edit = fn(&mut FileIntegrityNodeStatus);
+        let clean = decide(&identity(), &empty(), &succeeded(0), &Said::default());
+        let changed = failed(10, "h", "p");
+        let told = decide(&identity(), &clean.status, &changed, &clean.said);
+        let expected = decide(&identity(), &told.status, &failed(20, "h", "p"), &told.said);
+        let edits: [(&str, Edit); 5] = [
+            ("emptied", |status| {
+                status.results.clear();
+                status.last_result = None;
+            }),
+            ("the clean one removed", |status| {
+                status.results.remove(0);
+            }),
+            ("made a success", |status| {
+                status.results[1].condition = Condition::Succeeded;
+                status.last_result.as_mut().unwrap().condition = Condition::Succeeded;
+            }),
+            ("a success that is newer", |status| {
+                status.results[0].last_probe_time = at(5000);
+            }),
+            ("made another failure", |status| {
+                status.last_result.as_mut().unwrap().changes_hash = None;
+            }),
+        ];
+        for (what, edit) in edits {
+            let mut status = told.status.clone();
+            edit(&mut status);
+            let mended = decide(&identity(), &status, &failed(20, "h", "p"), &told.said);
+            assert_eq!(mended.events, [], "{what}");
+            let conditions = |telling: &Telling| -> Vec<Condition> {
+                let results = telling.status.results.iter();
+                results.map(|result| result.condition).collect()
+            };
+            assert_eq!(conditions(&mended), conditions(&expected), "{what}");
+            let last = mended.status.last_result.as_ref().unwrap();
+            assert_eq!(last.condition, Condition::Failed, "{what}");
+            assert_eq!(last.changes_hash.as_deref(), Some("h"), "{what}");
+            let is_newest = |r: &ScanResult| r.last_probe_time.0 <= last.last_probe_time.0;
+            assert!(mended.status.results.iter().all(is_newest), "{what}");
+        }
+    }
+
+    #[test]
+    fn what_a_hand_makes_of_a_baseline_or_a_request_is_put_right() {
+        let baseline = Baseline {
+            created_at: at(0),
+            config_hash: "c".to_owned(),
+            digest: "d".to_owned(),
+            entries: 3,
+            aide_version: "0.19.1".to_owned(),
+            state_dir: Some("/etc/kubernetes".to_owned()),
+            verified: false,
+        };
+        let reinit = Reinit {
+            id: "r".to_owned(),
+            started_at: at(0),
+            finished_at: at(1),
+        };
+        let news = News {
+            baseline: Some(baseline.clone()),
+            reinit: Some(reinit),
+            ..succeeded(2)
+        };
+        let told = decide(&identity(), &empty(), &news, &Said::default());
+        let edited = |edit: fn(&mut Baseline)| {
+            let mut status = told.status.clone();
+            edit(status.baseline.as_mut().unwrap());
+            status
+        };
+        let mut without = told.status.clone();
+        (without.baseline, without.reinit) = (None, None);
+        for status in [
+            edited(|baseline| baseline.digest = "other".to_owned()),
+            edited(|baseline| baseline.verified = true),
+            edited(|baseline| baseline.state_dir = None),
+            without,
+            // A new object in the place of one that was deleted.
+            empty(),
+        ] {
+            // Also where nothing is new: the status has lost its baseline.
+            let on_disk = Baseline {
+                digest: "forged".to_owned(),
+                ..baseline.clone()
+            };
+            let lost = News {
+                on_disk: Some(on_disk),
+                ..News::default()
+            };
+            let mended = decide(&identity(), &status, &lost, &told.said);
+            assert_eq!(body(&mended.status).unwrap(), body(&told.status).unwrap());
+            assert_eq!(mended.events, []);
+        }
+        let unknown = News {
+            on_disk: Some(baseline.clone()),
+            ..News::default()
+        };
+        let given = decide(&identity(), &empty(), &unknown, &Said::default());
+        assert_eq!(given.status.baseline, Some(baseline));
+    }
+
+    #[test]
+    fn two_results_of_a_condition_are_one_after_a_restart() {
+        let mut status = decide(&identity(), &empty(), &succeeded(0), &Said::default()).status;
+        let mut newer = status.results[0].clone();
+        newer.last_probe_time = at(7);
+        status.results.push(newer);
+        let after = decide(
+            &identity(),
+            &status,
+            &failed(20, "h", "p"),
+            &Said::default(),
+        );
+        let times: Vec<_> = after
+            .status
+            .results
+            .iter()
+            .map(|r| &r.last_probe_time)
+            .collect();
+        assert_eq!(times, [&at(7), &at(20)]);
+    }
+
+    #[test]
+    fn a_log_that_is_refused_holds_no_result_back_and_is_tried_again() {
+        let mut first = decide(
+            &identity(),
+            &empty(),
+            &failed(0, "h", "p"),
+            &Said::default(),
+        );
+        first.without_log();
+        let message = &first.events[0].message;
+        assert!(message.ends_with(NO_LOG), "{message}");
+        assert_eq!(first.status.results[0].result_config_map_name, None);
+        let again = decide(
+            &identity(),
+            &first.status,
+            &failed(10, "h", "p"),
+            &first.said,
+        );
+        assert_eq!((again.write_log, again.events), (true, vec![]));
+        let last = again.status.last_result.clone().unwrap();
+        assert_eq!(
+            last.result_config_map_name.as_deref(),
+            Some("aide-fi-n1-failed")
+        );
+        let third = decide(
+            &identity(),
+            &again.status,
+            &failed(20, "h", "p"),
+            &again.said,
+        );
+        assert!(!third.write_log, "it is there");
     }
 
     #[test]

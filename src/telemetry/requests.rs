@@ -11,8 +11,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tower::{Layer, Service};
 
-use crate::k8s::paced::{PacedWatches, is_watch};
-use crate::k8s::without_retries;
+use crate::k8s::{self, paced::is_watch};
 
 /// What is told of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -53,10 +52,10 @@ pub struct ApiRequests {
 
 impl ApiRequests {
     /// A client as [`crate::k8s::client`] makes it, whose requests are counted here.
-    pub fn client(&self, config: Config) -> Result<Client, kube::Error> {
-        let builder = ClientBuilder::try_from(without_retries(config))?;
-        let paced = builder.with_layer(&PacedWatches::default());
-        Ok(paced.with_layer(self).build())
+    pub fn client(&self, mut config: Config) -> Result<Client, kube::Error> {
+        let (token, paced) = k8s::layers(&mut config)?;
+        let builder = ClientBuilder::try_from(config)?.with_layer(&token);
+        Ok(builder.with_layer(&paced).with_layer(self).build())
     }
 
     /// Counts one request that was not answered.

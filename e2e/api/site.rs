@@ -1,0 +1,291 @@
+//! A node of one daemon: its files below a directory, the objects of its FileIntegrity, and the real
+//! program with a real AIDE. No operator is there: the tests write its wishes.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Context as _;
+use fio::aide::config::{config_hash, prepare};
+use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::operator::build::{self, ActiveConfig, Hold, Wishes};
+use k8s_openapi::api::core::v1::ConfigMap;
+use rustix::fs::{FlockOperation, flock};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::daemon_rights::apply;
+use crate::harness::{Space, aide, eventually};
+use crate::process::Process;
+
+/// What is watched, on the node.
+const RULES: &str = "/watched(/|$) ftype+p+u+g+sha256\n";
+
+/// A node's files, its daemon's directories, and the objects of its FileIntegrity.
+pub(crate) struct Site<'a> {
+    pub(crate) space: &'a Space,
+    pub(crate) dir: TempDir,
+    pub(crate) node: String,
+    /// Where the daemon finds the API.
+    pub(crate) kubeconfig: PathBuf,
+    /// More of the daemon's environment.
+    pub(crate) environment: Vec<(String, String)>,
+    fi: FileIntegrity,
+    effective: String,
+    pause: &'static str,
+}
+
+impl<'a> Site<'a> {
+    /// A site of a FileIntegrity that is called so, whose daemon pauses for so many seconds.
+    pub(crate) async fn new(
+        space: &'a Space,
+        fi: &str,
+        node: &str,
+        pause: &'static str,
+    ) -> anyhow::Result<Self> {
+        // A state directory in memory is refused, and a temporary directory is in memory at times.
+        let place = env!("CARGO_TARGET_TMPDIR");
+        let dir = tempfile::Builder::new().prefix("site").tempdir_in(place)?;
+        let root = dir.path().join("root");
+        for made in [
+            "root/etc/kubernetes",
+            "root/run",
+            "root/watched",
+            "work",
+            "conf",
+        ] {
+            std::fs::create_dir_all(dir.path().join(made))?;
+        }
+        for file in ["one", "two"] {
+            std::fs::write(root.join("watched").join(file), "before")?;
+        }
+        let prepared = prepare(RULES, "/etc/kubernetes", &root.to_string_lossy())?;
+        let kubeconfig = std::env::var_os("KUBECONFIG");
+        let site = Self {
+            space,
+            fi: space.file_integrity(fi, json!({})).await?,
+            node: node.to_owned(),
+            kubeconfig: kubeconfig
+                .context("no KUBECONFIG: run this by hack/with-apiserver")?
+                .into(),
+            environment: Vec::new(),
+            effective: prepared.effective,
+            dir,
+            pause,
+        };
+        std::fs::write(site.mounted(), &site.effective)?;
+        let config = ActiveConfig {
+            conf: prepared.conf,
+            effective: site.effective.clone(),
+        };
+        apply::<ConfigMap>(&space.client, build::config_map(&site.fi, &config)).await?;
+        site.wish(None).await?;
+        Ok(site)
+    }
+
+    /// The FileIntegrity's name.
+    pub(crate) fn name(&self) -> &str {
+        self.fi.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// The name of its node status.
+    pub(crate) fn status_name(&self) -> String {
+        names::node_status(self.name(), &self.node)
+    }
+
+    /// The name of the kept log.
+    pub(crate) fn log_name(&self) -> String {
+        names::kept_log(&names::daemon_set(self.name()), &self.node)
+    }
+
+    /// A path below the site's directory.
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    /// A file of the state directory.
+    pub(crate) fn state(&self, name: &str) -> PathBuf {
+        self.path("root/etc/kubernetes").join(name)
+    }
+
+    /// The baseline on the node.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.state("aide.db.gz")
+    }
+
+    /// The configuration in the mount of the active ConfigMap.
+    pub(crate) fn mounted(&self) -> PathBuf {
+        self.path("conf").join(names::KEY_EFFECTIVE_CONF)
+    }
+
+    /// The operator's part.
+    pub(crate) async fn wish(&self, request: Option<&str>) -> anyhow::Result<()> {
+        let wishes = Wishes {
+            config: Some(config_hash(&self.effective)),
+            request: request.map(str::to_owned),
+            hold: Hold::No,
+        };
+        let object = build::node_status(&self.fi, &self.node, &wishes);
+        apply::<FileIntegrityNodeStatus>(&self.space.client, object).await?;
+        Ok(())
+    }
+
+    pub(crate) async fn status(&self) -> anyhow::Result<FileIntegrityNodeStatus> {
+        let statuses = self.space.api::<FileIntegrityNodeStatus>();
+        Ok(statuses.get(&self.status_name()).await?)
+    }
+
+    /// Waits until the node status is so.
+    pub(crate) async fn until(
+        &self,
+        what: &str,
+        is_so: impl Fn(&FileIntegrityNodeStatus) -> bool,
+    ) -> anyhow::Result<FileIntegrityNodeStatus> {
+        let name = self.status_name();
+        let what = format!("{name}: {what}");
+        self.space.until_is(&name, &what, is_so).await
+    }
+
+    /// Puts a watched file there, whole: a scan sees all of it or nothing.
+    pub(crate) fn put(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let new = self.path("put");
+        std::fs::write(&new, text)?;
+        Ok(std::fs::rename(new, self.path("root/watched").join(name))?)
+    }
+
+    /// Changes a file, and adds one.
+    pub(crate) fn change(&self) -> anyhow::Result<()> {
+        self.put("one", "after")?;
+        self.put("new", "after")
+    }
+
+    /// A container has ended when nothing of it is there: the last thread of AIDE lets the lock go.
+    pub(crate) async fn until_unlocked(&self) -> anyhow::Result<()> {
+        let path = self.state("aide.lock");
+        eventually("the lock to be free", async || {
+            // A daemon that was killed early has made none.
+            let Ok(lock) = std::fs::File::open(&path) else {
+                return Ok(Some(()));
+            };
+            let taken = flock(&lock, FlockOperation::NonBlockingLockExclusive);
+            Ok(taken.is_ok().then_some(()))
+        })
+        .await
+    }
+
+    /// What starts the daemon by this program, or by itself.
+    async fn command(&self, by: &[&str]) -> anyhow::Result<Command> {
+        let fio = env!("CARGO_BIN_EXE_fio");
+        let mut words = by.iter().copied().chain([fio]);
+        let mut command = Command::new(words.next().unwrap_or(fio));
+        command
+            .args(words)
+            .args(["daemon", "--node", &self.node, "--owner", self.name()])
+            .args(["--namespace", &self.space.namespace])
+            .args(["--interval", self.pause])
+            .args(["--health-address=127.0.0.1:0", "--host-root"])
+            .arg(self.path("root"))
+            .arg("--aideconfigdir")
+            .arg(self.path("conf"))
+            .arg("--work-dir")
+            .arg(self.path("work"))
+            .arg("--aide")
+            .arg(aide().await?)
+            .env_clear()
+            .env("KUBECONFIG", &self.kubeconfig)
+            .envs(self.environment.iter().cloned());
+        Ok(command)
+    }
+
+    /// Starts the daemon.
+    pub(crate) async fn daemon(&self) -> anyhow::Result<Process> {
+        let command = self.command(&[]).await?;
+        Process::spawn(self.space, self.name(), command, tempfile::tempdir()?)
+    }
+
+    /// Starts the daemon by this program, whose standard output can be read.
+    pub(crate) async fn start(&self, by: &[&str]) -> anyhow::Result<Running> {
+        let mut command = self.command(by).await?;
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("start {}", command.get_program().display()))?;
+        let stderr = child.stderr.take().context("standard error")?;
+        let mut log = self.space.log_of(self.name());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                writeln!(log, "{line}").ok();
+            }
+        });
+        Ok(Running { child: Some(child) })
+    }
+}
+
+/// A running program. It is killed when dropped.
+pub(crate) struct Running {
+    pub(crate) child: Option<Child>,
+}
+
+impl Running {
+    pub(crate) fn pid(&self) -> i32 {
+        let pid = self.child.as_ref().map(Child::id);
+        pid.and_then(|pid| i32::try_from(pid).ok())
+            .unwrap_or_default()
+    }
+
+    /// Stops it as the kubelet does.
+    pub(crate) async fn end(self) -> anyhow::Result<()> {
+        if let Some(pid) = Pid::from_raw(self.pid()) {
+            kill_process(pid, Signal::TERM)?;
+        }
+        self.wait().await
+    }
+
+    pub(crate) async fn wait(mut self) -> anyhow::Result<()> {
+        if let Some(mut child) = self.child.take() {
+            tokio::task::spawn_blocking(move || child.wait()).await??;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            for traced in children(i32::try_from(child.id()).unwrap_or_default()) {
+                kill_with_children(traced);
+            }
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// Ends a daemon and AIDE as the end of their container does.
+pub(crate) fn kill_with_children(daemon: i32) {
+    let aides = children(daemon);
+    if let Some(daemon) = Pid::from_raw(daemon) {
+        kill_process(daemon, Signal::KILL).ok();
+    }
+    for aide in aides.into_iter().filter_map(Pid::from_raw) {
+        kill_process_group(aide, Signal::KILL).ok();
+        kill_process(aide, Signal::KILL).ok();
+    }
+}
+
+/// The processes that this one's threads have started.
+pub(crate) fn children(parent: i32) -> Vec<i32> {
+    let threads = std::fs::read_dir(format!("/proc/{parent}/task"));
+    let threads = threads.into_iter().flatten().filter_map(Result::ok);
+    let lists =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    let lists: String = lists.collect();
+    lists
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}

@@ -16,9 +16,9 @@ use crate::harness::{Space, condition_of, eventually, in_space, message_of};
 enum Answer {
     /// The API refuses it.
     Refused(&'static str),
-    /// It is taken, and read as the original read it: ConfigValid is true, with a warning.
+    /// It is taken, and read as the original read it: `ConfigValid` is true, with a warning.
     Warned(&'static str),
-    /// It is taken, and there can be no such configuration: ConfigValid is false.
+    /// It is taken, and there can be no such configuration: `ConfigValid` is false.
     NoConfig(&'static str),
     /// It is taken, and the API of DaemonSets takes no such pods: Degraded says which field.
     Unfit(&'static str),

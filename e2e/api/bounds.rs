@@ -87,9 +87,9 @@ async fn half_a_gigabyte_of_reports_is_told_within_bounds() -> anyhow::Result<()
         let kept: u64 = files.iter().map(|(_, size)| size).sum();
         anyhow::ensure!(kept < KEPT, "{files:?}");
 
-        let last = node.status().await?.last_result.context("a result")?;
-        assert_eq!(last.condition, Condition::Failed, "{last:?}");
-        assert_eq!(last.files_added, i64::from(added));
+        let result = node.status().await?.last_result.context("a result")?;
+        assert_eq!(result.condition, Condition::Failed, "{result:?}");
+        assert_eq!(result.files_added, i64::from(added));
         let log = node.kept_log().await?;
         let count = log.annotations().get(names::ANNOTATION_FILES_ADDED);
         assert_eq!(count, Some(&added.to_string()));

@@ -1,7 +1,7 @@
 //! The operator against a real API server: from a FileIntegrity to its objects and its status.
 
 use anyhow::Context as _;
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names};
 use fio::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
@@ -227,14 +227,20 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
                 "a changed label",
                 label(names::LABEL_OWNER, json!("somebody")),
             ),
-            ("another node's name", json!({"nodeName": "other"})),
-            ("no owner", json!({"metadata": {"ownerReferences": null}})),
         ] {
             undone::<FileIntegrityNodeStatus>(space, &status, what, patch).await?;
         }
 
         let fi = space.api::<FileIntegrity>().get("fi").await?;
         let before = fi.status.context("a status")?;
+        // That the phase changed and changed back is counted, and when a condition did so.
+        let content = |status: &FileIntegrityStatus| {
+            let conditions = status.conditions.iter();
+            let conditions: Vec<[String; 3]> = conditions
+                .map(|c| [&c.type_, &c.status, &c.reason].map(String::clone))
+                .collect();
+            (status.phase, json!(status.nodes), conditions)
+        };
         for (what, patch) in [
             ("another phase", json!({"phase": "Pending"})),
             ("other counts", json!({"nodes": {"failed": 7}})),
@@ -246,17 +252,11 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
                 .patch_status("fi", &PatchParams::default(), &edit)
                 .await?;
             assert_ne!(edited.status.as_ref(), Some(&before), "{what}");
-            // That the phase changed and changed back is counted.
             space
                 .until_is(
                     "fi",
                     &format!("{what} to be undone"),
-                    |fi: &FileIntegrity| {
-                        fi.status.as_ref().is_some_and(|now| {
-                            (now.phase, &now.nodes, &now.conditions)
-                                == (before.phase, &before.nodes, &before.conditions)
-                        })
-                    },
+                    |fi: &FileIntegrity| fi.status.as_ref().map(content) == Some(content(&before)),
                 )
                 .await?;
         }
@@ -271,7 +271,23 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
             })
             .await?;
         comes_back::<DaemonSet>(space, "aide-fi").await?;
-        comes_back::<FileIntegrityNodeStatus>(space, &status).await
+        comes_back::<FileIntegrityNodeStatus>(space, &status).await?;
+        // Whose it is cannot be seen any more: it is mended, or made anew.
+        for edit in [
+            json!({"nodeName": "other"}),
+            json!({"metadata": {"ownerReferences": null}}),
+        ] {
+            let what = format!("{edit} to be undone");
+            space
+                .merge::<FileIntegrityNodeStatus>(&status, edit)
+                .await?;
+            space
+                .until_is(&status, &what, |status: &FileIntegrityNodeStatus| {
+                    status.node_name == nodes[0] && status.owner().is_some()
+                })
+                .await?;
+        }
+        Ok(())
     })
     .await
 }

@@ -231,6 +231,19 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
             undone::<FileIntegrityNodeStatus>(space, &status, what, patch).await?;
         }
 
+        comes_back::<ConfigMap>(space, "fi").await?;
+        comes_back::<DaemonSet>(space, "aide-fi").await?;
+        comes_back::<FileIntegrityNodeStatus>(space, &status).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_others_make_of_a_status_or_a_frozen_configuration_comes_back() -> anyhow::Result<()> {
+    in_space("frozen", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, _) = space.active("fi", json!({})).await?;
         let fi = space.api::<FileIntegrity>().get("fi").await?;
         let before = fi.status.context("a status")?;
         // That the phase changed and changed back is counted, and when a condition did so.
@@ -261,7 +274,6 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
                 .await?;
         }
 
-        comes_back::<ConfigMap>(space, "fi").await?;
         // It cannot be written any more, so it is made anew.
         let immutable = json!({"immutable": true});
         let frozen = space.merge::<ConfigMap>("fi", immutable).await?;
@@ -270,20 +282,20 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
                 config.uid() != frozen.uid() && config.data == frozen.data
             })
             .await?;
-        comes_back::<DaemonSet>(space, "aide-fi").await?;
-        comes_back::<FileIntegrityNodeStatus>(space, &status).await?;
+
         // Whose it is cannot be seen any more: it is mended, or made anew.
-        for edit in [
-            json!({"nodeName": "other"}),
-            json!({"metadata": {"ownerReferences": null}}),
+        for (node, edit) in [
+            (&nodes[0], json!({"nodeName": "other"})),
+            (&nodes[1], json!({"metadata": {"ownerReferences": null}})),
         ] {
-            let what = format!("{edit} to be undone");
+            let (name, what) = (
+                names::node_status("fi", node),
+                format!("{edit} to be undone"),
+            );
+            space.merge::<FileIntegrityNodeStatus>(&name, edit).await?;
             space
-                .merge::<FileIntegrityNodeStatus>(&status, edit)
-                .await?;
-            space
-                .until_is(&status, &what, |status: &FileIntegrityNodeStatus| {
-                    status.node_name == nodes[0] && status.owner().is_some()
+                .until_is(&name, &what, |status: &FileIntegrityNodeStatus| {
+                    status.node_name == *node && status.owner().is_some()
                 })
                 .await?;
         }

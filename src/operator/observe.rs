@@ -711,7 +711,12 @@ fn about_config_map(config_map: &ConfigMap) -> Meaning {
     let meta = &config_map.metadata;
     (
         Some(one(&config_map.name_any())),
-        hash(&(&meta.labels, &meta.annotations, &config_map.data)),
+        hash(&(
+            &meta.labels,
+            &meta.annotations,
+            &config_map.data,
+            config_map.immutable,
+        )),
     )
 }
 

@@ -547,13 +547,14 @@ mod tests {
         assert_eq!(last.last_probe_time, at(10));
     }
 
+    type Edit = fn(&mut FileIntegrityNodeStatus);
+
     #[test]
     fn what_a_hand_makes_of_results_is_put_right_and_not_told_again() {
         let clean = decide(&identity(), &empty(), &succeeded(0), &Said::default());
         let changed = failed(10, "h", "p");
         let told = decide(&identity(), &clean.status, &changed, &clean.said);
         let expected = decide(&identity(), &told.status, &failed(20, "h", "p"), &told.said);
-        type Edit = fn(&mut FileIntegrityNodeStatus);
         let edits: [(&str, Edit); 5] = [
             ("emptied", |status| {
                 status.results.clear();

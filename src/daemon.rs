@@ -370,7 +370,7 @@ impl Daemon {
     }
 
     /// The mounted configuration serves for a start. Where there is none, or another one than the
-    /// baseline was made with, the API decides.
+    /// baseline was made with, the API decides; a daemon that has neither cannot begin.
     fn take_mounted(&self, known: Option<String>) -> anyhow::Result<()> {
         match self.configurations.load_mounted() {
             Ok(hash) => {
@@ -382,10 +382,11 @@ impl Daemon {
                 }
                 self.events.send(Event::ConfigLoaded(hash))?;
             }
-            Err(error) => {
+            Err(error) if known.is_some() => {
                 let error = crate::error_chain(&error);
                 tracing::error!(error, "there is no mounted configuration; the API is asked");
             }
+            Err(error) => return Err(error.into()),
         }
         Ok(())
     }

@@ -346,12 +346,11 @@ async fn a_kept_log_that_others_edit_is_written_with_the_next_changes() -> anyho
                 let node = space.node("n1").await?;
                 let failed = Failed::node(space, "fi", &node).await?;
                 let name = failed.site.log_name();
-                match patch {
-                    Some(patch) => space.merge::<ConfigMap>(&name, patch).await.map(|_| ())?,
-                    None => {
-                        let logs = space.api::<ConfigMap>();
-                        logs.delete(&name, &DeleteParams::default()).await?;
-                    }
+                if let Some(patch) = patch {
+                    space.merge::<ConfigMap>(&name, patch).await?;
+                } else {
+                    let logs = space.api::<ConfigMap>();
+                    logs.delete(&name, &DeleteParams::default()).await?;
                 }
                 failed.site.put("later", "text")?;
                 let last = failed.until_failed(2).await?;

@@ -1,7 +1,7 @@
 //! The operator against a real API server: from a FileIntegrity to its objects and its status.
 
 use anyhow::Context as _;
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names};
 use fio::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
@@ -227,14 +227,33 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
                 "a changed label",
                 label(names::LABEL_OWNER, json!("somebody")),
             ),
-            ("another node's name", json!({"nodeName": "other"})),
-            ("no owner", json!({"metadata": {"ownerReferences": null}})),
         ] {
             undone::<FileIntegrityNodeStatus>(space, &status, what, patch).await?;
         }
 
+        comes_back::<ConfigMap>(space, "fi").await?;
+        comes_back::<DaemonSet>(space, "aide-fi").await?;
+        comes_back::<FileIntegrityNodeStatus>(space, &status).await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_others_make_of_a_status_or_a_frozen_configuration_comes_back() -> anyhow::Result<()> {
+    in_space("frozen", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, _) = space.active("fi", json!({})).await?;
         let fi = space.api::<FileIntegrity>().get("fi").await?;
         let before = fi.status.context("a status")?;
+        // That the phase changed and changed back is counted, and when a condition did so.
+        let content = |status: &FileIntegrityStatus| {
+            let conditions = status.conditions.iter();
+            let conditions: Vec<[String; 3]> = conditions
+                .map(|c| [&c.type_, &c.status, &c.reason].map(String::clone))
+                .collect();
+            (status.phase, json!(status.nodes), conditions)
+        };
         for (what, patch) in [
             ("another phase", json!({"phase": "Pending"})),
             ("other counts", json!({"nodes": {"failed": 7}})),
@@ -246,22 +265,15 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
                 .patch_status("fi", &PatchParams::default(), &edit)
                 .await?;
             assert_ne!(edited.status.as_ref(), Some(&before), "{what}");
-            // That the phase changed and changed back is counted.
             space
                 .until_is(
                     "fi",
                     &format!("{what} to be undone"),
-                    |fi: &FileIntegrity| {
-                        fi.status.as_ref().is_some_and(|now| {
-                            (now.phase, &now.nodes, &now.conditions)
-                                == (before.phase, &before.nodes, &before.conditions)
-                        })
-                    },
+                    |fi: &FileIntegrity| fi.status.as_ref().map(content) == Some(content(&before)),
                 )
                 .await?;
         }
 
-        comes_back::<ConfigMap>(space, "fi").await?;
         // It cannot be written any more, so it is made anew.
         let immutable = json!({"immutable": true});
         let frozen = space.merge::<ConfigMap>("fi", immutable).await?;
@@ -270,8 +282,24 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
                 config.uid() != frozen.uid() && config.data == frozen.data
             })
             .await?;
-        comes_back::<DaemonSet>(space, "aide-fi").await?;
-        comes_back::<FileIntegrityNodeStatus>(space, &status).await
+
+        // Whose it is cannot be seen any more: it is mended, or made anew.
+        for (node, edit) in [
+            (&nodes[0], json!({"nodeName": "other"})),
+            (&nodes[1], json!({"metadata": {"ownerReferences": null}})),
+        ] {
+            let (name, what) = (
+                names::node_status("fi", node),
+                format!("{edit} to be undone"),
+            );
+            space.merge::<FileIntegrityNodeStatus>(&name, edit).await?;
+            space
+                .until_is(&name, &what, |status: &FileIntegrityNodeStatus| {
+                    status.node_name == *node && status.owner().is_some()
+                })
+                .await?;
+        }
+        Ok(())
     })
     .await
 }

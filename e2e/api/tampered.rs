@@ -49,7 +49,7 @@ const STOPPED: &[When] = &[When::Stopped];
 /// What must come of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Caught {
-    /// Errored with BaselineTampered, and it stays so.
+    /// Errored with `BaselineTampered`, and it stays so.
     Tampered,
     /// A new baseline, told as one that nobody asked for.
     Unverified,
@@ -258,7 +258,7 @@ fn truncated() -> Vec<Attack> {
             |scene| {
                 let text = String::from_utf8(gunzip(&fs::read(scene.site.database())?)?)?;
                 let lines = text.lines().filter(|line| !line.contains("/watched/two"));
-                let text: String = lines.map(|line| format!("{line}\n")).collect();
+                let text = lines.collect::<Vec<_>>().join("\n") + "\n";
                 scene.replace_database(&gzip(text.as_bytes())?)
             },
         ),
@@ -528,7 +528,7 @@ async fn renewed(site: &Site<'_>, request: &str) -> anyhow::Result<FileIntegrity
 }
 
 /// A baseline, a clean result, and what an attacker has at hand.
-async fn prepared<'a>(site: Site<'a>) -> anyhow::Result<(Scene<'a>, Process)> {
+async fn prepared(site: Site<'_>) -> anyhow::Result<(Scene<'_>, Process)> {
     let daemon = site.daemon().await?;
     site.until("a first result", |status| is(status, Condition::Succeeded))
         .await?;
@@ -708,13 +708,13 @@ async fn row(space: &Space, name: &str, attacks: &[Attack], from: usize) -> anyh
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    let tried = results.len();
+    let count = results.len();
     let wrong: Vec<String> = results
         .into_iter()
         .filter_map(Result::err)
         .map(|error| format!("{error:#}"))
         .collect();
-    attack_row(&format!("on the node: {name}"), tried, tried - wrong.len())?;
+    attack_row(&format!("on the node: {name}"), count, count - wrong.len())?;
     anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }

@@ -76,6 +76,9 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
+/// So often an annotation is set anew where others write the object at the same time.
+const MAX_TRIES: u32 = 5;
+
 /// A request that was made: the FileIntegrity, and the id of the node's request before it.
 struct Asked {
     file_integrity: String,
@@ -92,31 +95,43 @@ async fn ask(
     let asked = watching(client, namespace, node, only).await?;
     let api = Api::<FileIntegrity>::namespaced(client.clone(), namespace);
     for name in asked.iter().map(|asked| asked.file_integrity.as_str()) {
-        let fi = api
-            .get(name)
-            .await
-            .with_context(|| format!("read FileIntegrity {name}"))?;
-        let value = match fi
-            .annotations()
-            .get(names::ANNOTATION_REINIT)
-            .map(String::as_str)
-        {
-            // All nodes are asked for already.
-            Some("") => String::new(),
-            Some(nodes) if nodes.split(',').any(|n| n.trim() == node) => nodes.to_owned(),
-            Some(nodes) => format!("{nodes},{node}"),
-            None => node.to_owned(),
-        };
-        let patch = json!({"metadata": {
-            "resourceVersion": fi.resource_version(),
-            "annotations": {names::ANNOTATION_REINIT: value},
-        }});
-        api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))
-            .await
-            .with_context(|| format!("annotate FileIntegrity {name}"))?;
+        let mut tries = 1..=MAX_TRIES;
+        while let Err(error) = annotate(&api, name, node).await {
+            let is_last = tries.next().is_none();
+            if is_last || !is_conflict(&error) {
+                return Err(error).with_context(|| format!("annotate FileIntegrity {name}"));
+            }
+        }
         tracing::info!(node, file_integrity = name, "asked for a new baseline");
     }
     Ok(asked)
+}
+
+/// Whether somebody else has written the object since it was read; the operator does at times.
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+async fn annotate(api: &Api<FileIntegrity>, name: &str, node: &str) -> kube::Result<()> {
+    let fi = api.get(name).await?;
+    let annotations = fi.annotations();
+    let value = match annotations
+        .get(names::ANNOTATION_REINIT)
+        .map(String::as_str)
+    {
+        // All nodes are asked for already.
+        Some("") => String::new(),
+        Some(nodes) if nodes.split(',').any(|n| n.trim() == node) => nodes.to_owned(),
+        Some(nodes) => format!("{nodes},{node}"),
+        None => node.to_owned(),
+    };
+    let patch = json!({"metadata": {
+        "resourceVersion": fi.resource_version(),
+        "annotations": {names::ANNOTATION_REINIT: value},
+    }});
+    api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))
+        .await?;
+    Ok(())
 }
 
 /// Returns when the node has done what it was asked for, under each FileIntegrity.

@@ -266,7 +266,12 @@ impl Applier {
             "metadata": {"uid": fi.metadata.uid},
             "status": status,
         });
-        let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        // The watch tells by this name what others write.
+        let params = PatchParams {
+            field_manager: Some(names::FIELD_MANAGER_OPERATOR.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(&patch);
         let written = self.file_integrities.patch_status(&name, &params, &patch);
         request("write the status of", &name, written).await
     }

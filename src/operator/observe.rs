@@ -159,7 +159,7 @@ impl Observer {
             namespaced(&client, namespace),
             &everything,
             |_| {},
-            drop_managed_fields,
+            shrink_file_integrity,
             about_itself,
             writer,
             saw_file_integrity(tally, &users, &file_integrities, namespace),
@@ -608,6 +608,17 @@ fn belongs(daemon_set: &DaemonSet, name: &str) -> bool {
         || daemon_set.name_any() == names::daemon_set(name)
 }
 
+/// Keeps, of who wrote what, who else has written the status.
+fn shrink_file_integrity(fi: &mut FileIntegrity) {
+    let Some(managers) = &mut fi.metadata.managed_fields else {
+        return;
+    };
+    managers.retain(|entry| {
+        entry.subresource.as_deref() == Some("status")
+            && entry.manager.as_deref() != Some(names::FIELD_MANAGER_OPERATOR)
+    });
+}
+
 fn drop_managed_fields<K: kube::Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
 }
@@ -635,12 +646,21 @@ fn one(name: &str) -> Target {
     Target::One(name.to_owned())
 }
 
-/// Of a FileIntegrity: everything but its status, which passes write. The others are concerned too:
-/// two that select the same nodes both say so.
+/// Of a FileIntegrity: everything but its status, which passes write; of that, whether others have
+/// written it. The others are concerned too: two that select the same nodes both say so.
 fn about_itself(fi: &FileIntegrity) -> Meaning {
     let meta = &fi.metadata;
+    let written = meta.managed_fields.iter().flatten();
+    let written: Vec<(&Option<String>, Option<i64>)> = written
+        .map(|entry| {
+            (
+                &entry.manager,
+                entry.time.as_ref().map(|at| at.0.as_second()),
+            )
+        })
+        .collect();
     let matters = (&meta.uid, meta.generation, &meta.annotations, deleted(meta));
-    (Some(Target::All), hash(&matters))
+    (Some(Target::All), hash(&(matters, written)))
 }
 
 /// Of a node status: all but the times of scans that found nothing new.
@@ -691,7 +711,12 @@ fn about_config_map(config_map: &ConfigMap) -> Meaning {
     let meta = &config_map.metadata;
     (
         Some(one(&config_map.name_any())),
-        hash(&(&meta.labels, &meta.annotations, &config_map.data)),
+        hash(&(
+            &meta.labels,
+            &meta.annotations,
+            &config_map.data,
+            config_map.immutable,
+        )),
     )
 }
 

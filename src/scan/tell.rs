@@ -547,8 +547,6 @@ mod tests {
         assert_eq!(last.last_probe_time, at(10));
     }
 
-    type Edit = fn(&mut FileIntegrityNodeStatus);
-
     #[test]
     fn what_a_hand_makes_of_results_is_put_right_and_not_told_again() {
         type Edit = fn(&mut FileIntegrityNodeStatus);

@@ -22,9 +22,11 @@ pub mod nodes;
 pub mod observe;
 pub mod plan;
 pub mod policy;
+pub mod pool;
 pub mod reinit;
 pub mod serving;
 pub mod status;
+pub mod statuses;
 pub mod tally;
 pub mod triggers;
 

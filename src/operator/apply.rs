@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 
 use super::build::ANNOTATION_HASH;
 use super::plan::{Observed, Unwanted, Wanted};
+use super::statuses::WatchedStatus;
 use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names, time};
 use crate::k8s::is_already_there;
 use crate::scan::event::{self, Saying, Subject};
@@ -132,7 +133,8 @@ impl Applier {
             }
             Wanted::NodeStatus(object, there) => {
                 let kind = "FileIntegrityNodeStatus";
-                self.apply_one(kind, &self.statuses, there.as_deref(), observed, object)
+                let there = there.as_deref().map(WatchedStatus::as_applied);
+                self.apply_one(kind, &self.statuses, there.as_ref(), observed, object)
                     .await
             }
             Wanted::DaemonSet(object) => {

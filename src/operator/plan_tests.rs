@@ -4,8 +4,8 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
-use crate::api::{Baseline, Condition, Reinit, ScanResult};
-use crate::operator::nodes::WatchedNode;
+use crate::api::{Baseline, Condition, FileIntegrityNodeStatus, Reinit, ScanResult};
+use crate::operator::nodes::ReadNode;
 
 const EFFECTIVE: &str = "/hostroot/etc p\n";
 
@@ -43,7 +43,7 @@ fn file_integrity(annotations: &Value, spec: &Value) -> FileIntegrity {
 
 fn node(name: &str) -> Arc<NodeFacts> {
     Arc::new(NodeFacts {
-        name: name.to_owned(),
+        name: name.into(),
         ready: true,
         ..NodeFacts::default()
     })
@@ -105,7 +105,7 @@ fn with_annotations(annotations: &Value) -> Observed {
         active: None,
         daemon_sets: vec![daemon_set("aide-fi", &json!({names::LABEL_OWNER: "fi"}))],
         nodes: vec![node("n1"), node("n2")],
-        statuses: vec![Arc::new(status("n1")), Arc::new(status("n2"))],
+        statuses: kept(&[status("n1"), status("n2")]),
         silence: HashMap::new(),
         others: Vec::new(),
         environment: Environment {
@@ -117,8 +117,15 @@ fn with_annotations(annotations: &Value) -> Observed {
 }
 
 fn with_statuses(mut observed: Observed, statuses: Vec<FileIntegrityNodeStatus>) -> Observed {
-    observed.statuses = statuses.into_iter().map(Arc::new).collect();
+    observed.statuses = kept(&statuses);
     observed
+}
+
+fn kept(statuses: &[FileIntegrityNodeStatus]) -> Vec<Arc<WatchedStatus>> {
+    statuses
+        .iter()
+        .map(|status| Arc::new(status.into()))
+        .collect()
 }
 
 /// Kind and name of all that is wanted.
@@ -361,7 +368,7 @@ fn a_hold_that_ends_with_a_request_goes_on_until_that_can_be_handed_over() {
 #[test]
 fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
     let node_with = |current: &str, state: &str| {
-        let node: WatchedNode = serde_json::from_value(json!({
+        let node: ReadNode = serde_json::from_value(json!({
             "metadata": {"name": "n2", "annotations": {
                 "machineconfiguration.openshift.io/currentConfig": current,
                 "machineconfiguration.openshift.io/desiredConfig": "new",
@@ -370,7 +377,7 @@ fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
             "status": {"conditions": [{"type": "Ready", "status": "True"}]},
         }))
         .unwrap();
-        node.facts
+        Arc::new(node.facts)
     };
     let held = || {
         annotated(
@@ -544,7 +551,7 @@ fn a_silent_node_is_stale_unless_it_is_held() {
     let silent = |seconds: u64, annotations: &Value| {
         let mut observed = with_annotations(annotations);
         let silence = Duration::from_secs(seconds);
-        observed.silence = HashMap::from([("n2".to_owned(), silence)]);
+        observed.silence = HashMap::from([("n2".into(), silence)]);
         let plan = plan(&observed);
         let stale: Vec<String> = plan.stale.into_iter().collect();
         (stale, plan.again)
@@ -567,7 +574,7 @@ fn a_node_whose_daemon_never_starts_is_stale_after_a_quarter_of_an_hour() {
         (never.last_result, never.baseline) = (None, None);
         let mut observed = with_statuses(at_rest(), vec![status("n1"), never]);
         let silence = Duration::from_secs(seconds);
-        observed.silence = HashMap::from([("n2".to_owned(), silence)]);
+        observed.silence = HashMap::from([("n2".into(), silence)]);
         let plan = plan(&observed);
         let stale: Vec<String> = plan.stale.into_iter().collect();
         assert_eq!(

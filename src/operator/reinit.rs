@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::build::Signal;
-use crate::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
+use super::statuses::WatchedStatus;
+use crate::api::{Condition, FileIntegrity, names};
 
 /// A request that is being handed to the nodes.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -52,7 +53,7 @@ pub struct Asked {
 pub fn asked(
     fi: &FileIntegrity,
     selected: &BTreeSet<String>,
-    statuses: &[&FileIntegrityNodeStatus],
+    statuses: &[&WatchedStatus],
 ) -> Option<Asked> {
     let mut asked = Asked {
         nodes: Some(Vec::new()),
@@ -88,12 +89,12 @@ pub fn is_asked(fi: &FileIntegrity) -> bool {
         .any(|key| annotation(fi, key).is_some())
 }
 
-fn failed_nodes(statuses: &[&FileIntegrityNodeStatus]) -> Vec<String> {
-    let failed = |status: &&&FileIntegrityNodeStatus| status.condition() == Some(Condition::Failed);
+fn failed_nodes(statuses: &[&WatchedStatus]) -> Vec<String> {
+    let failed = |status: &&&WatchedStatus| status.condition() == Some(Condition::Failed);
     statuses
         .iter()
         .filter(failed)
-        .map(|status| status.node_name.clone())
+        .map(|status| status.node_name.to_string())
         .collect()
 }
 
@@ -146,8 +147,8 @@ pub fn is_held(fi: &FileIntegrity, node: &str) -> bool {
 
 /// Whether the node still has to do what was asked of it: the request in its annotations is not
 /// the one it finished.
-pub fn is_open(status: &FileIntegrityNodeStatus, request: Option<&str>) -> bool {
-    request.is_some_and(|id| status.reinit.as_ref().is_none_or(|done| done.id != id))
+pub fn is_open(status: &WatchedStatus, request: Option<&str>) -> bool {
+    request.is_some_and(|id| status.report.reinit.as_deref() != Some(id))
 }
 
 /// A node, as far as signals go.
@@ -195,7 +196,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
-    use crate::api::ScanResult;
+    use crate::api::{FileIntegrityNodeStatus, ScanResult};
 
     fn fi(annotations: &[(&str, &str)]) -> FileIntegrity {
         let mut fi = FileIntegrity::default();
@@ -214,13 +215,14 @@ mod tests {
         ["n1", "n2", "n3"].map(str::to_owned).into()
     }
 
-    fn failed(node: &str) -> FileIntegrityNodeStatus {
+    fn failed(node: &str) -> WatchedStatus {
         let at = Time(jiff::Timestamp::UNIX_EPOCH);
-        FileIntegrityNodeStatus {
+        let status = FileIntegrityNodeStatus {
             node_name: node.to_owned(),
             last_result: Some(ScanResult::new(Condition::Failed, at)),
             ..Default::default()
-        }
+        };
+        (&status).into()
     }
 
     #[test]

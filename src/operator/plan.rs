@@ -197,7 +197,7 @@ impl<'a> Planner<'a> {
             stale: views
                 .iter()
                 .filter(|view| view.is_stale())
-                .map(|view| view.name.clone())
+                .map(|view| view.name.to_string())
                 .collect(),
             again: delay.or_else(|| self.again(&views)),
         }
@@ -221,7 +221,7 @@ impl<'a> Planner<'a> {
     /// What is asked by annotation and not recorded yet. While an earlier record is being handed
     /// out, the annotation waits.
     fn asked(&self) -> Option<reinit::Asked> {
-        if self.record.is_some() {
+        if self.record.is_some() || !reinit::is_asked(self.fi) {
             return None;
         }
         let names: BTreeSet<String> = self.selected.iter().map(|n| n.name.to_string()).collect();
@@ -407,7 +407,7 @@ impl<'a> Planner<'a> {
         let initialized = has_baseline && !open;
         let held = self.hold(node) != Hold::No;
         NodeView {
-            name: node.name.to_string(),
+            name: Arc::clone(&node.name),
             reachable: node.ready,
             initialized,
             held,
@@ -506,7 +506,7 @@ impl<'a> Planner<'a> {
         let can_act = node.ready && self.hold(node) == Hold::No;
         let (id, is_open) = self.signal_for(node).unwrap_or_default();
         Candidate {
-            node: node.name.to_string(),
+            node: Arc::clone(&node.name),
             id,
             is_waiting: can_act && is_open,
         }

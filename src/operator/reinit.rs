@@ -6,6 +6,7 @@
 //! killed in between, the next pass goes on where this one stopped.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -155,7 +156,7 @@ pub fn is_open(status: &WatchedStatus, request: Option<&str>) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// Its name.
-    pub node: String,
+    pub node: Arc<str>,
     /// The text of the signal that announces what it was asked for last.
     pub id: Option<String>,
     /// It can do that, and has not done it yet.
@@ -176,7 +177,7 @@ pub fn signal(candidates: &[Candidate]) -> Option<Signal> {
     let mut nodes = if asked.len() == candidates.len() {
         Vec::new()
     } else {
-        asked.iter().map(|c| c.node.clone()).collect()
+        asked.iter().map(|c| c.node.to_string()).collect()
     };
     // They come in a cache's order; another order would be another DaemonSet.
     nodes.sort();
@@ -281,7 +282,7 @@ mod tests {
     fn signals_go_to_all_to_some_or_to_one() {
         let nodes = |of: &[(&str, Option<&str>, bool)]| {
             let candidate = |(node, id, is_waiting): &(&str, Option<&str>, bool)| Candidate {
-                node: (*node).to_owned(),
+                node: (*node).into(),
                 id: id.map(str::to_owned),
                 is_waiting: *is_waiting,
             };

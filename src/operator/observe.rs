@@ -171,17 +171,8 @@ impl Observer {
         watches.start(
             namespaced(&client, namespace),
             &everything.clone().page_size(STATUSES_AT_ONCE),
-            {
-                let keeper = Keeper::new(Arc::clone(&texts));
-                move |status: ReadStatus| keeper.keep(status)
-            },
-            {
-                let (tally, freshness) = (Arc::clone(tally), Arc::clone(&freshness));
-                move |event| {
-                    freshness.saw(event);
-                    tally.saw_status(event);
-                }
-            },
+            keep_status(&texts),
+            saw_status(tally, &freshness),
             about_status,
             writer,
             |_| {},
@@ -222,10 +213,7 @@ impl Observer {
         watches.start(
             Api::all(client.clone()),
             &everything.clone().page_size(NODES_AT_ONCE),
-            {
-                let texts = Arc::clone(&texts);
-                move |node: ReadNode| node.kept(&texts)
-            },
+            keep_node(&texts),
             |_| {},
             about_node,
             writer,
@@ -557,6 +545,30 @@ fn send(
                 triggers.send(ObjectRef::from_obj(&*fi)).ok();
             }
         }
+    }
+}
+
+/// What is kept of node statuses.
+fn keep_status(texts: &Arc<Texts>) -> impl Fn(ReadStatus) -> WatchedStatus + Send + use<> {
+    let keeper = Keeper::new(Arc::clone(texts));
+    move |status| keeper.keep(status)
+}
+
+/// What is kept of nodes.
+fn keep_node(texts: &Arc<Texts>) -> impl Fn(ReadNode) -> NodeFacts + Send + use<> {
+    let texts = Arc::clone(texts);
+    move |node| node.kept(&texts)
+}
+
+/// What is done with all that the watch of node statuses shows: it is counted, and its time is taken.
+fn saw_status(
+    tally: &Arc<Tally>,
+    freshness: &Arc<Freshness>,
+) -> impl Fn(&watcher::Event<WatchedStatus>) + Send + use<> {
+    let (tally, freshness) = (Arc::clone(tally), Arc::clone(freshness));
+    move |event| {
+        freshness.saw(event);
+        tally.saw_status(event);
     }
 }
 

@@ -490,7 +490,7 @@ impl From<&FileIntegrityNodeStatus> for WatchedStatus {
 
 /// What the operator keeps of a status with this JSON.
 #[cfg(test)]
-pub fn kept(json: serde_json::Value) -> WatchedStatus {
+pub(super) fn kept(json: serde_json::Value) -> WatchedStatus {
     Keeper::new(Arc::default()).keep(serde_json::from_value(json).unwrap())
 }
 

@@ -62,6 +62,9 @@ const BY_DEMAND: &str = "demand";
 const BY_MISSING: &str = "missing";
 const BY_NODE: &str = "node";
 
+/// Reports, with the names of the statuses that have them.
+type Reports = Vec<(Arc<str>, Arc<Report>)>;
+
 /// Counts for one leadership.
 #[derive(Debug)]
 pub struct Tally {
@@ -72,7 +75,7 @@ pub struct Tally {
 #[derive(Debug, Default)]
 struct Memory {
     /// What was last seen of each node's statuses, with their names; most nodes have one.
-    nodes: HashMap<Arc<str>, Vec<(Arc<str>, Arc<Report>)>>,
+    nodes: HashMap<Arc<str>, Reports>,
     /// While the watch of node statuses lists them anew: those that it has not shown yet, as node
     /// and name.
     missing: HashSet<(Arc<str>, Arc<str>)>,

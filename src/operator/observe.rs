@@ -160,7 +160,7 @@ impl Observer {
         watches.start(
             namespaced(&client, namespace),
             &everything,
-            without_managed_fields,
+            shrunk(drop_managed_fields),
             |_| {},
             about_itself,
             writer,
@@ -192,7 +192,7 @@ impl Observer {
         watches.start(
             namespaced(&client, namespace),
             &active,
-            without_managed_fields,
+            shrunk(drop_managed_fields),
             |_| {},
             about_config_map,
             writer,
@@ -203,7 +203,7 @@ impl Observer {
         watches.start(
             namespaced(&client, namespace),
             &own,
-            without_managed_fields,
+            shrunk(drop_managed_fields),
             |_| {},
             about_deployment,
             writer,
@@ -637,9 +637,16 @@ fn kept<W, K>(event: watcher::Event<W>, keep: impl Fn(W) -> K) -> watcher::Event
     }
 }
 
-fn without_managed_fields<K: kube::Resource>(mut object: K) -> K {
+/// What is kept of an object that is made smaller by `shrink`.
+fn shrunk<K>(shrink: fn(&mut K)) -> impl Fn(K) -> K {
+    move |mut object| {
+        shrink(&mut object);
+        object
+    }
+}
+
+fn drop_managed_fields<K: kube::Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
-    object
 }
 
 fn hash(matters: &impl Hash) -> u64 {

@@ -522,6 +522,17 @@ impl Watches<'_> {
     }
 }
 
+/// The event with what is kept of its object.
+fn kept<W, K>(event: watcher::Event<W>, keep: impl Fn(W) -> K) -> watcher::Event<K> {
+    match event {
+        watcher::Event::Apply(object) => watcher::Event::Apply(keep(object)),
+        watcher::Event::Delete(object) => watcher::Event::Delete(keep(object)),
+        watcher::Event::Init => watcher::Event::Init,
+        watcher::Event::InitApply(object) => watcher::Event::InitApply(keep(object)),
+        watcher::Event::InitDone => watcher::Event::InitDone,
+    }
+}
+
 fn namespaced<K>(client: &Client, namespace: &str) -> Api<K>
 where
     K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>,
@@ -626,15 +637,8 @@ fn belongs(daemon_set: &DaemonSet, name: &str) -> bool {
         || daemon_set.name_any() == names::daemon_set(name)
 }
 
-/// The event with what is kept of its object.
-fn kept<W, K>(event: watcher::Event<W>, keep: impl Fn(W) -> K) -> watcher::Event<K> {
-    match event {
-        watcher::Event::Apply(object) => watcher::Event::Apply(keep(object)),
-        watcher::Event::Delete(object) => watcher::Event::Delete(keep(object)),
-        watcher::Event::Init => watcher::Event::Init,
-        watcher::Event::InitApply(object) => watcher::Event::InitApply(keep(object)),
-        watcher::Event::InitDone => watcher::Event::InitDone,
-    }
+fn drop_managed_fields<K: kube::Resource>(object: &mut K) {
+    object.meta_mut().managed_fields = None;
 }
 
 /// What is kept of an object that is made smaller by `shrink`.
@@ -643,10 +647,6 @@ fn shrunk<K>(shrink: fn(&mut K)) -> impl Fn(K) -> K {
         shrink(&mut object);
         object
     }
-}
-
-fn drop_managed_fields<K: kube::Resource>(object: &mut K) {
-    object.meta_mut().managed_fields = None;
 }
 
 fn hash(matters: &impl Hash) -> u64 {

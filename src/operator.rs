@@ -5,9 +5,9 @@
 //! [`status`], the bookkeeping of re-initialisations from [`reinit`], the choice of nodes from
 //! [`nodes`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used;
 //! [`election`] sees to it that one operator acts at a time; [`freshness`] knows since when nothing
-//! was heard of a node; [`tally`] counts what happens,
-//! [`serving`] lets that be read, [`monitoring`] tells Prometheus where and what to alert on, [`policy`]
-//! keeps daemons to their own nodes.
+//! was heard of a node; [`statuses`] and [`pool`] keep that of thousands of nodes small;
+//! [`tally`] counts what happens, [`serving`] lets that be read, [`monitoring`] tells Prometheus where
+//! and what to alert on, [`policy`] keeps daemons to their own nodes.
 //!
 //! A pass may be killed anywhere: what it knows is in the API, and the next pass goes on.
 
@@ -22,9 +22,11 @@ pub mod nodes;
 pub mod observe;
 pub mod plan;
 pub mod policy;
+pub mod pool;
 pub mod reinit;
 pub mod serving;
 pub mod status;
+pub mod statuses;
 pub mod tally;
 pub mod triggers;
 

@@ -20,6 +20,7 @@ use serde_json::{Map, Value, json};
 
 use super::build::ANNOTATION_HASH;
 use super::plan::{Observed, Unwanted, Wanted};
+use super::statuses::WatchedStatus;
 use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names, time};
 use crate::k8s::is_already_there;
 use crate::scan::event::{self, Saying, Subject};
@@ -132,7 +133,8 @@ impl Applier {
             }
             Wanted::NodeStatus(object, there) => {
                 let kind = "FileIntegrityNodeStatus";
-                self.apply_one(kind, &self.statuses, there.as_deref(), observed, object)
+                let there = there.as_deref().map(WatchedStatus::as_applied);
+                self.apply_one(kind, &self.statuses, there.as_ref(), observed, object)
                     .await
             }
             Wanted::DaemonSet(object) => {
@@ -452,6 +454,8 @@ async fn request<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::build::{Hold, Wishes, node_status};
+    use crate::operator::statuses;
 
     #[test]
     fn what_the_api_adds_does_not_count_and_what_others_change_does() {
@@ -491,6 +495,27 @@ mod tests {
         );
         let hold = json!({"metadata": {"annotations": {names::ANNOTATION_HOLDOFF: null}}});
         assert_eq!(removed(&[names::ANNOTATION_HOLDOFF]), Some(hold));
+    }
+
+    #[test]
+    fn a_node_status_is_kept_with_all_that_was_applied_but_its_hash() {
+        let fi = json!({"metadata": {"name": "f".repeat(70), "namespace": "ns", "uid": "u"}, "spec": {"config": {}}});
+        let wishes = Wishes {
+            config: Some("c".to_owned()),
+            request: Some("r".to_owned()),
+            hold: Hold::ByHand,
+        };
+        let fi = serde_json::from_value(fi).unwrap();
+        let mut object = node_status(&fi, "n1", &wishes);
+        let existing = statuses::kept(object.clone()).as_applied();
+        assert!(!is_as_wanted(&existing, &object).unwrap());
+        let nothing = node_status(&fi, "n1", &Wishes::default());
+        let removal = unwished(existing.annotations(), &nothing).unwrap();
+        let removed = removal["metadata"]["annotations"].as_object().unwrap();
+        assert_eq!(removed.len(), names::WISHES.len());
+        let annotations = object["metadata"]["annotations"].as_object_mut().unwrap();
+        assert!(annotations.remove(ANNOTATION_HASH).is_some());
+        assert!(contains(&serde_json::to_value(existing).unwrap(), &object));
     }
 
     #[test]

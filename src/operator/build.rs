@@ -6,10 +6,8 @@
 
 use serde_json::{Value, json};
 
-use crate::api::{
-    BaselineLoss, FILE_INTEGRITY_KIND, FileIntegrity, FileIntegrityNodeStatus, GROUP, VERSION,
-    names,
-};
+use super::statuses::WatchedStatus;
+use crate::api::{BaselineLoss, FILE_INTEGRITY_KIND, FileIntegrity, GROUP, VERSION, names};
 
 /// Port of the daemon's health checks.
 const HEALTH_PORT: u16 = 8081;
@@ -116,37 +114,34 @@ pub fn node_status(fi: &FileIntegrity, node: &str, wishes: &Wishes) -> Value {
 /// Whether a status object is what [`node_status`] would make, found without making it. What others
 /// wrote besides does not count.
 pub fn is_node_status(
-    status: &FileIntegrityNodeStatus,
+    status: &WatchedStatus,
     fi: &FileIntegrity,
     node: &str,
     wishes: &Wishes,
 ) -> bool {
     let fi_name = name(fi);
-    let metadata = &status.metadata;
-    let label = |key| metadata.labels.as_ref().and_then(|labels| labels.get(key));
     let hold = match wishes.hold {
         Hold::No => None,
         Hold::ByHand => Some(names::HOLDOFF_BY_HAND),
         Hold::ForUpdate => Some(names::HOLDOFF_UPDATE),
     };
     let whole_owner = names::label_is_shortened(&fi_name).then_some(fi_name.as_str());
-    let owners = metadata.owner_references.as_deref().unwrap_or_default();
-    status.node_name == node
-        && owners.iter().any(|owner| {
+    *status.node_name == *node
+        && status.owners().iter().any(|owner| {
             Some(&owner.uid) == fi.metadata.uid.as_ref()
-                && owner.name == fi_name
+                && *owner.name == *fi_name
                 && owner.kind == FILE_INTEGRITY_KIND
                 && owner.api_version == format!("{GROUP}/{VERSION}")
                 && owner.controller == Some(true)
                 && owner.block_owner_deletion == Some(true)
         })
-        && label(names::LABEL_OWNER) == Some(&names::label_value(&fi_name))
-        && label(names::LABEL_NODE) == Some(&names::label_value(node))
+        && status.label(names::LABEL_OWNER) == Some(&*names::label_value(&fi_name))
+        && status.label(names::LABEL_NODE) == Some(&*names::label_value(node))
         && status.annotation(names::ANNOTATION_WANTED_CONFIG) == wishes.config.as_deref()
         && status.annotation(names::ANNOTATION_REQUEST) == wishes.request.as_deref()
         && status.annotation(names::ANNOTATION_HOLDOFF) == hold
         && (whole_owner.is_none() || status.annotation(names::LABEL_OWNER) == whole_owner)
-        && status.annotation(ANNOTATION_HASH).is_some()
+        && status.is_applied()
 }
 
 /// The DaemonSet that scans.
@@ -515,6 +510,7 @@ fn merge(into: &mut Value, from: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::statuses::{ReadStatus, kept};
 
     fn fi(spec: &Value) -> FileIntegrity {
         serde_json::from_value(json!({
@@ -668,8 +664,7 @@ mod tests {
             ];
             for made in &all {
                 let object = node_status(&fi, "n1", made);
-                let read = |object: Value| serde_json::from_value(object).unwrap();
-                let status: FileIntegrityNodeStatus = read(object.clone());
+                let status = kept(object.clone());
                 for asked in &all {
                     let is_same = is_node_status(&status, &fi, "n1", asked);
                     assert_eq!(is_same, made == asked, "{made:?} {asked:?}");
@@ -683,13 +678,11 @@ mod tests {
                         "/metadata/namespace",
                     ]
                     .contains(&what.as_str());
-                    if is_kept
-                        || serde_json::from_value::<FileIntegrityNodeStatus>(less.clone()).is_err()
-                    {
+                    if is_kept || serde_json::from_value::<ReadStatus>(less.clone()).is_err() {
                         continue;
                     }
                     assert!(
-                        !is_node_status(&read(less), &fi, "n1", made),
+                        !is_node_status(&kept(less), &fi, "n1", made),
                         "without {what}"
                     );
                 }

@@ -6,15 +6,14 @@
 //! to watch is dated by the API server's own times.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt as _;
 use kube::runtime::watcher::Event;
 use tokio::time::Instant;
 
-use crate::api::FileIntegrityNodeStatus;
+use super::statuses::WatchedStatus;
 
 /// A scan may be late by three periods, and this much.
 const SLACK: Duration = Duration::from_secs(60);
@@ -42,14 +41,14 @@ pub struct Freshness(Mutex<Memory>);
 
 #[derive(Debug, Default)]
 struct Memory {
-    heard: HashMap<String, Heard>,
+    heard: HashMap<Arc<str>, Heard>,
     /// While the watch lists them anew: those that it has not shown yet.
-    missing: HashSet<String>,
+    missing: HashSet<Arc<str>>,
 }
 
 #[derive(Debug)]
 struct Heard {
-    version: Option<String>,
+    version: Arc<str>,
     seen: Instant,
     /// How old the change was when it was seen.
     age: Duration,
@@ -57,7 +56,7 @@ struct Heard {
 
 impl Freshness {
     /// What the watch of node statuses shows.
-    pub fn saw(&self, event: &Event<FileIntegrityNodeStatus>) {
+    pub fn saw(&self, event: &Event<WatchedStatus>) {
         self.with(|memory| match event {
             Event::Init => memory.missing = memory.heard.keys().cloned().collect(),
             Event::InitApply(status) => memory.shown(status, age(status, Timestamp::now())),
@@ -68,15 +67,15 @@ impl Freshness {
                 }
             }
             Event::Delete(status) => {
-                memory.heard.remove(&status.name_any());
+                memory.heard.remove(&status.name);
             }
         });
     }
 
     /// How long this node status has not changed.
-    pub fn silence(&self, status: &FileIntegrityNodeStatus) -> Duration {
+    pub fn silence(&self, status: &WatchedStatus) -> Duration {
         self.with(|memory| {
-            let heard = memory.heard.get(&status.name_any());
+            let heard = memory.heard.get(&status.name);
             heard.map_or(Duration::ZERO, |heard| heard.seen.elapsed() + heard.age)
         })
     }
@@ -87,27 +86,22 @@ impl Freshness {
 }
 
 impl Memory {
-    fn shown(&mut self, status: &FileIntegrityNodeStatus, age: Duration) {
-        let (name, version) = (status.name_any(), status.resource_version());
-        self.missing.remove(&name);
-        let known = self.heard.get(&name);
-        if known.is_none_or(|heard| heard.version != version) {
+    fn shown(&mut self, status: &WatchedStatus, age: Duration) {
+        self.missing.remove(&status.name);
+        let known = self.heard.get(&status.name);
+        if known.is_none_or(|heard| heard.version != status.version) {
             // A change that was missed while the watch was away is as fresh as one that was seen.
             let age = if known.is_some() { Duration::ZERO } else { age };
-            let seen = Instant::now();
-            self.heard.insert(name, Heard { version, seen, age });
+            let (version, seen) = (Arc::clone(&status.version), Instant::now());
+            let heard = Heard { version, seen, age };
+            self.heard.insert(Arc::clone(&status.name), heard);
         }
     }
 }
 
 /// How long ago the API server took in the last change.
-fn age(status: &FileIntegrityNodeStatus, now: Timestamp) -> Duration {
-    let times = status
-        .managed_fields()
-        .iter()
-        .filter_map(|entry| entry.time.as_ref());
-    let created = status.metadata.creation_timestamp.as_ref();
-    let last = times.chain(created).map(|time| time.0).max();
+fn age(status: &WatchedStatus, now: Timestamp) -> Duration {
+    let last = status.written_at;
     last.and_then(|last| now.duration_since(last).try_into().ok())
         .unwrap_or_default()
 }
@@ -115,19 +109,19 @@ fn age(status: &FileIntegrityNodeStatus, now: Timestamp) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::operator::statuses::kept;
 
-    fn status(version: &str, second: i64) -> FileIntegrityNodeStatus {
+    fn status(version: &str, second: i64) -> WatchedStatus {
         let at = Timestamp::now() - jiff::SignedDuration::from_secs(second);
-        serde_json::from_value(serde_json::json!({
+        kept(serde_json::json!({
             "metadata": {
                 "name": "fi-n1", "resourceVersion": version,
                 "managedFields": [{"manager": "daemon", "time": at.to_string()}],
             },
         }))
-        .unwrap()
     }
 
-    fn seconds(freshness: &Freshness, status: &FileIntegrityNodeStatus) -> u64 {
+    fn seconds(freshness: &Freshness, status: &WatchedStatus) -> u64 {
         freshness.silence(status).as_secs()
     }
 

@@ -11,17 +11,20 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint, Toleration};
 use kube::Resource;
 use kube::core::ObjectMeta;
+use kube::runtime::reflector::Lookup;
 use serde::{Deserialize, Deserializer};
+
+use super::pool::Texts;
 
 /// A Node as the operator's watch reads it: a whole one is some 20 kB, mostly names of images, and
 /// its kubelet writes it every five minutes. What is not used is passed over while the JSON is read,
 /// and takes no memory.
 #[derive(Clone, Debug, Default)]
-pub struct WatchedNode {
-    /// Its name, uid and resource version, nothing else.
+pub struct ReadNode {
+    /// Its name and resource version, nothing else.
     metadata: ObjectMeta,
     /// What of it matters.
-    pub facts: Arc<NodeFacts>,
+    pub facts: NodeFacts,
 }
 
 /// What is read of a Node's JSON.
@@ -38,7 +41,6 @@ struct Wire {
 #[serde(rename_all = "camelCase")]
 struct WireMeta {
     name: Option<String>,
-    uid: Option<String>,
     resource_version: Option<String>,
     #[serde(default)]
     labels: BTreeMap<String, String>,
@@ -60,7 +62,7 @@ struct WireStatus {
     conditions: Vec<NodeCondition>,
 }
 
-impl<'de> Deserialize<'de> for WatchedNode {
+impl<'de> Deserialize<'de> for ReadNode {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Wire {
             metadata,
@@ -68,7 +70,7 @@ impl<'de> Deserialize<'de> for WatchedNode {
             status,
         } = Wire::deserialize(deserializer)?;
         let facts = NodeFacts {
-            name: metadata.name.clone().unwrap_or_default(),
+            name: metadata.name.as_deref().unwrap_or_default().into(),
             labels: metadata.labels.into_iter().collect(),
             taints: spec.taints.iter().map(taint).collect(),
             ready: is_ready(&status.conditions),
@@ -78,30 +80,69 @@ impl<'de> Deserialize<'de> for WatchedNode {
         Ok(Self {
             metadata: ObjectMeta {
                 name: metadata.name,
-                uid: metadata.uid,
                 resource_version: metadata.resource_version,
                 ..ObjectMeta::default()
             },
-            facts: Arc::new(facts),
+            facts,
         })
     }
 }
 
-impl Resource for WatchedNode {
+impl ReadNode {
+    /// What is kept of it; its name is one that others keep too.
+    pub fn kept(self, texts: &Texts) -> NodeFacts {
+        NodeFacts {
+            name: texts.shared(&*self.facts.name),
+            ..self.facts
+        }
+    }
+}
+
+/// Nobody asks a store for what else keys may hold.
+impl Lookup for NodeFacts {
+    type DynamicType = ();
+
+    fn kind((): &()) -> Cow<'_, str> {
+        <Node as Resource>::kind(&())
+    }
+    fn group((): &()) -> Cow<'_, str> {
+        <Node as Resource>::group(&())
+    }
+    fn version((): &()) -> Cow<'_, str> {
+        <Node as Resource>::version(&())
+    }
+    fn plural((): &()) -> Cow<'_, str> {
+        <Node as Resource>::plural(&())
+    }
+    fn name(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(&self.name))
+    }
+    fn namespace(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+    fn resource_version(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+    fn uid(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+impl Resource for ReadNode {
     type DynamicType = ();
     type Scope = kube::core::ClusterResourceScope;
 
     fn kind((): &()) -> Cow<'_, str> {
-        Node::kind(&())
+        <Node as Resource>::kind(&())
     }
     fn group((): &()) -> Cow<'_, str> {
-        Node::group(&())
+        <Node as Resource>::group(&())
     }
     fn version((): &()) -> Cow<'_, str> {
-        Node::version(&())
+        <Node as Resource>::version(&())
     }
     fn plural((): &()) -> Cow<'_, str> {
-        Node::plural(&())
+        <Node as Resource>::plural(&())
     }
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
@@ -146,7 +187,7 @@ impl FromIterator<(String, String)> for Labels {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NodeFacts {
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its labels.
     pub labels: Labels,
     /// Its taints.
@@ -284,7 +325,7 @@ mod tests {
     fn node(labels: &[(&str, &str)], taints: &[(&str, &str, &str)]) -> NodeFacts {
         let own = |text: &str| text.to_owned();
         NodeFacts {
-            name: own("n"),
+            name: "n".into(),
             labels: labels.iter().map(|(k, v)| (own(k), own(v))).collect(),
             taints: taints
                 .iter()
@@ -327,7 +368,7 @@ mod tests {
 
     #[test]
     fn two_of_the_three_annotations_say_nothing() {
-        let node: WatchedNode =
+        let node: ReadNode =
             serde_json::from_value(serde_json::json!({"metadata": {"annotations": {
                 "machineconfiguration.openshift.io/currentConfig": "a",
                 "machineconfiguration.openshift.io/state": "Working",
@@ -395,7 +436,7 @@ mod tests {
 
     #[test]
     fn facts_are_taken_from_a_node_and_the_rest_is_passed_over() {
-        let watched: WatchedNode = serde_json::from_value(serde_json::json!({
+        let watched: ReadNode = serde_json::from_value(serde_json::json!({
             "apiVersion": "v1", "kind": "Node",
             "metadata": {
                 "name": "n", "uid": "u", "resourceVersion": "7", "labels": {"a": "b"},
@@ -409,10 +450,9 @@ mod tests {
         }))
         .unwrap();
         let expected = node(&[("a", "b")], &[("k", "", "NoSchedule")]);
-        assert_eq!(*watched.facts, expected);
+        assert_eq!(watched.facts, expected);
         let metadata = ObjectMeta {
             name: Some("n".to_owned()),
-            uid: Some("u".to_owned()),
             resource_version: Some("7".to_owned()),
             ..ObjectMeta::default()
         };

@@ -16,7 +16,7 @@ use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kube::core::{NamespaceResourceScope, ObjectMeta};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::reflector::{self, Lookup, ObjectRef, Store};
 use kube::runtime::watcher::{self, watch_object, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
@@ -24,14 +24,14 @@ use tokio::sync::mpsc;
 use super::build::Environment;
 use super::freshness::Freshness;
 use super::judge::Judge;
-use super::nodes::WatchedNode;
+use super::nodes::{NodeFacts, ReadNode};
 use super::plan::{Configured, Observed};
+use super::pool::Texts;
+use super::statuses::{Keeper, ReadStatus, WatchedStatus};
 use super::tally::Tally;
 use super::triggers::{Changes, Meaning, Target};
 use crate::aide::profiles::Profile;
-use crate::api::{
-    FileIntegrity, FileIntegrityNodeStatus, FileIntegritySpec, ProfileName, names, time,
-};
+use crate::api::{FileIntegrity, FileIntegritySpec, ProfileName, names, time};
 use crate::k8s::backoff;
 
 /// How long one request may take.
@@ -89,12 +89,12 @@ pub struct Observer {
     judge: Judge,
     /// FileIntegrities.
     pub file_integrities: Store<FileIntegrity>,
-    statuses: Store<FileIntegrityNodeStatus>,
+    statuses: Store<WatchedStatus>,
     freshness: Arc<Freshness>,
     daemon_sets: Store<DaemonSet>,
     config_maps: Store<ConfigMap>,
     deployments: Store<Deployment>,
-    nodes: Store<WatchedNode>,
+    nodes: Store<NodeFacts>,
     users: Arc<UserConfigs>,
     triggers: mpsc::UnboundedSender<Trigger>,
 }
@@ -147,19 +147,21 @@ impl Observer {
         let openshift = is_openshift(&client).await;
         let (file_integrities, writer) = reflector::store();
         let users = Arc::new(UserConfigs::default());
+        let texts = Arc::new(Texts::default());
         let mut watches = Watches {
             tasks,
             triggers: &triggers,
             namespace,
             all: file_integrities.clone(),
+            texts: &texts,
         };
         let everything = watcher::Config::default();
         let own_name = format!("metadata.name={}", names::OPERATOR_NAME);
         watches.start(
             namespaced(&client, namespace),
             &everything,
+            shrunk(shrink_file_integrity),
             |_| {},
-            shrink_file_integrity,
             about_itself,
             writer,
             saw_file_integrity(tally, &users, &file_integrities, namespace),
@@ -169,14 +171,8 @@ impl Observer {
         watches.start(
             namespaced(&client, namespace),
             &everything.clone().page_size(STATUSES_AT_ONCE),
-            {
-                let (tally, freshness) = (Arc::clone(tally), Arc::clone(&freshness));
-                move |event| {
-                    freshness.saw(event);
-                    tally.saw_status(event);
-                }
-            },
-            shrink_status,
+            keep_status(&texts),
+            saw_status(tally, &freshness),
             about_status,
             writer,
             |_| {},
@@ -185,7 +181,7 @@ impl Observer {
         watches.start(
             namespaced(&client, namespace),
             &everything,
-            |_| {},
+            |daemon_set| daemon_set,
             |_| {},
             about_daemon_set,
             writer,
@@ -196,8 +192,8 @@ impl Observer {
         watches.start(
             namespaced(&client, namespace),
             &active,
+            shrunk(drop_managed_fields),
             |_| {},
-            drop_managed_fields,
             about_config_map,
             writer,
             |_| {},
@@ -207,8 +203,8 @@ impl Observer {
         watches.start(
             namespaced(&client, namespace),
             &own,
+            shrunk(drop_managed_fields),
             |_| {},
-            drop_managed_fields,
             about_deployment,
             writer,
             |_| {},
@@ -217,7 +213,7 @@ impl Observer {
         watches.start(
             Api::all(client.clone()),
             &everything.clone().page_size(NODES_AT_ONCE),
-            |_| {},
+            keep_node(&texts),
             |_| {},
             about_node,
             writer,
@@ -267,10 +263,13 @@ impl Observer {
         let name = fi.name_any();
         let statuses = self
             .statuses
-            .state_filter(|s| s.owner().is_some_and(|(owner, _)| owner == name));
+            .state_filter(|s| s.owner().is_some_and(|owner| **owner == *name));
         let silence = statuses
             .iter()
-            .map(|status| (status.node_name.clone(), self.freshness.silence(status)))
+            .map(|status| {
+                let silence = self.freshness.silence(status);
+                (Arc::clone(&status.node_name), silence)
+            })
             .collect();
         Ok(Observed {
             configured: self.configured(&fi).await?,
@@ -278,12 +277,7 @@ impl Observer {
                 .config_maps
                 .get(&ObjectRef::new(&name).within(&self.namespace)),
             daemon_sets: self.daemon_sets.state_filter(|ds| belongs(ds, &name)),
-            nodes: self
-                .nodes
-                .state()
-                .iter()
-                .map(|node| Arc::clone(&node.facts))
-                .collect(),
+            nodes: self.nodes.state(),
             statuses,
             silence,
             others: self
@@ -471,43 +465,43 @@ struct Watches<'a> {
     triggers: &'a mpsc::UnboundedSender<Trigger>,
     namespace: &'a str,
     all: Store<FileIntegrity>,
+    texts: &'a Arc<Texts>,
 }
 
 impl Watches<'_> {
-    /// Watches the objects of `api`: shows each to `read` as it comes, makes it smaller by `shrink`,
-    /// keeps it in the store behind `writer`, and triggers passes by what it means. `saw` is shown
-    /// what the store has.
+    /// Watches the objects of `api`: takes of each what is to be kept by `keep`, shows that to `read`
+    /// as it comes, keeps it in the store behind `writer`, and triggers passes by what it means.
+    /// `saw` is shown what the store has.
     #[expect(
         clippy::too_many_arguments,
         reason = "each is a part of the one watch, and all callers give all of them"
     )]
-    fn start<K>(
+    fn start<W, K>(
         &mut self,
-        api: Api<K>,
+        api: Api<W>,
         config: &watcher::Config,
+        keep: impl Fn(W) -> K + Send + 'static,
         read: impl Fn(&watcher::Event<K>) + Send + 'static,
-        shrink: fn(&mut K),
         meaning: fn(&K) -> Meaning,
         writer: Writer<K>,
         saw: impl Fn(&watcher::Event<K>) + Send + 'static,
     ) where
-        K: kube::Resource<DynamicType = ()>
+        W: kube::Resource<DynamicType = ()>
             + Clone
             + std::fmt::Debug
             + serde::de::DeserializeOwned
             + Send
-            + Sync
             + 'static,
+        K: Lookup<DynamicType = ()> + Clone + Send + Sync + 'static,
     {
         let stream = watcher(api, config.clone())
-            .inspect_ok(read)
-            .modify(shrink)
-            .reflect(writer)
-            .default_backoff();
+            .map_ok(move |event| kept(event, &keep))
+            .inspect_ok(read);
+        let stream = reflector::reflector(writer, stream).default_backoff();
         let (triggers, all) = (self.triggers.clone(), self.all.clone());
-        let namespace = self.namespace.to_owned();
+        let (namespace, texts) = (self.namespace.to_owned(), Arc::clone(self.texts));
         self.tasks.spawn(async move {
-            let mut changes = Changes::new(meaning);
+            let mut changes = Changes::new(meaning, texts);
             let mut stream = std::pin::pin!(stream);
             while let Some(item) = stream.next().await {
                 match item {
@@ -525,6 +519,17 @@ impl Watches<'_> {
                 }
             }
         });
+    }
+}
+
+/// The event with what is kept of its object.
+fn kept<W, K>(event: watcher::Event<W>, keep: impl Fn(W) -> K) -> watcher::Event<K> {
+    match event {
+        watcher::Event::Apply(object) => watcher::Event::Apply(keep(object)),
+        watcher::Event::Delete(object) => watcher::Event::Delete(keep(object)),
+        watcher::Event::Init => watcher::Event::Init,
+        watcher::Event::InitApply(object) => watcher::Event::InitApply(keep(object)),
+        watcher::Event::InitDone => watcher::Event::InitDone,
     }
 }
 
@@ -551,6 +556,30 @@ fn send(
                 triggers.send(ObjectRef::from_obj(&*fi)).ok();
             }
         }
+    }
+}
+
+/// What is kept of node statuses.
+fn keep_status(texts: &Arc<Texts>) -> impl Fn(ReadStatus) -> WatchedStatus + Send + use<> {
+    let keeper = Keeper::new(Arc::clone(texts));
+    move |status| keeper.keep(status)
+}
+
+/// What is kept of nodes.
+fn keep_node(texts: &Arc<Texts>) -> impl Fn(ReadNode) -> NodeFacts + Send + use<> {
+    let texts = Arc::clone(texts);
+    move |node| node.kept(&texts)
+}
+
+/// What is done with all that the watch of node statuses shows: it is counted, and its time is taken.
+fn saw_status(
+    tally: &Arc<Tally>,
+    freshness: &Arc<Freshness>,
+) -> impl Fn(&watcher::Event<WatchedStatus>) + Send + use<> {
+    let (tally, freshness) = (Arc::clone(tally), Arc::clone(freshness));
+    move |event| {
+        freshness.saw(event);
+        tally.saw_status(event);
     }
 }
 
@@ -623,16 +652,11 @@ fn drop_managed_fields<K: kube::Resource>(object: &mut K) {
     object.meta_mut().managed_fields = None;
 }
 
-/// Keeps of a node's status what passes look at: what was found is the daemon's to tell.
-fn shrink_status(status: &mut FileIntegrityNodeStatus) {
-    drop_managed_fields(status);
-    status.results = Vec::new();
-    if let Some(last) = &mut status.last_result {
-        last.changes = Vec::new();
-        last.changes_hash = None;
-        last.error_message = None;
-        last.result_config_map_name = None;
-        last.result_config_map_namespace = None;
+/// What is kept of an object that is made smaller by `shrink`.
+fn shrunk<K>(shrink: fn(&mut K)) -> impl Fn(K) -> K {
+    move |mut object| {
+        shrink(&mut object);
+        object
     }
 }
 
@@ -643,7 +667,7 @@ fn hash(matters: &impl Hash) -> u64 {
 }
 
 fn one(name: &str) -> Target {
-    Target::One(name.to_owned())
+    Target::One(name.into())
 }
 
 /// Of a FileIntegrity: everything but its status, which passes write; of that, whether others have
@@ -664,30 +688,9 @@ fn about_itself(fi: &FileIntegrity) -> Meaning {
 }
 
 /// Of a node status: all but the times of scans that found nothing new.
-fn about_status(status: &FileIntegrityNodeStatus) -> Meaning {
-    let meta = &status.metadata;
-    let last = status.last_result.as_ref();
-    let owners = meta.owner_references.iter().flatten();
-    let owners: Vec<&str> = owners.map(|owner| owner.uid.as_str()).collect();
-    let matters = (
-        (&meta.annotations, &meta.labels, deleted(meta)),
-        (&status.node_name, owners),
-        last.map(|r| (r.condition, r.files_added, r.files_changed, r.files_removed)),
-        status
-            .baseline
-            .as_ref()
-            .map(|b| (&b.config_hash, &b.digest)),
-        status.reinit.as_ref().map(|r| &r.id),
-    );
-    let owner = status.owner().map(|(owner, _)| one(owner));
-    // Without an owner (somebody has removed it) the label tells whose it was.
-    let labelled = || {
-        meta.labels
-            .as_ref()?
-            .get(names::LABEL_OWNER)
-            .map(|fi| one(fi))
-    };
-    (owner.or_else(labelled), hash(&matters))
+fn about_status(status: &WatchedStatus) -> Meaning {
+    let (owner, matters) = status.meaning();
+    (owner.map(Target::One), matters)
 }
 
 /// Of a DaemonSet: everything but its status.
@@ -725,8 +728,8 @@ fn about_deployment(deployment: &Deployment) -> Meaning {
     (Some(Target::All), hash(&deployment.metadata.generation))
 }
 
-fn about_node(node: &WatchedNode) -> Meaning {
-    (Some(Target::All), hash(&node.facts))
+fn about_node(node: &NodeFacts) -> Meaning {
+    (Some(Target::All), hash(node))
 }
 
 fn deleted(meta: &ObjectMeta) -> bool {

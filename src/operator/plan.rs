@@ -16,8 +16,9 @@ use super::freshness;
 use super::nodes::{NodeFacts, Update};
 use super::reinit::{self, Candidate, Record};
 use super::status::{self, ConfigState, Facts, NodeView};
+use super::statuses::WatchedStatus;
 use crate::aide::config::config_hash;
-use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, Phase, names};
+use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, names};
 use crate::scan::event::{Saying, Severity};
 
 /// PriorityClasses are not watched, and pods of one that was deleted could not be made any more.
@@ -65,9 +66,9 @@ pub struct Observed {
     /// All nodes.
     pub nodes: Vec<Arc<NodeFacts>>,
     /// Its status objects.
-    pub statuses: Vec<Arc<FileIntegrityNodeStatus>>,
+    pub statuses: Vec<Arc<WatchedStatus>>,
     /// How long each of these has not changed, by the node's name.
-    pub silence: HashMap<String, Duration>,
+    pub silence: HashMap<Arc<str>, Duration>,
     /// The other FileIntegrities of the namespace.
     pub others: Vec<Arc<FileIntegrity>>,
     /// What the pods need.
@@ -82,7 +83,7 @@ pub enum Wanted {
     /// The active configuration.
     ConfigMap(Value),
     /// A node's status, as far as it is the operator's, and the one that is there.
-    NodeStatus(Value, Option<Arc<FileIntegrityNodeStatus>>),
+    NodeStatus(Value, Option<Arc<WatchedStatus>>),
     /// The daemon's or a signaller's.
     DaemonSet(Value),
 }
@@ -126,7 +127,7 @@ struct Planner<'a> {
     name: String,
     selected: Vec<&'a NodeFacts>,
     /// The status objects by the names of their nodes.
-    statuses: HashMap<&'a str, &'a Arc<FileIntegrityNodeStatus>>,
+    statuses: HashMap<&'a str, &'a Arc<WatchedStatus>>,
     config: Option<ActiveConfig>,
     config_hash: Option<String>,
     record: Option<Record>,
@@ -152,7 +153,7 @@ impl<'a> Planner<'a> {
                 .statuses
                 .iter()
                 .rev()
-                .map(|status| (status.node_name.as_str(), status))
+                .map(|status| (&*status.node_name, status))
                 .collect(),
             config_hash: config.as_ref().map(|c| config_hash(&c.effective)),
             config,
@@ -196,7 +197,7 @@ impl<'a> Planner<'a> {
             stale: views
                 .iter()
                 .filter(|view| view.is_stale())
-                .map(|view| view.name.clone())
+                .map(|view| view.name.to_string())
                 .collect(),
             again: delay.or_else(|| self.again(&views)),
         }
@@ -220,10 +221,10 @@ impl<'a> Planner<'a> {
     /// What is asked by annotation and not recorded yet. While an earlier record is being handed
     /// out, the annotation waits.
     fn asked(&self) -> Option<reinit::Asked> {
-        if self.record.is_some() {
+        if self.record.is_some() || !reinit::is_asked(self.fi) {
             return None;
         }
-        let names: BTreeSet<String> = self.selected.iter().map(|n| n.name.clone()).collect();
+        let names: BTreeSet<String> = self.selected.iter().map(|n| n.name.to_string()).collect();
         let statuses: Vec<_> = self.observed.statuses.iter().map(AsRef::as_ref).collect();
         reinit::asked(self.fi, &names, &statuses)
     }
@@ -267,7 +268,7 @@ impl<'a> Planner<'a> {
     /// The status object of a node, unless it is there as it should be: of thousands, most are.
     fn node_status(&self, node: &NodeFacts) -> Option<Wanted> {
         let (fi, wishes) = (self.fi, self.wishes(node));
-        let there = self.statuses.get(node.name.as_str()).copied();
+        let there = self.statuses.get(&*node.name).copied();
         if there.is_some_and(|status| build::is_node_status(status, fi, &node.name, &wishes)) {
             return None;
         }
@@ -276,13 +277,13 @@ impl<'a> Planner<'a> {
     }
 
     fn unwanted(&self) -> Vec<Unwanted> {
-        let selected: HashSet<&str> = self.selected.iter().map(|n| n.name.as_str()).collect();
+        let selected: HashSet<&str> = self.selected.iter().map(|n| &*n.name).collect();
         let mut unwanted: Vec<Unwanted> = self
             .observed
             .statuses
             .iter()
-            .filter(|status| !selected.contains(status.node_name.as_str()))
-            .map(|status| Unwanted::NodeStatus(object_name(&status.metadata)))
+            .filter(|status| !selected.contains(&*status.node_name))
+            .map(|status| Unwanted::NodeStatus(status.name.to_string()))
             .collect();
         let signaller = self
             .signal()
@@ -399,19 +400,19 @@ impl<'a> Planner<'a> {
     fn view(&self, node: &NodeFacts) -> NodeView {
         let status = self.status_of(node);
         let has_baseline = status
-            .and_then(|s| s.baseline.as_ref())
-            .is_some_and(|baseline| Some(&baseline.config_hash) == self.config_hash.as_ref());
+            .and_then(|s| s.report.baseline.as_ref())
+            .is_some_and(|baseline| Some(&*baseline.config_hash) == self.config_hash.as_deref());
         let request = self.request(node);
         let open = status.is_none_or(|s| reinit::is_open(s, request.as_deref()));
         let initialized = has_baseline && !open;
         let held = self.hold(node) != Hold::No;
         NodeView {
-            name: node.name.clone(),
+            name: Arc::clone(&node.name),
             reachable: node.ready,
             initialized,
             held,
             patience_left: self.patience_left(node, initialized).filter(|_| !held),
-            condition: status.and_then(FileIntegrityNodeStatus::condition),
+            condition: status.and_then(WatchedStatus::condition),
         }
     }
 
@@ -419,10 +420,8 @@ impl<'a> Planner<'a> {
     /// status changes, and with that the clock begins anew.
     fn patience_left(&self, node: &NodeFacts, initialized: bool) -> Option<Duration> {
         let silence = self.observed.silence.get(&node.name)?;
-        let last = self.status_of(node)?.last_result.as_ref();
-        let last = last
-            .and_then(|result| u64::try_from(result.duration_milliseconds?).ok())
-            .map(Duration::from_millis);
+        let last = self.status_of(node)?.report.last.as_ref();
+        let last = last.and_then(|last| last.took);
         let patience = freshness::patience(self.fi.spec.grace_period(), last, initialized);
         Some(patience.saturating_sub(*silence))
     }
@@ -472,8 +471,8 @@ impl<'a> Planner<'a> {
         if !self.is_held_for_update(node) || self.update(node) != Update::Over {
             return None;
         }
-        let meta = &self.status_of(node)?.metadata;
-        let identity = format!("{:?}/{:?}", meta.uid, meta.resource_version);
+        let status = self.status_of(node)?;
+        let identity = format!("{}/{}", status.name, status.version);
         Some(names::sha256_hex(identity)[..16].to_owned())
     }
 
@@ -507,7 +506,7 @@ impl<'a> Planner<'a> {
         let can_act = node.ready && self.hold(node) == Hold::No;
         let (id, is_open) = self.signal_for(node).unwrap_or_default();
         Candidate {
-            node: node.name.clone(),
+            node: Arc::clone(&node.name),
             id,
             is_waiting: can_act && is_open,
         }
@@ -523,9 +522,10 @@ impl<'a> Planner<'a> {
         }
         let wanted = self.config_hash.as_ref()?;
         let has_old = status
+            .report
             .baseline
             .as_ref()
-            .is_some_and(|b| b.config_hash != *wanted);
+            .is_some_and(|made| *made.config_hash != **wanted);
         if has_old || self.observed_signaller_announces(wanted) {
             return Some((Some(format!("{}{wanted}", names::CONFIG_SIGNAL)), has_old));
         }
@@ -544,10 +544,8 @@ impl<'a> Planner<'a> {
         })
     }
 
-    fn status_of(&self, node: &NodeFacts) -> Option<&FileIntegrityNodeStatus> {
-        self.statuses
-            .get(node.name.as_str())
-            .map(|status| &***status)
+    fn status_of(&self, node: &NodeFacts) -> Option<&WatchedStatus> {
+        self.statuses.get(&*node.name).map(|status| &***status)
     }
 
     fn daemon_set(&self) -> Option<&Arc<DaemonSet>> {

@@ -4,8 +4,8 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
-use crate::api::{Baseline, Condition, Reinit, ScanResult};
-use crate::operator::nodes::WatchedNode;
+use crate::api::{Baseline, Condition, FileIntegrityNodeStatus, Reinit, ScanResult};
+use crate::operator::nodes::ReadNode;
 
 const EFFECTIVE: &str = "/hostroot/etc p\n";
 
@@ -43,7 +43,7 @@ fn file_integrity(annotations: &Value, spec: &Value) -> FileIntegrity {
 
 fn node(name: &str) -> Arc<NodeFacts> {
     Arc::new(NodeFacts {
-        name: name.to_owned(),
+        name: name.into(),
         ready: true,
         ..NodeFacts::default()
     })
@@ -105,7 +105,7 @@ fn with_annotations(annotations: &Value) -> Observed {
         active: None,
         daemon_sets: vec![daemon_set("aide-fi", &json!({names::LABEL_OWNER: "fi"}))],
         nodes: vec![node("n1"), node("n2")],
-        statuses: vec![Arc::new(status("n1")), Arc::new(status("n2"))],
+        statuses: kept(&[status("n1"), status("n2")]),
         silence: HashMap::new(),
         others: Vec::new(),
         environment: Environment {
@@ -116,9 +116,16 @@ fn with_annotations(annotations: &Value) -> Observed {
     }
 }
 
-fn with_statuses(mut observed: Observed, statuses: Vec<FileIntegrityNodeStatus>) -> Observed {
-    observed.statuses = statuses.into_iter().map(Arc::new).collect();
+fn with_statuses(mut observed: Observed, statuses: &[FileIntegrityNodeStatus]) -> Observed {
+    observed.statuses = kept(statuses);
     observed
+}
+
+fn kept(statuses: &[FileIntegrityNodeStatus]) -> Vec<Arc<WatchedStatus>> {
+    statuses
+        .iter()
+        .map(|status| Arc::new(status.into()))
+        .collect()
 }
 
 /// Kind and name of all that is wanted.
@@ -155,7 +162,7 @@ fn phase(plan: &Plan) -> Phase {
 
 #[test]
 fn everything_is_made_before_the_daemons() {
-    let mut observed = with_statuses(at_rest(), Vec::new());
+    let mut observed = with_statuses(at_rest(), &[]);
     observed.daemon_sets.clear();
     let plan = plan(&observed);
     let expected = [
@@ -190,7 +197,7 @@ fn it_initializes_while_a_baseline_is_missing_or_of_another_configuration() {
     let mut other = status("n2");
     other.baseline.as_mut().unwrap().config_hash = "other".to_owned();
     for second in [without, other] {
-        let observed = with_statuses(at_rest(), vec![status("n1"), second]);
+        let observed = with_statuses(at_rest(), &[status("n1"), second]);
         assert_eq!(phase(&plan(&observed)), Phase::Initializing);
     }
 }
@@ -199,7 +206,7 @@ fn it_initializes_while_a_baseline_is_missing_or_of_another_configuration() {
 fn a_first_baseline_needs_no_signal_and_another_configuration_does() {
     let mut without = status("n2");
     without.baseline = None;
-    let observed = with_statuses(at_rest(), vec![status("n1"), without]);
+    let observed = with_statuses(at_rest(), &[status("n1"), without]);
     assert!(
         !wanted(&plan(&observed))
             .iter()
@@ -210,7 +217,7 @@ fn a_first_baseline_needs_no_signal_and_another_configuration_does() {
         status.baseline.as_mut().unwrap().config_hash = "old".to_owned();
         status
     };
-    let observed = with_statuses(at_rest(), vec![old("n1"), old("n2")]);
+    let observed = with_statuses(at_rest(), &[old("n1"), old("n2")]);
     let plan = plan(&observed);
     assert!(wanted(&plan).contains(&"DaemonSet aide-ini-fi".to_owned()));
     let Some(Wanted::DaemonSet(signaller)) = plan.wanted.last() else {
@@ -227,7 +234,7 @@ fn a_signaller_of_a_configuration_stays_as_it_is_while_a_node_is_left() {
         status.baseline.as_mut().unwrap().config_hash = "old".to_owned();
         status
     };
-    let mut observed = with_statuses(at_rest(), vec![old("n1"), old("n2")]);
+    let mut observed = with_statuses(at_rest(), &[old("n1"), old("n2")]);
     let begun = plan(&observed);
     let Some(Wanted::DaemonSet(signaller)) = begun.wanted.last() else {
         panic!()
@@ -235,11 +242,11 @@ fn a_signaller_of_a_configuration_stays_as_it_is_while_a_node_is_left() {
     observed
         .daemon_sets
         .push(Arc::new(serde_json::from_value(signaller.clone()).unwrap()));
-    observed = with_statuses(observed, vec![status("n1"), old("n2")]);
+    observed = with_statuses(observed, &[status("n1"), old("n2")]);
     let half = plan(&observed);
     assert_eq!(half.wanted.last(), begun.wanted.last());
     assert_eq!(half.unwanted, []);
-    observed = with_statuses(observed, vec![status("n1"), status("n2")]);
+    observed = with_statuses(observed, &[status("n1"), status("n2")]);
     let done = plan(&observed);
     assert_eq!(
         done.unwanted,
@@ -290,7 +297,7 @@ fn a_record_is_handed_to_the_nodes_then_dropped() {
     assert_eq!(first.metadata, None);
     assert!(wanted(&first).contains(&"DaemonSet aide-ini-fi".to_owned()));
     let handed = |node| annotated(status(node), names::ANNOTATION_REQUEST, "r1");
-    let observed = with_statuses(with_annotations(&record), vec![handed("n1"), handed("n2")]);
+    let observed = with_statuses(with_annotations(&record), &[handed("n1"), handed("n2")]);
     let second = plan(&observed);
     assert_eq!(second.metadata, Some(reinit::drop_record_patch()));
     assert_eq!(phase(&second), Phase::Initializing);
@@ -310,7 +317,7 @@ fn the_signaller_goes_when_all_reachable_nodes_are_done() {
     let handed = |node| annotated(status(node), names::ANNOTATION_REQUEST, "r1");
     let signaller = daemon_set("aide-ini-fi", &json!({names::LABEL_REINIT_OWNER: "fi"}));
     let half = vec![done(handed("n1"), "r1"), handed("n2")];
-    let mut observed = with_statuses(at_rest(), half);
+    let mut observed = with_statuses(at_rest(), &half);
     observed.daemon_sets.push(Arc::clone(&signaller));
     let waiting = plan(&observed);
     assert_eq!(phase(&waiting), Phase::Initializing);
@@ -347,7 +354,7 @@ fn a_hold_that_ends_with_a_request_goes_on_until_that_can_be_handed_over() {
     };
     let planned = |annotations: &Value| {
         let observed = with_annotations(annotations);
-        wishes(&plan(&with_statuses(observed, held())), "n2")
+        wishes(&plan(&with_statuses(observed, &held())), "n2")
     };
     assert_eq!(planned(&json!({})).get(names::ANNOTATION_HOLDOFF), None);
     let asked = planned(&json!({names::ANNOTATION_REINIT: "n2"}));
@@ -361,7 +368,7 @@ fn a_hold_that_ends_with_a_request_goes_on_until_that_can_be_handed_over() {
 #[test]
 fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
     let node_with = |current: &str, state: &str| {
-        let node: WatchedNode = serde_json::from_value(json!({
+        let node: ReadNode = serde_json::from_value(json!({
             "metadata": {"name": "n2", "annotations": {
                 "machineconfiguration.openshift.io/currentConfig": current,
                 "machineconfiguration.openshift.io/desiredConfig": "new",
@@ -370,7 +377,7 @@ fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
             "status": {"conditions": [{"type": "Ready", "status": "True"}]},
         }))
         .unwrap();
-        node.facts
+        Arc::new(node.facts)
     };
     let held = || {
         annotated(
@@ -380,7 +387,7 @@ fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
         )
     };
     let planned = |current: &str, state: &str, second: FileIntegrityNodeStatus| {
-        let mut observed = with_statuses(at_rest(), vec![status("n1"), second]);
+        let mut observed = with_statuses(at_rest(), &[status("n1"), second]);
         observed.nodes[1] = node_with(current, state);
         wishes(&plan(&observed), "n2")
     };
@@ -457,7 +464,7 @@ fn what_cannot_be_had_leaves_what_runs() {
 
 #[test]
 fn without_any_configuration_nothing_is_deployed() {
-    let mut observed = with_statuses(at_rest(), Vec::new());
+    let mut observed = with_statuses(at_rest(), &[]);
     observed.daemon_sets.clear();
     observed.configured = Configured::Unavailable {
         reason: "ConfigMapMissing",
@@ -544,7 +551,7 @@ fn a_silent_node_is_stale_unless_it_is_held() {
     let silent = |seconds: u64, annotations: &Value| {
         let mut observed = with_annotations(annotations);
         let silence = Duration::from_secs(seconds);
-        observed.silence = HashMap::from([("n2".to_owned(), silence)]);
+        observed.silence = HashMap::from([("n2".into(), silence)]);
         let plan = plan(&observed);
         let stale: Vec<String> = plan.stale.into_iter().collect();
         (stale, plan.again)
@@ -565,9 +572,9 @@ fn a_node_whose_daemon_never_starts_is_stale_after_a_quarter_of_an_hour() {
     let silent = |seconds: u64| {
         let mut never = status("n2");
         (never.last_result, never.baseline) = (None, None);
-        let mut observed = with_statuses(at_rest(), vec![status("n1"), never]);
+        let mut observed = with_statuses(at_rest(), &[status("n1"), never]);
         let silence = Duration::from_secs(seconds);
-        observed.silence = HashMap::from([("n2".to_owned(), silence)]);
+        observed.silence = HashMap::from([("n2".into(), silence)]);
         let plan = plan(&observed);
         let stale: Vec<String> = plan.stale.into_iter().collect();
         assert_eq!(

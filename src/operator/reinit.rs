@@ -6,12 +6,14 @@
 //! killed in between, the next pass goes on where this one stopped.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::build::Signal;
-use crate::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
+use super::statuses::WatchedStatus;
+use crate::api::{Condition, FileIntegrity, names};
 
 /// A request that is being handed to the nodes.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -52,7 +54,7 @@ pub struct Asked {
 pub fn asked(
     fi: &FileIntegrity,
     selected: &BTreeSet<String>,
-    statuses: &[&FileIntegrityNodeStatus],
+    statuses: &[&WatchedStatus],
 ) -> Option<Asked> {
     let mut asked = Asked {
         nodes: Some(Vec::new()),
@@ -88,12 +90,12 @@ pub fn is_asked(fi: &FileIntegrity) -> bool {
         .any(|key| annotation(fi, key).is_some())
 }
 
-fn failed_nodes(statuses: &[&FileIntegrityNodeStatus]) -> Vec<String> {
-    let failed = |status: &&&FileIntegrityNodeStatus| status.condition() == Some(Condition::Failed);
+fn failed_nodes(statuses: &[&WatchedStatus]) -> Vec<String> {
+    let failed = |status: &&&WatchedStatus| status.condition() == Some(Condition::Failed);
     statuses
         .iter()
         .filter(failed)
-        .map(|status| status.node_name.clone())
+        .map(|status| status.node_name.to_string())
         .collect()
 }
 
@@ -146,15 +148,15 @@ pub fn is_held(fi: &FileIntegrity, node: &str) -> bool {
 
 /// Whether the node still has to do what was asked of it: the request in its annotations is not
 /// the one it finished.
-pub fn is_open(status: &FileIntegrityNodeStatus, request: Option<&str>) -> bool {
-    request.is_some_and(|id| status.reinit.as_ref().is_none_or(|done| done.id != id))
+pub fn is_open(status: &WatchedStatus, request: Option<&str>) -> bool {
+    request.is_some_and(|id| status.report.reinit.as_deref() != Some(id))
 }
 
 /// A node, as far as signals go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// Its name.
-    pub node: String,
+    pub node: Arc<str>,
     /// The text of the signal that announces what it was asked for last.
     pub id: Option<String>,
     /// It can do that, and has not done it yet.
@@ -175,7 +177,7 @@ pub fn signal(candidates: &[Candidate]) -> Option<Signal> {
     let mut nodes = if asked.len() == candidates.len() {
         Vec::new()
     } else {
-        asked.iter().map(|c| c.node.clone()).collect()
+        asked.iter().map(|c| c.node.to_string()).collect()
     };
     // They come in a cache's order; another order would be another DaemonSet.
     nodes.sort();
@@ -195,7 +197,7 @@ mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     use super::*;
-    use crate::api::ScanResult;
+    use crate::api::{FileIntegrityNodeStatus, ScanResult};
 
     fn fi(annotations: &[(&str, &str)]) -> FileIntegrity {
         let mut fi = FileIntegrity::default();
@@ -214,13 +216,14 @@ mod tests {
         ["n1", "n2", "n3"].map(str::to_owned).into()
     }
 
-    fn failed(node: &str) -> FileIntegrityNodeStatus {
+    fn failed(node: &str) -> WatchedStatus {
         let at = Time(jiff::Timestamp::UNIX_EPOCH);
-        FileIntegrityNodeStatus {
+        let status = FileIntegrityNodeStatus {
             node_name: node.to_owned(),
             last_result: Some(ScanResult::new(Condition::Failed, at)),
             ..Default::default()
-        }
+        };
+        (&status).into()
     }
 
     #[test]
@@ -279,7 +282,7 @@ mod tests {
     fn signals_go_to_all_to_some_or_to_one() {
         let nodes = |of: &[(&str, Option<&str>, bool)]| {
             let candidate = |(node, id, is_waiting): &(&str, Option<&str>, bool)| Candidate {
-                node: (*node).to_owned(),
+                node: (*node).into(),
                 id: id.map(str::to_owned),
                 is_waiting: *is_waiting,
             };

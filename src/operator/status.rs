@@ -1,5 +1,6 @@
 //! What a FileIntegrity's status says, from what is known of its nodes. Pure.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as StatusCondition, Time};
@@ -13,7 +14,7 @@ const MAX_NAMES: usize = 10;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeView {
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Its kubelet reports.
     pub reachable: bool,
     /// It has a baseline of the current configuration, and no request is open.
@@ -314,7 +315,7 @@ fn names_of(nodes: &[NodeView], which: impl Fn(&NodeView) -> bool) -> String {
     let names: Vec<&str> = nodes
         .iter()
         .filter(|n| which(n))
-        .map(|n| n.name.as_str())
+        .map(|n| &*n.name)
         .collect();
     match names.len() {
         0 => "the nodes".to_owned(),
@@ -344,7 +345,7 @@ mod tests {
 
     fn node(name: &str) -> NodeView {
         NodeView {
-            name: name.to_owned(),
+            name: name.into(),
             reachable: true,
             initialized: true,
             held: false,

@@ -18,10 +18,8 @@ use serde_json::Value;
 
 use super::apply::Applied;
 use super::plan::{Observed, Unwanted, Wanted};
-use crate::api::{
-    Condition, FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase,
-    ScanResult, names,
-};
+use super::statuses::{Report, WatchedStatus};
+use crate::api::{Condition, FileIntegrity, FileIntegrityStatus, NodeCounts, Phase, names};
 use crate::telemetry::metrics::{
     ConditionLabels, ErrorLabel, FileIntegrityLabel, Fleet, NodeErrorLabels, NodeLabel,
     OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
@@ -64,6 +62,9 @@ const BY_DEMAND: &str = "demand";
 const BY_MISSING: &str = "missing";
 const BY_NODE: &str = "node";
 
+/// Reports, with the names of the statuses that have them.
+type Reports = Vec<(Arc<str>, Arc<Report>)>;
+
 /// Counts for one leadership.
 #[derive(Debug)]
 pub struct Tally {
@@ -74,10 +75,10 @@ pub struct Tally {
 #[derive(Debug, Default)]
 struct Memory {
     /// What was last seen of each node's statuses, with their names; most nodes have one.
-    nodes: HashMap<String, Vec<(String, Known)>>,
+    nodes: HashMap<Arc<str>, Reports>,
     /// While the watch of node statuses lists them anew: those that it has not shown yet, as node
     /// and name.
-    missing: HashSet<(String, String)>,
+    missing: HashSet<(Arc<str>, Arc<str>)>,
     /// It has listed them once.
     listed: bool,
     /// While the watch of FileIntegrities lists them anew: those that it has shown.
@@ -85,37 +86,11 @@ struct Memory {
     /// Uid and generation of each DaemonSet as it was last written, by its name.
     daemon_sets: HashMap<String, (String, i64)>,
     /// Whether each node is held for an update, by the name of its status.
-    held: HashMap<String, bool>,
+    held: HashMap<Arc<str>, bool>,
     /// The configuration that each FileIntegrity's nodes were last told to run.
     configs: HashMap<String, String>,
     /// What the last pass over each FileIntegrity found.
     passes: HashMap<String, Found>,
-}
-
-/// What is told of a node status.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Known {
-    last: Option<Seen>,
-    failed: Option<bool>,
-    duration: Option<f64>,
-    files: Option<i64>,
-    baseline: Option<Made>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Seen {
-    condition: Condition,
-    counts: [i64; 3],
-    error: Option<String>,
-    class: &'static str,
-    at: i64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Made {
-    at: i64,
-    digest: String,
-    verified: bool,
 }
 
 /// What a pass found.
@@ -126,71 +101,33 @@ struct Found {
     stale: BTreeSet<String>,
 }
 
-impl Known {
-    fn of(status: &FileIntegrityNodeStatus) -> Self {
-        let last = status.last_result.as_ref();
-        Self {
-            last: last.map(|result| Seen {
-                condition: result.condition,
-                counts: [
-                    result.files_added,
-                    result.files_changed,
-                    result.files_removed,
-                ],
-                error: result.error_message.clone(),
-                class: class(result.error_class.as_deref()),
-                at: result.last_probe_time.0.as_second(),
-            }),
-            failed: failed(status),
-            duration: last
-                .and_then(|result| result.duration_milliseconds)
-                .and_then(|ms| u64::try_from(ms).ok())
-                .map(|ms| Duration::from_millis(ms).as_secs_f64()),
-            files: last.and_then(|result| result.files_scanned),
-            baseline: status.baseline.as_ref().map(|baseline| Made {
-                at: baseline.created_at.0.as_second(),
-                digest: baseline.digest.clone(),
-                verified: baseline.verified,
-            }),
-        }
-    }
-
-    fn errored(&self) -> Option<&'static str> {
-        let last = self.last.as_ref()?;
-        (last.condition == Condition::Errored).then_some(last.class)
-    }
-}
-
 impl Memory {
     /// Node and name of each status that was seen.
-    fn names(&self) -> impl Iterator<Item = (String, String)> {
-        self.nodes
-            .iter()
-            .flat_map(|(node, known)| known.iter().map(|(name, _)| (node.clone(), name.clone())))
+    fn names(&self) -> impl Iterator<Item = (Arc<str>, Arc<str>)> {
+        self.nodes.iter().flat_map(|(node, known)| {
+            let names = known.iter().map(|(name, _)| Arc::clone(name));
+            names.map(|name| (Arc::clone(node), name))
+        })
     }
 
     /// Keeps what was seen of a node's status; returns what was before.
-    fn saw(&mut self, node: &str, name: String, new: Known) -> Option<Known> {
-        let Some(known) = self.nodes.get_mut(node) else {
-            self.nodes.insert(node.to_owned(), vec![(name, new)]);
-            return None;
-        };
-        if let Some((_, before)) = known.iter_mut().find(|(other, _)| *other == name) {
+    fn saw(&mut self, status: &WatchedStatus) -> Option<Arc<Report>> {
+        let new = Arc::clone(&status.report);
+        let known = self.nodes.entry(Arc::clone(&status.node_name));
+        let known = known.or_insert_with(|| Vec::with_capacity(1));
+        let before = known.iter_mut().find(|(name, _)| *name == status.name);
+        if let Some((_, before)) = before {
             return Some(std::mem::replace(before, new));
         }
-        known.push((name, new));
+        known.push((Arc::clone(&status.name), new));
         None
     }
 }
 
-/// Whether the newest result that is no error found changes. The last one is the newest, whatever the
-/// times of others say.
-fn failed(status: &FileIntegrityNodeStatus) -> Option<bool> {
-    let is_telling = |result: &&ScanResult| result.condition != Condition::Errored;
-    let last = status.last_result.as_ref().filter(is_telling);
-    let others = status.results.iter().filter(is_telling);
-    last.or_else(|| others.max_by_key(|result| result.last_probe_time.0))
-        .map(|result| result.condition == Condition::Failed)
+/// The kind of error for which the last scan could not be done.
+fn errored(report: &Report) -> Option<&'static str> {
+    let last = report.last.as_ref()?;
+    (last.condition == Condition::Errored).then(|| class(last.class.as_deref()))
 }
 
 fn class(said: Option<&str>) -> &'static str {
@@ -215,12 +152,12 @@ impl Tally {
     }
 
     /// What the watch of node statuses shows.
-    pub fn saw_status(&self, event: &Event<FileIntegrityNodeStatus>) {
+    pub fn saw_status(&self, event: &Event<WatchedStatus>) {
         self.with(|memory| match event {
             Event::Init => memory.missing = memory.names().collect(),
             Event::InitApply(status) | Event::Apply(status) => {
                 if !memory.missing.is_empty() {
-                    let key = (status.node_name.clone(), status.name_any());
+                    let key = (Arc::clone(&status.node_name), Arc::clone(&status.name));
                     memory.missing.remove(&key);
                 }
                 self.status(memory, status);
@@ -232,7 +169,7 @@ impl Tally {
                 }
             }
             Event::Delete(status) => {
-                self.status_gone(memory, &status.node_name, &status.name_any());
+                self.status_gone(memory, &status.node_name, &status.name);
             }
         });
     }
@@ -267,35 +204,33 @@ impl Tally {
         }
     }
 
-    fn status(&self, memory: &mut Memory, status: &FileIntegrityNodeStatus) {
-        let (node, new) = (status.node_name.as_str(), Known::of(status));
+    fn status(&self, memory: &mut Memory, status: &WatchedStatus) {
+        let (node, new) = (&status.node_name, &status.report);
         if node.is_empty() {
             return;
         }
-        let before = memory.saw(node, status.name_any(), new.clone());
-        if before.as_ref() == Some(&new) {
+        let before = memory.saw(status);
+        if before.as_ref() == Some(new) {
             return;
         }
         if memory.listed {
-            self.count(node, &before.unwrap_or_default(), &new);
+            self.count(node, &before.unwrap_or_default(), new);
         }
         self.refresh(memory, node);
     }
 
     /// Counts what is new.
-    fn count(&self, node: &str, before: &Known, new: &Known) {
-        let what = |known: &Known| {
-            known
-                .last
-                .as_ref()
-                .map(|last| (last.condition, last.counts))
+    fn count(&self, node: &Arc<str>, before: &Report, new: &Report) {
+        let what = |report: &Report| {
+            let last = report.last.as_ref();
+            last.map(|last| (last.condition, last.counts))
         };
         let is_news = what(before) != what(new);
         if let Some(last) = &new.last {
             if is_news {
                 let labels = ConditionLabels {
                     condition: condition(last.condition),
-                    node: node.to_owned(),
+                    node: Arc::clone(node),
                 };
                 self.fleet.node_status.get_or_create(&labels).inc();
             }
@@ -303,8 +238,8 @@ impl Tally {
             if last.condition == Condition::Errored && (is_news || old_error != last.error.as_ref())
             {
                 let labels = NodeErrorLabels {
-                    error: last.class,
-                    node: node.to_owned(),
+                    error: class(last.class.as_deref()),
+                    node: Arc::clone(node),
                 };
                 self.fleet.node_status_error.get_or_create(&labels).inc();
             }
@@ -317,7 +252,7 @@ impl Tally {
         }
     }
 
-    fn status_gone(&self, memory: &mut Memory, node: &str, name: &str) {
+    fn status_gone(&self, memory: &mut Memory, node: &Arc<str>, name: &Arc<str>) {
         memory.held.remove(name);
         let Some(known) = memory.nodes.get_mut(node) else {
             return;
@@ -332,39 +267,39 @@ impl Tally {
     /// Derives the gauges of a node from what its statuses say. Where there are several, the worst
     /// counts.
     fn refresh(&self, memory: &Memory, node: &str) {
-        let known = memory.nodes.get(node).map(Vec::as_slice);
-        let known: Vec<&Known> = known.unwrap_or_default().iter().map(|(_, k)| k).collect();
-        if known.is_empty() {
+        let Some((node, known)) = memory.nodes.get_key_value(node) else {
             return self.forget(node);
-        }
+        };
+        let known: Vec<&Report> = known.iter().map(|(_, report)| &**report).collect();
         let fleet = &self.fleet;
         let label = NodeLabel {
-            node: node.to_owned(),
+            node: Arc::clone(node),
         };
         let baselines = || known.iter().filter_map(|k| k.baseline.as_ref());
         if let Some(failed) = known.iter().filter_map(|k| k.failed).max() {
             fleet.node_failed.get_or_create(&label).set(failed.into());
         }
+        let errors: Vec<&str> = known.iter().filter_map(|k| errored(k)).collect();
         for error in ERRORS {
             let labels = NodeErrorLabels {
                 error,
-                node: node.to_owned(),
+                node: Arc::clone(node),
             };
-            if known.iter().any(|k| k.errored() == Some(error)) {
+            if errors.contains(&error) {
                 fleet.node_errored.get_or_create(&labels).set(1);
             } else {
                 fleet.node_errored.remove(&labels);
             }
         }
-        let lasts = known.iter().filter_map(|k| k.last.as_ref());
-        if let Some(at) = lasts.map(|last| last.at).min() {
+        let lasts = || known.iter().filter_map(|k| k.last.as_ref());
+        if let Some(at) = lasts().map(|last| last.at).min() {
             fleet.last_scan.get_or_create(&label).set(seconds(at));
         }
-        let durations = known.iter().filter_map(|k| k.duration);
-        if let Some(duration) = durations.reduce(f64::max) {
-            fleet.scan_duration.get_or_create(&label).set(duration);
+        if let Some(took) = lasts().filter_map(|last| last.took).max() {
+            let took = took.as_secs_f64();
+            fleet.scan_duration.get_or_create(&label).set(took);
         }
-        if let Some(files) = known.iter().filter_map(|k| k.files).min() {
+        if let Some(files) = lasts().filter_map(|last| last.files).min() {
             fleet.files_scanned.get_or_create(&label).set(files);
         }
         if let Some(at) = baselines().map(|made| made.at).min() {
@@ -378,24 +313,24 @@ impl Tally {
         let is_stale = memory
             .passes
             .values()
-            .any(|found| found.stale.contains(node));
+            .any(|found| found.stale.contains(&**node));
         fleet.node_stale.get_or_create(&label).set(is_stale.into());
     }
 
     fn forget(&self, node: &str) {
         let fleet = &self.fleet;
-        let node = node.to_owned();
+        let node: Arc<str> = node.into();
         for condition in ["Succeeded", "Failed", "Errored"] {
             let labels = ConditionLabels {
                 condition,
-                node: node.clone(),
+                node: Arc::clone(&node),
             };
             fleet.node_status.remove(&labels);
         }
         for error in ERRORS {
             let labels = NodeErrorLabels {
                 error,
-                node: node.clone(),
+                node: Arc::clone(&node),
             };
             fleet.node_status_error.remove(&labels);
             fleet.node_errored.remove(&labels);
@@ -403,7 +338,7 @@ impl Tally {
         for by in [BY_NODE, BY_MISSING] {
             let labels = ReinitLabels {
                 by,
-                node: node.clone(),
+                node: Arc::clone(&node),
             };
             fleet.reinit.remove(&labels);
         }
@@ -528,9 +463,8 @@ impl Tally {
         }
     }
 
-    fn node_status(&self, observed: &Observed, object: &Value, existing: &FileIntegrityNodeStatus) {
-        let name = name_of(object);
-        let node = existing.node_name.as_str();
+    fn node_status(&self, observed: &Observed, object: &Value, existing: &WatchedStatus) {
+        let (name, node) = (Arc::clone(&existing.name), &existing.node_name);
         let annotation = |key: &str| object["metadata"]["annotations"][key].as_str();
         let is_hold = |value: Option<&str>| value == Some(names::HOLDOFF_UPDATE);
         let held_before = is_hold(existing.annotation(names::ANNOTATION_HOLDOFF));
@@ -541,7 +475,7 @@ impl Tally {
             (true, false) => {
                 add(&self.fleet.unpause, node);
                 self.reinit(BY_NODE, node);
-                self.reinit(BY_DEMAND, "");
+                self.reinit(BY_DEMAND, &no_node());
             }
             _ => {}
         }
@@ -556,7 +490,7 @@ impl Tally {
     fn config(&self, name: &str, before: &str, config: &str) {
         let told = self.with(|memory| memory.configs.insert(name.to_owned(), config.to_owned()));
         if before != config && told.as_deref() != Some(config) {
-            self.reinit(BY_CONFIG, "");
+            self.reinit(BY_CONFIG, &no_node());
         }
     }
 
@@ -581,7 +515,7 @@ impl Tally {
     /// is recorded.
     pub fn annotated(&self, patch: &Value) {
         if patch["metadata"]["annotations"][names::ANNOTATION_REINIT_RECORD].is_string() {
-            self.reinit(BY_DEMAND, "");
+            self.reinit(BY_DEMAND, &no_node());
         }
     }
 
@@ -596,18 +530,21 @@ impl Tally {
         self.fleet.pass_errors.get_or_create(&label).inc();
     }
 
-    fn reinit(&self, by: &'static str, node: &str) {
-        let labels = ReinitLabels {
-            by,
-            node: node.to_owned(),
-        };
+    fn reinit(&self, by: &'static str, node: &Arc<str>) {
+        let node = Arc::clone(node);
+        let labels = ReinitLabels { by, node };
         self.fleet.reinit.get_or_create(&labels).inc();
     }
 }
 
-fn add(family: &Family<NodeLabel, Counter>, node: &str) {
+/// Where it is about no node.
+fn no_node() -> Arc<str> {
+    "".into()
+}
+
+fn add(family: &Family<NodeLabel, Counter>, node: &Arc<str>) {
     let label = NodeLabel {
-        node: node.to_owned(),
+        node: Arc::clone(node),
     };
     family.get_or_create(&label).inc();
 }

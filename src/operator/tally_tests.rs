@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::*;
-use crate::api::Baseline;
+use crate::api::{Baseline, FileIntegrityNodeStatus, ScanResult};
 use crate::operator::build::Environment;
 use crate::operator::plan::Configured;
 use crate::telemetry::metrics::Metrics;
@@ -36,7 +36,7 @@ impl Story {
     fn lists(&self, statuses: &[FileIntegrityNodeStatus]) {
         self.tally.saw_status(&Event::Init);
         for status in statuses {
-            self.tally.saw_status(&Event::InitApply(status.clone()));
+            self.tally.saw_status(&Event::InitApply(status.into()));
         }
         self.tally.saw_status(&Event::InitDone);
     }
@@ -66,7 +66,7 @@ impl Story {
     }
 
     fn sees(&self, status: &FileIntegrityNodeStatus) {
-        self.tally.saw_status(&Event::Apply(status.clone()));
+        self.tally.saw_status(&Event::Apply(status.into()));
     }
 
     fn applies(&self, observed: &Observed, object: Value, uid: &str, generation: i64) {
@@ -113,7 +113,7 @@ impl Story {
         status.metadata.annotations = serde_json::from_value(before.clone()).unwrap();
         let object =
             json!({"metadata": {"name": names::node_status("fi", node), "annotations": after}});
-        let wanted = Wanted::NodeStatus(object, Some(Arc::new(status)));
+        let wanted = Wanted::NodeStatus(object, Some(Arc::new((&status).into())));
         self.tally
             .applied(&observed(&[], &[]), &wanted, &Applied::default());
     }
@@ -166,7 +166,10 @@ fn observed(daemon_sets: &[DaemonSet], statuses: &[FileIntegrityNodeStatus]) -> 
         active: None,
         daemon_sets: daemon_sets.iter().cloned().map(Arc::new).collect(),
         nodes: Vec::new(),
-        statuses: statuses.iter().cloned().map(Arc::new).collect(),
+        statuses: statuses
+            .iter()
+            .map(|status| Arc::new(status.into()))
+            .collect(),
         silence: HashMap::new(),
         others: Vec::new(),
         environment: Environment::default(),
@@ -409,7 +412,7 @@ fn of_two_file_integrities_the_worse_counts_and_gone_nodes_are_forgotten() {
     story.result(&mut one, Condition::Failed, [1, 0, 0]);
     story.result(&mut two, Condition::Succeeded, [0; 3]);
     story.expect(&["node_failed"], &[("node_failed{node=\"n1\"}", 1.0)]);
-    story.tally.saw_status(&Event::Delete(one));
+    story.tally.saw_status(&Event::Delete((&one).into()));
     story.expect(&["node_failed"], &[("node_failed{node=\"n1\"}", 0.0)]);
     story.result(&mut two, Condition::Errored, [0; 3]);
     // The second list does not have it.

@@ -3,16 +3,20 @@
 //! A watch sends an object whenever anything about it changes; a pass is needed only when
 //! something changed that passes look at, or when the object is gone.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
+use kube::runtime::reflector::Lookup;
 use kube::runtime::watcher::Event;
-use kube::{Resource, ResourceExt as _};
+
+use super::pool::Texts;
 
 /// Whom a change concerns.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// The FileIntegrity of this name.
-    One(String),
+    One(Arc<str>),
     /// All of them.
     All,
 }
@@ -24,19 +28,21 @@ pub type Meaning = (Option<Target>, u64);
 #[derive(Debug)]
 pub struct Changes<K> {
     meaning: fn(&K) -> Meaning,
-    known: HashMap<String, Meaning>,
+    texts: Arc<Texts>,
+    known: HashMap<Arc<str>, Meaning>,
     /// While the watch lists everything anew: what it has not shown yet.
-    missing: HashSet<String>,
+    missing: HashSet<Arc<str>>,
     /// Whom the objects of a list that is not complete yet concern: the store has none of them
     /// before it is.
     waiting: HashSet<Target>,
 }
 
-impl<K: Resource<DynamicType = ()>> Changes<K> {
-    /// Nothing shown yet.
-    pub fn new(meaning: fn(&K) -> Meaning) -> Self {
+impl<K: Lookup> Changes<K> {
+    /// Nothing shown yet; names are kept among these texts.
+    pub fn new(meaning: fn(&K) -> Meaning, texts: Arc<Texts>) -> Self {
         Self {
             meaning,
+            texts,
             known: HashMap::new(),
             missing: HashSet::new(),
             waiting: HashSet::new(),
@@ -56,7 +62,7 @@ impl<K: Resource<DynamicType = ()>> Changes<K> {
                 HashSet::new()
             }
             Event::Apply(object) => self.shown(object),
-            Event::Delete(object) => self.gone(&object.name_any()).into_iter().collect(),
+            Event::Delete(object) => self.gone(&name(object)).into_iter().collect(),
             Event::InitDone => {
                 let missing = std::mem::take(&mut self.missing);
                 let gone = missing.iter().filter_map(|name| self.gone(name));
@@ -68,7 +74,7 @@ impl<K: Resource<DynamicType = ()>> Changes<K> {
     }
 
     fn shown(&mut self, object: &K) -> HashSet<Target> {
-        let name = object.name_any();
+        let name = self.texts.shared(name(object));
         self.missing.remove(&name);
         let meaning = (self.meaning)(object);
         match self.known.insert(name, meaning.clone()) {
@@ -87,6 +93,10 @@ impl<K: Resource<DynamicType = ()>> Changes<K> {
     }
 }
 
+fn name<K: Lookup>(object: &K) -> Cow<'_, str> {
+    object.name().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::core::v1::ConfigMap;
@@ -97,7 +107,11 @@ mod tests {
     fn meaning(object: &ConfigMap) -> Meaning {
         let data = object.data.clone().unwrap_or_default();
         let matters = data.get("matters").map_or(0, |text| text.parse().unwrap());
-        (data.get("for").cloned().map(Target::One), matters)
+        (
+            data.get("for")
+                .map(|name| Target::One(name.as_str().into())),
+            matters,
+        )
     }
 
     fn object(name: &str, target: &str, matters: u64) -> ConfigMap {
@@ -111,13 +125,13 @@ mod tests {
     fn targets(names: &[&str]) -> HashSet<Target> {
         names
             .iter()
-            .map(|name| Target::One((*name).to_owned()))
+            .map(|name| Target::One((*name).into()))
             .collect()
     }
 
     #[test]
     fn only_what_matters_triggers_and_deletion_always_does() {
-        let mut changes = Changes::new(meaning);
+        let mut changes = Changes::new(meaning, Arc::default());
         let table = [
             (Event::Apply(object("a", "x", 1)), vec!["x"]),
             (Event::Apply(object("a", "x", 1)), vec![]),
@@ -133,7 +147,7 @@ mod tests {
 
     #[test]
     fn a_list_triggers_when_it_is_complete() {
-        let mut changes = Changes::new(meaning);
+        let mut changes = Changes::new(meaning, Arc::default());
         let table = [
             (Event::Init, vec![]),
             (Event::InitApply(object("a", "x", 1)), vec![]),
@@ -150,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_went_while_the_watch_was_away_triggers_after_the_new_list() {
-        let mut changes = Changes::new(meaning);
+        let mut changes = Changes::new(meaning, Arc::default());
         changes.take(&Event::Apply(object("a", "x", 1)));
         changes.take(&Event::Apply(object("b", "y", 1)));
         assert_eq!(changes.take(&Event::Init), targets(&[]));

@@ -52,7 +52,7 @@ pub struct ErrorLabel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct NodeLabel {
     /// Its name.
-    pub node: String,
+    pub node: Arc<str>,
 }
 
 /// Why, and where, baselines were made anew.
@@ -61,7 +61,7 @@ pub struct ReinitLabels {
     /// Who or what asked for it.
     pub by: &'static str,
     /// The node, where it is about one.
-    pub node: String,
+    pub node: Arc<str>,
 }
 
 /// How a scan ended, and where.
@@ -70,7 +70,7 @@ pub struct ConditionLabels {
     /// The condition.
     pub condition: &'static str,
     /// The node.
-    pub node: String,
+    pub node: Arc<str>,
 }
 
 /// Why a scan could not be done, and where.
@@ -79,7 +79,7 @@ pub struct NodeErrorLabels {
     /// A word of a fixed set.
     pub error: &'static str,
     /// The node.
-    pub node: String,
+    pub node: Arc<str>,
 }
 
 /// What was done to a DaemonSet.
@@ -427,7 +427,7 @@ mod tests {
     fn filled() -> Metrics {
         let metrics = Metrics::new();
         let fleet = metrics.lead();
-        let node = |name: &str| name.to_owned();
+        let node = |name: &str| Arc::from(name);
         for (phase, times) in [("Active", 2), ("Initializing", 1), ("Pending", 1)] {
             fleet
                 .phase
@@ -488,7 +488,7 @@ mod tests {
             .get_or_create(&StateLabel { state: "selected" })
             .set(3);
         let fi = FileIntegrityLabel {
-            file_integrity: node("fi"),
+            file_integrity: "fi".to_owned(),
         };
         fleet.degraded.get_or_create(&fi).set(0);
         fleet

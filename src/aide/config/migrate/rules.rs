@@ -12,8 +12,8 @@ use super::super::macros::Macros;
 use super::{Configuration, Notes};
 
 pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
-    double_slashes(effective, notes);
     attributes_of_negatives(effective, notes);
+    double_slashes(effective, notes);
     if !is_written_for_0_19(effective) {
         negatives(effective, notes);
     }
@@ -100,8 +100,10 @@ fn attributes_of_negatives(effective: &mut Configuration, notes: &mut Notes<'_>)
         // Without what stood behind it, a word may be taken for the next attribute.
         while let Some(attributes) = attributes_of_negative(line) {
             let text = line.text();
-            let kept = text[..attributes.start].trim_end();
-            line.set_text(format!("{kept}{}", &text[attributes.end..]));
+            let (kept, behind) = (text[..attributes.start].trim_end(), &text[attributes.end..]);
+            // A comment without a blank before it would become the path's end.
+            let blank = if behind.starts_with('#') { " " } else { "" };
+            line.set_text(format!("{kept}{blank}{behind}"));
             had_attributes = true;
         }
         if had_attributes {
@@ -146,6 +148,20 @@ fn double_slashes(effective: &mut Configuration, notes: &mut Notes<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_comment_behind_attributes_that_go_stays_a_comment() {
+        for (text, expected) in [
+            ("!/etc/a p+sha256 # why", "!/etc/a # why"),
+            ("!/etc/a f p#why//", "!/etc/a f #why//"),
+            ("!/etc/a p+sha256\n", "!/etc/a\n"),
+        ] {
+            let mut configuration = Configuration::parse(text);
+            let (user, told) = (&Configuration::parse(text), Vec::new());
+            attributes_of_negatives(&mut configuration, &mut Notes { user, told });
+            assert_eq!(configuration.to_string(), expected);
+        }
+    }
 
     #[test]
     fn sees_what_ties_an_expression_to_the_end() {

@@ -17,6 +17,7 @@ pub mod certificate;
 pub mod election;
 pub mod freshness;
 pub mod judge;
+mod kinds;
 pub mod monitoring;
 pub mod nodes;
 pub mod observe;

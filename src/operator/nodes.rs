@@ -14,6 +14,7 @@ use kube::core::ObjectMeta;
 use kube::runtime::reflector::Lookup;
 use serde::{Deserialize, Deserializer};
 
+use super::kinds::same_kind_as;
 use super::pool::Texts;
 
 /// A Node as the operator's watch reads it: a whole one is some 20 kB, mostly names of images, and
@@ -100,20 +101,8 @@ impl ReadNode {
 
 /// Nobody asks a store for what else keys may hold.
 impl Lookup for NodeFacts {
-    type DynamicType = ();
+    same_kind_as!(Node);
 
-    fn kind((): &()) -> Cow<'_, str> {
-        <Node as Resource>::kind(&())
-    }
-    fn group((): &()) -> Cow<'_, str> {
-        <Node as Resource>::group(&())
-    }
-    fn version((): &()) -> Cow<'_, str> {
-        <Node as Resource>::version(&())
-    }
-    fn plural((): &()) -> Cow<'_, str> {
-        <Node as Resource>::plural(&())
-    }
     fn name(&self) -> Option<Cow<'_, str>> {
         Some(Cow::Borrowed(&self.name))
     }
@@ -129,21 +118,10 @@ impl Lookup for NodeFacts {
 }
 
 impl Resource for ReadNode {
-    type DynamicType = ();
     type Scope = kube::core::ClusterResourceScope;
 
-    fn kind((): &()) -> Cow<'_, str> {
-        <Node as Resource>::kind(&())
-    }
-    fn group((): &()) -> Cow<'_, str> {
-        <Node as Resource>::group(&())
-    }
-    fn version((): &()) -> Cow<'_, str> {
-        <Node as Resource>::version(&())
-    }
-    fn plural((): &()) -> Cow<'_, str> {
-        <Node as Resource>::plural(&())
-    }
+    same_kind_as!(Node);
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }

@@ -18,6 +18,7 @@ use kube::runtime::reflector::Lookup;
 use serde::{Deserialize, Deserializer};
 
 use super::build::ANNOTATION_HASH;
+use super::kinds::same_kind_as;
 use super::pool::{Pool, Texts};
 use crate::api::{Condition, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, names};
 
@@ -217,20 +218,8 @@ impl WatchedStatus {
 
 /// Statuses are those of one namespace, and nobody asks a store for what else keys may hold.
 impl Lookup for WatchedStatus {
-    type DynamicType = ();
+    same_kind_as!(FileIntegrityNodeStatus);
 
-    fn kind((): &()) -> Cow<'_, str> {
-        <FileIntegrityNodeStatus as Resource>::kind(&())
-    }
-    fn group((): &()) -> Cow<'_, str> {
-        <FileIntegrityNodeStatus as Resource>::group(&())
-    }
-    fn version((): &()) -> Cow<'_, str> {
-        <FileIntegrityNodeStatus as Resource>::version(&())
-    }
-    fn plural((): &()) -> Cow<'_, str> {
-        <FileIntegrityNodeStatus as Resource>::plural(&())
-    }
     fn name(&self) -> Option<Cow<'_, str>> {
         Some(Cow::Borrowed(&self.name))
     }
@@ -457,21 +446,10 @@ impl<'de> Deserialize<'de> for ReadStatus {
 }
 
 impl Resource for ReadStatus {
-    type DynamicType = ();
     type Scope = kube::core::NamespaceResourceScope;
 
-    fn kind((): &()) -> Cow<'_, str> {
-        <FileIntegrityNodeStatus as Resource>::kind(&())
-    }
-    fn group((): &()) -> Cow<'_, str> {
-        <FileIntegrityNodeStatus as Resource>::group(&())
-    }
-    fn version((): &()) -> Cow<'_, str> {
-        <FileIntegrityNodeStatus as Resource>::version(&())
-    }
-    fn plural((): &()) -> Cow<'_, str> {
-        <FileIntegrityNodeStatus as Resource>::plural(&())
-    }
+    same_kind_as!(FileIntegrityNodeStatus);
+
     fn meta(&self) -> &ObjectMeta {
         &self.metadata
     }

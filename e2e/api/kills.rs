@@ -80,11 +80,15 @@ impl Story {
 
     /// Whether the status object says that all of it is done and told.
     fn is_over(self, status: &FileIntegrityNodeStatus) -> bool {
-        let last = status.last_result.as_ref().map(|last| last.condition);
-        let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
+        let result = status.last_result.as_ref();
+        let last = result.map(|last| last.condition);
         match self {
             Self::First => status.baseline.is_some() && last == Some(Condition::Succeeded),
-            Self::Renewed => done == Some(REQUEST) && last == Some(Condition::Succeeded),
+            // The clean result of before is still there when the baseline is told.
+            Self::Renewed => status.reinit.as_ref().is_some_and(|done| {
+                let compared = result.is_some_and(|r| r.last_probe_time >= done.finished_at);
+                done.id == REQUEST && last == Some(Condition::Succeeded) && compared
+            }),
             Self::Changed => last == Some(Condition::Failed),
         }
     }

@@ -333,7 +333,7 @@ async fn rest(
     report.add(
         case,
         "at rest: waits",
-        number(after.waits - before.waits) / seconds,
+        number(after.waits.saturating_sub(before.waits)) / seconds,
         "1/s",
     );
     requests.add_to(report, case, "at rest: requests in an hour", hour);

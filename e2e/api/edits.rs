@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::chaos::{Row, lost_and_duplicated};
 use crate::daemon_rights::token;
-use crate::harness::{Space, in_space};
+use crate::harness::{Space, errors_of, in_space, none_is_wrong};
 use crate::process::Process;
 use crate::proxy::Proxy;
 use crate::site::Site;
@@ -230,12 +230,7 @@ async fn a_status_that_others_edit_is_put_right_and_told_once() -> anyhow::Resul
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
-        let wrong: Vec<String> = results
-            .into_iter()
-            .filter_map(Result::err)
-            .map(|error| format!("{error:#}"))
-            .collect();
-        anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+        none_is_wrong(&errors_of(results))?;
         Row {
             fault: "a hand edits a node's status".to_owned(),
             tried,

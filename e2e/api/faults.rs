@@ -25,7 +25,9 @@ use tempfile::TempDir;
 
 use crate::chaos::{Row, lost_and_duplicated};
 use crate::daemon_rights::{apply, token};
-use crate::harness::{Daemon, Space, aide, changed, eventually, in_space};
+use crate::harness::{
+    Daemon, Space, aide, changed, errors_of, eventually, in_space, none_is_wrong,
+};
 use crate::process::Process;
 use crate::proxy::{Fault, Kubeconfig, Proxy};
 
@@ -563,12 +565,7 @@ async fn in_each(
         let tested = test(name, fault, trouble);
         async move { tested.await.with_context(|| format!("fault: {fault}")) }
     });
-    let failed = futures::future::join_all(tests).await.into_iter();
-    let failed: Vec<String> = failed
-        .filter_map(|result| result.err().map(|error| format!("{error:#}")))
-        .collect();
-    anyhow::ensure!(failed.is_empty(), "{}", failed.join("\n"));
-    Ok(())
+    none_is_wrong(&errors_of(futures::future::join_all(tests).await))
 }
 
 #[tokio::test]

@@ -662,6 +662,18 @@ pub(crate) fn message_of(fi: &FileIntegrity, kind: &str) -> String {
         .collect()
 }
 
+/// What went wrong in these, each with its causes.
+pub(crate) fn errors_of(results: Vec<anyhow::Result<()>>) -> Vec<String> {
+    let errors = results.into_iter().filter_map(Result::err);
+    errors.map(|error| format!("{error:#}")).collect()
+}
+
+/// Fails with all that went wrong, if anything did.
+pub(crate) fn none_is_wrong(wrong: &[String]) -> anyhow::Result<()> {
+    anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
 /// Asks until there is an answer.
 pub(crate) async fn eventually<T>(
     what: &str,

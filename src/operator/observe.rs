@@ -5,7 +5,6 @@
 //! ConfigMap that a FileIntegrity names, by its name. Kept logs are never read.
 
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,7 +28,7 @@ use super::plan::{Configured, Observed};
 use super::pool::Texts;
 use super::statuses::{Keeper, ReadStatus, WatchedStatus};
 use super::tally::Tally;
-use super::triggers::{Changes, Meaning, Target};
+use super::triggers::{Changes, Meaning, Target, hash};
 use crate::aide::profiles::Profile;
 use crate::api::{FileIntegrity, FileIntegritySpec, ProfileName, names, time};
 use crate::k8s::backoff;
@@ -658,12 +657,6 @@ fn shrunk<K>(shrink: fn(&mut K)) -> impl Fn(K) -> K {
         shrink(&mut object);
         object
     }
-}
-
-fn hash(matters: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    matters.hash(&mut hasher);
-    hasher.finish()
 }
 
 fn one(name: &str) -> Target {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use serde::{Deserialize, Deserializer};
 use super::build::ANNOTATION_HASH;
 use super::kinds::same_kind_as;
 use super::pool::{Pool, Texts};
+use super::triggers::hash;
 use crate::api::{Condition, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, names};
 
 /// The labels that all statuses of a FileIntegrity have in common, and matter.
@@ -232,12 +233,6 @@ impl Lookup for WatchedStatus {
     fn uid(&self) -> Option<Cow<'_, str>> {
         None
     }
-}
-
-fn hash(matters: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    matters.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// Makes what is kept of what is read.

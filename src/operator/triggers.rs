@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::Arc;
 
 use kube::runtime::reflector::Lookup;
@@ -23,6 +24,13 @@ pub enum Target {
 
 /// What an object means for passes: whom it concerns, and a hash of what matters about it.
 pub type Meaning = (Option<Target>, u64);
+
+/// The hash of what matters.
+pub fn hash(matters: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    matters.hash(&mut hasher);
+    hasher.finish()
+}
 
 /// Remembers what one watch has shown.
 #[derive(Debug)]

@@ -17,6 +17,10 @@ use crate::harness::{Fi, Node, Test, on_all_nodes, until};
 const ALERT: &str = "NodeHasIntegrityFailure";
 /// The rule keeps the alert for two minutes after the failure is over.
 const RESOLVED_WITHIN: Duration = Duration::from_secs(240);
+/// The operator looks every 30 s whether the API has the Prometheus Operator's kinds by now, and a
+/// kubelet brings a changed Secret or ConfigMap into a pod at its next sync of it, 60 to 90 s after
+/// the last.
+const CONFIGURED_WITHIN: Duration = Duration::from_secs(240);
 /// The ports of the Service whose endpoints are scraped.
 const PORTS: [&str; 2] = ["metrics", "metrics-fio"];
 /// Panels of the dashboard that may be empty: nothing of what they show happens in this test.
@@ -35,6 +39,34 @@ const COUNTED: [(&str, &str, &str); 3] = [
     ("New results", "condition", "Failed"),
     ("Re-initialisations", "by", "demand"),
 ];
+
+/// Waits until Prometheus has read our ServiceMonitor and our rules: each comes by a file of its own.
+async fn prometheus_is_configured(t: &Test, monitoring: Monitoring<'_>) -> Result<()> {
+    let expected = "Prometheus has our jobs and our rules";
+    until_within(CONFIGURED_WITHIN, expected, async || {
+        for port in 0..PORTS.len() {
+            our_job(t, monitoring, port).await?;
+        }
+        let rules = our_rules(t, monitoring).await?;
+        ensure!(rules.iter().any(|rule| rule["name"] == ALERT), "{rules:?}");
+        ensure!(rules.len() > 10, "{rules:?}");
+        Ok(())
+    })
+    .await
+}
+
+/// The part of Prometheus' configuration about this endpoint of our ServiceMonitor.
+async fn our_job(t: &Test, monitoring: Monitoring<'_>, port: usize) -> Result<String> {
+    let config = monitoring.prometheus("/api/v1/status/config").await?;
+    let config = config["data"]["yaml"]
+        .as_str()
+        .context("no configuration")?;
+    let job = format!("job_name: serviceMonitor/{}/metrics/{port}", t.namespace());
+    let (_, job) = config
+        .split_once(&job)
+        .with_context(|| format!("no {job}"))?;
+    Ok(job.split("job_name:").next().unwrap_or_default().to_owned())
+}
 
 /// Waits until Prometheus reads both endpoints of both operators, with verified certificates.
 async fn both_operators_are_scraped(t: &Test, monitoring: Monitoring<'_>) -> Result<()> {
@@ -57,13 +89,7 @@ async fn both_operators_are_scraped(t: &Test, monitoring: Monitoring<'_>) -> Res
         Ok(())
     })
     .await?;
-    let config = monitoring.prometheus("/api/v1/status/config").await?;
-    let config = config["data"]["yaml"]
-        .as_str()
-        .context("no configuration")?;
-    let job = format!("job_name: serviceMonitor/{}/metrics/1", t.namespace());
-    let (_, job) = config.split_once(&job).context("no job of ours")?;
-    let job = job.split("job_name:").next().unwrap_or_default();
+    let job = our_job(t, monitoring, 1).await?;
     for line in ["scheme: https", "type: Bearer", "server_name: metrics."] {
         assert!(job.contains(line), "{line}: {job}");
     }
@@ -150,17 +176,22 @@ async fn failover_does_not_end_it(t: &Test, monitoring: Monitoring<'_>, node: &N
     rules_evaluate(t, monitoring).await
 }
 
-/// No rule of ours has ever failed, as one does whose join finds two series for a node.
-async fn rules_evaluate(t: &Test, monitoring: Monitoring<'_>) -> Result<()> {
+/// Our alerts, as Prometheus has read them.
+async fn our_rules(t: &Test, monitoring: Monitoring<'_>) -> Result<Vec<Value>> {
     let answer = monitoring.prometheus("/api/v1/rules?type=alert").await?;
     let groups = answer["data"]["groups"].as_array();
-    let rules: Vec<&Value> = groups
+    let rules = groups
         .into_iter()
         .flatten()
         .filter_map(|group| group["rules"].as_array())
         .flatten()
-        .filter(|rule| rule["labels"]["namespace"] == t.namespace())
-        .collect();
+        .filter(|rule| rule["labels"]["namespace"] == t.namespace());
+    Ok(rules.cloned().collect())
+}
+
+/// No rule of ours has ever failed, as one does whose join finds two series for a node.
+async fn rules_evaluate(t: &Test, monitoring: Monitoring<'_>) -> Result<()> {
+    let rules = our_rules(t, monitoring).await?;
     let unhealthy: Vec<_> = rules.iter().filter(|rule| rule["health"] != "ok").collect();
     assert!(rules.len() > 10 && unhealthy.is_empty(), "{unhealthy:?}");
     let failures = "max_over_time(prometheus_rule_evaluation_failures_total{rule_group=~\".*file-integrity.*\"}[1h])";
@@ -236,6 +267,7 @@ async fn a_changed_file_is_an_alert_until_it_is_accepted() -> Result<()> {
         with_monitoring(t, async |monitoring| {
             let fi = t.create(json!({})).await?;
             fi.watched().await?;
+            prometheus_is_configured(t, monitoring).await?;
             both_operators_are_scraped(t, monitoring).await?;
             assert_eq!(monitoring.alerts(ALERT).await?, [Value::Null; 0]);
 

@@ -20,9 +20,9 @@ const TAIL: usize = 40;
 /// As many bytes of one object are shown.
 const MAX_OBJECT: usize = 6_000;
 
-/// Prints what there is of the test called `test` to standard error.
-pub(crate) async fn print(client: &Client, namespace: &str, test: &str) {
-    let mut out = format!("\n===== state after the failure of {test} =====\n");
+/// Prints the failure of the test called `test`, and what there is of it, to standard error.
+pub(crate) async fn print(client: &Client, namespace: &str, test: &str, failure: &str) {
+    let mut out = format!("\nFailed: {test}: {failure}\n===== state after it =====\n");
     if let Err(error) = collect(client, namespace, test, &mut out).await {
         writeln!(out, "the rest of the state could not be read: {error:#}").ok();
     }

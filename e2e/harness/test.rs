@@ -100,8 +100,15 @@ async fn run(
     let body = tokio::time::timeout(patience, Box::pin(body(&test)));
     let body = AssertUnwindSafe(body);
     let outcome = body.catch_unwind().await;
-    if !matches!(outcome, Ok(Ok(Ok(())))) {
-        dump::print(&test.client, &test.namespace, name).await;
+    // A panic has printed what it is about.
+    let failure = match &outcome {
+        Ok(Ok(Ok(()))) => None,
+        Ok(Ok(Err(error))) => Some(format!("{error:#}")),
+        Ok(Err(_)) => Some(format!("it took more than {patience:?}")),
+        Err(_) => Some(String::from("it panicked")),
+    };
+    if let Some(failure) = failure {
+        dump::print(&test.client, &test.namespace, name, &failure).await;
     }
     let seconds = patience.as_secs().cast_signed();
     let kept = secrets::are_not_told(&test.client, &test.namespace, name, seconds).await;

@@ -30,12 +30,11 @@ const ANNOTATION_WRITTEN: &str = "file-integrity.openshift.io/written";
 /// Where OpenShift's Prometheus has the CA of certificates that the cluster made.
 const SERVICE_CA: &str = "/etc/prometheus/configmaps/serving-certs-ca-bundle/service-ca.crt";
 
-/// How often it is looked whether the API has the kinds by now.
+/// How often it is looked whether the API has the kinds by now, and tried again after a failure: an
+/// API that has just been given the kinds may refuse their objects for a moment.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// How often it is looked whether the objects are there.
-const KEEP_EVERY: Duration = Duration::from_secs(300);
-/// Pause after a failure.
-const RETRY: Duration = Duration::from_secs(60);
+const KEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Who vouches for the certificate of the fleet's metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,7 +199,7 @@ pub async fn keep(client: Client, namespace: String, targets: impl Fn() -> Targe
                     error = crate::error_chain(&error),
                     "monitoring is not set up"
                 );
-                RETRY
+                LOOK_EVERY
             }
         };
         tokio::time::sleep(pause).await;

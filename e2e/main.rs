@@ -15,6 +15,7 @@ mod chaos;
 mod config;
 mod deploy;
 mod logs;
+mod memory;
 mod metrics;
 mod nodes;
 mod quiet;

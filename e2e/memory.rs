@@ -1,0 +1,79 @@
+//! A real end for want of memory: the kernel kills in the daemon's control group.
+
+use anyhow::Result;
+use fio::api::Condition;
+use serde_json::{Value, json};
+
+use crate::chaos::Row;
+use crate::harness::{Fi, on_one_node};
+
+/// Files in the baseline: AIDE keeps them all in memory, of which it then takes some 100 MB.
+const FILES: usize = 100_000;
+/// Enough for the daemon, and for AIDE to begin.
+const TOO_LITTLE: &str = "40Mi";
+const ENOUGH: &str = "600Mi";
+/// What a result says where the kernel ended AIDE alone, and where it ended the whole container,
+/// as it does with control groups of version 2.
+const ENDS: [&str; 2] = [
+    "killed by signal 9, possibly out of memory",
+    "ScanInterrupted",
+];
+
+fn limit(memory: &str) -> Value {
+    json!({"spec": {"resources": {"limits": {"cpu": "1", "memory": memory}}}})
+}
+
+/// How many events begin so.
+async fn told(fi: &Fi<'_>, start: &str) -> Result<usize> {
+    let notes = fi.notes("NodeIntegrityStatus").await?;
+    Ok(notes.iter().filter(|note| note.starts_with(start)).count())
+}
+
+#[tokio::test]
+async fn a_scan_without_memory_is_an_error_and_the_change_is_found_with_more() -> Result<()> {
+    on_one_node("memory", async |t| {
+        let node = t.node()?;
+        let files = format!("seq -f %06.0f {FILES} | xargs touch");
+        node.files(&files).await?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let baseline = fi.baseline(&node.name).await?;
+
+        fi.patch(limit(TOO_LITTLE)).await?;
+        node.sh("printf x > new").await?;
+        // A scan with the old limit may come first.
+        let result = fi.result(&node.name, Condition::Errored).await?;
+        let message = result.error_message.unwrap_or_default();
+        assert!(ENDS.iter().any(|end| message.contains(end)), "{message}");
+        let later = fi.scans(&node.name, 1).await?;
+        assert_eq!(later.condition, Condition::Errored, "{later:?}");
+        let error = format!("node {node} has an error!");
+        assert_eq!(told(&fi, &error).await?, 1, "{:?}", fi.events().await?);
+        assert_eq!(fi.baseline(&node.name).await?, baseline);
+        assert_eq!(node.digest_on_disk().await?, baseline.digest);
+
+        let change = format!("node {node} has changed!");
+        let told_before = told(&fi, &change).await?;
+        fi.patch(limit(ENOUGH)).await?;
+        let enough_since = std::time::Instant::now();
+        let result = fi.result(&node.name, Condition::Failed).await?;
+        let recovered = enough_since.elapsed();
+        assert_eq!(
+            (result.files_added, result.files_changed),
+            (1, 0),
+            "{result:?}"
+        );
+        assert_eq!(fi.baseline(&node.name).await?, baseline);
+        fi.said("NodeIntegrityStatus", &change).await?;
+        let told_now = told(&fi, &change).await?;
+        Row {
+            fault: String::from("AIDE killed by the kernel for memory (cluster)"),
+            tried: 1,
+            lost: usize::from(told_now == told_before),
+            duplicated: (told_now - told_before).saturating_sub(1),
+            recovery_seconds: Some(recovered.as_secs_f64()),
+        }
+        .tell()
+    })
+    .await
+}

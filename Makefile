@@ -38,6 +38,8 @@ endif
 # An image for clusters of this machine, which is never pushed.
 DEV_IMG := localhost/fio:dev
 KUBECTL = hack/cluster kubectl
+# Who asked the API server for what in api-test, for audit-rbac.
+API_AUDIT_LOG := .cluster/api-audit.log
 BINARY := $(CARGO_TARGET_DIR)/release/fio
 
 ##@ Build
@@ -92,7 +94,8 @@ fuzz: ## Fuzz what reads configurations, reports and exit statuses (FUZZ_SECONDS
 	FUZZ_SECONDS=$(FUZZ_SECONDS) hack/fuzz
 
 api-test: ## Run the tests against a real API server (no nodes)
-	FIO_AIDE="$$(hack/aide)" hack/with-apiserver cargo test --locked --test api --features apiserver -- --test-threads=8
+	FIO_AIDE="$$(hack/aide)" hack/with-apiserver --keep-audit-log $(API_AUDIT_LOG) \
+	  cargo test --locked --test api --features apiserver -- --test-threads=8
 
 release-test: build ## Make a release, up to a registry on this machine (as root: images are built)
 	BINARY=$(abspath $(BINARY)) hack/with-registry cargo test --locked --test release --features registry
@@ -117,7 +120,7 @@ chaos: ## Make each fault and attack that the tests know, and print what came of
 	hack/chaos
 
 audit-rbac: ## Compare the Roles with what api-test and e2e, run before, asked the API for
-	FIO_E2E_AUDIT_LOG="$$(hack/cluster audit-log)" FIO_API_AUDIT_LOG=.cluster/api-audit.log \
+	FIO_E2E_AUDIT_LOG="$$(hack/cluster audit-log)" FIO_API_AUDIT_LOG=$(API_AUDIT_LOG) \
 	  cargo test --locked --test rbac --features audit
 
 soak: IMG := $(DEV_IMG)

@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::build::ANNOTATION_HASH;
+use super::build::{self, ANNOTATION_HASH};
 use super::plan::{Observed, Unwanted, Wanted};
 use super::statuses::WatchedStatus;
 use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names, time};
@@ -131,10 +131,12 @@ impl Applier {
                 self.apply_one("ConfigMap", &self.config_maps, existing, observed, object)
                     .await
             }
-            Wanted::NodeStatus(object, there) => {
+            Wanted::NodeStatus(status) => {
                 let kind = "FileIntegrityNodeStatus";
-                let there = there.as_deref().map(WatchedStatus::as_applied);
-                self.apply_one(kind, &self.statuses, there.as_ref(), observed, object)
+                let there = status.there.as_deref().map(WatchedStatus::as_applied);
+                let fi = &observed.file_integrity;
+                let object = build::node_status(fi, &status.node, &status.wishes);
+                self.apply_one(kind, &self.statuses, there.as_ref(), observed, &object)
                     .await
             }
             Wanted::DaemonSet(object) => {

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -22,33 +21,15 @@ use super::build::{self, ANNOTATION_HASH};
 use super::plan::{Observed, Unwanted, Wanted};
 use super::statuses::WatchedStatus;
 use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names, time};
-use crate::k8s::is_already_there;
+use crate::k8s::{RequestError, request};
 use crate::scan::event::{self, Saying, Subject};
-
-/// How long one request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// A request failed.
-    #[error("{action} {name}")]
-    Request {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        name: String,
-        /// Why not.
-        source: Box<kube::Error>,
-    },
-    /// A request took too long.
-    #[error("{action} {name}: no answer in {} s", REQUEST_TIMEOUT.as_secs())]
-    Timeout {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        name: String,
-    },
+    /// A request came to nothing.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// An object of this name belongs to somebody else.
     #[error("{kind} {name} belongs to {owner} and is left alone; rename or remove one of the two")]
     NameCollision {
@@ -68,10 +49,7 @@ impl ApplyError {
     /// Whether the API server will not do it until somebody changes something: no permission, or an
     /// object that it, or an admission webhook, does not take.
     pub fn is_refusal(&self) -> bool {
-        let Self::Request { source, .. } = self else {
-            return false;
-        };
-        matches!(&**source, kube::Error::Api(status) if [400, 403, 422].contains(&status.code))
+        matches!(self, Self::Request(error) if error.is_refusal())
     }
 }
 
@@ -176,18 +154,19 @@ impl Applier {
                 self.remove_whole(api, existing, &name).await?;
                 replaced = true;
             }
-        } else if let Some(unseen) = request("look for", &name, api.get_metadata_opt(&name)).await?
+        } else if let Some(unseen) =
+            request(format!("look for {name}"), api.get_metadata_opt(&name)).await?
         {
             // The caches hold what has our labels; applying would take over what has not.
             refuse_foreign(kind, &unseen.metadata, observed)?;
         }
         let params = PatchParams::apply(names::FIELD_MANAGER_OPERATOR).force();
         let patch = Patch::Apply(object);
-        let written = request("apply", &name, api.patch(&name, &params, &patch)).await?;
+        let written = request(format!("apply {name}"), api.patch(&name, &params, &patch)).await?;
         if let Some(removal) = unwished(written.annotations(), object) {
             // Applying leaves what somebody else has set, and a daemon would take it for a wish.
             let (params, patch) = (PatchParams::default(), Patch::Merge(&removal));
-            request("mend", &name, api.patch(&name, &params, &patch)).await?;
+            request(format!("mend {name}"), api.patch(&name, &params, &patch)).await?;
         }
         Ok(Some(Applied {
             uid: written.meta().uid.clone().unwrap_or_default(),
@@ -215,7 +194,8 @@ impl Applier {
             preconditions: Some(preconditions),
             ..DeleteParams::background()
         };
-        ignore_gone(request("replace", name, api.delete(name, &params)).await).map(|_| ())
+        removed("replace", name, api.delete(name, &params)).await?;
+        Ok(())
     }
 
     /// Removes one object. Returns whether it was there.
@@ -223,10 +203,10 @@ impl Applier {
         let params = DeleteParams::background();
         match unwanted {
             Unwanted::DaemonSet(name) => {
-                ignore_gone(request("delete", name, self.daemon_sets.delete(name, &params)).await)
+                removed("delete", name, self.daemon_sets.delete(name, &params)).await
             }
             Unwanted::NodeStatus(name) => {
-                ignore_gone(request("delete", name, self.statuses.delete(name, &params)).await)
+                removed("delete", name, self.statuses.delete(name, &params)).await
             }
         }
     }
@@ -236,7 +216,7 @@ impl Applier {
     pub async fn remove_legacy(&self) -> Result<(), ApplyError> {
         let params = DeleteParams::default();
         for name in names::LEGACY_CONFIG_MAPS {
-            ignore_gone(request("delete", name, self.config_maps.delete(name, &params)).await)?;
+            removed("delete", name, self.config_maps.delete(name, &params)).await?;
         }
         let logs = ListParams::default().labels(&format!(
             "{},!{}",
@@ -244,9 +224,8 @@ impl Applier {
             names::LABEL_RESULT_LOG
         ));
         let unread = self.config_maps.delete_collection(&params, &logs);
-        request("delete", "logs that the original's daemons left", unread)
-            .await
-            .map(|_| ())
+        request("delete logs that the original's daemons left", unread).await?;
+        Ok(())
     }
 
     /// Changes the FileIntegrity's own annotations. Returns its metadata afterwards.
@@ -258,7 +237,7 @@ impl Applier {
         let name = fi.name_any();
         let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
         let written = self.file_integrities.patch_metadata(&name, &params, &patch);
-        Ok(request("annotate", &name, written).await?.metadata)
+        Ok(request(format!("annotate {name}"), written).await?.metadata)
     }
 
     /// Writes the status. Returns the object as it is afterwards.
@@ -279,7 +258,7 @@ impl Applier {
         };
         let patch = Patch::Merge(&patch);
         let written = self.file_integrities.patch_status(&name, &params, &patch);
-        request("write the status of", &name, written).await
+        Ok(request(format!("write the status of {name}"), written).await?)
     }
 
     /// Says something about a FileIntegrity; a second time of the same transition is no second
@@ -300,15 +279,10 @@ impl Applier {
         };
         let event = event::build(&subject, saying, transition, time::now_micro());
         let params = PostParams::default();
-        match request(
-            "create an event about",
-            &name,
-            self.events.create(&params, &event),
-        )
-        .await
-        {
-            Err(ApplyError::Request { source, .. }) if is_already_there(&source) => Ok(()),
-            result => result.map(|_| ()),
+        let created = self.events.create(&params, &event);
+        match request(format!("create an event about {name}"), created).await {
+            Err(error) if !error.is_already_there() => Err(error.into()),
+            _ => Ok(()),
         }
     }
 }
@@ -412,35 +386,16 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-fn code(error: &kube::Error) -> Option<u16> {
-    match error {
-        kube::Error::Api(status) => Some(status.code),
-        _ => None,
-    }
-}
-
-/// Whether there was something to remove.
-fn ignore_gone<T>(result: Result<T, ApplyError>) -> Result<bool, ApplyError> {
-    match result {
-        Err(ApplyError::Request { source, .. }) if code(&source) == Some(404) => Ok(false),
-        result => result.map(|_| true),
-    }
-}
-
-async fn request<T>(
-    action: &'static str,
+/// Removes an object; returns whether it was there.
+async fn removed<T>(
+    action: &str,
     name: &str,
-    call: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, ApplyError> {
-    let name = name.to_owned();
-    match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(ApplyError::Request {
-            action,
-            name,
-            source: Box::new(source),
-        }),
-        Err(_) => Err(ApplyError::Timeout { action, name }),
+    removal: impl Future<Output = kube::Result<T>>,
+) -> Result<bool, ApplyError> {
+    match request(format!("{action} {name}"), removal).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some(404) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
@@ -177,16 +177,7 @@ impl Aide {
 
     /// The version, such as `0.19.1`.
     pub async fn version(&self) -> Result<String, RunError> {
-        let output = self
-            .command()
-            .stdout(Stdio::piped())
-            .arg("--version")
-            .output()
-            .await
-            .map_err(|source| RunError::Start {
-                binary: self.binary.clone(),
-                source,
-            })?;
+        let output = self.output(self.command().arg("--version")).await?;
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
         parse_version(&text).ok_or_else(|| RunError::Version {
@@ -287,15 +278,16 @@ impl Aide {
             .arg(&around.before)
             .arg("--after")
             .arg(&around.after);
-        let output = command
-            .stdout(Stdio::piped())
-            .output()
-            .await
-            .map_err(|source| RunError::Start {
-                binary: self.binary.clone(),
-                source,
-            })?;
+        let output = self.output(&mut command).await?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    async fn output(&self, command: &mut Command) -> Result<Output, RunError> {
+        let output = command.stdout(Stdio::piped()).output().await;
+        output.map_err(|source| RunError::Start {
+            binary: self.binary.clone(),
+            source,
+        })
     }
 
     /// AIDE needs no environment, and a configuration must not be able to read the daemon's. A

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::ObjectMeta;
 use kube::{Client, Resource, ResourceExt as _};
 use serde::Serialize;
@@ -20,9 +20,10 @@ use serde_json::{Map, Value, json};
 use super::build::{self, ANNOTATION_HASH};
 use super::plan::{Observed, Unwanted, Wanted};
 use super::statuses::WatchedStatus;
-use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names, time};
+use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names};
 use crate::k8s::{RequestError, request};
-use crate::scan::event::{self, Saying, Subject};
+use crate::scan::event::{Saying, Subject};
+use crate::scan::publish;
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -277,13 +278,7 @@ impl Applier {
             node: None,
             reporter: &self.reporter,
         };
-        let event = event::build(&subject, saying, transition, time::now_micro());
-        let params = PostParams::default();
-        let created = self.events.create(&params, &event);
-        match request(format!("create an event about {name}"), created).await {
-            Err(error) if !error.is_already_there() => Err(error.into()),
-            _ => Ok(()),
-        }
+        Ok(publish::say(&self.events, &subject, saying, transition).await?)
     }
 }
 

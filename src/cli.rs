@@ -16,6 +16,7 @@ mod version;
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
@@ -104,6 +105,12 @@ fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
         .enable_all()
         .build()?
         .block_on(future)
+}
+
+/// The node that this process runs on.
+fn node(said: Option<String>) -> anyhow::Result<String> {
+    let node = said.filter(|node| !node.is_empty());
+    node.context("NODE_NAME is not set; say which node this is, by the variable or with --node")
 }
 
 /// Cancelled by the first SIGTERM or SIGINT. A second one ends the process at once.

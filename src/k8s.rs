@@ -1,5 +1,6 @@
 //! Requests to the API server: each has a deadline, and retries back off with jitter. I/O.
 
+pub mod around;
 pub mod paced;
 pub mod token;
 
@@ -9,8 +10,7 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use kube::client::ClientBuilder;
 use kube::{Client, Config};
 
-use self::paced::PacedWatches;
-use self::token::TokenLayer;
+use self::around::Sender;
 
 /// How long one request may take, unless its caller says otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -72,18 +72,18 @@ pub fn is_already_there(error: &kube::Error) -> bool {
 }
 
 /// A client that makes each request once, and opens no watch again and again.
-pub fn client(mut config: Config) -> Result<Client, kube::Error> {
-    let (token, paced) = layers(&mut config)?;
-    let builder = ClientBuilder::try_from(config)?.with_layer(&token);
-    Ok(builder.with_layer(&paced).build())
+pub fn client(config: Config) -> Result<Client, kube::Error> {
+    Ok(builder(config)?.build())
 }
 
-/// What is around every client of ours, in place of what kube's would do: what fails is tried again by
-/// who asked, with pauses that grow. The client would try many times between two of these, and not
+/// What every client of ours begins with, in place of what kube's would do: what fails is tried again
+/// by who asked, with pauses that grow. The client would try many times between two of these, and not
 /// tell that the API is away.
-pub fn layers(config: &mut Config) -> Result<(TokenLayer, PacedWatches), kube::Error> {
+pub fn builder(mut config: Config) -> Result<ClientBuilder<Sender>, kube::Error> {
     config.default_retry = false;
-    Ok((TokenLayer::take(config)?, PacedWatches::default()))
+    let token = token::layer(&mut config)?;
+    let builder = ClientBuilder::try_from(config)?.with_layer(&token);
+    Ok(builder.with_layer(&paced::layer()))
 }
 
 /// Makes a request; `action` says in an error what was tried.

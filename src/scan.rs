@@ -1,9 +1,8 @@
 //! One scan's outcome, and how it is told. Used by the daemon and by the log collector.
 //!
-//! [`outcome`] says what came of a run of AIDE ([`collected`]: of one that something else made), [`tell`] decides what of that is worth telling,
-//! [`event`] and [`kept_log`] build the objects, [`lines`] the lines for log shippers; all of these are
-//! pure. [`publish`] does the API
-//! requests.
+//! [`outcome`] says what came of a run of AIDE ([`collected`]: of one that something else made),
+//! [`tell`] decides what of that is worth telling, [`event`] and [`kept_log`] build the objects,
+//! [`lines`] the lines for log shippers; all of these are pure. [`publish`] does the API requests.
 
 pub mod collected;
 pub mod event;
@@ -35,5 +34,16 @@ impl Identity {
     /// The name of the ConfigMap in which AIDE's report of a failed scan is kept.
     pub fn kept_log(&self) -> String {
         crate::api::names::kept_log(&self.log_prefix, &self.node)
+    }
+}
+
+/// Whose files tests tell of.
+#[cfg(test)]
+fn identity() -> Identity {
+    Identity {
+        namespace: "ns".to_owned(),
+        file_integrity: "fi".to_owned(),
+        node: "n1".to_owned(),
+        log_prefix: "aide-fi".to_owned(),
     }
 }

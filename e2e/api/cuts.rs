@@ -12,15 +12,14 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::http::{Method, Request};
+use axum::http::Method;
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::k8s::around::{Sender, around};
 use fio::operator::serving::Scrapes;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
@@ -33,7 +32,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use tower::{Layer, Service};
+use tower::{Layer, Service as _};
 
 use crate::chaos::{Row, lost_and_duplicated};
 use crate::harness::{
@@ -68,49 +67,19 @@ impl Scissors {
     fn writes(&self) -> usize {
         self.writes.load(Ordering::SeqCst)
     }
-}
 
-impl<S> Layer<S> for Scissors {
-    type Service = Cut<S>;
-
-    fn layer(&self, inner: S) -> Cut<S> {
-        Cut {
-            inner,
-            scissors: self.clone(),
-        }
-    }
-}
-
-/// A client's service that may be cut off.
-#[derive(Clone)]
-struct Cut<S> {
-    inner: S,
-    scissors: Scissors,
-}
-
-impl<S, B> Service<Request<B>> for Cut<S>
-where
-    S: Service<Request<B>>,
-    S::Future: Send + 'static,
-    S::Response: 'static,
-    S::Error: 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let is_write = request.method() != Method::GET && !request.uri().path().contains("/leases");
-        let scissors = &self.scissors;
-        if is_write && scissors.writes.fetch_add(1, Ordering::SeqCst) >= scissors.most {
-            scissors.kill.cancel();
-            return Box::pin(std::future::pending());
-        }
-        Box::pin(self.inner.call(request))
+    /// Cuts a client off.
+    fn layer(&self) -> impl Layer<Sender, Service = Sender> + use<> {
+        let scissors = self.clone();
+        around(move |request, sender| {
+            let is_lease = request.uri().path().contains("/leases");
+            let is_write = request.method() != Method::GET && !is_lease;
+            if is_write && scissors.writes.fetch_add(1, Ordering::SeqCst) >= scissors.most {
+                scissors.kill.cancel();
+                return Box::pin(std::future::pending());
+            }
+            sender.call(request)
+        })
     }
 }
 
@@ -481,7 +450,7 @@ async fn live(stage: &Stage<'_>, most: usize) -> anyhow::Result<(End, bool)> {
 }
 
 async fn cut_operator(space: &Space, scissors: &Scissors) -> anyhow::Result<Operator> {
-    let (layer, kill) = (scissors.clone(), scissors.kill.clone());
+    let (layer, kill) = (scissors.layer(), scissors.kill.clone());
     let client = move |_: &_, mut config: kube::Config| {
         config.default_retry = false;
         let builder = ClientBuilder::try_from(config)?;

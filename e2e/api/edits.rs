@@ -325,93 +325,88 @@ fn is_whole(log: &ConfigMap, node: &str) -> bool {
         && labels.contains_key(names::LABEL_RESULT_LOG)
 }
 
+/// Tries each edit of a log on a failed node of its own, in a namespace whose name begins so; all at
+/// the same time.
+async fn on_each<T>(
+    name: &str,
+    edits: impl IntoIterator<Item = (&'static str, T)>,
+    test: impl AsyncFn(&Failed<'_>, T) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let test = &test;
+    let edits = edits.into_iter().enumerate();
+    let tests = edits.map(|(number, (what, edit))| async move {
+        let name = format!("{name}-{number}");
+        in_space(&name, async |space| {
+            let node = space.node("n1").await?;
+            test(&Failed::node(space, "fi", &node).await?, edit).await
+        })
+        .await
+        .context(what)
+    });
+    none_is_wrong(&errors_of(futures::future::join_all(tests).await))
+}
+
 #[tokio::test]
 async fn a_kept_log_that_others_edit_is_written_with_the_next_changes() -> anyhow::Result<()> {
-    let mut edits: Vec<(&str, Option<Value>)> = overwritten()
-        .into_iter()
-        .map(|(what, patch)| (what, Some(patch)))
-        .collect();
-    edits.push(("deleted", None));
-    let made = edits
-        .into_iter()
-        .enumerate()
-        .map(|(number, (what, patch))| async move {
-            let named = format!("log-{number}");
-            in_space(&named, async |space| {
-                let node = space.node("n1").await?;
-                let failed = Failed::node(space, "fi", &node).await?;
-                let name = failed.site.log_name();
-                if let Some(patch) = patch {
-                    space.merge::<ConfigMap>(&name, patch).await?;
-                } else {
-                    let logs = space.api::<ConfigMap>();
-                    logs.delete(&name, &DeleteParams::default()).await?;
-                }
-                failed.site.put("later", "text")?;
-                let last = failed.until_failed(2).await?;
-                anyhow::ensure!(
-                    last.result_config_map_name.as_ref() == Some(&name),
-                    "{last:?}"
-                );
-                let log = failed.log().await?;
-                anyhow::ensure!(is_whole(&log, &node), "{log:?}");
-                anyhow::ensure!(failed.said().await? == expected("fi", &node, &space.namespace));
-                Ok(())
-            })
-            .await
-            .context(what)
-        });
-    for result in futures::future::join_all(made).await {
-        result?;
-    }
-    Ok(())
+    let patches = overwritten().into_iter();
+    let patches = patches.map(|(what, patch)| (what, Some(patch)));
+    let edits = patches.chain([("deleted", None)]);
+    on_each("log", edits, async |failed, patch| {
+        let Site { space, node, .. } = &failed.site;
+        let name = failed.site.log_name();
+        if let Some(patch) = patch {
+            space.merge::<ConfigMap>(&name, patch).await?;
+        } else {
+            let logs = space.api::<ConfigMap>();
+            logs.delete(&name, &DeleteParams::default()).await?;
+        }
+        failed.site.put("later", "text")?;
+        let last = failed.until_failed(2).await?;
+        anyhow::ensure!(
+            last.result_config_map_name.as_ref() == Some(&name),
+            "{last:?}"
+        );
+        let log = failed.log().await?;
+        anyhow::ensure!(is_whole(&log, node), "{log:?}");
+        anyhow::ensure!(failed.said().await? == expected("fi", node, &space.namespace));
+        Ok(())
+    })
+    .await
 }
 
 #[tokio::test]
 async fn a_kept_log_that_cannot_be_written_keeps_no_result_back() -> anyhow::Result<()> {
-    let made = in_the_way()
-        .into_iter()
-        .enumerate()
-        .map(|(number, (what, patch))| async move {
-            let named = format!("way-{number}");
-            in_space(&named, async |space| {
-                let node = space.node("n1").await?;
-                let failed = Failed::node(space, "fi", &node).await?;
-                let name = failed.site.log_name();
-                space.merge::<ConfigMap>(&name, patch).await?;
-                failed.site.put("later", "text")?;
-                let last = failed.until_failed(2).await?;
-                anyhow::ensure!(last.result_config_map_name.is_none(), "{last:?}");
-                let said = failed.said().await?;
-                let newest = said.last().context("an event")?;
-                anyhow::ensure!(newest.contains("could not be written"), "{said:?}");
-                // Somebody takes it out of the way.
-                let logs = space.api::<ConfigMap>();
-                logs.delete(&name, &DeleteParams::default()).await?;
-                space
-                    .merge::<ConfigMap>(&name, json!({"metadata": {"finalizers": null}}))
-                    .await
-                    .ok();
-                space
-                    .until_is(&name, "the log to be written", |log: &ConfigMap| {
-                        is_whole(log, &node)
-                    })
-                    .await?;
-                failed
-                    .site
-                    .until("the result to name it", |status| {
-                        let last = status.last_result.as_ref();
-                        last.is_some_and(|last| last.result_config_map_name.as_ref() == Some(&name))
-                    })
-                    .await?;
-                anyhow::ensure!(failed.said().await? == said, "nothing is said twice");
-                Ok(())
-            })
+    on_each("way", in_the_way(), async |failed, patch| {
+        let Site { space, node, .. } = &failed.site;
+        let name = failed.site.log_name();
+        space.merge::<ConfigMap>(&name, patch).await?;
+        failed.site.put("later", "text")?;
+        let last = failed.until_failed(2).await?;
+        anyhow::ensure!(last.result_config_map_name.is_none(), "{last:?}");
+        let said = failed.said().await?;
+        let newest = said.last().context("an event")?;
+        anyhow::ensure!(newest.contains("could not be written"), "{said:?}");
+        // Somebody takes it out of the way.
+        let logs = space.api::<ConfigMap>();
+        logs.delete(&name, &DeleteParams::default()).await?;
+        space
+            .merge::<ConfigMap>(&name, json!({"metadata": {"finalizers": null}}))
             .await
-            .context(what)
-        });
-    for result in futures::future::join_all(made).await {
-        result?;
-    }
-    Ok(())
+            .ok();
+        space
+            .until_is(&name, "the log to be written", |log: &ConfigMap| {
+                is_whole(log, node)
+            })
+            .await?;
+        failed
+            .site
+            .until("the result to name it", |status| {
+                let last = status.last_result.as_ref();
+                last.is_some_and(|last| last.result_config_map_name.as_ref() == Some(&name))
+            })
+            .await?;
+        anyhow::ensure!(failed.said().await? == said, "nothing is said twice");
+        Ok(())
+    })
+    .await
 }

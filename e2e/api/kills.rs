@@ -84,9 +84,11 @@ impl Story {
         let last = result.map(|last| last.condition);
         match self {
             Self::First => status.baseline.is_some() && last == Some(Condition::Succeeded),
-            // The clean result of before is still there when the baseline is told.
+            // The clean result of before is still there when the baseline is told; it may be of the
+            // same second, but is one of fewer files.
             Self::Renewed => status.reinit.as_ref().is_some_and(|done| {
-                let compared = result.is_some_and(|r| r.last_probe_time >= done.finished_at);
+                let files = status.baseline.as_ref().map(|baseline| baseline.entries);
+                let compared = result.is_some_and(|result| result.files_scanned == files);
                 done.id == REQUEST && last == Some(Condition::Succeeded) && compared
             }),
             Self::Changed => last == Some(Condition::Failed),

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use crate::harness::{Space, aide, eventually};
+use crate::harness::{Log, Space, aide, eventually};
 use crate::site::kill_with_children;
 
 /// A running operator or daemon. It is killed when dropped.
@@ -88,22 +88,14 @@ impl Process {
         mut command: Command,
         dir: TempDir,
     ) -> anyhow::Result<Self> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let stderr = child.stderr.take().context("standard error")?;
         let log = Arc::new(Mutex::new(String::new()));
-        let (lines, mut all) = (Arc::clone(&log), space.log_of(identity));
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                writeln!(all, "{line}").ok();
-                let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-                lines.push_str(&line);
-                lines.push('\n');
-            }
-        });
+        let lines = Arc::clone(&log);
+        command.stdout(Stdio::null());
+        let child = logged(command, space.log_of(identity), move |line| {
+            let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+            lines.push_str(line);
+            lines.push('\n');
+        })?;
         Ok(Self {
             identity: identity.to_owned(),
             child: Mutex::new(child),
@@ -208,4 +200,25 @@ impl Drop for Process {
             child.wait().ok();
         }
     }
+}
+
+/// Starts a program whose log goes line by line to `log`, and to `also`.
+pub(crate) fn logged(
+    mut command: Command,
+    mut log: Log,
+    mut also: impl FnMut(&str) + Send + 'static,
+) -> anyhow::Result<Child> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start {}", command.get_program().display()))?;
+    let stderr = child.stderr.take().context("standard error")?;
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            writeln!(log, "{line}").ok();
+            also(&line);
+        }
+    });
+    Ok(child)
 }

@@ -1,7 +1,6 @@
 //! A node of one daemon: its files below a directory, the objects of its FileIntegrity, and the real
 //! program with a real AIDE. No operator is there: the tests write its wishes.
 
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -17,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::daemon_rights::apply;
 use crate::harness::{Space, aide, eventually};
-use crate::process::Process;
+use crate::process::{Process, logged};
 
 /// What is watched, on the node.
 const RULES: &str = "/watched(/|$) ftype+p+u+g+sha256\n";
@@ -207,20 +206,8 @@ impl<'a> Site<'a> {
     /// Starts the daemon by this program, whose standard output can be read.
     pub(crate) async fn start(&self, by: &[&str]) -> anyhow::Result<Running> {
         let mut command = self.command(by).await?;
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("start {}", command.get_program().display()))?;
-        let stderr = child.stderr.take().context("standard error")?;
-        let mut log = self.space.log_of(self.name());
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                writeln!(log, "{line}").ok();
-            }
-        });
+        command.stdout(Stdio::piped());
+        let child = logged(command, self.space.log_of(self.name()), |_| ())?;
         Ok(Running { child: Some(child) })
     }
 }

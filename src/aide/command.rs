@@ -4,7 +4,7 @@
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
@@ -177,16 +177,7 @@ impl Aide {
 
     /// The version, such as `0.19.1`.
     pub async fn version(&self) -> Result<String, RunError> {
-        let output = self
-            .command()
-            .stdout(Stdio::piped())
-            .arg("--version")
-            .output()
-            .await
-            .map_err(|source| RunError::Start {
-                binary: self.binary.clone(),
-                source,
-            })?;
+        let output = self.output(self.command().arg("--version")).await?;
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
         parse_version(&text).ok_or_else(|| RunError::Version {
@@ -216,17 +207,8 @@ impl Aide {
         around: &Around,
         cancel: &CancellationToken,
     ) -> Result<Finished, RunError> {
-        let mut command = self.command();
-        command.arg(mode.argument()).arg("--config").arg(config);
-        command
-            .arg("--before")
-            .arg(&around.before)
-            .arg("--after")
-            .arg(&around.after);
-        let mut child = command.spawn().map_err(|source| RunError::Start {
-            binary: self.binary.clone(),
-            source,
-        })?;
+        let mut command = self.command_to(mode.argument(), config, around);
+        let mut child = command.spawn().map_err(|source| self.not_started(source))?;
         lower_priority(&child);
         if let Some(bytes) = self.largest_file {
             bound_files(&child, bytes);
@@ -277,25 +259,29 @@ impl Aide {
         around: &Around,
         path: &str,
     ) -> Result<String, RunError> {
-        let mut command = self.command();
-        command
-            .arg(format!("--path-check={path}"))
-            .arg("--config")
-            .arg(config);
-        command
-            .arg("--before")
-            .arg(&around.before)
-            .arg("--after")
-            .arg(&around.after);
-        let output = command
-            .stdout(Stdio::piped())
-            .output()
-            .await
-            .map_err(|source| RunError::Start {
-                binary: self.binary.clone(),
-                source,
-            })?;
+        let mut command = self.command_to(&format!("--path-check={path}"), config, around);
+        let output = self.output(&mut command).await?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    async fn output(&self, command: &mut Command) -> Result<Output, RunError> {
+        let output = command.stdout(Stdio::piped()).output().await;
+        output.map_err(|source| self.not_started(source))
+    }
+
+    fn not_started(&self, source: io::Error) -> RunError {
+        RunError::Start {
+            binary: self.binary.clone(),
+            source,
+        }
+    }
+
+    fn command_to(&self, act: &str, config: &Path, around: &Around) -> Command {
+        let mut command = self.command();
+        command.arg(act).arg("--config").arg(config);
+        command.arg("--before").arg(&around.before);
+        command.arg("--after").arg(&around.after);
+        command
     }
 
     /// AIDE needs no environment, and a configuration must not be able to read the daemon's. A

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::ValueEnum;
 
 use crate::aide::watchdog::{self, Limits};
@@ -94,10 +93,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let node =
-        args.node.clone().filter(|node| !node.is_empty()).context(
-            "NODE_NAME is not set; say which node this is, by the variable or with --node",
-        )?;
+    let node = super::node(args.node.clone())?;
     if args.pprof == Some(true) {
         tracing::info!("--pprof is ignored: there is no Go profiler here");
     }

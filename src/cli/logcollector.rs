@@ -2,7 +2,7 @@
 //! daemon reports its own.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -76,10 +76,7 @@ pub(super) struct Args {
 type Version = (SystemTime, u64);
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
-    let node =
-        args.node.clone().filter(|node| !node.is_empty()).context(
-            "NODE_NAME is not set; say which node this is, by the variable or with --node",
-        )?;
+    let node = super::node(args.node.clone())?;
     let stop = super::stop_signal()?;
     let client = super::client().await?;
     let identity = Identity {
@@ -202,30 +199,17 @@ impl Collector {
     fn kept_log(&self, report: &Report, is_json: bool) -> anyhow::Result<serde_json::Value> {
         let file = &self.args.file;
         let open = || File::open(file).with_context(|| format!("open {}", file.display()));
-        let path_on_node = file.display().to_string();
-        let plain = open()?;
-        let kept = if is_json {
-            kept_log::fit(
-                &self.identity,
-                report,
-                Reports {
-                    plain,
-                    json: open()?,
-                    path_on_node,
-                },
-            )?
+        let json: Box<dyn Read> = if is_json {
+            Box::new(open()?)
         } else {
-            let json: &[u8] = b"{}";
-            kept_log::fit(
-                &self.identity,
-                report,
-                Reports {
-                    plain,
-                    json,
-                    path_on_node,
-                },
-            )?
+            Box::new(&b"{}"[..])
         };
+        let reports = Reports {
+            plain: open()?,
+            json,
+            path_on_node: file.display().to_string(),
+        };
+        let kept = kept_log::fit(&self.identity, report, reports)?;
         Ok(kept_log::config_map(&self.identity, report, &kept))
     }
 }

@@ -8,7 +8,7 @@
 //! ```text
 //!  Starting --facts known--> settle --> Initialising --ok--> Scanning --> Idle --due--> Scanning
 //!                              |             '--failed--> InitFailed --due--> Initialising
-//!                              '--held--> Held          '--baseline untrustworthy--> Blocked
+//!                              '--held--> Held          '--baseline untrustworthy--> Untrusted
 //!
 //!  Initialising, Scanning --AIDE cannot be ended--> Stuck --it is gone--> settle
 //! ```
@@ -266,7 +266,7 @@ pub enum State {
         error: ScanError,
     },
     /// The baseline cannot be trusted; the fact is reported again then.
-    Blocked {
+    Untrusted {
         /// Since the daemon's start.
         due: Duration,
     },
@@ -740,7 +740,7 @@ impl Machine {
         }
         if let Trust::Broken(error) = &self.trust {
             let error = error.clone();
-            self.blocked(error, now, actions);
+            self.distrust(error, now, actions);
             return;
         }
         match self.state {
@@ -752,8 +752,7 @@ impl Machine {
         }
     }
 
-    /// A second AIDE would wait beside the first. The error is told as often as a result would be, so
-    /// that the node does not look silent.
+    /// A second AIDE would wait beside the first.
     fn stay_stuck(
         &mut self,
         due: Duration,
@@ -761,48 +760,43 @@ impl Machine {
         now: Duration,
         actions: &mut Vec<Action>,
     ) {
-        if due > now {
-            actions.push(Action::WakeAt(due));
-            return;
-        }
-        let next = now + self.settings.pause;
-        self.state = State::Stuck {
-            due: next,
-            error: error.clone(),
-        };
-        actions.push(Action::PublishError {
-            error,
-            warning: None,
-        });
-        actions.push(Action::WakeAt(next));
+        let due = self.tell(due, error.clone(), None, now, actions);
+        self.state = State::Stuck { due, error };
     }
 
-    fn blocked(&mut self, error: ScanError, now: Duration, actions: &mut Vec<Action>) {
-        let due = match self.state {
-            State::Blocked { due } if due > now => due,
-            State::Blocked { .. } => {
-                actions.push(Action::PublishError {
-                    error,
-                    warning: None,
-                });
-                now + self.settings.pause
-            }
-            _ => {
-                let warning = Saying {
-                    severity: Severity::Warning,
-                    reason: error_reason(error.class),
-                    message: error.message.clone(),
-                };
-                self.attempt_over = true;
-                actions.push(Action::PublishError {
-                    error,
-                    warning: Some(warning),
-                });
-                now + self.settings.pause
-            }
+    fn distrust(&mut self, error: ScanError, now: Duration, actions: &mut Vec<Action>) {
+        let (due, warning) = if let State::Untrusted { due } = self.state {
+            (due, None)
+        } else {
+            self.attempt_over = true;
+            let warning = Saying {
+                severity: Severity::Warning,
+                reason: error_reason(error.class),
+                message: error.message.clone(),
+            };
+            (now, Some(warning))
         };
-        self.state = State::Blocked { due };
-        actions.push(Action::WakeAt(due));
+        let due = self.tell(due, error, warning, now, actions);
+        self.state = State::Untrusted { due };
+    }
+
+    /// Publishes an error when it is due, and returns when it is due next: as often as a result would
+    /// be, so that the node does not look silent.
+    fn tell(
+        &self,
+        due: Duration,
+        error: ScanError,
+        warning: Option<Saying>,
+        now: Duration,
+        actions: &mut Vec<Action>,
+    ) -> Duration {
+        let mut next = due;
+        if due <= now {
+            actions.push(Action::PublishError { error, warning });
+            next = now + self.settings.pause;
+        }
+        actions.push(Action::WakeAt(next));
+        next
     }
 
     /// Why a baseline must be made, if it must.

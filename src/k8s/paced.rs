@@ -1,31 +1,44 @@
 //! Sees to it that a watch is not opened again and again: a layer around the client.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::http::{Request, Uri};
+use axum::http::Uri;
 use tokio::time::Instant;
-use tower::{Layer, Service};
+use tower::{Layer, Service as _};
+
+use super::around::{Sender, around};
 
 /// The same watch is opened at most this often. Who watches opens an ended watch anew at once, which is
 /// right where the API server ends it after minutes, and a flood where something ends it right away.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
 
-/// The layer; clones share what they know.
-#[derive(Clone, Debug, Default)]
-pub struct PacedWatches {
-    /// When watches were opened last, by what they watch.
-    opened: Arc<Mutex<HashMap<String, Instant>>>,
+/// A layer that waits before it opens a watch that was opened right now.
+pub fn layer() -> impl Layer<Sender, Service = Sender> {
+    let watches = Arc::new(Watches::default());
+    around(move |request, sender| {
+        let at = is_watch(request.uri()).then(|| watches.at(request.uri()));
+        // Nothing is sent before it is waited for.
+        let answer = sender.call(request);
+        Box::pin(async move {
+            if let Some(at) = at {
+                tokio::time::sleep_until(at).await;
+            }
+            answer.await
+        })
+    })
 }
 
-impl PacedWatches {
+/// When watches were opened last, by what they watch.
+#[derive(Default)]
+struct Watches(Mutex<HashMap<String, Instant>>);
+
+impl Watches {
     /// When this watch may be opened.
     fn at(&self, uri: &Uri) -> Instant {
         let now = Instant::now();
-        let mut watches = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         watches.retain(|_, opened| *opened + WATCH_EVERY > now);
         let at = watches.entry(watched(uri)).or_insert(now);
         if *at < now {
@@ -53,57 +66,13 @@ fn watched(uri: &Uri) -> String {
     key
 }
 
-impl<S> Layer<S> for PacedWatches {
-    type Service = Paced<S>;
-
-    fn layer(&self, inner: S) -> Paced<S> {
-        Paced {
-            inner,
-            watches: self.clone(),
-        }
-    }
-}
-
-/// A service whose watches are paced.
-#[derive(Clone, Debug)]
-pub struct Paced<S> {
-    inner: S,
-    watches: PacedWatches,
-}
-
-impl<S, B> Service<Request<B>> for Paced<S>
-where
-    S: Service<Request<B>>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let at = is_watch(request.uri()).then(|| self.watches.at(request.uri()));
-        // Nothing is sent before it is waited for.
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            if let Some(at) = at {
-                tokio::time::sleep_until(at).await;
-            }
-            answer.await
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn the_same_watch_is_opened_once_in_a_second() {
-        let watches = PacedWatches::default();
+        let watches = Watches::default();
         let start = Instant::now();
         let after = |uri: &'static str| watches.at(&Uri::from_static(uri)) - start;
         let s = Duration::from_secs;

@@ -5,22 +5,34 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::http::{HeaderValue, Request, header};
+use axum::http::{HeaderValue, header};
 use kube::Config;
 use kube::client::AuthError;
 use tokio::time::Instant;
-use tower::{Layer, Service};
+use tower::{Layer, Service as _};
+
+use super::around::{Sender, around};
 
 /// How long a token is used before its file is looked at again. A kubelet renews it long before it
 /// ends.
 const READ_EVERY: Duration = Duration::from_secs(50);
 
-/// Gives requests the token of a file.
-#[derive(Clone, Debug)]
-pub struct TokenLayer(Option<Arc<TokenFile>>);
+/// A layer that gives requests the token of the file that this configuration names, if it does. The
+/// name is taken out of it.
+pub fn layer(
+    config: &mut Config,
+) -> Result<impl Layer<Sender, Service = Sender> + use<>, kube::Error> {
+    let file = TokenFile::take(config)?.map(Arc::new);
+    Ok(around(move |mut request, sender| {
+        if let Some(file) = &file {
+            let header = file.header();
+            request.headers_mut().insert(header::AUTHORIZATION, header);
+        }
+        sender.call(request)
+    }))
+}
 
 #[derive(Debug)]
 struct TokenFile {
@@ -29,20 +41,17 @@ struct TokenFile {
     read: Mutex<(HeaderValue, Instant)>,
 }
 
-impl TokenLayer {
-    /// Takes the file out of this configuration, if it names one.
-    pub fn take(config: &mut Config) -> Result<Self, kube::Error> {
+impl TokenFile {
+    fn take(config: &mut Config) -> Result<Option<Self>, kube::Error> {
         let Some(path) = config.auth_info.token_file.take().map(PathBuf::from) else {
-            return Ok(Self(None));
+            return Ok(None);
         };
         let header = read(&path)
             .map_err(|error| kube::Error::Auth(AuthError::ReadTokenFile(error, path.clone())))?;
         let read = Mutex::new((header, Instant::now()));
-        Ok(Self(Some(Arc::new(TokenFile { path, read }))))
+        Ok(Some(Self { path, read }))
     }
-}
 
-impl TokenFile {
     /// The header as it is now. While the file cannot be read the last one serves.
     fn header(&self) -> HeaderValue {
         let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,45 +74,6 @@ fn read(path: &PathBuf) -> std::io::Result<HeaderValue> {
     Ok(header)
 }
 
-impl<S> Layer<S> for TokenLayer {
-    type Service = WithToken<S>;
-
-    fn layer(&self, inner: S) -> WithToken<S> {
-        WithToken {
-            inner,
-            file: self.0.clone(),
-        }
-    }
-}
-
-/// A service whose requests have the token.
-#[derive(Clone, Debug)]
-pub struct WithToken<S> {
-    inner: S,
-    file: Option<Arc<TokenFile>>,
-}
-
-impl<S, B> Service<Request<B>> for WithToken<S>
-where
-    S: Service<Request<B>>,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        if let Some(file) = &self.file {
-            let header = file.header();
-            request.headers_mut().insert(header::AUTHORIZATION, header);
-        }
-        self.inner.call(request)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,9 +85,8 @@ mod tests {
         std::fs::write(&path, "one\n").unwrap();
         let mut config = Config::new("https://127.0.0.1:1".parse().unwrap());
         config.auth_info.token_file = Some(path.to_string_lossy().into_owned());
-        let layer = TokenLayer::take(&mut config).unwrap();
+        let file = TokenFile::take(&mut config).unwrap().unwrap();
         assert_eq!(config.auth_info.token_file, None);
-        let file = layer.0.unwrap();
         let header = || file.header().to_str().unwrap().to_owned();
         assert_eq!(header(), "Bearer one");
         std::fs::write(&path, "two").unwrap();
@@ -133,9 +102,9 @@ mod tests {
     #[test]
     fn without_a_file_nothing_is_taken_and_a_missing_one_is_told() {
         let mut config = Config::new("https://127.0.0.1:1".parse().unwrap());
-        assert!(TokenLayer::take(&mut config).unwrap().0.is_none());
+        assert!(TokenFile::take(&mut config).unwrap().is_none());
         config.auth_info.token_file = Some("/nowhere/token".to_owned());
-        let error = TokenLayer::take(&mut config).unwrap_err();
+        let error = TokenFile::take(&mut config).unwrap_err();
         assert!(error.to_string().contains("/nowhere/token"), "{error}");
     }
 }

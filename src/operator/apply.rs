@@ -6,49 +6,31 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::ObjectMeta;
 use kube::{Client, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::build::ANNOTATION_HASH;
+use super::build::{self, ANNOTATION_HASH};
 use super::plan::{Observed, Unwanted, Wanted};
 use super::statuses::WatchedStatus;
-use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names, time};
-use crate::k8s::is_already_there;
-use crate::scan::event::{self, Saying, Subject};
-
-/// How long one request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names};
+use crate::k8s::{RequestError, request};
+use crate::scan::event::{Saying, Subject};
+use crate::scan::publish;
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// A request failed.
-    #[error("{action} {name}")]
-    Request {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        name: String,
-        /// Why not.
-        source: Box<kube::Error>,
-    },
-    /// A request took too long.
-    #[error("{action} {name}: no answer in {} s", REQUEST_TIMEOUT.as_secs())]
-    Timeout {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        name: String,
-    },
+    /// A request came to nothing.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// An object of this name belongs to somebody else.
     #[error("{kind} {name} belongs to {owner} and is left alone; rename or remove one of the two")]
     NameCollision {
@@ -68,10 +50,7 @@ impl ApplyError {
     /// Whether the API server will not do it until somebody changes something: no permission, or an
     /// object that it, or an admission webhook, does not take.
     pub fn is_refusal(&self) -> bool {
-        let Self::Request { source, .. } = self else {
-            return false;
-        };
-        matches!(&**source, kube::Error::Api(status) if [400, 403, 422].contains(&status.code))
+        matches!(self, Self::Request(error) if error.is_refusal())
     }
 }
 
@@ -131,10 +110,12 @@ impl Applier {
                 self.apply_one("ConfigMap", &self.config_maps, existing, observed, object)
                     .await
             }
-            Wanted::NodeStatus(object, there) => {
+            Wanted::NodeStatus(status) => {
                 let kind = "FileIntegrityNodeStatus";
-                let there = there.as_deref().map(WatchedStatus::as_applied);
-                self.apply_one(kind, &self.statuses, there.as_ref(), observed, object)
+                let there = status.there.as_deref().map(WatchedStatus::as_applied);
+                let fi = &observed.file_integrity;
+                let object = build::node_status(fi, &status.node, &status.wishes);
+                self.apply_one(kind, &self.statuses, there.as_ref(), observed, &object)
                     .await
             }
             Wanted::DaemonSet(object) => {
@@ -163,27 +144,30 @@ impl Applier {
         let mut replaced = false;
         if let Some(existing) = existing {
             refuse_foreign(kind, existing.meta(), observed)?;
-            let is_immutable = kind == "ConfigMap" && is_immutable(existing)?;
+            let seen = serde_json::to_value(existing)?;
+            // A ConfigMap that is can be written no more.
+            let is_immutable = seen["immutable"] == json!(true);
             let is_wished = unwished(existing.annotations(), object).is_none();
-            if !is_immutable && is_wished && is_as_wanted(existing, object)? {
+            if !is_immutable && is_wished && is_as_wanted(&seen, object) {
                 return Ok(None);
             }
             if is_immutable || (kind == "DaemonSet" && !is_ours(existing)) {
                 self.remove_whole(api, existing, &name).await?;
                 replaced = true;
             }
-        } else if let Some(unseen) = request("look for", &name, api.get_metadata_opt(&name)).await?
+        } else if let Some(unseen) =
+            request(format!("look for {name}"), api.get_metadata_opt(&name)).await?
         {
             // The caches hold what has our labels; applying would take over what has not.
             refuse_foreign(kind, &unseen.metadata, observed)?;
         }
         let params = PatchParams::apply(names::FIELD_MANAGER_OPERATOR).force();
         let patch = Patch::Apply(object);
-        let written = request("apply", &name, api.patch(&name, &params, &patch)).await?;
+        let written = request(format!("apply {name}"), api.patch(&name, &params, &patch)).await?;
         if let Some(removal) = unwished(written.annotations(), object) {
             // Applying leaves what somebody else has set, and a daemon would take it for a wish.
             let (params, patch) = (PatchParams::default(), Patch::Merge(&removal));
-            request("mend", &name, api.patch(&name, &params, &patch)).await?;
+            request(format!("mend {name}"), api.patch(&name, &params, &patch)).await?;
         }
         Ok(Some(Applied {
             uid: written.meta().uid.clone().unwrap_or_default(),
@@ -211,7 +195,8 @@ impl Applier {
             preconditions: Some(preconditions),
             ..DeleteParams::background()
         };
-        ignore_gone(request("replace", name, api.delete(name, &params)).await).map(|_| ())
+        removed("replace", name, api.delete(name, &params)).await?;
+        Ok(())
     }
 
     /// Removes one object. Returns whether it was there.
@@ -219,10 +204,10 @@ impl Applier {
         let params = DeleteParams::background();
         match unwanted {
             Unwanted::DaemonSet(name) => {
-                ignore_gone(request("delete", name, self.daemon_sets.delete(name, &params)).await)
+                removed("delete", name, self.daemon_sets.delete(name, &params)).await
             }
             Unwanted::NodeStatus(name) => {
-                ignore_gone(request("delete", name, self.statuses.delete(name, &params)).await)
+                removed("delete", name, self.statuses.delete(name, &params)).await
             }
         }
     }
@@ -232,7 +217,7 @@ impl Applier {
     pub async fn remove_legacy(&self) -> Result<(), ApplyError> {
         let params = DeleteParams::default();
         for name in names::LEGACY_CONFIG_MAPS {
-            ignore_gone(request("delete", name, self.config_maps.delete(name, &params)).await)?;
+            removed("delete", name, self.config_maps.delete(name, &params)).await?;
         }
         let logs = ListParams::default().labels(&format!(
             "{},!{}",
@@ -240,9 +225,8 @@ impl Applier {
             names::LABEL_RESULT_LOG
         ));
         let unread = self.config_maps.delete_collection(&params, &logs);
-        request("delete", "logs that the original's daemons left", unread)
-            .await
-            .map(|_| ())
+        request("delete logs that the original's daemons left", unread).await?;
+        Ok(())
     }
 
     /// Changes the FileIntegrity's own annotations. Returns its metadata afterwards.
@@ -254,7 +238,7 @@ impl Applier {
         let name = fi.name_any();
         let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
         let written = self.file_integrities.patch_metadata(&name, &params, &patch);
-        Ok(request("annotate", &name, written).await?.metadata)
+        Ok(request(format!("annotate {name}"), written).await?.metadata)
     }
 
     /// Writes the status. Returns the object as it is afterwards.
@@ -275,7 +259,7 @@ impl Applier {
         };
         let patch = Patch::Merge(&patch);
         let written = self.file_integrities.patch_status(&name, &params, &patch);
-        request("write the status of", &name, written).await
+        Ok(request(format!("write the status of {name}"), written).await?)
     }
 
     /// Says something about a FileIntegrity; a second time of the same transition is no second
@@ -294,18 +278,7 @@ impl Applier {
             node: None,
             reporter: &self.reporter,
         };
-        let event = event::build(&subject, saying, transition, time::now_micro());
-        let params = PostParams::default();
-        match request(
-            "create an event about",
-            &name,
-            self.events.create(&params, &event),
-        )
-        .await
-        {
-            Err(ApplyError::Request { source, .. }) if is_already_there(&source) => Ok(()),
-            result => result.map(|_| ()),
-        }
+        Ok(publish::say(&self.events, &subject, saying, transition).await?)
     }
 }
 
@@ -360,22 +333,11 @@ fn is_ours<K: Resource>(existing: &K) -> bool {
     })
 }
 
-fn is_as_wanted<K: Serialize + Resource>(existing: &K, wanted: &Value) -> Result<bool, ApplyError> {
-    let hash = existing
-        .meta()
-        .annotations
-        .as_ref()
-        .and_then(|a| a.get(ANNOTATION_HASH));
-    let wanted_hash = wanted["metadata"]["annotations"][ANNOTATION_HASH].as_str();
-    if hash.map(String::as_str) != wanted_hash {
-        return Ok(false);
+fn is_as_wanted(existing: &Value, wanted: &Value) -> bool {
+    fn hash(object: &Value) -> &Value {
+        &object["metadata"]["annotations"][ANNOTATION_HASH]
     }
-    Ok(contains(&serde_json::to_value(existing)?, wanted))
-}
-
-/// Whether a ConfigMap can be written no more.
-fn is_immutable<K: Serialize>(existing: &K) -> Result<bool, ApplyError> {
-    Ok(serde_json::to_value(existing)?["immutable"] == json!(true))
+    hash(existing) == hash(wanted) && contains(existing, wanted)
 }
 
 /// The patch that removes wishes to a daemon which are none of the operator's.
@@ -419,35 +381,16 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-fn code(error: &kube::Error) -> Option<u16> {
-    match error {
-        kube::Error::Api(status) => Some(status.code),
-        _ => None,
-    }
-}
-
-/// Whether there was something to remove.
-fn ignore_gone<T>(result: Result<T, ApplyError>) -> Result<bool, ApplyError> {
-    match result {
-        Err(ApplyError::Request { source, .. }) if code(&source) == Some(404) => Ok(false),
-        result => result.map(|_| true),
-    }
-}
-
-async fn request<T>(
-    action: &'static str,
+/// Removes an object; returns whether it was there.
+async fn removed<T>(
+    action: &str,
     name: &str,
-    call: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, ApplyError> {
-    let name = name.to_owned();
-    match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(ApplyError::Request {
-            action,
-            name,
-            source: Box::new(source),
-        }),
-        Err(_) => Err(ApplyError::Timeout { action, name }),
+    removal: impl Future<Output = kube::Result<T>>,
+) -> Result<bool, ApplyError> {
+    match request(format!("{action} {name}"), removal).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some(404) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -508,21 +451,21 @@ mod tests {
         let fi = serde_json::from_value(fi).unwrap();
         let mut object = node_status(&fi, "n1", &wishes);
         let existing = statuses::kept(object.clone()).as_applied();
-        assert!(!is_as_wanted(&existing, &object).unwrap());
+        let seen = serde_json::to_value(&existing).unwrap();
+        assert!(!is_as_wanted(&seen, &object));
         let nothing = node_status(&fi, "n1", &Wishes::default());
         let removal = unwished(existing.annotations(), &nothing).unwrap();
         let removed = removal["metadata"]["annotations"].as_object().unwrap();
         assert_eq!(removed.len(), names::WISHES.len());
         let annotations = object["metadata"]["annotations"].as_object_mut().unwrap();
         assert!(annotations.remove(ANNOTATION_HASH).is_some());
-        assert!(contains(&serde_json::to_value(existing).unwrap(), &object));
+        assert!(contains(&seen, &object));
     }
 
     #[test]
     fn an_object_made_from_another_wish_is_not_as_wanted() {
         let wanted = |hash: &str| json!({"metadata": {"name": "x", "annotations": {ANNOTATION_HASH: hash}}, "data": {"k": "v"}});
-        let existing: ConfigMap = serde_json::from_value(wanted("1")).unwrap();
-        assert!(is_as_wanted(&existing, &wanted("1")).unwrap());
-        assert!(!is_as_wanted(&existing, &wanted("2")).unwrap());
+        assert!(is_as_wanted(&wanted("1"), &wanted("1")));
+        assert!(!is_as_wanted(&wanted("1"), &wanted("2")));
     }
 }

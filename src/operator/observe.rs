@@ -31,10 +31,8 @@ use super::tally::Tally;
 use super::triggers::{Changes, Meaning, Target, hash};
 use crate::aide::profiles::Profile;
 use crate::api::{FileIntegrity, FileIntegritySpec, ProfileName, names, time};
-use crate::k8s::backoff;
+use crate::k8s::{RequestError, backoff, request};
 
-/// How long one request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest pause before the API groups are asked for again.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// As many Nodes are asked for in one request: a large one is 20 kB, and what a list takes to be read
@@ -48,20 +46,9 @@ const MACHINE_CONFIG_GROUP: &str = "machineconfiguration.openshift.io";
 /// Why something could not be observed.
 #[derive(Debug, thiserror::Error)]
 pub enum ObserveError {
-    /// A request failed.
-    #[error("{action}")]
-    Request {
-        /// What was tried.
-        action: String,
-        /// Why not.
-        source: Box<kube::Error>,
-    },
-    /// A request took too long.
-    #[error("{action}: no answer in {} s", REQUEST_TIMEOUT.as_secs())]
-    Timeout {
-        /// What was tried.
-        action: String,
-    },
+    /// A request came to nothing.
+    #[error(transparent)]
+    Request(#[from] RequestError),
     /// A watch ended.
     #[error("the watches have ended")]
     Ended,
@@ -431,7 +418,7 @@ impl Observer {
 async fn is_openshift(client: &Client) -> bool {
     let mut pauses = backoff(MAX_BACKOFF);
     loop {
-        match request("list the API groups".to_owned(), client.list_api_groups()).await {
+        match request("list the API groups", client.list_api_groups()).await {
             Ok(all) => return all.groups.iter().any(|g| g.name == MACHINE_CONFIG_GROUP),
             Err(error) => {
                 tracing::warn!(
@@ -441,20 +428,6 @@ async fn is_openshift(client: &Client) -> bool {
                 tokio::time::sleep(pauses.next().unwrap_or(MAX_BACKOFF)).await;
             }
         }
-    }
-}
-
-async fn request<T>(
-    action: String,
-    call: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, ObserveError> {
-    match tokio::time::timeout(REQUEST_TIMEOUT, call).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(ObserveError::Request {
-            action,
-            source: Box::new(source),
-        }),
-        Err(_) => Err(ObserveError::Timeout { action }),
     }
 }
 

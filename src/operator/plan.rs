@@ -82,10 +82,21 @@ pub struct Observed {
 pub enum Wanted {
     /// The active configuration.
     ConfigMap(Value),
-    /// A node's status, as far as it is the operator's, and the one that is there.
-    NodeStatus(Value, Option<Arc<WatchedStatus>>),
+    /// A node's status. There may be thousands of them, so each is built only when it is written.
+    NodeStatus(WantedStatus),
     /// The daemon's or a signaller's.
     DaemonSet(Value),
+}
+
+/// What [`build::node_status`] is to make a node's status from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WantedStatus {
+    /// The node's name.
+    pub node: Arc<str>,
+    /// What its daemon is told.
+    pub wishes: Wishes,
+    /// The status that is there.
+    pub there: Option<Arc<WatchedStatus>>,
 }
 
 /// An object that should not be there.
@@ -272,8 +283,11 @@ impl<'a> Planner<'a> {
         if there.is_some_and(|status| build::is_node_status(status, fi, &node.name, &wishes)) {
             return None;
         }
-        let object = build::node_status(fi, &node.name, &wishes);
-        Some(Wanted::NodeStatus(object, there.cloned()))
+        Some(Wanted::NodeStatus(WantedStatus {
+            node: Arc::clone(&node.name),
+            wishes,
+            there: there.cloned(),
+        }))
     }
 
     fn unwanted(&self) -> Vec<Unwanted> {

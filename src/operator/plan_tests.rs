@@ -130,15 +130,16 @@ fn kept(statuses: &[FileIntegrityNodeStatus]) -> Vec<Arc<WatchedStatus>> {
 
 /// Kind and name of all that is wanted.
 fn wanted(plan: &Plan) -> Vec<String> {
-    let line = |kind: &str, object: &Value| {
-        format!("{kind} {}", object["metadata"]["name"].as_str().unwrap())
-    };
+    let line = |kind: &str, name: &str| format!("{kind} {name}");
+    let name_of = |object: &Value| object["metadata"]["name"].as_str().unwrap().to_owned();
     plan.wanted
         .iter()
         .map(|wanted| match wanted {
-            Wanted::ConfigMap(object) => line("ConfigMap", object),
-            Wanted::NodeStatus(object, _) => line("NodeStatus", object),
-            Wanted::DaemonSet(object) => line("DaemonSet", object),
+            Wanted::ConfigMap(object) => line("ConfigMap", &name_of(object)),
+            Wanted::NodeStatus(status) => {
+                line("NodeStatus", &names::node_status("fi", &status.node))
+            }
+            Wanted::DaemonSet(object) => line("DaemonSet", &name_of(object)),
         })
         .collect()
 }
@@ -148,7 +149,9 @@ fn wishes(plan: &Plan, node: &str) -> Value {
     plan.wanted
         .iter()
         .find_map(|wanted| match wanted {
-            Wanted::NodeStatus(object, _) if object["nodeName"] == node => {
+            Wanted::NodeStatus(status) if *status.node == *node => {
+                let fi = file_integrity(&json!({}), &json!({"config": {}}));
+                let object = build::node_status(&fi, node, &status.wishes);
                 Some(object["metadata"]["annotations"].clone())
             }
             _ => None,

@@ -17,6 +17,7 @@ use prometheus_client::metrics::family::Family;
 use serde_json::Value;
 
 use super::apply::Applied;
+use super::build::{Hold, Wishes};
 use super::plan::{Observed, Unwanted, Wanted};
 use super::statuses::{Report, WatchedStatus};
 use crate::api::{Condition, FileIntegrity, FileIntegrityStatus, NodeCounts, Phase, names};
@@ -430,9 +431,9 @@ impl Tally {
         match wanted {
             Wanted::ConfigMap(_) => {}
             Wanted::DaemonSet(object) => self.daemon_set(observed, object, applied),
-            Wanted::NodeStatus(object, there) => {
-                if let Some(there) = there {
-                    self.node_status(observed, object, there);
+            Wanted::NodeStatus(status) => {
+                if let Some(there) = &status.there {
+                    self.node_status(observed, &status.wishes, there);
                 }
             }
         }
@@ -463,12 +464,11 @@ impl Tally {
         }
     }
 
-    fn node_status(&self, observed: &Observed, object: &Value, existing: &WatchedStatus) {
+    fn node_status(&self, observed: &Observed, wishes: &Wishes, existing: &WatchedStatus) {
         let (name, node) = (Arc::clone(&existing.name), &existing.node_name);
-        let annotation = |key: &str| object["metadata"]["annotations"][key].as_str();
-        let is_hold = |value: Option<&str>| value == Some(names::HOLDOFF_UPDATE);
-        let held_before = is_hold(existing.annotation(names::ANNOTATION_HOLDOFF));
-        let held = is_hold(annotation(names::ANNOTATION_HOLDOFF));
+        let held_before =
+            existing.annotation(names::ANNOTATION_HOLDOFF) == Some(names::HOLDOFF_UPDATE);
+        let held = wishes.hold == Hold::ForUpdate;
         let before = self.with(|memory| memory.held.insert(name, held));
         match (before.unwrap_or(held_before), held) {
             (false, true) => add(&self.fleet.pause, node),
@@ -479,7 +479,7 @@ impl Tally {
             }
             _ => {}
         }
-        if let Some(config) = annotation(names::ANNOTATION_WANTED_CONFIG)
+        if let Some(config) = wishes.config.as_deref()
             && let Some(before) = existing.annotation(names::ANNOTATION_WANTED_CONFIG)
         {
             self.config(&observed.file_integrity.name_any(), before, config);

@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::*;
 use crate::api::{Baseline, FileIntegrityNodeStatus, ScanResult};
-use crate::operator::build::Environment;
-use crate::operator::plan::Configured;
+use crate::operator::build::{self, Environment};
+use crate::operator::plan::{Configured, WantedStatus};
+use crate::operator::statuses::kept;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::text::Format;
 
@@ -107,15 +108,16 @@ impl Story {
             .annotated(&json!({"metadata": {"annotations": dropped}}));
     }
 
-    /// A node is given its wishes; `before` are its annotations as the cache has them.
-    fn wishes(&self, node: &str, before: &Value, after: &Value) {
-        let mut status = status("fi", node);
-        status.metadata.annotations = serde_json::from_value(before.clone()).unwrap();
-        let object =
-            json!({"metadata": {"name": names::node_status("fi", node), "annotations": after}});
-        let wanted = Wanted::NodeStatus(object, Some(Arc::new((&status).into())));
-        self.tally
-            .applied(&observed(&[], &[]), &wanted, &Applied::default());
+    /// A node is given its wishes; `before` are those that the cache has.
+    fn wishes(&self, node: &str, before: &Wishes, after: &Wishes) {
+        let observed = observed(&[], &[]);
+        let there = build::node_status(&observed.file_integrity, node, before);
+        let wanted = Wanted::NodeStatus(WantedStatus {
+            node: node.into(),
+            wishes: after.clone(),
+            there: Some(Arc::new(kept(there))),
+        });
+        self.tally.applied(&observed, &wanted, &Applied::default());
     }
 
     /// What is told of these metrics, one `labels value` a line without the common prefix.
@@ -227,8 +229,11 @@ fn deploy_a_failure_a_reinit_by_annotation() {
 fn a_configuration_a_failure_and_no_configuration() {
     let mut story = Story::begins(&[]);
     let mut nodes = [status("fi", "n1"), status("fi", "n2")];
-    let config = |hash: &str| json!({names::ANNOTATION_WANTED_CONFIG: hash});
-    let told = |story: &Story, before: &Value, after: &str| {
+    let config = |hash: &str| Wishes {
+        config: Some(hash.to_owned()),
+        ..Wishes::default()
+    };
+    let told = |story: &Story, before: &Wishes, after: &str| {
         for node in ["n1", "n2"] {
             story.wishes(node, before, &config(after));
         }
@@ -239,7 +244,7 @@ fn a_configuration_a_failure_and_no_configuration() {
         }
     };
     story.phases(&[Phase::Initializing, Phase::Active]);
-    told(&story, &json!({}), "default");
+    told(&story, &Wishes::default(), "default");
     all(&mut story, Condition::Succeeded, [0; 3]);
     told(&story, &config("default"), "custom");
     story.phases(&[Phase::Initializing, Phase::Active]);
@@ -307,9 +312,10 @@ fn a_roll_out_is_an_update_and_a_podkill() {
 #[test]
 fn an_update_of_a_node_pauses_and_its_end_reinitialises() {
     let story = Story::begins(&[]);
-    let held = json!({names::ANNOTATION_HOLDOFF: names::HOLDOFF_UPDATE});
-    let by_hand = json!({names::ANNOTATION_HOLDOFF: ""});
-    let free = json!({});
+    let [free, held, by_hand] = [Hold::No, Hold::ForUpdate, Hold::ByHand].map(|hold| Wishes {
+        hold,
+        ..Wishes::default()
+    });
     story.wishes("n1", &free, &held);
     story.wishes("n1", &free, &held);
     story.wishes("n1", &held, &free);

@@ -298,15 +298,7 @@ pub fn config_map(identity: &Identity, report: &Report, kept: &KeptLog) -> Value
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn identity() -> Identity {
-        Identity {
-            namespace: "ns".to_owned(),
-            file_integrity: "fi".to_owned(),
-            node: "n1".to_owned(),
-            log_prefix: "aide-fi".to_owned(),
-        }
-    }
+    use crate::scan::identity;
 
     fn report() -> Report {
         Report {

@@ -108,15 +108,7 @@ fn line<'a>(origin: &'a Origin<'a>, change: &'a Change) -> Line<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn identity() -> Identity {
-        Identity {
-            namespace: "ns".to_owned(),
-            file_integrity: "fi".to_owned(),
-            node: "n1".to_owned(),
-            log_prefix: "aide-fi".to_owned(),
-        }
-    }
+    use crate::scan::identity;
 
     fn change(path: &str, kind: ChangeKind) -> Change {
         Change {

@@ -150,12 +150,22 @@ impl Publisher {
             node: Some(&self.identity.node),
             reporter: &self.reporter,
         };
-        let event = event::build(&subject, saying, transition, time::now_micro());
-        let params = PostParams::default();
-        let created = self.events.create(&params, &event);
-        match request("create an event", created).await {
-            Err(error) if error.is_already_there() => Ok(()),
-            result => Ok(result.map(|_| ())?),
-        }
+        Ok(say(&self.events, &subject, saying, transition).await?)
+    }
+}
+
+/// Creates an event; one that is there is not told again.
+pub async fn say(
+    events: &Api<Event>,
+    subject: &Subject<'_>,
+    saying: &Saying,
+    transition: &str,
+) -> Result<(), RequestError> {
+    let event = event::build(subject, saying, transition, time::now_micro());
+    let params = PostParams::default();
+    let created = events.create(&params, &event);
+    match request(format!("create an event about {}", subject.name), created).await {
+        Err(error) if error.is_already_there() => Ok(()),
+        result => result.map(|_| ()),
     }
 }

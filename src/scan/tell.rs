@@ -362,15 +362,7 @@ fn merge_difference(from: &Value, to: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn identity() -> Identity {
-        Identity {
-            namespace: "ns".to_owned(),
-            file_integrity: "fi".to_owned(),
-            node: "n1".to_owned(),
-            log_prefix: "aide-fi".to_owned(),
-        }
-    }
+    use crate::scan::identity;
 
     fn at(second: i64) -> Time {
         Time(Timestamp::from_second(1_800_000_000 + second).unwrap())
@@ -407,6 +399,11 @@ mod tests {
             finding: Some(Finding { result, paths_hash }),
             ..News::default()
         }
+    }
+
+    /// What is told by who has told nothing yet.
+    fn tells(status: &FileIntegrityNodeStatus, news: &News) -> Telling {
+        decide(&identity(), status, news, &Said::default())
     }
 
     /// Tells each in turn; returns per news whether a log was written, and the events' messages.
@@ -466,55 +463,25 @@ mod tests {
 
     #[test]
     fn after_a_restart_nothing_is_told_again() {
-        let first = decide(
-            &identity(),
-            &empty(),
-            &failed(0, "h", "p"),
-            &Said::default(),
-        );
-        let again = decide(
-            &identity(),
-            &first.status,
-            &failed(20, "h", "p"),
-            &Said::default(),
-        );
+        let first = tells(&empty(), &failed(0, "h", "p"));
+        let again = tells(&first.status, &failed(20, "h", "p"));
         assert_eq!(again.events, []);
         assert!(!again.write_log);
     }
 
     #[test]
     fn a_crash_before_the_status_was_written_leads_to_the_same_transition() {
-        let before = decide(
-            &identity(),
-            &empty(),
-            &failed(0, "h", "p"),
-            &Said::default(),
-        );
-        let after = decide(
-            &identity(),
-            &empty(),
-            &failed(9, "h", "p"),
-            &Said::default(),
-        );
+        let before = tells(&empty(), &failed(0, "h", "p"));
+        let after = tells(&empty(), &failed(9, "h", "p"));
         assert_eq!(before.transition, after.transition);
-        let later = decide(
-            &identity(),
-            &before.status,
-            &succeeded(20),
-            &Said::default(),
-        );
+        let later = tells(&before.status, &succeeded(20));
         assert_ne!(before.transition, later.transition);
     }
 
     #[test]
     fn a_clock_set_back_does_not_hide_a_newer_result() {
-        let first = decide(&identity(), &empty(), &succeeded(1000), &Said::default());
-        let second = decide(
-            &identity(),
-            &first.status,
-            &failed(5, "h", "p"),
-            &Said::default(),
-        );
+        let first = tells(&empty(), &succeeded(1000));
+        let second = tells(&first.status, &failed(5, "h", "p"));
         let last = second.status.last_result.unwrap();
         assert_eq!(last.condition, Condition::Failed);
         assert_eq!(last.last_probe_time, at(1001));
@@ -539,7 +506,7 @@ mod tests {
 
     #[test]
     fn a_time_from_the_end_of_all_times_blocks_nothing() {
-        let mut first = decide(&identity(), &empty(), &succeeded(0), &Said::default());
+        let mut first = tells(&empty(), &succeeded(0));
         let last = first.status.last_result.as_mut().unwrap();
         last.last_probe_time = Time(Timestamp::MAX);
         let second = decide(&identity(), &first.status, &succeeded(10), &first.said);
@@ -550,7 +517,7 @@ mod tests {
     #[test]
     fn what_a_hand_makes_of_results_is_put_right_and_not_told_again() {
         type Edit = fn(&mut FileIntegrityNodeStatus);
-        let clean = decide(&identity(), &empty(), &succeeded(0), &Said::default());
+        let clean = tells(&empty(), &succeeded(0));
         let changed = failed(10, "h", "p");
         let told = decide(&identity(), &clean.status, &changed, &clean.said);
         let expected = decide(&identity(), &told.status, &failed(20, "h", "p"), &told.said);
@@ -612,7 +579,7 @@ mod tests {
             reinit: Some(reinit),
             ..succeeded(2)
         };
-        let told = decide(&identity(), &empty(), &news, &Said::default());
+        let told = tells(&empty(), &news);
         let edited = |edit: fn(&mut Baseline)| {
             let mut status = told.status.clone();
             edit(status.baseline.as_mut().unwrap());
@@ -645,22 +612,17 @@ mod tests {
             on_disk: Some(baseline.clone()),
             ..News::default()
         };
-        let given = decide(&identity(), &empty(), &unknown, &Said::default());
+        let given = tells(&empty(), &unknown);
         assert_eq!(given.status.baseline, Some(baseline));
     }
 
     #[test]
     fn two_results_of_a_condition_are_one_after_a_restart() {
-        let mut status = decide(&identity(), &empty(), &succeeded(0), &Said::default()).status;
+        let mut status = tells(&empty(), &succeeded(0)).status;
         let mut newer = status.results[0].clone();
         newer.last_probe_time = at(7);
         status.results.push(newer);
-        let after = decide(
-            &identity(),
-            &status,
-            &failed(20, "h", "p"),
-            &Said::default(),
-        );
+        let after = tells(&status, &failed(20, "h", "p"));
         let times: Vec<_> = after
             .status
             .results
@@ -672,12 +634,7 @@ mod tests {
 
     #[test]
     fn a_log_that_is_refused_holds_no_result_back_and_is_tried_again() {
-        let mut first = decide(
-            &identity(),
-            &empty(),
-            &failed(0, "h", "p"),
-            &Said::default(),
-        );
+        let mut first = tells(&empty(), &failed(0, "h", "p"));
         first.without_log();
         let message = &first.events[0].message;
         assert!(message.ends_with(NO_LOG), "{message}");
@@ -723,28 +680,16 @@ mod tests {
 
     #[test]
     fn the_patch_holds_what_differs_and_removes_what_is_gone() {
-        let failed = decide(
-            &identity(),
-            &empty(),
-            &failed(0, "h", "p"),
-            &Said::default(),
-        )
-        .status;
-        let clean = decide(&identity(), &failed, &succeeded(10), &Said::default()).status;
+        let failed = tells(&empty(), &failed(0, "h", "p")).status;
+        let clean = tells(&failed, &succeeded(10)).status;
         insta::assert_json_snapshot!(patch(&failed, &clean).unwrap());
         assert_eq!(patch(&clean, &clean).unwrap(), None);
     }
 
     #[test]
     fn applying_the_patch_gives_what_was_wanted() {
-        let failed = decide(
-            &identity(),
-            &empty(),
-            &failed(0, "h", "p"),
-            &Said::default(),
-        )
-        .status;
-        let clean = decide(&identity(), &failed, &succeeded(10), &Said::default()).status;
+        let failed = tells(&empty(), &failed(0, "h", "p")).status;
+        let clean = tells(&failed, &succeeded(10)).status;
         for (from, to) in [(&empty(), &failed), (&failed, &clean), (&clean, &failed)] {
             let mut value = body(from).unwrap();
             let mut patch = patch(from, to).unwrap().unwrap();

@@ -1,16 +1,13 @@
 //! Counts the requests that go to the API server: a layer around the client.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use axum::http::{Method, Request, Response, Uri};
-use kube::client::ClientBuilder;
+use axum::http::{Method, Uri};
 use kube::{Client, Config};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use tower::{Layer, Service};
+use tower::{Layer, Service as _};
 
+use crate::k8s::around::{Sender, around};
 use crate::k8s::{self, paced::is_watch};
 
 /// What is told of a request.
@@ -52,10 +49,24 @@ pub struct ApiRequests {
 
 impl ApiRequests {
     /// A client as [`crate::k8s::client`] makes it, whose requests are counted here.
-    pub fn client(&self, mut config: Config) -> Result<Client, kube::Error> {
-        let (token, paced) = k8s::layers(&mut config)?;
-        let builder = ClientBuilder::try_from(config)?.with_layer(&token);
-        Ok(builder.with_layer(&paced).with_layer(self).build())
+    pub fn client(&self, config: Config) -> Result<Client, kube::Error> {
+        Ok(k8s::builder(config)?.with_layer(&self.layer()).build())
+    }
+
+    fn layer(&self) -> impl Layer<Sender, Service = Sender> + use<> {
+        let requests = self.clone();
+        around(move |request, sender| {
+            let verb = verb(request.method(), request.uri());
+            let (requests, answer) = (requests.clone(), sender.call(request));
+            Box::pin(async move {
+                let answer = answer.await;
+                let code = answer.as_ref().map_or(Code::NoAnswer, |response| {
+                    Code::Status(response.status().as_u16())
+                });
+                requests.count(verb, code);
+                answer
+            })
+        })
     }
 
     /// Counts one request that was not answered.
@@ -66,52 +77,6 @@ impl ApiRequests {
 
     fn count(&self, verb: &'static str, code: Code) {
         self.counts.get_or_create(&Labels { verb, code }).inc();
-    }
-}
-
-impl<S> Layer<S> for ApiRequests {
-    type Service = Counted<S>;
-
-    fn layer(&self, inner: S) -> Counted<S> {
-        Counted {
-            inner,
-            requests: self.clone(),
-        }
-    }
-}
-
-/// A service whose requests are counted.
-#[derive(Clone, Debug)]
-pub struct Counted<S> {
-    inner: S,
-    requests: ApiRequests,
-}
-
-impl<S, B, R> Service<Request<B>> for Counted<S>
-where
-    S: Service<Request<B>, Response = Response<R>>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let verb = verb(request.method(), request.uri());
-        let requests = self.requests.clone();
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let answer = answer.await;
-            let code = answer.as_ref().map_or(Code::NoAnswer, |response| {
-                Code::Status(response.status().as_u16())
-            });
-            requests.count(verb, code);
-            answer
-        })
     }
 }
 

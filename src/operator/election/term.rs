@@ -5,15 +5,12 @@
 //! then its writes end here. What is decided by a clock cannot exclude that it stops between the
 //! look at the clock and the write: hence every write is also safe to do twice.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use axum::http::{Method, Request, Response};
+use axum::http::{Method, Request};
 use kube::Client;
 use kube::client::Body;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tower::Service;
+use tower::{BoxError, service_fn};
 
 /// A write that was not sent.
 #[derive(Debug, thiserror::Error)]
@@ -39,37 +36,18 @@ impl Term {
     /// A client that writes only within the term. It reads at any time.
     pub fn client(&self, client: &Client) -> Client {
         let namespace = client.default_namespace().to_owned();
-        let bounded = Bounded {
-            client: client.clone(),
-            term: self.clone(),
-        };
-        Client::new(bounded, namespace)
-    }
-}
-
-struct Bounded {
-    client: Client,
-    term: Term,
-}
-
-impl Service<Request<Body>> for Bounded {
-    type Response = Response<Body>;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let (client, term) = (self.client.clone(), self.term.clone());
-        Box::pin(async move {
-            let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-            if !reads && term.is_over() {
-                return Err(TermOver.into());
+        let (client, term) = (client.clone(), self.clone());
+        let bounded = service_fn(move |request: Request<Body>| {
+            let (client, term) = (client.clone(), term.clone());
+            async move {
+                let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+                if !reads && term.is_over() {
+                    return Err(BoxError::from(TermOver));
+                }
+                Ok(client.send(request).await?)
             }
-            Ok(client.send(request).await?)
-        })
+        });
+        Client::new(bounded, namespace)
     }
 }
 
@@ -78,24 +56,9 @@ mod tests {
     use std::convert::Infallible;
     use std::time::Duration;
 
+    use axum::http::Response;
+
     use super::*;
-
-    /// An API server that answers everything with an empty page.
-    struct Answers;
-
-    impl Service<Request<Body>> for Answers {
-        type Response = Response<Body>;
-        type Error = Infallible;
-        type Future = std::future::Ready<Result<Self::Response, Infallible>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, _: Request<Body>) -> Self::Future {
-            std::future::ready(Ok(Response::new(Body::empty())))
-        }
-    }
 
     async fn sends(client: &Client, method: Method) -> bool {
         let request = Request::builder().method(method).uri("/");
@@ -111,7 +74,10 @@ mod tests {
     async fn nothing_is_written_after_the_term() {
         let end = Instant::now() + Duration::from_secs(10);
         let (renew, term) = Term::new(end);
-        let client = term.client(&Client::new(Answers, "ns"));
+        // An API server that answers everything with an empty page.
+        let answers =
+            service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::empty())));
+        let client = term.client(&Client::new(answers, "ns"));
         let writes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
         for method in &writes {
             assert!(sends(&client, method.clone()).await, "{method}");

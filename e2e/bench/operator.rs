@@ -247,6 +247,9 @@ async fn at_size(
     rest(report, &case, run, &operator, fleet).await?;
     scrape(report, &case, &operator).await?;
     latency(report, &case, &operator, fleet).await?;
+    // What an allocator keeps of memory that was in use for a while.
+    let after = megabytes(operator.sample()?.rss);
+    report.add(&case, "RSS after rest, scrapes and failures", after, "MB");
     operator.end()
 }
 

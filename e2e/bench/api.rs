@@ -1,22 +1,20 @@
 //! The part `api`: what the scans of many daemons are to the API server and to etcd. I/O.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{self, Poll};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::http::{Request, Response};
 use fio::api::{FileIntegrityNodeStatus, names};
 use fio::daemon::machine::{self, Action, Disk, Event, Finished, KnownBaseline, Machine, Observed};
+use fio::k8s::around::{Sender, around};
 use fio::scan::outcome::Finding;
 use futures::StreamExt as _;
-use hyper::body::Body;
+use hyper::body::Body as _;
 use kube::client::ClientBuilder;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::json;
-use tower::{Layer, Service};
+use tower::{Layer, Service as _};
 
 use crate::Run;
 use crate::fleet::{FILE_INTEGRITY, Fleet, PERIOD};
@@ -50,7 +48,8 @@ pub(crate) async fn measure(run: &Run) -> anyhow::Result<Report> {
 async fn writes(report: &mut Report, run: &Run, space: &Space) -> anyhow::Result<()> {
     let sent = Sent::default();
     let config = harness::admin().await?;
-    let client = ClientBuilder::try_from(config)?.with_layer(&sent).build();
+    let builder = ClientBuilder::try_from(config)?;
+    let client = builder.with_layer(&sent.layer()).build();
     let operator = Operator::start(space, run, "op").await?;
     let mut fleet = Fleet::new(space, client).await?;
     fleet.grow(NODES).await?;
@@ -147,45 +146,15 @@ impl Sent {
             bytes: self.0.1.load(Ordering::Relaxed),
         }
     }
-}
 
-impl<S> Layer<S> for Sent {
-    type Service = Counted<S>;
-
-    fn layer(&self, inner: S) -> Counted<S> {
-        Counted {
-            inner,
-            sent: self.clone(),
-        }
-    }
-}
-
-/// A service whose requests are counted.
-#[derive(Clone)]
-struct Counted<S> {
-    inner: S,
-    sent: Sent,
-}
-
-impl<S, B, R> Service<Request<B>> for Counted<S>
-where
-    S: Service<Request<B>, Response = Response<R>>,
-    S::Future: Send + 'static,
-    B: Body,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut task::Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<B>) -> Self::Future {
-        let bytes = request.body().size_hint().lower();
-        self.sent.0.0.fetch_add(1, Ordering::Relaxed);
-        self.sent.0.1.fetch_add(bytes, Ordering::Relaxed);
-        Box::pin(self.inner.call(request))
+    fn layer(&self) -> impl Layer<Sender, Service = Sender> + use<> {
+        let sent = Arc::clone(&self.0);
+        around(move |request, sender| {
+            let bytes = request.body().size_hint().lower();
+            sent.0.fetch_add(1, Ordering::Relaxed);
+            sent.1.fetch_add(bytes, Ordering::Relaxed);
+            sender.call(request)
+        })
     }
 }
 

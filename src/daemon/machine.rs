@@ -298,7 +298,7 @@ pub struct Machine {
     /// Texts of signals that the API has explained, newest last.
     explained: VecDeque<String>,
     done: Option<String>,
-    /// Digest of the baseline that the API knows, until this daemon makes one.
+    /// Digest and configuration of the baseline that the API knows, or is told of.
     recorded: Option<(String, String)>,
     /// Where that one lies.
     recorded_in: Option<String>,
@@ -618,6 +618,11 @@ impl Machine {
             Comparison::Same => self.attempt_over = true,
             Comparison::Adopt { request, warning } => {
                 self.attempt_over = true;
+                // Should it go later, it is missed as one that the API knows.
+                if let Disk::Baseline(adopted) = disk {
+                    self.recorded = Some((adopted.digest.clone(), adopted.config_hash.clone()));
+                    self.recorded_in = None;
+                }
                 if request.is_some() {
                     self.done.clone_from(&request);
                 }

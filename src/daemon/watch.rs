@@ -23,12 +23,21 @@ const WATCH_DEADLINE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 /// What is known of the status object.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Seen {
     /// The object, if there is one.
     pub status: Option<FileIntegrityNodeStatus>,
-    /// The API cannot be reached.
+    /// The API cannot be reached, or has not answered yet.
     pub away: bool,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            status: None,
+            away: true,
+        }
+    }
 }
 
 /// Watches the object called `name` for ever, and keeps `seen` as it is.

@@ -134,7 +134,6 @@ pub async fn run(
         items,
         start: Instant::now(),
         wake: None,
-        config_hash: String::new(),
         loading: None,
         cancel: CancellationToken::new(),
         last: None,
@@ -296,7 +295,6 @@ struct Daemon {
     items: mpsc::UnboundedSender<Item>,
     start: Instant,
     wake: Option<Instant>,
-    config_hash: String,
     loading: Option<tokio::task::AbortHandle>,
     cancel: CancellationToken,
     last: Option<Done>,
@@ -340,9 +338,6 @@ impl Daemon {
                     None => continue,
                 },
             };
-            if let Event::ConfigLoaded(hash) = &event {
-                self.config_hash.clone_from(hash);
-            }
             tracing::debug!(?event, "event");
             for action in self.machine.handle(event, self.start.elapsed()) {
                 tracing::debug!(?action, "action");
@@ -417,6 +412,7 @@ impl Daemon {
     fn act(&mut self, action: Action, done: &mpsc::Sender<Done>) -> anyhow::Result<()> {
         match action {
             Action::LoadConfig(hash) => self.load_config(hash),
+            Action::StopLoading => self.stop_loading(),
             Action::Initialise(cause) => self.initialise(cause, done.clone()),
             Action::Scan => self.scan(done.clone()),
             Action::PublishScan => self.publish_scan(),
@@ -449,10 +445,19 @@ impl Daemon {
         Ok(())
     }
 
-    fn load_config(&mut self, hash: String) {
+    fn stop_loading(&mut self) {
         if let Some(loading) = self.loading.take() {
             loading.abort();
         }
+    }
+
+    /// Hash of the configuration to run AIDE with. The machine runs nothing before it has one.
+    fn config(&self) -> String {
+        self.machine.config().unwrap_or_default().to_owned()
+    }
+
+    fn load_config(&mut self, hash: String) {
+        self.stop_loading();
         let (configurations, events) = (self.configurations.clone(), self.events.clone());
         let task = tokio::spawn(async move {
             configurations.load(&hash).await;
@@ -463,11 +468,7 @@ impl Daemon {
 
     fn initialise(&mut self, cause: Cause, done: mpsc::Sender<Done>) {
         tracing::info!(?cause, "making a new baseline");
-        let (runner, cancel, hash) = (
-            self.runner.clone(),
-            self.cancel.clone(),
-            self.config_hash.clone(),
-        );
+        let (runner, cancel, hash) = (self.runner.clone(), self.cancel.clone(), self.config());
         let configurations = self.configurations.clone();
         tokio::spawn(async move {
             let result = match configurations.at_hand(&hash).await {
@@ -480,7 +481,7 @@ impl Daemon {
 
     fn scan(&mut self, done: mpsc::Sender<Done>) {
         let (runner, cancel) = (self.runner.clone(), self.cancel.clone());
-        let (configurations, hash) = (self.configurations.clone(), self.config_hash.clone());
+        let (configurations, hash) = (self.configurations.clone(), self.config());
         tokio::spawn(async move {
             let result = match configurations.at_hand(&hash).await {
                 Ok(config) => runner.scan(&config, &cancel).await,

@@ -290,9 +290,21 @@ fn a_configuration_that_is_not_wanted_any_more_is_not_used() {
         ..known("c1", "d1")
     };
     machine.handle(Event::Observed(wanted("c2")), s(5));
-    machine.handle(Event::Observed(wanted("c1")), s(6));
+    let actions = machine.handle(Event::Observed(wanted("c1")), s(6));
+    assert_eq!(actions, [Action::StopLoading, Action::WakeAt(s(30))]);
+    // It may have come before it was stopped.
     let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(7));
     assert_eq!(actions, [Action::WakeAt(s(30))]);
+    assert_eq!(machine.config(), Some("c1"));
+    // Wanted again, it is got again.
+    let actions = machine.handle(Event::Observed(wanted("c2")), s(8));
+    assert_eq!(
+        actions,
+        [Action::LoadConfig("c2".to_owned()), Action::WakeAt(s(30))]
+    );
+    let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(9));
+    assert_eq!(actions, [Action::Initialise(Cause::Config)]);
+    assert_eq!(machine.config(), Some("c2"));
 }
 
 #[test]

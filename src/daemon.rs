@@ -134,7 +134,6 @@ pub async fn run(
         items,
         start: Instant::now(),
         wake: None,
-        config_hash: String::new(),
         loading: None,
         cancel: CancellationToken::new(),
         last: None,
@@ -246,24 +245,25 @@ fn below(root: &Path, path: &str) -> PathBuf {
 async fn observe(mut seen: watched::Receiver<Seen>, events: mpsc::UnboundedSender<Event>) {
     let patience = tokio::time::sleep(API_PATIENCE);
     tokio::pin!(patience);
-    let mut patient = true;
-    let mut last = None;
+    let (mut patient, mut last, mut told_away) = (true, None, false);
     loop {
         tokio::select! {
             changed = seen.changed() => if changed.is_err() { return },
-            () = &mut patience, if patient => {
-                patient = false;
-                if seen.borrow().away && last.is_none() {
-                    events.send(Event::ApiAway).ok();
-                }
-            }
+            () = &mut patience, if patient => patient = false,
         }
-        let observed = seen.borrow_and_update().status.as_ref().map(wishes);
+        let (observed, away) = {
+            let seen = seen.borrow_and_update();
+            (seen.status.as_ref().map(wishes), seen.away)
+        };
         if let Some(observed) = observed
             && last.as_ref() != Some(&observed)
         {
             last = Some(observed.clone());
             events.send(Event::Observed(observed)).ok();
+        }
+        if away && last.is_none() && !patient && !told_away {
+            told_away = true;
+            events.send(Event::ApiAway).ok();
         }
     }
 }
@@ -295,7 +295,6 @@ struct Daemon {
     items: mpsc::UnboundedSender<Item>,
     start: Instant,
     wake: Option<Instant>,
-    config_hash: String,
     loading: Option<tokio::task::AbortHandle>,
     cancel: CancellationToken,
     last: Option<Done>,
@@ -339,9 +338,6 @@ impl Daemon {
                     None => continue,
                 },
             };
-            if let Event::ConfigLoaded(hash) = &event {
-                self.config_hash.clone_from(hash);
-            }
             tracing::debug!(?event, "event");
             for action in self.machine.handle(event, self.start.elapsed()) {
                 tracing::debug!(?action, "action");
@@ -416,6 +412,7 @@ impl Daemon {
     fn act(&mut self, action: Action, done: &mpsc::Sender<Done>) -> anyhow::Result<()> {
         match action {
             Action::LoadConfig(hash) => self.load_config(hash),
+            Action::StopLoading => self.stop_loading(),
             Action::Initialise(cause) => self.initialise(cause, done.clone()),
             Action::Scan => self.scan(done.clone()),
             Action::PublishScan => self.publish_scan(),
@@ -448,10 +445,19 @@ impl Daemon {
         Ok(())
     }
 
-    fn load_config(&mut self, hash: String) {
+    fn stop_loading(&mut self) {
         if let Some(loading) = self.loading.take() {
             loading.abort();
         }
+    }
+
+    /// Hash of the configuration to run AIDE with. The machine runs nothing before it has one.
+    fn config(&self) -> String {
+        self.machine.config().unwrap_or_default().to_owned()
+    }
+
+    fn load_config(&mut self, hash: String) {
+        self.stop_loading();
         let (configurations, events) = (self.configurations.clone(), self.events.clone());
         let task = tokio::spawn(async move {
             configurations.load(&hash).await;
@@ -462,11 +468,7 @@ impl Daemon {
 
     fn initialise(&mut self, cause: Cause, done: mpsc::Sender<Done>) {
         tracing::info!(?cause, "making a new baseline");
-        let (runner, cancel, hash) = (
-            self.runner.clone(),
-            self.cancel.clone(),
-            self.config_hash.clone(),
-        );
+        let (runner, cancel, hash) = (self.runner.clone(), self.cancel.clone(), self.config());
         let configurations = self.configurations.clone();
         tokio::spawn(async move {
             let result = match configurations.at_hand(&hash).await {
@@ -479,7 +481,7 @@ impl Daemon {
 
     fn scan(&mut self, done: mpsc::Sender<Done>) {
         let (runner, cancel) = (self.runner.clone(), self.cancel.clone());
-        let (configurations, hash) = (self.configurations.clone(), self.config_hash.clone());
+        let (configurations, hash) = (self.configurations.clone(), self.config());
         tokio::spawn(async move {
             let result = match configurations.at_hand(&hash).await {
                 Ok(config) => runner.scan(&config, &cancel).await,
@@ -611,5 +613,61 @@ fn give_page_cache_back() {
 async fn sleep_until(at: Option<Instant>) {
     if let Some(at) = at {
         tokio::time::sleep_until(at).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the machine is told, and when, if the API opens the watch after `opened` seconds, shows the
+    /// status after `shown` and is away after `lost`.
+    async fn told(opened: u64, shown: u64, lost: u64) -> Vec<(u64, Event)> {
+        let (seen, receiver) = watched::channel(Seen::default());
+        let (events, mut inbox) = mpsc::unbounded_channel();
+        tokio::spawn(observe(receiver, events));
+        let start = Instant::now();
+        tokio::spawn(async move {
+            let after = |seconds| tokio::time::sleep_until(start + Duration::from_secs(seconds));
+            let mut steps = [(opened, 0), (shown, 1), (lost, 2)];
+            steps.sort_unstable();
+            for (at, step) in steps {
+                after(at).await;
+                seen.send_modify(|seen| match step {
+                    0 => seen.away = false,
+                    1 => seen.status = Some(FileIntegrityNodeStatus::default()),
+                    _ => seen.away = true,
+                });
+            }
+        });
+        let mut told = Vec::new();
+        while let Some(event) = inbox.recv().await {
+            told.push((start.elapsed().as_secs(), event));
+        }
+        told
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_api_that_does_not_answer_at_the_start_is_waited_for_ten_seconds() {
+        let observed = || Event::Observed(Observed::default());
+        let away = || Event::ApiAway;
+        let table = [
+            ("at once", [0, 1, 60], vec![(1, observed())]),
+            ("late", [40, 41, 60], vec![(10, away()), (41, observed())]),
+            (
+                "it fails first",
+                [0, 60, 5],
+                vec![(10, away()), (60, observed())],
+            ),
+            (
+                "no status",
+                [1, 60, 30],
+                vec![(30, away()), (60, observed())],
+            ),
+            ("away later", [1, 2, 30], vec![(2, observed())]),
+        ];
+        for (what, [opened, shown, lost], expected) in table {
+            assert_eq!(told(opened, shown, lost).await, expected, "{what}");
+        }
     }
 }

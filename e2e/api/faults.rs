@@ -30,6 +30,7 @@ use crate::harness::{
 };
 use crate::process::Process;
 use crate::proxy::{Fault, Kubeconfig, Proxy};
+use crate::site::Site;
 
 /// The variable with the seconds that a fault is to last at least.
 const FAULT_SECONDS: &str = "FIO_FAULT_SECONDS";
@@ -622,6 +623,39 @@ async fn a_minute_of_refusals_costs_few_requests() -> anyhow::Result<()> {
         );
         anyhow::ensure!(node.scans(Condition::Failed) > 1, "scans go on");
         node.daemon.still_runs()
+    })
+    .await
+}
+
+/// A network that swallows what is sent: nothing is refused, and nothing answered.
+#[tokio::test]
+async fn a_daemon_that_gets_no_answer_at_its_start_scans_and_tells_later() -> anyhow::Result<()> {
+    in_space("no-answer", async |space| {
+        let node = space.node("n1").await?;
+        let proxy = Proxy::start().await?;
+        let mut site = Site::new(space, "fi", &node, "10").await?;
+        let token = token(space, Some(("fi", &node))).await?;
+        site.kubeconfig = proxy.kubeconfig(site.dir.path(), &token)?.path;
+        let is = |status: &FileIntegrityNodeStatus, condition| {
+            let last = status.last_result.as_ref();
+            last.is_some_and(|last| last.condition == condition)
+        };
+        let daemon = site.daemon().await?;
+        site.until("a clean result", |status| is(status, Condition::Succeeded))
+            .await?;
+        daemon.end().await?;
+        site.until_unlocked().await?;
+
+        proxy.set(Fault::Slow(Duration::from_secs(3600))).await?;
+        site.change()?;
+        let daemon = site.daemon().await?;
+        daemon.logs("scan finished").await?;
+        let status = site.status().await?;
+        anyhow::ensure!(is(&status, Condition::Succeeded), "it was told: {status:?}");
+        proxy.set(Fault::None).await?;
+        site.until("what has changed", |status| is(status, Condition::Failed))
+            .await?;
+        daemon.still_runs()
     })
     .await
 }

@@ -197,6 +197,8 @@ pub enum Event {
 pub enum Action {
     /// Get the configuration of this hash.
     LoadConfig(String),
+    /// Get none: what was to be got is not wanted any more.
+    StopLoading,
     /// Make a baseline.
     Initialise(Cause),
     /// Compare with the baseline.
@@ -298,7 +300,7 @@ pub struct Machine {
     /// Texts of signals that the API has explained, newest last.
     explained: VecDeque<String>,
     done: Option<String>,
-    /// Digest of the baseline that the API knows, until this daemon makes one.
+    /// Digest and configuration of the baseline that the API knows, or is told of.
     recorded: Option<(String, String)>,
     /// Where that one lies.
     recorded_in: Option<String>,
@@ -341,6 +343,11 @@ impl Machine {
             ready: false,
             stopping: false,
         }
+    }
+
+    /// Hash of the configuration that AIDE is to be run with.
+    pub fn config(&self) -> Option<&str> {
+        self.config.as_deref()
     }
 
     /// Where it stands.
@@ -581,7 +588,11 @@ impl Machine {
         let Some(wanted) = self.observed.as_ref().and_then(|o| o.config.clone()) else {
             return;
         };
-        if self.config.as_ref() != Some(&wanted) && self.config_asked.as_ref() != Some(&wanted) {
+        if self.config.as_ref() == Some(&wanted) {
+            if self.config_asked.take().is_some() {
+                actions.push(Action::StopLoading);
+            }
+        } else if self.config_asked.as_ref() != Some(&wanted) {
             self.config_asked = Some(wanted.clone());
             actions.push(Action::LoadConfig(wanted));
         }
@@ -618,6 +629,11 @@ impl Machine {
             Comparison::Same => self.attempt_over = true,
             Comparison::Adopt { request, warning } => {
                 self.attempt_over = true;
+                // Should it go later, it is missed as one that the API knows.
+                if let Disk::Baseline(adopted) = disk {
+                    self.recorded = Some((adopted.digest.clone(), adopted.config_hash.clone()));
+                    self.recorded_in = None;
+                }
                 if request.is_some() {
                     self.done.clone_from(&request);
                 }

@@ -290,9 +290,21 @@ fn a_configuration_that_is_not_wanted_any_more_is_not_used() {
         ..known("c1", "d1")
     };
     machine.handle(Event::Observed(wanted("c2")), s(5));
-    machine.handle(Event::Observed(wanted("c1")), s(6));
+    let actions = machine.handle(Event::Observed(wanted("c1")), s(6));
+    assert_eq!(actions, [Action::StopLoading, Action::WakeAt(s(30))]);
+    // It may have come before it was stopped.
     let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(7));
     assert_eq!(actions, [Action::WakeAt(s(30))]);
+    assert_eq!(machine.config(), Some("c1"));
+    // Wanted again, it is got again.
+    let actions = machine.handle(Event::Observed(wanted("c2")), s(8));
+    assert_eq!(
+        actions,
+        [Action::LoadConfig("c2".to_owned()), Action::WakeAt(s(30))]
+    );
+    let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(9));
+    assert_eq!(actions, [Action::Initialise(Cause::Config)]);
+    assert_eq!(machine.config(), Some("c2"));
 }
 
 #[test]
@@ -542,6 +554,53 @@ fn a_baseline_that_goes_while_the_daemon_runs_is_lost_too() {
     assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
     let actions = machine.handle(Event::Finished(Finished::BaselineGone), s(31));
     assert_eq!(actions, [Action::Initialise(Cause::Lost)]);
+}
+
+#[test]
+fn an_adopted_baseline_that_goes_is_lost_too() {
+    let resumed = observed("c1");
+    let after_a_crash = Observed {
+        config: Some("c2".to_owned()),
+        ..known("c1", "d1")
+    };
+    let table = [
+        (baseline("c1", "d1"), resumed, "old digest d1, "),
+        (baseline("c2", "d2"), after_a_crash, "old digest d2, "),
+    ];
+    for (on_disk, observed, expected) in table {
+        for error_on_loss in [false, true] {
+            let settings = Settings {
+                error_on_loss,
+                ..SETTINGS
+            };
+            let (config, digest) = (on_disk.config_hash.clone(), on_disk.digest.clone());
+            let disk = Disk::Baseline(on_disk.clone());
+            let (mut machine, actions) = started_with(settings, disk, observed.clone(), &config);
+            assert!(
+                matches!(&actions[0], Action::PublishBaseline { .. }),
+                "{actions:?}"
+            );
+            machine.handle(scanned(&digest), s(0));
+            machine.handle(Event::Timer, s(30));
+            let actions = machine.handle(Event::Finished(Finished::BaselineGone), s(31));
+            if error_on_loss {
+                let is_told = matches!(&actions[0], Action::PublishError { error, .. } if error.class == "lost");
+                assert!(is_told, "{actions:?}");
+                continue;
+            }
+            assert_eq!(actions, [Action::Initialise(Cause::Lost)]);
+            let actions = machine.handle(initialised(&config, "d3"), s(32));
+            let Action::PublishBaseline {
+                warning: Some(warning),
+                ..
+            } = &actions[0]
+            else {
+                panic!("{actions:?}");
+            };
+            assert_eq!(warning.reason, "UnrequestedReinit");
+            assert!(warning.message.contains(expected), "{warning:?}");
+        }
+    }
 }
 
 #[test]

@@ -6,26 +6,38 @@
 
 use std::time::Duration;
 
-use futures::TryStreamExt as _;
+use futures::{Stream, TryStreamExt as _};
 use kube::Api;
 use kube::api::{WatchEvent, WatchParams};
 use tokio::sync::watch;
 
 use crate::api::FileIntegrityNodeStatus;
-use crate::k8s::backoff;
+use crate::k8s::{RequestError, backoff, request, request_within};
 
 /// How long the API server keeps one watch, in seconds; after that it is opened anew.
 const WATCH_SECONDS: u32 = 290;
+/// How long a watch may last: who drops a connection without a word, as a load balancer or a firewall
+/// may, does not end it in time.
+const WATCH_DEADLINE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
 /// Longest pause before a watch that failed is opened anew.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 /// What is known of the status object.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Seen {
     /// The object, if there is one.
     pub status: Option<FileIntegrityNodeStatus>,
-    /// The API cannot be reached.
+    /// The API cannot be reached, or has not answered yet.
     pub away: bool,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            status: None,
+            away: true,
+        }
+    }
 }
 
 /// Watches the object called `name` for ever, and keeps `seen` as it is.
@@ -52,13 +64,21 @@ async fn follow(
     api: &Api<FileIntegrityNodeStatus>,
     name: &str,
     seen: &watch::Sender<Seen>,
-) -> kube::Result<()> {
+) -> Result<(), RequestError> {
     let params = WatchParams::default()
         .fields(&format!("metadata.name={name}"))
         .timeout(WATCH_SECONDS);
-    let stream = api.watch(&params, "0").await?;
-    let mut stream = std::pin::pin!(stream);
+    let opened = request("open the watch", api.watch(&params, "0")).await?;
     set_away(seen, false);
+    request_within(WATCH_DEADLINE, "watch to the end", take_in(opened, seen)).await
+}
+
+/// Keeps `seen` as the watch says, until it ends.
+async fn take_in(
+    events: impl Stream<Item = kube::Result<WatchEvent<FileIntegrityNodeStatus>>>,
+    seen: &watch::Sender<Seen>,
+) -> kube::Result<()> {
+    let mut stream = std::pin::pin!(events);
     while let Some(event) = stream.try_next().await? {
         match event {
             WatchEvent::Added(status) | WatchEvent::Modified(status) => {
@@ -108,7 +128,57 @@ pub fn keep_written(known: &mut Option<FileIntegrityNodeStatus>, written: FileIn
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use axum::http::{Request, Response};
+    use http_body_util::StreamBody;
+    use hyper::body::{Bytes, Frame};
+    use kube::Client;
+    use kube::client::Body;
+    use tokio::time::{Instant, timeout};
+    use tower::service_fn;
+
     use super::*;
+    use crate::k8s::REQUEST_TIMEOUT;
+
+    /// After which time an API server is asked again that answers nothing, or `opens` the watch and says
+    /// no word in it.
+    async fn asked_again_after(opens: bool) -> Duration {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let (again, mut is_asked_again) = watch::channel(false);
+        let server = service_fn(move |_: Request<Body>| {
+            if asked.fetch_add(1, Ordering::Relaxed) == 1 {
+                again.send_replace(true);
+            }
+            async move {
+                if !opens {
+                    std::future::pending::<()>().await;
+                }
+                let silence = futures::stream::pending::<Result<Frame<Bytes>, Infallible>>();
+                Ok::<_, Infallible>(Response::new(StreamBody::new(silence)))
+            }
+        });
+        let api = Api::namespaced(Client::new(server, "ns"), "ns");
+        let (seen, _) = watch::channel(Seen::default());
+        let start = Instant::now();
+        let watching = tokio::spawn(run(api, "fi-node".to_owned(), seen));
+        let asked = timeout(Duration::from_secs(3600), is_asked_again.changed()).await;
+        watching.abort();
+        asked.expect("the watch is opened anew").unwrap();
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_falls_silent_is_opened_anew() {
+        let table = [(false, REQUEST_TIMEOUT), (true, WATCH_DEADLINE)];
+        for (opens, deadline) in table {
+            let after = asked_again_after(opens).await;
+            let pause = after.checked_sub(deadline).expect("it is waited for");
+            assert!(pause < Duration::from_secs(10), "{opens}: {after:?}");
+        }
+    }
 
     fn status(uid: &str, version: &str) -> FileIntegrityNodeStatus {
         let mut status = FileIntegrityNodeStatus::default();

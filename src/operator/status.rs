@@ -9,6 +9,8 @@ use crate::api::{Condition, FileIntegrityStatus, NodeCounts, Phase};
 
 /// As many node names stand in a condition's message.
 const MAX_NAMES: usize = 10;
+/// What may pass by itself is said when so many passes in a row have failed before.
+const PASSING_FAILURES: u32 = 2;
 
 /// What is known of one selected node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -132,6 +134,21 @@ pub fn phase_changes(before: Option<&FileIntegrityStatus>, phase: Phase) -> i64 
     let so_far = before.and_then(|before| before.phase_changes);
     let changed = before.and_then(|before| before.phase) != Some(phase);
     so_far.unwrap_or(0).saturating_add(i64::from(changed))
+}
+
+/// The phase of a status, if the status before has another one.
+pub fn new_phase(
+    before: Option<&FileIntegrityStatus>,
+    status: &FileIntegrityStatus,
+) -> Option<Phase> {
+    let before = before.and_then(|before| before.phase);
+    status.phase.filter(|phase| before != Some(*phase))
+}
+
+/// Leaves the phase what it was before, as one that has not changed.
+pub fn keep_phase(status: &mut FileIntegrityStatus, before: Option<&FileIntegrityStatus>) {
+    status.phase = before.and_then(|before| before.phase);
+    status.phase_changes = before.and_then(|before| before.phase_changes);
 }
 
 fn counts(nodes: &[NodeView]) -> NodeCounts {
@@ -285,8 +302,8 @@ fn degraded(facts: &Facts<'_>) -> NewCondition {
     }
 }
 
-/// Says in a planned status what came in the way of the plan, before what else is wrong. `before` is the status that is written,
-/// whose time of the last transition stays where it was degraded already.
+/// Says in a planned status what came in the way of the plan, before what else is wrong. `before` is
+/// the status that is stored, whose time of the last transition stays where it was degraded already.
 pub fn degrade(
     status: &mut FileIntegrityStatus,
     before: Option<&FileIntegrityStatus>,
@@ -309,6 +326,16 @@ pub fn degrade(
     };
     let old = before.map_or(&[][..], |status| &status.conditions);
     *planned = condition.into_condition(old, planned.observed_generation, now);
+}
+
+/// The reason for which something that could not be written degrades, when `failures` passes in a
+/// row failed before. What somebody has to change is said at once, and what may pass by itself, such
+/// as a webhook that is being restarted, when it does not.
+pub fn failed(is_refusal: bool, failures: u32) -> Option<&'static str> {
+    if is_refusal {
+        return Some("ApiRefused");
+    }
+    (failures >= PASSING_FAILURES).then_some("ApiFailing")
 }
 
 fn names_of(nodes: &[NodeView], which: impl Fn(&NodeView) -> bool) -> String {
@@ -387,6 +414,46 @@ mod tests {
         let mut old = other.clone();
         old.phase_changes = None;
         assert_eq!(build(&facts, Some(&old), &now()).phase_changes, Some(0));
+    }
+
+    #[test]
+    fn a_phase_that_could_not_be_said_is_still_new_to_the_next_pass() {
+        let good = [node("n1")];
+        let errored = [NodeView {
+            condition: Some(Condition::Errored),
+            ..node("n1")
+        }];
+        let stored = build(&facts(&good, &VALID), None, &now());
+        assert_eq!(new_phase(None, &stored), Some(Phase::Active));
+        let mut unsaid = build(&facts(&errored, &VALID), Some(&stored), &now());
+        assert_eq!(new_phase(Some(&stored), &unsaid), Some(Phase::Error));
+        keep_phase(&mut unsaid, Some(&stored));
+        assert_eq!(new_phase(Some(&stored), &unsaid), None);
+        assert_eq!(unsaid.nodes.unwrap().errored, 1);
+        // The next pass plans the same transition again, by the same number.
+        let again = build(&facts(&errored, &VALID), Some(&unsaid), &now());
+        assert_eq!(new_phase(Some(&unsaid), &again), Some(Phase::Error));
+        assert_eq!(
+            (unsaid.phase_changes, again.phase_changes),
+            (stored.phase_changes, Some(2))
+        );
+        // Nor is the very first one there before it is said.
+        let mut first = stored;
+        keep_phase(&mut first, None);
+        assert_eq!((first.phase, first.phase_changes), (None, None));
+    }
+
+    #[test]
+    fn refusals_are_said_at_once_and_what_may_pass_when_it_stays() {
+        for (is_refusal, failures, expected) in [
+            (true, 0, Some("ApiRefused")),
+            (false, 0, None),
+            (false, 1, None),
+            (false, 2, Some("ApiFailing")),
+            (false, 99, Some("ApiFailing")),
+        ] {
+            assert_eq!(failed(is_refusal, failures), expected, "{failures}");
+        }
     }
 
     #[test]

@@ -197,11 +197,7 @@ impl NewCondition {
 
 fn ready(phase: Phase, facts: &Facts<'_>) -> NewCondition {
     let (status, reason, message) = match phase {
-        Phase::Active => (
-            "True",
-            "Active",
-            "every reachable node is scanned".to_owned(),
-        ),
+        Phase::Active => ("True", "Active", scanned(facts.nodes)),
         Phase::Initializing => (
             "False",
             "Initializing",
@@ -241,6 +237,28 @@ fn ready(phase: Phase, facts: &Facts<'_>) -> NewCondition {
         status,
         reason,
         message,
+    }
+}
+
+/// Which nodes are scanned. Those that are held or silent do not keep the phase back, and are not.
+fn scanned(nodes: &[NodeView]) -> String {
+    let named = |what: &str, which: fn(&NodeView) -> bool| {
+        let which = |n: &NodeView| n.reachable && which(n);
+        let is_any = nodes.iter().any(which);
+        is_any.then(|| format!("{what} ({})", names_of(nodes, which)))
+    };
+    let named = [
+        named("those held", |n| n.held),
+        named("those not heard of for too long", NodeView::is_silent),
+    ];
+    let named: Vec<String> = named.into_iter().flatten().collect();
+    if !nodes.iter().any(|n| n.reachable) {
+        "no selected node is ready, so none is scanned".to_owned()
+    } else if named.is_empty() {
+        "every reachable node is scanned".to_owned()
+    } else {
+        let named = named.join(" and ");
+        format!("every reachable node is scanned, except {named}")
     }
 }
 
@@ -611,6 +629,44 @@ mod tests {
         let degraded = degraded.unwrap();
         assert_eq!(degraded.reason, "NodesNotReady");
         assert!(degraded.message.ends_with("look at the daemon's pod: n2"));
+    }
+
+    #[test]
+    fn ready_names_the_nodes_that_are_not_scanned() {
+        let held = NodeView {
+            held: true,
+            ..node("n2")
+        };
+        let silent = NodeView {
+            patience_left: Some(Duration::ZERO),
+            ..node("n3")
+        };
+        let gone = NodeView {
+            reachable: false,
+            ..silent.clone()
+        };
+        let [every, none] = [
+            "every reachable node is scanned",
+            "no selected node is ready, so none is scanned",
+        ];
+        for (nodes, except) in [
+            (&[node("n1"), gone.clone()][..], every.to_owned()),
+            (
+                &[node("n1"), held.clone()],
+                format!("{every}, except those held (n2)"),
+            ),
+            (
+                &[held, silent],
+                format!("{every}, except those held (n2) and those not heard of for too long (n3)"),
+            ),
+            (&[gone], none.to_owned()),
+        ] {
+            let ready = build(&facts(nodes, &VALID), None, &now())
+                .conditions
+                .remove(0);
+            let words = [ready.type_, ready.status, ready.message];
+            assert_eq!(words, ["Ready".to_owned(), "True".to_owned(), except]);
+        }
     }
 
     #[test]

@@ -338,11 +338,40 @@ fn on_error(fi: Arc<FileIntegrity>, error: &PassError, context: Arc<Context>) ->
 }
 
 impl Context {
-    /// An object of somebody else's in the way of one of ours does not keep the rest from being
-    /// done; it is said in the status.
+    /// Whatever cannot be written: what is known of the nodes is counted and is in the status, with
+    /// what came in the way.
     async fn carry_out(&self, observed: &Observed, plan: &Plan) -> Result<Action, PassError> {
         let fi = &observed.file_integrity;
+        let mut status = plan.status.clone();
         let mut collisions = Vec::new();
+        let made = self.make(observed, plan, &mut collisions).await;
+        let told = self.tell(fi, &plan.sayings, &mut status).await;
+        let done = made.and(told);
+        self.degrade(observed, &mut status, &collisions, done.as_ref().err());
+        self.tally.found(&fi.name_any(), &status, &plan.stale);
+        let written = self.write_status(fi, status).await;
+        // What is asked for by annotation is recorded when all this is done.
+        let wait = done.and(written)?;
+        if let Some(patch) = &plan.metadata
+            && self.write_metadata(fi, patch).await?
+        {
+            self.tally.annotated(patch);
+        }
+        self.remember(|memory| memory.failures.remove(&fi.name_any()));
+        self.forget_the_gone();
+        let retry = (!collisions.is_empty()).then_some(COLLISION_RETRY);
+        let again = [plan.again, wait, retry].into_iter().flatten().min();
+        Ok(again.map_or_else(Action::await_change, Action::requeue))
+    }
+
+    /// Makes and removes what the plan says. An object of somebody else's in the way of one of ours
+    /// does not keep the rest from being done.
+    async fn make(
+        &self,
+        observed: &Observed,
+        plan: &Plan,
+        collisions: &mut Vec<String>,
+    ) -> Result<(), ApplyError> {
         // In the order of the plan, but for the statuses of nodes: these are many, and none waits for
         // another.
         let is_status = |wanted: &Wanted| matches!(wanted, Wanted::NodeStatus(..));
@@ -359,10 +388,7 @@ impl Context {
                     Err(error @ ApplyError::NameCollision { .. }) => {
                         collisions.push(error.to_string());
                     }
-                    Err(error) => {
-                        self.say_refusal(observed, plan, &error).await;
-                        return Err(error.into());
-                    }
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -371,50 +397,67 @@ impl Context {
                 self.tally.removed(observed, unwanted);
             }
         }
-        let generation = fi.metadata.generation.unwrap_or_default().to_string();
-        for saying in &plan.sayings {
-            self.say(fi, saying, &generation).await?;
-        }
-        let mut status = plan.status.clone();
-        if !collisions.is_empty() {
-            let (before, message) = (fi.status.as_ref(), collisions.join("; "));
-            status::degrade(
-                &mut status,
-                before,
-                "NameCollision",
-                &message,
-                &observed.now,
-            );
-        }
-        self.tally.found(&fi.name_any(), &status, &plan.stale);
-        let wait = self.write_status(fi, status).await?;
-        if let Some(patch) = &plan.metadata
-            && self.write_metadata(fi, patch).await?
-        {
-            self.tally.annotated(patch);
-        }
-        self.remember(|memory| memory.failures.remove(&fi.name_any()));
-        self.forget_the_gone();
-        let retry = (!collisions.is_empty()).then_some(COLLISION_RETRY);
-        let again = [plan.again, wait, retry].into_iter().flatten().min();
-        Ok(again.map_or_else(Action::await_change, Action::requeue))
+        Ok(())
     }
 
-    /// What the API refuses, users read in the status: otherwise that would say for ever what was so
-    /// before. That it cannot be written either is in the log with the refusal.
-    async fn say_refusal(&self, observed: &Observed, plan: &Plan, error: &ApplyError) {
-        if !error.is_refusal() {
-            return;
+    /// Says what is to be said, and the phase where it is another one than before. One event that the
+    /// API does not take keeps no other back; the first error is returned.
+    async fn tell(
+        &self,
+        fi: &FileIntegrity,
+        sayings: &[Saying],
+        status: &mut FileIntegrityStatus,
+    ) -> Result<(), ApplyError> {
+        let generation = fi.metadata.generation.unwrap_or_default().to_string();
+        let mut told = Ok(());
+        for saying in sayings {
+            told = told.and(self.say(fi, saying, &generation).await);
         }
-        let mut status = plan.status.clone();
+        told.and(self.tell_phase(fi, status).await)
+    }
+
+    /// A phase that could not be said stays out of the status: it is by the stored phase that the
+    /// next pass, be it another operator's, knows what is still to be said.
+    async fn tell_phase(
+        &self,
+        fi: &FileIntegrity,
+        status: &mut FileIntegrityStatus,
+    ) -> Result<(), ApplyError> {
+        let before = fi.status.as_ref();
+        let Some(phase) = status::new_phase(before, status) else {
+            return Ok(());
+        };
+        // By what is stored: whoever says it again, after a failure or as the next operator, says
+        // the same.
+        let changes = before.and_then(|before| before.phase_changes);
+        let transition = changes.unwrap_or(0).to_string();
+        let told = self.say(fi, &phase_saying(phase), &transition).await;
+        if told.is_err() {
+            status::keep_phase(status, before);
+        }
+        told
+    }
+
+    /// Says in the status what came in the way of the plan: otherwise that would say that all is well.
+    fn degrade(
+        &self,
+        observed: &Observed,
+        status: &mut FileIntegrityStatus,
+        collisions: &[String],
+        failed: Option<&ApplyError>,
+    ) {
         let fi = &observed.file_integrity;
-        let (before, message) = (fi.status.as_ref(), crate::error_chain(error));
-        status::degrade(&mut status, before, "ApiRefused", &message, &observed.now);
-        if let Err(error) = self.write_status(fi, status).await {
-            tracing::debug!(
-                error = crate::error_chain(&error),
-                "the refusal is not in the status"
-            );
+        let mut say = |reason, message: &str| {
+            status::degrade(status, fi.status.as_ref(), reason, message, &observed.now);
+        };
+        if !collisions.is_empty() {
+            say("NameCollision", &collisions.join("; "));
+        }
+        let failures = self.remember(|memory| memory.failures.get(&fi.name_any()).copied());
+        if let Some(error) = failed
+            && let Some(reason) = status::failed(error.is_refusal(), failures.unwrap_or(0))
+        {
+            say(reason, &crate::error_chain(error));
         }
     }
 
@@ -429,23 +472,15 @@ impl Context {
             return Ok(None);
         }
         let name = fi.name_any();
-        let new_phase = (before.phase != status.phase)
-            .then_some(status.phase)
-            .flatten();
+        let new_phase = status::new_phase(Some(&before), &status);
         if new_phase.is_none()
             && let Some(left) = self.status_written_lately(&name)
         {
             return Ok(Some(left));
         }
-        if let Some(phase) = new_phase {
-            // By what is stored: whoever says it again, after a failure or as the next operator, says
-            // the same.
-            let transition = before.phase_changes.unwrap_or(0).to_string();
-            self.say(fi, &phase_saying(phase), &transition).await?;
-            tracing::info!(file_integrity = name, %phase, "phase");
-        }
         let written = self.applier.write_status(fi, &status).await?;
         if let Some(phase) = new_phase {
+            tracing::info!(file_integrity = name, %phase, "phase");
             self.tally.phase(phase, &status);
         }
         self.remember(|memory| {

@@ -10,10 +10,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::operator::serving::Scrapes;
+use fio::scan::outcome::{Outcome, ScanError};
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::ResourceExt as _;
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::GroupVersionKind;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -23,7 +25,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
-use crate::harness::{Space, alone, changed, clean, eventually, in_space, kubectl, phase_of};
+use crate::harness::{
+    Space, alone, changed, clean, condition_of, eventually, in_space, kubectl, message_of, phase_of,
+};
 use crate::updates::{machine_config, until_held};
 
 /// What a scrape got: the status line's code and the body.
@@ -586,10 +590,7 @@ async fn prometheus_objects_are_made_when_their_kinds_appear() -> anyhow::Result
             .patch("file-integrity", &params, &Patch::Merge(&edit))
             .await?;
         rules
-            .delete(
-                "file-integrity-operator",
-                &kube::api::DeleteParams::default(),
-            )
+            .delete("file-integrity-operator", &DeleteParams::default())
             .await?;
         operator.stop().await?;
         let _next = space.operator_with("next", scrapes).await?;
@@ -702,6 +703,144 @@ async fn a_node_that_has_not_reported_has_not_failed() -> anyhow::Result<()> {
                 phase_of(fi) == "Initializing"
             })
             .await?;
+        Ok(())
+    })
+    .await
+}
+
+/// An admission webhook for DaemonSets that is down: the API server answers a write with 500.
+struct DownWebhook<'a> {
+    space: &'a Space,
+    api: Api<ValidatingWebhookConfiguration>,
+}
+
+impl<'a> DownWebhook<'a> {
+    async fn start(space: &'a Space) -> anyhow::Result<Self> {
+        let down = Self {
+            space,
+            api: Api::all(space.client.clone()),
+        };
+        let object = json!({
+            "metadata": {"name": space.namespace},
+            "webhooks": [{
+                "name": "down.example.com",
+                // Nothing listens there.
+                "clientConfig": {"url": "https://127.0.0.1:1/"},
+                "rules": [{
+                    "apiGroups": ["apps"], "apiVersions": ["v1"],
+                    "resources": ["daemonsets"], "operations": ["CREATE", "UPDATE"],
+                }],
+                "namespaceSelector": {
+                    "matchLabels": {"kubernetes.io/metadata.name": space.namespace},
+                },
+                "sideEffects": "None",
+                "admissionReviewVersions": ["v1"],
+            }],
+        });
+        let params = PostParams::default();
+        let object = serde_json::from_value(object)?;
+        down.api.create(&params, &object).await?;
+        down.until_writable(false).await?;
+        Ok(down)
+    }
+
+    async fn end(self) -> anyhow::Result<()> {
+        let params = DeleteParams::default();
+        self.api.delete(&self.space.namespace, &params).await?;
+        self.until_writable(true).await
+    }
+
+    /// The API server takes a while to heed a change.
+    async fn until_writable(&self, expected: bool) -> anyhow::Result<()> {
+        let params = PatchParams {
+            dry_run: true,
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(json!({"metadata": {"labels": {"x": "y"}}}));
+        let api = self.space.api::<DaemonSet>();
+        let what = format!("DaemonSets to be writable: {expected}");
+        eventually(&what, async || {
+            let written = api.patch("aide-fi", &params, &patch).await;
+            Ok((written.is_ok() == expected).then_some(()))
+        })
+        .await
+    }
+}
+
+/// While something cannot be written, what becomes of the nodes is told all the same; and that it
+/// cannot be written is, once.
+#[tokio::test]
+async fn a_webhook_that_is_down_hides_nothing_of_the_nodes() -> anyhow::Result<()> {
+    in_space("webhook", async |space| {
+        let endpoint = Endpoint::new(space).await?;
+        let nothing = tempfile::tempdir()?;
+        let _operator = space
+            .operator_with("op", endpoint.scrapes(nothing.path()))
+            .await?;
+        let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        let down = DownWebhook::start(space).await?;
+        let backups = json!({"spec": {"config": {"maxBackups": 3}}});
+        space.merge::<FileIntegrity>("fi", backups).await?;
+        first.finds(&changed()).await?;
+        let error = ScanError::new("io", "AIDE error: 18 I/O error");
+        second.finds(&Outcome::Errored(error)).await?;
+        space.set_ready(&nodes[0], false).await?;
+        let fi = space
+            .until_is("fi", "the nodes and the failure", |fi: &FileIntegrity| {
+                let nodes = fi.status.as_ref().and_then(|status| status.nodes);
+                let nodes = nodes.unwrap_or_default();
+                condition_of(fi, "Degraded") == "True/ApiFailing"
+                    && phase_of(fi) == "Error"
+                    && (nodes.failed, nodes.errored, nodes.stale) == (1, 1, 1)
+            })
+            .await?;
+        let message = message_of(&fi, "Degraded");
+        assert!(message.contains("down.example.com"), "{message}");
+        assert!(message.contains(&nodes[0]), "{message}");
+        let token = token(space, "file-integrity-operator-metrics").await?;
+        let stale = format!("node_stale{{node=\"{}\"}}", nodes[0]);
+        let told = endpoint.until("a scrape", &token, |_| true).await?;
+        expect(
+            &told,
+            &[
+                ("degraded{file_integrity=\"fi\"}", 1.0),
+                ("nodes{state=\"failed\"}", 1.0),
+                ("nodes{state=\"errored\"}", 1.0),
+                ("nodes{state=\"stale\"}", 1.0),
+                (&stale, 1.0),
+            ],
+        );
+
+        // Further passes fail, and write nothing more that is new.
+        let writes = || {
+            let mut writes = space.writes("op")?;
+            writes.retain(|write| write.contains("fileintegrities/") || write.contains("events/"));
+            anyhow::Ok(writes)
+        };
+        let before = writes()?;
+        let failed = "reconcile_errors_total{step=\"apply\"}";
+        let so_far = told.value(failed).context("failed passes")?;
+        endpoint
+            .until("further failed passes", &token, |answer| {
+                answer.value(failed) > Some(so_far + 1.0)
+            })
+            .await?;
+        assert_eq!(writes()?, before);
+
+        down.end().await?;
+        space.set_ready(&nodes[0], true).await?;
+        space
+            .until_is("fi", "nothing in the way", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "False/AsExpected"
+            })
+            .await?;
+        endpoint
+            .until("no degradation", &token, |answer| {
+                answer.value("degraded{file_integrity=\"fi\"}") == Some(0.0)
+            })
+            .await?;
+        let said = space.said("fi", "FileIntegrityStatus").await?;
+        assert_eq!(said, ["Pending", "Initializing", "Active", "Error"]);
         Ok(())
     })
     .await

@@ -1,7 +1,7 @@
 //! The operator against a real API server: from a FileIntegrity to its objects and its status.
 
 use anyhow::Context as _;
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names};
+use fio::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, Phase, names};
 use fio::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
@@ -465,24 +465,43 @@ async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
     .await
 }
 
+/// Takes from the operator's Role what it needs to write objects of this resource. Returns the Role
+/// as it was.
+async fn narrow(space: &Space, resource: &str) -> anyhow::Result<Role> {
+    let roles = space.api::<Role>();
+    let whole = roles.get(names::OPERATOR_NAME).await?;
+    let mut narrow = whole.clone();
+    let mut kept = narrow.rules.take().unwrap_or_default();
+    for rule in &mut kept {
+        if rule.resources.iter().flatten().any(|r| r == resource) {
+            rule.verbs
+                .retain(|verb| verb != "create" && verb != "patch");
+        }
+    }
+    kept.retain(|rule| !rule.verbs.is_empty());
+    narrow.rules = Some(kept);
+    let params = PostParams::default();
+    roles
+        .replace(names::OPERATOR_NAME, &params, &narrow)
+        .await?;
+    Ok(whole)
+}
+
+/// Gives it back.
+async fn give_back(space: &Space, mut whole: Role) -> anyhow::Result<()> {
+    whole.metadata.resource_version = None;
+    let params = PostParams::default();
+    let roles = space.api::<Role>();
+    roles.replace(names::OPERATOR_NAME, &params, &whole).await?;
+    Ok(())
+}
+
 /// With a Role that is too narrow, as the original's is in places, the status says what is missing.
 #[tokio::test]
 async fn what_the_api_refuses_is_in_the_status_until_it_does_not() -> anyhow::Result<()> {
     in_space("refused", async |space| {
         let node = space.node("n1").await?;
-        let roles = space.api::<Role>();
-        let whole = roles.get(names::OPERATOR_NAME).await?;
-        let mut narrow = whole.clone();
-        for rule in narrow.rules.iter_mut().flatten() {
-            if rule.resources.iter().flatten().any(|r| r == "daemonsets") {
-                rule.verbs
-                    .retain(|verb| verb != "create" && verb != "patch");
-            }
-        }
-        let params = PostParams::default();
-        let narrow = roles
-            .replace(names::OPERATOR_NAME, &params, &narrow)
-            .await?;
+        let whole = narrow(space, "daemonsets").await?;
         let _operator = space.operator("op").await?;
         space.file_integrity("fi", json!({})).await?;
         let fi = space
@@ -495,16 +514,52 @@ async fn what_the_api_refuses_is_in_the_status_until_it_does_not() -> anyhow::Re
             message.contains("aide-fi") && message.contains("daemonsets"),
             "{message}"
         );
-        assert_eq!(
-            fi.status.and_then(|s| s.phase),
-            Some(fio::api::Phase::Pending)
-        );
+        assert_eq!(fi.status.and_then(|s| s.phase), Some(Phase::Pending));
 
-        let mut whole = whole;
-        whole.metadata.resource_version = narrow.resource_version();
-        roles.replace(names::OPERATOR_NAME, &params, &whole).await?;
+        give_back(space, whole).await?;
         space.daemon("fi", &node).obey().await?;
         space.until_well("fi").await?;
+        Ok(())
+    })
+    .await
+}
+
+/// Without the right to create events the status has all but the phase, which is said, and then
+/// written, when that can be: once, and also by another operator.
+#[tokio::test]
+async fn a_phase_that_cannot_be_said_is_said_later_and_hides_nothing() -> anyhow::Result<()> {
+    in_space("unsaid", async |space| {
+        let operator = space.operator("op").await?;
+        let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        let whole = narrow(space, "events").await?;
+        let error = ScanError::new("io", "AIDE error: 18 I/O error");
+        first.finds(&Outcome::Errored(error)).await?;
+        second.finds(&changed()).await?;
+        let fi = space
+            .until_is("fi", "the nodes and the refusal", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "True/ApiRefused"
+                    && counts(fi) == json!([2, 2, 1, 1, 0, 0])
+            })
+            .await?;
+        let message = message_of(&fi, "Degraded");
+        assert!(message.contains("events"), "{message}");
+        assert_eq!(condition_of(&fi, "Ready"), "False/Error");
+        assert_eq!(fi.status.and_then(|s| s.phase), Some(Phase::Active));
+
+        operator.stop().await?;
+        let _operator = space.operator("another").await?;
+        give_back(space, whole).await?;
+        let fi = space.until_phase("fi", "Error").await?;
+        assert_eq!(fi.status.and_then(|s| s.phase_changes), Some(4));
+        second.finds(&clean()).await?;
+        space
+            .until_is("fi", "the next result", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "False/AsExpected"
+                    && counts(fi) == json!([2, 2, 0, 1, 0, 0])
+            })
+            .await?;
+        let said = space.said("fi", "FileIntegrityStatus").await?;
+        assert_eq!(said, ["Pending", "Initializing", "Active", "Error"]);
         Ok(())
     })
     .await

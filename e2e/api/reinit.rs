@@ -5,7 +5,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
-use crate::harness::{Space, condition_of, eventually, in_space};
+use crate::harness::{Space, condition_of, eventually, in_space, message_of};
 
 /// The request that stands in a node's status.
 async fn request(space: &Space, node: &str) -> anyhow::Result<Option<String>> {
@@ -323,9 +323,16 @@ async fn scans_are_held_and_go_on_without_a_new_baseline() -> anyhow::Result<()>
                 .await
         };
         held(json!(""), [true, true]).await?;
-        held(json!(nodes[1]), [false, true]).await?;
+        let fi = held(json!(nodes[1]), [false, true]).await?;
+        assert_eq!(condition_of(&fi, "Ready"), "True/Active");
+        let [every, held_one] = ["every reachable node is scanned", &nodes[1]];
+        assert_eq!(
+            message_of(&fi, "Ready"),
+            format!("{every}, except those held ({held_one})")
+        );
         let fi = held(Value::Null, [false, false]).await?;
         assert_eq!(condition_of(&fi, "Ready"), "True/Active");
+        assert_eq!(message_of(&fi, "Ready"), every);
         assert_eq!(request(space, &nodes[0]).await?, None);
         assert_eq!(request(space, &nodes[1]).await?, None);
         Ok(())

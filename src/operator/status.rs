@@ -9,6 +9,8 @@ use crate::api::{Condition, FileIntegrityStatus, NodeCounts, Phase};
 
 /// As many node names stand in a condition's message.
 const MAX_NAMES: usize = 10;
+/// What may pass by itself is said when so many passes in a row have failed before.
+const PASSING_FAILURES: u32 = 2;
 
 /// What is known of one selected node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -134,6 +136,21 @@ pub fn phase_changes(before: Option<&FileIntegrityStatus>, phase: Phase) -> i64 
     so_far.unwrap_or(0).saturating_add(i64::from(changed))
 }
 
+/// The phase of a status, if the status before has another one.
+pub fn new_phase(
+    before: Option<&FileIntegrityStatus>,
+    status: &FileIntegrityStatus,
+) -> Option<Phase> {
+    let before = before.and_then(|before| before.phase);
+    status.phase.filter(|phase| before != Some(*phase))
+}
+
+/// Leaves the phase what it was before, as one that has not changed.
+pub fn keep_phase(status: &mut FileIntegrityStatus, before: Option<&FileIntegrityStatus>) {
+    status.phase = before.and_then(|before| before.phase);
+    status.phase_changes = before.and_then(|before| before.phase_changes);
+}
+
 fn counts(nodes: &[NodeView]) -> NodeCounts {
     let count = |predicate: fn(&NodeView) -> bool| {
         i64::try_from(nodes.iter().filter(|n| predicate(n)).count()).unwrap_or(i64::MAX)
@@ -180,11 +197,7 @@ impl NewCondition {
 
 fn ready(phase: Phase, facts: &Facts<'_>) -> NewCondition {
     let (status, reason, message) = match phase {
-        Phase::Active => (
-            "True",
-            "Active",
-            "every reachable node is scanned".to_owned(),
-        ),
+        Phase::Active => ("True", "Active", scanned(facts.nodes)),
         Phase::Initializing => (
             "False",
             "Initializing",
@@ -224,6 +237,28 @@ fn ready(phase: Phase, facts: &Facts<'_>) -> NewCondition {
         status,
         reason,
         message,
+    }
+}
+
+/// Which nodes are scanned. Those that are held or silent do not keep the phase back, and are not.
+fn scanned(nodes: &[NodeView]) -> String {
+    let named = |what: &str, which: fn(&NodeView) -> bool| {
+        let which = |n: &NodeView| n.reachable && which(n);
+        let is_any = nodes.iter().any(which);
+        is_any.then(|| format!("{what} ({})", names_of(nodes, which)))
+    };
+    let named = [
+        named("those held", |n| n.held),
+        named("those not heard of for too long", NodeView::is_silent),
+    ];
+    let named: Vec<String> = named.into_iter().flatten().collect();
+    if !nodes.iter().any(|n| n.reachable) {
+        "no selected node is ready, so none is scanned".to_owned()
+    } else if named.is_empty() {
+        "every reachable node is scanned".to_owned()
+    } else {
+        let named = named.join(" and ");
+        format!("every reachable node is scanned, except {named}")
     }
 }
 
@@ -285,8 +320,8 @@ fn degraded(facts: &Facts<'_>) -> NewCondition {
     }
 }
 
-/// Says in a planned status what came in the way of the plan, before what else is wrong. `before` is the status that is written,
-/// whose time of the last transition stays where it was degraded already.
+/// Says in a planned status what came in the way of the plan, before what else is wrong. `before` is
+/// the status that is stored, whose time of the last transition stays where it was degraded already.
 pub fn degrade(
     status: &mut FileIntegrityStatus,
     before: Option<&FileIntegrityStatus>,
@@ -309,6 +344,16 @@ pub fn degrade(
     };
     let old = before.map_or(&[][..], |status| &status.conditions);
     *planned = condition.into_condition(old, planned.observed_generation, now);
+}
+
+/// The reason for which something that could not be written degrades, when `failures` passes in a
+/// row failed before. What somebody has to change is said at once, and what may pass by itself, such
+/// as a webhook that is being restarted, when it does not.
+pub fn failed(is_refusal: bool, failures: u32) -> Option<&'static str> {
+    if is_refusal {
+        return Some("ApiRefused");
+    }
+    (failures >= PASSING_FAILURES).then_some("ApiFailing")
 }
 
 fn names_of(nodes: &[NodeView], which: impl Fn(&NodeView) -> bool) -> String {
@@ -387,6 +432,46 @@ mod tests {
         let mut old = other.clone();
         old.phase_changes = None;
         assert_eq!(build(&facts, Some(&old), &now()).phase_changes, Some(0));
+    }
+
+    #[test]
+    fn a_phase_that_could_not_be_said_is_still_new_to_the_next_pass() {
+        let good = [node("n1")];
+        let errored = [NodeView {
+            condition: Some(Condition::Errored),
+            ..node("n1")
+        }];
+        let stored = build(&facts(&good, &VALID), None, &now());
+        assert_eq!(new_phase(None, &stored), Some(Phase::Active));
+        let mut unsaid = build(&facts(&errored, &VALID), Some(&stored), &now());
+        assert_eq!(new_phase(Some(&stored), &unsaid), Some(Phase::Error));
+        keep_phase(&mut unsaid, Some(&stored));
+        assert_eq!(new_phase(Some(&stored), &unsaid), None);
+        assert_eq!(unsaid.nodes.unwrap().errored, 1);
+        // The next pass plans the same transition again, by the same number.
+        let again = build(&facts(&errored, &VALID), Some(&unsaid), &now());
+        assert_eq!(new_phase(Some(&unsaid), &again), Some(Phase::Error));
+        assert_eq!(
+            (unsaid.phase_changes, again.phase_changes),
+            (stored.phase_changes, Some(2))
+        );
+        // Nor is the very first one there before it is said.
+        let mut first = stored;
+        keep_phase(&mut first, None);
+        assert_eq!((first.phase, first.phase_changes), (None, None));
+    }
+
+    #[test]
+    fn refusals_are_said_at_once_and_what_may_pass_when_it_stays() {
+        for (is_refusal, failures, expected) in [
+            (true, 0, Some("ApiRefused")),
+            (false, 0, None),
+            (false, 1, None),
+            (false, 2, Some("ApiFailing")),
+            (false, 99, Some("ApiFailing")),
+        ] {
+            assert_eq!(failed(is_refusal, failures), expected, "{failures}");
+        }
     }
 
     #[test]
@@ -544,6 +629,44 @@ mod tests {
         let degraded = degraded.unwrap();
         assert_eq!(degraded.reason, "NodesNotReady");
         assert!(degraded.message.ends_with("look at the daemon's pod: n2"));
+    }
+
+    #[test]
+    fn ready_names_the_nodes_that_are_not_scanned() {
+        let held = NodeView {
+            held: true,
+            ..node("n2")
+        };
+        let silent = NodeView {
+            patience_left: Some(Duration::ZERO),
+            ..node("n3")
+        };
+        let gone = NodeView {
+            reachable: false,
+            ..silent.clone()
+        };
+        let [every, none] = [
+            "every reachable node is scanned",
+            "no selected node is ready, so none is scanned",
+        ];
+        for (nodes, except) in [
+            (&[node("n1"), gone.clone()][..], every.to_owned()),
+            (
+                &[node("n1"), held.clone()],
+                format!("{every}, except those held (n2)"),
+            ),
+            (
+                &[held, silent],
+                format!("{every}, except those held (n2) and those not heard of for too long (n3)"),
+            ),
+            (&[gone], none.to_owned()),
+        ] {
+            let ready = build(&facts(nodes, &VALID), None, &now())
+                .conditions
+                .remove(0);
+            let words = [ready.type_, ready.status, ready.message];
+            assert_eq!(words, ["Ready".to_owned(), "True".to_owned(), except]);
+        }
     }
 
     #[test]

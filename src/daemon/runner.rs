@@ -424,7 +424,9 @@ impl Runner {
     }
 
     /// Runs AIDE until it has seen everything. What changes under its hands makes it leave whole
-    /// directories out, so such a run is done again; if it does not help, the run has failed.
+    /// directories or a file's content out, so such a run is done again; if it does not help, the run
+    /// has failed. A file that is written without end does not stand in the way of a baseline: its
+    /// scans are no success.
     async fn run(
         &self,
         aide: &Aide,
@@ -432,21 +434,25 @@ impl Runner {
         config: &Path,
         cancel: &CancellationToken,
     ) -> Result<(command::Finished, String), RunnerError> {
-        let mut left_out = String::new();
-        for _ in 0..MAX_RUNS {
+        let mut unread = String::new();
+        for run in 1..=MAX_RUNS {
             let finished = self.run_once(aide, mode, config, cancel).await?;
-            let complaints = complaints::left_out(&finished.stderr);
+            let mut complaints = complaints::left_out(&finished.stderr);
+            if complaints.is_empty() && !stands_in_motion(mode, &finished, run) {
+                complaints = complaints::in_motion(&finished.stderr);
+            }
             let Some(first) = complaints.first() else {
+                tell_motion(&finished.stderr);
                 let text = fs::read_to_string(config).unwrap_or_default();
                 let detail = config::aide_error(&finished.stderr, &text, &config.to_string_lossy());
                 return Ok((finished, detail));
             };
-            left_out = format!("{} ({} in all)", first, complaints.len());
-            tracing::info!(left_out, "AIDE left something out; it runs again");
+            unread = format!("{} ({} in all)", first, complaints.len());
+            tracing::info!(unread, "AIDE left something out; it runs again");
         }
         Err(RunnerError::Scan(ScanError::new(
             "incomplete",
-            format!("AIDE error: it could not read everything: {left_out}"),
+            format!("AIDE error: it could not read everything: {unread}"),
         )))
     }
 
@@ -582,6 +588,26 @@ impl Scanned {
 fn room(directory: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(directory).ok()?;
     Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// Whether the outcome of the so-manieth run counts although files were written while it read them.
+fn stands_in_motion(mode: Mode, finished: &command::Finished, run: u32) -> bool {
+    match exit::decode(finished.code, finished.signal) {
+        Verdict::Clean => mode == Mode::Init && run == MAX_RUNS,
+        Verdict::Changes { .. } | Verdict::Error(_) => true,
+    }
+}
+
+fn tell_motion(stderr: &str) {
+    let files = complaints::in_motion(stderr);
+    if let Some(first) = files.first() {
+        let count = files.len();
+        tracing::warn!(
+            first,
+            count,
+            "files were written each time AIDE read them; their content is not compared"
+        );
+    }
 }
 
 fn with_detail(error: AideError, detail: &str) -> ScanError {

@@ -223,6 +223,96 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
     .await;
 }
 
+/// Holds a write lease on a file until its end: who opens the file without waiting is refused
+/// (fcntl(2), F_SETLEASE, which is 1024).
+const LEASE: &str = "use Fcntl; $SIG{IO} = 'IGNORE'; open(my $file, '+<', $ARGV[0]) or die; \
+                     fcntl($file, 1024, F_WRLCK) or die; syswrite(STDOUT, 'held'); \
+                     sysread(STDIN, my $end, 1);";
+
+#[tokio::test]
+async fn a_file_that_cannot_be_opened_is_no_unchanged_file() {
+    let node = Node::new();
+    made(&node.initialise(Cause::First).await);
+    fs::write(node.etc("passwd"), "toor").unwrap();
+    let mut holder = Command::new("perl")
+        .args(["-e", LEASE])
+        .arg(node.etc("passwd"))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut held = [0; 4];
+    let said = holder.stdout.as_mut().unwrap();
+    said.read_exact(&mut held).unwrap();
+    let done = node.scan().await;
+    let result = &finding(&done).result;
+    assert_eq!(
+        result.error_class.as_deref(),
+        Some("incomplete"),
+        "{done:?}"
+    );
+    let message = result.error_message.as_deref().unwrap_or_default();
+    assert!(message.contains("/etc/passwd"), "{message}");
+
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    let done = node.scan().await;
+    let result = &finding(&done).result;
+    assert_eq!(result.condition, Condition::Failed, "{done:?}");
+    assert_eq!(result.files_changed, 1, "{result:?}");
+}
+
+/// Writes to a file until it is dropped, so that it is another one whenever it is read.
+struct Restless(CancellationToken, Option<std::thread::JoinHandle<()>>);
+
+impl Restless {
+    fn file(path: PathBuf) -> Self {
+        use std::io::Write as _;
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        // Large, so that reading it takes longer than the pause between two writes.
+        fs::write(&path, vec![0; 8 << 20]).unwrap();
+        let mut file = File::options().append(true).open(path).unwrap();
+        let thread = std::thread::spawn(move || {
+            while !stopped.is_cancelled() {
+                file.write_all(b"x").unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        Self(stop, Some(thread))
+    }
+}
+
+impl Drop for Restless {
+    fn drop(&mut self) {
+        self.0.cancel();
+        self.1.take().map(|thread| thread.join().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_written_without_end_is_no_unchanged_file() {
+    let node = Node::new();
+    let restless = Restless::file(node.etc("restless"));
+    made(&node.initialise(Cause::First).await);
+    let done = node.scan().await;
+    let result = &finding(&done).result;
+    assert_eq!(
+        result.error_class.as_deref(),
+        Some("incomplete"),
+        "{done:?}"
+    );
+    let message = result.error_message.as_deref().unwrap_or_default();
+    assert!(message.contains("/etc/restless"), "{message}");
+    // What else is found is true nevertheless.
+    fs::write(node.etc("passwd"), "toor").unwrap();
+    let done = node.scan().await;
+    let result = &finding(&done).result;
+    assert_eq!(result.condition, Condition::Failed, "{done:?}");
+    assert_eq!(result.files_changed, 1, "{result:?}");
+    drop(restless);
+}
+
 #[tokio::test]
 async fn files_that_come_and_go_while_they_are_read_hide_nothing() {
     let node = Node::new();

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint, Toleration};
+use k8s_openapi::api::core::v1::{Node, Toleration};
 use kube::Resource;
 use kube::core::ObjectMeta;
 use kube::runtime::reflector::Lookup;
@@ -52,15 +52,31 @@ struct WireMeta {
 #[derive(Default, Deserialize)]
 struct WireSpec {
     #[serde(default)]
-    taints: Vec<Taint>,
+    taints: Vec<WireTaint>,
     #[serde(default)]
     unschedulable: bool,
+}
+
+/// What is read of a taint. Its time is not: one that cannot be read would be the end of the watch.
+#[derive(Deserialize)]
+struct WireTaint {
+    key: String,
+    value: Option<String>,
+    effect: String,
 }
 
 #[derive(Default, Deserialize)]
 struct WireStatus {
     #[serde(default)]
-    conditions: Vec<NodeCondition>,
+    conditions: Vec<WireCondition>,
+}
+
+/// What is read of a condition. A node's kubelet writes them, and its times may be any.
+#[derive(Deserialize)]
+struct WireCondition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
 }
 
 impl<'de> Deserialize<'de> for ReadNode {
@@ -73,7 +89,7 @@ impl<'de> Deserialize<'de> for ReadNode {
         let facts = NodeFacts {
             name: metadata.name.as_deref().unwrap_or_default().into(),
             labels: metadata.labels.into_iter().collect(),
-            taints: spec.taints.iter().map(taint).collect(),
+            taints: spec.taints.into_iter().map(taint).collect(),
             ready: is_ready(&status.conditions),
             cordoned: spec.unschedulable,
             machine_config: machine_config(&metadata.annotations),
@@ -267,18 +283,14 @@ fn machine_config(annotations: &BTreeMap<String, String>) -> Option<MachineConfi
     })
 }
 
-fn taint(taint: &Taint) -> (String, String, String) {
-    (
-        taint.key.clone(),
-        taint.value.clone().unwrap_or_default(),
-        taint.effect.clone(),
-    )
+fn taint(taint: WireTaint) -> (String, String, String) {
+    (taint.key, taint.value.unwrap_or_default(), taint.effect)
 }
 
-fn is_ready(conditions: &[NodeCondition]) -> bool {
+fn is_ready(conditions: &[WireCondition]) -> bool {
     conditions
         .iter()
-        .any(|c| c.type_ == "Ready" && c.status == "True")
+        .any(|c| c.kind == "Ready" && c.status == "True")
 }
 
 fn is_tolerated((key, value, effect): &(String, String, String), all: &[Toleration]) -> bool {
@@ -342,6 +354,22 @@ mod tests {
         for (node, by_cordon, expected) in table {
             assert_eq!(node.update(by_cordon), expected, "{node:?}");
         }
+    }
+
+    #[test]
+    fn times_that_cannot_be_read_are_not_read() {
+        let node = serde_json::json!({
+            "metadata": {"name": "n"},
+            "spec": {"taints": [{"key": "k", "effect": "NoExecute", "timeAdded": "9999-12-31T23:59:59Z"}]},
+            "status": {"conditions": [{
+                "type": "Ready", "status": "True",
+                "lastHeartbeatTime": "9999-12-31T23:59:59Z", "lastTransitionTime": "?",
+            }]},
+        });
+        let node: ReadNode = serde_json::from_value(node).unwrap();
+        assert!(node.facts.ready);
+        let taint = ["k", "", "NoExecute"].map(str::to_owned).into();
+        assert_eq!(node.facts.taints, [taint]);
     }
 
     #[test]

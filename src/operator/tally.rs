@@ -84,6 +84,8 @@ struct Memory {
     listed: bool,
     /// While the watch of FileIntegrities lists them anew: those that it has shown.
     shown: HashSet<String>,
+    /// The FileIntegrities that are there.
+    known: HashSet<String>,
     /// Uid and generation of each DaemonSet as it was last written, by its name.
     daemon_sets: HashMap<String, (String, i64)>,
     /// Whether each node is held for an update, by the name of its status.
@@ -181,11 +183,14 @@ impl Tally {
             Event::Init => memory.shown.clear(),
             Event::InitApply(fi) => {
                 memory.shown.insert(fi.name_any());
+                memory.known.insert(fi.name_any());
             }
-            Event::Apply(_) => {}
+            Event::Apply(fi) => {
+                memory.known.insert(fi.name_any());
+            }
             Event::InitDone => {
                 let shown = std::mem::take(&mut memory.shown);
-                let gone = memory.passes.keys().filter(|name| !shown.contains(*name));
+                let gone = memory.known.iter().filter(|name| !shown.contains(*name));
                 for name in gone.cloned().collect::<Vec<_>>() {
                     self.file_integrity_gone(memory, &name);
                 }
@@ -195,6 +200,7 @@ impl Tally {
     }
 
     fn file_integrity_gone(&self, memory: &mut Memory, name: &str) {
+        memory.known.remove(name);
         memory.configs.remove(name);
         let label = FileIntegrityLabel {
             file_integrity: name.to_owned(),
@@ -359,7 +365,8 @@ impl Tally {
         }
     }
 
-    /// A pass has this status and these stale nodes for a FileIntegrity.
+    /// A pass has this status and these stale nodes for a FileIntegrity. One that was deleted while
+    /// the pass was under way has none.
     pub fn found(&self, name: &str, status: &FileIntegrityStatus, stale: &BTreeSet<String>) {
         let found = Found {
             counts: status.nodes.unwrap_or_default(),
@@ -372,10 +379,13 @@ impl Tally {
         let label = FileIntegrityLabel {
             file_integrity: name.to_owned(),
         };
-        let degraded = self.fleet.degraded.get_or_create(&label);
-        degraded.set(found.degraded.into());
-        drop(degraded);
         self.with(|memory| {
+            if !memory.known.contains(name) {
+                return;
+            }
+            let degraded = self.fleet.degraded.get_or_create(&label);
+            degraded.set(found.degraded.into());
+            drop(degraded);
             let before = memory.passes.insert(name.to_owned(), found.clone());
             let before = before.unwrap_or_default().stale;
             let changed = before.symmetric_difference(&found.stale).cloned().collect();

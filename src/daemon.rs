@@ -118,7 +118,7 @@ pub async fn run(
     let Some((state, state_dir, _lock)) = claim(&settings, &items, &readiness, &stop).await else {
         return Ok(());
     };
-    state.prune_backups(settings.max_backups)?;
+    state.prune_backups(settings.max_backups);
     let daemon = Daemon {
         configurations: Configurations {
             mount: settings.config_dir.clone(),

@@ -434,10 +434,7 @@ impl Daemon {
                 };
                 self.publish(news, None);
             }
-            Action::ClearSignal => {
-                self.signalled = None;
-                self.signal.clear().context("remove the signal file")?;
-            }
+            Action::ClearSignal => self.signalled = self.signal.clear_or_remember(),
             Action::WakeAt(at) => self.wake = Some(self.start + at),
             Action::Sleep => self.wake = None,
             Action::Ready => self.readiness.set(true),

@@ -118,7 +118,7 @@ pub async fn run(
     let Some((state, state_dir, _lock)) = claim(&settings, &items, &readiness, &stop).await else {
         return Ok(());
     };
-    state.prune_backups(settings.max_backups)?;
+    state.prune_backups(settings.max_backups);
     let daemon = Daemon {
         configurations: Configurations {
             mount: settings.config_dir.clone(),
@@ -431,10 +431,7 @@ impl Daemon {
                 };
                 self.publish(news, None);
             }
-            Action::ClearSignal => {
-                self.signalled = None;
-                self.signal.clear().context("remove the signal file")?;
-            }
+            Action::ClearSignal => self.signalled = self.signal.clear_or_remember(),
             Action::WakeAt(at) => self.wake = Some(self.start + at),
             Action::Sleep => self.wake = None,
             Action::Ready => self.readiness.set(true),

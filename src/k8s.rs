@@ -51,9 +51,9 @@ impl RequestError {
     }
 
     /// Whether the API server will not do it until somebody changes something: no permission, or an
-    /// object that it, or an admission policy, does not take.
+    /// object that it, or an admission policy, does not take, or that is too large for it.
     pub fn is_refusal(&self) -> bool {
-        matches!(self.code(), Some(400 | 403 | 422))
+        matches!(self.code(), Some(400 | 403 | 413 | 422))
     }
 
     /// Whether an object was not created because it is there.
@@ -145,6 +145,27 @@ mod tests {
             request("read x", answer).await.unwrap_err().code(),
             Some(404)
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_for_good_is_told_from_what_may_pass() {
+        for (code, expected) in [
+            (400, true),
+            (401, false),
+            (403, true),
+            (404, false),
+            (409, false),
+            (413, true),
+            (422, true),
+            (429, false),
+            (500, false),
+            (503, false),
+        ] {
+            let status = kube::core::Status::failure("no", "No").with_code(code);
+            let answer = async { Err::<(), _>(kube::Error::Api(status.boxed())) };
+            let error = request("write x", answer).await.unwrap_err();
+            assert_eq!(error.is_refusal(), expected, "{code}");
+        }
     }
 
     #[test]

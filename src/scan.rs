@@ -39,7 +39,7 @@ impl Identity {
 
 /// Whose files tests tell of.
 #[cfg(test)]
-fn identity() -> Identity {
+pub(crate) fn identity() -> Identity {
     Identity {
         namespace: "ns".to_owned(),
         file_integrity: "fi".to_owned(),

@@ -47,12 +47,28 @@ impl SignalFile {
         Some(String::from_utf8_lossy(&text).trim().to_owned())
     }
 
-    /// Removes it. One that is gone already is fine.
+    /// Removes it, also where it is an empty directory. One that is gone already is fine.
     pub fn clear(&self) -> io::Result<()> {
-        match fs::remove_file(&self.path) {
+        let removed = match fs::remove_file(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir(&self.path),
+            removed => removed,
+        };
+        match removed {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// Removes it. Returns the text of one that cannot be removed: it has been seen to, and is no
+    /// signal any more while it stays as it is.
+    pub fn clear_or_remember(&self) -> Option<String> {
+        let error = self.clear().err()?;
+        tracing::warn!(
+            error = crate::error_chain(&error),
+            path = %self.path.display(),
+            "the signal file cannot be removed; it asks for another baseline after a restart"
+        );
+        self.read()
     }
 
     /// Puts a signal with this text there, whole.
@@ -82,6 +98,20 @@ mod tests {
         signal.clear().unwrap();
         signal.clear().unwrap();
         assert!(!signal.exists());
+    }
+
+    #[test]
+    fn a_directory_is_a_signal_that_is_cleared_or_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("aide.reinit");
+        let signal = SignalFile::new(path.clone());
+        fs::create_dir(&path).unwrap();
+        assert_eq!(signal.read().as_deref(), Some(""));
+        assert_eq!(signal.clear_or_remember(), None);
+        assert!(!signal.exists());
+        fs::create_dir_all(path.join("full")).unwrap();
+        assert_eq!(signal.clear_or_remember(), signal.read());
+        assert!(signal.exists());
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! What a node has to tell has no bound; what the daemon takes for it has.
 
+use std::ffi::OsStr;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use fio::api::{Condition, names};
 use kube::ResourceExt as _;
 
@@ -26,6 +31,9 @@ const MEMORY: u64 = 96 << 20;
 const KEPT: u64 = 65 << 20;
 /// How long all of it may take: AIDE writes for half a minute on an idle machine.
 const PATIENCE: Duration = Duration::from_secs(900);
+/// Files with names of bytes that are no text: the plain report has less than a million bytes, the
+/// request with each byte written as `\ooo` has more than the API takes.
+const NAMES_OF_BYTES: u32 = 2_600;
 
 /// Makes a chain of directories in `top` and the files at its end, whose paths are that long when
 /// `top` is called `final_top`. Returns how many entries that are, `top` included.
@@ -107,6 +115,41 @@ async fn half_a_gigabyte_of_reports_is_told_within_bounds() -> anyhow::Result<()
             recovery_seconds: Some(ended.elapsed().as_secs_f64()),
         }
         .tell()
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_log_of_names_that_are_no_text_is_kept_whole() -> anyhow::Result<()> {
+    in_space("bytes", async |space| {
+        let node = Node::start(space).await?;
+        let made = node.elsewhere();
+        std::fs::create_dir(&made)?;
+        for n in 0..NAMES_OF_BYTES {
+            let mut name = format!("{n:05}").into_bytes();
+            name.resize(250, 0xff);
+            std::fs::File::create(made.join(OsStr::from_bytes(&name)))?;
+        }
+        std::fs::rename(&made, node.watched.join("many"))?;
+        let expected = [node.clean(), node.added(NAMES_OF_BYTES + 1)];
+        node.until_said(&expected).await?;
+        assert_eq!(node.said().await?, expected);
+
+        let log = node.kept_log().await?;
+        let is_compressed = log.annotations().contains_key(names::ANNOTATION_COMPRESSED);
+        assert!(is_compressed, "{:?}", log.annotations());
+        let text = log
+            .data
+            .and_then(|mut data| data.remove(names::KEY_INTEGRITY_LOG));
+        let packed = BASE64.decode(text.context("a log")?)?;
+        let mut whole = Vec::new();
+        flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut whole)?;
+        anyhow::ensure!(whole.len() < 1_000_000, "{} bytes", whole.len());
+        let bytes = [0xff; 245];
+        let named = whole.split(|byte| *byte == b'\n');
+        let named = named.filter(|line| line.ends_with(&bytes)).count();
+        assert_eq!(named, usize::try_from(NAMES_OF_BYTES)?);
+        Ok(())
     })
     .await
 }

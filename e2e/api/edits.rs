@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use fio::api::{Condition, FileIntegrityNodeStatus, ScanResult, names};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::rbac::v1::Role;
 use kube::ResourceExt as _;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ const AT_ONCE: usize = 6;
 struct Failed<'a> {
     site: Site<'a>,
     _proxy: Proxy,
-    _daemon: Process,
+    daemon: Process,
 }
 
 impl<'a> Failed<'a> {
@@ -52,7 +53,7 @@ impl<'a> Failed<'a> {
         let failed = Self {
             site,
             _proxy: proxy,
-            _daemon: daemon,
+            daemon,
         };
         failed.until_failed(1).await?;
         Ok(failed)
@@ -407,6 +408,39 @@ async fn a_kept_log_that_cannot_be_written_keeps_no_result_back() -> anyhow::Res
             .await?;
         anyhow::ensure!(failed.said().await? == said, "nothing is said twice");
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_event_that_is_refused_holds_no_status_back() -> anyhow::Result<()> {
+    in_space("no-events", async |space| {
+        let node = space.node("n1").await?;
+        let failed = Failed::node(space, "fi", &node).await?;
+        let told = failed.said().await?.len();
+        let role = "file-integrity-daemon";
+        let mut rules = space
+            .api::<Role>()
+            .get(role)
+            .await?
+            .rules
+            .unwrap_or_default();
+        rules.retain(|rule| {
+            let events = |resources: &Vec<String>| resources.iter().any(|name| name == "events");
+            !rule.resources.as_ref().is_some_and(events)
+        });
+        space.merge::<Role>(role, json!({"rules": rules})).await?;
+        // The API server acts on it some time later, so the first of these may still be told.
+        let mut changes = 1;
+        while failed.said().await?.len() + 1 == told + changes {
+            changes += 1;
+            anyhow::ensure!(changes < 6, "events are never refused");
+            failed.site.put(&format!("later-{changes}"), "text")?;
+            failed.until_failed(changes).await?;
+        }
+        let warning = "an event is refused; the result is told without";
+        failed.daemon.logs(warning).await?;
+        failed.daemon.still_runs()
     })
     .await
 }

@@ -186,7 +186,7 @@ impl<'a> Node<'a> {
         self.space.said("fi", "NodeIntegrityStatus").await
     }
 
-    async fn until_said(&self, expected: &[String]) -> anyhow::Result<()> {
+    pub(crate) async fn until_said(&self, expected: &[String]) -> anyhow::Result<()> {
         let what = format!("to be said: {expected:?}");
         let waiting = async {
             while self.said().await?.len() < expected.len() {

@@ -320,7 +320,8 @@ impl StateDir {
     }
 
     /// Puts the new database and its record in the place of the old ones, which stay as backups,
-    /// at most `max_backups` of each.
+    /// at most `max_backups` of each. What cannot be removed afterwards stays: the new baseline is in
+    /// place by then.
     pub fn commit(
         &self,
         record: &Record,
@@ -337,8 +338,9 @@ impl StateDir {
         rename(&new, &self.database())?;
         rename(&self.new_of(RECORD), &self.record())?;
         self.sync_dir()?;
-        self.prune_backups(max_backups)?;
-        remove_if_there(&self.dir.join(LEGACY_SIGNAL))
+        self.prune_backups(max_backups);
+        remove_what_can_be(&[self.dir.join(LEGACY_SIGNAL)]);
+        Ok(())
     }
 
     /// Takes over a report that AIDE has finished writing as the newest log.
@@ -453,25 +455,29 @@ impl StateDir {
         }
     }
 
-    /// Removes all but the newest `keep` backups of the database and of the log, each.
-    pub fn prune_backups(&self, keep: usize) -> Result<(), DatabaseError> {
+    /// Removes all but the newest `keep` backups of the database and of the log, each. One that cannot
+    /// be removed, as it is immutable, stays, and keeps neither the others nor the daemon.
+    pub fn prune_backups(&self, keep: usize) {
         for name in [DATABASE, LOG] {
-            let mut backups = self.backups_of(name)?;
+            let mut backups = self.backups_of(name).unwrap_or_else(|error| {
+                let error = crate::error_chain(&error);
+                tracing::warn!(error, "backups cannot be looked at");
+                Vec::new()
+            });
             backups.sort();
             let surplus = backups.len().saturating_sub(keep);
-            for old in &backups[..surplus] {
-                remove_if_there(old)?;
-            }
+            remove_what_can_be(&backups[..surplus]);
         }
-        Ok(())
     }
 
+    /// Directories that are called so are nobody's backups.
     fn backups_of(&self, name: &str) -> Result<Vec<PathBuf>, DatabaseError> {
         let prefix = format!("{name}{BACKUP}");
         let entries = fs::read_dir(&self.dir).map_err(failed("list", &self.dir))?;
         Ok(entries
             .filter_map(Result::ok)
             .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+            .filter(|entry| !entry.file_type().is_ok_and(|kind| kind.is_dir()))
             .map(|entry| entry.path())
             .collect())
     }
@@ -582,6 +588,16 @@ fn remove_if_there(path: &Path) -> Result<(), DatabaseError> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(e)),
         _ => Ok(()),
+    }
+}
+
+/// Removes what there is of these, and warns of each that stays.
+fn remove_what_can_be(paths: &[PathBuf]) {
+    for path in paths {
+        if let Err(error) = remove_if_there(path) {
+            let error = crate::error_chain(&error);
+            tracing::warn!(error, "a file in the state directory stays");
+        }
     }
 }
 
@@ -888,6 +904,42 @@ mod tests {
             .to_string_lossy()
             .into_owned();
         assert_eq!(name, "aide.db.gz.backup-20231114T22_13_22");
+    }
+
+    #[test]
+    fn what_cannot_be_removed_keeps_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = ["a", "b", "c"].map(|name| dir.path().join(name));
+        fs::create_dir(&paths[0]).unwrap();
+        fs::write(&paths[1], "").unwrap();
+        fs::write(&paths[2], "").unwrap();
+        remove_what_can_be(&paths);
+        assert_eq!(paths.map(|path| path.exists()), [true, false, false]);
+    }
+
+    #[test]
+    fn directories_that_are_called_like_backups_are_in_nobodys_way() {
+        let (_root, state) = state();
+        let directories = [
+            "20200101T00_00_00",
+            "20231114T22_13_22",
+            "20300101T00_00_00",
+        ]
+        .map(|stamp| state.path().join(format!("{DATABASE}{BACKUP}{stamp}")));
+        for directory in &directories {
+            fs::create_dir(directory).unwrap();
+        }
+        fs::create_dir(state.path().join(LEGACY_SIGNAL)).unwrap();
+        for (second, text) in [(0, "a"), (1, "b"), (2, "c"), (3, "d")] {
+            commit(&state, text, second, 2);
+        }
+        let mut backups = state.backups_of(DATABASE).unwrap();
+        backups.sort();
+        let digests: Vec<_> = backups.iter().map(|b| digest_of_gzip(b).unwrap()).collect();
+        assert_eq!(digests, [names::sha256_hex("b"), names::sha256_hex("c")]);
+        assert!(directories.iter().all(|directory| directory.is_dir()));
+        state.prune_backups(1);
+        assert_eq!(state.backups_of(DATABASE).unwrap(), &backups[1..]);
     }
 
     #[test]

@@ -41,7 +41,8 @@ impl Reporter {
     pub async fn run(mut self, published: impl Fn()) {
         let mut pauses = backoff(MAX_BACKOFF);
         while self.fill().await {
-            match self.publish_front().await {
+            let current = self.current().await;
+            match self.publish_front(&current).await {
                 Ok(()) => {
                     self.outbox.pop();
                     pauses = backoff(MAX_BACKOFF);
@@ -84,26 +85,36 @@ impl Reporter {
     }
 
     /// The status object, as soon as there is one. That there is none is no error: the operator may
-    /// be about to make it, or the node is not selected any more and this pod about to end.
-    async fn current(&self) -> FileIntegrityNodeStatus {
+    /// be about to make it, or the node is not selected any more and this pod about to end. What
+    /// arrives meanwhile goes into the outbox, which keeps no more than is needed.
+    async fn current(&mut self) -> FileIntegrityNodeStatus {
         let mut seen = self.seen.subscribe();
+        let mut more = true;
         loop {
             if let Some(status) = &seen.borrow_and_update().status {
                 return status.clone();
             }
-            // This task holds a sender, so the channel stays open.
-            seen.changed().await.ok();
+            tokio::select! {
+                // This task holds a sender, so the channel stays open.
+                _ = seen.changed() => {}
+                item = self.items.recv(), if more => match item {
+                    Some(item) => self.outbox.push(item),
+                    None => more = false,
+                },
+            }
         }
     }
 
-    async fn publish_front(&mut self) -> Result<(), PublishError> {
+    async fn publish_front(
+        &mut self,
+        current: &FileIntegrityNodeStatus,
+    ) -> Result<(), PublishError> {
         let Some(item) = self.outbox.front() else {
             return Ok(());
         };
-        let current = self.current().await;
         let written = self
             .publisher
-            .publish(&current, &item.news, item.log.as_ref())
+            .publish(current, &item.news, item.log.as_ref())
             .await?;
         // The machine looks at what the operator wishes, and that did not change by this write.
         self.seen.send_if_modified(|seen| {
@@ -111,5 +122,71 @@ impl Reporter {
             false
         });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::{Request, Response};
+    use kube::Client;
+    use kube::client::Body;
+
+    use super::*;
+    use crate::api::{Condition, ScanResult, time};
+    use crate::scan::identity;
+    use crate::scan::outcome::Finding;
+    use crate::scan::tell::News;
+
+    fn result(condition: Condition) -> Item {
+        let finding = Finding {
+            result: ScanResult::new(condition, time::now()),
+            paths_hash: None,
+        };
+        Item {
+            news: News {
+                finding: Some(finding),
+                ..News::default()
+            },
+            log: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn while_there_is_no_status_old_results_make_room_for_new_ones() {
+        let nobody = tower::service_fn(async |_: Request<Body>| {
+            Err::<Response<Body>, _>(std::io::Error::other("away"))
+        });
+        let client = Client::new(nobody, "ns");
+        let publisher = Publisher::new(&client, identity(), "pod".to_owned());
+        let (items, outgoing) = mpsc::unbounded_channel();
+        let (seen, _) = watch::channel(Seen::default());
+        let mut reporter = Reporter::new(publisher, outgoing, seen.clone());
+        for _ in 0..100 {
+            items.send(result(Condition::Succeeded)).unwrap();
+            items.send(result(Condition::Failed)).unwrap();
+        }
+        let last = result(Condition::Failed);
+        items.send(last.clone()).unwrap();
+        drop(items);
+        {
+            let waiting = reporter.current();
+            tokio::pin!(waiting);
+            for _ in 0..10 {
+                assert!(futures::poll!(&mut waiting).is_pending());
+                tokio::task::yield_now().await;
+            }
+            seen.send_modify(|seen| seen.status = Some(FileIntegrityNodeStatus::default()));
+            waiting.await;
+        }
+        assert!(reporter.items.is_closed() && reporter.items.is_empty());
+        let succeeded = reporter.outbox.front().cloned().unwrap();
+        assert_eq!(
+            succeeded.news.finding.unwrap().result.condition,
+            Condition::Succeeded
+        );
+        reporter.outbox.pop();
+        assert_eq!(reporter.outbox.front(), Some(&last));
+        reporter.outbox.pop();
+        assert!(reporter.outbox.is_empty());
     }
 }

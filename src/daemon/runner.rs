@@ -298,7 +298,11 @@ impl Runner {
             request: cause.request().map(str::to_owned),
         };
         self.state.commit(&record, now.0, self.max_backups)?;
-        self.state.take_log()?;
+        if let Err(error) = self.state.take_log() {
+            // The baseline is in place, and is one without its log.
+            let error = crate::error_chain(&error);
+            tracing::warn!(error, "the log of the new baseline cannot be kept");
+        }
         Ok(record)
     }
 

@@ -389,6 +389,26 @@ async fn a_request_stands_in_the_record_and_backups_stay() {
 }
 
 #[tokio::test]
+async fn directories_in_place_of_logs_and_backups_keep_no_baseline_off() {
+    let node = Node::new();
+    let runner = node.runner();
+    let names = [
+        "aide.log",
+        "aide.reinit",
+        "aide.db.gz.backup-20200101T00_00_00",
+        "aide.log.backup-20200101T00_00_00",
+    ];
+    for name in names {
+        fs::create_dir(runner.state.path().join(name)).unwrap();
+    }
+    let done = node.initialise(Cause::First).await;
+    let Disk::Baseline(baseline) = runner.read_disk().unwrap() else {
+        panic!("no baseline");
+    };
+    assert_eq!(&baseline, made(&done));
+}
+
+#[tokio::test]
 async fn an_unasked_baseline_is_recorded_as_such() {
     let node = Node::new();
     let done = node.initialise(Cause::Lost).await;

@@ -69,8 +69,7 @@ pub fn fit<P: Read, J: Read>(
     (&mut plain)
         .take(MAX_DATA as u64 + 1)
         .read_to_end(&mut start)?;
-    if start.len() + json_gz.len() <= MAX_DATA {
-        let log = as_text(&start);
+    if let Some(log) = text_within(&start, MAX_DATA.saturating_sub(json_gz.len())) {
         return Ok(KeptLog {
             log,
             compressed: false,
@@ -87,14 +86,19 @@ pub fn fit<P: Read, J: Read>(
 }
 
 /// A ConfigMap's data is text: bytes of names that are not UTF-8 are written as \ooo, as AIDE
-/// writes control characters.
-fn as_text(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
+/// writes control characters. That makes four of one, so the text may be too long where the bytes
+/// are not: none.
+fn text_within(bytes: &[u8], room: usize) -> Option<String> {
+    let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
+        let length = chunk.valid().len() + 4 * chunk.invalid().len();
+        if text.len() + length > room {
+            return None;
+        }
         text.push_str(chunk.valid());
         text.extend(chunk.invalid().iter().map(|byte| format!("\\{byte:03o}")));
     }
-    text
+    Some(text)
 }
 
 fn compress(
@@ -354,6 +358,34 @@ mod tests {
             fit_bytes(b"/etc/x\xffy \xc3\xa4", b"{}").log,
             "/etc/x\\377y \u{e4}"
         );
+    }
+
+    #[test]
+    fn a_log_that_is_too_long_once_it_is_escaped_is_compressed_and_whole() {
+        for count in [900, 3_000] {
+            let mut log = Vec::new();
+            for n in 0..count {
+                log.extend(format!("f++++++++++++++++: /hostroot/etc/{n:05}").bytes());
+                log.extend([0xff; 250]);
+                log.push(b'\n');
+            }
+            assert!(log.len() < MAX_DATA, "{}", log.len());
+            let kept = fit_bytes(&log, b"{}");
+            assert!(kept.log.len() + kept.json_gz.len() <= MAX_DATA);
+            assert_eq!(kept.compressed, count == 3_000);
+            if kept.compressed {
+                assert_eq!(gunzip(&BASE64.decode(&kept.log).unwrap()), log);
+            } else {
+                assert_eq!(kept.log.matches("\\377").count(), 250 * count);
+            }
+        }
+    }
+
+    #[test]
+    fn the_text_has_as_much_room_as_the_json_report_leaves() {
+        assert_eq!(text_within(b"a\xffb", 6).as_deref(), Some("a\\377b"));
+        assert_eq!(text_within(b"a\xffb", 5), None);
+        assert_eq!(text_within(b"", 0).as_deref(), Some(""));
     }
 
     #[test]

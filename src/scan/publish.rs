@@ -2,7 +2,8 @@
 //! I/O.
 //!
 //! The order matters. The status comes last, since it is what says "told": a crash before it leads
-//! to the same log and the same events (same names) once more, and so to nothing new.
+//! to the same log and the same events (same names) once more, and so to nothing new. Neither a log
+//! nor an event that the API refuses holds it back, as nobody knows when that would end.
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
@@ -87,7 +88,17 @@ impl Publisher {
             }
         }
         for saying in &telling.events {
-            self.say(current, saying, &telling.transition).await?;
+            match self.say(current, saying, &telling.transition).await {
+                Err(PublishError::Request(error)) if error.is_refusal() => {
+                    let error = crate::error_chain(&error);
+                    tracing::warn!(
+                        error,
+                        event = saying.message,
+                        "an event is refused; the result is told without"
+                    );
+                }
+                result => result?,
+            }
         }
         let Some(patch) = tell::patch(current, &telling.status)? else {
             self.said = telling.said;

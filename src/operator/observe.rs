@@ -4,7 +4,7 @@
 //! namespace, the nodes (only what of them matters), the operator's own Deployment, and each
 //! ConfigMap that a FileIntegrity names, by its name. Kept logs are never read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use kube::runtime::watcher::{self, watch_object, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
 
-use super::build::Environment;
+use super::build::{ActiveConfig, Environment};
 use super::freshness::Freshness;
 use super::judge::Judge;
 use super::nodes::{NodeFacts, ReadNode};
@@ -82,6 +82,8 @@ pub struct Observer {
     deployments: Store<Deployment>,
     nodes: Store<NodeFacts>,
     users: Arc<UserConfigs>,
+    /// The last good configurations, by the uids of their FileIntegrities.
+    good: Mutex<HashMap<String, Arc<ActiveConfig>>>,
     triggers: mpsc::UnboundedSender<Trigger>,
 }
 
@@ -219,6 +221,7 @@ impl Observer {
             deployments,
             nodes,
             users,
+            good: Mutex::default(),
             triggers,
         });
         observer.wait_until_ready().await?;
@@ -257,8 +260,10 @@ impl Observer {
                 (Arc::clone(&status.node_name), silence)
             })
             .collect();
+        let configured = self.configured(&fi).await?;
         Ok(Observed {
-            configured: self.configured(&fi).await?,
+            last_good: self.last_good(&fi, &configured),
+            configured,
             active: self
                 .config_maps
                 .get(&ObjectRef::new(&name).within(&self.namespace)),
@@ -280,6 +285,24 @@ impl Observer {
         if let Ok(mut users) = self.users.lock() {
             users.remove(name);
         }
+    }
+
+    /// The last good configuration of this FileIntegrity; `configured` is taken for it if it is good.
+    fn last_good(&self, fi: &FileIntegrity, configured: &Configured) -> Option<Arc<ActiveConfig>> {
+        let uid = fi.metadata.uid.clone()?;
+        let mut all = self.good.lock().ok()?;
+        if let Configured::Good { config, .. } = configured
+            && all.get(&uid).is_none_or(|known| **known != *config)
+        {
+            let there = self.file_integrities.state();
+            let there: HashSet<&String> = there
+                .iter()
+                .filter_map(|fi| fi.metadata.uid.as_ref())
+                .collect();
+            all.retain(|uid, _| there.contains(uid));
+            all.insert(uid.clone(), Arc::new(config.clone()));
+        }
+        all.get(&uid).cloned()
     }
 
     async fn configured(&self, fi: &FileIntegrity) -> Result<Configured, ObserveError> {

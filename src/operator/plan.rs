@@ -15,9 +15,9 @@ use super::build::{self, ActiveConfig, Environment, Hold, Wishes};
 use super::freshness;
 use super::nodes::{NodeFacts, Update};
 use super::reinit::{self, Candidate, Record};
+use super::running::{self, Running};
 use super::status::{self, ConfigState, Facts, NodeView};
 use super::statuses::WatchedStatus;
-use crate::aide::config::config_hash;
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, names};
 use crate::scan::event::{Saying, Severity};
 
@@ -59,6 +59,8 @@ pub struct Observed {
     pub file_integrity: Arc<FileIntegrity>,
     /// Its configuration.
     pub configured: Configured,
+    /// The last good one that this operator saw.
+    pub last_good: Option<Arc<ActiveConfig>>,
     /// The ConfigMap that would hold the active configuration.
     pub active: Option<Arc<ConfigMap>>,
     /// The DaemonSets of the namespace that belong to it, or have a name that it needs.
@@ -139,8 +141,7 @@ struct Planner<'a> {
     selected: Vec<&'a NodeFacts>,
     /// The status objects by the names of their nodes.
     statuses: HashMap<&'a str, &'a Arc<WatchedStatus>>,
-    config: Option<ActiveConfig>,
-    config_hash: Option<String>,
+    running: Running,
     record: Option<Record>,
 }
 
@@ -148,13 +149,6 @@ impl<'a> Planner<'a> {
     fn new(observed: &'a Observed) -> Self {
         let fi = observed.file_integrity.as_ref();
         let selected = selected(fi, &observed.nodes);
-        let config = match &observed.configured {
-            Configured::Good { config, .. } => Some(config.clone()),
-            _ => observed
-                .active
-                .as_deref()
-                .and_then(|active| running_config(fi, active)),
-        };
         Self {
             observed,
             fi,
@@ -166,8 +160,7 @@ impl<'a> Planner<'a> {
                 .rev()
                 .map(|status| (&*status.node_name, status))
                 .collect(),
-            config_hash: config.as_ref().map(|c| config_hash(&c.effective)),
-            config,
+            running: running(observed),
             record: Record::of(fi),
         }
     }
@@ -255,10 +248,12 @@ impl<'a> Planner<'a> {
     }
 
     fn wanted(&self) -> Vec<Wanted> {
-        let Some(config) = &self.config else {
+        if self.running.hash.is_none() {
             return Vec::new();
-        };
-        let mut wanted = vec![Wanted::ConfigMap(build::config_map(self.fi, config))];
+        }
+        let config = self.running.config.as_ref();
+        let config = config.map(|config| Wanted::ConfigMap(build::config_map(self.fi, config)));
+        let mut wanted: Vec<Wanted> = config.into_iter().collect();
         wanted.extend(
             self.selected
                 .iter()
@@ -388,8 +383,26 @@ impl<'a> Planner<'a> {
         odd.into_iter().chain(warnings.iter().cloned()).collect()
     }
 
-    /// Nodes that two FileIntegrities select: their daemons would write the same baseline.
     fn problems(&self) -> Vec<(&'static str, String)> {
+        let lost = self.lost_configuration().into_iter();
+        lost.chain(self.overlaps()).collect()
+    }
+
+    /// The active ConfigMap was edited or deleted while no operator knew what it had held.
+    fn lost_configuration(&self) -> Option<(&'static str, String)> {
+        if !self.running.is_lost() || self.observed.configured == Configured::Unknown {
+            return None;
+        }
+        let message = format!(
+            "the ConfigMap {} does not hold what the nodes run; it is written again as soon as the \
+             configuration can be used, see the condition ConfigValid",
+            self.name
+        );
+        Some(("ConfigurationLost", message))
+    }
+
+    /// Nodes that two FileIntegrities select: their daemons would write the same baseline.
+    fn overlaps(&self) -> Vec<(&'static str, String)> {
         let overlapping = |other: &&Arc<FileIntegrity>| {
             let selector = other.spec.selector();
             self.selected
@@ -415,7 +428,7 @@ impl<'a> Planner<'a> {
         let status = self.status_of(node);
         let has_baseline = status
             .and_then(|s| s.report.baseline.as_ref())
-            .is_some_and(|baseline| Some(&*baseline.config_hash) == self.config_hash.as_deref());
+            .is_some_and(|baseline| Some(&*baseline.config_hash) == self.running.hash.as_deref());
         let request = self.request(node);
         let open = status.is_none_or(|s| reinit::is_open(s, request.as_deref()));
         let initialized = has_baseline && !open;
@@ -442,7 +455,7 @@ impl<'a> Planner<'a> {
 
     fn wishes(&self, node: &NodeFacts) -> Wishes {
         Wishes {
-            config: self.config_hash.clone(),
+            config: self.running.hash.clone(),
             request: self.request(node),
             hold: self.hold(node),
         }
@@ -534,7 +547,7 @@ impl<'a> Planner<'a> {
         if reinit::is_open(status, request.as_deref()) {
             return Some((request, true));
         }
-        let wanted = self.config_hash.as_ref()?;
+        let wanted = self.running.hash.as_ref()?;
         let has_old = status
             .report
             .baseline
@@ -580,17 +593,21 @@ fn selected<'a>(fi: &FileIntegrity, nodes: &'a [Arc<NodeFacts>]) -> Vec<&'a Node
         .collect()
 }
 
-/// The configuration in the active ConfigMap, if that is this FileIntegrity's.
-fn running_config(fi: &FileIntegrity, active: &ConfigMap) -> Option<ActiveConfig> {
-    let owner = fi.metadata.name.as_deref().unwrap_or_default();
-    if !has_label(&active.metadata, names::LABEL_OWNER, owner) {
-        return None;
+/// The configuration that is put into effect, or goes on.
+fn running(observed: &Observed) -> Running {
+    if let Configured::Good { config, .. } = &observed.configured {
+        return Running::of(config.clone());
     }
-    let data = active.data.as_ref()?;
-    Some(ActiveConfig {
-        conf: data.get(names::KEY_AIDE_CONF)?.clone(),
-        effective: data.get(names::KEY_EFFECTIVE_CONF)?.clone(),
-    })
+    let owner = object_name(&observed.file_integrity.metadata);
+    let active = observed.active.as_deref();
+    let active = active.filter(|active| has_label(&active.metadata, names::LABEL_OWNER, &owner));
+    let statuses = observed.statuses.iter();
+    let told = statuses.filter_map(|status| status.annotation(names::ANNOTATION_WANTED_CONFIG));
+    Running::on(
+        observed.last_good.as_deref(),
+        active.and_then(running::held_by),
+        &told.collect(),
+    )
 }
 
 fn has_label(metadata: &ObjectMeta, key: &str, value: &str) -> bool {

@@ -816,7 +816,10 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
 async fn versions(space: &Space) -> anyhow::Result<Vec<Option<String>>> {
     let statuses = space.api::<FileIntegrityNodeStatus>();
     let all = statuses.list(&ListParams::default()).await?;
-    Ok(all.iter().map(kube::ResourceExt::resource_version).collect())
+    Ok(all
+        .iter()
+        .map(kube::ResourceExt::resource_version)
+        .collect())
 }
 
 /// Puts another text into the active configuration; returns the one before.

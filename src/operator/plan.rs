@@ -23,6 +23,8 @@ use crate::scan::event::{Saying, Severity};
 
 /// PriorityClasses are not watched, and pods of one that was deleted could not be made any more.
 const LOOK_AT_CLASS_EVERY: Duration = Duration::from_secs(60);
+/// AIDE is asked again about a configuration to which it gave no answer; earlier the judge knows none.
+const LOOK_AT_UNCHECKED_EVERY: Duration = Duration::from_secs(60);
 /// A node from which nothing was heard for too long is looked at again this often.
 const LOOK_AT_SILENT_EVERY: Duration = Duration::from_secs(15);
 
@@ -46,6 +48,11 @@ pub enum Configured {
     /// It is refused.
     Refused {
         /// Why.
+        message: String,
+    },
+    /// Whether it can be used is not known: AIDE was asked, and gave no answer.
+    Unchecked {
+        /// What became of AIDE.
         message: String,
     },
     /// It has not been read yet.
@@ -219,7 +226,9 @@ impl<'a> Planner<'a> {
                 left
             }
         });
-        class.into_iter().chain(waits).min()
+        let unchecked = matches!(self.observed.configured, Configured::Unchecked { .. });
+        let unchecked = unchecked.then_some(LOOK_AT_UNCHECKED_EVERY);
+        class.into_iter().chain(unchecked).chain(waits).min()
     }
 
     /// What is asked by annotation and not recorded yet. While an earlier record is being handed
@@ -370,6 +379,12 @@ impl<'a> Planner<'a> {
             Configured::Unavailable { reason, message } => ConfigState::Unavailable {
                 reason,
                 message: message.clone(),
+            },
+            Configured::Unchecked { message } => ConfigState::Unavailable {
+                reason: "Unchecked",
+                message: format!(
+                    "AIDE did not say whether it takes it, and is asked again: {message}"
+                ),
             },
             Configured::Refused { message } => ConfigState::Refused {
                 message: message.clone(),

@@ -454,9 +454,17 @@ fn what_cannot_be_had_leaves_what_runs() {
     let refused = Configured::Refused {
         message: "no".to_owned(),
     };
-    for (configured, expected) in [(missing, Phase::Active), (refused, Phase::Error)] {
+    let unchecked = Configured::Unchecked {
+        message: "killed".to_owned(),
+    };
+    for (configured, expected, again) in [
+        (missing, Phase::Active, None),
+        (unchecked, Phase::Active, Some(LOOK_AT_UNCHECKED_EVERY)),
+        (refused, Phase::Error, None),
+    ] {
         observed.configured = configured;
         let plan = plan(&observed);
+        assert_eq!(plan.again, again);
         let Wanted::ConfigMap(active) = &plan.wanted[0] else {
             panic!()
         };

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::harness::{
     IMAGE, LABEL_TEST, Space, changed, clean, condition_of, eventually, in_space, labels,
-    message_of,
+    message_of, phase_of,
 };
 
 fn counts(fi: &FileIntegrity) -> Value {
@@ -792,6 +792,14 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
                 message_of(fi, "ConfigValid").contains("AIDE error: 17")
             })
             .await?;
+
+        // To empty it mends nothing, and leaves the phase.
+        space
+            .merge::<ConfigMap>("mine", json!({"data": {"conf": ""}}))
+            .await?;
+        let fi = until_config("False/ConfigEmpty").await?;
+        assert_eq!(condition_of(&fi, "Ready"), "False/ConfigRefused");
+        assert_eq!(phase_of(&fi), "Error");
 
         // No longer wanted: the default comes back.
         let none = json!({"name": null, "namespace": null, "key": null});

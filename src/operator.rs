@@ -2,7 +2,8 @@
 //!
 //! One controller, level-triggered. A pass is [`observe`] (all reads), [`plan`] (all decisions,
 //! pure), [`apply`] (all writes). What is to be made comes from [`build`], the status from
-//! [`status`], the bookkeeping of re-initialisations from [`reinit`], the choice of nodes from
+//! [`status`], the bookkeeping of re-initialisations from [`reinit`], what goes on running from
+//! [`running`], the choice of nodes from
 //! [`nodes`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used;
 //! [`election`] sees to it that one operator acts at a time; [`freshness`] knows since when nothing
 //! was heard of a node; [`statuses`] and [`pool`] keep that of thousands of nodes small;
@@ -25,6 +26,7 @@ pub mod plan;
 pub mod policy;
 pub mod pool;
 pub mod reinit;
+pub mod running;
 pub mod serving;
 pub mod status;
 pub mod statuses;

@@ -26,11 +26,13 @@ use tempfile::TempDir;
 use crate::chaos::{Row, lost_and_duplicated};
 use crate::daemon_rights::{apply, token};
 use crate::harness::{
-    Daemon, Space, aide, changed, errors_of, eventually, in_space, none_is_wrong,
+    Daemon, Space, aide, changed, condition_of, errors_of, eventually, in_space, kubectl,
+    none_is_wrong,
 };
 use crate::process::Process;
 use crate::proxy::{Fault, Kubeconfig, Proxy};
 use crate::site::Site;
+use crate::spec::{elsewhere, let_read};
 
 /// The variable with the seconds that a fault is to last at least.
 const FAULT_SECONDS: &str = "FIO_FAULT_SECONDS";
@@ -656,6 +658,48 @@ async fn a_daemon_that_gets_no_answer_at_its_start_scans_and_tells_later() -> an
         site.until("what has changed", |status| is(status, Condition::Failed))
             .await?;
         daemon.still_runs()
+    })
+    .await
+}
+
+/// A new watch lists: the ConfigMap has not changed, so one that went on would show nothing of it.
+#[tokio::test]
+async fn a_right_that_was_taken_away_and_given_back_is_noticed() -> anyhow::Result<()> {
+    in_space("right", async |space| {
+        let mut fleet = Fleet::start(space).await?;
+        let other = elsewhere(space).await?;
+        let_read(space, &other).await?;
+        let config = json!({"name": "c", "namespace": other});
+        space
+            .merge::<FileIntegrity>("fi", json!({"spec": {"config": config}}))
+            .await?;
+        for daemon in &mut fleet.daemons {
+            daemon.obey().await?;
+        }
+        space.until_well("fi").await?;
+        let valid = async || {
+            let fi = space.api::<FileIntegrity>().get("fi").await?;
+            anyhow::Ok(condition_of(&fi, "ConfigValid"))
+        };
+        assert_eq!(valid().await?, "True/Valid");
+
+        kubectl(&["delete", "rolebinding", "r", "-n", &other], "").await?;
+        eventually("the right to be missed", async || {
+            // Watches that have begun go on, until they break off.
+            fleet.proxy.set(Fault::None).await?;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let is_missed = valid().await? == "False/ConfigMapUnreadable";
+            Ok(is_missed.then_some(()))
+        })
+        .await?;
+        let_read(space, &other).await?;
+        eventually("the configuration to be read again", async || {
+            Ok((valid().await? == "True/Valid").then_some(()))
+        })
+        .await?;
+        space.until_well("fi").await?;
+        kubectl(&["delete", "namespace", &other, "--wait=false"], "").await?;
+        fleet.operator.still_runs()
     })
     .await
 }

@@ -6,13 +6,13 @@ use fio::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use k8s_openapi::api::rbac::v1::Role;
-use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::harness::{
     IMAGE, LABEL_TEST, Space, changed, clean, condition_of, eventually, in_space, labels,
-    message_of,
+    message_of, phase_of,
 };
 
 fn counts(fi: &FileIntegrity) -> Value {
@@ -848,6 +848,14 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
             })
             .await?;
 
+        // To empty it mends nothing, and leaves the phase.
+        space
+            .merge::<ConfigMap>("mine", json!({"data": {"conf": ""}}))
+            .await?;
+        let fi = until_config("False/ConfigEmpty").await?;
+        assert_eq!(condition_of(&fi, "Ready"), "False/ConfigRefused");
+        assert_eq!(phase_of(&fi), "Error");
+
         // No longer wanted: the default comes back.
         let none = json!({"name": null, "namespace": null, "key": null});
         space
@@ -862,6 +870,86 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
             })
             .await?;
         assert_eq!(active().await?, default);
+        Ok(())
+    })
+    .await
+}
+
+/// What must not change when somebody edits the active configuration: what the nodes are told.
+async fn versions(space: &Space) -> anyhow::Result<Vec<Option<String>>> {
+    let statuses = space.api::<FileIntegrityNodeStatus>();
+    let all = statuses.list(&ListParams::default()).await?;
+    Ok(all
+        .iter()
+        .map(kube::ResourceExt::resource_version)
+        .collect())
+}
+
+/// Puts another text into the active configuration; returns the one before.
+async fn edit_active(space: &Space) -> anyhow::Result<ConfigMap> {
+    let before = space.api::<ConfigMap>().get("fi").await?;
+    let text = "/nothing/at/all p\n";
+    let edit = json!({names::KEY_AIDE_CONF: text, names::KEY_EFFECTIVE_CONF: text});
+    space
+        .merge::<ConfigMap>("fi", json!({"data": edit}))
+        .await?;
+    Ok(before)
+}
+
+#[tokio::test]
+async fn an_active_configuration_is_not_edited_while_the_users_is_away() -> anyhow::Result<()> {
+    in_space("edited", async |space| {
+        let operator = space.operator("op").await?;
+        let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
+        let named = json!({"name": "mine", "namespace": space.namespace});
+        space
+            .merge::<FileIntegrity>("fi", json!({"spec": {"config": named}}))
+            .await?;
+        let told = versions(space).await?;
+        let until = async |kind: &str, expected: &str| {
+            let what = format!("{kind} to be {expected}");
+            space
+                .until_is("fi", &what, |fi: &FileIntegrity| {
+                    condition_of(fi, kind) == expected
+                })
+                .await
+        };
+
+        let mine = |text: &str| {
+            serde_json::from_value(
+                json!({"metadata": {"name": "mine"}, "data": {"aide.conf": text}}),
+            )
+        };
+        let api = space.api::<ConfigMap>();
+        for (text, expected) in [
+            (None, "False/ConfigMapMissing"),
+            (Some("/etc p+nonsense\n"), "False/Refused"),
+        ] {
+            if let Some(text) = text {
+                api.create(&PostParams::default(), &mine(text)?).await?;
+            }
+            until("ConfigValid", expected).await?;
+            let before = edit_active(space).await?;
+            space
+                .until_is("fi", "the edit to be undone", |config: &ConfigMap| {
+                    config.data == before.data
+                })
+                .await?;
+            assert_eq!(versions(space).await?, told, "{expected}");
+        }
+
+        // The next operator does not know what it was, and does not guess.
+        operator.stop().await?;
+        edit_active(space).await?;
+        let _operator = space.operator("next").await?;
+        let fi = until("Degraded", "True/ConfigurationLost").await?;
+        assert_eq!(condition_of(&fi, "ConfigValid"), "False/Refused");
+        assert_eq!(versions(space).await?, told);
+        let good = json!({"data": {"aide.conf": "/etc p+sha256\n"}});
+        space.merge::<ConfigMap>("mine", good).await?;
+        first.obey().await?;
+        second.obey().await?;
+        space.until_well("fi").await?;
         Ok(())
     })
     .await

@@ -252,18 +252,40 @@ async fn a_configuration_that_does_not_fit_is_refused() -> anyhow::Result<()> {
     .await
 }
 
+/// Makes another namespace with the ConfigMap `c`; returns its name.
+pub(crate) async fn elsewhere(space: &Space) -> anyhow::Result<String> {
+    let other = format!("{}-other", space.namespace);
+    let objects = format!(
+        "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {other}}}\n---\n\
+         apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c, namespace: {other}}}\n\
+         data: {{aide.conf: \"/etc p\\n\"}}\n"
+    );
+    kubectl(&["apply", "-f", "-"], &objects).await?;
+    Ok(other)
+}
+
+/// Lets the operator read that ConfigMap, by the binding `r`.
+pub(crate) async fn let_read(space: &Space, other: &str) -> anyhow::Result<()> {
+    let rights = format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n\
+         metadata: {{name: r, namespace: {other}}}\n\
+         rules: [{{apiGroups: [\"\"], resources: [configmaps], resourceNames: [c], verbs: [get, list, watch]}}]\n---\n\
+         apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
+         metadata: {{name: r, namespace: {other}}}\n\
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}}\n\
+         subjects: [{{kind: ServiceAccount, name: file-integrity-operator, namespace: {}}}]\n",
+        space.namespace
+    );
+    kubectl(&["apply", "-f", "-"], &rights).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_config_map_of_another_namespace_needs_a_role_there() -> anyhow::Result<()> {
     in_space("elsewhere", async |space| {
         let _operator = space.operator("op").await?;
         let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
-        let other = format!("{}-other", space.namespace);
-        let objects = format!(
-            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: {other}}}\n---\n\
-             apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c, namespace: {other}}}\n\
-             data: {{aide.conf: \"/etc p\\n\"}}\n"
-        );
-        kubectl(&["apply", "-f", "-"], &objects).await?;
+        let other = elsewhere(space).await?;
         set_spec(space, json!({"config": {"name": "c", "namespace": other}})).await?;
         let fi = space
             .until_is("fi", "a missing right", |fi: &FileIntegrity| {
@@ -271,19 +293,16 @@ async fn a_config_map_of_another_namespace_needs_a_role_there() -> anyhow::Resul
             })
             .await?;
         let message = message_of(&fi, "ConfigValid");
-        assert!(message.contains("forbidden") && message.contains("Role"), "{message}");
-        assert_eq!(condition_of(&fi, "Ready"), "True/Active", "what runs goes on");
-        let rights = format!(
-            "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n\
-             metadata: {{name: r, namespace: {other}}}\n\
-             rules: [{{apiGroups: [\"\"], resources: [configmaps], resourceNames: [c], verbs: [get, list, watch]}}]\n---\n\
-             apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\n\
-             metadata: {{name: r, namespace: {other}}}\n\
-             roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: r}}\n\
-             subjects: [{{kind: ServiceAccount, name: file-integrity-operator, namespace: {}}}]\n",
-            space.namespace
+        assert!(
+            message.contains("forbidden") && message.contains("Role"),
+            "{message}"
         );
-        kubectl(&["apply", "-f", "-"], &rights).await?;
+        assert_eq!(
+            condition_of(&fi, "Ready"),
+            "True/Active",
+            "what runs goes on"
+        );
+        let_read(space, &other).await?;
         first.obey().await?;
         second.obey().await?;
         space

@@ -44,6 +44,17 @@ pub enum Verdict {
     Refused(Vec<Diagnostic>),
     /// AIDE does not take it: AIDE's message in terms of the text's own lines.
     RefusedByAide(String),
+    /// AIDE has not come to an end, which need not be the text's fault: what became of it.
+    Unanswered(String),
+}
+
+/// What AIDE has against a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Complaint {
+    /// It does not take it.
+    Refusal(String),
+    /// It has not come to an end.
+    NoAnswer(String),
 }
 
 /// Checks configurations with an AIDE.
@@ -68,18 +79,19 @@ impl Checker {
         };
         Ok(
             match self.complaint(&prepared.effective, state_dir).await? {
-                Some(complaint) => Verdict::RefusedByAide(complaint),
+                Some(Complaint::Refusal(message)) => Verdict::RefusedByAide(message),
+                Some(Complaint::NoAnswer(message)) => Verdict::Unanswered(message),
                 None => Verdict::Good(prepared),
             },
         )
     }
 
     /// What AIDE has against what it would get, if anything.
-    pub async fn complaint(
+    async fn complaint(
         &self,
         effective: &str,
         state_dir: &str,
-    ) -> Result<Option<String>, CheckError> {
+    ) -> Result<Option<Complaint>, CheckError> {
         let file = self.write(effective)?;
         let cancel = CancellationToken::new();
         let around = around(state_dir);
@@ -89,7 +101,7 @@ impl Checker {
                 "AIDE did not finish --config-check in {} s",
                 TIMEOUT.as_secs()
             );
-            return Ok(Some(message));
+            return Ok(Some(Complaint::NoAnswer(message)));
         };
         let finished = finished?;
         let Err(error) = exit::decode_plain(finished.code, finished.signal) else {
@@ -97,7 +109,12 @@ impl Checker {
         };
         let place = file.0.to_string_lossy();
         let detail = config::aide_error(&finished.stderr, effective, &place);
-        Ok(Some(format!("{}: {detail}", error.message())))
+        let message = format!("{}: {detail}", error.message());
+        Ok(Some(if error.may_pass() {
+            Complaint::NoAnswer(message)
+        } else {
+            Complaint::Refusal(message)
+        }))
     }
 
     /// Whether and by which line a path of the node is watched. `path` may have a file type in

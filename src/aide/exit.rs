@@ -150,6 +150,15 @@ impl AideError {
         format!("AIDE error: {} {text}", self.number())
     }
 
+    /// Whether it says nothing of what AIDE was given: AIDE was ended, or lacked memory or threads, and
+    /// may get further the next time.
+    pub fn may_pass(self) -> bool {
+        matches!(
+            self,
+            Self::Memory | Self::Thread | Self::Interrupted | Self::Signal(_)
+        )
+    }
+
     /// A name from a small, fixed set, for labels of metrics.
     pub fn class(self) -> &'static str {
         match self {
@@ -269,6 +278,8 @@ mod tests {
             };
             assert_eq!((error.message().as_str(), error.class()), (message, class));
             assert_eq!(decode_plain(code, signal), Err(error));
+            let passing = ["memory", "thread", "signal"].contains(&class);
+            assert_eq!(error.may_pass(), passing, "{message}");
         }
     }
 }

@@ -157,6 +157,7 @@ async fn check(input: &Input, paths: &[String], aide: &Path) -> anyhow::Result<E
     let checker = Checker::new(aide, std::env::temp_dir());
     let report = match checker.check(&text, &input.state_dir).await? {
         Verdict::Refused(diagnostics) => Report::new(diagnostics, Vec::new(), None),
+        Verdict::Unanswered(message) => anyhow::bail!("{message}; try again"),
         Verdict::RefusedByAide(message) => Report::new(Vec::new(), Vec::new(), Some(message)),
         Verdict::Good(prepared) => {
             let mut report = Report::new(Vec::new(), prepared.warnings, None);

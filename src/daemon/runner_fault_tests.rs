@@ -224,7 +224,7 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
 }
 
 /// Holds a write lease on a file until its end: who opens the file without waiting is refused
-/// (fcntl(2), F_SETLEASE, which is 1024).
+/// (fcntl(2), `F_SETLEASE`, which is 1024).
 const LEASE: &str = "use Fcntl; $SIG{IO} = 'IGNORE'; open(my $file, '+<', $ARGV[0]) or die; \
                      fcntl($file, 1024, F_WRLCK) or die; syswrite(STDOUT, 'held'); \
                      sysread(STDIN, my $end, 1);";
@@ -286,7 +286,9 @@ impl Restless {
 impl Drop for Restless {
     fn drop(&mut self) {
         self.0.cancel();
-        self.1.take().map(|thread| thread.join().unwrap());
+        if let Some(thread) = self.1.take() {
+            thread.join().unwrap();
+        }
     }
 }
 

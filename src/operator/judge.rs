@@ -2,6 +2,7 @@
 //! by at every pass. I/O.
 
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use super::build::ActiveConfig;
 use super::plan::Configured;
@@ -15,12 +16,32 @@ const MAX_VERDICTS: usize = 64;
 /// with keys and all.
 const MAX_ACTIVE: usize = 1_000_000;
 
+/// So long AIDE is not asked again about a text that it gave no answer to: it may take as long again,
+/// and meanwhile nothing else is done for that FileIntegrity.
+const UNANSWERED_FOR: Duration = Duration::from_secs(60);
+
 /// Judges configurations.
 #[derive(Debug)]
 pub struct Judge {
     checker: Checker,
     /// By the hash of the text and of the state directory.
-    verdicts: Mutex<Vec<(String, Configured)>>,
+    verdicts: Mutex<Vec<Judged>>,
+}
+
+/// What came of a text.
+#[derive(Debug)]
+struct Judged {
+    key: String,
+    configured: Configured,
+    at: Instant,
+}
+
+impl Judged {
+    /// Whether it still holds: an answer does for good.
+    fn holds(&self, now: Instant) -> bool {
+        !matches!(self.configured, Configured::Unchecked { .. })
+            || now.duration_since(self.at) < UNANSWERED_FOR
+    }
 }
 
 impl Judge {
@@ -35,7 +56,7 @@ impl Judge {
     /// Judges a user's or a profile's text.
     pub async fn judge(&self, text: &str, state_dir: &str) -> Result<Configured, CheckError> {
         let key = names::sha256_hex(format!("{state_dir}\0{text}"));
-        if let Some(known) = self.remembered(&key) {
+        if let Some(known) = self.remembered(&key, Instant::now()) {
             return Ok(known);
         }
         let configured = configured(self.checker.check(text, state_dir).await?);
@@ -43,20 +64,25 @@ impl Judge {
         Ok(configured)
     }
 
-    fn remembered(&self, key: &str) -> Option<Configured> {
+    fn remembered(&self, key: &str, now: Instant) -> Option<Configured> {
         let verdicts = self.verdicts.lock().ok()?;
         verdicts
             .iter()
-            .find(|(known, _)| known == key)
-            .map(|(_, verdict)| verdict.clone())
+            .find(|known| known.key == key && known.holds(now))
+            .map(|known| known.configured.clone())
     }
 
     fn remember(&self, key: String, configured: Configured) {
         if let Ok(mut verdicts) = self.verdicts.lock() {
+            verdicts.retain(|known| known.key != key);
             if verdicts.len() >= MAX_VERDICTS {
                 verdicts.remove(0);
             }
-            verdicts.push((key, configured));
+            verdicts.push(Judged {
+                key,
+                configured,
+                at: Instant::now(),
+            });
         }
     }
 }
@@ -88,13 +114,75 @@ fn configured(verdict: Verdict) -> Configured {
             }
         }
         Verdict::RefusedByAide(message) => Configured::Refused { message },
+        Verdict::Unanswered(message) => Configured::Unchecked { message },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aide::aide_tests::AIDE;
+    use crate::aide::command::Aide;
     use crate::aide::config::prepare;
+
+    const STATE: &str = "/etc/kubernetes";
+
+    /// A judge that asks this program, which has `$ONCE` for a file of its own.
+    fn judge(dir: &std::path::Path, program: &str) -> Judge {
+        let aide = dir.join("aide");
+        let once = dir.join("once");
+        let text = format!("#!/bin/sh\nONCE={}\n{program}\n", once.display());
+        // Another process writes it: one that this process has open could not be run meanwhile.
+        let written = std::process::Command::new("sh")
+            .args(["-c", r#"printf %s "$2" > "$1" && chmod 755 "$1""#, "sh"])
+            .arg(&aide)
+            .arg(text)
+            .status();
+        assert!(written.unwrap().success());
+        Judge::new(Checker::new(Aide::new(aide), dir.to_owned()))
+    }
+
+    #[tokio::test]
+    async fn an_aide_that_was_killed_is_asked_again_after_a_minute() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = format!(
+            "[ -e $ONCE ] || {{ : > $ONCE; kill -9 $$; }}\nexec {} \"$@\"",
+            AIDE.display()
+        );
+        let judge = judge(dir.path(), &program);
+        let text = "/etc p+sha256\n";
+        let Configured::Unchecked { message } = judge.judge(text, STATE).await.unwrap() else {
+            panic!("no answer")
+        };
+        assert!(message.starts_with("AIDE error: killed by signal 9"));
+        // Not at every pass.
+        let first = judge.judge(text, STATE).await.unwrap();
+        assert!(matches!(first, Configured::Unchecked { .. }));
+        if let Some(known) = judge.verdicts.lock().unwrap().first_mut() {
+            known.at -= UNANSWERED_FOR;
+        }
+        let second = judge.judge(text, STATE).await.unwrap();
+        assert!(matches!(second, Configured::Good { .. }), "{second:?}");
+        assert_eq!(judge.verdicts.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn answers_hold_and_their_lack_does_for_a_minute() {
+        let message = || "m".to_owned();
+        let at = Instant::now();
+        for (configured, expected) in [
+            (Configured::Refused { message: message() }, true),
+            (Configured::Unchecked { message: message() }, false),
+        ] {
+            let judged = Judged {
+                key: String::new(),
+                configured,
+                at,
+            };
+            assert!(judged.holds(at + Duration::from_secs(59)));
+            assert_eq!(judged.holds(at + Duration::from_secs(60)), expected);
+        }
+    }
 
     #[test]
     fn what_does_not_fit_into_a_config_map_is_refused() {

@@ -4,7 +4,7 @@
 //! namespace, the nodes (only what of them matters), the operator's own Deployment, and each
 //! ConfigMap that a FileIntegrity names, by its name. Kept logs are never read.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,8 +19,9 @@ use kube::runtime::reflector::{self, Lookup, ObjectRef, Store};
 use kube::runtime::watcher::{self, watch_object, watcher};
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::build::Environment;
+use super::build::{ActiveConfig, Environment};
 use super::freshness::Freshness;
 use super::judge::Judge;
 use super::nodes::{NodeFacts, ReadNode};
@@ -33,7 +34,7 @@ use crate::aide::profiles::Profile;
 use crate::api::{FileIntegrity, FileIntegritySpec, ProfileName, names, time};
 use crate::k8s::{RequestError, backoff, request};
 
-/// Longest pause before the API groups are asked for again.
+/// Longest pause before the API groups are asked for again, or a user's ConfigMap is watched again.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 /// As many Nodes are asked for in one request: a large one is 20 kB, and what a list takes to be read
 /// is what the operator's memory has grown to afterwards.
@@ -82,6 +83,8 @@ pub struct Observer {
     deployments: Store<Deployment>,
     nodes: Store<NodeFacts>,
     users: Arc<UserConfigs>,
+    /// The last good configurations, by the uids of their FileIntegrities.
+    good: Mutex<HashMap<String, Arc<ActiveConfig>>>,
     triggers: mpsc::UnboundedSender<Trigger>,
 }
 
@@ -104,7 +107,7 @@ struct UserConfig {
     task: tokio::task::JoinHandle<()>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum UserConfigState {
     Unknown,
     Missing,
@@ -219,6 +222,7 @@ impl Observer {
             deployments,
             nodes,
             users,
+            good: Mutex::default(),
             triggers,
         });
         observer.wait_until_ready().await?;
@@ -257,8 +261,10 @@ impl Observer {
                 (Arc::clone(&status.node_name), silence)
             })
             .collect();
+        let configured = self.configured(&fi).await?;
         Ok(Observed {
-            configured: self.configured(&fi).await?,
+            last_good: self.last_good(&fi, &configured),
+            configured,
             active: self
                 .config_maps
                 .get(&ObjectRef::new(&name).within(&self.namespace)),
@@ -280,6 +286,24 @@ impl Observer {
         if let Ok(mut users) = self.users.lock() {
             users.remove(name);
         }
+    }
+
+    /// The last good configuration of this FileIntegrity; `configured` is taken for it if it is good.
+    fn last_good(&self, fi: &FileIntegrity, configured: &Configured) -> Option<Arc<ActiveConfig>> {
+        let uid = fi.metadata.uid.clone()?;
+        let mut all = self.good.lock().ok()?;
+        if let Configured::Good { config, .. } = configured
+            && all.get(&uid).is_none_or(|known| **known != *config)
+        {
+            let there = self.file_integrities.state();
+            let there: HashSet<&String> = there
+                .iter()
+                .filter_map(|fi| fi.metadata.uid.as_ref())
+                .collect();
+            all.retain(|uid, _| there.contains(uid));
+            all.insert(uid.clone(), Arc::new(config.clone()));
+        }
+        all.get(&uid).cloned()
     }
 
     async fn configured(&self, fi: &FileIntegrity) -> Result<Configured, ObserveError> {
@@ -578,6 +602,8 @@ fn saw_file_integrity(
     }
 }
 
+/// Follows the named ConfigMap. After an error a new watch begins, with a list: one that goes on from
+/// the old resource version shows nothing of an object that has not changed since.
 async fn follow_config_map(
     api: Api<ConfigMap>,
     name: String,
@@ -585,19 +611,67 @@ async fn follow_config_map(
     triggers: mpsc::UnboundedSender<Trigger>,
     trigger: Trigger,
 ) {
-    let stream = watch_object(api, &name).default_backoff();
-    let mut stream = std::pin::pin!(stream);
-    while let Some(item) = stream.next().await {
-        let new = match item {
-            Ok(Some(config_map)) => UserConfigState::Found(config_map.data.unwrap_or_default()),
-            Ok(None) => UserConfigState::Missing,
-            Err(error) => UserConfigState::Error(crate::error_chain(&error)),
-        };
-        if let Ok(mut state) = state.lock() {
-            *state = new;
+    let mut pauses = backoff(MAX_BACKOFF);
+    loop {
+        let began = Instant::now();
+        let mut has_listed = false;
+        let mut stream = std::pin::pin!(watch_object(api.clone(), &name));
+        while let Some(item) = stream.next().await {
+            let failed = item.is_err();
+            if let Ok(mut state) = state.lock() {
+                *state = state.after(item, &name, has_listed);
+            }
+            triggers.send(trigger.clone()).ok();
+            if failed {
+                break;
+            }
+            has_listed = true;
         }
-        triggers.send(trigger.clone()).ok();
+        if began.elapsed() > MAX_BACKOFF {
+            pauses = backoff(MAX_BACKOFF);
+        }
+        tokio::time::sleep(pauses.next().unwrap_or(MAX_BACKOFF)).await;
     }
+}
+
+impl UserConfigState {
+    /// What is known after the watch has shown this. `has_listed` says whether it had shown something
+    /// before. What was seen holds on over errors, unless the operator may not read it any more: a
+    /// new watch tells soon. That it may not is known when not even the list is answered.
+    fn after(
+        &self,
+        shown: watcher::Result<Option<ConfigMap>>,
+        name: &str,
+        has_listed: bool,
+    ) -> Self {
+        let error = match shown {
+            Ok(Some(config_map)) => return Self::Found(config_map.data.unwrap_or_default()),
+            Ok(None) => return Self::Missing,
+            Err(error) => error,
+        };
+        let text = crate::error_chain(&error);
+        tracing::warn!(
+            config_map = name,
+            error = text,
+            "the watch of a configuration failed; it is opened anew"
+        );
+        match self {
+            Self::Found(_) | Self::Missing if has_listed || !is_refusal(&error) => self.clone(),
+            _ => Self::Error(text),
+        }
+    }
+}
+
+/// Whether the API server does not let the operator read it.
+fn is_refusal(error: &watcher::Error) -> bool {
+    let code = match error {
+        watcher::Error::WatchError(status)
+        | watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchFailed(kube::Error::Api(status)) => status.code,
+        _ => 0,
+    };
+    matches!(code, 401 | 403)
 }
 
 fn belongs(daemon_set: &DaemonSet, name: &str) -> bool {
@@ -700,4 +774,51 @@ fn about_node(node: &NodeFacts) -> Meaning {
 
 fn deleted(meta: &ObjectMeta) -> bool {
     meta.deletion_timestamp.is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(code: u16) -> kube::Error {
+        let status = kube::core::Status::failure("no", "Reason").with_code(code);
+        kube::Error::Api(status.boxed())
+    }
+
+    #[test]
+    fn what_was_seen_of_a_configuration_holds_on_over_errors() {
+        use UserConfigState::{Error, Found, Missing, Unknown};
+        use watcher::Error::{InitialListFailed, NoResourceVersion, WatchStartFailed};
+        let found = || Found(BTreeMap::from([("a".to_owned(), "b".to_owned())]));
+        let shown: ConfigMap = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "c"}, "data": {"a": "b"},
+        }))
+        .unwrap();
+        let other = || Error("other".to_owned());
+        let is_error = |state: &UserConfigState| matches!(state, Error(text) if text != "other");
+        for before in [Unknown, Missing, found(), other()] {
+            let listed = before.after(Ok(Some(shown.clone())), "c", false);
+            assert_eq!(listed, found());
+            assert_eq!(before.after(Ok(None), "c", true), Missing);
+        }
+        // Before, has listed, error, holds on.
+        let table = [
+            (found(), false, InitialListFailed(status(503)), true),
+            (found(), false, NoResourceVersion, true),
+            (found(), true, WatchStartFailed(status(429)), true),
+            // The list tells.
+            (found(), true, WatchStartFailed(status(403)), true),
+            (found(), false, InitialListFailed(status(403)), false),
+            (Missing, false, InitialListFailed(status(401)), false),
+            (Missing, false, InitialListFailed(status(500)), true),
+            (Unknown, false, InitialListFailed(status(503)), false),
+            (other(), false, InitialListFailed(status(503)), false),
+        ];
+        for (before, has_listed, error, holds) in table {
+            let what = format!("{before:?} {has_listed} {error:?}");
+            let after = before.after(Err(error), "c", has_listed);
+            assert_eq!(after == before, holds, "{what}");
+            assert_eq!(is_error(&after), !holds, "{what}");
+        }
+    }
 }

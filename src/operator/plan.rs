@@ -15,14 +15,16 @@ use super::build::{self, ActiveConfig, Environment, Hold, Wishes};
 use super::freshness;
 use super::nodes::{NodeFacts, Update};
 use super::reinit::{self, Candidate, Record};
+use super::running::{self, Running};
 use super::status::{self, ConfigState, Facts, NodeView};
 use super::statuses::WatchedStatus;
-use crate::aide::config::config_hash;
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, names};
 use crate::scan::event::{Saying, Severity};
 
 /// PriorityClasses are not watched, and pods of one that was deleted could not be made any more.
 const LOOK_AT_CLASS_EVERY: Duration = Duration::from_secs(60);
+/// AIDE is asked again about a configuration to which it gave no answer; earlier the judge knows none.
+const LOOK_AT_UNCHECKED_EVERY: Duration = Duration::from_secs(60);
 /// A node from which nothing was heard for too long is looked at again this often.
 const LOOK_AT_SILENT_EVERY: Duration = Duration::from_secs(15);
 
@@ -48,6 +50,11 @@ pub enum Configured {
         /// Why.
         message: String,
     },
+    /// Whether it can be used is not known: AIDE was asked, and gave no answer.
+    Unchecked {
+        /// What became of AIDE.
+        message: String,
+    },
     /// It has not been read yet.
     Unknown,
 }
@@ -59,6 +66,8 @@ pub struct Observed {
     pub file_integrity: Arc<FileIntegrity>,
     /// Its configuration.
     pub configured: Configured,
+    /// The last good one that this operator saw.
+    pub last_good: Option<Arc<ActiveConfig>>,
     /// The ConfigMap that would hold the active configuration.
     pub active: Option<Arc<ConfigMap>>,
     /// The DaemonSets of the namespace that belong to it, or have a name that it needs.
@@ -139,8 +148,7 @@ struct Planner<'a> {
     selected: Vec<&'a NodeFacts>,
     /// The status objects by the names of their nodes.
     statuses: HashMap<&'a str, &'a Arc<WatchedStatus>>,
-    config: Option<ActiveConfig>,
-    config_hash: Option<String>,
+    running: Running,
     record: Option<Record>,
 }
 
@@ -148,13 +156,6 @@ impl<'a> Planner<'a> {
     fn new(observed: &'a Observed) -> Self {
         let fi = observed.file_integrity.as_ref();
         let selected = selected(fi, &observed.nodes);
-        let config = match &observed.configured {
-            Configured::Good { config, .. } => Some(config.clone()),
-            _ => observed
-                .active
-                .as_deref()
-                .and_then(|active| running_config(fi, active)),
-        };
         Self {
             observed,
             fi,
@@ -166,8 +167,7 @@ impl<'a> Planner<'a> {
                 .rev()
                 .map(|status| (&*status.node_name, status))
                 .collect(),
-            config_hash: config.as_ref().map(|c| config_hash(&c.effective)),
-            config,
+            running: running(observed),
             record: Record::of(fi),
         }
     }
@@ -226,7 +226,9 @@ impl<'a> Planner<'a> {
                 left
             }
         });
-        class.into_iter().chain(waits).min()
+        let unchecked = matches!(self.observed.configured, Configured::Unchecked { .. });
+        let unchecked = unchecked.then_some(LOOK_AT_UNCHECKED_EVERY);
+        class.into_iter().chain(unchecked).chain(waits).min()
     }
 
     /// What is asked by annotation and not recorded yet. While an earlier record is being handed
@@ -255,10 +257,12 @@ impl<'a> Planner<'a> {
     }
 
     fn wanted(&self) -> Vec<Wanted> {
-        let Some(config) = &self.config else {
+        if self.running.hash.is_none() {
             return Vec::new();
-        };
-        let mut wanted = vec![Wanted::ConfigMap(build::config_map(self.fi, config))];
+        }
+        let config = self.running.config.as_ref();
+        let config = config.map(|config| Wanted::ConfigMap(build::config_map(self.fi, config)));
+        let mut wanted: Vec<Wanted> = config.into_iter().collect();
         wanted.extend(
             self.selected
                 .iter()
@@ -376,6 +380,12 @@ impl<'a> Planner<'a> {
                 reason,
                 message: message.clone(),
             },
+            Configured::Unchecked { message } => ConfigState::Unavailable {
+                reason: "Unchecked",
+                message: format!(
+                    "AIDE did not say whether it takes it, and is asked again: {message}"
+                ),
+            },
             Configured::Refused { message } => ConfigState::Refused {
                 message: message.clone(),
             },
@@ -388,8 +398,26 @@ impl<'a> Planner<'a> {
         odd.into_iter().chain(warnings.iter().cloned()).collect()
     }
 
-    /// Nodes that two FileIntegrities select: their daemons would write the same baseline.
     fn problems(&self) -> Vec<(&'static str, String)> {
+        let lost = self.lost_configuration().into_iter();
+        lost.chain(self.overlaps()).collect()
+    }
+
+    /// The active ConfigMap was edited or deleted while no operator knew what it had held.
+    fn lost_configuration(&self) -> Option<(&'static str, String)> {
+        if !self.running.is_lost() || self.observed.configured == Configured::Unknown {
+            return None;
+        }
+        let message = format!(
+            "the ConfigMap {} does not hold what the nodes run; it is written again as soon as the \
+             configuration can be used, see the condition ConfigValid",
+            self.name
+        );
+        Some(("ConfigurationLost", message))
+    }
+
+    /// Nodes that two FileIntegrities select: their daemons would write the same baseline.
+    fn overlaps(&self) -> Vec<(&'static str, String)> {
         let overlapping = |other: &&Arc<FileIntegrity>| {
             let selector = other.spec.selector();
             self.selected
@@ -415,7 +443,7 @@ impl<'a> Planner<'a> {
         let status = self.status_of(node);
         let has_baseline = status
             .and_then(|s| s.report.baseline.as_ref())
-            .is_some_and(|baseline| Some(&*baseline.config_hash) == self.config_hash.as_deref());
+            .is_some_and(|baseline| Some(&*baseline.config_hash) == self.running.hash.as_deref());
         let request = self.request(node);
         let open = status.is_none_or(|s| reinit::is_open(s, request.as_deref()));
         let initialized = has_baseline && !open;
@@ -442,7 +470,7 @@ impl<'a> Planner<'a> {
 
     fn wishes(&self, node: &NodeFacts) -> Wishes {
         Wishes {
-            config: self.config_hash.clone(),
+            config: self.running.hash.clone(),
             request: self.request(node),
             hold: self.hold(node),
         }
@@ -534,7 +562,7 @@ impl<'a> Planner<'a> {
         if reinit::is_open(status, request.as_deref()) {
             return Some((request, true));
         }
-        let wanted = self.config_hash.as_ref()?;
+        let wanted = self.running.hash.as_ref()?;
         let has_old = status
             .report
             .baseline
@@ -580,17 +608,21 @@ fn selected<'a>(fi: &FileIntegrity, nodes: &'a [Arc<NodeFacts>]) -> Vec<&'a Node
         .collect()
 }
 
-/// The configuration in the active ConfigMap, if that is this FileIntegrity's.
-fn running_config(fi: &FileIntegrity, active: &ConfigMap) -> Option<ActiveConfig> {
-    let owner = fi.metadata.name.as_deref().unwrap_or_default();
-    if !has_label(&active.metadata, names::LABEL_OWNER, owner) {
-        return None;
+/// The configuration that is put into effect, or goes on.
+fn running(observed: &Observed) -> Running {
+    if let Configured::Good { config, .. } = &observed.configured {
+        return Running::of(config.clone());
     }
-    let data = active.data.as_ref()?;
-    Some(ActiveConfig {
-        conf: data.get(names::KEY_AIDE_CONF)?.clone(),
-        effective: data.get(names::KEY_EFFECTIVE_CONF)?.clone(),
-    })
+    let owner = object_name(&observed.file_integrity.metadata);
+    let active = observed.active.as_deref();
+    let active = active.filter(|active| has_label(&active.metadata, names::LABEL_OWNER, &owner));
+    let statuses = observed.statuses.iter();
+    let told = statuses.filter_map(|status| status.annotation(names::ANNOTATION_WANTED_CONFIG));
+    Running::on(
+        observed.last_good.as_deref(),
+        active.and_then(running::held_by),
+        &told.collect(),
+    )
 }
 
 fn has_label(metadata: &ObjectMeta, key: &str, value: &str) -> bool {

@@ -4,6 +4,7 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
+use crate::aide::config::config_hash;
 use crate::api::{Baseline, Condition, FileIntegrityNodeStatus, Reinit, ScanResult};
 use crate::operator::nodes::ReadNode;
 
@@ -84,6 +85,11 @@ fn annotated(
     status
 }
 
+/// A node that was told this configuration.
+fn told(node: &str, hash: &str) -> FileIntegrityNodeStatus {
+    annotated(status(node), names::ANNOTATION_WANTED_CONFIG, hash)
+}
+
 fn done(mut status: FileIntegrityNodeStatus, id: &str) -> FileIntegrityNodeStatus {
     status.reinit = Some(Reinit {
         id: id.to_owned(),
@@ -102,6 +108,7 @@ fn with_annotations(annotations: &Value) -> Observed {
     Observed {
         file_integrity: Arc::new(file_integrity(annotations, &json!({"config": {}}))),
         configured: good(),
+        last_good: None,
         active: None,
         daemon_sets: vec![daemon_set("aide-fi", &json!({names::LABEL_OWNER: "fi"}))],
         nodes: vec![node("n1"), node("n2")],
@@ -438,7 +445,7 @@ fn what_cannot_be_had_leaves_what_runs() {
         "metadata": {"name": "fi", "labels": {names::LABEL_OWNER: "fi"}},
         "data": {names::KEY_AIDE_CONF: "old", names::KEY_EFFECTIVE_CONF: EFFECTIVE},
     });
-    let mut observed = at_rest();
+    let mut observed = with_statuses(at_rest(), &[told("n1", &hash()), told("n2", &hash())]);
     observed.active = Some(Arc::new(serde_json::from_value(running).unwrap()));
     let missing = Configured::Unavailable {
         reason: "ConfigMapMissing",
@@ -447,9 +454,17 @@ fn what_cannot_be_had_leaves_what_runs() {
     let refused = Configured::Refused {
         message: "no".to_owned(),
     };
-    for (configured, expected) in [(missing, Phase::Active), (refused, Phase::Error)] {
+    let unchecked = Configured::Unchecked {
+        message: "killed".to_owned(),
+    };
+    for (configured, expected, again) in [
+        (missing, Phase::Active, None),
+        (unchecked, Phase::Active, Some(LOOK_AT_UNCHECKED_EVERY)),
+        (refused, Phase::Error, None),
+    ] {
         observed.configured = configured;
         let plan = plan(&observed);
+        assert_eq!(plan.again, again);
         let Wanted::ConfigMap(active) = &plan.wanted[0] else {
             panic!()
         };
@@ -462,6 +477,43 @@ fn what_cannot_be_had_leaves_what_runs() {
             .find(|c| c.type_ == "ConfigValid")
             .unwrap();
         assert_eq!(valid.status, "False");
+    }
+}
+
+/// Whoever edits the active ConfigMap tells the nodes nothing by that.
+#[test]
+fn an_edited_configuration_is_handed_to_nobody() {
+    let edited = json!({
+        "metadata": {"name": "fi", "labels": {names::LABEL_OWNER: "fi"}},
+        "data": {names::KEY_AIDE_CONF: "/none p\n", names::KEY_EFFECTIVE_CONF: "/none p\n"},
+    });
+    let Configured::Good { config, .. } = good() else {
+        panic!()
+    };
+    let told_all = [told("n1", &hash()), told("n2", &hash())];
+    let mut observed = with_statuses(at_rest(), &told_all);
+    observed.active = Some(Arc::new(serde_json::from_value(edited).unwrap()));
+    observed.configured = Configured::Refused {
+        message: "no".to_owned(),
+    };
+    for (last_good, first, reason) in [
+        (Some(Arc::new(config)), "ConfigMap fi", "AsExpected"),
+        (None, "NodeStatus fi-n1", "ConfigurationLost"),
+    ] {
+        observed.last_good = last_good;
+        let plan = plan(&observed);
+        assert_eq!(wanted(&plan)[0], first);
+        if let Wanted::ConfigMap(active) = &plan.wanted[0] {
+            assert_eq!(active["data"][names::KEY_EFFECTIVE_CONF], EFFECTIVE);
+        }
+        assert!(!wanted(&plan).iter().any(|w| w.contains("aide-ini")));
+        for node in ["n1", "n2"] {
+            assert_eq!(wishes(&plan, node)[names::ANNOTATION_WANTED_CONFIG], hash());
+        }
+        assert_eq!(plan.status.nodes.unwrap().initialized, 2);
+        let conditions = plan.status.conditions;
+        let degraded = conditions.into_iter().find(|c| c.type_ == "Degraded");
+        assert_eq!(degraded.unwrap().reason, reason);
     }
 }
 

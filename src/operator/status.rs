@@ -82,11 +82,28 @@ pub struct Facts<'a> {
     pub generation: Option<i64>,
 }
 
+/// Reason of Ready while the configuration is refused, or was when it was last seen.
+const REFUSED: &str = "ConfigRefused";
+
+/// Whether the phase is Error for a configuration: one that is refused, or was before it could no longer
+/// be had, which leaves the phase as it is.
+fn is_refused(config: &ConfigState, before: Option<&FileIntegrityStatus>) -> bool {
+    let conditions = before.map(|status| status.conditions.iter());
+    let mut conditions = conditions.into_iter().flatten();
+    match config {
+        ConfigState::Refused { .. } => true,
+        ConfigState::Unavailable { .. } => {
+            conditions.any(|c| c.type_ == "Ready" && c.reason == REFUSED)
+        }
+        ConfigState::Valid { .. } | ConfigState::Unknown => false,
+    }
+}
+
 /// The phase. Nodes that are not reachable, and nodes whose scans are held, do not keep it back:
 /// nothing can be expected of them now.
-pub fn phase(facts: &Facts<'_>) -> Phase {
+fn phase(facts: &Facts<'_>, is_refused: bool) -> Phase {
     let errored = |node: &NodeView| node.condition == Some(Condition::Errored);
-    if matches!(facts.config, ConfigState::Refused { .. }) {
+    if is_refused {
         Phase::Error
     } else if !facts.deployed || facts.nodes.is_empty() {
         Phase::Pending
@@ -110,10 +127,11 @@ pub fn build(
     before: Option<&FileIntegrityStatus>,
     now: &Time,
 ) -> FileIntegrityStatus {
-    let phase = phase(facts);
+    let is_refused = is_refused(facts.config, before);
+    let phase = phase(facts, is_refused);
     let old = before.map(|s| s.conditions.as_slice()).unwrap_or_default();
     let conditions = [
-        ready(phase, facts),
+        ready(phase, facts, is_refused),
         config_valid(facts.config),
         degraded(facts),
     ]
@@ -195,7 +213,7 @@ impl NewCondition {
     }
 }
 
-fn ready(phase: Phase, facts: &Facts<'_>) -> NewCondition {
+fn ready(phase: Phase, facts: &Facts<'_>, is_refused: bool) -> NewCondition {
     let (status, reason, message) = match phase {
         Phase::Active => ("True", "Active", scanned(facts.nodes)),
         Phase::Initializing => (
@@ -218,18 +236,18 @@ fn ready(phase: Phase, facts: &Facts<'_>) -> NewCondition {
             "Pending",
             "the daemons are not deployed yet".to_owned(),
         ),
+        Phase::Error if is_refused => (
+            "False",
+            REFUSED,
+            "the configuration was refused, see the condition ConfigValid".to_owned(),
+        ),
         Phase::Error => (
             "False",
             "Error",
-            match facts.config {
-                ConfigState::Refused { .. } => {
-                    "the configuration was refused, see the condition ConfigValid".to_owned()
-                }
-                _ => format!(
-                    "the last scan could not be done on {}; their FileIntegrityNodeStatus objects say why",
-                    names_of(facts.nodes, |n| n.condition == Some(Condition::Errored))
-                ),
-            },
+            format!(
+                "the last scan could not be done on {}; their FileIntegrityNodeStatus objects say why",
+                names_of(facts.nodes, |n| n.condition == Some(Condition::Errored))
+            ),
         ),
     };
     NewCondition {
@@ -584,8 +602,45 @@ mod tests {
             ),
         ];
         for (what, facts, expected) in table {
-            assert_eq!(phase(&facts), expected, "{what}");
+            let is_refused = is_refused(facts.config, None);
+            assert_eq!(phase(&facts, is_refused), expected, "{what}");
         }
+    }
+
+    #[test]
+    fn a_refusal_lasts_while_the_configuration_cannot_be_had() {
+        let good = [node("n1")];
+        let refused = ConfigState::Refused {
+            message: "no".to_owned(),
+        };
+        let missing = ConfigState::Unavailable {
+            reason: "Missing",
+            message: "m".to_owned(),
+        };
+        let after = |config: &ConfigState, before: Option<&FileIntegrityStatus>| {
+            build(&facts(&good, config), before, &now())
+        };
+        let first = after(&refused, None);
+        let second = after(&missing, Some(&first));
+        let third = after(&missing, Some(&second));
+        for (status, expected) in [
+            (&first, "Refused"),
+            (&second, "Missing"),
+            (&third, "Missing"),
+        ] {
+            assert_eq!(status.phase, Some(Phase::Error));
+            let reasons: Vec<&str> = status.conditions.iter().map(|c| &*c.reason).collect();
+            assert_eq!(reasons[..2], [REFUSED, expected]);
+        }
+        assert_eq!(after(&VALID, Some(&third)).phase, Some(Phase::Active));
+        // An error of a node's does not last longer than that.
+        let errored = [NodeView {
+            condition: Some(Condition::Errored),
+            ..node("n1")
+        }];
+        let errored = build(&facts(&errored, &missing), None, &now());
+        assert_eq!(errored.phase, Some(Phase::Error));
+        assert_eq!(after(&missing, Some(&errored)).phase, Some(Phase::Active));
     }
 
     #[test]

@@ -165,6 +165,7 @@ fn observed(daemon_sets: &[DaemonSet], statuses: &[FileIntegrityNodeStatus]) -> 
     Observed {
         file_integrity: Arc::new(file_integrity()),
         configured: Configured::Unknown,
+        last_good: None,
         active: None,
         daemon_sets: daemon_sets.iter().cloned().map(Arc::new).collect(),
         nodes: Vec::new(),

@@ -888,16 +888,22 @@ mod tests {
         assert_eq!(digests.take(2).collect::<Vec<_>>(), expected);
     }
 
+    /// The backups of the database, the oldest first, which are those of these texts and no others.
+    fn backups_with(state: &StateDir, texts: [&str; 2]) -> Vec<PathBuf> {
+        let mut backups = state.backups_of(DATABASE).unwrap();
+        backups.sort();
+        let digests: Vec<_> = backups.iter().map(|b| digest_of_gzip(b).unwrap()).collect();
+        assert_eq!(digests, texts.map(names::sha256_hex));
+        backups
+    }
+
     #[test]
     fn backups_are_pruned_to_the_newest() {
         let (_root, state) = state();
         for (second, text) in [(0, "a"), (1, "b"), (2, "c"), (3, "d")] {
             commit(&state, text, second, 2);
         }
-        let mut backups = state.backups_of(DATABASE).unwrap();
-        backups.sort();
-        let digests: Vec<_> = backups.iter().map(|b| digest_of_gzip(b).unwrap()).collect();
-        assert_eq!(digests, [names::sha256_hex("b"), names::sha256_hex("c")]);
+        let backups = backups_with(&state, ["b", "c"]);
         let name = backups[0]
             .file_name()
             .unwrap()
@@ -933,10 +939,7 @@ mod tests {
         for (second, text) in [(0, "a"), (1, "b"), (2, "c"), (3, "d")] {
             commit(&state, text, second, 2);
         }
-        let mut backups = state.backups_of(DATABASE).unwrap();
-        backups.sort();
-        let digests: Vec<_> = backups.iter().map(|b| digest_of_gzip(b).unwrap()).collect();
-        assert_eq!(digests, [names::sha256_hex("b"), names::sha256_hex("c")]);
+        let backups = backups_with(&state, ["b", "c"]);
         assert!(directories.iter().all(|directory| directory.is_dir()));
         state.prune_backups(1);
         assert_eq!(state.backups_of(DATABASE).unwrap(), &backups[1..]);

@@ -57,7 +57,7 @@ fn is_mere_result(item: &Item) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use k8s_openapi::jiff::Timestamp;
 
@@ -65,7 +65,7 @@ mod tests {
     use crate::api::{Condition, Reinit, ScanResult};
     use crate::scan::outcome::Finding;
 
-    fn result(condition: Condition, second: i64) -> Item {
+    pub(in crate::daemon) fn result(condition: Condition, second: i64) -> Item {
         let at = Time(Timestamp::from_second(second).unwrap());
         let finding = Finding {
             result: ScanResult::new(condition, at),

@@ -132,24 +132,9 @@ mod tests {
     use kube::client::Body;
 
     use super::*;
-    use crate::api::{Condition, ScanResult, time};
+    use crate::api::Condition;
+    use crate::daemon::outbox::tests::result;
     use crate::scan::identity;
-    use crate::scan::outcome::Finding;
-    use crate::scan::tell::News;
-
-    fn result(condition: Condition) -> Item {
-        let finding = Finding {
-            result: ScanResult::new(condition, time::now()),
-            paths_hash: None,
-        };
-        Item {
-            news: News {
-                finding: Some(finding),
-                ..News::default()
-            },
-            log: None,
-        }
-    }
 
     #[tokio::test]
     async fn while_there_is_no_status_old_results_make_room_for_new_ones() {
@@ -162,10 +147,10 @@ mod tests {
         let (seen, _) = watch::channel(Seen::default());
         let mut reporter = Reporter::new(publisher, outgoing, seen.clone());
         for _ in 0..100 {
-            items.send(result(Condition::Succeeded)).unwrap();
-            items.send(result(Condition::Failed)).unwrap();
+            items.send(result(Condition::Succeeded, 0)).unwrap();
+            items.send(result(Condition::Failed, 0)).unwrap();
         }
-        let last = result(Condition::Failed);
+        let last = result(Condition::Failed, 1);
         items.send(last.clone()).unwrap();
         drop(items);
         {

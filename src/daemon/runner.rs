@@ -609,7 +609,7 @@ fn tell_motion(stderr: &str) {
         tracing::warn!(
             first,
             count,
-            "files were written each time AIDE read them; their content is not compared"
+            "files were written while AIDE read them; their content is not compared"
         );
     }
 }

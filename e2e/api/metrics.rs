@@ -26,7 +26,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use crate::harness::{
-    Space, alone, changed, clean, condition_of, eventually, in_space, kubectl, message_of, phase_of,
+    LOOK_EVERY, PATIENCE, Space, alone, answer, changed, clean, condition_of, eventually, in_space,
+    kubectl, message_of, phase_of,
 };
 use crate::updates::{machine_config, until_held};
 
@@ -45,6 +46,9 @@ impl Answer {
             .find_map(|line| line.strip_prefix(&whole)?.parse().ok())
     }
 }
+
+/// The pause after a failed pass grows to a minute; twice that, and some time for the passes.
+const TWO_PAUSES: Duration = Duration::from_secs(150);
 
 /// An operator's fleet endpoint.
 struct Endpoint<'a> {
@@ -121,8 +125,19 @@ impl<'a> Endpoint<'a> {
         token: &str,
         condition: impl Fn(&Answer) -> bool,
     ) -> anyhow::Result<Answer> {
+        self.until_within(PATIENCE, what, token, condition).await
+    }
+
+    /// The same with a patience of its own.
+    async fn until_within(
+        &self,
+        patience: Duration,
+        what: &str,
+        token: &str,
+        condition: impl Fn(&Answer) -> bool,
+    ) -> anyhow::Result<Answer> {
         let ca = self.own_ca().await?;
-        eventually(what, async || {
+        answer(what, LOOK_EVERY, patience, async || {
             // Until the certificate has reached this operator it uses another one.
             let answer = self.get(&ca, Some(token)).await.ok();
             Ok(answer.filter(|answer| condition(answer)))
@@ -820,10 +835,9 @@ async fn a_webhook_that_is_down_hides_nothing_of_the_nodes() -> anyhow::Result<(
         let before = writes()?;
         let failed = "reconcile_errors_total{step=\"apply\"}";
         let so_far = told.value(failed).context("failed passes")?;
+        let are_more = |answer: &Answer| answer.value(failed) > Some(so_far + 1.0);
         endpoint
-            .until("further failed passes", &token, |answer| {
-                answer.value(failed) > Some(so_far + 1.0)
-            })
+            .until_within(TWO_PAUSES, "further failed passes", &token, are_more)
             .await?;
         assert_eq!(writes()?, before);
 

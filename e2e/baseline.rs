@@ -9,8 +9,8 @@ use crate::harness::node::FILES;
 use crate::harness::{Fi, Node, on_one_node, until};
 
 /// Waits for a baseline that nobody asked for in the place of `before`, with the event that tells
-/// of both; then asks for one, and waits until that is there and verified.
-async fn unrequested_until_requested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<()> {
+/// of both, and returns it.
+async fn unrequested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<Baseline> {
     let unrequested = fi.new_baseline(node, before).await?;
     assert!(
         !unrequested.verified,
@@ -30,11 +30,15 @@ async fn unrequested_until_requested(fi: &Fi<'_>, node: &str, before: &Baseline)
     let notes = fi.notes("UnrequestedReinit").await?;
     assert_eq!(notes.len(), 1, "it is told once: {notes:?}");
     assert_eq!(fi.baseline(node).await?, unrequested, "and done once");
+    Ok(unrequested)
+}
 
+/// Asks for a baseline in the place of `before`, and waits until that is there and verified.
+async fn requested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<Baseline> {
     fi.annotate(names::ANNOTATION_REINIT, "").await?;
-    let requested = fi.new_baseline(node, &unrequested).await?;
+    let requested = fi.new_baseline(node, before).await?;
     assert!(requested.verified, "somebody asked for it: {requested:?}");
-    Ok(())
+    Ok(requested)
 }
 
 #[tokio::test]
@@ -47,10 +51,10 @@ async fn a_signal_that_no_request_explains_is_honoured_and_told() -> Result<()> 
         node.files("printf x > new").await?;
         fi.result(&node.name, Condition::Failed).await?;
         node.sh("touch /run/aide.reinit").await?;
-        unrequested_until_requested(&fi, &node.name, &before).await?;
-        let signal = node.sh("ls /run/aide.reinit 2>/dev/null || true").await?;
-        assert_eq!(signal, "", "the signal is taken");
-        Ok(())
+        let unrequested = unrequested(&fi, &node.name, &before).await?;
+        node.signal_is_taken().await?;
+        requested(&fi, &node.name, &unrequested).await?;
+        node.signal_is_taken().await
     })
     .await
 }
@@ -65,7 +69,9 @@ async fn a_lost_baseline_is_made_anew_and_told() -> Result<()> {
         let before = fi.baseline(&node.name).await?;
         node.sh("printf y > file; rm /etc/kubernetes/aide.db.gz")
             .await?;
-        unrequested_until_requested(&fi, &node.name, &before).await
+        let unrequested = unrequested(&fi, &node.name, &before).await?;
+        requested(&fi, &node.name, &unrequested).await?;
+        Ok(())
     })
     .await
 }
@@ -91,9 +97,7 @@ async fn a_lost_baseline_is_an_error_where_the_user_wants_it() -> Result<()> {
             "it does not heal: {later:?}"
         );
 
-        fi.annotate(names::ANNOTATION_REINIT, "").await?;
-        let requested = fi.new_baseline(&node.name, &before).await?;
-        assert!(requested.verified, "somebody asked for it: {requested:?}");
+        requested(&fi, &node.name, &before).await?;
         fi.phase(Phase::Active).await?;
         Ok(())
     })
@@ -143,9 +147,7 @@ async fn a_replaced_baseline_is_an_error_until_somebody_asks_for_a_new_one() -> 
         let told = fi.notes("BaselineTampered").await?;
         assert_eq!(told.len(), 1, "it is told once: {told:?}");
 
-        fi.annotate(names::ANNOTATION_REINIT, "").await?;
-        let requested = fi.new_baseline(&node.name, &before).await?;
-        assert!(requested.verified, "somebody asked for it: {requested:?}");
+        requested(&fi, &node.name, &before).await?;
         fi.result(&node.name, Condition::Succeeded).await?;
         fi.phase(Phase::Active).await?;
         Ok(())

@@ -180,19 +180,10 @@ async fn reinit_with_signaller(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()>
     .await?;
     let baseline = fi.new_baseline(&node.name, &before).await?;
     assert!(baseline.verified, "{baseline:?}");
-    signal_is_taken(node).await?;
+    node.signal_is_taken().await?;
     until("the signaller is gone", async || {
         let pods = fi.pods().await?.len();
         ensure!(pods == t.nodes().len(), "{pods} pods");
-        Ok(())
-    })
-    .await
-}
-
-async fn signal_is_taken(node: &Node) -> Result<()> {
-    until("the signal is taken", async || {
-        let signal = node.sh("ls /run/aide.reinit 2>/dev/null || true").await?;
-        ensure!(signal.is_empty(), "{signal} is there");
         Ok(())
     })
     .await
@@ -259,7 +250,7 @@ async fn a_restricted_daemon_does_what_a_privileged_one_does_and_a_switch_renews
         node.sh("touch /run/aide.reinit").await?;
         let baseline = fi.new_baseline(&node.name, &before).await?;
         assert!(!baseline.verified, "nobody asked for it: {baseline:?}");
-        signal_is_taken(node).await?;
+        node.signal_is_taken().await?;
 
         changes_are_seen(&fi, node).await?;
 

@@ -1,11 +1,13 @@
 //! A node, as a test works on it: from inside, as root.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
+use fio::api::names;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use serde::Serialize;
 
 use super::cluster::hack_cluster;
+use super::wait::until;
 
 /// Where tests put their files: watched by the default configuration, and removed after each test.
 pub(crate) const FILES: &str = "/etc/fio-e2e";
@@ -49,6 +51,20 @@ impl Node {
     pub(crate) async fn files(&self, script: &str) -> Result<String> {
         self.sh(&format!("mkdir -p {FILES}; cd {FILES}; {script}"))
             .await
+    }
+
+    /// Waits until no signal file is there. A signaller's pod may come up and drop its signal after
+    /// the daemon has met the request through the status object; the daemon then takes it away at
+    /// its next look.
+    pub(crate) async fn signal_is_taken(&self) -> Result<()> {
+        until(format!("the signal on {self} is taken"), async || {
+            let signal = self
+                .sh(&format!("ls {} 2>/dev/null || true", names::SIGNAL_FILE))
+                .await?;
+            ensure!(signal.is_empty(), "{signal} is there");
+            Ok(())
+        })
+        .await
     }
 
     /// The sha256 of what the database on the node unpacks to.

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::harness::test::selecting;
 use crate::harness::wait::until_within;
-use crate::harness::{Fi, Node, Test, on_all_nodes, until};
+use crate::harness::{Fi, Node, Test, on_all_nodes, on_one_node, until};
 
 /// How long the cluster may take to notice that a node has stopped: 50 s by default, and the
 /// operator's status is written at most every 5 s.
@@ -175,6 +175,40 @@ async fn a_taint_keeps_a_node_out_until_it_is_tolerated() -> Result<()> {
             .await?;
         fi.result(&second.name, Condition::Succeeded).await?;
         fi.phase(Phase::Active).await?;
+        Ok(())
+    })
+    .await
+}
+
+/// The cluster leaves a daemon's pod alone that a taint would not let come, and makes no other one in
+/// its place.
+#[tokio::test]
+async fn a_taint_that_comes_later_hides_nothing_of_a_node() -> Result<()> {
+    on_one_node("tainted-later", async |t| {
+        let node = t.node()?;
+        let fi = t.create(json!({})).await?;
+        fi.watched().await?;
+        let baseline = fi.baseline(&node.name).await?;
+        t.taint(node, "fio-e2e").await?;
+        fi.scans(&node.name, 1).await?;
+        node.files("printf x > new").await?;
+        fi.result(&node.name, Condition::Failed).await?;
+        assert_eq!(fi.baseline(&node.name).await?, baseline);
+
+        t.delete_pod(&fi.daemon(&node.name).await?).await?;
+        let shut_out = async || fi.condition("Degraded", "True", "NodesShutOut").await;
+        let message = until_within(NOTICED, "nothing is heard", shut_out).await?;
+        assert!(message.contains(&node.name), "it is named: {message}");
+        fi.phase(Phase::Active).await?;
+        fi.result(&node.name, Condition::Failed).await?;
+
+        let tolerations = json!([{"key": "fio-e2e", "operator": "Exists"}]);
+        fi.patch(json!({"spec": {"tolerations": tolerations}}))
+            .await?;
+        fi.condition("Degraded", "False", "AsExpected").await?;
+        fi.scans(&node.name, 1).await?;
+        assert_eq!(fi.baseline(&node.name).await?, baseline, "nothing was lost");
+        fi.result(&node.name, Condition::Failed).await?;
         Ok(())
     })
     .await

@@ -249,6 +249,7 @@ fn reasons_are_explained() {
     let reasons = sources::reasons();
     for known in [
         "NodesSilent",
+        "NodesShutOut",
         "BaselineTampered",
         "Refused",
         "PriorityClass",

@@ -254,7 +254,12 @@ async fn what_others_make_of_a_status_or_a_frozen_configuration_comes_back() -> 
                 .collect();
             (status.phase, json!(status.nodes), conditions)
         };
+        let beyond_time = json!({
+            "type": "Ready", "status": "True", "reason": "Active", "message": "",
+            "lastTransitionTime": "9999-12-31T23:59:59Z",
+        });
         for (what, patch) in [
+            ("an unreadable time", json!({"conditions": [beyond_time]})),
             ("another phase", json!({"phase": "Pending"})),
             ("other counts", json!({"nodes": {"failed": 7}})),
             ("no conditions", json!({"conditions": []})),

@@ -7,7 +7,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as StatusCondition;
 use kube::CustomResource;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 /// Seconds of pause between the end of a scan and the next one, unless the user says otherwise.
 pub const DEFAULT_GRACE_PERIOD: i64 = 900;
@@ -186,11 +188,28 @@ pub struct FileIntegrityStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodeCounts>,
     /// Ready, `ConfigValid` and Degraded, in the standard form.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "readable"
+    )]
     pub conditions: Vec<StatusCondition>,
     /// metadata.generation that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+}
+
+/// Reads the elements that can be read. A hand may have written a condition's time, which the API takes
+/// and nobody can count with (see [`super::time`]): such a condition is made anew, and must not keep
+/// all FileIntegrities from being read.
+fn readable<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let elements = Vec::<Value>::deserialize(deserializer)?;
+    let read = |element| serde_json::from_value(element).ok();
+    Ok(elements.into_iter().filter_map(read).collect())
 }
 
 /// The running state of a FileIntegrity.
@@ -397,6 +416,28 @@ mod tests {
             odd(serde_json::json!({"name": "n", "key": "k"})),
             ["spec.config.namespace is empty, so the default configuration is used"]
         );
+    }
+
+    #[test]
+    fn a_condition_that_cannot_be_read_is_left_out() {
+        let condition = |kind: &str, time: &str| {
+            serde_json::json!({
+                "type": kind, "status": "True", "reason": "R", "message": "m", "lastTransitionTime": time,
+            })
+        };
+        let status: FileIntegrityStatus = serde_json::from_value(serde_json::json!({
+            "phase": "Active",
+            "conditions": [
+                condition("Degraded", "9999-12-31T23:59:59Z"),
+                condition("Ready", "2026-01-02T03:04:05Z"),
+            ],
+        }))
+        .unwrap();
+        assert_eq!(status.phase, Some(Phase::Active));
+        let [ready] = status.conditions.as_slice() else {
+            panic!("{:?}", status.conditions);
+        };
+        assert_eq!(ready.type_, "Ready");
     }
 
     #[test]

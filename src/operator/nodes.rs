@@ -213,6 +213,19 @@ pub enum Update {
     Over,
 }
 
+/// What becomes of a daemon's pod on a node: the DaemonSet controller's decision (Kubernetes'
+/// `NodeShouldRunDaemonPod`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DaemonPod {
+    /// One runs, and is made anew where it ends.
+    Runs,
+    /// One that is there runs on, and no new one is made: a taint has come that is not tolerated, and
+    /// ends nothing.
+    RunsOn,
+    /// None runs.
+    Absent,
+}
+
 /// What the annotations of the Machine Config Operator begin with.
 const MACHINE_CONFIG_PREFIX: &str = "machineconfiguration.openshift.io/";
 
@@ -240,21 +253,26 @@ impl NodeFacts {
         }
     }
 
-    /// Whether a daemon with this selector and these tolerations runs here.
-    pub fn is_selected(
+    /// What becomes of a daemon's pod with this selector and these tolerations here.
+    pub fn daemon_pod(
         &self,
         selector: &BTreeMap<String, String>,
         tolerations: &[Toleration],
-    ) -> bool {
+    ) -> DaemonPod {
         let os = self.labels.get("kubernetes.io/os").unwrap_or("linux");
-        os == "linux"
-            && selector
-                .iter()
-                .all(|(key, value)| self.labels.get(key) == Some(value.as_str()))
-            && self
-                .taints
-                .iter()
-                .all(|taint| is_tolerated(taint, tolerations))
+        let matches = |(key, value): (&String, &String)| self.labels.get(key) == Some(value);
+        if os != "linux" || !selector.iter().all(matches) {
+            return DaemonPod::Absent;
+        }
+        let untolerated = |taint: &&(String, String, String)| !is_tolerated(taint, tolerations);
+        let mut untolerated = self.taints.iter().filter(untolerated).peekable();
+        if untolerated.peek().is_none() {
+            DaemonPod::Runs
+        } else if untolerated.any(|(_, _, effect)| effect == "NoExecute") {
+            DaemonPod::Absent
+        } else {
+            DaemonPod::RunsOn
+        }
     }
 }
 
@@ -391,16 +409,16 @@ mod tests {
     fn labels_must_match() {
         let selector = BTreeMap::from([("role".to_owned(), "worker".to_owned())]);
         let table = [
-            (node(&[("role", "worker")], &[]), true),
-            (node(&[("role", "infra")], &[]), false),
-            (node(&[], &[]), false),
+            (node(&[("role", "worker")], &[]), DaemonPod::Runs),
+            (node(&[("role", "infra")], &[]), DaemonPod::Absent),
+            (node(&[], &[]), DaemonPod::Absent),
             (
                 node(&[("role", "worker"), ("kubernetes.io/os", "windows")], &[]),
-                false,
+                DaemonPod::Absent,
             ),
         ];
         for (node, expected) in table {
-            assert_eq!(node.is_selected(&selector, &[]), expected, "{node:?}");
+            assert_eq!(node.daemon_pod(&selector, &[]), expected, "{node:?}");
         }
     }
 
@@ -410,32 +428,48 @@ mod tests {
         let equal =
             toleration(serde_json::json!({"key": "a", "value": "1", "effect": "NoSchedule"}));
         let everything = toleration(serde_json::json!({"operator": "Exists"}));
+        let no_schedule = ("a", "1", "NoSchedule");
+        let no_execute = ("a", "1", "NoExecute");
+        let cordoned = ("node.kubernetes.io/unschedulable", "", "NoSchedule");
+        let not_ready = ("node.kubernetes.io/not-ready", "", "NoExecute");
         let table = [
-            (("a", "1", "NoSchedule"), vec![], false),
-            (("a", "1", "NoSchedule"), vec![exists.clone()], true),
-            (("a", "1", "NoExecute"), vec![exists], true),
-            (("a", "1", "NoSchedule"), vec![equal.clone()], true),
-            (("a", "2", "NoSchedule"), vec![equal.clone()], false),
-            (("a", "1", "NoExecute"), vec![equal], false),
-            (("b", "1", "NoExecute"), vec![everything], true),
-            (("a", "1", "PreferNoSchedule"), vec![], true),
+            (vec![no_schedule], vec![], DaemonPod::RunsOn),
+            (vec![no_schedule], vec![exists.clone()], DaemonPod::Runs),
+            (vec![no_execute], vec![], DaemonPod::Absent),
+            (vec![no_execute], vec![exists], DaemonPod::Runs),
+            (vec![no_schedule], vec![equal.clone()], DaemonPod::Runs),
             (
-                ("node.kubernetes.io/unschedulable", "", "NoSchedule"),
-                vec![],
-                true,
+                vec![("a", "2", "NoSchedule")],
+                vec![equal.clone()],
+                DaemonPod::RunsOn,
+            ),
+            (vec![no_execute], vec![equal.clone()], DaemonPod::Absent),
+            // One of each effect: the tolerated one does not help the other.
+            (
+                vec![no_schedule, no_execute],
+                vec![equal],
+                DaemonPod::Absent,
+            ),
+            (vec![no_schedule, no_execute], vec![], DaemonPod::Absent),
+            (
+                vec![("b", "1", "NoExecute")],
+                vec![everything],
+                DaemonPod::Runs,
             ),
             (
-                ("node.kubernetes.io/not-ready", "", "NoExecute"),
+                vec![("a", "1", "PreferNoSchedule")],
                 vec![],
-                true,
+                DaemonPod::Runs,
             ),
+            (vec![cordoned], vec![], DaemonPod::Runs),
+            (vec![not_ready], vec![], DaemonPod::Runs),
         ];
-        for (taint, tolerations, expected) in table {
-            let node = node(&[], &[taint]);
+        for (taints, tolerations, expected) in table {
+            let node = node(&[], &taints);
             assert_eq!(
-                node.is_selected(&BTreeMap::new(), &tolerations),
+                node.daemon_pod(&BTreeMap::new(), &tolerations),
                 expected,
-                "{taint:?}"
+                "{taints:?}, {tolerations:?}"
             );
         }
     }

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::build::{self, ActiveConfig, Environment, Hold, Wishes};
 use super::freshness;
-use super::nodes::{NodeFacts, Update};
+use super::nodes::{DaemonPod, NodeFacts, Update};
 use super::reinit::{self, Candidate, Record};
 use super::running::{self, Running};
 use super::status::{self, ConfigState, Facts, NodeView};
@@ -130,7 +130,7 @@ pub struct Plan {
     pub sayings: Vec<Saying>,
     /// The status.
     pub status: FileIntegrityStatus,
-    /// The selected nodes from which nothing is heard.
+    /// The watched nodes from which nothing is heard.
     pub stale: BTreeSet<String>,
     /// When to look again though nothing has changed.
     pub again: Option<Duration>,
@@ -145,6 +145,7 @@ struct Planner<'a> {
     observed: &'a Observed,
     fi: &'a FileIntegrity,
     name: String,
+    /// The nodes on which a daemon runs, or should.
     selected: Vec<&'a NodeFacts>,
     /// The status objects by the names of their nodes.
     statuses: HashMap<&'a str, &'a Arc<WatchedStatus>>,
@@ -155,18 +156,16 @@ struct Planner<'a> {
 impl<'a> Planner<'a> {
     fn new(observed: &'a Observed) -> Self {
         let fi = observed.file_integrity.as_ref();
-        let selected = selected(fi, &observed.nodes);
+        let statuses = observed.statuses.iter().rev();
+        let statuses = statuses
+            .map(|status| (&*status.node_name, status))
+            .collect();
         Self {
             observed,
             fi,
             name: fi.metadata.name.clone().unwrap_or_default(),
-            selected,
-            statuses: observed
-                .statuses
-                .iter()
-                .rev()
-                .map(|status| (&*status.node_name, status))
-                .collect(),
+            selected: selected(observed, &statuses),
+            statuses,
             running: running(observed),
             record: Record::of(fi),
         }
@@ -422,7 +421,7 @@ impl<'a> Planner<'a> {
             let selector = other.spec.selector();
             self.selected
                 .iter()
-                .any(|node| node.is_selected(&selector, &other.spec.tolerations))
+                .any(|node| node.daemon_pod(&selector, &other.spec.tolerations) == DaemonPod::Runs)
         };
         self.observed
             .others
@@ -454,8 +453,15 @@ impl<'a> Planner<'a> {
             initialized,
             held,
             patience_left: self.patience_left(node, initialized).filter(|_| !held),
+            shut_out: self.is_shut_out(node),
             condition: status.and_then(WatchedStatus::condition),
         }
+    }
+
+    fn is_shut_out(&self, node: &NodeFacts) -> bool {
+        let spec = &self.fi.spec;
+        !node.taints.is_empty()
+            && node.daemon_pod(&spec.selector(), &spec.tolerations) != DaemonPod::Runs
     }
 
     /// How much longer the node may be silent. Held ones may for ever; when the hold ends, their
@@ -599,13 +605,21 @@ impl<'a> Planner<'a> {
     }
 }
 
-fn selected<'a>(fi: &FileIntegrity, nodes: &'a [Arc<NodeFacts>]) -> Vec<&'a NodeFacts> {
-    let selector = fi.spec.selector();
-    nodes
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(|node| node.is_selected(&selector, &fi.spec.tolerations))
-        .collect()
+/// Where no new pod of a daemon can come, one that is there runs on and reports, and its node stays
+/// selected by its status. It is given up where somebody deletes that.
+fn selected<'a>(
+    observed: &'a Observed,
+    statuses: &HashMap<&str, &Arc<WatchedStatus>>,
+) -> Vec<&'a NodeFacts> {
+    let spec = &observed.file_integrity.spec;
+    let selector = spec.selector();
+    let is_selected = |node: &&NodeFacts| match node.daemon_pod(&selector, &spec.tolerations) {
+        DaemonPod::Runs => true,
+        DaemonPod::RunsOn => statuses.contains_key(&*node.name),
+        DaemonPod::Absent => false,
+    };
+    let nodes = observed.nodes.iter().map(AsRef::as_ref);
+    nodes.filter(is_selected).collect()
 }
 
 /// The configuration that is put into effect, or goes on.

@@ -286,6 +286,34 @@ fn a_node_that_is_not_selected_any_more_loses_its_status() {
     assert_eq!(plan.unwanted, [Unwanted::NodeStatus("fi-n2".to_owned())]);
 }
 
+/// As long as a daemon runs there, what it reports is told.
+#[test]
+fn a_taint_that_comes_later_takes_no_status_away_unless_it_ends_the_pod() {
+    let tainted = |effect: &str, statuses: &[FileIntegrityNodeStatus]| {
+        let mut observed = with_statuses(at_rest(), statuses);
+        let taints = vec![["k", "", effect].map(str::to_owned).into()];
+        observed.nodes[1] = Arc::new(NodeFacts {
+            taints,
+            ..NodeFacts::clone(&node("n2"))
+        });
+        observed.silence = HashMap::from([("n2".into(), Duration::from_secs(9999))]);
+        let plan = plan(&observed);
+        let conditions = plan.status.conditions.into_iter();
+        let degraded = conditions.filter(|c| c.type_ == "Degraded");
+        let reasons: Vec<String> = degraded.map(|c| c.reason).collect();
+        let selected = plan.status.nodes.unwrap().selected;
+        (plan.unwanted, selected, reasons.concat())
+    };
+    let both = [status("n1"), status("n2")];
+    let shut_out = (vec![], 2, "NodesShutOut".to_owned());
+    assert_eq!(tainted("NoSchedule", &both), shut_out);
+    let as_expected = |unwanted| (unwanted, 1, "AsExpected".to_owned());
+    let removed = vec![Unwanted::NodeStatus("fi-n2".to_owned())];
+    assert_eq!(tainted("NoExecute", &both), as_expected(removed));
+    // It never had a daemon, or somebody has given it up.
+    assert_eq!(tainted("NoSchedule", &both[..1]), as_expected(vec![]));
+}
+
 #[test]
 fn an_annotation_becomes_a_record_first() {
     let observed = with_annotations(&json!({names::ANNOTATION_REINIT: ""}));

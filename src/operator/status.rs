@@ -25,6 +25,8 @@ pub struct NodeView {
     pub held: bool,
     /// How much longer nothing need be heard of it; none: for ever.
     pub patience_left: Option<Duration>,
+    /// Should its daemon's pod end, a taint keeps another one out.
+    pub shut_out: bool,
     /// How its last scan ended.
     pub condition: Option<Condition>,
 }
@@ -38,6 +40,16 @@ impl NodeView {
     /// It is not watched, as far as can be told.
     pub fn is_stale(&self) -> bool {
         !self.reachable || self.is_silent()
+    }
+
+    /// It has no daemon, as far as can be told, and does not get one by itself.
+    fn is_abandoned(&self) -> bool {
+        self.shut_out && self.is_silent()
+    }
+
+    /// A baseline is to be expected of it soon.
+    fn is_awaited(&self) -> bool {
+        self.reachable && !self.held && !self.initialized && !self.is_abandoned()
     }
 }
 
@@ -99,8 +111,8 @@ fn is_refused(config: &ConfigState, before: Option<&FileIntegrityStatus>) -> boo
     }
 }
 
-/// The phase. Nodes that are not reachable, and nodes whose scans are held, do not keep it back:
-/// nothing can be expected of them now.
+/// The phase. Nodes that are not reachable, that are held, or that have lost their daemon to a taint do
+/// not keep it back: nothing can be expected of them now.
 fn phase(facts: &Facts<'_>, is_refused: bool) -> Phase {
     let errored = |node: &NodeView| node.condition == Some(Condition::Errored);
     if is_refused {
@@ -109,12 +121,7 @@ fn phase(facts: &Facts<'_>, is_refused: bool) -> Phase {
         Phase::Pending
     } else if facts.nodes.iter().any(errored) {
         Phase::Error
-    } else if facts.reinit_asked
-        || facts
-            .nodes
-            .iter()
-            .any(|n| n.reachable && !n.held && !n.initialized)
-    {
+    } else if facts.reinit_asked || facts.nodes.iter().any(NodeView::is_awaited) {
         Phase::Initializing
     } else {
         Phase::Active
@@ -221,9 +228,7 @@ fn ready(phase: Phase, facts: &Facts<'_>, is_refused: bool) -> NewCondition {
             "Initializing",
             format!(
                 "waiting for the baseline of {}",
-                names_of(facts.nodes, |n| {
-                    n.reachable && !n.held && !n.initialized
-                })
+                names_of(facts.nodes, NodeView::is_awaited)
             ),
         ),
         Phase::Pending if facts.nodes.is_empty() => (
@@ -311,19 +316,7 @@ fn config_valid(config: &ConfigState) -> NewCondition {
 
 fn degraded(facts: &Facts<'_>) -> NewCondition {
     let mut problems = facts.problems.to_vec();
-    if facts.nodes.iter().any(|n| !n.reachable) {
-        let names = names_of(facts.nodes, |n| !n.reachable);
-        problems.push((
-            "NodesNotReady",
-            format!("not ready, so not watched: {names}"),
-        ));
-    }
-    let is_silent = |n: &NodeView| n.reachable && n.is_silent();
-    if facts.nodes.iter().any(is_silent) {
-        let names = names_of(facts.nodes, is_silent);
-        let message = format!("nothing was heard for too long, look at the daemon's pod: {names}");
-        problems.push(("NodesSilent", message));
-    }
+    problems.extend(unwatched(facts.nodes));
     let (status, reason, message) = if let [(reason, _), ..] = problems.as_slice() {
         let all: Vec<&str> = problems.iter().map(|(_, m)| m.as_str()).collect();
         ("True", *reason, bounded(&all.join("; ")))
@@ -336,6 +329,31 @@ fn degraded(facts: &Facts<'_>) -> NewCondition {
         reason,
         message,
     }
+}
+
+/// Which nodes are not watched, and what there is to do about it.
+fn unwatched(nodes: &[NodeView]) -> Vec<(&'static str, String)> {
+    let problem = |reason, what: &str, which: fn(&NodeView) -> bool| {
+        let is_any = nodes.iter().any(which);
+        is_any.then(|| (reason, format!("{what}: {}", names_of(nodes, which))))
+    };
+    let problems = [
+        problem("NodesNotReady", "not ready, so not watched", |n| {
+            !n.reachable
+        }),
+        problem(
+            "NodesSilent",
+            "nothing was heard for too long, look at the daemon's pod",
+            |n| n.reachable && n.is_silent() && !n.shut_out,
+        ),
+        problem(
+            "NodesShutOut",
+            "nothing was heard for too long, and no daemon's pod can come for a taint that spec.tolerations \
+             does not name; tolerate it, or delete the FileIntegrityNodeStatus to give the node up",
+            |n| n.reachable && n.is_abandoned(),
+        ),
+    ];
+    problems.into_iter().flatten().collect()
 }
 
 /// Says in a planned status what came in the way of the plan, before what else is wrong. `before` is
@@ -412,6 +430,7 @@ mod tests {
             reachable: true,
             initialized: true,
             held: false,
+            shut_out: false,
             patience_left: None,
             condition: Some(Condition::Succeeded),
         }
@@ -521,6 +540,16 @@ mod tests {
                 ..node("n2")
             },
         ];
+        let tainted = [NodeView {
+            initialized: false,
+            shut_out: true,
+            patience_left: Some(Duration::from_secs(1)),
+            ..node("n1")
+        }];
+        let shut_out = [NodeView {
+            patience_left: Some(Duration::ZERO),
+            ..tainted[0].clone()
+        }];
         let failed = [
             node("n1"),
             NodeView {
@@ -562,6 +591,16 @@ mod tests {
             (
                 "a held node is not waited for",
                 facts(&held, &VALID),
+                Phase::Active,
+            ),
+            (
+                "a node whose daemon a taint may keep out, and that reports, is waited for",
+                facts(&tainted, &VALID),
+                Phase::Initializing,
+            ),
+            (
+                "a node whose daemon a taint keeps out is not waited for",
+                facts(&shut_out, &VALID),
                 Phase::Active,
             ),
             (
@@ -678,12 +717,29 @@ mod tests {
             reachable: false,
             ..silent.clone()
         };
-        let status = build(&facts(&[late, silent, gone], &VALID), None, &now());
-        assert_eq!(status.nodes.unwrap().stale, 2);
+        let shut_out = NodeView {
+            name: "n3".into(),
+            shut_out: true,
+            ..silent.clone()
+        };
+        let tainted = NodeView {
+            shut_out: true,
+            ..late.clone()
+        };
+        let nodes = [late, tainted, shut_out, silent, gone];
+        let status = build(&facts(&nodes, &VALID), None, &now());
+        assert_eq!(status.nodes.unwrap().stale, 3);
         let degraded = status.conditions.iter().find(|c| c.type_ == "Degraded");
         let degraded = degraded.unwrap();
         assert_eq!(degraded.reason, "NodesNotReady");
-        assert!(degraded.message.ends_with("look at the daemon's pod: n2"));
+        assert_eq!(
+            degraded.message,
+            "not ready, so not watched: n2; \
+             nothing was heard for too long, look at the daemon's pod: n2; \
+             nothing was heard for too long, and no daemon's pod can come for a taint that \
+             spec.tolerations does not name; tolerate it, or delete the FileIntegrityNodeStatus to \
+             give the node up: n3"
+        );
     }
 
     #[test]

@@ -159,7 +159,7 @@ fn node_of(pod: &Pod) -> Option<&str> {
 
 #[tokio::test]
 async fn a_taint_keeps_a_node_out_until_it_is_tolerated() -> Result<()> {
-    on_all_nodes("tainted", async |t| {
+    on_all_nodes("shut-out", async |t| {
         let (first, second) = t.two_nodes()?;
         t.taint(second, "fio-e2e").await?;
         let fi = t.create(json!({})).await?;

@@ -606,7 +606,8 @@ impl<'a> Planner<'a> {
 }
 
 /// Where no new pod of a daemon can come, one that is there runs on and reports, and its node stays
-/// selected by its status. It is given up where somebody deletes that.
+/// selected by what it has reported. It is given up where somebody deletes that. A status without any
+/// report is none: the taint may have come, or been seen, just after it was made, and no pod ever.
 fn selected<'a>(
     observed: &'a Observed,
     statuses: &HashMap<&str, &Arc<WatchedStatus>>,
@@ -615,7 +616,9 @@ fn selected<'a>(
     let selector = spec.selector();
     let is_selected = |node: &&NodeFacts| match node.daemon_pod(&selector, &spec.tolerations) {
         DaemonPod::Runs => true,
-        DaemonPod::RunsOn => statuses.contains_key(&*node.name),
+        DaemonPod::RunsOn => statuses
+            .get(&*node.name)
+            .is_some_and(|status| status.has_report()),
         DaemonPod::Absent => false,
     };
     let nodes = observed.nodes.iter().map(AsRef::as_ref);

@@ -312,6 +312,13 @@ fn a_taint_that_comes_later_takes_no_status_away_unless_it_ends_the_pod() {
     assert_eq!(tainted("NoExecute", &both), as_expected(removed));
     // It never had a daemon, or somebody has given it up.
     assert_eq!(tainted("NoSchedule", &both[..1]), as_expected(vec![]));
+    // The taint came before the daemon's pod could.
+    let mut silent = status("n2");
+    (silent.baseline, silent.last_result, silent.reinit) = (None, None, None);
+    silent.results.clear();
+    let never_heard_of = [status("n1"), silent];
+    let removed = vec![Unwanted::NodeStatus("fi-n2".to_owned())];
+    assert_eq!(tainted("NoSchedule", &never_heard_of), as_expected(removed));
 }
 
 #[test]

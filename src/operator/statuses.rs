@@ -156,6 +156,11 @@ impl WatchedStatus {
         }
     }
 
+    /// Whether a daemon has reported anything in it.
+    pub fn has_report(&self) -> bool {
+        *self.report != Report::default()
+    }
+
     /// Whether it has the hash of what was applied.
     pub fn is_applied(&self) -> bool {
         self.is_applied

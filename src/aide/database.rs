@@ -125,7 +125,10 @@ pub struct Record {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     /// No database, or an empty one.
-    Nothing,
+    Nothing {
+        /// How the one that was there came about, where that is left.
+        record: Option<Record>,
+    },
     /// A database of this digest, with its record if that is there and says the same digest.
     Database {
         /// sha256 of the uncompressed database, hex.
@@ -288,11 +291,12 @@ impl StateDir {
         let path = self.database();
         let size = match fs::symlink_metadata(&path) {
             Ok(meta) => meta.len(),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
             Err(e) => return Err(failed("look at", &path)(e)),
         };
         if size == 0 {
-            return Ok(Found::Nothing);
+            let record = read_record(&self.record());
+            return Ok(Found::Nothing { record });
         }
         let digest = match digest_of_gzip(&path) {
             Ok(digest) => digest,
@@ -777,9 +781,15 @@ mod tests {
     #[test]
     fn an_empty_directory_holds_nothing() {
         let (_root, state) = state();
-        assert_eq!(state.load().unwrap(), Found::Nothing);
+        let nothing = |record| Found::Nothing { record };
+        assert_eq!(state.load().unwrap(), nothing(None));
         fs::write(state.database(), "").unwrap();
-        assert_eq!(state.load().unwrap(), Found::Nothing);
+        assert_eq!(state.load().unwrap(), nothing(None));
+        commit(&state, "one", 0, 5);
+        fs::write(state.database(), "").unwrap();
+        assert_eq!(state.load().unwrap(), nothing(Some(record("one"))));
+        fs::remove_file(state.database()).unwrap();
+        assert_eq!(state.load().unwrap(), nothing(Some(record("one"))));
     }
 
     #[test]

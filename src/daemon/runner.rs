@@ -156,21 +156,20 @@ enum RunnerError {
 impl Runner {
     /// What lies in the state directory. Takes a second per 100,000 files.
     pub fn read_disk(&self) -> Result<Disk, DatabaseError> {
+        let is_ours = |record: &Record| record.owner == self.identity.file_integrity;
         Ok(match self.state.load()? {
-            Found::Nothing => Disk::Nothing,
+            Found::Nothing { record } => record
+                .filter(is_ours)
+                .map_or(Disk::Nothing, |record| Disk::Gone(known(record))),
             Found::Unreadable { reason } => {
                 tracing::warn!(reason, "the database cannot be read");
                 Disk::Unreadable
             }
+            // Its record says the digest that was found.
             Found::Database {
-                digest,
                 record: Some(record),
-            } if record.owner == self.identity.file_integrity => Disk::Baseline(KnownBaseline {
-                config_hash: record.config_hash,
-                digest,
-                request: record.request,
-                verified: record.verified,
-            }),
+                ..
+            } if is_ours(&record) => Disk::Baseline(known(record)),
             Found::Database { digest, .. } => Disk::Foreign { digest },
         })
     }
@@ -209,14 +208,9 @@ impl Runner {
         self.clear_marker();
         let error = match result {
             Ok(record) => {
-                let known = KnownBaseline {
-                    config_hash: record.config_hash.clone(),
-                    digest: record.digest.clone(),
-                    request: record.request.clone(),
-                    verified: record.verified,
-                };
-                let mut done = Done::new(Finished::Initialised(known), started_at);
-                done.baseline = Some(self.published(&record));
+                let baseline = self.published(&record);
+                let mut done = Done::new(Finished::Initialised(known(record)), started_at);
+                done.baseline = Some(baseline);
                 return done;
             }
             Err(error) => error,
@@ -316,6 +310,7 @@ impl Runner {
             return Done::new(finished, started_at);
         }
         if fs::metadata(self.state.database()).map_or(true, |meta| meta.len() == 0) {
+            tracing::warn!("there is no database to compare with");
             return Done::new(Finished::BaselineGone, started_at);
         }
         let scan = lines::scan_id(&self.identity, &jiff::Timestamp::now());
@@ -397,7 +392,7 @@ impl Runner {
         match self.state.load() {
             Ok(Found::Database { digest, .. }) => Some(digest),
             Ok(Found::Unreadable { .. }) => Some(NO_DATABASE.to_owned()),
-            Ok(Found::Nothing) | Err(_) => None,
+            Ok(Found::Nothing { .. }) | Err(_) => None,
         }
     }
 
@@ -585,6 +580,15 @@ impl Scanned {
             lines: self.lines,
             ..Done::new(finished, started_at)
         }
+    }
+}
+
+fn known(record: Record) -> KnownBaseline {
+    KnownBaseline {
+        config_hash: record.config_hash,
+        digest: record.digest,
+        request: record.request,
+        verified: record.verified,
     }
 }
 

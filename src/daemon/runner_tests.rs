@@ -423,6 +423,18 @@ async fn another_file_integritys_baseline_is_foreign() {
     let mut runner = node.runner();
     runner.identity.file_integrity = "other".to_owned();
     assert!(matches!(runner.read_disk().unwrap(), Disk::Foreign { .. }));
+    // Nor is it missed, should it go.
+    fs::remove_file(runner.state.database()).unwrap();
+    assert_eq!(runner.read_disk().unwrap(), Disk::Nothing);
+}
+
+#[tokio::test]
+async fn a_record_that_is_left_tells_of_the_baseline_that_is_gone() {
+    let node = Node::new();
+    let old = made(&node.initialise(Cause::First).await).clone();
+    fs::remove_file(node.runner().state.database()).unwrap();
+    assert_eq!(node.scan().await.finished, Finished::BaselineGone);
+    assert_eq!(node.runner().read_disk().unwrap(), Disk::Gone(old));
 }
 
 #[tokio::test]

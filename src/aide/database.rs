@@ -130,6 +130,9 @@ pub struct Record {
     pub verified: bool,
     /// The request that it answers, if one did.
     pub request: Option<String>,
+    /// What AIDE said of files whose content is missing in it, as they were written meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
 }
 
 /// What lies in the state directory.
@@ -320,6 +323,11 @@ impl StateDir {
         };
         let record = self.matching_record(&digest);
         Ok(Found::Database { digest, record })
+    }
+
+    /// What is missing in the database of this digest, by its record.
+    pub fn unread(&self, digest: &str) -> Option<String> {
+        self.matching_record(digest)?.unread
     }
 
     fn matching_record(&self, digest: &str) -> Option<Record> {
@@ -678,6 +686,7 @@ mod tests {
             aide_version: "0.19.1".to_owned(),
             verified: true,
             request: None,
+            unread: None,
         }
     }
 

@@ -239,7 +239,9 @@ impl Runner {
         }
         let runner = self.clone();
         let (config_hash, cause) = (config_hash.to_owned(), cause.clone());
-        tokio::task::spawn_blocking(move || runner.commit(&report, config_hash, &cause)).await?
+        let unread = said(&complaints::in_motion(&ended.stderr));
+        tokio::task::spawn_blocking(move || runner.commit(&report, config_hash, &cause, unread))
+            .await?
     }
 
     /// AIDE does not say that a disk is full, only that it could not write.
@@ -273,6 +275,7 @@ impl Runner {
         report: &Report,
         config_hash: String,
         cause: &Cause,
+        unread: Option<String>,
     ) -> Result<Record, RunnerError> {
         let new = self.state.new_database();
         let digest = database::digest_of_gzip(&new).map_err(|source| RunnerError::File {
@@ -290,6 +293,7 @@ impl Runner {
             aide_version: self.aide_version.clone(),
             verified: cause.verified(),
             request: cause.request().map(str::to_owned),
+            unread,
         };
         self.state.commit(&record, now.0, self.max_backups)?;
         if let Err(error) = self.state.take_log() {
@@ -350,7 +354,9 @@ impl Runner {
                 (None, judge_cut_off(runner.read_json_report().ok(), most))
             } else {
                 let report = runner.read_json_report()?;
-                (report.database_digest.clone(), judge(verdict, report))
+                let digest = report.database_digest.clone();
+                let unread = digest.as_deref().and_then(|it| runner.state.unread(it));
+                (digest, judge_what_was_read(judge(verdict, report), unread))
             };
             runner.state.take_log()?;
             runner.state.bound_log(!is_cut_off)?;
@@ -440,13 +446,13 @@ impl Runner {
             if complaints.is_empty() && !stands_in_motion(mode, &finished, run) {
                 complaints = complaints::in_motion(&finished.stderr);
             }
-            let Some(first) = complaints.first() else {
+            let Some(what) = said(&complaints) else {
                 tell_motion(&finished.stderr);
                 let text = fs::read_to_string(config).unwrap_or_default();
                 let detail = config::aide_error(&finished.stderr, &text, &config.to_string_lossy());
                 return Ok((finished, detail));
             };
-            unread = format!("{} ({} in all)", first, complaints.len());
+            unread = what;
             tracing::info!(unread, "AIDE left something out; it runs again");
         }
         Err(RunnerError::Scan(ScanError::new(
@@ -607,14 +613,31 @@ fn stands_in_motion(mode: Mode, finished: &command::Finished, run: u32) -> bool 
 }
 
 fn tell_motion(stderr: &str) {
-    let files = complaints::in_motion(stderr);
-    if let Some(first) = files.first() {
-        let count = files.len();
+    if let Some(files) = said(&complaints::in_motion(stderr)) {
         tracing::warn!(
-            first,
-            count,
+            files,
             "files were written while AIDE read them; their content is not compared"
         );
+    }
+}
+
+/// The first of these complaints, and how many there are.
+fn said(complaints: &[&str]) -> Option<String> {
+    let first = complaints.first()?;
+    Some(format!("{first} ({} in all)", complaints.len()))
+}
+
+/// That nothing differs proves nothing where the baseline lacks the content of files.
+fn judge_what_was_read(outcome: Outcome, unread: Option<String>) -> Outcome {
+    match (outcome, unread) {
+        (Outcome::Clean { .. }, Some(unread)) => Outcome::Errored(ScanError::new(
+            "incomplete",
+            format!(
+                "AIDE error: a file was written while the baseline was made, which lacks its content; \
+                 re-initialise the node when it has come to rest: {unread}"
+            ),
+        )),
+        (outcome, _) => outcome,
     }
 }
 

@@ -325,6 +325,7 @@ fn put_unreadable_database(runner: &Runner, made_by: &str) {
         aide_version: made_by.to_owned(),
         verified: true,
         request: None,
+        unread: None,
     };
     runner.state.commit(&record, time::now().0, 5).unwrap();
 }

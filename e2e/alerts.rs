@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::harness::cluster::checkout;
 use crate::harness::monitoring::{Monitoring, Sample, with_monitoring};
 use crate::harness::wait::until_within;
-use crate::harness::{Fi, Node, Test, on_all_nodes, until};
+use crate::harness::{Fi, Node, Test, on_all_nodes_for, until};
 
 const ALERT: &str = "NodeHasIntegrityFailure";
 /// The rule keeps the alert for two minutes after the failure is over.
@@ -21,6 +21,9 @@ const RESOLVED_WITHIN: Duration = Duration::from_secs(240);
 /// kubelet brings a changed Secret or ConfigMap into a pod at its next sync of it, 60 to 90 s after
 /// the last.
 const CONFIGURED_WITHIN: Duration = Duration::from_secs(240);
+/// How long all of it may take: four minutes on an idle machine, of which three are waits for the
+/// kubelet and for the rule.
+const WHOLE: Duration = Duration::from_secs(1200);
 /// The ports of the Service whose endpoints are scraped.
 const PORTS: [&str; 2] = ["metrics", "metrics-fio"];
 /// Panels of the dashboard that may be empty: nothing of what they show happens in this test.
@@ -261,7 +264,7 @@ async fn re_init_ends_it(fi: &Fi<'_>, monitoring: Monitoring<'_>, node: &Node) -
 
 #[tokio::test]
 async fn a_changed_file_is_an_alert_until_it_is_accepted() -> Result<()> {
-    on_all_nodes("alerts", async |t| {
+    on_all_nodes_for("alerts", WHOLE, async |t| {
         let (node, _) = t.two_nodes()?;
         t.two_operators().await?;
         with_monitoring(t, async |monitoring| {

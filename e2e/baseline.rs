@@ -43,7 +43,7 @@ async fn requested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<Baselin
 
 #[tokio::test]
 async fn a_signal_that_no_request_explains_is_honoured_and_told() -> Result<()> {
-    on_one_node("signal", async |t| {
+    on_one_node("touched", async |t| {
         let node = t.node()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
@@ -61,7 +61,7 @@ async fn a_signal_that_no_request_explains_is_honoured_and_told() -> Result<()> 
 
 #[tokio::test]
 async fn a_lost_baseline_is_made_anew_and_told() -> Result<()> {
-    on_one_node("lost", async |t| {
+    on_one_node("made-anew", async |t| {
         let node = t.node()?;
         node.files("printf x > file").await?;
         let fi = t.create(json!({})).await?;
@@ -112,10 +112,11 @@ async fn a_replaced_baseline_is_an_error_until_somebody_asks_for_a_new_one() -> 
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
         let before = fi.baseline(&node.name).await?;
-        // What somebody would do who wants a file of theirs to pass.
+        // What somebody would do who wants a file of theirs to pass. In one step: a daemon that looks at
+        // half a database, or an empty one, has other things to say.
         node.sh(
-            "rm evil; cd /etc/kubernetes; zcat aide.db.gz | grep -v /fio-e2e/evil | gzip > other
-             cat other > aide.db.gz; rm other",
+            "rm evil; cd /etc/kubernetes; zcat aide.db.gz | grep -v /fio-e2e/evil | gzip > aide.other
+             mv aide.other aide.db.gz",
         )
         .await?;
         let found = node.digest_on_disk().await?;
@@ -207,24 +208,11 @@ async fn slow_configuration(t: &crate::harness::Test) -> Result<serde_json::Valu
     Ok(json!({"config": {"name": name, "namespace": t.namespace()}}))
 }
 
-/// Waits until AIDE runs on the node, with this argument.
-async fn aide_runs(node: &Node, argument: &str) -> Result<()> {
-    until(format!("AIDE runs with {argument} on {node}"), async || {
-        node.sh(&format!("pgrep -f '^[^ ]*aide .*{argument}( |$)'"))
-            .await
-            .map(|_| ())
-    })
-    .await
-}
-
-/// Ends the daemon of this FileIntegrity on the node the hard way.
-async fn kill_daemon(fi: &Fi<'_>, node: &Node) -> Result<()> {
-    node.sh(&format!(
-        "pkill -KILL -f '^[^ ]*fio daemon .*--owner={} '",
-        fi.name
-    ))
-    .await
-    .map(|_| ())
+/// Ends the daemon of this FileIntegrity on the node the hard way as soon as AIDE runs there with this
+/// argument.
+async fn kill_daemon_in(fi: &Fi<'_>, node: &Node, argument: &str) -> Result<()> {
+    let kill = format!("pkill -KILL -f '^[^ ]*fio daemon .*--owner={} '", fi.name);
+    node.when_aide_runs(argument, &kill).await
 }
 
 #[tokio::test]
@@ -234,7 +222,7 @@ async fn a_daemon_told_to_stop_in_a_scan_leaves_the_baseline_whole() -> Result<(
         let fi = t.create(slow_configuration(t).await?).await?;
         fi.watched().await?;
         let before = fi.baseline(&node.name).await?;
-        aide_runs(node, "--check").await?;
+        node.when_aide_runs("--check", ":").await?;
         t.delete_pod(&fi.daemon(&node.name).await?).await?;
         assert_eq!(
             node.digest_on_disk().await?,
@@ -265,10 +253,11 @@ async fn a_daemon_killed_in_a_scan_says_so_and_goes_on() -> Result<()> {
         let fi = t.create(slow_configuration(t).await?).await?;
         fi.watched().await?;
         let before = fi.baseline(&node.name).await?;
-        aide_runs(node, "--check").await?;
-        kill_daemon(&fi, node).await?;
+        kill_daemon_in(&fi, node, "--check").await?;
         let start = format!("node {node} has an error! ScanInterrupted");
         fi.said("NodeIntegrityStatus", &start).await?;
+        // The event comes before the result.
+        fi.result(&node.name, Condition::Errored).await?;
         fi.result(&node.name, Condition::Succeeded).await?;
         fi.phase(Phase::Active).await?;
         assert_eq!(fi.baseline(&node.name).await?, before, "baseline");
@@ -283,8 +272,7 @@ async fn a_daemon_killed_while_it_makes_the_first_baseline_makes_it_then() -> Re
     on_one_node("kill-in-init", async |t| {
         let node = t.node()?;
         let fi = t.create(slow_configuration(t).await?).await?;
-        aide_runs(node, "--init").await?;
-        kill_daemon(&fi, node).await?;
+        kill_daemon_in(&fi, node, "--init").await?;
         assert_eq!(
             fi.status(&node.name).await?.baseline,
             None,
@@ -308,7 +296,7 @@ async fn a_daemon_told_to_stop_in_a_re_initialisation_does_it_after_its_return()
         let before = fi.baseline(&node.name).await?;
         node.sh("printf y > file").await?;
         fi.annotate(names::ANNOTATION_REINIT, "").await?;
-        aide_runs(node, "--init").await?;
+        node.when_aide_runs("--init", ":").await?;
         t.delete_pod(&fi.daemon(&node.name).await?).await?;
         assert_eq!(
             node.digest_on_disk().await?,

@@ -41,12 +41,8 @@ async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
             initialized: selected,
             ..NodeCounts::default()
         };
-        until(format!("the counts {counts:?}"), async || {
-            let seen = fi.get().await?.status.context("no status")?.nodes;
-            ensure!(seen == Some(counts), "{seen:?}");
-            Ok(())
-        })
-        .await?;
+        fi.counted(&format!("the counts {counts:?}"), |seen| *seen == counts)
+            .await?;
         fi.condition("Ready", "True", "Active").await?;
         fi.condition("ConfigValid", "True", "Valid").await?;
         fi.condition("Degraded", "False", "AsExpected").await?;
@@ -187,7 +183,7 @@ async fn what_is_deleted_by_hand_comes_back() -> Result<()> {
         assert_eq!(fi.baseline(&node.name).await?, baseline, "baseline");
 
         let daemon_sets = t.api::<DaemonSet>();
-        let daemon_set = fi.daemon_set().await?;
+        let (daemon_set, old) = (fi.daemon_set().await?, fi.daemon(&node.name).await?);
         let name = daemon_set.name_any();
         daemon_sets.delete(&name, &DeleteParams::default()).await?;
         until("another DaemonSet", async || {
@@ -196,6 +192,8 @@ async fn what_is_deleted_by_hand_comes_back() -> Result<()> {
             Ok(())
         })
         .await?;
+        // While that is there, the new daemon may only tell that it cannot have the baseline.
+        t.is_gone(&old).await?;
         let result = fi.scans(&node.name, 2).await?;
         assert_eq!(result.condition, Condition::Failed, "{result:?}");
         assert_eq!(fi.baseline(&node.name).await?, baseline, "baseline");

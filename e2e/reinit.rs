@@ -7,7 +7,6 @@ use kube::ResourceExt as _;
 use serde_json::json;
 
 use crate::harness::audit::Audit;
-use crate::harness::node::FILES;
 use crate::harness::{Fi, Node, Test, cluster, on_all_nodes, on_one_node, until, without_nodes};
 
 /// Waits until the operator has made and removed the signaller's DaemonSet of this name.
@@ -126,19 +125,15 @@ fn is_ready_on(pods: &[Pod], signaller: &str, node: &Node) -> bool {
     conditions.any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
-/// The second node takes some time over its baseline: it has a large file, which takes no room.
+/// The second node's AIDE waits until the first node is done.
 #[tokio::test]
 async fn a_signallers_pod_is_ready_when_the_new_baseline_of_its_node_stands() -> Result<()> {
     on_all_nodes("signaller", async |t| {
         let (first, second) = t.two_nodes()?;
-        first.files("printf x > file").await?;
-        second.files("truncate -s 1G large").await?;
-        let text = format!("{FILES} ftype+p+sha256+sha512\n");
-        let name = t.config_map(&text).await?;
-        let config = json!({"config": {"name": name, "namespace": t.namespace()}});
-        let fi = t.create(config).await?;
+        let fi = t.create(json!({})).await?;
         fi.watched().await?;
-        fi.annotate(names::ANNOTATION_REINIT, "").await?;
+        let ask = async || fi.annotate(names::ANNOTATION_REINIT, "").await;
+        second.stop_aide("--init", ask).await?;
         until("the first node's signaller is ready, alone", async || {
             // In this order: what is done later than the pods were looked at is not held against them.
             let pods = fi.pods().await?;
@@ -150,8 +145,13 @@ async fn a_signallers_pod_is_ready_when_the_new_baseline_of_its_node_stands() ->
             Ok(())
         })
         .await?;
-        is_settled(&fi, &first.name).await?;
+        // The daemon takes the signal away and tells of the baseline at the same time.
+        until("the first node is done", async || {
+            is_settled(&fi, &first.name).await
+        })
+        .await?;
         first.signal_is_taken().await?;
+        second.continue_aide().await?;
         fi.phase(Phase::Active).await?;
         is_settled(&fi, &second.name).await?;
         only_daemons_run(t, &fi).await
@@ -200,6 +200,8 @@ async fn re_init_on_failed_renews_the_failed_nodes_only() -> Result<()> {
         let other = fi.baseline(&second.name).await?;
         first.files("printf x > new").await?;
         fi.result(&first.name, Condition::Failed).await?;
+        // The operator is asked for the nodes that it knows to have failed.
+        fi.counted("one node has failed", |c| c.failed == 1).await?;
 
         fi.annotate(names::ANNOTATION_REINIT_ON_FAILED, "").await?;
         fi.new_baseline(&first.name, &before).await?;

@@ -63,6 +63,7 @@ async fn an_operator_killed_in_a_roll_out_finishes_it() -> Result<()> {
             fi.daemon_set().await.map(|_| ())
         })
         .await?;
+        t.operator_leads().await?;
         fi.watched().await?;
         is_told_once(&fi, t).await?;
 
@@ -80,10 +81,10 @@ async fn an_operator_killed_in_a_roll_out_finishes_it() -> Result<()> {
             Ok(())
         })
         .await?;
+        t.operator_leads().await?;
         for (node, before) in t.nodes().iter().zip(&before) {
             fi.new_baseline(&node.name, before).await?;
         }
-        t.operator_leads().await?;
         fi.phase(Phase::Active).await?;
         until("no signaller is left", async || {
             let pods = fi.pods().await?.len();
@@ -150,12 +151,14 @@ async fn scans_go_on_while_the_api_is_away_and_are_told_when_it_is_back() -> Res
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
         let daemon = fi.daemon(&node.name).await?;
-        let scanned = fi.scans(&node.name, 1).await?;
+        // So that none is under way.
+        fi.scans(&node.name, 1).await?;
         node.cut_off(&daemon, &t.api_server().await?).await?;
+        let told = fi.status(&node.name).await?.last_result;
         node.files("printf x > new").await?;
         reports(node, 2).await?;
         let last = fi.status(&node.name).await?.last_result;
-        assert_eq!(last, Some(scanned), "nothing came through");
+        assert_eq!(last, told, "nothing came through");
         node.reconnect().await?;
 
         fi.result(&node.name, Condition::Failed).await?;

@@ -10,7 +10,6 @@ use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
-use crate::harness::audit::Audit;
 use crate::harness::node::FILES;
 use crate::harness::{Fi, Node, Test, on_one_node, until};
 
@@ -35,11 +34,10 @@ const ACL: &str = concat!(
 /// The file capability `cap_net_raw` (version 2 of its form in an attribute).
 const CAPABILITY: &str = "0100000200200000000000000000000000000000";
 
-/// Files of every kind that matters here: some that nobody may read, and one that takes so long that
-/// a signaller comes before its baseline stands.
+/// Files of every kind that matters here, among them some that nobody may read.
 const BEFORE: &str = "umask 022
     for name in content mode owner acl user capability trusted; do printf one > $name; done
-    printf x > removed; truncate -s 1G large
+    printf x > removed
     mkdir locked; printf one > locked/hidden; chmod 0 locked/hidden
     chown -R 1234:1234 locked; chmod 700 locked";
 
@@ -68,37 +66,9 @@ async fn rows(node: &Node) -> Result<String> {
         .await
 }
 
-/// Writes this into `spec.config`, and returns the new daemon's pod as soon as it is ready. The
-/// `DaemonSet` is written once for it, and the baseline stays.
-async fn switch(t: &Test, fi: &Fi<'_>, node: &str, config: Value) -> Result<Pod> {
-    let baseline = fi.baseline(node).await?;
-    let phases = fi.notes("FileIntegrityStatus").await?;
-    let old = fi.daemon(node).await?.name_any();
-    let audit = Audit::start().await?;
-    fi.patch(json!({"spec": {"config": config}})).await?;
-    let pod = until("a new daemon that is ready", async || {
-        let pod = fi.daemon(node).await?;
-        ensure!(pod.name_any() != old, "the old one");
-        let conditions = pod.status.clone().and_then(|s| s.conditions);
-        let mut conditions = conditions.unwrap_or_default().into_iter();
-        let ready = conditions.any(|c| c.type_ == "Ready" && c.status == "True");
-        ensure!(ready, "not ready");
-        Ok(pod)
-    })
-    .await?;
-    fi.scans(node, 2).await?;
-    assert_eq!(fi.baseline(node).await?, baseline, "the baseline stays");
-    assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
-    let name = format!("aide-{}", fi.name);
-    let operator = format!(
-        "system:serviceaccount:{}:file-integrity-operator",
-        t.namespace()
-    );
-    let writes = audit
-        .requests(|r| r.user == operator && r.is_write() && r.name == name)
-        .await?;
-    assert_eq!(writes.len(), 1, "writes of the DaemonSet: {writes:?}");
-    Ok(pod)
+/// Writes this into `spec.config`, which rolls the daemons, and returns the new daemon's pod.
+async fn switch(fi: &Fi<'_>, node: &str, config: Value) -> Result<Pod> {
+    fi.roll(node, json!({"spec": {"config": config}})).await
 }
 
 /// Security context of the container, and where it may write on the node.
@@ -149,10 +119,11 @@ fn is_restricted_daemon(pod: &Pod) -> Result<()> {
     Ok(())
 }
 
-/// Asks for a new baseline, and looks at what the signaller does meanwhile.
+/// Asks for a new baseline, and looks at what the signaller does before that stands: AIDE waits for it.
 async fn reinit_with_signaller(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()> {
     let before = fi.baseline(&node.name).await?;
-    fi.annotate(names::ANNOTATION_REINIT, "").await?;
+    let ask = async || fi.annotate(names::ANNOTATION_REINIT, "").await;
+    node.stop_aide("--init", ask).await?;
     let app = format!("aide-ini-{}", fi.name);
     let signaller = until("a signaller's pod", async || {
         let mut pods = fi.pods().await?.into_iter();
@@ -178,6 +149,7 @@ async fn reinit_with_signaller(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()>
         Ok(())
     })
     .await?;
+    node.continue_aide().await?;
     let baseline = fi.new_baseline(&node.name, &before).await?;
     assert!(baseline.verified, "{baseline:?}");
     node.signal_is_taken().await?;
@@ -240,7 +212,7 @@ async fn a_restricted_daemon_does_what_a_privileged_one_does_and_a_switch_renews
         let privileged = (fi.baseline(&node.name).await?.entries, rows(node).await?);
 
         let config = json!({"securityProfile": "restricted", "stateDir": "/etc/kubernetes"});
-        is_restricted_daemon(&switch(t, &fi, &node.name, config).await?)?;
+        is_restricted_daemon(&switch(&fi, &node.name, config).await?)?;
         fi.result(&node.name, Condition::Succeeded).await?;
         reinit_with_signaller(t, &fi, node).await?;
         let restricted = (fi.baseline(&node.name).await?.entries, rows(node).await?);
@@ -260,7 +232,7 @@ async fn a_restricted_daemon_does_what_a_privileged_one_does_and_a_switch_renews
         node.sh(&script).await?;
         let result = fi.scans(&node.name, 2).await?;
         assert_eq!(changes(&result), changes(&told));
-        let pod = switch(t, &fi, &node.name, json!({"securityProfile": null})).await?;
+        let pod = switch(&fi, &node.name, json!({"securityProfile": null})).await?;
         let spec = pod.spec.as_ref().context("no spec")?;
         let (context, _) = rights(&pod, &spec.containers[0])?;
         assert_eq!(context, json!({"privileged": true, "runAsUser": 0}));

@@ -1,12 +1,10 @@
 //! Changes of the spec, and hold-offs.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use fio::api::{Condition, Phase, names};
 use k8s_openapi::api::apps::v1::DaemonSet;
-use kube::ResourceExt as _;
 use serde_json::json;
 
-use crate::harness::audit::Audit;
 use crate::harness::node::STATE_DIR;
 use crate::harness::{Fi, on_all_nodes, on_one_node, until, without_nodes};
 
@@ -26,41 +24,13 @@ async fn another_pause_rolls_the_daemons_once_and_keeps_the_baseline() -> Result
         let node = &t.node()?.name;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
-        let baseline = fi.baseline(node).await?;
-        let phases = fi.notes("FileIntegrityStatus").await?;
-        let old = fi.daemon(node).await?.name_any();
-
-        let audit = Audit::start().await?;
-        fi.patch(json!({"spec": {"config": {"gracePeriod": 11}}}))
-            .await?;
-        until("a new daemon that is ready", async || {
-            let pod = fi.daemon(node).await?;
-            ensure!(pod.name_any() != old, "the old one");
-            let conditions = pod.status.and_then(|s| s.conditions).unwrap_or_default();
-            let ready = conditions
-                .iter()
-                .any(|c| c.type_ == "Ready" && c.status == "True");
-            ensure!(ready, "{conditions:?}");
-            Ok(())
-        })
-        .await?;
+        let pause = json!({"spec": {"config": {"gracePeriod": 11}}});
+        fi.roll(node, pause).await?;
         let arguments = arguments(&fi.daemon_set().await?)?;
         assert!(
             arguments.contains(&"--interval=11".to_owned()),
             "{arguments:?}"
         );
-        fi.scans(node, 2).await?;
-        assert_eq!(fi.baseline(node).await?, baseline, "baseline");
-        assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
-        let name = format!("aide-{}", fi.name);
-        let operator = format!(
-            "system:serviceaccount:{}:file-integrity-operator",
-            t.namespace()
-        );
-        let updates = audit
-            .requests(|r| r.user == operator && r.is_write() && r.name == name)
-            .await?;
-        assert_eq!(updates.len(), 1, "updates of the DaemonSet: {updates:?}");
         Ok(())
     })
     .await
@@ -89,17 +59,8 @@ async fn a_missing_priority_class_is_told_and_left_out() -> Result<()> {
 
 /// Waits until so many nodes are counted as held.
 async fn held(fi: &Fi<'_>, nodes: i64) -> Result<()> {
-    until(format!("{nodes} nodes are held"), async || {
-        let counts = fi
-            .get()
-            .await?
-            .status
-            .and_then(|s| s.nodes)
-            .context("no counts")?;
-        ensure!(counts.held == nodes, "{counts:?}");
-        Ok(())
-    })
-    .await
+    fi.counted(&format!("{nodes} nodes are held"), |c| c.held == nodes)
+        .await
 }
 
 #[tokio::test]

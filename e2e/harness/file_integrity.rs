@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use fio::api::{
-    Baseline, Condition, FileIntegrity, FileIntegrityNodeStatus, Phase, ScanResult, names,
+    Baseline, Condition, FileIntegrity, FileIntegrityNodeStatus, NodeCounts, Phase, ScanResult,
+    names,
 };
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -16,11 +17,13 @@ use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::audit::{Audit, Request};
-use super::test::Test;
+use super::test::{Test, is_ready};
 use super::wait::{until, until_within};
 
-/// How long a scan and the pause before it may take: 11 s on an idle machine.
-const SCAN: Duration = Duration::from_secs(45);
+/// How long it may take from a scan to the next: 11 s on an idle machine. Where the daemon's pod was
+/// deleted, it has to end and another one to start, each in tens of seconds on a busy machine; where
+/// its container ends again and again, the kubelet waits for up to 40 s and the daemon for 20 s more.
+const SCAN: Duration = Duration::from_secs(120);
 
 /// How long its pods may stay: those of a node that was removed are cleared away by the cluster
 /// after a minute.
@@ -88,7 +91,7 @@ impl<'a> Fi<'a> {
         self.patch(patch).await.map(|_| ())
     }
 
-    /// Deletes it and waits until nothing of it runs any more.
+    /// Deletes it and waits until nothing of it runs or is told any more.
     pub(crate) async fn delete(&self) -> Result<()> {
         match self
             .api()
@@ -102,9 +105,14 @@ impl<'a> Fi<'a> {
         until_within(GONE, wanted, async || {
             let left = self.api().get_opt(&self.name).await?;
             ensure!(left.is_none(), "the FileIntegrity is there");
+            // Before the pods: it is these that make them.
+            let sets = self.daemon_sets().await?;
+            ensure!(sets.is_empty(), "DaemonSets {sets:?} are there");
             let pods = self.pods().await?;
             let names: Vec<_> = pods.iter().map(kube::ResourceExt::name_any).collect();
             ensure!(names.is_empty(), "pods {names:?} are there");
+            let nodes = self.status_nodes().await?;
+            ensure!(nodes.is_empty(), "statuses of {nodes:?} are there");
             Ok(())
         })
         .await
@@ -137,6 +145,32 @@ impl<'a> Fi<'a> {
             self.result(&node.name, Condition::Succeeded).await?;
         }
         Ok(())
+    }
+
+    /// Waits until this phase has been told so many times.
+    pub(crate) async fn phase_told(&self, phase: Phase, times: usize) -> Result<()> {
+        until(format!("{phase} is told {times} times"), async || {
+            let phases = self.notes("FileIntegrityStatus").await?;
+            let told = phases.iter().filter(|told| **told == phase.to_string());
+            ensure!(told.count() == times, "{phases:?}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until the operator counts the nodes as wanted.
+    pub(crate) async fn counted(
+        &self,
+        wanted: &str,
+        is_wanted: impl Fn(&NodeCounts) -> bool,
+    ) -> Result<()> {
+        until(wanted, async || {
+            let counts = self.get().await?.status.and_then(|status| status.nodes);
+            let counts = counts.context("no counts")?;
+            ensure!(is_wanted(&counts), "{counts:?}");
+            Ok(())
+        })
+        .await
     }
 
     /// Waits for a condition of the status: (type, status, reason). Returns its message.
@@ -309,15 +343,26 @@ impl<'a> Fi<'a> {
         Ok(api.get(&format!("aide-{}", self.name)).await?)
     }
 
+    /// The names of all DaemonSets that are its own: the daemons' and signallers'.
+    async fn daemon_sets(&self) -> Result<Vec<String>> {
+        let api: Api<DaemonSet> = self.test.api();
+        let sets = api.list_metadata(&ListParams::default()).await?;
+        let names = sets.items.iter().map(kube::ResourceExt::name_any);
+        Ok(names.filter(|name| self.is_own_set(name)).collect())
+    }
+
+    fn is_own_set(&self, name: &str) -> bool {
+        let signallers = format!("aide-ini-{}", self.name);
+        name == format!("aide-{}", self.name) || name.starts_with(&signallers)
+    }
+
     /// All pods that are its own: daemons and signallers.
     pub(crate) async fn pods(&self) -> Result<Vec<Pod>> {
         let api: Api<Pod> = self.test.api();
         let pods = api.list(&ListParams::default()).await?;
-        let daemons = format!("aide-{}", self.name);
-        let signallers = format!("aide-ini-{}", self.name);
         let mine = |pod: &Pod| {
             let app = pod.labels().get("app");
-            app.is_some_and(|app| *app == daemons || app.starts_with(&signallers))
+            app.is_some_and(|app| self.is_own_set(app))
         };
         Ok(pods.items.into_iter().filter(mine).collect())
     }
@@ -334,6 +379,49 @@ impl<'a> Fi<'a> {
                 .context("none")
         })
         .await
+    }
+
+    /// Waits until the daemon's pod on this node is ready, and is another one than `old`.
+    pub(crate) async fn ready_daemon(&self, node: &str, old: Option<&Pod>) -> Result<Pod> {
+        until(
+            format!("a new daemon on {node} that is ready"),
+            async || {
+                let pod = self.daemon(node).await?;
+                ensure!(old.is_none_or(|old| old.uid() != pod.uid()), "the old one");
+                ensure!(is_ready(&pod), "not ready");
+                Ok(pod)
+            },
+        )
+        .await
+    }
+
+    /// Merges `patch` into the object, which rolls the daemons: each is replaced once, for one write
+    /// of the DaemonSet's spec and none afterwards, and neither baseline nor phase changes. Returns the
+    /// new daemon's pod on this node.
+    pub(crate) async fn roll(&self, node: &str, patch: Value) -> Result<Pod> {
+        let baseline = self.baseline(node).await?;
+        let phases = self.notes("FileIntegrityStatus").await?;
+        let old = self.daemon(node).await?;
+        let generation = self.daemon_set().await?.metadata.generation;
+        self.patch(patch).await?;
+        let pod = self.ready_daemon(node, Some(&old)).await?;
+        let audit = Audit::start().await?;
+        self.scans(node, 2).await?;
+        assert_eq!(self.baseline(node).await?, baseline, "the baseline stays");
+        assert_eq!(self.notes("FileIntegrityStatus").await?, phases, "phases");
+        // A pass that does not see the write of the one before makes it again, which changes nothing.
+        let set = self.daemon_set().await?;
+        assert_eq!(set.metadata.generation, generation.map(|before| before + 1));
+        let name = set.name_any();
+        let is_write = |r: &Request| r.is_write() && r.resource == "daemonsets" && r.name == name;
+        let later = audit.requests(is_write).await?;
+        assert!(later.is_empty(), "writes after the roll-out: {later:?}");
+        assert_eq!(
+            self.daemon(node).await?.uid(),
+            pod.uid(),
+            "it is replaced once"
+        );
+        Ok(pod)
     }
 
     /// What the daemon on this node has written since it began.

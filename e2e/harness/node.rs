@@ -12,8 +12,17 @@ use super::wait::until;
 /// Where tests put their files: watched by the default configuration, and removed after each test.
 pub(crate) const FILES: &str = "/etc/fio-e2e";
 
+/// Where [`FILES`] is filled before it is put in its place: on the same file system, and not watched.
+const UNFINISHED: &str = "/srv/fio-e2e";
+
 /// A state directory of a test's own, removed after each test.
 pub(crate) const STATE_DIR: &str = "/var/lib/fio-e2e";
+
+/// There while a node is looked at again and again for a test.
+const LOOKS: &str = "/run/fio-e2e.looks";
+
+/// So often is looked on a node whether something is there, twenty times a second.
+const MOST_TRIES: u32 = 1800;
 
 /// Priority of the tests' routing rules, which nothing else on a node uses.
 const CUT_OFF: u32 = 99;
@@ -47,10 +56,66 @@ impl Node {
             .with_context(|| format!("on {}", self.name))
     }
 
-    /// Makes [`FILES`] and fills it by a script that runs there.
+    /// Makes [`FILES`] and fills it by a script that runs there. Where it is new, a scan that is under
+    /// way sees all of it or nothing.
     pub(crate) async fn files(&self, script: &str) -> Result<String> {
-        self.sh(&format!("mkdir -p {FILES}; cd {FILES}; {script}"))
+        self.sh(&format!(
+            "fill() {{ {script}
+             }}
+             if [ -d {FILES} ]; then cd {FILES}; fill; exit; fi
+             mkdir -p {UNFINISHED}; cd {UNFINISHED}; fill; mv -T {UNFINISHED} {FILES}"
+        ))
+        .await
+    }
+
+    /// Runs `then` on the node as soon as `condition` succeeds there, both in shell: nothing comes
+    /// between the two, however busy the machine is.
+    async fn at_once(&self, condition: &str, then: &str) -> Result<()> {
+        self.sh(&format!(
+            ": >{LOOKS}; tries=0
+             until {condition} >/dev/null; do
+               tries=$((tries + 1))
+               [ $tries -le {MOST_TRIES} ] || {{ echo \"in vain: until {condition}\" >&2; exit 1; }}
+               sleep 0.05
+             done
+             {then}
+             rm -f {LOOKS}"
+        ))
+        .await
+        .map(|_| ())
+    }
+
+    /// Waits until AIDE runs on the node with this argument, and runs a script there at that moment.
+    pub(crate) async fn when_aide_runs(&self, argument: &str, then: &str) -> Result<()> {
+        self.at_once(&format!("pgrep -f {}", aide(argument)), then)
             .await
+    }
+
+    /// Stops the next AIDE that runs with this argument, as soon as it is there, until
+    /// [`Self::continue_aide`]: what is to happen before it is done has as much time as it takes. It is
+    /// waited for by the time that `ask` is called, which asks for such a run.
+    pub(crate) async fn stop_aide(
+        &self,
+        argument: &str,
+        ask: impl AsyncFnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let stop = format!("pkill -STOP -f {}", aide(argument));
+        let ask = async {
+            until(format!("AIDE is waited for on {self}"), async || {
+                self.sh(&format!("ls {LOOKS}")).await.map(|_| ())
+            })
+            .await?;
+            ask().await
+        };
+        tokio::try_join!(self.at_once(&stop, ":"), ask)?;
+        Ok(())
+    }
+
+    /// Undoes [`Self::stop_aide`].
+    pub(crate) async fn continue_aide(&self) -> Result<()> {
+        self.sh(&format!("pkill -CONT -f {}", aide("--")))
+            .await
+            .map(|_| ())
     }
 
     /// Waits until no signal file is there. A signaller's pod may come up and drop its signal after
@@ -125,11 +190,17 @@ impl Node {
     pub(crate) async fn clean(&self) -> Result<()> {
         self.reconnect().await?;
         self.sh(&format!(
-            "cd /; rm -rf {FILES} {STATE_DIR} /etc/kubernetes/aide.* /run/aide.reinit"
+            "cd /; rm -rf {FILES} {UNFINISHED} {STATE_DIR} {LOOKS} /etc/kubernetes/aide.* /run/aide.reinit"
         ))
         .await
         .map(|_| ())
     }
+}
+
+/// What its process is found by where AIDE runs with this argument, which comes first, as an argument
+/// of a shell's.
+fn aide(argument: &str) -> String {
+    format!("'^[^ ]*aide {argument}'")
 }
 
 impl std::fmt::Display for Node {

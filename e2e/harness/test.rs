@@ -48,7 +48,8 @@ enum Undo {
     Uncordon(String),
 }
 
-/// Runs a test on any one node. `name` is that of its FileIntegrity, and no other test's.
+/// Runs a test on any one node. `name` is that of its FileIntegrity, and neither another test's nor
+/// what another's begins with: names of pods and kept logs begin with it.
 pub(crate) async fn on_one_node(
     name: &'static str,
     body: impl AsyncFnOnce(&Test) -> Result<()>,
@@ -70,7 +71,16 @@ pub(crate) async fn on_all_nodes(
     name: &'static str,
     body: impl AsyncFnOnce(&Test) -> Result<()>,
 ) -> Result<()> {
-    run(name, Wanted::All, TEST_PATIENCE, body).await
+    on_all_nodes_for(name, TEST_PATIENCE, body).await
+}
+
+/// The same for a test that may take so long.
+pub(crate) async fn on_all_nodes_for(
+    name: &'static str,
+    patience: Duration,
+    body: impl AsyncFnOnce(&Test) -> Result<()>,
+) -> Result<()> {
+    run(name, Wanted::All, patience, body).await
 }
 
 /// Runs a test that has nothing run on nodes.
@@ -350,8 +360,13 @@ impl Test {
     }
 
     async fn end_pod(&self, pod: &Pod, params: &DeleteParams) -> Result<()> {
+        self.api::<Pod>().delete(&pod.name_any(), params).await?;
+        self.is_gone(pod).await
+    }
+
+    /// Waits until a pod is gone that is about to end.
+    pub(crate) async fn is_gone(&self, pod: &Pod) -> Result<()> {
         let name = pod.name_any();
-        self.api::<Pod>().delete(&name, params).await?;
         until(format!("pod {name} is gone"), async || {
             let left = self.api::<Pod>().get_opt(&name).await?;
             ensure!(left.is_none(), "it is there");
@@ -479,7 +494,8 @@ impl Test {
     }
 }
 
-fn is_ready(pod: &Pod) -> bool {
+/// Whether the pod is ready, and not about to end.
+pub(crate) fn is_ready(pod: &Pod) -> bool {
     let conditions = pod
         .status
         .as_ref()

@@ -379,44 +379,41 @@ impl Runner {
     }
 
     fn not_scanned(&self, error: &RunnerError, duration: Duration) -> Finished {
-        if let Some(outdated) = self.outdated(error) {
-            return outdated;
-        }
+        let digest = match self.database_in_doubt(error) {
+            // It went after it was looked for.
+            Some(Found::Nothing { .. }) => return Finished::BaselineGone,
+            Some(Found::Unreadable { .. }) => Some(NO_DATABASE.to_owned()),
+            Some(Found::Database { digest, record }) => match self.outdated_by(error, record) {
+                Some(made_by) => return Finished::BaselineOutdated { made_by, digest },
+                None => Some(digest),
+            },
+            None => None,
+        };
         let outcome = Outcome::Errored(scan_error(error));
         Finished::Scanned {
             finding: Finding::new(&outcome, time::now(), duration),
-            digest: self.digest_in_doubt(error),
+            digest,
         }
     }
 
-    /// Where AIDE fails, the database may be the reason: somebody has cut it off, or put another file
-    /// there.
-    fn digest_in_doubt(&self, error: &RunnerError) -> Option<String> {
-        let RunnerError::Scan(_) = error else {
-            return None;
-        };
-        match self.state.load() {
-            Ok(Found::Database { digest, .. }) => Some(digest),
-            Ok(Found::Unreadable { .. }) => Some(NO_DATABASE.to_owned()),
-            Ok(Found::Nothing { .. }) | Err(_) => None,
+    /// Where AIDE fails, the database may be the reason: somebody has removed it, cut it off, or put
+    /// another file there.
+    fn database_in_doubt(&self, error: &RunnerError) -> Option<Found> {
+        match error {
+            RunnerError::Scan(_) => self.state.load().ok(),
+            _ => None,
         }
     }
 
     /// Where the error is that AIDE cannot read the database, and its record says that another AIDE
-    /// made it.
-    fn outdated(&self, error: &RunnerError) -> Option<Finished> {
+    /// made it: which one.
+    fn outdated_by(&self, error: &RunnerError, record: Option<Record>) -> Option<String> {
         match error {
             RunnerError::Scan(error) if error.class == AideError::Database.class() => {}
             _ => return None,
         }
-        let (digest, record) = match self.state.load() {
-            Ok(Found::Database { digest, record }) => (digest, record?),
-            _ => return None,
-        };
-        (record.aide_version != self.aide_version).then_some(Finished::BaselineOutdated {
-            made_by: record.aide_version,
-            digest,
-        })
+        let made_by = record?.aide_version;
+        (made_by != self.aide_version).then_some(made_by)
     }
 
     /// What a failed initialisation has written is of no use, and takes room that the node may be

@@ -217,6 +217,32 @@ async fn a_database_that_is_gone_is_not_an_error_of_aide() {
     assert_eq!(node.scan().await.finished, Finished::BaselineGone);
 }
 
+/// AIDE, which this script comes before. Another process writes it: a file that this one had open for
+/// writing while another test forks could not be executed (ETXTBSY).
+fn aide_after(dir: &Path, script: &str) -> Aide {
+    let path = dir.join("aide");
+    let text = format!("#!/bin/sh\n{script}\nexec {} \"$@\"\n", AIDE.display());
+    let written = std::process::Command::new("sh")
+        .args(["-c", r#"printf %s "$2" > "$1" && chmod 755 "$1""#, "sh"])
+        .arg(&path)
+        .arg(text)
+        .status();
+    assert!(written.unwrap().success());
+    Aide::new(path)
+}
+
+#[tokio::test]
+async fn a_database_that_goes_when_aide_has_begun_is_gone_as_well() {
+    let (node, dir) = (Node::new(), tempfile::tempdir().unwrap());
+    let old = made(&node.initialise(Cause::First).await).clone();
+    let mut runner = node.runner();
+    let remove = format!("rm {}", runner.state.database().display());
+    runner.aide = aide_after(dir.path(), &remove);
+    let done = node.scan_by(&runner).await;
+    assert_eq!(done.finished, Finished::BaselineGone);
+    assert_eq!(runner.read_disk().unwrap(), Disk::Gone(old));
+}
+
 #[tokio::test]
 async fn a_configuration_that_watches_nothing_makes_no_baseline() {
     let node = Node::with("/nowhere p\n");

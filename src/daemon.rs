@@ -32,7 +32,7 @@ use self::runner::{Done, Runner};
 
 use self::watch::Seen;
 use crate::aide::command::{Aide, NO_AIDE};
-use crate::aide::database::StateDir;
+use crate::aide::database::{DatabaseError, StateDir};
 use crate::aide::watchdog::Limits;
 use crate::api::{Condition, FileIntegrityNodeStatus, Reinit, ScanResult, names, time};
 use crate::scan::Identity;
@@ -49,6 +49,11 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How often a state directory that cannot be had is tried again.
 const CLAIM_EVERY: Duration = Duration::from_secs(10);
+/// How long the daemon of a pod that ends may keep the lock: its terminationGracePeriodSeconds, and as
+/// long again for the cluster to begin with that, and for the kubelet.
+const LOCK_PATIENCE: Duration = Duration::from_secs(40);
+/// How often such a lock is tried.
+const LOCK_EVERY: Duration = Duration::from_secs(1);
 
 /// What a daemon is told when it starts.
 #[derive(Clone, Debug)]
@@ -115,7 +120,9 @@ pub async fn run(
     tokio::spawn(observe(seen.subscribe(), events.clone()));
 
     // The lock is held until the process ends.
-    let Some((state, state_dir, _lock)) = claim(&settings, &items, &readiness, &stop).await else {
+    let (root, asked) = (&settings.host_root, settings.state_dir.as_deref());
+    let claimed = claim(root, asked, &items, &readiness, &stop).await;
+    let Some((state, state_dir, _lock)) = claimed else {
         return Ok(());
     };
     state.prune_backups(settings.max_backups);
@@ -161,22 +168,28 @@ async fn check_surroundings(settings: &Settings) -> anyhow::Result<(Aide, String
 }
 
 /// Finds a state directory and takes its lock. While that cannot be had the node is Errored, and
-/// says why: the pod is ready, as nothing better will come of waiting for it. None: stopped.
+/// says why: the pod is ready, as nothing better will come of waiting for it. A lock that is taken may
+/// be that of a pod which ends, as where a FileIntegrity was made again; only one that stays so is
+/// told. None: stopped.
 async fn claim(
-    settings: &Settings,
+    host_root: &Path,
+    asked: Option<&str>,
     items: &mpsc::UnboundedSender<Item>,
     readiness: &Readiness,
     stop: &CancellationToken,
 ) -> Option<(StateDir, String, std::fs::File)> {
     let mut last = String::new();
+    let mut locked_since = None;
     loop {
-        let claimed = StateDir::choose(&settings.host_root, settings.state_dir.as_deref())
+        let claimed = StateDir::choose(host_root, asked)
             .and_then(|(state, dir)| state.lock().map(|lock| (state, dir, lock)));
         let error = match claimed {
             Ok(claimed) => return Some(claimed),
-            Err(error) => crate::error_chain(&error),
+            Err(error) => error,
         };
-        if error != last {
+        let is_patient = is_patient(&error, &mut locked_since);
+        let error = crate::error_chain(&error);
+        if !is_patient && error != last {
             tracing::error!(error, "the node cannot be watched");
             let outcome = Outcome::Errored(ScanError::new("state", error.clone()));
             let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
@@ -188,11 +201,26 @@ async fn claim(
             readiness.set(true);
             last = error;
         }
+        let pause = if is_patient { LOCK_EVERY } else { CLAIM_EVERY };
         tokio::select! {
-            () = tokio::time::sleep(CLAIM_EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
             () = stop.cancelled() => return None,
         }
     }
+}
+
+/// Whether what cannot be had is a lock that may be free soon.
+fn is_patient(error: &DatabaseError, locked_since: &mut Option<Instant>) -> bool {
+    if !matches!(error, DatabaseError::Locked { .. }) {
+        return false;
+    }
+    let since = *locked_since.get_or_insert_with(|| {
+        let error = crate::error_chain(error);
+        let seconds = LOCK_PATIENCE.as_secs();
+        tracing::info!(error, seconds, "waiting, as a pod that ends may have it");
+        Instant::now()
+    });
+    since.elapsed() < LOCK_PATIENCE
 }
 
 fn runner(
@@ -615,6 +643,8 @@ async fn sleep_until(at: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::FlockOperation;
+
     use super::*;
 
     /// What the machine is told, and when, if the API opens the watch after `opened` seconds, shows the
@@ -642,6 +672,71 @@ mod tests {
             told.push((start.elapsed().as_secs(), event));
         }
         told
+    }
+
+    /// Claims the state directory of a node whose lock is free after so many seconds and a half; gives
+    /// up after 60. Returns after how many seconds it is claimed, and what is told when.
+    async fn claimed(asked: &str, free: Option<u64>) -> (Option<u64>, Vec<(u64, String)>) {
+        let root = tempfile::tempdir().unwrap();
+        let (state, _) = StateDir::choose(root.path(), Some("/state")).unwrap();
+        let lock = std::fs::File::create(state.path().join("aide.lock")).unwrap();
+        let freed = free.map(|seconds| Duration::from_millis(seconds * 1000 + 500));
+        if freed.is_some() {
+            rustix::fs::flock(&lock, FlockOperation::LockExclusive).unwrap();
+        }
+        let (items, mut outgoing) = mpsc::unbounded_channel::<Item>();
+        let (readiness, stop) = (Readiness::default(), CancellationToken::new());
+        let start = Instant::now();
+        let stopping = stop.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(freed.unwrap_or_default()).await;
+            // Closing it would not do: programs that other tests start have it for a moment.
+            rustix::fs::flock(&lock, FlockOperation::Unlock).unwrap();
+            tokio::time::sleep_until(start + Duration::from_secs(60)).await;
+            stopping.cancel();
+        });
+        let telling = tokio::spawn(async move {
+            let mut told = Vec::new();
+            while let Some(item) = outgoing.recv().await {
+                let result = item.news.finding.unwrap().result;
+                assert_eq!(result.condition, Condition::Errored);
+                told.push((start.elapsed().as_secs(), result.error_message.unwrap()));
+            }
+            told
+        });
+        let claimed = claim(root.path(), Some(asked), &items, &readiness, &stop).await;
+        let after = claimed.map(|_| start.elapsed().as_secs());
+        drop(items);
+        let told = telling.await.unwrap();
+        assert_eq!(readiness.get(), !told.is_empty(), "{told:?}");
+        (after, told)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_that_an_ending_pod_has_is_waited_for_and_one_that_stays_is_told() {
+        let locked = Some((40, "is locked by another fio daemon"));
+        let no_place = Some((0, "cannot be made"));
+        let table = [
+            ("nobody has it", "/state", None, Some(0), None),
+            ("a pod ends", "/state", Some(34), Some(35), None),
+            ("a pod ends late", "/state", Some(45), Some(50), locked),
+            ("another daemon", "/state", Some(90), None, locked),
+            // The lock's file is no directory.
+            ("no place", "/state/aide.lock/x", Some(90), None, no_place),
+        ];
+        for (what, asked, free, expected, error) in table {
+            let (after, told) = claimed(asked, free).await;
+            assert_eq!(after, expected, "{what}");
+            let told: Vec<_> = told
+                .iter()
+                .map(|(at, text)| (*at, error.filter(|(_, part)| text.contains(part))))
+                .collect();
+            let expected: Vec<_> = error
+                .map(|error| (error.0, Some(error)))
+                .into_iter()
+                .collect();
+            assert_eq!(told, expected, "{what}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

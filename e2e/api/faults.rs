@@ -662,6 +662,35 @@ async fn a_daemon_that_gets_no_answer_at_its_start_scans_and_tells_later() -> an
     .await
 }
 
+/// As where a FileIntegrity is made again: the old pod still ends when the new one starts.
+#[tokio::test]
+async fn a_daemon_that_starts_while_another_ends_waits_for_its_lock() -> anyhow::Result<()> {
+    in_space("ending", async |space| {
+        let node = space.node("n1").await?;
+        let site = Site::new(space, "fi", &node, "10").await?;
+        let has = |status: &FileIntegrityNodeStatus, condition| {
+            let mut results = status.results.iter();
+            results.any(|result| result.condition == condition)
+        };
+        let old = site.daemon().await?;
+        site.until("a clean result", |status| has(status, Condition::Succeeded))
+            .await?;
+        let new = site.daemon().await?;
+        new.logs("waiting, as a pod that ends may have it").await?;
+        site.change()?;
+        old.end().await?;
+        new.logs("scan finished").await?;
+        let status = site
+            .until("what has changed", |status| has(status, Condition::Failed))
+            .await?;
+        anyhow::ensure!(!has(&status, Condition::Errored), "{status:?}");
+        let is_told = |line: &String| line.contains("the node cannot be watched");
+        anyhow::ensure!(!new.lines().iter().any(is_told), "{:?}", new.lines());
+        new.still_runs()
+    })
+    .await
+}
+
 /// A new watch lists: the ConfigMap has not changed, so one that went on would show nothing of it.
 #[tokio::test]
 async fn a_right_that_was_taken_away_and_given_back_is_noticed() -> anyhow::Result<()> {

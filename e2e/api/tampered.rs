@@ -17,6 +17,7 @@ use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 use futures::StreamExt as _;
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use crate::attacks::attack_row;
@@ -734,20 +735,31 @@ async fn whoever_tampers_on_a_node_is_caught() -> anyhow::Result<()> {
     .await
 }
 
+/// A scene whose daemon is stopped, and for which the API is away from now on.
+async fn prepared_behind<'a>(
+    proxy: &Proxy,
+    space: &'a Space,
+    fi: &str,
+    node: &str,
+) -> anyhow::Result<Scene<'a>> {
+    let mut site = Site::new(space, fi, node, PAUSE).await?;
+    let token = token(space, Some((fi, node))).await?;
+    site.kubeconfig = proxy.kubeconfig(site.dir.path(), &token)?.path;
+    let (scene, daemon) = prepared(site).await?;
+    daemon.end().await?;
+    scene.site.until_unlocked().await?;
+    proxy.set(Fault::Refused).await?;
+    scene.site.change()?;
+    Ok(scene)
+}
+
 /// While the API is away the mount is all that a daemon has, and nothing says that it is right.
 #[tokio::test]
 async fn a_mount_is_not_believed_where_the_api_cannot_be_asked() -> anyhow::Result<()> {
     in_space("tampered-away", async |space| {
         let node = space.node("n1").await?;
         let proxy = Proxy::start().await?;
-        let mut site = Site::new(space, "fi", &node, PAUSE).await?;
-        let token = token(space, Some(("fi", &node))).await?;
-        site.kubeconfig = proxy.kubeconfig(site.dir.path(), &token)?.path;
-        let (scene, daemon) = prepared(site).await?;
-        daemon.end().await?;
-        scene.site.until_unlocked().await?;
-        proxy.set(Fault::Refused).await?;
-        scene.site.change()?;
+        let scene = prepared_behind(&proxy, space, "fi", &node).await?;
         fs::write(scene.site.mounted(), blind(&scene))?;
         // The pod's own directory goes with it.
         fs::remove_dir_all(scene.site.path("work"))?;
@@ -768,6 +780,53 @@ async fn a_mount_is_not_believed_where_the_api_cannot_be_asked() -> anyhow::Resu
             usize::from(caught.is_ok()),
         )?;
         caught
+    })
+    .await
+}
+
+/// Removes the database while the API is away, which knows of none: the FileIntegrity was made again,
+/// or the daemon was killed before it could publish one. The disk's record says that one is missing.
+async fn removed_while_away(space: &Space, when: When) -> anyhow::Result<()> {
+    let (name, node) = match when {
+        When::Running => ("fi-r", "n-running"),
+        When::Stopped => ("fi-s", "n-stopped"),
+    };
+    let node = space.node(node).await?;
+    let proxy = Proxy::start().await?;
+    let scene = prepared_behind(&proxy, space, name, &node).await?;
+    let statuses = space.api::<FileIntegrityNodeStatus>();
+    let status_name = scene.site.status_name();
+    statuses
+        .delete(&status_name, &DeleteParams::default())
+        .await?;
+    scene.site.wish(None).await?;
+    if when == When::Stopped {
+        fs::remove_file(scene.site.database())?;
+    }
+    let daemon = scene.site.daemon().await?;
+    if when == When::Running {
+        daemon.logs("scan finished").await?;
+        fs::remove_file(scene.site.database())?;
+        daemon.logs("there is no database").await?;
+    }
+    proxy.set(Fault::None).await?;
+    is_caught(&scene, daemon, Caught::Unverified).await
+}
+
+#[tokio::test]
+async fn a_database_that_is_removed_while_the_api_is_away_is_missed() -> anyhow::Result<()> {
+    in_space("tampered-lost", async |space| {
+        let (running, stopped) = tokio::join!(
+            removed_while_away(space, When::Running),
+            removed_while_away(space, When::Stopped)
+        );
+        let wrong = errors_of(vec![running, stopped]);
+        attack_row(
+            "on the node: the database gone, the API away, nothing recorded there",
+            2,
+            2 - wrong.len(),
+        )?;
+        none_is_wrong(&wrong)
     })
     .await
 }

@@ -78,6 +78,17 @@ pub enum DatabaseError {
         /// The lock.
         path: PathBuf,
     },
+    /// A directory stands where a file belongs, and is not ours to remove.
+    #[error(
+        "{} is a directory, and a file of fio's belongs in its place; move it elsewhere, or remove it",
+        path.display()
+    )]
+    InTheWay {
+        /// The directory.
+        path: PathBuf,
+        /// Why it stays.
+        source: io::Error,
+    },
     /// Another directory, or a link to one, stands where the state directory was.
     #[error(
         "the state directory {} is not the one that the daemon has locked: {found} is in its place; put it \
@@ -119,13 +130,19 @@ pub struct Record {
     pub verified: bool,
     /// The request that it answers, if one did.
     pub request: Option<String>,
+    /// What AIDE said of files whose content is missing in it, as they were written meanwhile.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<String>,
 }
 
 /// What lies in the state directory.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
     /// No database, or an empty one.
-    Nothing,
+    Nothing {
+        /// How the one that was there came about, where that is left.
+        record: Option<Record>,
+    },
     /// A database of this digest, with its record if that is there and says the same digest.
     Database {
         /// sha256 of the uncompressed database, hex.
@@ -269,6 +286,7 @@ impl StateDir {
     /// started meanwhile: an AIDE that outlives its daemon keeps the next one off its database.
     pub fn lock(&self) -> Result<File, DatabaseError> {
         let path = self.dir.join(LOCK);
+        make_way(&path)?;
         let file = open_no_follow(&path, OpenOptions::new().write(true).create(true))
             .map_err(failed("open the lock", &path))?;
         match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -288,11 +306,12 @@ impl StateDir {
         let path = self.database();
         let size = match fs::symlink_metadata(&path) {
             Ok(meta) => meta.len(),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
             Err(e) => return Err(failed("look at", &path)(e)),
         };
         if size == 0 {
-            return Ok(Found::Nothing);
+            let record = read_record(&self.record());
+            return Ok(Found::Nothing { record });
         }
         let digest = match digest_of_gzip(&path) {
             Ok(digest) => digest,
@@ -302,21 +321,30 @@ impl StateDir {
                 });
             }
         };
-        let record = self.matching_record(&digest)?;
+        let record = self.matching_record(&digest);
         Ok(Found::Database { digest, record })
     }
 
-    fn matching_record(&self, digest: &str) -> Result<Option<Record>, DatabaseError> {
+    /// What is missing in the database of this digest, by its record.
+    pub fn unread(&self, digest: &str) -> Option<String> {
+        self.matching_record(digest)?.unread
+    }
+
+    fn matching_record(&self, digest: &str) -> Option<Record> {
         if let Some(record) = read_record(&self.record()).filter(|r| r.digest == digest) {
-            return Ok(Some(record));
+            return Some(record);
         }
         let staged = self.new_of(RECORD);
-        let Some(record) = read_record(&staged).filter(|r| r.digest == digest) else {
-            return Ok(None);
-        };
-        rename(&staged, &self.record())?;
-        self.sync_dir()?;
-        Ok(Some(record))
+        let record = read_record(&staged).filter(|r| r.digest == digest)?;
+        let finished = make_way(&self.record())
+            .and_then(|()| rename(&staged, &self.record()))
+            .and_then(|()| self.sync_dir());
+        if let Err(error) = finished {
+            // It is the right one where it lies, too.
+            let error = crate::error_chain(&error);
+            tracing::warn!(error, "the swap of a baseline cannot be finished");
+        }
+        Some(record)
     }
 
     /// Puts the new database and its record in the place of the old ones, which stay as backups,
@@ -328,6 +356,10 @@ impl StateDir {
         now: Timestamp,
         max_backups: usize,
     ) -> Result<(), DatabaseError> {
+        // Before anything is swapped: a swap cannot end halfway for them.
+        for place in [self.database(), self.record(), self.new_of(RECORD)] {
+            make_way(&place)?;
+        }
         let new = self.new_database();
         let file =
             open_no_follow(&new, OpenOptions::new().read(true)).map_err(failed("open", &new))?;
@@ -345,6 +377,7 @@ impl StateDir {
 
     /// Takes over a report that AIDE has finished writing as the newest log.
     pub fn take_log(&self) -> Result<(), DatabaseError> {
+        make_way(&self.log())?;
         let new = self.new_log();
         match fs::rename(&new, self.log()) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("rename", &new)(e)),
@@ -382,9 +415,11 @@ impl StateDir {
     /// follow them. Fails where another directory stands in this one's place.
     pub fn clear_unfinished(&self) -> Result<(), DatabaseError> {
         self.verify()?;
-        remove_if_there(&self.new_of(HALF_COPY))?;
-        remove_if_there(&self.new_database())?;
-        remove_if_there(&self.new_log())
+        for unfinished in [self.new_of(HALF_COPY), self.new_database(), self.new_log()] {
+            make_way(&unfinished)?;
+            remove_if_there(&unfinished)?;
+        }
+        Ok(())
     }
 
     fn back_up(&self, now: Timestamp) -> Result<(), DatabaseError> {
@@ -584,6 +619,26 @@ fn rename(from: &Path, to: &Path) -> Result<(), DatabaseError> {
     fs::rename(from, to).map_err(failed("rename", from))
 }
 
+/// Removes an empty directory that stands where a file belongs. What has something in it is
+/// somebody's, and stays; a link is no directory, and not followed.
+fn make_way(path: &Path) -> Result<(), DatabaseError> {
+    if !fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
+        return Ok(());
+    }
+    match fs::remove_dir(path) {
+        Ok(()) => tracing::warn!(
+            path = %path.display(),
+            "an empty directory stood in the place of a file, and was removed"
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(source) => {
+            let path = path.to_owned();
+            return Err(DatabaseError::InTheWay { path, source });
+        }
+    }
+    Ok(())
+}
+
 fn remove_if_there(path: &Path) -> Result<(), DatabaseError> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(failed("remove", path)(e)),
@@ -631,6 +686,7 @@ mod tests {
             aide_version: "0.19.1".to_owned(),
             verified: true,
             request: None,
+            unread: None,
         }
     }
 
@@ -777,9 +833,15 @@ mod tests {
     #[test]
     fn an_empty_directory_holds_nothing() {
         let (_root, state) = state();
-        assert_eq!(state.load().unwrap(), Found::Nothing);
+        let nothing = |record| Found::Nothing { record };
+        assert_eq!(state.load().unwrap(), nothing(None));
         fs::write(state.database(), "").unwrap();
-        assert_eq!(state.load().unwrap(), Found::Nothing);
+        assert_eq!(state.load().unwrap(), nothing(None));
+        commit(&state, "one", 0, 5);
+        fs::write(state.database(), "").unwrap();
+        assert_eq!(state.load().unwrap(), nothing(Some(record("one"))));
+        fs::remove_file(state.database()).unwrap();
+        assert_eq!(state.load().unwrap(), nothing(Some(record("one"))));
     }
 
     #[test]
@@ -1004,6 +1066,63 @@ mod tests {
         assert!(matches!(state.lock(), Err(DatabaseError::Locked { .. })));
         program.kill().unwrap();
         program.wait().unwrap();
+    }
+
+    #[test]
+    fn an_empty_directory_makes_way_for_a_file_and_another_one_is_named() {
+        type Step = fn(&StateDir) -> Result<(), DatabaseError>;
+        let swap: Step = |state| {
+            fs::write(state.new_database(), gzip("two")).unwrap();
+            state.commit(&record("two"), at(1), 5)
+        };
+        let report: Step = |state| {
+            fs::write(state.new_log(), "report").unwrap();
+            state.take_log()
+        };
+        let table: [(&str, Step); 8] = [
+            ("aide.lock", |state| state.lock().map(drop)),
+            ("aide.log", report),
+            ("aide.log.new", StateDir::clear_unfinished),
+            ("aide.db.gz.new", StateDir::clear_unfinished),
+            ("aide.backup.new", StateDir::clear_unfinished),
+            ("aide.db.gz", swap),
+            ("aide.baseline.json", swap),
+            ("aide.baseline.json.new", swap),
+        ];
+        for (name, step) in table {
+            let (_root, state) = state();
+            let place = state.path().join(name);
+            let precious = place.join("precious");
+            fs::create_dir(&place).unwrap();
+            fs::write(&precious, "").unwrap();
+            let error = step(&state).unwrap_err().to_string();
+            let expected = format!("{} is a directory, and a file of fio's", place.display());
+            assert!(error.starts_with(&expected), "{error}");
+            assert!(precious.exists(), "{name}");
+            fs::remove_file(precious).unwrap();
+            step(&state).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(!place.is_dir(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_directory_in_place_of_the_record_cuts_no_swap_in_two_and_hides_no_record() {
+        let (_root, state) = state();
+        commit(&state, "one", 0, 5);
+        fs::remove_file(state.record()).unwrap();
+        fs::create_dir_all(state.record().join("precious")).unwrap();
+        fs::write(state.new_database(), gzip("two")).unwrap();
+        state.commit(&record("two"), at(1), 5).unwrap_err();
+        let found = |text: &str, record| Found::Database {
+            digest: names::sha256_hex(text),
+            record,
+        };
+        assert_eq!(state.load().unwrap(), found("one", None));
+        // A swap that was cut off before the directory was there.
+        write_synced(&state.new_of(RECORD), &record_json(&record("one"))).unwrap();
+        for _ in 0..2 {
+            assert_eq!(state.load().unwrap(), found("one", Some(record("one"))));
+        }
     }
 
     #[test]

@@ -392,14 +392,13 @@ fn default_tolerations() -> Vec<Toleration> {
 mod tests {
     use super::*;
 
-    fn spec(json: serde_json::Value) -> FileIntegritySpec {
+    fn spec(json: Value) -> FileIntegritySpec {
         serde_json::from_value(json).unwrap()
     }
 
     #[test]
     fn odd_old_values_are_named_with_how_they_are_read() {
-        let odd =
-            |config: serde_json::Value| spec(serde_json::json!({"config": config})).odd_values();
+        let odd = |config: Value| spec(serde_json::json!({"config": config})).odd_values();
         assert_eq!(odd(serde_json::json!({"gracePeriod": 5})), [""; 0]);
         assert_eq!(
             odd(

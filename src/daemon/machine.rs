@@ -68,6 +68,8 @@ pub struct KnownBaseline {
 pub enum Disk {
     /// No database.
     Nothing,
+    /// No database, but the record of one that was made for this FileIntegrity.
+    Gone(KnownBaseline),
     /// A database that nothing is known of: another FileIntegrity's, or an earlier program's.
     Foreign {
         /// Its digest.
@@ -429,7 +431,11 @@ impl Machine {
             Finished::InitFailed(error) => self.init_failed(error, now, actions),
             Finished::Scanned { digest, .. } => self.scanned(digest.as_deref(), now, actions),
             Finished::BaselineGone => {
-                self.disk = Some(Disk::Nothing);
+                // While the API is away nothing else tells that there was one.
+                self.disk = Some(match self.disk.take() {
+                    Some(Disk::Baseline(known) | Disk::Gone(known)) => Disk::Gone(known),
+                    _ => Disk::Nothing,
+                });
                 self.state = State::Idle { due: now };
             }
             Finished::BaselineOutdated { made_by, digest } => {
@@ -484,7 +490,7 @@ impl Machine {
     fn old_digest(&self) -> Option<&str> {
         match (&self.recorded, &self.disk) {
             (Some((digest, _)), _) | (None, Some(Disk::Foreign { digest })) => Some(digest),
-            (None, Some(Disk::Baseline(baseline))) => Some(&baseline.digest),
+            (None, Some(Disk::Baseline(known) | Disk::Gone(known))) => Some(&known.digest),
             _ => None,
         }
     }
@@ -843,16 +849,18 @@ impl Machine {
                     return Some(Cause::Config);
                 }
             }
-            Disk::Nothing => return self.cause_of_nothing(&config),
+            Disk::Nothing | Disk::Gone(_) => return self.cause_of_nothing(&config),
         }
         self.signal.is_some().then_some(Cause::Signal)
     }
 
     fn cause_of_nothing(&mut self, config: &str) -> Option<Cause> {
-        let Some((_, recorded_config)) = &self.recorded else {
-            return Some(Cause::First);
+        let missed = match (&self.recorded, &self.disk) {
+            (Some((_, config)), _) => config,
+            (None, Some(Disk::Gone(known))) => &known.config_hash,
+            (None, _) => return Some(Cause::First),
         };
-        if recorded_config != config {
+        if missed != config {
             return Some(Cause::Config);
         }
         if let Some(from) = self.moved_from() {
@@ -900,7 +908,7 @@ enum Comparison {
 /// been made unasked. Anything else was put there by somebody.
 fn compare(disk: &Disk, observed: &Observed) -> Comparison {
     match (disk, &observed.baseline) {
-        (Disk::Nothing, _) | (Disk::Foreign { .. } | Disk::Unreadable, None) => {
+        (Disk::Nothing | Disk::Gone(_), _) | (Disk::Foreign { .. } | Disk::Unreadable, None) => {
             Comparison::NoBaseline
         }
         (Disk::Unreadable, Some((recorded, _))) => {

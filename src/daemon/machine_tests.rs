@@ -603,6 +603,76 @@ fn an_adopted_baseline_that_goes_is_lost_too() {
     }
 }
 
+/// A loss comes to an error where the user wants that, or to a new baseline, with a warning each.
+fn is_told_as_lost(machine: &mut Machine, mut actions: Vec<Action>) {
+    let reason = if machine.settings.error_on_loss {
+        "BaselineLost"
+    } else {
+        assert_eq!(actions, [Action::Initialise(Cause::Lost)]);
+        actions = machine.handle(initialised("c1", "d2"), s(90));
+        "UnrequestedReinit"
+    };
+    let (Action::PublishError {
+        warning: Some(warning),
+        ..
+    }
+    | Action::PublishBaseline {
+        warning: Some(warning),
+        ..
+    }) = &actions[0]
+    else {
+        panic!("{actions:?}");
+    };
+    assert_eq!(warning.reason, reason);
+    if !machine.settings.error_on_loss {
+        assert!(warning.message.contains("old digest d1, "), "{warning:?}");
+    }
+}
+
+#[test]
+fn a_baseline_that_goes_while_the_api_is_away_is_lost_whatever_the_api_knew() {
+    let whole = || Disk::Baseline(baseline("c1", "d1"));
+    let gone = || Disk::Gone(baseline("c1", "d1"));
+    for (at_start, error_on_loss) in [
+        (whole(), false),
+        (whole(), true),
+        (gone(), false),
+        (gone(), true),
+    ] {
+        // The second one is of a FileIntegrity that was made again, or of a baseline that a daemon
+        // could not publish any more.
+        for observed in [known("c1", "d1"), observed("c1")] {
+            let mut machine = Machine::new(Settings {
+                error_on_loss,
+                ..SETTINGS
+            });
+            machine.handle(Event::DiskRead(at_start.clone()), s(0));
+            machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
+            let actions = machine.handle(Event::ApiAway, s(10));
+            if at_start == whole() {
+                assert_eq!(actions, [Action::Scan]);
+                let actions = machine.handle(Event::Finished(Finished::BaselineGone), s(11));
+                assert_eq!(actions, []);
+            } else {
+                assert_eq!(actions, []);
+            }
+            assert_eq!(machine.state(), &State::Starting);
+            let actions = machine.handle(Event::Observed(observed), s(80));
+            is_told_as_lost(&mut machine, actions);
+        }
+    }
+}
+
+#[test]
+fn what_the_api_recorded_counts_more_than_a_record_without_its_database() {
+    let (_, actions) = started(Disk::Gone(baseline("c0", "d0")), known("c1", "d1"), "c1");
+    assert_eq!(actions, [Action::Initialise(Cause::Lost)]);
+    let (_, actions) = started(Disk::Gone(baseline("c0", "d0")), observed("c1"), "c1");
+    assert_eq!(actions, [Action::Initialise(Cause::Config)]);
+    let (_, actions) = started(Disk::Nothing, observed("c1"), "c1");
+    assert_eq!(actions, [Action::Initialise(Cause::First)]);
+}
+
 #[test]
 fn another_state_directory_by_the_spec_is_no_loss() {
     let table = [

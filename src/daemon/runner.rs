@@ -156,21 +156,20 @@ enum RunnerError {
 impl Runner {
     /// What lies in the state directory. Takes a second per 100,000 files.
     pub fn read_disk(&self) -> Result<Disk, DatabaseError> {
+        let is_ours = |record: &Record| record.owner == self.identity.file_integrity;
         Ok(match self.state.load()? {
-            Found::Nothing => Disk::Nothing,
+            Found::Nothing { record } => record
+                .filter(is_ours)
+                .map_or(Disk::Nothing, |record| Disk::Gone(known(record))),
             Found::Unreadable { reason } => {
                 tracing::warn!(reason, "the database cannot be read");
                 Disk::Unreadable
             }
+            // Its record says the digest that was found.
             Found::Database {
-                digest,
                 record: Some(record),
-            } if record.owner == self.identity.file_integrity => Disk::Baseline(KnownBaseline {
-                config_hash: record.config_hash,
-                digest,
-                request: record.request,
-                verified: record.verified,
-            }),
+                ..
+            } if is_ours(&record) => Disk::Baseline(known(record)),
             Found::Database { digest, .. } => Disk::Foreign { digest },
         })
     }
@@ -209,14 +208,9 @@ impl Runner {
         self.clear_marker();
         let error = match result {
             Ok(record) => {
-                let known = KnownBaseline {
-                    config_hash: record.config_hash.clone(),
-                    digest: record.digest.clone(),
-                    request: record.request.clone(),
-                    verified: record.verified,
-                };
-                let mut done = Done::new(Finished::Initialised(known), started_at);
-                done.baseline = Some(self.published(&record));
+                let baseline = self.published(&record);
+                let mut done = Done::new(Finished::Initialised(known(record)), started_at);
+                done.baseline = Some(baseline);
                 return done;
             }
             Err(error) => error,
@@ -245,7 +239,9 @@ impl Runner {
         }
         let runner = self.clone();
         let (config_hash, cause) = (config_hash.to_owned(), cause.clone());
-        tokio::task::spawn_blocking(move || runner.commit(&report, config_hash, &cause)).await?
+        let unread = said(&complaints::in_motion(&ended.stderr));
+        tokio::task::spawn_blocking(move || runner.commit(&report, config_hash, &cause, unread))
+            .await?
     }
 
     /// AIDE does not say that a disk is full, only that it could not write.
@@ -279,6 +275,7 @@ impl Runner {
         report: &Report,
         config_hash: String,
         cause: &Cause,
+        unread: Option<String>,
     ) -> Result<Record, RunnerError> {
         let new = self.state.new_database();
         let digest = database::digest_of_gzip(&new).map_err(|source| RunnerError::File {
@@ -296,6 +293,7 @@ impl Runner {
             aide_version: self.aide_version.clone(),
             verified: cause.verified(),
             request: cause.request().map(str::to_owned),
+            unread,
         };
         self.state.commit(&record, now.0, self.max_backups)?;
         if let Err(error) = self.state.take_log() {
@@ -316,6 +314,7 @@ impl Runner {
             return Done::new(finished, started_at);
         }
         if fs::metadata(self.state.database()).map_or(true, |meta| meta.len() == 0) {
+            tracing::warn!("there is no database to compare with");
             return Done::new(Finished::BaselineGone, started_at);
         }
         let scan = lines::scan_id(&self.identity, &jiff::Timestamp::now());
@@ -355,7 +354,9 @@ impl Runner {
                 (None, judge_cut_off(runner.read_json_report().ok(), most))
             } else {
                 let report = runner.read_json_report()?;
-                (report.database_digest.clone(), judge(verdict, report))
+                let digest = report.database_digest.clone();
+                let unread = digest.as_deref().and_then(|it| runner.state.unread(it));
+                (digest, judge_what_was_read(judge(verdict, report), unread))
             };
             runner.state.take_log()?;
             runner.state.bound_log(!is_cut_off)?;
@@ -380,7 +381,7 @@ impl Runner {
     fn not_scanned(&self, error: &RunnerError, duration: Duration) -> Finished {
         let digest = match self.database_in_doubt(error) {
             // It went after it was looked for.
-            Some(Found::Nothing) => return Finished::BaselineGone,
+            Some(Found::Nothing { .. }) => return Finished::BaselineGone,
             Some(Found::Unreadable { .. }) => Some(NO_DATABASE.to_owned()),
             Some(Found::Database { digest, record }) => match self.outdated_by(error, record) {
                 Some(made_by) => return Finished::BaselineOutdated { made_by, digest },
@@ -442,13 +443,13 @@ impl Runner {
             if complaints.is_empty() && !stands_in_motion(mode, &finished, run) {
                 complaints = complaints::in_motion(&finished.stderr);
             }
-            let Some(first) = complaints.first() else {
+            let Some(what) = said(&complaints) else {
                 tell_motion(&finished.stderr);
                 let text = fs::read_to_string(config).unwrap_or_default();
                 let detail = config::aide_error(&finished.stderr, &text, &config.to_string_lossy());
                 return Ok((finished, detail));
             };
-            unread = format!("{} ({} in all)", first, complaints.len());
+            unread = what;
             tracing::info!(unread, "AIDE left something out; it runs again");
         }
         Err(RunnerError::Scan(ScanError::new(
@@ -585,6 +586,15 @@ impl Scanned {
     }
 }
 
+fn known(record: Record) -> KnownBaseline {
+    KnownBaseline {
+        config_hash: record.config_hash,
+        digest: record.digest,
+        request: record.request,
+        verified: record.verified,
+    }
+}
+
 /// Bytes that may still be written to the file system of this directory.
 fn room(directory: &Path) -> Option<u64> {
     let disk = rustix::fs::statvfs(directory).ok()?;
@@ -600,14 +610,31 @@ fn stands_in_motion(mode: Mode, finished: &command::Finished, run: u32) -> bool 
 }
 
 fn tell_motion(stderr: &str) {
-    let files = complaints::in_motion(stderr);
-    if let Some(first) = files.first() {
-        let count = files.len();
+    if let Some(files) = said(&complaints::in_motion(stderr)) {
         tracing::warn!(
-            first,
-            count,
+            files,
             "files were written while AIDE read them; their content is not compared"
         );
+    }
+}
+
+/// The first of these complaints, and how many there are.
+fn said(complaints: &[&str]) -> Option<String> {
+    let first = complaints.first()?;
+    Some(format!("{first} ({} in all)", complaints.len()))
+}
+
+/// That nothing differs proves nothing where the baseline lacks the content of files.
+fn judge_what_was_read(outcome: Outcome, unread: Option<String>) -> Outcome {
+    match (outcome, unread) {
+        (Outcome::Clean { .. }, Some(unread)) => Outcome::Errored(ScanError::new(
+            "incomplete",
+            format!(
+                "AIDE error: a file was written while the baseline was made, which lacks its content; \
+                 re-initialise the node when it has come to rest: {unread}"
+            ),
+        )),
+        (outcome, _) => outcome,
     }
 }
 

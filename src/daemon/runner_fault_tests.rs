@@ -314,6 +314,26 @@ async fn a_file_that_is_written_without_end_is_no_unchanged_file() {
     fs::write(node.etc("passwd"), "toor").unwrap();
     has_one_change(&node).await;
     drop(restless);
+    // Nor is it one when it has come to rest: nobody knows what it was.
+    fs::write(node.etc("passwd"), "root").unwrap();
+    is_incomplete(&node, "/etc/restless").await;
+    made(&node.initialise(Cause::Config).await);
+    let done = node.scan().await;
+    assert_eq!(finding(&done).result.condition, Condition::Succeeded);
+    fs::write(node.etc("restless"), "other").unwrap();
+    has_one_change(&node).await;
+}
+
+#[tokio::test]
+async fn a_file_that_may_grow_is_compared_while_it_is_written() {
+    let node = Node::with("/etc p+u+g+ftype+sha256+growing\n");
+    let restless = Restless::file(node.etc("restless"));
+    made(&node.initialise(Cause::First).await);
+    let done = node.scan().await;
+    assert_eq!(finding(&done).result.condition, Condition::Succeeded);
+    drop(restless);
+    fs::write(node.etc("restless"), vec![1; 9 << 20]).unwrap();
+    has_one_change(&node).await;
 }
 
 #[tokio::test]

@@ -234,13 +234,13 @@ fn aide_after(dir: &Path, script: &str) -> Aide {
 #[tokio::test]
 async fn a_database_that_goes_when_aide_has_begun_is_gone_as_well() {
     let (node, dir) = (Node::new(), tempfile::tempdir().unwrap());
-    made(&node.initialise(Cause::First).await);
+    let old = made(&node.initialise(Cause::First).await).clone();
     let mut runner = node.runner();
     let remove = format!("rm {}", runner.state.database().display());
     runner.aide = aide_after(dir.path(), &remove);
     let done = node.scan_by(&runner).await;
     assert_eq!(done.finished, Finished::BaselineGone);
-    assert_eq!(runner.read_disk().unwrap(), Disk::Nothing);
+    assert_eq!(runner.read_disk().unwrap(), Disk::Gone(old));
 }
 
 #[tokio::test]
@@ -351,6 +351,7 @@ fn put_unreadable_database(runner: &Runner, made_by: &str) {
         aide_version: made_by.to_owned(),
         verified: true,
         request: None,
+        unread: None,
     };
     runner.state.commit(&record, time::now().0, 5).unwrap();
 }
@@ -425,13 +426,41 @@ async fn directories_in_place_of_logs_and_backups_keep_no_baseline_off() {
         "aide.log.backup-20200101T00_00_00",
     ];
     for name in names {
-        fs::create_dir(runner.state.path().join(name)).unwrap();
+        fs::create_dir_all(runner.state.path().join(name).join("precious")).unwrap();
     }
     let done = node.initialise(Cause::First).await;
     let Disk::Baseline(baseline) = runner.read_disk().unwrap() else {
         panic!("no baseline");
     };
     assert_eq!(&baseline, made(&done));
+    assert!(
+        names
+            .iter()
+            .all(|name| runner.state.path().join(name).join("precious").is_dir())
+    );
+}
+
+#[tokio::test]
+async fn a_directory_in_place_of_the_log_is_named_until_it_is_empty() {
+    let node = Node::new();
+    node.initialise(Cause::First).await;
+    let log = node.etc("kubernetes/aide.log");
+    fs::remove_file(&log).unwrap();
+    fs::create_dir_all(log.join("precious")).unwrap();
+    let result = finding(&node.scan().await).result.clone();
+    let told = (result.condition, result.error_class.as_deref());
+    assert_eq!(told, (Condition::Errored, Some("file")));
+    let message = result.error_message.unwrap();
+    let expected = format!(
+        "{} is a directory, and a file of fio's belongs in its place; move it elsewhere, or remove it: \
+         Directory not empty",
+        log.display()
+    );
+    assert!(message.starts_with(&expected), "{message}");
+    fs::remove_dir(log.join("precious")).unwrap();
+    let done = node.scan().await;
+    assert_eq!(finding(&done).result.condition, Condition::Succeeded);
+    assert!(log.is_file());
 }
 
 #[tokio::test]
@@ -449,6 +478,18 @@ async fn another_file_integritys_baseline_is_foreign() {
     let mut runner = node.runner();
     runner.identity.file_integrity = "other".to_owned();
     assert!(matches!(runner.read_disk().unwrap(), Disk::Foreign { .. }));
+    // Nor is it missed, should it go.
+    fs::remove_file(runner.state.database()).unwrap();
+    assert_eq!(runner.read_disk().unwrap(), Disk::Nothing);
+}
+
+#[tokio::test]
+async fn a_record_that_is_left_tells_of_the_baseline_that_is_gone() {
+    let node = Node::new();
+    let old = made(&node.initialise(Cause::First).await).clone();
+    fs::remove_file(node.runner().state.database()).unwrap();
+    assert_eq!(node.scan().await.finished, Finished::BaselineGone);
+    assert_eq!(node.runner().read_disk().unwrap(), Disk::Gone(old));
 }
 
 #[tokio::test]

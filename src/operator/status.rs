@@ -14,6 +14,10 @@ const PASSING_FAILURES: u32 = 2;
 
 /// What is known of one selected node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts that do not depend on each other"
+)]
 pub struct NodeView {
     /// Its name.
     pub name: Arc<str>,

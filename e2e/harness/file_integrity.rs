@@ -225,8 +225,9 @@ impl<'a> Fi<'a> {
             let baseline = status.baseline.context("no baseline")?;
             ensure!(baseline != *before, "that baseline");
             let last = status.last_result.context("no result")?;
+            // Times have whole seconds: a result of the same one may be of before.
             ensure!(
-                last.last_probe_time.0 >= baseline.created_at.0,
+                last.last_probe_time.0 > baseline.created_at.0,
                 "the new baseline, and a result of before"
             );
             Ok(baseline)

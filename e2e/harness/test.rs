@@ -161,6 +161,10 @@ async fn prepare(client: &Client, namespace: &str) -> Result<Vec<String>> {
             .await?;
     }
     let daemons = Api::<Pod>::namespaced(client.clone(), namespace);
+    let config_maps = Api::<ConfigMap>::namespaced(client.clone(), namespace);
+    let (params, of_tests) = (DeleteParams::default(), ListParams::default().labels(LABEL));
+    daemons.delete_collection(&params, &of_tests).await?;
+    config_maps.delete_collection(&params, &of_tests).await?;
     let params = ListParams::default().labels(names::LABEL_POD);
     until("no daemon runs", async || {
         let pods = daemons.list_metadata(&params).await?;

@@ -46,7 +46,7 @@ hand_down() {
 # remove_cgroups PATH: with all below it, in every hierarchy. The kernel takes a
 # moment to forget processes that have ended.
 remove_cgroups() {
-  wait_until 20 "the cgroups $1 to be empty" cgroups_removed "$1"
+  wait_until "$END_PATIENCE" "the cgroups $1 to be empty" cgroups_removed "$1"
 }
 
 cgroups_removed() {

@@ -96,7 +96,7 @@ our_netns() {
 # scripts. Pods have namespaces of their own and end with their node's init.
 kill_netns() {
   local ns=$1
-  wait_until 20 "the processes in $ns to end" netns_killed "$ns"
+  wait_until "$END_PATIENCE" "the processes in $ns to end" netns_killed "$ns"
 }
 
 netns_killed() {

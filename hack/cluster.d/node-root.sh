@@ -12,12 +12,13 @@ root=$dir/root
 private=$root/var/lib/fio-node
 
 # With index=on an overlay stays busy until the last mount of the node's former
-# life is gone, which the kernel does a moment after the last process.
+# life is gone. The kernel does that after the last process, and writes the
+# machine's file system out first.
 # Without index and nfs_export fanotify refuses the overlay.
 mount_root() {
   local options="lowerdir=$rootfs,upperdir=$dir/upper,workdir=$dir/work" errors
   options+=,index=on,nfs_export=on,redirect_dir=off,metacopy=off
-  for _ in {1..100}; do
+  for _ in {1..600}; do
     if errors=$(mount -t overlay overlay -o "$options" "$root" 2>&1); then
       return
     fi

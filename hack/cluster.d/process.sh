@@ -6,6 +6,11 @@
 # process writes the file itself before it turns into the command: there is no
 # moment at which it runs and is not known, even if the script is killed.
 
+# How many seconds what got SIGKILL may take to be gone. The last process of a
+# node unmounts its overlay, which first writes the machine's file system out:
+# that takes as long as its disk is busy.
+END_PATIENCE=60
+
 # spawn GROUP/NAME LOG COMMAND...
 spawn() {
   local name=$1 output=$2
@@ -46,7 +51,7 @@ stop_spawned() {
   local pid
   if pid=$(spawned_pid "$1"); then
     kill -KILL -- "-$pid" 2>/dev/null || true
-    wait_until 10 "$1 to end" not_spawned "$1"
+    wait_until "$END_PATIENCE" "$1 to end" not_spawned "$1"
   fi
   rm -f "$RUN/pids/$1"
 }

@@ -50,7 +50,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::apply::{Applier, ApplyError};
+use self::apply::{Applied, Applier, ApplyError};
 use self::election::Candidate;
 use self::judge::Judge;
 use self::observe::{ObserveError, Observer};
@@ -383,16 +383,9 @@ impl Context {
                 .iter()
                 .map(|wanted| self.applier.apply(observed, wanted));
             let results = futures::future::join_all(writes).await;
-            for (wanted, result) in group.iter().zip(results) {
-                match result {
-                    Ok(Some(applied)) => self.tally.applied(observed, wanted, &applied),
-                    Ok(None) => {}
-                    Err(error @ ApplyError::NameCollision { .. }) => {
-                        collisions.push(error.to_string());
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
+            take_in(group.iter().zip(results), collisions, |wanted, applied| {
+                self.tally.applied(observed, wanted, applied);
+            })?;
         }
         for unwanted in &plan.unwanted {
             if self.applier.remove(unwanted).await? {
@@ -588,6 +581,25 @@ impl Context {
     }
 }
 
+/// What came of writes that were made at once. Each one that was done is told, also beside one that was
+/// not: the next pass finds it done, and nobody would tell of it any more. The first error is returned.
+fn take_in<'a>(
+    results: impl Iterator<Item = (&'a Wanted, Result<Option<Applied>, ApplyError>)>,
+    collisions: &mut Vec<String>,
+    mut tell: impl FnMut(&Wanted, &Applied),
+) -> Result<(), ApplyError> {
+    let mut done = Ok(());
+    for (wanted, result) in results {
+        match result {
+            Ok(Some(applied)) => tell(wanted, &applied),
+            Ok(None) => {}
+            Err(error @ ApplyError::NameCollision { .. }) => collisions.push(error.to_string()),
+            Err(error) => done = done.and(Err(error)),
+        }
+    }
+    done
+}
+
 fn phase_saying(phase: Phase) -> Saying {
     Saying {
         severity: if phase == Phase::Error {
@@ -603,6 +615,54 @@ fn phase_saying(phase: Phase) -> Saying {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::k8s::RequestError;
+    use crate::operator::build::Wishes;
+    use crate::operator::plan::WantedStatus;
+
+    fn status_of(node: &str) -> Wanted {
+        Wanted::NodeStatus(WantedStatus {
+            node: node.into(),
+            wishes: Wishes::default(),
+            there: None,
+        })
+    }
+
+    fn no_answer(action: &str) -> ApplyError {
+        ApplyError::Request(RequestError::Timeout {
+            action: action.to_owned(),
+            timeout: Duration::from_secs(30),
+        })
+    }
+
+    fn taken(status: &str) -> ApplyError {
+        ApplyError::NameCollision {
+            kind: "FileIntegrityNodeStatus",
+            name: status.to_owned(),
+            owner: "FileIntegrity x".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_written_beside_what_was_not_is_told() {
+        let wanted = ["n1", "n2", "n3", "n4", "n5", "n6"].map(status_of);
+        let applied = || Ok(Some(Applied::default()));
+        let results = [
+            applied(),
+            Err(no_answer("apply fi-n2")),
+            Err(taken("fi-n3")),
+            Ok(None),
+            Err(no_answer("apply fi-n5")),
+            applied(),
+        ];
+        let (mut collisions, mut told) = (Vec::new(), Vec::new());
+        let done = take_in(wanted.iter().zip(results), &mut collisions, |wanted, _| {
+            told.push(wanted.clone());
+        });
+        assert_eq!(told, ["n1", "n6"].map(status_of));
+        let error = done.unwrap_err().to_string();
+        assert_eq!(error, "apply fi-n2: no answer in 30 s");
+        assert_eq!(collisions, [taken("fi-n3").to_string()]);
+    }
 
     #[test]
     fn passes_take_a_tenth_of_a_core_at_most() {

@@ -198,12 +198,21 @@ struct Context {
 /// What is remembered between passes. Losing it costs some requests, nothing else.
 #[derive(Default)]
 struct Memory {
-    failures: HashMap<String, u32>,
-    status_written: HashMap<String, Instant>,
-    /// FileIntegrities as our own writes returned them: the watch may be behind that, and who acts
-    /// on what it showed last says a phase twice.
-    written: HashMap<String, Arc<FileIntegrity>>,
+    /// Of the FileIntegrities, by their names.
+    passed: HashMap<String, Passed>,
     said: HashSet<(String, String)>,
+}
+
+/// What is remembered of the passes over one FileIntegrity.
+#[derive(Default)]
+struct Passed {
+    /// As many in a row have failed.
+    failures: u32,
+    /// When its status was written last.
+    status_written: Option<Instant>,
+    /// It as our own last write returned it: the watch may be behind that, and who acts on what it
+    /// showed last says a phase twice.
+    written: Option<Arc<FileIntegrity>>,
 }
 
 /// Why a pass failed.
@@ -322,10 +331,9 @@ fn rest_after(thought: Duration) -> Duration {
 )]
 fn on_error(fi: Arc<FileIntegrity>, error: &PassError, context: Arc<Context>) -> Action {
     let name = fi.name_any();
-    let failures = context.remember(|memory| {
-        let failures = memory.failures.entry(name.clone()).or_default();
-        *failures = failures.saturating_add(1);
-        *failures
+    let failures = context.passed(&name, |passed| {
+        passed.failures = passed.failures.saturating_add(1);
+        passed.failures
     });
     let pause = FIRST_RETRY
         .saturating_mul(1 << failures.saturating_sub(1).min(16))
@@ -359,7 +367,7 @@ impl Context {
         {
             self.tally.annotated(patch);
         }
-        self.remember(|memory| memory.failures.remove(&fi.name_any()));
+        self.passed(&fi.name_any(), |passed| passed.failures = 0);
         self.forget_the_gone();
         let retry = (!collisions.is_empty()).then_some(COLLISION_RETRY);
         let again = [plan.again, wait, retry].into_iter().flatten().min();
@@ -448,9 +456,9 @@ impl Context {
         if !collisions.is_empty() {
             say("NameCollision", &collisions.join("; "));
         }
-        let failures = self.remember(|memory| memory.failures.get(&fi.name_any()).copied());
+        let failures = self.passed(&fi.name_any(), |passed| passed.failures);
         if let Some(error) = failed
-            && let Some(reason) = status::failed(error.is_refusal(), failures.unwrap_or(0))
+            && let Some(reason) = status::failed(error.is_refusal(), failures)
         {
             say(reason, &crate::error_chain(error));
         }
@@ -478,9 +486,9 @@ impl Context {
             tracing::info!(file_integrity = name, %phase, "phase");
             self.tally.phase(phase, &status);
         }
-        self.remember(|memory| {
-            memory.status_written.insert(name.clone(), Instant::now());
-            memory.written.insert(name, Arc::new(written));
+        self.passed(&name, |passed| {
+            passed.status_written = Some(Instant::now());
+            passed.written = Some(Arc::new(written));
         });
         Ok(None)
     }
@@ -503,14 +511,15 @@ impl Context {
         let metadata = self.applier.patch_metadata(&fi, &patch).await?;
         let mut written = FileIntegrity::clone(&fi);
         written.metadata = metadata;
-        self.remember(|memory| memory.written.insert(written.name_any(), Arc::new(written)));
+        let name = written.name_any();
+        self.passed(&name, |passed| passed.written = Some(Arc::new(written)));
         Ok(true)
     }
 
     /// This FileIntegrity, or what our own write made of it.
     fn newest(&self, seen: Arc<FileIntegrity>) -> Arc<FileIntegrity> {
         let version = |fi: &FileIntegrity| fi.resource_version()?.parse::<u128>().ok();
-        self.remember(|memory| match memory.written.get(&seen.name_any()) {
+        self.passed(&seen.name_any(), |passed| match &passed.written {
             // Resource versions of one object can be compared as numbers (Kubernetes
             // documentation, API concepts).
             Some(written) if written.uid() == seen.uid() && version(written) > version(&seen) => {
@@ -521,7 +530,7 @@ impl Context {
     }
 
     fn status_written_lately(&self, name: &str) -> Option<Duration> {
-        let written = self.remember(|memory| memory.status_written.get(name).copied())?;
+        let written = self.passed(name, |passed| passed.status_written)?;
         STATUS_EVERY
             .checked_sub(written.elapsed())
             .filter(|left| !left.is_zero())
@@ -561,14 +570,17 @@ impl Context {
     fn forget_the_gone(&self) {
         let all = &self.observer.file_integrities;
         self.remember(|memory| {
-            if memory.written.len() <= all.len() {
+            if memory.passed.len() <= all.len() {
                 return;
             }
             let there: HashSet<String> = all.state().iter().map(|fi| fi.name_any()).collect();
-            memory.failures.retain(|name, _| there.contains(name));
-            memory.status_written.retain(|name, _| there.contains(name));
-            memory.written.retain(|name, _| there.contains(name));
+            memory.passed.retain(|name, _| there.contains(name));
         });
+    }
+
+    /// What is remembered of this FileIntegrity.
+    fn passed<T>(&self, name: &str, with: impl FnOnce(&mut Passed) -> T) -> T {
+        self.remember(|memory| with(memory.passed.entry(name.to_owned()).or_default()))
     }
 
     fn remember<T>(&self, with: impl FnOnce(&mut Memory) -> T) -> T {

@@ -213,6 +213,26 @@ struct Passed {
     /// It as our own last write returned it: the watch may be behind that, and who acts on what it
     /// showed last says a phase twice.
     written: Option<Arc<FileIntegrity>>,
+    /// The nodes that can have no status: its name is another object's.
+    nameless: HashSet<Arc<str>>,
+}
+
+/// Objects of others that have names which ours need.
+#[derive(Default)]
+struct Collisions {
+    /// What is to be said of them.
+    sentences: Vec<String>,
+    /// The nodes whose statuses they keep away.
+    nodes: HashSet<Arc<str>>,
+}
+
+impl Collisions {
+    fn add(&mut self, wanted: &Wanted, sentence: String) {
+        self.sentences.push(sentence);
+        if let Wanted::NodeStatus(status) = wanted {
+            self.nodes.insert(Arc::clone(&status.node));
+        }
+    }
 }
 
 /// Why a pass failed.
@@ -314,7 +334,8 @@ async fn try_pass(
     }
     let fi = context.newest(fi);
     let started = Instant::now();
-    let observed = context.observer.observe(Arc::clone(&fi)).await?;
+    let mut observed = context.observer.observe(Arc::clone(&fi)).await?;
+    observed.nameless = context.passed(&fi.name_any(), |passed| passed.nameless.clone());
     let plan = plan::plan(&observed);
     *thought = started.elapsed();
     context.carry_out(&observed, &plan).await
@@ -353,11 +374,13 @@ impl Context {
     async fn carry_out(&self, observed: &Observed, plan: &Plan) -> Result<Action, PassError> {
         let fi = &observed.file_integrity;
         let mut status = plan.status.clone();
-        let mut collisions = Vec::new();
+        let mut collisions = Collisions::default();
         let made = self.make(observed, plan, &mut collisions).await;
         let told = self.tell(fi, &plan.sayings, &mut status).await;
         let done = made.and(told);
-        self.degrade(observed, &mut status, &collisions, done.as_ref().err());
+        let Collisions { sentences, nodes } = collisions;
+        self.passed(&fi.name_any(), |passed| passed.nameless = nodes);
+        self.degrade(observed, &mut status, &sentences, done.as_ref().err());
         self.tally.found(&fi.name_any(), &status, &plan.stale);
         let written = self.write_status(fi, status).await;
         // What is asked for by annotation is recorded when all this is done.
@@ -369,7 +392,7 @@ impl Context {
         }
         self.passed(&fi.name_any(), |passed| passed.failures = 0);
         self.forget_the_gone();
-        let retry = (!collisions.is_empty()).then_some(COLLISION_RETRY);
+        let retry = (!sentences.is_empty()).then_some(COLLISION_RETRY);
         let again = [plan.again, wait, retry].into_iter().flatten().min();
         Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
@@ -380,7 +403,7 @@ impl Context {
         &self,
         observed: &Observed,
         plan: &Plan,
-        collisions: &mut Vec<String>,
+        collisions: &mut Collisions,
     ) -> Result<(), ApplyError> {
         // In the order of the plan, but for the statuses of nodes: these are many, and none waits for
         // another.
@@ -597,7 +620,7 @@ impl Context {
 /// not: the next pass finds it done, and nobody would tell of it any more. The first error is returned.
 fn take_in<'a>(
     results: impl Iterator<Item = (&'a Wanted, Result<Option<Applied>, ApplyError>)>,
-    collisions: &mut Vec<String>,
+    collisions: &mut Collisions,
     mut tell: impl FnMut(&Wanted, &Applied),
 ) -> Result<(), ApplyError> {
     let mut done = Ok(());
@@ -605,7 +628,9 @@ fn take_in<'a>(
         match result {
             Ok(Some(applied)) => tell(wanted, &applied),
             Ok(None) => {}
-            Err(error @ ApplyError::NameCollision { .. }) => collisions.push(error.to_string()),
+            Err(error @ ApplyError::NameCollision { .. }) => {
+                collisions.add(wanted, error.to_string());
+            }
             Err(error) => done = done.and(Err(error)),
         }
     }
@@ -666,14 +691,15 @@ mod tests {
             Err(no_answer("apply fi-n5")),
             applied(),
         ];
-        let (mut collisions, mut told) = (Vec::new(), Vec::new());
+        let (mut collisions, mut told) = (Collisions::default(), Vec::new());
         let done = take_in(wanted.iter().zip(results), &mut collisions, |wanted, _| {
             told.push(wanted.clone());
         });
         assert_eq!(told, ["n1", "n6"].map(status_of));
         let error = done.unwrap_err().to_string();
         assert_eq!(error, "apply fi-n2: no answer in 30 s");
-        assert_eq!(collisions, [taken("fi-n3").to_string()]);
+        assert_eq!(collisions.sentences, [taken("fi-n3").to_string()]);
+        assert_eq!(collisions.nodes, ["n3".into()].into());
     }
 
     #[test]

@@ -596,7 +596,8 @@ async fn a_users_config_map_of_the_same_name_is_not_overwritten() -> anyhow::Res
 }
 
 /// FileIntegrity `a` on node `b-c` and FileIntegrity `a-b` on node `c` want the same name for their
-/// node's status. Nodes have the test's name in theirs, so here it is the FileIntegrity's.
+/// node's status. Nodes have the test's name in theirs, so here it is the FileIntegrity's. Who has
+/// none keeps nothing from the other nodes.
 #[tokio::test]
 async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
     in_space("twins", async |space| {
@@ -640,6 +641,31 @@ async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
         let status = names::node_status(&outer, &long);
         let status = space.api::<FileIntegrityNodeStatus>().get(&status).await?;
         assert_eq!(status.node_name, long);
+
+        let other = space.node("other").await?;
+        let patch = json!({"metadata": {"labels": {"short": ""}}});
+        nodes
+            .patch(&other, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+        let mut daemon = space.daemon(&inner, &other);
+        daemon.obey().await?;
+        // The next request is recorded when the one before is handed out.
+        for _ in 0..2 {
+            space
+                .annotate(&inner, names::ANNOTATION_REINIT, json!(""))
+                .await?;
+            daemon.obey().await?;
+        }
+        let fi = space
+            .until_is(&inner, "the record to go", |fi: &FileIntegrity| {
+                let annotations = fi.annotations();
+                !annotations.contains_key(names::ANNOTATION_REINIT)
+                    && !annotations.contains_key(names::ANNOTATION_REINIT_RECORD)
+            })
+            .await?;
+        assert_eq!(condition_of(&fi, "Degraded"), "True/NameCollision");
+        assert_eq!(condition_of(&fi, "Ready"), "False/Initializing");
+        assert!(message_of(&fi, "Ready").ends_with(&format!(" {short}")));
         Ok(())
     })
     .await

@@ -78,6 +78,8 @@ pub struct Observed {
     pub statuses: Vec<Arc<WatchedStatus>>,
     /// How long each of these has not changed, by the node's name.
     pub silence: HashMap<Arc<str>, Duration>,
+    /// The nodes that can have no status, as the last pass found: its name is another object's.
+    pub nameless: HashSet<Arc<str>>,
     /// The other FileIntegrities of the namespace.
     pub others: Vec<Arc<FileIntegrity>>,
     /// What the pods need.
@@ -328,10 +330,10 @@ impl<'a> Planner<'a> {
             .selected
             .iter()
             .filter(|n| record.names_node(&n.name))
-            .all(|node| {
-                self.status_of(node).is_some_and(|status| {
-                    status.annotation(names::ANNOTATION_REQUEST) == Some(&record.id)
-                })
+            .all(|node| match self.status_of(node) {
+                Some(status) => status.annotation(names::ANNOTATION_REQUEST) == Some(&record.id),
+                // Who waited for these would wait for ever, and nothing more could be asked of any node.
+                None => self.observed.nameless.contains(&node.name),
             });
         handed_out.then(reinit::drop_record_patch)
     }

@@ -509,15 +509,12 @@ impl<'a> Planner<'a> {
     }
 
     /// The id of the re-initialisation that ends a hold for an update. It is written together with
-    /// the end of the hold, so it is made once; the resource version makes it differ from the one
-    /// before.
+    /// the end of the hold.
     fn request_after_update(&self, node: &NodeFacts) -> Option<String> {
         if !self.is_held_for_update(node) || self.update(node) != Update::Over {
             return None;
         }
-        let status = self.status_of(node)?;
-        let identity = format!("{}/{}", status.name, status.version);
-        Some(names::sha256_hex(identity)[..16].to_owned())
+        self.status_of(node).map(reinit::next_request)
     }
 
     /// The newest request for this node: that of an update which is over, the record's, or the one

@@ -215,6 +215,27 @@ struct Passed {
     written: Option<Arc<FileIntegrity>>,
     /// The nodes that can have no status: its name is another object's.
     nameless: HashSet<Arc<str>>,
+    /// Why its annotations could not be changed. That is tried after its status is written, so the next
+    /// pass says it there.
+    unrecorded: Option<Failure>,
+}
+
+/// Something that could not be written.
+#[derive(Clone, Debug, PartialEq)]
+struct Failure {
+    /// Somebody has to change something.
+    is_refusal: bool,
+    /// What it was, and why it could not be.
+    message: String,
+}
+
+impl From<&ApplyError> for Failure {
+    fn from(error: &ApplyError) -> Self {
+        Self {
+            is_refusal: error.is_refusal(),
+            message: crate::error_chain(error),
+        }
+    }
 }
 
 /// Objects of others that have names which ours need.
@@ -379,16 +400,26 @@ impl Context {
         let told = self.tell(fi, &plan.sayings, &mut status).await;
         let done = made.and(told);
         let Collisions { sentences, nodes } = collisions;
-        self.passed(&fi.name_any(), |passed| passed.nameless = nodes);
-        self.degrade(observed, &mut status, &sentences, done.as_ref().err());
+        let unrecorded = self.passed(&fi.name_any(), |passed| {
+            passed.nameless = nodes;
+            if plan.metadata.is_none() {
+                passed.unrecorded = None;
+            }
+            passed.unrecorded.clone()
+        });
+        let failed = done.as_ref().err().map(Failure::from).or(unrecorded);
+        self.degrade(observed, &mut status, &sentences, failed.as_ref());
         self.tally.found(&fi.name_any(), &status, &plan.stale);
         let written = self.write_status(fi, status).await;
         // What is asked for by annotation is recorded when all this is done.
         let wait = done.and(written)?;
-        if let Some(patch) = &plan.metadata
-            && self.write_metadata(fi, patch).await?
-        {
-            self.tally.annotated(patch);
+        if let Some(patch) = &plan.metadata {
+            let recorded = self.write_metadata(fi, patch).await;
+            let failed = recorded.as_ref().err().map(Failure::from);
+            self.passed(&fi.name_any(), |passed| passed.unrecorded = failed);
+            if recorded? {
+                self.tally.annotated(patch);
+            }
         }
         self.passed(&fi.name_any(), |passed| passed.failures = 0);
         self.forget_the_gone();
@@ -470,7 +501,7 @@ impl Context {
         observed: &Observed,
         status: &mut FileIntegrityStatus,
         collisions: &[String],
-        failed: Option<&ApplyError>,
+        failed: Option<&Failure>,
     ) {
         let fi = &observed.file_integrity;
         let mut say = |reason, message: &str| {
@@ -480,10 +511,10 @@ impl Context {
             say("NameCollision", &collisions.join("; "));
         }
         let failures = self.passed(&fi.name_any(), |passed| passed.failures);
-        if let Some(error) = failed
-            && let Some(reason) = status::failed(error.is_refusal(), failures)
+        if let Some(failed) = failed
+            && let Some(reason) = status::failed(failed.is_refusal, failures)
         {
-            say(reason, &crate::error_chain(error));
+            say(reason, &failed.message);
         }
     }
 

@@ -524,6 +524,36 @@ async fn what_the_api_refuses_is_in_the_status_until_it_does_not() -> anyhow::Re
     .await
 }
 
+/// A request for new baselines that cannot be recorded says so, until it is.
+#[tokio::test]
+async fn annotations_that_cannot_be_changed_are_in_the_status_until_they_can() -> anyhow::Result<()>
+{
+    in_space("unrecorded", async |space| {
+        let _operator = space.operator("op").await?;
+        let (_, daemons) = space.active("fi", json!({})).await?;
+        let whole = narrow(space, "fileintegrities").await?;
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .await?;
+        let fi = space
+            .until_is("fi", "the refusal", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "True/ApiRefused"
+            })
+            .await?;
+        let message = message_of(&fi, "Degraded");
+        assert!(message.starts_with("annotate fi: "), "{message}");
+        assert_eq!(condition_of(&fi, "Ready"), "False/Initializing");
+
+        give_back(space, whole).await?;
+        for mut daemon in daemons {
+            daemon.obey().await?;
+        }
+        space.until_well("fi").await?;
+        Ok(())
+    })
+    .await
+}
+
 /// Without the right to create events the status has all but the phase, which is said, and then
 /// written, when that can be: once, and also by another operator.
 #[tokio::test]

@@ -210,6 +210,8 @@ struct Passed {
     failures: u32,
     /// When its status was written last.
     status_written: Option<Instant>,
+    /// When it is to be written again, where the last pass had another one too soon after that.
+    status_due: Option<Instant>,
     /// It as our own last write returned it: the watch may be behind that, and who acts on what it
     /// showed last says a phase twice.
     written: Option<Arc<FileIntegrity>>,
@@ -373,13 +375,12 @@ fn rest_after(thought: Duration) -> Duration {
 )]
 fn on_error(fi: Arc<FileIntegrity>, error: &PassError, context: Arc<Context>) -> Action {
     let name = fi.name_any();
-    let failures = context.passed(&name, |passed| {
+    let (failures, due) = context.passed(&name, |passed| {
         passed.failures = passed.failures.saturating_add(1);
-        passed.failures
+        (passed.failures, passed.status_due.take())
     });
-    let pause = FIRST_RETRY
-        .saturating_mul(1 << failures.saturating_sub(1).min(16))
-        .min(MAX_RETRY);
+    let due = due.and_then(|due| due.checked_duration_since(Instant::now()));
+    let pause = pause_after(failures, due);
     tracing::warn!(
         file_integrity = name,
         error = crate::error_chain(error),
@@ -387,6 +388,14 @@ fn on_error(fi: Arc<FileIntegrity>, error: &PassError, context: Arc<Context>) ->
         "a pass failed"
     );
     Action::requeue(pause)
+}
+
+/// How long to wait after so many failed passes in a row. What is known of the nodes does not wait so
+/// long: its status is due sooner where that can be written.
+fn pause_after(failures: u32, due: Option<Duration>) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let pause = FIRST_RETRY.saturating_mul(1 << doublings);
+    pause.min(due.unwrap_or(MAX_RETRY)).min(MAX_RETRY)
 }
 
 impl Context {
@@ -411,6 +420,9 @@ impl Context {
         self.degrade(observed, &mut status, &sentences, failed.as_ref());
         self.tally.found(&fi.name_any(), &status, &plan.stale);
         let written = self.write_status(fi, status).await;
+        let left = written.as_ref().ok().copied().flatten();
+        let due = left.map(|left| Instant::now() + left);
+        self.passed(&fi.name_any(), |passed| passed.status_due = due);
         // What is asked for by annotation is recorded when all this is done.
         let wait = done.and(written)?;
         if let Some(patch) = &plan.metadata {
@@ -731,6 +743,22 @@ mod tests {
         assert_eq!(error, "apply fi-n2: no answer in 30 s");
         assert_eq!(collisions.sentences, [taken("fi-n3").to_string()]);
         assert_eq!(collisions.nodes, ["n3".into()].into());
+    }
+
+    #[test]
+    fn pauses_after_failures_grow_and_a_status_that_is_due_is_not_kept_back() {
+        let seconds = Duration::from_secs;
+        for (failures, due, pause) in [
+            (1, None, FIRST_RETRY),
+            (2, None, seconds(1)),
+            (7, None, seconds(32)),
+            (8, None, MAX_RETRY),
+            (u32::MAX, None, MAX_RETRY),
+            (1, Some(seconds(4)), FIRST_RETRY),
+            (8, Some(seconds(4)), seconds(4)),
+        ] {
+            assert_eq!(pause_after(failures, due), pause, "{failures} {due:?}");
+        }
     }
 
     #[test]

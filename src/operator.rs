@@ -50,7 +50,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::apply::{Applier, ApplyError};
+use self::apply::{Applied, Applier, ApplyError};
 use self::election::Candidate;
 use self::judge::Judge;
 use self::observe::{ObserveError, Observer};
@@ -198,12 +198,64 @@ struct Context {
 /// What is remembered between passes. Losing it costs some requests, nothing else.
 #[derive(Default)]
 struct Memory {
-    failures: HashMap<String, u32>,
-    status_written: HashMap<String, Instant>,
-    /// FileIntegrities as our own writes returned them: the watch may be behind that, and who acts
-    /// on what it showed last says a phase twice.
-    written: HashMap<String, Arc<FileIntegrity>>,
+    /// Of the FileIntegrities, by their names.
+    passed: HashMap<String, Passed>,
     said: HashSet<(String, String)>,
+}
+
+/// What is remembered of the passes over one FileIntegrity.
+#[derive(Default)]
+struct Passed {
+    /// As many in a row have failed.
+    failures: u32,
+    /// When its status was written last.
+    status_written: Option<Instant>,
+    /// When it is to be written again, where the last pass had another one too soon after that.
+    status_due: Option<Instant>,
+    /// It as our own last write returned it: the watch may be behind that, and who acts on what it
+    /// showed last says a phase twice.
+    written: Option<Arc<FileIntegrity>>,
+    /// The nodes that can have no status: its name is another object's.
+    nameless: HashSet<Arc<str>>,
+    /// Why its annotations could not be changed. That is tried after its status is written, so the next
+    /// pass says it there.
+    unrecorded: Option<Failure>,
+}
+
+/// Something that could not be written.
+#[derive(Clone, Debug, PartialEq)]
+struct Failure {
+    /// Somebody has to change something.
+    is_refusal: bool,
+    /// What it was, and why it could not be.
+    message: String,
+}
+
+impl From<&ApplyError> for Failure {
+    fn from(error: &ApplyError) -> Self {
+        Self {
+            is_refusal: error.is_refusal(),
+            message: crate::error_chain(error),
+        }
+    }
+}
+
+/// Objects of others that have names which ours need.
+#[derive(Default)]
+struct Collisions {
+    /// What is to be said of them.
+    sentences: Vec<String>,
+    /// The nodes whose statuses they keep away.
+    nodes: HashSet<Arc<str>>,
+}
+
+impl Collisions {
+    fn add(&mut self, wanted: &Wanted, sentence: String) {
+        self.sentences.push(sentence);
+        if let Wanted::NodeStatus(status) = wanted {
+            self.nodes.insert(Arc::clone(&status.node));
+        }
+    }
 }
 
 /// Why a pass failed.
@@ -305,7 +357,8 @@ async fn try_pass(
     }
     let fi = context.newest(fi);
     let started = Instant::now();
-    let observed = context.observer.observe(Arc::clone(&fi)).await?;
+    let mut observed = context.observer.observe(Arc::clone(&fi)).await?;
+    observed.nameless = context.passed(&fi.name_any(), |passed| passed.nameless.clone());
     let plan = plan::plan(&observed);
     *thought = started.elapsed();
     context.carry_out(&observed, &plan).await
@@ -322,14 +375,12 @@ fn rest_after(thought: Duration) -> Duration {
 )]
 fn on_error(fi: Arc<FileIntegrity>, error: &PassError, context: Arc<Context>) -> Action {
     let name = fi.name_any();
-    let failures = context.remember(|memory| {
-        let failures = memory.failures.entry(name.clone()).or_default();
-        *failures = failures.saturating_add(1);
-        *failures
+    let (failures, due) = context.passed(&name, |passed| {
+        passed.failures = passed.failures.saturating_add(1);
+        (passed.failures, passed.status_due.take())
     });
-    let pause = FIRST_RETRY
-        .saturating_mul(1 << failures.saturating_sub(1).min(16))
-        .min(MAX_RETRY);
+    let due = due.and_then(|due| due.checked_duration_since(Instant::now()));
+    let pause = pause_after(failures, due);
     tracing::warn!(
         file_integrity = name,
         error = crate::error_chain(error),
@@ -339,29 +390,52 @@ fn on_error(fi: Arc<FileIntegrity>, error: &PassError, context: Arc<Context>) ->
     Action::requeue(pause)
 }
 
+/// How long to wait after so many failed passes in a row. What is known of the nodes does not wait so
+/// long: its status is due sooner where that can be written.
+fn pause_after(failures: u32, due: Option<Duration>) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    let pause = FIRST_RETRY.saturating_mul(1 << doublings);
+    pause.min(due.unwrap_or(MAX_RETRY)).min(MAX_RETRY)
+}
+
 impl Context {
     /// Whatever cannot be written: what is known of the nodes is counted and is in the status, with
     /// what came in the way.
     async fn carry_out(&self, observed: &Observed, plan: &Plan) -> Result<Action, PassError> {
         let fi = &observed.file_integrity;
         let mut status = plan.status.clone();
-        let mut collisions = Vec::new();
+        let mut collisions = Collisions::default();
         let made = self.make(observed, plan, &mut collisions).await;
         let told = self.tell(fi, &plan.sayings, &mut status).await;
         let done = made.and(told);
-        self.degrade(observed, &mut status, &collisions, done.as_ref().err());
+        let Collisions { sentences, nodes } = collisions;
+        let unrecorded = self.passed(&fi.name_any(), |passed| {
+            passed.nameless = nodes;
+            if plan.metadata.is_none() {
+                passed.unrecorded = None;
+            }
+            passed.unrecorded.clone()
+        });
+        let failed = done.as_ref().err().map(Failure::from).or(unrecorded);
+        self.degrade(observed, &mut status, &sentences, failed.as_ref());
         self.tally.found(&fi.name_any(), &status, &plan.stale);
         let written = self.write_status(fi, status).await;
+        let left = written.as_ref().ok().copied().flatten();
+        let due = left.map(|left| Instant::now() + left);
+        self.passed(&fi.name_any(), |passed| passed.status_due = due);
         // What is asked for by annotation is recorded when all this is done.
         let wait = done.and(written)?;
-        if let Some(patch) = &plan.metadata
-            && self.write_metadata(fi, patch).await?
-        {
-            self.tally.annotated(patch);
+        if let Some(patch) = &plan.metadata {
+            let recorded = self.write_metadata(fi, patch).await;
+            let failed = recorded.as_ref().err().map(Failure::from);
+            self.passed(&fi.name_any(), |passed| passed.unrecorded = failed);
+            if recorded? {
+                self.tally.annotated(patch);
+            }
         }
-        self.remember(|memory| memory.failures.remove(&fi.name_any()));
+        self.passed(&fi.name_any(), |passed| passed.failures = 0);
         self.forget_the_gone();
-        let retry = (!collisions.is_empty()).then_some(COLLISION_RETRY);
+        let retry = (!sentences.is_empty()).then_some(COLLISION_RETRY);
         let again = [plan.again, wait, retry].into_iter().flatten().min();
         Ok(again.map_or_else(Action::await_change, Action::requeue))
     }
@@ -372,7 +446,7 @@ impl Context {
         &self,
         observed: &Observed,
         plan: &Plan,
-        collisions: &mut Vec<String>,
+        collisions: &mut Collisions,
     ) -> Result<(), ApplyError> {
         // In the order of the plan, but for the statuses of nodes: these are many, and none waits for
         // another.
@@ -383,16 +457,9 @@ impl Context {
                 .iter()
                 .map(|wanted| self.applier.apply(observed, wanted));
             let results = futures::future::join_all(writes).await;
-            for (wanted, result) in group.iter().zip(results) {
-                match result {
-                    Ok(Some(applied)) => self.tally.applied(observed, wanted, &applied),
-                    Ok(None) => {}
-                    Err(error @ ApplyError::NameCollision { .. }) => {
-                        collisions.push(error.to_string());
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
+            take_in(group.iter().zip(results), collisions, |wanted, applied| {
+                self.tally.applied(observed, wanted, applied);
+            })?;
         }
         for unwanted in &plan.unwanted {
             if self.applier.remove(unwanted).await? {
@@ -446,7 +513,7 @@ impl Context {
         observed: &Observed,
         status: &mut FileIntegrityStatus,
         collisions: &[String],
-        failed: Option<&ApplyError>,
+        failed: Option<&Failure>,
     ) {
         let fi = &observed.file_integrity;
         let mut say = |reason, message: &str| {
@@ -455,11 +522,11 @@ impl Context {
         if !collisions.is_empty() {
             say("NameCollision", &collisions.join("; "));
         }
-        let failures = self.remember(|memory| memory.failures.get(&fi.name_any()).copied());
-        if let Some(error) = failed
-            && let Some(reason) = status::failed(error.is_refusal(), failures.unwrap_or(0))
+        let failures = self.passed(&fi.name_any(), |passed| passed.failures);
+        if let Some(failed) = failed
+            && let Some(reason) = status::failed(failed.is_refusal, failures)
         {
-            say(reason, &crate::error_chain(error));
+            say(reason, &failed.message);
         }
     }
 
@@ -485,9 +552,9 @@ impl Context {
             tracing::info!(file_integrity = name, %phase, "phase");
             self.tally.phase(phase, &status);
         }
-        self.remember(|memory| {
-            memory.status_written.insert(name.clone(), Instant::now());
-            memory.written.insert(name, Arc::new(written));
+        self.passed(&name, |passed| {
+            passed.status_written = Some(Instant::now());
+            passed.written = Some(Arc::new(written));
         });
         Ok(None)
     }
@@ -510,14 +577,15 @@ impl Context {
         let metadata = self.applier.patch_metadata(&fi, &patch).await?;
         let mut written = FileIntegrity::clone(&fi);
         written.metadata = metadata;
-        self.remember(|memory| memory.written.insert(written.name_any(), Arc::new(written)));
+        let name = written.name_any();
+        self.passed(&name, |passed| passed.written = Some(Arc::new(written)));
         Ok(true)
     }
 
     /// This FileIntegrity, or what our own write made of it.
     fn newest(&self, seen: Arc<FileIntegrity>) -> Arc<FileIntegrity> {
         let version = |fi: &FileIntegrity| fi.resource_version()?.parse::<u128>().ok();
-        self.remember(|memory| match memory.written.get(&seen.name_any()) {
+        self.passed(&seen.name_any(), |passed| match &passed.written {
             // Resource versions of one object can be compared as numbers (Kubernetes
             // documentation, API concepts).
             Some(written) if written.uid() == seen.uid() && version(written) > version(&seen) => {
@@ -528,7 +596,7 @@ impl Context {
     }
 
     fn status_written_lately(&self, name: &str) -> Option<Duration> {
-        let written = self.remember(|memory| memory.status_written.get(name).copied())?;
+        let written = self.passed(name, |passed| passed.status_written)?;
         STATUS_EVERY
             .checked_sub(written.elapsed())
             .filter(|left| !left.is_zero())
@@ -568,14 +636,17 @@ impl Context {
     fn forget_the_gone(&self) {
         let all = &self.observer.file_integrities;
         self.remember(|memory| {
-            if memory.written.len() <= all.len() {
+            if memory.passed.len() <= all.len() {
                 return;
             }
             let there: HashSet<String> = all.state().iter().map(|fi| fi.name_any()).collect();
-            memory.failures.retain(|name, _| there.contains(name));
-            memory.status_written.retain(|name, _| there.contains(name));
-            memory.written.retain(|name, _| there.contains(name));
+            memory.passed.retain(|name, _| there.contains(name));
         });
+    }
+
+    /// What is remembered of this FileIntegrity.
+    fn passed<T>(&self, name: &str, with: impl FnOnce(&mut Passed) -> T) -> T {
+        self.remember(|memory| with(memory.passed.entry(name.to_owned()).or_default()))
     }
 
     fn remember<T>(&self, with: impl FnOnce(&mut Memory) -> T) -> T {
@@ -586,6 +657,27 @@ impl Context {
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         with(&mut memory)
     }
+}
+
+/// What came of writes that were made at once. Each one that was done is told, also beside one that was
+/// not: the next pass finds it done, and nobody would tell of it any more. The first error is returned.
+fn take_in<'a>(
+    results: impl Iterator<Item = (&'a Wanted, Result<Option<Applied>, ApplyError>)>,
+    collisions: &mut Collisions,
+    mut tell: impl FnMut(&Wanted, &Applied),
+) -> Result<(), ApplyError> {
+    let mut done = Ok(());
+    for (wanted, result) in results {
+        match result {
+            Ok(Some(applied)) => tell(wanted, &applied),
+            Ok(None) => {}
+            Err(error @ ApplyError::NameCollision { .. }) => {
+                collisions.add(wanted, error.to_string());
+            }
+            Err(error) => done = done.and(Err(error)),
+        }
+    }
+    done
 }
 
 fn phase_saying(phase: Phase) -> Saying {
@@ -603,6 +695,71 @@ fn phase_saying(phase: Phase) -> Saying {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::k8s::RequestError;
+    use crate::operator::build::Wishes;
+    use crate::operator::plan::WantedStatus;
+
+    fn status_of(node: &str) -> Wanted {
+        Wanted::NodeStatus(WantedStatus {
+            node: node.into(),
+            wishes: Wishes::default(),
+            there: None,
+        })
+    }
+
+    fn no_answer(action: &str) -> ApplyError {
+        ApplyError::Request(RequestError::Timeout {
+            action: action.to_owned(),
+            timeout: Duration::from_secs(30),
+        })
+    }
+
+    fn taken(status: &str) -> ApplyError {
+        ApplyError::NameCollision {
+            kind: "FileIntegrityNodeStatus",
+            name: status.to_owned(),
+            owner: "FileIntegrity x".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_was_written_beside_what_was_not_is_told() {
+        let wanted = ["n1", "n2", "n3", "n4", "n5", "n6"].map(status_of);
+        let applied = || Ok(Some(Applied::default()));
+        let results = [
+            applied(),
+            Err(no_answer("apply fi-n2")),
+            Err(taken("fi-n3")),
+            Ok(None),
+            Err(no_answer("apply fi-n5")),
+            applied(),
+        ];
+        let (mut collisions, mut told) = (Collisions::default(), Vec::new());
+        let done = take_in(wanted.iter().zip(results), &mut collisions, |wanted, _| {
+            told.push(wanted.clone());
+        });
+        assert_eq!(told, ["n1", "n6"].map(status_of));
+        let error = done.unwrap_err().to_string();
+        assert_eq!(error, "apply fi-n2: no answer in 30 s");
+        assert_eq!(collisions.sentences, [taken("fi-n3").to_string()]);
+        assert_eq!(collisions.nodes, ["n3".into()].into());
+    }
+
+    #[test]
+    fn pauses_after_failures_grow_and_a_status_that_is_due_is_not_kept_back() {
+        let seconds = Duration::from_secs;
+        for (failures, due, pause) in [
+            (1, None, FIRST_RETRY),
+            (2, None, seconds(1)),
+            (7, None, seconds(32)),
+            (8, None, MAX_RETRY),
+            (u32::MAX, None, MAX_RETRY),
+            (1, Some(seconds(4)), FIRST_RETRY),
+            (8, Some(seconds(4)), seconds(4)),
+        ] {
+            assert_eq!(pause_after(failures, due), pause, "{failures} {due:?}");
+        }
+    }
 
     #[test]
     fn passes_take_a_tenth_of_a_core_at_most() {

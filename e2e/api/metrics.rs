@@ -2,6 +2,7 @@
 //! certificate; and the objects by which Prometheus finds them.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,10 +15,11 @@ use fio::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::GroupVersionKind;
-use serde_json::json;
+use kube::core::{GroupVersionKind, NamespaceResourceScope};
+use kube::{Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -723,17 +725,29 @@ async fn a_node_that_has_not_reported_has_not_failed() -> anyhow::Result<()> {
     .await
 }
 
-/// An admission webhook for DaemonSets that is down: the API server answers a write with 500.
-struct DownWebhook<'a> {
+/// An admission webhook that is down: the API server answers a write with 500.
+struct DownWebhook<'a, K> {
     space: &'a Space,
     api: Api<ValidatingWebhookConfiguration>,
+    /// One of the objects that cannot be written, and where it is.
+    object: String,
+    objects: Api<K>,
 }
 
-impl<'a> DownWebhook<'a> {
-    async fn start(space: &'a Space) -> anyhow::Result<Self> {
+impl<'a, K> DownWebhook<'a, K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned,
+{
+    /// Keeps objects of this kind that have these labels from being written; `object` is one.
+    async fn start(space: &'a Space, labels: Value, object: &str) -> anyhow::Result<Self> {
         let down = Self {
             space,
             api: Api::all(space.client.clone()),
+            object: object.to_owned(),
+            objects: space.api(),
         };
         let object = json!({
             "metadata": {"name": space.namespace},
@@ -742,12 +756,13 @@ impl<'a> DownWebhook<'a> {
                 // Nothing listens there.
                 "clientConfig": {"url": "https://127.0.0.1:1/"},
                 "rules": [{
-                    "apiGroups": ["apps"], "apiVersions": ["v1"],
-                    "resources": ["daemonsets"], "operations": ["CREATE", "UPDATE"],
+                    "apiGroups": [K::group(&())], "apiVersions": [K::version(&())],
+                    "resources": [K::plural(&())], "operations": ["CREATE", "UPDATE"],
                 }],
                 "namespaceSelector": {
                     "matchLabels": {"kubernetes.io/metadata.name": space.namespace},
                 },
+                "objectSelector": {"matchLabels": labels},
                 "sideEffects": "None",
                 "admissionReviewVersions": ["v1"],
             }],
@@ -772,10 +787,9 @@ impl<'a> DownWebhook<'a> {
             ..PatchParams::default()
         };
         let patch = Patch::Merge(json!({"metadata": {"labels": {"x": "y"}}}));
-        let api = self.space.api::<DaemonSet>();
-        let what = format!("DaemonSets to be writable: {expected}");
+        let what = format!("{} to be writable: {expected}", self.object);
         eventually(&what, async || {
-            let written = api.patch("aide-fi", &params, &patch).await;
+            let written = self.objects.patch(&self.object, &params, &patch).await;
             Ok((written.is_ok() == expected).then_some(()))
         })
         .await
@@ -792,8 +806,10 @@ async fn a_webhook_that_is_down_hides_nothing_of_the_nodes() -> anyhow::Result<(
         let _operator = space
             .operator_with("op", endpoint.scrapes(nothing.path()))
             .await?;
-        let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
-        let down = DownWebhook::start(space).await?;
+        // So long that nodes which report no more do not count as silent before the end.
+        let config = json!({"config": {"gracePeriod": 900}});
+        let (nodes, [mut first, mut second]) = space.active("fi", config).await?;
+        let down = DownWebhook::<DaemonSet>::start(space, json!({}), "aide-fi").await?;
         let backups = json!({"spec": {"config": {"maxBackups": 3}}});
         space.merge::<FileIntegrity>("fi", backups).await?;
         first.finds(&changed()).await?;
@@ -855,6 +871,64 @@ async fn a_webhook_that_is_down_hides_nothing_of_the_nodes() -> anyhow::Result<(
             .await?;
         let said = space.said("fi", "FileIntegrityStatus").await?;
         assert_eq!(said, ["Pending", "Initializing", "Active", "Error"]);
+        Ok(())
+    })
+    .await
+}
+
+/// A node's status that cannot be written leaves what is written beside it counted.
+#[tokio::test]
+async fn a_status_that_cannot_be_written_leaves_the_others_counted() -> anyhow::Result<()> {
+    in_space("beside", async |space| {
+        let endpoint = Endpoint::new(space).await?;
+        let nothing = tempfile::tempdir()?;
+        let _operator = space
+            .operator_with("op", endpoint.scrapes(nothing.path()))
+            .await?;
+        let (nodes, _) = space.active("fi", json!({})).await?;
+        let mut others = vec![nodes[1].clone()];
+        for short in ["n3", "n4"] {
+            let node = space.node(short).await?;
+            space.daemon("fi", &node).obey().await?;
+            others.push(node);
+        }
+        space.until_well("fi").await?;
+        let refused = names::node_status("fi", &nodes[0]);
+        let label = json!({names::LABEL_NODE: names::label_value(&nodes[0])});
+        let down = DownWebhook::<FileIntegrityNodeStatus>::start(space, label, &refused).await?;
+
+        // It is tried with each of the others.
+        for node in nodes[..1].iter().chain(&others) {
+            machine_config(space, node, "a", "b", "Working").await?;
+        }
+        for node in &others {
+            until_held(space, node, true).await?;
+        }
+        let token = token(space, "file-integrity-operator-metrics").await?;
+        let pauses = |node: &str| format!("pause_total{{node=\"{node}\"}}");
+        let are_counted = |answer: &Answer| {
+            let once = |node: &String| answer.value(&pauses(node)) == Some(1.0);
+            others.iter().all(once)
+        };
+        let told = endpoint
+            .until("the others' pauses", &token, are_counted)
+            .await?;
+        assert_eq!(told.value(&pauses(&nodes[0])), None);
+        let fi = space
+            .until_is("fi", "the failure", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "True/ApiFailing"
+            })
+            .await?;
+        let message = message_of(&fi, "Degraded");
+        assert!(message.contains(&refused), "{message}");
+
+        down.end().await?;
+        let told = endpoint
+            .until_within(TWO_PAUSES, "the last pause", &token, |answer| {
+                answer.value(&pauses(&nodes[0])) == Some(1.0)
+            })
+            .await?;
+        assert!(are_counted(&told), "{}", told.text);
         Ok(())
     })
     .await

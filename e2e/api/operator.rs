@@ -529,6 +529,36 @@ async fn what_the_api_refuses_is_in_the_status_until_it_does_not() -> anyhow::Re
     .await
 }
 
+/// A request for new baselines that cannot be recorded says so, until it is.
+#[tokio::test]
+async fn annotations_that_cannot_be_changed_are_in_the_status_until_they_can() -> anyhow::Result<()>
+{
+    in_space("unrecorded", async |space| {
+        let _operator = space.operator("op").await?;
+        let (_, daemons) = space.active("fi", json!({})).await?;
+        let whole = narrow(space, "fileintegrities").await?;
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .await?;
+        let fi = space
+            .until_is("fi", "the refusal", |fi: &FileIntegrity| {
+                condition_of(fi, "Degraded") == "True/ApiRefused"
+            })
+            .await?;
+        let message = message_of(&fi, "Degraded");
+        assert!(message.starts_with("annotate fi: "), "{message}");
+        assert_eq!(condition_of(&fi, "Ready"), "False/Initializing");
+
+        give_back(space, whole).await?;
+        for mut daemon in daemons {
+            daemon.obey().await?;
+        }
+        space.until_well("fi").await?;
+        Ok(())
+    })
+    .await
+}
+
 /// Without the right to create events the status has all but the phase, which is said, and then
 /// written, when that can be: once, and also by another operator.
 #[tokio::test]
@@ -601,7 +631,8 @@ async fn a_users_config_map_of_the_same_name_is_not_overwritten() -> anyhow::Res
 }
 
 /// FileIntegrity `a` on node `b-c` and FileIntegrity `a-b` on node `c` want the same name for their
-/// node's status. Nodes have the test's name in theirs, so here it is the FileIntegrity's.
+/// node's status. Nodes have the test's name in theirs, so here it is the FileIntegrity's. Who has
+/// none keeps nothing from the other nodes.
 #[tokio::test]
 async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
     in_space("twins", async |space| {
@@ -645,6 +676,31 @@ async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
         let status = names::node_status(&outer, &long);
         let status = space.api::<FileIntegrityNodeStatus>().get(&status).await?;
         assert_eq!(status.node_name, long);
+
+        let other = space.node("other").await?;
+        let patch = json!({"metadata": {"labels": {"short": ""}}});
+        nodes
+            .patch(&other, &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
+        let mut daemon = space.daemon(&inner, &other);
+        daemon.obey().await?;
+        // The next request is recorded when the one before is handed out.
+        for _ in 0..2 {
+            space
+                .annotate(&inner, names::ANNOTATION_REINIT, json!(""))
+                .await?;
+            daemon.obey().await?;
+        }
+        let fi = space
+            .until_is(&inner, "the record to go", |fi: &FileIntegrity| {
+                let annotations = fi.annotations();
+                !annotations.contains_key(names::ANNOTATION_REINIT)
+                    && !annotations.contains_key(names::ANNOTATION_REINIT_RECORD)
+            })
+            .await?;
+        assert_eq!(condition_of(&fi, "Degraded"), "True/NameCollision");
+        assert_eq!(condition_of(&fi, "Ready"), "False/Initializing");
+        assert!(message_of(&fi, "Ready").ends_with(&format!(" {short}")));
         Ok(())
     })
     .await

@@ -129,12 +129,18 @@ async fn a_cordon_holds_where_the_user_wants_that() -> anyhow::Result<()> {
         let _operator = space.operator("op").await?;
         let config = json!({"config": {"gracePeriod": 10, "holdoffWhenCordoned": true}});
         let (nodes, [mut first, _]) = space.active("fi", config).await?;
-        change_node(space, &nodes[0], json!({"spec": {"unschedulable": true}})).await?;
-        until_held(space, &nodes[0], true).await?;
-        change_node(space, &nodes[0], json!({"spec": {"unschedulable": null}})).await?;
-        until_held(space, &nodes[0], false).await?;
-        first.obey().await?;
-        space.until_phase("fi", "Active").await?;
+        let mut requests = Vec::new();
+        for _ in 0..2 {
+            change_node(space, &nodes[0], json!({"spec": {"unschedulable": true}})).await?;
+            until_held(space, &nodes[0], true).await?;
+            change_node(space, &nodes[0], json!({"spec": {"unschedulable": null}})).await?;
+            let over = until_held(space, &nodes[0], false).await?;
+            let request = over.annotation(names::ANNOTATION_REQUEST);
+            requests.push(request.map(str::to_owned));
+            first.obey().await?;
+            space.until_phase("fi", "Active").await?;
+        }
+        assert_ne!(requests[0], requests[1]);
         Ok(())
     })
     .await

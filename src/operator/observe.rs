@@ -272,6 +272,8 @@ impl Observer {
             nodes: self.nodes.state(),
             statuses,
             silence,
+            // What came of writes is not seen here.
+            nameless: HashSet::new(),
             others: self
                 .file_integrities
                 .state_filter(|other| other.name_any() != name),

@@ -78,6 +78,8 @@ pub struct Observed {
     pub statuses: Vec<Arc<WatchedStatus>>,
     /// How long each of these has not changed, by the node's name.
     pub silence: HashMap<Arc<str>, Duration>,
+    /// The nodes that can have no status, as the last pass found: its name is another object's.
+    pub nameless: HashSet<Arc<str>>,
     /// The other FileIntegrities of the namespace.
     pub others: Vec<Arc<FileIntegrity>>,
     /// What the pods need.
@@ -327,10 +329,10 @@ impl<'a> Planner<'a> {
             .selected
             .iter()
             .filter(|n| record.names_node(&n.name))
-            .all(|node| {
-                self.status_of(node).is_some_and(|status| {
-                    status.annotation(names::ANNOTATION_REQUEST) == Some(&record.id)
-                })
+            .all(|node| match self.status_of(node) {
+                Some(status) => status.annotation(names::ANNOTATION_REQUEST) == Some(&record.id),
+                // Who waited for these would wait for ever, and nothing more could be asked of any node.
+                None => self.observed.nameless.contains(&node.name),
             });
         handed_out.then(reinit::drop_record_patch)
     }
@@ -513,15 +515,12 @@ impl<'a> Planner<'a> {
     }
 
     /// The id of the re-initialisation that ends a hold for an update. It is written together with
-    /// the end of the hold, so it is made once; the resource version makes it differ from the one
-    /// before.
+    /// the end of the hold.
     fn request_after_update(&self, node: &NodeFacts) -> Option<String> {
         if !self.is_held_for_update(node) || self.update(node) != Update::Over {
             return None;
         }
-        let status = self.status_of(node)?;
-        let identity = format!("{}/{}", status.name, status.version);
-        Some(names::sha256_hex(identity)[..16].to_owned())
+        self.status_of(node).map(reinit::next_request)
     }
 
     /// The newest request for this node: that of an update which is over, the record's, or the one

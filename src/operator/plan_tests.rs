@@ -114,6 +114,7 @@ fn with_annotations(annotations: &Value) -> Observed {
         nodes: vec![node("n1"), node("n2")],
         statuses: kept(&[status("n1"), status("n2")]),
         silence: HashMap::new(),
+        nameless: HashSet::new(),
         others: Vec::new(),
         environment: Environment {
             image: "i".to_owned(),
@@ -346,6 +347,27 @@ fn a_record_is_handed_to_the_nodes_then_dropped() {
     let second = plan(&observed);
     assert_eq!(second.metadata, Some(reinit::drop_record_patch()));
     assert_eq!(phase(&second), Phase::Initializing);
+}
+
+#[test]
+fn a_record_does_not_wait_for_a_node_that_can_have_no_status() {
+    let record = json!({names::ANNOTATION_REINIT_RECORD: r#"{"id":"r1"}"#});
+    let with = |id: &str, nameless: &[&str]| {
+        let first = annotated(status("n1"), names::ANNOTATION_REQUEST, id);
+        let mut observed = with_statuses(with_annotations(&record), &[first]);
+        observed.nameless = nameless.iter().map(|node| (*node).into()).collect();
+        plan(&observed)
+    };
+    // It may be that its status is not made yet.
+    assert_eq!(with("r1", &[]).metadata, None);
+    let dropped = with("r1", &["n2"]);
+    assert_eq!(dropped.metadata, Some(reinit::drop_record_patch()));
+    // Should the name have become free, its status is made with the request.
+    assert_eq!(wishes(&dropped, "n2")[names::ANNOTATION_REQUEST], "r1");
+    assert_eq!(phase(&dropped), Phase::Initializing);
+    // Those that have a status get the request before.
+    assert_eq!(with("r0", &["n2"]).metadata, None);
+    assert_eq!(with("r0", &["n1", "n2"]).metadata, None);
 }
 
 #[test]

@@ -152,6 +152,24 @@ pub fn is_open(status: &WatchedStatus, request: Option<&str>) -> bool {
     request.is_some_and(|id| status.report.reinit.as_deref() != Some(id))
 }
 
+/// The id of a request that this node's state brings about, such as the end of an update. It follows
+/// from the request before: who decides once more before the watch shows what was written comes to the
+/// same one, whatever the daemon has written meanwhile, and the next time it is another one.
+pub fn next_request(status: &WatchedStatus) -> String {
+    let after = |before: &str| {
+        let identity = format!("{}/{}/{before}", status.name, status.uid);
+        names::sha256_hex(identity)[..16].to_owned()
+    };
+    let before = status.annotation(names::ANNOTATION_REQUEST);
+    let next = after(before.unwrap_or_default());
+    if is_open(status, Some(&next)) {
+        next
+    } else {
+        // The one before was put back, or taken away, by another hand.
+        after(&next)
+    }
+}
+
 /// A node, as far as signals go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -198,6 +216,7 @@ mod tests {
 
     use super::*;
     use crate::api::{FileIntegrityNodeStatus, ScanResult};
+    use crate::operator::statuses::kept;
 
     fn fi(annotations: &[(&str, &str)]) -> FileIntegrity {
         let mut fi = FileIntegrity::default();
@@ -276,6 +295,47 @@ mod tests {
         let held = |value: &str| is_held(&fi(&[(names::ANNOTATION_HOLDOFF, value)]), "n1");
         assert!(held("") && held("n2, n1") && !held("n2"));
         assert!(!is_held(&fi(&[]), "n1"));
+    }
+
+    /// The next request of a node whose status has this uid, resource version and request before,
+    /// and whose daemon has done that.
+    fn next(uid: &str, version: &str, before: Option<&str>, done: Option<&str>) -> String {
+        let annotations: Value =
+            before.map_or_else(|| json!({}), |id| json!({names::ANNOTATION_REQUEST: id}));
+        next_request(&kept(json!({
+            "metadata": {
+                "name": "fi-n1", "uid": uid, "resourceVersion": version, "annotations": annotations,
+            },
+            "nodeName": "n1",
+            "reinit": done.map(|id| json!({"id": id})),
+        })))
+    }
+
+    #[test]
+    fn what_a_daemon_writes_meanwhile_makes_no_other_request() {
+        let first = next("u", "7", None, None);
+        assert_eq!(next("u", "8", None, None), first);
+        let second = next("u", "9", Some(&first), None);
+        // The daemon has done the one before while its node was held.
+        assert_eq!(next("u", "10", Some(&first), Some(&first)), second);
+    }
+
+    #[test]
+    fn each_occasion_makes_a_request_of_its_own() {
+        let mut all = BTreeSet::new();
+        let mut before = None;
+        for _ in 0..3 {
+            let id = next("u", "7", before.as_deref(), before.as_deref());
+            assert!(all.insert(id.clone()));
+            before = Some(id);
+        }
+        // A status that was made anew, where the baseline on the node answers the first one still.
+        assert!(all.insert(next("other", "7", None, None)));
+        // Somebody has taken the request away, and the daemon has done it.
+        let first = next("u", "7", None, None);
+        let after = next("u", "7", None, Some(&first));
+        assert_ne!(after, first);
+        assert_eq!(next("u", "8", None, Some(&first)), after);
     }
 
     #[test]

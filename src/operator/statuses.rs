@@ -37,6 +37,8 @@ const ANNOTATIONS: [&str; 3] = [
 pub struct WatchedStatus {
     /// Its name.
     pub name: Arc<str>,
+    /// A hash of its uid: nobody asks but whether it is another one.
+    pub uid: u64,
     /// Its resource version.
     pub version: Arc<str>,
     /// The node's name.
@@ -272,6 +274,7 @@ impl Keeper {
         };
         WatchedStatus {
             name: self.texts.shared(metadata.name.unwrap_or_default()),
+            uid: hash(&meta.uid),
             version: metadata.resource_version.unwrap_or_default().into(),
             node_name: self.texts.shared(wire.node_name),
             written_at: times
@@ -360,6 +363,7 @@ struct Wire {
 struct WireMeta {
     name: Option<String>,
     namespace: Option<String>,
+    uid: Option<String>,
     resource_version: Option<String>,
     creation_timestamp: Option<WireTime>,
     deletion_timestamp: Option<WireTime>,

@@ -174,6 +174,7 @@ fn observed(daemon_sets: &[DaemonSet], statuses: &[FileIntegrityNodeStatus]) -> 
             .map(|status| Arc::new(status.into()))
             .collect(),
         silence: HashMap::new(),
+        nameless: HashSet::new(),
         others: Vec::new(),
         environment: Environment::default(),
         now: at(0),

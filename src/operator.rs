@@ -199,11 +199,28 @@ struct Context {
 #[derive(Default)]
 struct Memory {
     failures: HashMap<String, u32>,
-    status_written: HashMap<String, Instant>,
+    status_written: HashMap<String, StatusWritten>,
     /// FileIntegrities as our own writes returned them: the watch may be behind that, and who acts
     /// on what it showed last says a phase twice.
     written: HashMap<String, Arc<FileIntegrity>>,
     said: HashSet<(String, String)>,
+}
+
+/// When a status was written last.
+#[derive(Clone, Copy, Debug)]
+struct StatusWritten {
+    at: Instant,
+    /// Another one was planned since, and held back.
+    is_old: bool,
+}
+
+impl StatusWritten {
+    /// How long the next one is to wait.
+    fn left(&self) -> Option<Duration> {
+        STATUS_EVERY
+            .checked_sub(self.at.elapsed())
+            .filter(|left| !left.is_zero())
+    }
 }
 
 /// Why a pass failed.
@@ -322,14 +339,13 @@ fn rest_after(thought: Duration) -> Duration {
 )]
 fn on_error(fi: Arc<FileIntegrity>, error: &PassError, context: Arc<Context>) -> Action {
     let name = fi.name_any();
-    let failures = context.remember(|memory| {
+    let (failures, written) = context.remember(|memory| {
         let failures = memory.failures.entry(name.clone()).or_default();
         *failures = failures.saturating_add(1);
-        *failures
+        (*failures, memory.status_written.get(&name).copied())
     });
-    let pause = FIRST_RETRY
-        .saturating_mul(1 << failures.saturating_sub(1).min(16))
-        .min(MAX_RETRY);
+    let held_back = written.filter(|written| written.is_old);
+    let pause = pause_after(failures, held_back.and_then(|written| written.left()));
     tracing::warn!(
         file_integrity = name,
         error = crate::error_chain(error),
@@ -337,6 +353,16 @@ fn on_error(fi: Arc<FileIntegrity>, error: &PassError, context: Arc<Context>) ->
         "a pass failed"
     );
     Action::requeue(pause)
+}
+
+/// The pause after so many failed passes in a row. Where a status was held back, as another one had just
+/// been written, it is no longer than that has to wait: what came in the way is not to be told a minute
+/// late.
+fn pause_after(failures: u32, held_back: Option<Duration>) -> Duration {
+    let pause = FIRST_RETRY
+        .saturating_mul(1 << failures.saturating_sub(1).min(16))
+        .min(MAX_RETRY);
+    held_back.map_or(pause, |left| left.min(pause))
 }
 
 impl Context {
@@ -470,15 +496,15 @@ impl Context {
         status: FileIntegrityStatus,
     ) -> Result<Option<Duration>, ApplyError> {
         let before = fi.status.clone().unwrap_or_default();
-        if before == status {
+        let name = fi.name_any();
+        let is_old = before != status;
+        let left = self.status_is_old(&name, is_old);
+        if !is_old {
             return Ok(None);
         }
-        let name = fi.name_any();
         let new_phase = status::new_phase(Some(&before), &status);
-        if new_phase.is_none()
-            && let Some(left) = self.status_written_lately(&name)
-        {
-            return Ok(Some(left));
+        if new_phase.is_none() && left.is_some() {
+            return Ok(left);
         }
         let written = self.applier.write_status(fi, &status).await?;
         if let Some(phase) = new_phase {
@@ -486,7 +512,9 @@ impl Context {
             self.tally.phase(phase, &status);
         }
         self.remember(|memory| {
-            memory.status_written.insert(name.clone(), Instant::now());
+            let (at, is_old) = (Instant::now(), false);
+            let status_written = StatusWritten { at, is_old };
+            memory.status_written.insert(name.clone(), status_written);
             memory.written.insert(name, Arc::new(written));
         });
         Ok(None)
@@ -527,11 +555,14 @@ impl Context {
         })
     }
 
-    fn status_written_lately(&self, name: &str) -> Option<Duration> {
-        let written = self.remember(|memory| memory.status_written.get(name).copied())?;
-        STATUS_EVERY
-            .checked_sub(written.elapsed())
-            .filter(|left| !left.is_zero())
+    /// Remembers whether another status than the one that was written is planned; returns how long
+    /// that is to wait, if the last one was written too lately.
+    fn status_is_old(&self, name: &str, is_old: bool) -> Option<Duration> {
+        self.remember(|memory| {
+            let written = memory.status_written.get_mut(name)?;
+            written.is_old = is_old;
+            written.left()
+        })
     }
 
     async fn say(
@@ -614,6 +645,21 @@ mod tests {
             (ms(900), MAX_REST),
         ] {
             assert_eq!(rest_after(thought), rest, "{thought:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_was_held_back_does_not_wait_for_the_next_failure() {
+        let (ms, s) = (Duration::from_millis, Duration::from_secs);
+        for (failures, held_back, pause) in [
+            (1, None, FIRST_RETRY),
+            (1, Some(s(4)), FIRST_RETRY),
+            (5, None, s(8)),
+            (5, Some(ms(300)), ms(300)),
+            (100, None, MAX_RETRY),
+            (100, Some(s(4)), s(4)),
+        ] {
+            assert_eq!(pause_after(failures, held_back), pause, "{failures}");
         }
     }
 }

@@ -465,9 +465,9 @@ async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
     .await
 }
 
-/// Takes from the operator's Role what it needs to write objects of this resource. Returns the Role
-/// as it was.
-async fn narrow(space: &Space, resource: &str) -> anyhow::Result<Role> {
+/// Takes from the operator's Role what it needs to write objects of this resource, and waits until it
+/// cannot. Returns the Role as it was.
+async fn narrow(space: &Space, group: &str, resource: &str) -> anyhow::Result<Role> {
     let roles = space.api::<Role>();
     let whole = roles.get(names::OPERATOR_NAME).await?;
     let mut narrow = whole.clone();
@@ -483,6 +483,13 @@ async fn narrow(space: &Space, resource: &str) -> anyhow::Result<Role> {
     let params = PostParams::default();
     roles
         .replace(names::OPERATOR_NAME, &params, &narrow)
+        .await?;
+    let namespace = &space.namespace;
+    let creation = json!({"resourceAttributes": {
+        "namespace": namespace, "verb": "create", "group": group, "resource": resource,
+    }});
+    space
+        .until_may(namespace, names::OPERATOR_NAME, &creation, false)
         .await?;
     Ok(whole)
 }
@@ -501,7 +508,7 @@ async fn give_back(space: &Space, mut whole: Role) -> anyhow::Result<()> {
 async fn what_the_api_refuses_is_in_the_status_until_it_does_not() -> anyhow::Result<()> {
     in_space("refused", async |space| {
         let node = space.node("n1").await?;
-        let whole = narrow(space, "daemonsets").await?;
+        let whole = narrow(space, "apps", "daemonsets").await?;
         let _operator = space.operator("op").await?;
         space.file_integrity("fi", json!({})).await?;
         let fi = space
@@ -531,7 +538,7 @@ async fn a_phase_that_cannot_be_said_is_said_later_and_hides_nothing() -> anyhow
     in_space("unsaid", async |space| {
         let operator = space.operator("op").await?;
         let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
-        let whole = narrow(space, "events").await?;
+        let whole = narrow(space, "events.k8s.io", "events").await?;
         let error = ScanError::new("io", "AIDE error: 18 I/O error");
         first.finds(&Outcome::Errored(error)).await?;
         second.finds(&changed()).await?;

@@ -38,8 +38,8 @@ use crate::spec::{elsewhere, let_read};
 const FAULT_SECONDS: &str = "FIO_FAULT_SECONDS";
 /// Shortest time for which a fault lasts, unless the variable says otherwise.
 const AT_LEAST: Duration = Duration::from_secs(20);
-/// As long as it takes until the longest pause is over, which is a minute, or two by jitter, and what
-/// waited for that is done.
+/// As long as it takes until a new token is read, which is done every fifty seconds, the longest pause is
+/// over, a minute or, by jitter, nearly two, and what waited for both is done.
 const RECOVERY: Duration = Duration::from_secs(180);
 /// Requests for one scan's news: the kept log, an event, the status.
 const PER_SCAN: usize = 3;

@@ -9,7 +9,7 @@ use kube::core::Request;
 use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 
-use crate::harness::{Space, checkout, clean, in_space, kubectl};
+use crate::harness::{Space, checkout, clean, eventually, in_space, kubectl};
 
 /// A FileIntegrity as a user writes it, without what the Rust types make of it.
 pub(crate) async fn create(space: &Space, name: &str, spec: Value) -> kube::Result<DynamicObject> {
@@ -182,10 +182,14 @@ async fn what_kubectl_explain_says() -> anyhow::Result<()> {
                 "which attributes differ",
             ),
         ] {
-            let said = kubectl(&["explain", path], "").await?;
-            // kubectl breaks lines where it likes.
-            let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(said.contains(expected), "{path}: {said}");
+            // The API server tells of a new definition some time after it serves it.
+            eventually(&format!("{path}: {expected}"), async || {
+                let said = kubectl(&["explain", path], "").await.unwrap_or_default();
+                // kubectl breaks lines where it likes.
+                let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+                Ok(said.contains(expected).then_some(()))
+            })
+            .await?;
         }
         for kind in ["fileintegrity", "fileintegritynodestatus"] {
             let said = kubectl(&["explain", "--recursive=false", kind], "").await?;

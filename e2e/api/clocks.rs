@@ -307,7 +307,9 @@ async fn an_operator_whose_clock_jumps_goes_on_and_gives_way_to_another() -> any
         std::fs::create_dir(&second_dir)?;
         let (jumping, right) = (Clock::new(&first_dir)?, Clock::new(&second_dir)?);
         let first = operator(space, "first", &proxy, &jumping).await?;
-        let (_, mut daemons) = space.active("fi", json!({})).await?;
+        // A node may be silent for longer than all of this takes.
+        let seldom = json!({"config": {"gracePeriod": 300}});
+        let (_, mut daemons) = space.active("fi", seldom).await?;
         let before = lease(space).await?;
         let holder = before.holder_identity.clone().context("a holder")?;
         let standby = operator(space, "second", &proxy, &right).await?;

@@ -22,6 +22,7 @@ use fio::telemetry::metrics::Metrics;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use k8s_openapi::api::events::v1::Event;
@@ -361,11 +362,36 @@ impl Space {
         object.context("the object is there")
     }
 
-    /// Waits until nothing is wrong with this FileIntegrity, and all of it is at work.
+    /// Waits until nothing is wrong with this FileIntegrity, and all that its spec says is at work.
     pub(crate) async fn until_well(&self, fi: &str) -> anyhow::Result<FileIntegrity> {
         self.until_is(fi, "all to be well", |fi: &FileIntegrity| {
+            let status = fi.status.as_ref();
             condition_of(fi, "Degraded") == "False/AsExpected"
                 && condition_of(fi, "Ready") == "True/Active"
+                && condition_of(fi, "ConfigValid").starts_with("True/")
+                && status.and_then(|status| status.observed_generation) == fi.metadata.generation
+        })
+        .await
+    }
+
+    /// Waits until the API server lets this ServiceAccount do this, or does not let it any more: it
+    /// heeds another Role or binding some time after it was written. `attributes` are those of a
+    /// SubjectAccessReview.
+    pub(crate) async fn until_may(
+        &self,
+        namespace: &str,
+        account: &str,
+        attributes: &Value,
+        expected: bool,
+    ) -> anyhow::Result<()> {
+        let mut review = json!({"metadata": {}, "spec": attributes});
+        review["spec"]["user"] = json!(format!("system:serviceaccount:{namespace}:{account}"));
+        let review: SubjectAccessReview = serde_json::from_value(review)?;
+        let reviews = Api::all(self.client.clone());
+        eventually(&format!("{attributes} to be {expected}"), async || {
+            let answer = reviews.create(&PostParams::default(), &review).await?;
+            let may = answer.status.is_some_and(|status| status.allowed);
+            Ok((may == expected).then_some(()))
         })
         .await
     }

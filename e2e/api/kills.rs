@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use fio::aide::database::digest_of_gzip;
 use fio::api::{Condition, FileIntegrityNodeStatus};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -459,6 +461,7 @@ async fn kill_after(
     site.until_unlocked().await?;
     let left = site.status().await?.last_result;
     let left = left.map(|last| last.last_probe_time);
+    until_after(left.as_ref()).await;
     let at = format!("{step:?}");
     let started = Instant::now();
     let daemon = site.start(&[]).await?;
@@ -476,6 +479,13 @@ async fn kill_after(
         recovery,
         wrong,
     }))
+}
+
+/// Results are dated to the second: waits until one of now has a later date than this.
+async fn until_after(date: Option<&Time>) {
+    while date.is_some_and(|date| Timestamp::now().as_second() <= date.0.as_second()) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// The steps of a daemon that nobody kills.

@@ -470,9 +470,9 @@ async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
     .await
 }
 
-/// Takes from the operator's Role what it needs to write objects of this resource. Returns the Role
-/// as it was.
-async fn narrow(space: &Space, resource: &str) -> anyhow::Result<Role> {
+/// Takes from the operator's Role what it needs to write objects of this resource, and waits until it
+/// cannot. Returns the Role as it was.
+async fn narrow(space: &Space, group: &str, resource: &str) -> anyhow::Result<Role> {
     let roles = space.api::<Role>();
     let whole = roles.get(names::OPERATOR_NAME).await?;
     let mut narrow = whole.clone();
@@ -489,6 +489,15 @@ async fn narrow(space: &Space, resource: &str) -> anyhow::Result<Role> {
     roles
         .replace(names::OPERATOR_NAME, &params, &narrow)
         .await?;
+    let namespace = &space.namespace;
+    for verb in ["create", "patch"] {
+        let writing = json!({"resourceAttributes": {
+            "namespace": namespace, "verb": verb, "group": group, "resource": resource,
+        }});
+        space
+            .until_may(namespace, names::OPERATOR_NAME, &writing, false)
+            .await?;
+    }
     Ok(whole)
 }
 
@@ -506,7 +515,7 @@ async fn give_back(space: &Space, mut whole: Role) -> anyhow::Result<()> {
 async fn what_the_api_refuses_is_in_the_status_until_it_does_not() -> anyhow::Result<()> {
     in_space("refused", async |space| {
         let node = space.node("n1").await?;
-        let whole = narrow(space, "daemonsets").await?;
+        let whole = narrow(space, "apps", "daemonsets").await?;
         let _operator = space.operator("op").await?;
         space.file_integrity("fi", json!({})).await?;
         let fi = space
@@ -536,7 +545,7 @@ async fn annotations_that_cannot_be_changed_are_in_the_status_until_they_can() -
     in_space("unrecorded", async |space| {
         let _operator = space.operator("op").await?;
         let (_, daemons) = space.active("fi", json!({})).await?;
-        let whole = narrow(space, "fileintegrities").await?;
+        let whole = narrow(space, "fileintegrity.openshift.io", "fileintegrities").await?;
         space
             .annotate("fi", names::ANNOTATION_REINIT, json!(""))
             .await?;
@@ -566,7 +575,7 @@ async fn a_phase_that_cannot_be_said_is_said_later_and_hides_nothing() -> anyhow
     in_space("unsaid", async |space| {
         let operator = space.operator("op").await?;
         let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
-        let whole = narrow(space, "events").await?;
+        let whole = narrow(space, "events.k8s.io", "events").await?;
         let error = ScanError::new("io", "AIDE error: 18 I/O error");
         first.finds(&Outcome::Errored(error)).await?;
         second.finds(&changed()).await?;

@@ -328,6 +328,15 @@ mod tests {
         assert_eq!(hang.to_string(), "not done after 600 seconds");
     }
 
+    /// Waits until this process stands at the file `name` of `root`, or has it open.
+    async fn until_at(process: &mut std::process::Child, root: &Path, name: &str) {
+        let watchdog = Watchdog::new(process.id(), Limits::default());
+        while watchdog.place(root) != Some(root.join(name)) {
+            assert!(process.try_wait().unwrap().is_none(), "it has ended");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     #[tokio::test]
     async fn a_process_that_waits_is_told_with_the_file_at_which_it_does() {
         let root = tempfile::tempdir().unwrap();
@@ -347,11 +356,12 @@ mod tests {
             total: Duration::from_secs(600),
             stall: Duration::from_millis(300),
         };
+        until_at(&mut waiting, root.path(), "fifo").await;
         let hang = Watchdog::new(waiting.id(), limits).hang(root.path()).await;
-        assert!(hang.stalled);
-        assert_eq!(hang.path.as_deref(), Some("/fifo"));
         waiting.kill().unwrap();
         waiting.wait().unwrap();
+        assert!(hang.stalled);
+        assert_eq!(hang.path.as_deref(), Some("/fifo"));
     }
 
     #[tokio::test]
@@ -363,10 +373,12 @@ mod tests {
             .arg(root.path().join("endless"))
             .spawn()
             .unwrap();
+        // On a busy machine it may be long before it has its next hundredth of a second.
         let limits = Limits {
-            total: Duration::from_secs(1),
-            stall: Duration::from_millis(900),
+            total: Duration::from_secs(3),
+            stall: Duration::from_millis(2900),
         };
+        until_at(&mut busy, root.path(), "endless").await;
         let hang = Watchdog::new(busy.id(), limits).hang(root.path()).await;
         busy.kill().unwrap();
         busy.wait().unwrap();

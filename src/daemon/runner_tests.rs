@@ -496,6 +496,9 @@ async fn a_record_that_is_left_tells_of_the_baseline_that_is_gone() {
 async fn stopping_in_the_middle_leaves_the_baseline_and_no_marker() {
     let node = Node::new();
     let old = made(&node.initialise(Cause::First).await).clone();
+    // AIDE is not done before it is stopped.
+    let endless = File::create(node.etc("endless")).unwrap();
+    endless.set_len(1 << 42).unwrap();
     let cancel = CancellationToken::new();
     cancel.cancel();
     let runner = node.runner();

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -58,6 +59,8 @@ pub(crate) struct Space {
     pub(crate) client: Client,
     pub(crate) namespace: String,
     logs: Arc<Mutex<Vec<u8>>>,
+    /// How long the audit log was before there was anything in it of this namespace.
+    audited_from: u64,
 }
 
 /// Runs a test in a namespace of its own, beside others.
@@ -210,11 +213,13 @@ impl Space {
         let template = manifests().await?;
         let namespace = format!("fio-{name}-{}", std::process::id());
         let own = template.replace(TEMPLATE, &namespace);
+        let audited_from = audit_log().and_then(|log| Ok(log.metadata()?.len()));
         kubectl(&["apply", "--server-side", "-f", "-"], &own).await?;
         Ok(Self {
             client: Client::try_from(admin().await?)?,
             namespace,
             logs: Arc::default(),
+            audited_from: audited_from.unwrap_or(0),
         })
     }
 
@@ -549,9 +554,12 @@ impl Space {
     /// What the audit log has of an operator, the oldest first.
     fn audited(&self, identity: &str) -> anyhow::Result<Vec<Audited>> {
         let group = self.group(identity);
-        let path = std::env::var("FIO_APISERVER_AUDIT_LOG")
-            .context("no FIO_APISERVER_AUDIT_LOG: run this by hack/with-apiserver")?;
-        let log = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        let mut file = audit_log()?;
+        // In the end it has a hundred megabytes, which nobody is to read every few milliseconds.
+        file.seek(SeekFrom::Start(self.audited_from))?;
+        let mut log = Vec::new();
+        file.read_to_end(&mut log)?;
+        let log = String::from_utf8_lossy(&log);
         // The last line may be half written.
         let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let own = whole.lines().filter(|line| line.contains(&group));
@@ -738,6 +746,13 @@ pub(crate) fn kubeconfig_as(dir: &Path, user: &str, groups: &[&str]) -> anyhow::
     access["as-groups"] = json!(groups);
     std::fs::write(&path, config.to_string())?;
     Ok(path)
+}
+
+/// What the API server writes down.
+fn audit_log() -> anyhow::Result<std::fs::File> {
+    let path = std::env::var("FIO_APISERVER_AUDIT_LOG")
+        .context("no FIO_APISERVER_AUDIT_LOG: run this by hack/with-apiserver")?;
+    std::fs::File::open(&path).with_context(|| format!("read {path}"))
 }
 
 /// An entry of the audit log.

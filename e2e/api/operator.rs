@@ -470,9 +470,41 @@ async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
     .await
 }
 
-/// Takes from the operator's Role what it needs to write objects of this resource, and waits until it
-/// cannot. Returns the Role as it was.
-async fn narrow(space: &Space, group: &str, resource: &str) -> anyhow::Result<Role> {
+/// A Role from which something was taken.
+struct Narrowed {
+    /// As it was.
+    whole: Role,
+    /// Something that it does not allow any more.
+    writing: Value,
+}
+
+impl Narrowed {
+    /// Waits until the operator can do it, or cannot.
+    async fn until_may(&self, space: &Space, expected: bool) -> anyhow::Result<()> {
+        let (namespace, account) = (&space.namespace, names::OPERATOR_NAME);
+        space
+            .until_may(namespace, account, &self.writing, expected)
+            .await
+    }
+
+    /// Gives it back.
+    async fn give_back(mut self, space: &Space) -> anyhow::Result<()> {
+        self.whole.metadata.resource_version = None;
+        let params = PostParams::default();
+        let roles = space.api::<Role>();
+        roles
+            .replace(names::OPERATOR_NAME, &params, &self.whole)
+            .await?;
+        self.until_may(space, true).await
+    }
+}
+
+/// Takes from the operator's Role what it needs to write objects of this resource, `verb` among it.
+async fn narrow(
+    space: &Space,
+    verb: &str,
+    (group, resource): (&str, &str),
+) -> anyhow::Result<Narrowed> {
     let roles = space.api::<Role>();
     let whole = roles.get(names::OPERATOR_NAME).await?;
     let mut narrow = whole.clone();
@@ -489,25 +521,12 @@ async fn narrow(space: &Space, group: &str, resource: &str) -> anyhow::Result<Ro
     roles
         .replace(names::OPERATOR_NAME, &params, &narrow)
         .await?;
-    let namespace = &space.namespace;
-    for verb in ["create", "patch"] {
-        let writing = json!({"resourceAttributes": {
-            "namespace": namespace, "verb": verb, "group": group, "resource": resource,
-        }});
-        space
-            .until_may(namespace, names::OPERATOR_NAME, &writing, false)
-            .await?;
-    }
-    Ok(whole)
-}
-
-/// Gives it back.
-async fn give_back(space: &Space, mut whole: Role) -> anyhow::Result<()> {
-    whole.metadata.resource_version = None;
-    let params = PostParams::default();
-    let roles = space.api::<Role>();
-    roles.replace(names::OPERATOR_NAME, &params, &whole).await?;
-    Ok(())
+    let writing = json!({"resourceAttributes": {
+        "namespace": space.namespace, "verb": verb, "group": group, "resource": resource,
+    }});
+    let narrowed = Narrowed { whole, writing };
+    narrowed.until_may(space, false).await?;
+    Ok(narrowed)
 }
 
 /// With a Role that is too narrow, as the original's is in places, the status says what is missing.
@@ -515,7 +534,7 @@ async fn give_back(space: &Space, mut whole: Role) -> anyhow::Result<()> {
 async fn what_the_api_refuses_is_in_the_status_until_it_does_not() -> anyhow::Result<()> {
     in_space("refused", async |space| {
         let node = space.node("n1").await?;
-        let whole = narrow(space, "apps", "daemonsets").await?;
+        let narrowed = narrow(space, "create", ("apps", "daemonsets")).await?;
         let _operator = space.operator("op").await?;
         space.file_integrity("fi", json!({})).await?;
         let fi = space
@@ -530,7 +549,7 @@ async fn what_the_api_refuses_is_in_the_status_until_it_does_not() -> anyhow::Re
         );
         assert_eq!(fi.status.and_then(|s| s.phase), Some(Phase::Pending));
 
-        give_back(space, whole).await?;
+        narrowed.give_back(space).await?;
         space.daemon("fi", &node).obey().await?;
         space.until_well("fi").await?;
         Ok(())
@@ -545,7 +564,8 @@ async fn annotations_that_cannot_be_changed_are_in_the_status_until_they_can() -
     in_space("unrecorded", async |space| {
         let _operator = space.operator("op").await?;
         let (_, daemons) = space.active("fi", json!({})).await?;
-        let whole = narrow(space, "fileintegrity.openshift.io", "fileintegrities").await?;
+        let resource = ("fileintegrity.openshift.io", "fileintegrities");
+        let narrowed = narrow(space, "patch", resource).await?;
         space
             .annotate("fi", names::ANNOTATION_REINIT, json!(""))
             .await?;
@@ -558,7 +578,7 @@ async fn annotations_that_cannot_be_changed_are_in_the_status_until_they_can() -
         assert!(message.starts_with("annotate fi: "), "{message}");
         assert_eq!(condition_of(&fi, "Ready"), "False/Initializing");
 
-        give_back(space, whole).await?;
+        narrowed.give_back(space).await?;
         for mut daemon in daemons {
             daemon.obey().await?;
         }
@@ -575,7 +595,7 @@ async fn a_phase_that_cannot_be_said_is_said_later_and_hides_nothing() -> anyhow
     in_space("unsaid", async |space| {
         let operator = space.operator("op").await?;
         let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
-        let whole = narrow(space, "events.k8s.io", "events").await?;
+        let narrowed = narrow(space, "create", ("events.k8s.io", "events")).await?;
         let error = ScanError::new("io", "AIDE error: 18 I/O error");
         first.finds(&Outcome::Errored(error)).await?;
         second.finds(&changed()).await?;
@@ -592,7 +612,7 @@ async fn a_phase_that_cannot_be_said_is_said_later_and_hides_nothing() -> anyhow
 
         operator.stop().await?;
         let _operator = space.operator("another").await?;
-        give_back(space, whole).await?;
+        narrowed.give_back(space).await?;
         let fi = space.until_phase("fi", "Error").await?;
         assert_eq!(fi.status.and_then(|s| s.phase_changes), Some(4));
         second.finds(&clean()).await?;

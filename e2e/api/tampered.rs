@@ -743,7 +743,7 @@ async fn a_mount_is_not_believed_where_the_api_cannot_be_asked() -> anyhow::Resu
         let mut site = Site::new(space, "fi", &node, PAUSE).await?;
         let token = token(space, Some(("fi", &node))).await?;
         site.kubeconfig = proxy.kubeconfig(site.dir.path(), &token)?.path;
-        let (scene, daemon) = prepared(site).await?;
+        let (mut scene, daemon) = prepared(site).await?;
         daemon.end().await?;
         scene.site.until_unlocked().await?;
         proxy.set(Fault::Refused).await?;
@@ -752,9 +752,13 @@ async fn a_mount_is_not_believed_where_the_api_cannot_be_asked() -> anyhow::Resu
         // The pod's own directory goes with it.
         fs::remove_dir_all(scene.site.path("work"))?;
         fs::create_dir(scene.site.path("work"))?;
+        // Events are told by its log.
+        let more = ["RUST_LOG", "warn,fio=debug"].map(str::to_owned);
+        scene.site.environment.push(more.into());
         let daemon = scene.site.daemon().await?;
         daemon.logs("the mounted configuration is another").await?;
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        // It waits for the API for a while; after that it goes on with what it has.
+        daemon.logs("ApiAway").await?;
         let digest = digest_of_gzip(&scene.site.database())?;
         anyhow::ensure!(
             digest == scene.before.digest,

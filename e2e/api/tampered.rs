@@ -759,14 +759,18 @@ async fn a_mount_is_not_believed_where_the_api_cannot_be_asked() -> anyhow::Resu
     in_space("tampered-away", async |space| {
         let node = space.node("n1").await?;
         let proxy = Proxy::start().await?;
-        let scene = prepared_behind(&proxy, space, "fi", &node).await?;
+        let mut scene = prepared_behind(&proxy, space, "fi", &node).await?;
         fs::write(scene.site.mounted(), blind(&scene))?;
         // The pod's own directory goes with it.
         fs::remove_dir_all(scene.site.path("work"))?;
         fs::create_dir(scene.site.path("work"))?;
+        // Events are told by its log.
+        let more = ["RUST_LOG", "warn,fio=debug"].map(str::to_owned);
+        scene.site.environment.push(more.into());
         let daemon = scene.site.daemon().await?;
         daemon.logs("the mounted configuration is another").await?;
-        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+        // It waits for the API for a while; after that it goes on with what it has.
+        daemon.logs("ApiAway").await?;
         let digest = digest_of_gzip(&scene.site.database())?;
         anyhow::ensure!(
             digest == scene.before.digest,

@@ -205,8 +205,9 @@ async fn a_taint_that_comes_later_hides_nothing_of_a_node() -> Result<()> {
         let tolerations = json!([{"key": "fio-e2e", "operator": "Exists"}]);
         fi.patch(json!({"spec": {"tolerations": tolerations}}))
             .await?;
-        fi.condition("Degraded", "False", "AsExpected").await?;
+        fi.ready_daemon(&node.name, None).await?;
         fi.scans(&node.name, 1).await?;
+        fi.condition("Degraded", "False", "AsExpected").await?;
         assert_eq!(fi.baseline(&node.name).await?, baseline, "nothing was lost");
         fi.result(&node.name, Condition::Failed).await?;
         Ok(())

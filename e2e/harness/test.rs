@@ -27,7 +27,7 @@ use super::{dump, secrets};
 /// On every object that a test makes: the test's name.
 const LABEL: &str = "fio-e2e";
 /// Longer than any test takes; one that takes longer hangs.
-const TEST_PATIENCE: Duration = Duration::from_secs(600);
+const TEST_PATIENCE: Duration = Duration::from_secs(900);
 
 /// What a test works with.
 pub(crate) struct Test {

@@ -357,8 +357,8 @@ async fn try_pass(
     }
     let fi = context.newest(fi);
     let started = Instant::now();
-    let mut observed = context.observer.observe(Arc::clone(&fi)).await?;
-    observed.nameless = context.passed(&fi.name_any(), |passed| passed.nameless.clone());
+    let nameless = context.passed(&fi.name_any(), |passed| passed.nameless.clone());
+    let observed = context.observer.observe(Arc::clone(&fi), nameless).await?;
     let plan = plan::plan(&observed);
     *thought = started.elapsed();
     context.carry_out(&observed, &plan).await

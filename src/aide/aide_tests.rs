@@ -16,6 +16,7 @@ use std::sync::LazyLock;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
+use super::command::Aide;
 use super::complaints::left_out;
 use super::config::tests::TEXTS;
 use super::config::{Prepared, RunOptions, aide_error, prepare, run_options, run_options_before};
@@ -44,6 +45,23 @@ pub(crate) static AIDE: LazyLock<PathBuf> = LazyLock::new(|| {
     );
     String::from_utf8(output.stdout).unwrap().trim().into()
 });
+
+/// A program of this text in the place of AIDE. Another process writes it: a file that this one had
+/// open for writing while another test forks could not be executed (ETXTBSY).
+pub(crate) fn script(dir: &Path, text: &str) -> Aide {
+    let path = dir.join("aide");
+    let written = Command::new("sh")
+        .args([
+            "-c",
+            r#"printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod 755 "$1""#,
+            "sh",
+        ])
+        .arg(&path)
+        .arg(text)
+        .status();
+    assert!(written.unwrap().success());
+    Aide::new(path)
+}
 
 /// A node: its root, and a directory for what is not on it.
 struct Node {

@@ -395,6 +395,7 @@ fn is_supported(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aide::aide_tests::script;
     use crate::aide::exit;
 
     #[test]
@@ -419,23 +420,6 @@ mod tests {
         for (version, expected) in table {
             assert_eq!(is_supported(version), expected, "{version}");
         }
-    }
-
-    /// A program of this text. Another process writes it: a file that this one had open for
-    /// writing while another test forks could not be executed (ETXTBSY).
-    fn script(dir: &Path, text: &str) -> Aide {
-        let path = dir.join("aide");
-        let written = std::process::Command::new("sh")
-            .args([
-                "-c",
-                r#"printf '#!/bin/sh\n%s\n' "$2" > "$1" && chmod 755 "$1""#,
-                "sh",
-            ])
-            .arg(&path)
-            .arg(text)
-            .status();
-        assert!(written.unwrap().success());
-        Aide::new(path)
     }
 
     async fn run(aide: &Aide, cancel: &CancellationToken) -> Result<Finished, RunError> {

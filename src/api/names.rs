@@ -110,7 +110,7 @@ const HASHED_FROM: usize = 64;
 const MAX_LABEL_VALUE: usize = 63;
 /// Longest name of most objects (a DNS subdomain, RFC 1123).
 const MAX_OBJECT_NAME: usize = 253;
-/// Hex digits of the sha256 that stand for what was cut off.
+/// Hex digits of a sha256 that stand for a whole text.
 const HASH_DIGITS: usize = 16;
 
 /// Name of the DaemonSet that scans for this FileIntegrity.
@@ -159,6 +159,13 @@ pub fn label_is_shortened(value: &str) -> bool {
 /// Lower-case hex of a sha256.
 pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes.as_ref()))
+}
+
+/// The first 16 digits of [`sha256_hex`]: enough to tell one text from another, not to prove anything.
+pub fn short_hash(bytes: impl AsRef<[u8]>) -> String {
+    let mut hash = sha256_hex(bytes);
+    hash.truncate(HASH_DIGITS);
+    hash
 }
 
 /// Lower-case hex of any bytes.

@@ -4,7 +4,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
-use crate::aide::aide_tests::AIDE;
+use crate::aide::aide_tests::{AIDE, script};
 use crate::aide::config::{config_hash, prepare};
 use crate::aide::watchdog::Limits;
 use crate::api::{ChangeKind, Condition};
@@ -217,27 +217,14 @@ async fn a_database_that_is_gone_is_not_an_error_of_aide() {
     assert_eq!(node.scan().await.finished, Finished::BaselineGone);
 }
 
-/// AIDE, which this script comes before. Another process writes it: a file that this one had open for
-/// writing while another test forks could not be executed (ETXTBSY).
-fn aide_after(dir: &Path, script: &str) -> Aide {
-    let path = dir.join("aide");
-    let text = format!("#!/bin/sh\n{script}\nexec {} \"$@\"\n", AIDE.display());
-    let written = std::process::Command::new("sh")
-        .args(["-c", r#"printf %s "$2" > "$1" && chmod 755 "$1""#, "sh"])
-        .arg(&path)
-        .arg(text)
-        .status();
-    assert!(written.unwrap().success());
-    Aide::new(path)
-}
-
 #[tokio::test]
 async fn a_database_that_goes_when_aide_has_begun_is_gone_as_well() {
     let (node, dir) = (Node::new(), tempfile::tempdir().unwrap());
     let old = made(&node.initialise(Cause::First).await).clone();
     let mut runner = node.runner();
-    let remove = format!("rm {}", runner.state.database().display());
-    runner.aide = aide_after(dir.path(), &remove);
+    let database = runner.state.database();
+    let remove = format!("rm {}\nexec {} \"$@\"", database.display(), AIDE.display());
+    runner.aide = script(dir.path(), &remove);
     let done = node.scan_by(&runner).await;
     assert_eq!(done.finished, Finished::BaselineGone);
     assert_eq!(runner.read_disk().unwrap(), Disk::Gone(old));

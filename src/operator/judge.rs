@@ -121,25 +121,16 @@ fn configured(verdict: Verdict) -> Configured {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aide::aide_tests::AIDE;
-    use crate::aide::command::Aide;
+    use crate::aide::aide_tests::{AIDE, script};
     use crate::aide::config::prepare;
 
     const STATE: &str = "/etc/kubernetes";
 
     /// A judge that asks this program, which has `$ONCE` for a file of its own.
     fn judge(dir: &std::path::Path, program: &str) -> Judge {
-        let aide = dir.join("aide");
         let once = dir.join("once");
-        let text = format!("#!/bin/sh\nONCE={}\n{program}\n", once.display());
-        // Another process writes it: one that this process has open could not be run meanwhile.
-        let written = std::process::Command::new("sh")
-            .args(["-c", r#"printf %s "$2" > "$1" && chmod 755 "$1""#, "sh"])
-            .arg(&aide)
-            .arg(text)
-            .status();
-        assert!(written.unwrap().success());
-        Judge::new(Checker::new(Aide::new(aide), dir.to_owned()))
+        let aide = script(dir, &format!("ONCE={}\n{program}", once.display()));
+        Judge::new(Checker::new(aide, dir.to_owned()))
     }
 
     #[tokio::test]

@@ -166,7 +166,7 @@ fn step(existing: Option<&DynamicObject>, wanted: &Value) -> Step {
 }
 
 fn hash(spec: &Value) -> String {
-    names::sha256_hex(spec.to_string())[..16].to_owned()
+    names::short_hash(spec.to_string())
 }
 
 /// Why the objects could not be kept.

@@ -248,8 +248,13 @@ impl Observer {
         self.openshift
     }
 
-    /// Everything about this FileIntegrity.
-    pub async fn observe(&self, fi: Arc<FileIntegrity>) -> Result<Observed, ObserveError> {
+    /// Everything about this FileIntegrity; with it the nodes that can have no status, which only shows
+    /// when one is written.
+    pub async fn observe(
+        &self,
+        fi: Arc<FileIntegrity>,
+        nameless: HashSet<Arc<str>>,
+    ) -> Result<Observed, ObserveError> {
         let name = fi.name_any();
         let statuses = self
             .statuses
@@ -272,8 +277,7 @@ impl Observer {
             nodes: self.nodes.state(),
             statuses,
             silence,
-            // What came of writes is not seen here.
-            nameless: HashSet::new(),
+            nameless,
             others: self
                 .file_integrities
                 .state_filter(|other| other.name_any() != name),

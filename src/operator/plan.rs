@@ -132,7 +132,7 @@ pub struct Plan {
     pub sayings: Vec<Saying>,
     /// The status.
     pub status: FileIntegrityStatus,
-    /// The watched nodes from which nothing is heard.
+    /// The selected nodes from which nothing is heard.
     pub stale: BTreeSet<String>,
     /// When to look again though nothing has changed.
     pub again: Option<Duration>,
@@ -149,6 +149,8 @@ struct Planner<'a> {
     name: String,
     /// The nodes on which a daemon runs, or should.
     selected: Vec<&'a NodeFacts>,
+    /// Those of them to which no new daemon's pod can come.
+    shut_out: HashSet<&'a str>,
     /// The status objects by the names of their nodes.
     statuses: HashMap<&'a str, &'a Arc<WatchedStatus>>,
     running: Running,
@@ -162,11 +164,13 @@ impl<'a> Planner<'a> {
         let statuses = statuses
             .map(|status| (&*status.node_name, status))
             .collect();
+        let (selected, shut_out) = selected(observed, &statuses);
         Self {
             observed,
             fi,
             name: fi.metadata.name.clone().unwrap_or_default(),
-            selected: selected(observed, &statuses),
+            selected,
+            shut_out,
             statuses,
             running: running(observed),
             record: Record::of(fi),
@@ -455,15 +459,9 @@ impl<'a> Planner<'a> {
             initialized,
             held,
             patience_left: self.patience_left(node, initialized).filter(|_| !held),
-            shut_out: self.is_shut_out(node),
+            shut_out: self.shut_out.contains(&*node.name),
             condition: status.and_then(WatchedStatus::condition),
         }
-    }
-
-    fn is_shut_out(&self, node: &NodeFacts) -> bool {
-        let spec = &self.fi.spec;
-        !node.taints.is_empty()
-            && node.daemon_pod(&spec.selector(), &spec.tolerations) != DaemonPod::Runs
     }
 
     /// How much longer the node may be silent. Held ones may for ever; when the hold ends, their
@@ -604,24 +602,33 @@ impl<'a> Planner<'a> {
     }
 }
 
+/// The selected nodes, and the names of those that are shut out.
+///
 /// Where no new pod of a daemon can come, one that is there runs on and reports, and its node stays
 /// selected by what it has reported. It is given up where somebody deletes that. A status without any
 /// report is none: the taint may have come, or been seen, just after it was made, and no pod ever.
 fn selected<'a>(
     observed: &'a Observed,
     statuses: &HashMap<&str, &Arc<WatchedStatus>>,
-) -> Vec<&'a NodeFacts> {
+) -> (Vec<&'a NodeFacts>, HashSet<&'a str>) {
     let spec = &observed.file_integrity.spec;
     let selector = spec.selector();
-    let is_selected = |node: &&NodeFacts| match node.daemon_pod(&selector, &spec.tolerations) {
-        DaemonPod::Runs => true,
-        DaemonPod::RunsOn => statuses
-            .get(&*node.name)
-            .is_some_and(|status| status.has_report()),
-        DaemonPod::Absent => false,
+    let has_reported = |node: &NodeFacts| {
+        let status = statuses.get(&*node.name);
+        status.is_some_and(|status| status.has_report())
     };
-    let nodes = observed.nodes.iter().map(AsRef::as_ref);
-    nodes.filter(is_selected).collect()
+    let (mut selected, mut shut_out) = (Vec::new(), HashSet::new());
+    for node in observed.nodes.iter().map(AsRef::as_ref) {
+        match node.daemon_pod(&selector, &spec.tolerations) {
+            DaemonPod::Runs => selected.push(node),
+            DaemonPod::RunsOn if has_reported(node) => {
+                selected.push(node);
+                shut_out.insert(&*node.name);
+            }
+            DaemonPod::RunsOn | DaemonPod::Absent => {}
+        }
+    }
+    (selected, shut_out)
 }
 
 /// The configuration that is put into effect, or goes on.

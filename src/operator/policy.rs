@@ -51,7 +51,7 @@ fn made(document: &str, hash: &str) -> String {
 }
 
 fn hash(document: &str) -> String {
-    names::sha256_hex(document)[..16].to_owned()
+    names::short_hash(document)
 }
 
 /// Whether one is to be written, given the metadata of what is there.

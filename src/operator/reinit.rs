@@ -110,7 +110,7 @@ pub fn record_patch(fi: &FileIntegrity, asked: &Asked) -> Value {
     let asks_nobody = asked.nodes.as_ref().is_some_and(Vec::is_empty);
     if !asks_nobody {
         let uid = fi.metadata.uid.as_deref().unwrap_or_default();
-        let id = names::sha256_hex(format!("{uid}/{resource_version}"))[..16].to_owned();
+        let id = names::short_hash(format!("{uid}/{resource_version}"));
         let record = json!(Record {
             id,
             nodes: asked.nodes.clone()
@@ -156,10 +156,8 @@ pub fn is_open(status: &WatchedStatus, request: Option<&str>) -> bool {
 /// from the request before: who decides once more before the watch shows what was written comes to the
 /// same one, whatever the daemon has written meanwhile, and the next time it is another one.
 pub fn next_request(status: &WatchedStatus) -> String {
-    let after = |before: &str| {
-        let identity = format!("{}/{}/{before}", status.name, status.uid);
-        names::sha256_hex(identity)[..16].to_owned()
-    };
+    let after =
+        |before: &str| names::short_hash(format!("{}/{}/{before}", status.name, status.uid));
     let before = status.annotation(names::ANNOTATION_REQUEST);
     let next = after(before.unwrap_or_default());
     if is_open(status, Some(&next)) {

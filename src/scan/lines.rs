@@ -50,8 +50,10 @@ struct LeftOut<'a> {
 
 /// What tells one scan from all others: the same in its log line and in the lines of its changes.
 pub fn scan_id(identity: &Identity, started_at: &jiff::Timestamp) -> String {
-    let text = format!("{}/{}/{started_at}", identity.file_integrity, identity.node);
-    names::sha256_hex(text)[..16].to_owned()
+    names::short_hash(format!(
+        "{}/{}/{started_at}",
+        identity.file_integrity, identity.node
+    ))
 }
 
 /// The lines for the changes of a scan that ended at `time`, each with its line feed.

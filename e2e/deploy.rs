@@ -41,8 +41,7 @@ async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
             initialized: selected,
             ..NodeCounts::default()
         };
-        fi.counted(&format!("the counts {counts:?}"), |seen| *seen == counts)
-            .await?;
+        fi.counts(counts).await?;
         fi.condition("Ready", "True", "Active").await?;
         fi.condition("ConfigValid", "True", "Valid").await?;
         fi.condition("Degraded", "False", "AsExpected").await?;

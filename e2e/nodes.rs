@@ -1,7 +1,6 @@
 //! Nodes that come, go, stop, start, and stop being selected.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use fio::api::{Condition, NodeCounts, Phase, names};
@@ -9,12 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 
 use crate::harness::test::selecting;
-use crate::harness::wait::until_within;
-use crate::harness::{Fi, Node, Test, on_all_nodes, on_one_node, until};
-
-/// How long the cluster may take to notice that a node has stopped: 50 s by default, and the
-/// operator's status is written at most every 5 s.
-const NOTICED: Duration = Duration::from_secs(150);
+use crate::harness::{Node, Test, on_all_nodes, on_one_node, until};
 
 /// A node that the operator does not run on.
 async fn without_operator(t: &Test) -> Result<&Node> {
@@ -25,16 +19,6 @@ async fn without_operator(t: &Test) -> Result<&Node> {
         .iter()
         .find(|n| Some(&n.name) != operators.as_ref());
     other.context("every node has an operator")
-}
-
-/// Waits for these counts of nodes.
-async fn counts(fi: &Fi<'_>, wanted: NodeCounts) -> Result<()> {
-    until_within(NOTICED, format!("the counts {wanted:?}"), async || {
-        let seen = fi.get().await?.status.and_then(|s| s.nodes);
-        ensure!(seen == Some(wanted), "{seen:?}");
-        Ok(())
-    })
-    .await
 }
 
 #[tokio::test]
@@ -56,10 +40,10 @@ async fn a_stopped_node_is_stale_and_nobody_waits_for_it() -> Result<()> {
             initialized: selected,
             ..NodeCounts::default()
         };
-        counts(&fi, all).await?;
+        fi.counts(all).await?;
 
         t.stop_node(stopped).await?;
-        counts(&fi, NodeCounts { stale: 1, ..all }).await?;
+        fi.counts(NodeCounts { stale: 1, ..all }).await?;
         let message = fi.condition("Degraded", "True", "NodesNotReady").await?;
         assert!(message.contains(&stopped.name), "it is named: {message}");
         fi.phase(Phase::Active).await?;
@@ -78,7 +62,7 @@ async fn a_stopped_node_is_stale_and_nobody_waits_for_it() -> Result<()> {
         let late = fi.new_baseline(&stopped.name, &old).await?;
         assert!(late.verified, "it was asked for: {late:?}");
         fi.phase(Phase::Active).await?;
-        counts(&fi, all).await?;
+        fi.counts(all).await?;
         fi.condition("Degraded", "False", "AsExpected").await?;
         Ok(())
     })
@@ -140,7 +124,7 @@ async fn a_node_that_is_not_selected_any_more_leaves_nothing() -> Result<()> {
             initialized: 1,
             ..NodeCounts::default()
         };
-        counts(&fi, one).await?;
+        fi.counts(one).await?;
         fi.phase(Phase::Active).await?;
         assert_eq!(
             fi.baseline(&first.name).await?,
@@ -196,8 +180,7 @@ async fn a_taint_that_comes_later_hides_nothing_of_a_node() -> Result<()> {
         assert_eq!(fi.baseline(&node.name).await?, baseline);
 
         t.delete_pod(&fi.daemon(&node.name).await?).await?;
-        let shut_out = async || fi.condition("Degraded", "True", "NodesShutOut").await;
-        let message = until_within(NOTICED, "nothing is heard", shut_out).await?;
+        let message = fi.condition("Degraded", "True", "NodesShutOut").await?;
         assert!(message.contains(&node.name), "it is named: {message}");
         fi.phase(Phase::Active).await?;
         fi.result(&node.name, Condition::Failed).await?;

@@ -7,6 +7,7 @@ use kube::ResourceExt as _;
 use serde_json::json;
 
 use crate::harness::audit::Audit;
+use crate::harness::test::says_ready;
 use crate::harness::{Fi, Node, Test, cluster, on_all_nodes, on_one_node, until, without_nodes};
 
 /// Waits until the operator has made and removed the signaller's DaemonSet of this name.
@@ -120,9 +121,7 @@ fn is_ready_on(pods: &[Pod], signaller: &str, node: &Node) -> bool {
         pod.labels().get("app").map(String::as_str) == Some(signaller)
             && spec.and_then(|spec| spec.node_name.as_ref()) == Some(&node.name)
     };
-    let conditions = |pod: &Pod| pod.status.clone().and_then(|s| s.conditions);
-    let mut conditions = pods.iter().filter(on_node).filter_map(conditions).flatten();
-    conditions.any(|c| c.type_ == "Ready" && c.status == "True")
+    pods.iter().filter(on_node).any(says_ready)
 }
 
 /// The second node's AIDE waits until the first node is done.

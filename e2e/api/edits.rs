@@ -12,7 +12,6 @@ use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use crate::chaos::{Row, lost_and_duplicated};
-use crate::daemon_rights::token;
 use crate::harness::{Space, errors_of, in_space, none_is_wrong};
 use crate::process::Process;
 use crate::proxy::Proxy;
@@ -33,9 +32,7 @@ struct Failed<'a> {
 impl<'a> Failed<'a> {
     async fn node(space: &'a Space, fi: &str, node: &str) -> anyhow::Result<Self> {
         let proxy = Proxy::start().await?;
-        let mut site = Site::new(space, fi, node, PAUSE).await?;
-        let token = token(space, Some((fi, node))).await?;
-        site.kubeconfig = proxy.kubeconfig(site.dir.path(), &token)?.path;
+        let site = Site::behind(&proxy, space, fi, node, PAUSE).await?;
         let daemon = site.daemon().await?;
         site.until("a first result", |status| {
             status.condition() == Some(Condition::Succeeded)

@@ -636,9 +636,7 @@ async fn a_daemon_that_gets_no_answer_at_its_start_scans_and_tells_later() -> an
     in_space("no-answer", async |space| {
         let node = space.node("n1").await?;
         let proxy = Proxy::start().await?;
-        let mut site = Site::new(space, "fi", &node, "10").await?;
-        let token = token(space, Some(("fi", &node))).await?;
-        site.kubeconfig = proxy.kubeconfig(site.dir.path(), &token)?.path;
+        let site = Site::behind(&proxy, space, "fi", &node, "10").await?;
         let is = |status: &FileIntegrityNodeStatus, condition| {
             let last = status.last_result.as_ref();
             last.is_some_and(|last| last.condition == condition)

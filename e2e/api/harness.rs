@@ -39,7 +39,7 @@ use tokio::sync::{OnceCell, RwLock};
 use tokio_util::sync::CancellationToken;
 
 /// How long a test waits for anything. Far longer than it takes, as machines are slow at times.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it looks.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The namespace for which the manifests are rendered; each test puts its own in its place.

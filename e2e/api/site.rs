@@ -14,9 +14,10 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::daemon_rights::apply;
+use crate::daemon_rights::{apply, token};
 use crate::harness::{Space, aide, eventually};
 use crate::process::{Process, logged};
+use crate::proxy::Proxy;
 
 /// What is watched, on the node.
 const RULES: &str = "/watched(/|$) ftype+p+u+g+sha256\n";
@@ -80,6 +81,20 @@ impl<'a> Site<'a> {
         };
         apply::<ConfigMap>(&space.client, build::config_map(&site.fi, &config)).await?;
         site.wish(None).await?;
+        Ok(site)
+    }
+
+    /// The same with the node's own token, behind this proxy.
+    pub(crate) async fn behind(
+        proxy: &Proxy,
+        space: &'a Space,
+        fi: &str,
+        node: &str,
+        pause: &'static str,
+    ) -> anyhow::Result<Self> {
+        let mut site = Self::new(space, fi, node, pause).await?;
+        let token = token(space, Some((fi, node))).await?;
+        site.kubeconfig = proxy.kubeconfig(site.dir.path(), &token)?.path;
         Ok(site)
     }
 

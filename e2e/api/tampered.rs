@@ -21,7 +21,6 @@ use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use crate::attacks::attack_row;
-use crate::daemon_rights::token;
 use crate::harness::{Space, aide, errors_of, eventually, in_space, none_is_wrong};
 use crate::process::Process;
 use crate::proxy::{Fault, Proxy};
@@ -742,9 +741,7 @@ async fn prepared_behind<'a>(
     fi: &str,
     node: &str,
 ) -> anyhow::Result<Scene<'a>> {
-    let mut site = Site::new(space, fi, node, PAUSE).await?;
-    let token = token(space, Some((fi, node))).await?;
-    site.kubeconfig = proxy.kubeconfig(site.dir.path(), &token)?.path;
+    let site = Site::behind(proxy, space, fi, node, PAUSE).await?;
     let (scene, daemon) = prepared(site).await?;
     daemon.end().await?;
     scene.site.until_unlocked().await?;

@@ -158,6 +158,12 @@ impl<'a> Fi<'a> {
         .await
     }
 
+    /// Waits for these counts of nodes.
+    pub(crate) async fn counts(&self, wanted: NodeCounts) -> Result<()> {
+        self.counted(&format!("the counts {wanted:?}"), |seen| *seen == wanted)
+            .await
+    }
+
     /// Waits until the operator counts the nodes as wanted.
     pub(crate) async fn counted(
         &self,

@@ -500,15 +500,15 @@ impl Test {
 
 /// Whether the pod is ready, and not about to end.
 pub(crate) fn is_ready(pod: &Pod) -> bool {
-    let conditions = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
-    let is_ready = conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition.type_ == "Ready" && condition.status == "True");
-    is_ready && pod.metadata.deletion_timestamp.is_none()
+    says_ready(pod) && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// Whether the pod's kubelet says that it is ready.
+pub(crate) fn says_ready(pod: &Pod) -> bool {
+    let status = pod.status.as_ref();
+    let conditions = status.and_then(|status| status.conditions.as_ref());
+    let mut conditions = conditions.into_iter().flatten();
+    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// A nodeSelector that selects just this node.

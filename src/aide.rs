@@ -9,6 +9,7 @@ pub mod exit;
 pub mod path_check;
 pub mod profiles;
 pub mod report;
+pub mod state_place;
 pub mod watchdog;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod file_integrity;
 pub mod names;
 pub mod node_status;
 pub mod reference;
+pub mod state_dir;
 pub mod time;
 
 pub use file_integrity::{

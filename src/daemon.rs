@@ -34,7 +34,7 @@ use self::watch::Seen;
 use crate::aide::command::{Aide, NO_AIDE};
 use crate::aide::database::{DatabaseError, StateDir};
 use crate::aide::watchdog::Limits;
-use crate::api::{Condition, FileIntegrityNodeStatus, Reinit, ScanResult, names, time};
+use crate::api::{Condition, FileIntegrityNodeStatus, Reinit, ScanResult, names, state_dir, time};
 use crate::scan::Identity;
 use crate::scan::outcome::{Finding, Outcome, ScanError};
 use crate::scan::publish::Publisher;
@@ -120,8 +120,12 @@ pub async fn run(
     tokio::spawn(observe(seen.subscribe(), events.clone()));
 
     // The lock is held until the process ends.
-    let (root, asked) = (&settings.host_root, settings.state_dir.as_deref());
-    let claimed = claim(root, asked, &items, &readiness, &stop).await;
+    let place = Place {
+        host_root: &settings.host_root,
+        asked: settings.state_dir.as_deref(),
+        owner: &settings.identity.file_integrity,
+    };
+    let claimed = claim(&place, &items, &readiness, &stop).await;
     let Some((state, state_dir, _lock)) = claimed else {
         return Ok(());
     };
@@ -167,13 +171,21 @@ async fn check_surroundings(settings: &Settings) -> anyhow::Result<(Aide, String
     Ok((aide, version))
 }
 
+/// Where a state directory is looked for.
+struct Place<'a> {
+    host_root: &'a Path,
+    /// The directory that the spec names, if it does.
+    asked: Option<&'a str>,
+    /// The FileIntegrity.
+    owner: &'a str,
+}
+
 /// Finds a state directory and takes its lock. While that cannot be had the node is Errored, and
 /// says why: the pod is ready, as nothing better will come of waiting for it. A lock that is taken may
 /// be that of a pod which ends, as where a FileIntegrity was made again; only one that stays so is
 /// told. None: stopped.
 async fn claim(
-    host_root: &Path,
-    asked: Option<&str>,
+    place: &Place<'_>,
     items: &mpsc::UnboundedSender<Item>,
     readiness: &Readiness,
     stop: &CancellationToken,
@@ -181,7 +193,7 @@ async fn claim(
     let mut last = String::new();
     let mut locked_since = None;
     loop {
-        let claimed = StateDir::choose(host_root, asked)
+        let claimed = StateDir::choose(place.host_root, place.asked, place.owner)
             .and_then(|(state, dir)| state.lock().map(|lock| (state, dir, lock)));
         let error = match claimed {
             Ok(claimed) => return Some(claimed),
@@ -253,7 +265,7 @@ fn machine_settings(settings: &Settings) -> machine::Settings {
         pause: settings.interval,
         first_pause: share(&settings.identity.node),
         error_on_loss: settings.error_on_loss,
-        state_dir: settings.state_dir.clone(),
+        state_dir: settings.state_dir.as_deref().map(state_dir::normalized),
     }
 }
 
@@ -678,7 +690,7 @@ mod tests {
     /// up after 60. Returns after how many seconds it is claimed, and what is told when.
     async fn claimed(asked: &str, free: Option<u64>) -> (Option<u64>, Vec<(u64, String)>) {
         let root = tempfile::tempdir().unwrap();
-        let (state, _) = StateDir::choose(root.path(), Some("/state")).unwrap();
+        let (state, _) = StateDir::choose(root.path(), Some("/state"), "fi").unwrap();
         let lock = std::fs::File::create(state.path().join("aide.lock")).unwrap();
         let freed = free.map(|seconds| Duration::from_millis(seconds * 1000 + 500));
         if freed.is_some() {
@@ -704,7 +716,12 @@ mod tests {
             }
             told
         });
-        let claimed = claim(root.path(), Some(asked), &items, &readiness, &stop).await;
+        let place = Place {
+            host_root: root.path(),
+            asked: Some(asked),
+            owner: "fi",
+        };
+        let claimed = claim(&place, &items, &readiness, &stop).await;
         let after = claimed.map(|_| start.elapsed().as_secs());
         drop(items);
         let told = telling.await.unwrap();

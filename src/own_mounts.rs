@@ -44,7 +44,7 @@ impl SmallDisk {
 
     /// The same with these options of tmpfs(5).
     pub(crate) fn with(test: &str, options: &str) -> Option<Self> {
-        let script = format!("mount -t tmpfs -o {options} small \"$1/etc/kubernetes\"");
+        let script = format!("mount -t tmpfs -o mode=755,{options} small \"$1/etc/kubernetes\"");
         of_test(test, &script).map(|root| Self { root })
     }
 

@@ -30,8 +30,10 @@ use rustix::io::FdFlags;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use super::state_place::{self, Identity, UnfitError};
 use crate::api::file_integrity::DEFAULT_STATE_DIR;
 use crate::api::names;
+use crate::api::state_dir::{self, DEFAULT_DIRS};
 
 const DATABASE: &str = "aide.db.gz";
 const LOG: &str = "aide.log";
@@ -102,9 +104,31 @@ pub enum DatabaseError {
         found: String,
     },
     /// No directory can hold the baseline.
-    #[error("{reason}; set spec.config.stateDir to a directory that is on a disk and writable")]
+    #[error(
+        "{reason}; set spec.config.stateDir to a directory that is on a disk and writable by root alone, such \
+         as /var/lib/file-integrity, or leave it unset"
+    )]
     StateDir {
         /// What was tried, and why it will not do.
+        reason: String,
+    },
+    /// The directory that holds the baseline cannot be used now.
+    #[error(
+        "the state directory {dir} holds the baseline, and {reason}; correct that, or set \
+         spec.config.stateDir to another directory, which gets a new baseline"
+    )]
+    Unusable {
+        /// Its path on the node.
+        dir: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Somebody else than root may write to the state directory, since it was opened.
+    #[error("the state directory {} {reason}", path.display())]
+    Unsafe {
+        /// The state directory.
+        path: PathBuf,
+        /// Which directory, and what is to be done.
         reason: String,
     },
 }
@@ -162,27 +186,45 @@ pub enum Found {
 pub struct StateDir {
     dir: PathBuf,
     host_root: PathBuf,
-    /// Device and inode, which stay while it is the same directory.
-    identity: (u64, u64),
+    on_node: String,
+    identity: Identity,
 }
 
-/// Where the baseline goes when nobody says where, in this order. The first is the original's and
-/// must be there already; the second is for nodes whose `/etc` cannot be written, such as
-/// Bottlerocket's or Talos'.
-pub const DEFAULT_DIRS: [&str; 2] = [DEFAULT_STATE_DIR, "/var/lib/file-integrity"];
 /// File systems that forget everything at the next start of the node (statfs(2)).
 const IN_MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
 
 impl StateDir {
     /// Chooses the state directory on the node whose root is at `host_root`: the one that was asked
-    /// for, or the first of the default ones that is on a disk and writable. Returns its path on
-    /// the node as well.
-    pub fn choose(host_root: &Path, asked: Option<&str>) -> Result<(Self, String), DatabaseError> {
+    /// for, or one of the default ones. Of these it is the one that holds the newest baseline of the
+    /// FileIntegrity `owner`, or of any, whether or not it can be used now: a baseline does not move
+    /// because a directory appears, or cannot be written for a while. Where there is no baseline it
+    /// is the first that is on a disk and writable. Returns its path on the node as well.
+    pub fn choose(
+        host_root: &Path,
+        asked: Option<&str>,
+        owner: &str,
+    ) -> Result<(Self, String), DatabaseError> {
+        if let Some(asked) = asked {
+            let dir = state_dir::normalized(asked);
+            return match Self::open(host_root, &dir, true) {
+                Ok(state) => Ok((state, dir)),
+                Err(reason) => Err(DatabaseError::StateDir {
+                    reason: format!("the state directory {dir} {reason}"),
+                }),
+            };
+        }
+        if let Some(dir) = holder(host_root, owner) {
+            return match Self::open(host_root, dir, false) {
+                Ok(state) => Ok((state, dir.to_owned())),
+                Err(reason) => Err(DatabaseError::Unusable {
+                    dir: dir.to_owned(),
+                    reason,
+                }),
+            };
+        }
         let mut reasons = Vec::new();
-        let candidates: Vec<&str> = asked.map_or_else(|| DEFAULT_DIRS.to_vec(), |dir| vec![dir]);
-        for dir in candidates {
-            let may_make = dir != DEFAULT_STATE_DIR || asked.is_some();
-            match Self::open(host_root, dir, may_make) {
+        for dir in DEFAULT_DIRS {
+            match Self::open(host_root, dir, dir != DEFAULT_STATE_DIR) {
                 Ok(state) => return Ok((state, dir.to_owned())),
                 Err(reason) => reasons.push(format!("the state directory {dir} {reason}")),
             }
@@ -192,15 +234,19 @@ impl StateDir {
         })
     }
 
-    fn open(host_root: &Path, state_dir: &str, may_make: bool) -> Result<Self, String> {
-        let dir = host_root.join(state_dir.trim_start_matches('/'));
-        if let Some(link) = link_on_the_way(host_root, &dir) {
-            return Err(format!("{link}; name the directory itself"));
+    /// Opens a [normalized](state_dir::normalized) directory of the node.
+    fn open(host_root: &Path, on_node: &str, may_make: bool) -> Result<Self, String> {
+        if let Some(refusal) = state_dir::refusal(on_node) {
+            return Err(refusal);
         }
-        if may_make {
-            fs::create_dir_all(&dir).map_err(|error| format!("cannot be made ({error})"))?;
-        } else if !dir.is_dir() {
-            return Err("is not there".to_owned());
+        let checked = state_place::check(host_root, on_node, may_make);
+        let identity = checked.map_err(|unfit| match unfit {
+            UnfitError::Link(link) => format!("{link}; name the directory itself"),
+            other => crate::error_chain(&other),
+        })?;
+        let dir = host_root.join(on_node.trim_start_matches('/'));
+        if !DEFAULT_DIRS.contains(&on_node) {
+            state_place::check_content(&dir).map_err(|unfit| crate::error_chain(&unfit))?;
         }
         rustix::fs::access(&dir, Access::WRITE_OK)
             .map_err(|error| format!("cannot be written ({error})"))?;
@@ -214,27 +260,30 @@ impl StateDir {
         {
             return Err("is in memory".to_owned());
         }
-        let identity = identity(&dir).map_err(|error| format!("cannot be looked at ({error})"))?;
         Ok(Self {
             dir,
             host_root: host_root.to_owned(),
+            on_node: on_node.to_owned(),
             identity,
         })
     }
 
-    /// Whether it is still the directory that was chosen. What AIDE and fio write there as root must
-    /// not be led elsewhere by a link that somebody put in its place.
+    /// Whether it is still the directory that was chosen, and still root's alone. What AIDE and fio
+    /// write there as root must not be led elsewhere by a link that somebody put in its place, or in
+    /// it.
     pub fn verify(&self) -> Result<(), DatabaseError> {
         let replaced = |found: String| DatabaseError::Replaced {
             path: self.dir.clone(),
             found,
         };
-        if let Some(link) = link_on_the_way(&self.host_root, &self.dir) {
-            return Err(replaced(format!("one that {link}")));
-        }
-        match identity(&self.dir) {
+        match state_place::check(&self.host_root, &self.on_node, false) {
             Ok(identity) if identity == self.identity => Ok(()),
             Ok(_) => Err(replaced("another directory".to_owned())),
+            Err(UnfitError::Link(link)) => Err(replaced(format!("one that {link}"))),
+            Err(UnfitError::Writable(reason)) => Err(DatabaseError::Unsafe {
+                path: self.dir.clone(),
+                reason,
+            }),
             Err(error) => Err(replaced(format!("nothing that can be looked at ({error})"))),
         }
     }
@@ -245,6 +294,7 @@ impl StateDir {
         Self {
             dir: dir.to_owned(),
             host_root: dir.to_owned(),
+            on_node: "/".to_owned(),
             identity: identity(dir).unwrap(),
         }
     }
@@ -545,27 +595,32 @@ pub fn digest_of_gzip(path: &Path) -> io::Result<String> {
     }
 }
 
-/// The first symbolic link between a node's root and a directory below it.
-fn link_on_the_way(host_root: &Path, dir: &Path) -> Option<String> {
-    let below = dir.strip_prefix(host_root).unwrap_or(dir);
-    let mut place = host_root.to_owned();
-    below.components().find_map(|component| {
-        place.push(component);
-        let target = fs::read_link(&place).ok()?;
-        let link = Path::new("/").join(place.strip_prefix(host_root).unwrap_or(&place));
-        Some(if place == dir {
-            format!("is a symbolic link to {}", target.display())
-        } else {
-            format!(
-                "lies behind the symbolic link {} to {}",
-                link.display(),
-                target.display()
-            )
-        })
-    })
+/// The default directory that holds the newest baseline of this FileIntegrity, or else of another
+/// one, so that the two meet at one lock, or else a database that nothing is known of.
+fn holder(host_root: &Path, owner: &str) -> Option<&'static str> {
+    let found = DEFAULT_DIRS.into_iter().rev().filter_map(|on_node| {
+        // What lies behind a link, or in a directory of somebody else's, is not fio's.
+        let safe = state_place::check(host_root, on_node, false);
+        safe.ok()?;
+        let dir = host_root.join(on_node.trim_start_matches('/'));
+        let record = read_record(&dir.join(RECORD));
+        let has_database =
+            fs::symlink_metadata(dir.join(DATABASE)).is_ok_and(|meta| meta.is_file());
+        let rank = match record {
+            Some(record) => (
+                2 + u8::from(record.owner == owner),
+                Some(record.created_at.0),
+            ),
+            None if has_database => (1, None),
+            None => return None,
+        };
+        Some((rank, on_node))
+    });
+    // Of two that are alike the last one counts, which is the first of the defaults.
+    found.max_by_key(|(rank, _)| *rank).map(|(_, dir)| dir)
 }
 
-fn identity(dir: &Path) -> io::Result<(u64, u64)> {
+fn identity(dir: &Path) -> io::Result<Identity> {
     use std::os::unix::fs::MetadataExt as _;
     let meta = fs::symlink_metadata(dir)?;
     Ok((meta.dev(), meta.ino()))
@@ -696,7 +751,7 @@ mod tests {
 
     fn state() -> (tempfile::TempDir, StateDir) {
         let root = tempfile::tempdir().unwrap();
-        let (state, _) = StateDir::choose(root.path(), Some("/etc/kubernetes")).unwrap();
+        let (state, _) = StateDir::choose(root.path(), Some("/etc/kubernetes"), "fi").unwrap();
         (root, state)
     }
 
@@ -709,7 +764,7 @@ mod tests {
     fn the_state_directory_is_the_first_that_will_do() {
         let root = tempfile::tempdir().unwrap();
         let chosen = || {
-            StateDir::choose(root.path(), None)
+            StateDir::choose(root.path(), None, "fi")
                 .map(|(_, dir)| dir)
                 .unwrap()
         };
@@ -719,24 +774,12 @@ mod tests {
     }
 
     #[test]
-    fn a_state_directory_in_memory_is_refused_with_what_to_do() {
-        // Linux has a memory file system there.
-        let error = StateDir::choose(Path::new("/dev"), Some("/shm/fio-test")).unwrap_err();
-        fs::remove_dir("/dev/shm/fio-test").unwrap();
-        assert_eq!(
-            error.to_string(),
-            "the state directory /shm/fio-test is in memory; \
-             set spec.config.stateDir to a directory that is on a disk and writable"
-        );
-    }
-
-    #[test]
     fn a_default_state_directory_in_memory_or_read_only_makes_way_for_the_other() {
         let test = "aide::database::tests::a_default_state_directory_in_memory_or_read_only_makes_way_for_the_other";
         let Some(disk) = SmallDisk::of_test(test) else {
             return;
         };
-        let chosen = |asked| StateDir::choose(&disk.root, asked).map(|(_, dir)| dir);
+        let chosen = |asked| StateDir::choose(&disk.root, asked, "fi").map(|(_, dir)| dir);
         assert_eq!(chosen(None).unwrap(), DEFAULT_DIRS[1]);
         let told = |asked| chosen(asked).unwrap_err().to_string();
         let asked = Some(DEFAULT_DIRS[0]);
@@ -759,7 +802,8 @@ mod tests {
         }
         assert!(
             error.ends_with(
-                "set spec.config.stateDir to a directory that is on a disk and writable"
+                "set spec.config.stateDir to a directory that is on a disk and writable by root alone, such as \
+                 /var/lib/file-integrity, or leave it unset"
             )
         );
     }
@@ -772,7 +816,7 @@ mod tests {
         std::os::unix::fs::symlink("var/opt", there("opt")).unwrap();
         std::os::unix::fs::symlink("/var/opt/fio", there("state")).unwrap();
         let told = |dir| {
-            StateDir::choose(root.path(), Some(dir))
+            StateDir::choose(root.path(), Some(dir), "fi")
                 .unwrap_err()
                 .to_string()
         };
@@ -785,7 +829,7 @@ mod tests {
             told("/opt/fio")
         );
         assert!(told("/state").starts_with("the state directory /state is a symbolic link to "));
-        assert!(StateDir::choose(root.path(), Some("/var/opt/fio")).is_ok());
+        assert!(StateDir::choose(root.path(), Some("/var/opt/fio"), "fi").is_ok());
     }
 
     #[test]
@@ -819,10 +863,124 @@ mod tests {
     }
 
     #[test]
+    fn a_baseline_stays_where_it_is_when_the_other_default_directory_appears() {
+        let root = tempfile::tempdir().unwrap();
+        let chosen = |owner| StateDir::choose(root.path(), None, owner).unwrap();
+        let (state, dir) = chosen("fi");
+        assert_eq!(dir, DEFAULT_DIRS[1]);
+        commit(&state, "one", 0, 5);
+        let other = root.path().join("etc/kubernetes");
+        fs::create_dir_all(&other).unwrap();
+        assert_eq!(chosen("fi").1, DEFAULT_DIRS[1]);
+        assert_eq!(
+            chosen("another").1,
+            DEFAULT_DIRS[1],
+            "they meet at one lock"
+        );
+        fs::write(other.join(DATABASE), gzip("the original's")).unwrap();
+        assert_eq!(chosen("fi").1, DEFAULT_DIRS[1]);
+        // A record of before the move to the directory that is used now.
+        let mut older = record("older");
+        older.created_at = Time(at(-1));
+        fs::write(other.join(RECORD), record_json(&older)).unwrap();
+        assert_eq!(chosen("fi").1, DEFAULT_DIRS[1]);
+        older.created_at = Time(at(1));
+        fs::write(other.join(RECORD), record_json(&older)).unwrap();
+        assert_eq!(chosen("fi").1, DEFAULT_DIRS[0]);
+        older.owner = "another".to_owned();
+        fs::write(other.join(RECORD), record_json(&older)).unwrap();
+        assert_eq!(chosen("fi").1, DEFAULT_DIRS[1]);
+    }
+
+    #[test]
+    fn a_baseline_does_not_move_while_its_directory_is_read_only() {
+        let test =
+            "aide::database::tests::a_baseline_does_not_move_while_its_directory_is_read_only";
+        let Some(disk) = SmallDisk::of_test(test) else {
+            return;
+        };
+        let chosen = || StateDir::choose(&disk.root, None, "fi").map(|(_, dir)| dir);
+        fs::write(disk.path().join(RECORD), record_json(&record("one"))).unwrap();
+        let in_memory = chosen().unwrap_err().to_string();
+        assert!(
+            in_memory.contains("holds the baseline, and is in memory"),
+            "{in_memory}"
+        );
+        disk.make_read_only();
+        assert_eq!(
+            chosen().unwrap_err().to_string(),
+            "the state directory /etc/kubernetes holds the baseline, and cannot be written (Read-only file \
+             system (os error 30)); correct that, or set spec.config.stateDir to another directory, which \
+             gets a new baseline"
+        );
+        disk.make_writable();
+        fs::remove_file(disk.path().join(RECORD)).unwrap();
+        disk.make_read_only();
+        assert_eq!(chosen().unwrap(), DEFAULT_DIRS[1]);
+    }
+
+    #[test]
+    fn a_state_directory_that_others_may_write_is_refused_also_later() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let root = tempfile::tempdir().unwrap();
+        let volume = root.path().join("srv/volume");
+        fs::create_dir_all(&volume).unwrap();
+        let set = |mode| fs::set_permissions(&volume, fs::Permissions::from_mode(mode)).unwrap();
+        let open = || StateDir::choose(root.path(), Some("/srv/volume/fio"), "fi");
+        set(0o777);
+        assert_eq!(
+            open().unwrap_err().to_string(),
+            "the state directory /srv/volume/fio is not safe: others than root may write to /srv/volume (mode \
+             0777); only root may (`chmod go-w /srv/volume`); set spec.config.stateDir to a directory that is \
+             on a disk and writable by root alone, such as /var/lib/file-integrity, or leave it unset"
+        );
+        assert!(!volume.join("fio").exists());
+        set(0o755);
+        let (state, _) = open().unwrap();
+        state.verify().unwrap();
+        set(0o775);
+        let error = state.verify().unwrap_err();
+        assert!(matches!(error, DatabaseError::Unsafe { .. }), "{error}");
+        assert!(state.clear_unfinished().is_err());
+    }
+
+    #[test]
+    fn directories_of_the_system_and_those_of_others_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        for (dir, file, expected) in [
+            (
+                "etc/cron.d",
+                "job",
+                "is inside /etc, a directory of the system",
+            ),
+            (
+                "etc/cron.d",
+                "aide.lock",
+                "is inside /etc, a directory of the system",
+            ),
+            (
+                "srv/app",
+                "conf",
+                "is neither empty nor fio's own: conf is in it",
+            ),
+        ] {
+            let there = root.path().join(dir);
+            fs::create_dir_all(&there).unwrap();
+            fs::write(there.join(file), "").unwrap();
+            let dir = format!("/{dir}/.");
+            let error = StateDir::choose(root.path(), Some(&dir), "fi").unwrap_err();
+            assert!(error.to_string().contains(expected), "{error}");
+        }
+        fs::create_dir_all(root.path().join("srv/empty")).unwrap();
+        let taken = |dir| StateDir::choose(root.path(), Some(dir), "fi").map(|(_, dir)| dir);
+        assert_eq!(taken("/srv//empty/").unwrap(), "/srv/empty");
+    }
+
+    #[test]
     fn a_state_directory_that_cannot_be_made_is_named() {
         let root = tempfile::tempdir().unwrap();
         fs::write(root.path().join("file"), "").unwrap();
-        let error = StateDir::choose(root.path(), Some("/file/dir")).unwrap_err();
+        let error = StateDir::choose(root.path(), Some("/file/dir"), "fi").unwrap_err();
         assert!(
             error
                 .to_string()

@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::state_dir;
+
 /// Seconds of pause between the end of a scan and the next one, unless the user says otherwise.
 pub const DEFAULT_GRACE_PERIOD: i64 = 900;
 /// The shortest pause in seconds; lower values are read as this one, as the original did.
@@ -328,8 +330,9 @@ impl FileIntegritySpec {
     }
 
     /// The directory on the nodes that the user asked for, or the default one.
-    pub fn state_dir(&self) -> &str {
-        non_empty(self.config.state_dir.as_deref()).unwrap_or(DEFAULT_STATE_DIR)
+    pub fn state_dir(&self) -> String {
+        let asked = non_empty(self.config.state_dir.as_deref());
+        state_dir::normalized(asked.unwrap_or(DEFAULT_STATE_DIR))
     }
 
     /// The pods on the nodes get no more rights than their work takes.
@@ -447,6 +450,8 @@ mod tests {
         assert_eq!(spec.initial_delay(), 0);
         assert_eq!(spec.user_config(), None);
         assert_eq!(spec.state_dir(), "/etc/kubernetes");
+        let odd = self::spec(serde_json::json!({"config": {"stateDir": "/srv/./fio/."}}));
+        assert_eq!(odd.state_dir(), "/srv/fio");
         assert_eq!(spec.tolerations.len(), 2);
     }
 

@@ -19,8 +19,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::aide::database;
-use crate::api::names;
+use crate::api::{names, state_dir};
 use crate::scan::event::{Saying, Severity};
 use crate::scan::outcome::{Finding, ScanError};
 
@@ -876,12 +875,12 @@ impl Machine {
     /// The state directory of before, where the spec names another one now. That a node falls back
     /// to another default directory is no such reason: somebody may have brought it about.
     fn moved_from(&self) -> Option<String> {
-        let from = self.recorded_in.as_ref()?;
+        let from = state_dir::normalized(self.recorded_in.as_ref()?);
         let is_moved = match &self.settings.state_dir {
-            Some(asked) => asked != from,
-            None => !database::DEFAULT_DIRS.contains(&from.as_str()),
+            Some(asked) => *asked != from,
+            None => !state_dir::DEFAULT_DIRS.contains(&from.as_str()),
         };
-        is_moved.then(|| from.clone())
+        is_moved.then_some(from)
     }
 }
 

@@ -660,7 +660,9 @@ fn scan_error(error: &RunnerError) -> ScanError {
         RunnerError::Scan(error) => return error.clone(),
         RunnerError::Run(RunError::Hung(_) | RunError::Stuck { .. }) => HUNG,
         RunnerError::Run(_) => "start",
-        RunnerError::Database(DatabaseError::Replaced { .. }) => "state",
+        RunnerError::Database(DatabaseError::Replaced { .. } | DatabaseError::Unsafe { .. }) => {
+            "state"
+        }
         RunnerError::Database(_) | RunnerError::File { .. } => "file",
         RunnerError::Report(_) => "report",
         RunnerError::Json(_) | RunnerError::Join(_) => "internal",

@@ -69,7 +69,7 @@ impl Node {
         Runner {
             aide: Aide::new(&*AIDE).watched(self.limits, &self.root),
             aide_version: "0.19.1".to_owned(),
-            state: StateDir::choose(&self.root, None).unwrap().0,
+            state: StateDir::choose(&self.root, None, "fi").unwrap().0,
             state_dir_on_node: "/etc/kubernetes".to_owned(),
             work_dir: self.own.path().to_owned(),
             host_root: self.root.to_str().unwrap().to_owned(),

@@ -4,6 +4,8 @@
 //! API's defaults and to other writers. Each carries a hash of what it should be, so that a field
 //! that is no longer wanted is noticed although the API's object still has all that is wanted.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::statuses::WatchedStatus;
@@ -343,8 +345,8 @@ fn daemon_args(fi: &FileIntegrity, ds_name: &str) -> Vec<String> {
         format!("--maxbackups={}", spec.max_backups()),
         format!("--aideconfigdir={}", names::CONFIG_DIR),
     ];
-    if let Some(dir) = &spec.config.state_dir {
-        args.push(format!("--state-dir={dir}"));
+    if spec.config.state_dir.is_some() {
+        args.push(format!("--state-dir={}", spec.state_dir()));
     }
     if let Some(seconds) = spec.config.scan_timeout {
         args.push(format!("--scan-timeout={seconds}"));
@@ -401,22 +403,22 @@ fn host_root_mount() -> Value {
 
 /// A directory of the node that a restricted container may write, at its place below the node's
 /// root.
-struct HostDir<'a> {
-    volume: &'a str,
-    path: &'a str,
-    kind: &'a str,
+struct HostDir {
+    volume: &'static str,
+    path: Cow<'static, str>,
+    kind: &'static str,
 }
 
 /// Where the signal file lies. Daemons have it by the node's root: it is a file system of its own
 /// on nodes, to which the read-only mount of the root does not extend. A second mount of it would
 /// show the container's own files, and in them the node's once more.
-const RUN: HostDir<'static> = HostDir {
+const RUN: HostDir = HostDir {
     volume: "run",
-    path: names::RUN_DIR,
+    path: Cow::Borrowed(names::RUN_DIR),
     kind: "Directory",
 };
 
-impl HostDir<'_> {
+impl HostDir {
     fn volume(&self) -> Value {
         json!({"name": self.volume, "hostPath": {"path": self.path, "type": self.kind}})
     }
@@ -429,10 +431,10 @@ impl HostDir<'_> {
 }
 
 /// What a restricted daemon has mounted writable; a privileged one has all of the node so.
-fn writable(fi: &FileIntegrity) -> Option<HostDir<'_>> {
+fn writable(fi: &FileIntegrity) -> Option<HostDir> {
     fi.spec.is_restricted().then(|| HostDir {
         volume: "state",
-        path: fi.spec.state_dir(),
+        path: fi.spec.state_dir().into(),
         kind: "DirectoryOrCreate",
     })
 }

@@ -314,7 +314,7 @@ impl Observer {
 
     async fn configured(&self, fi: &FileIntegrity) -> Result<Configured, ObserveError> {
         let spec = &fi.spec;
-        let state_dir = spec.state_dir();
+        let state_dir = &spec.state_dir();
         let Some((namespace, name, key)) = spec.user_config() else {
             self.forget(&fi.name_any());
             return Ok(self

@@ -321,7 +321,33 @@ fn wishes(status: &FileIntegrityNodeStatus) -> Observed {
             .map(|b| (b.digest.clone(), b.config_hash.clone())),
         state_dir: status.baseline.as_ref().and_then(|b| b.state_dir.clone()),
         unverified: status.baseline.as_ref().is_some_and(|b| !b.verified),
+        open_failure: open_failure(status),
     }
+}
+
+/// Counts and failure log of the newest result that is no error, where it is Failed.
+fn open_failure(status: &FileIntegrityNodeStatus) -> Option<String> {
+    let last = status.last_result.iter();
+    let mut results: Vec<&ScanResult> = last.chain(&status.results).collect();
+    results.retain(|result| result.condition != Condition::Errored);
+    // The last result comes first, and of equal times the first one counts.
+    let newest = results
+        .into_iter()
+        .rev()
+        .max_by_key(|result| result.last_probe_time.0)?;
+    (newest.condition == Condition::Failed).then(|| {
+        let log = match (
+            &newest.result_config_map_namespace,
+            &newest.result_config_map_name,
+        ) {
+            (Some(namespace), Some(name)) => format!(" log:{namespace}/{name}"),
+            _ => String::new(),
+        };
+        format!(
+            "a:{},c:{},r:{}{log}",
+            newest.files_added, newest.files_changed, newest.files_removed
+        )
+    })
 }
 
 /// The tasks' shared end: feeds the machine and does what it says.
@@ -727,6 +753,45 @@ mod tests {
         let told = telling.await.unwrap();
         assert_eq!(readiness.get(), !told.is_empty(), "{told:?}");
         (after, told)
+    }
+
+    #[test]
+    fn an_open_failure_is_the_newest_result_without_an_error() {
+        let result = |condition, second: i64| {
+            let at = k8s_openapi::jiff::Timestamp::from_second(second).unwrap();
+            ScanResult {
+                files_changed: 3,
+                result_config_map_name: Some("log".to_owned()),
+                result_config_map_namespace: Some("ns".to_owned()),
+                ..ScanResult::new(condition, at.into())
+            }
+        };
+        let (ok, failed) = (Condition::Succeeded, Condition::Failed);
+        let open = Some("a:0,c:3,r:0 log:ns/log".to_owned());
+        for (last, others, expected) in [
+            (None, vec![], None),
+            (Some(result(failed, 2)), vec![result(ok, 1)], open.clone()),
+            (Some(result(ok, 2)), vec![result(failed, 1)], None),
+            // The clock was set back.
+            (Some(result(failed, 2)), vec![result(ok, 2)], open.clone()),
+            (
+                Some(result(Condition::Errored, 9)),
+                vec![result(ok, 1), result(failed, 2)],
+                open.clone(),
+            ),
+            (
+                Some(result(Condition::Errored, 9)),
+                vec![result(failed, 1), result(ok, 2)],
+                None,
+            ),
+        ] {
+            let status = FileIntegrityNodeStatus {
+                last_result: last,
+                results: others,
+                ..FileIntegrityNodeStatus::default()
+            };
+            assert_eq!(open_failure(&status), expected, "{status:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

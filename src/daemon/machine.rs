@@ -97,6 +97,8 @@ pub struct Observed {
     pub state_dir: Option<String>,
     /// It was made without anybody having asked for it.
     pub unverified: bool,
+    /// The failure that the newest result without an error reports: counts and failure log.
+    pub open_failure: Option<String>,
 }
 
 /// Why a baseline is made.
@@ -106,9 +108,17 @@ pub enum Cause {
     First,
     /// There was one that nothing is known of: made for another FileIntegrity, or by an earlier
     /// program, whose database this AIDE may not even read.
-    Foreign,
-    /// The one that was there was made by this version of AIDE, and today's cannot read it.
-    Outdated(String),
+    Foreign {
+        /// The failure that is reported at this time.
+        open_failure: Option<String>,
+    },
+    /// The one that was there was made by another version of AIDE, and today's cannot read it.
+    Outdated {
+        /// That version.
+        made_by: String,
+        /// The failure that is reported at this time.
+        open_failure: Option<String>,
+    },
     /// Somebody asked for it; the request's id.
     Requested(String),
     /// The configuration is another one.
@@ -122,9 +132,16 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// Whether somebody asked for the new baseline.
+    /// Whether somebody asked for the new baseline. An upgrade makes one unasked, and that accepts
+    /// nothing where no failure is open.
     pub fn verified(&self) -> bool {
-        !matches!(self, Self::Lost | Self::Signal)
+        match self {
+            Self::Lost | Self::Signal => false,
+            Self::Foreign { open_failure } | Self::Outdated { open_failure, .. } => {
+                open_failure.is_none()
+            }
+            Self::First | Self::Requested(_) | Self::Config | Self::Moved(_) => true,
+        }
     }
 
     /// The request that it answers.
@@ -464,10 +481,19 @@ impl Machine {
             self.done = Some(id.to_owned());
         }
         let warning = match &cause {
-            Cause::Foreign => Some(replaced(&made.digest)),
-            Cause::Outdated(made_by) => Some(outdated(made_by, &made.digest)),
+            Cause::Foreign { open_failure } => {
+                Some(replaced(&made.digest, open_failure.as_deref()))
+            }
+            Cause::Outdated {
+                made_by,
+                open_failure,
+            } => Some(outdated(made_by, &made.digest, open_failure.as_deref())),
             Cause::Moved(from) => Some(moved(from, &made.digest)),
-            _ if !cause.verified() => Some(unrequested(self.old_digest(), &made.digest)),
+            _ if !cause.verified() => Some(unrequested(
+                self.old_digest(),
+                &made.digest,
+                self.open_failure(),
+            )),
             _ => None,
         };
         actions.push(Action::PublishBaseline {
@@ -484,6 +510,10 @@ impl Machine {
         self.reconciled = true;
         self.trust = Trust::Fine;
         self.outdated = None;
+    }
+
+    fn open_failure(&self) -> Option<&str> {
+        self.observed.as_ref()?.open_failure.as_deref()
     }
 
     fn old_digest(&self) -> Option<&str> {
@@ -833,11 +863,16 @@ impl Machine {
             }
             Disk::Baseline(_) => {
                 if let Some(made_by) = &self.outdated {
-                    return Some(Cause::Outdated(made_by.clone()));
+                    return Some(Cause::Outdated {
+                        made_by: made_by.clone(),
+                        open_failure: self.open_failure().map(str::to_owned),
+                    });
                 }
             }
             Disk::Foreign { .. } | Disk::Unreadable if self.trust == Trust::Fine => {
-                return Some(Cause::Foreign);
+                return Some(Cause::Foreign {
+                    open_failure: self.open_failure().map(str::to_owned),
+                });
             }
             Disk::Foreign { .. } | Disk::Unreadable => {
                 if self
@@ -857,6 +892,8 @@ impl Machine {
         let missed = match (&self.recorded, &self.disk) {
             (Some((_, config)), _) => config,
             (None, Some(Disk::Gone(known))) => &known.config_hash,
+            // A result says that there was one, though nobody recorded it.
+            (None, _) if self.open_failure().is_some() => config,
             (None, _) => return Some(Cause::First),
         };
         if missed != config {
@@ -927,7 +964,8 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
                 .request
                 .clone()
                 .filter(|id| observed.request.as_ref() == Some(id)),
-            warning: (!baseline.verified).then(|| unrequested(None, &baseline.digest)),
+            warning: (!baseline.verified)
+                .then(|| unrequested(None, &baseline.digest, observed.open_failure.as_deref())),
         },
         (Disk::Baseline(baseline), Some((recorded, _))) if baseline.digest == *recorded => {
             match open_request(baseline, observed) {
@@ -949,7 +987,8 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
                     warning: None,
                 }
             } else if !baseline.verified {
-                let warning = unrequested(Some(recorded), &baseline.digest);
+                let failure = observed.open_failure.as_deref();
+                let warning = unrequested(Some(recorded), &baseline.digest, failure);
                 Comparison::Adopt {
                     request: None,
                     warning: Some(warning),
@@ -967,37 +1006,65 @@ fn open_request(baseline: &KnownBaseline, observed: &Observed) -> Option<String>
     request.filter(|id| observed.request.as_ref() == Some(id) && observed.done.as_ref() != Some(id))
 }
 
-fn unrequested(old: Option<&str>, new: &str) -> Saying {
-    Saying {
-        severity: Severity::Warning,
-        reason: "UnrequestedReinit",
-        message: format!(
-            "a new baseline was made that nobody asked for: old digest {}, new digest {new}; \
-             compare the node with a trusted one, then re-initialise it",
-            old.unwrap_or("unknown")
+fn unrequested(old: Option<&str>, new: &str, open_failure: Option<&str>) -> Saying {
+    let old = old.unwrap_or("unknown");
+    baseline_event(
+        "UnrequestedReinit",
+        Severity::Warning,
+        &format!(
+            "a new baseline was made that nobody asked for: old digest {old}, new digest {new}; \
+             compare the node with a trusted one, then re-initialise it"
         ),
-    }
+        open_failure,
+    )
 }
 
-fn replaced(new: &str) -> Saying {
-    Saying {
-        severity: Severity::Normal,
-        reason: "BaselineReplaced",
-        message: format!(
+fn replaced(new: &str, open_failure: Option<&str>) -> Saying {
+    baseline_event(
+        "BaselineReplaced",
+        Severity::Normal,
+        &format!(
             "the database on the node was not made by this FileIntegrity's daemon; it was kept as a \
              backup, and a new baseline was made, digest {new}"
         ),
-    }
+        open_failure,
+    )
 }
 
-fn outdated(made_by: &str, new: &str) -> Saying {
-    Saying {
-        severity: Severity::Normal,
-        reason: "BaselineReplaced",
-        message: format!(
+fn outdated(made_by: &str, new: &str, open_failure: Option<&str>) -> Saying {
+    baseline_event(
+        "BaselineReplaced",
+        Severity::Normal,
+        &format!(
             "the database on the node was made by AIDE {made_by}, and this version cannot read it; it \
              was kept as a backup, and a new baseline was made, digest {new}"
         ),
+        open_failure,
+    )
+}
+
+/// The event of a baseline that was made without a request. It is the record of an open failure, which
+/// the new baseline accepts: the next result is Succeeded.
+fn baseline_event(
+    reason: &'static str,
+    severity: Severity,
+    message: &str,
+    open_failure: Option<&str>,
+) -> Saying {
+    match open_failure {
+        Some(failure) => Saying {
+            severity: Severity::Warning,
+            reason,
+            message: format!(
+                "{message}. The new baseline accepts the open failure, which nobody requested: \
+                 Failed {failure}"
+            ),
+        },
+        None => Saying {
+            severity,
+            reason,
+            message: message.to_owned(),
+        },
     }
 }
 

@@ -879,10 +879,81 @@ fn an_earlier_programs_database_is_replaced_and_that_is_said() {
         Disk::Unreadable,
     ] {
         let (mut machine, actions) = started(disk, observed("c1"), "c1");
-        assert_eq!(actions, [Action::Initialise(Cause::Foreign)]);
+        assert_eq!(
+            actions,
+            [Action::Initialise(Cause::Foreign { open_failure: None })]
+        );
         let actions = machine.handle(initialised("c1", "d1"), s(1));
         replaced_for_a_reason(&actions);
     }
+}
+
+#[test]
+fn an_upgrade_does_not_accept_an_open_failure_as_if_that_was_requested() {
+    let failure = "a:0,c:3,r:0 log:ns/aide-fi-n1-failed";
+    let with_failure = |observed: Observed| Observed {
+        open_failure: Some(failure.to_owned()),
+        ..observed
+    };
+    let foreign = Disk::Foreign {
+        digest: "x".to_owned(),
+    };
+    let baseline_event = |actions: &[Action]| match &actions[0] {
+        Action::PublishBaseline {
+            warning: Some(event),
+            ..
+        } => (event.severity, event.reason, event.message.clone()),
+        _ => panic!("{actions:?}"),
+    };
+    for (disk, reason) in [
+        (foreign, "BaselineReplaced"),
+        (Disk::Unreadable, "BaselineReplaced"),
+        (Disk::Nothing, "UnrequestedReinit"),
+    ] {
+        let (mut machine, actions) = started(disk, with_failure(observed("c1")), "c1");
+        let [Action::Initialise(cause)] = actions.as_slice() else {
+            panic!("{actions:?}");
+        };
+        assert!(!cause.verified(), "{cause:?}");
+        let event = baseline_event(&machine.handle(initialised("c1", "d1"), s(1)));
+        assert_eq!((event.0, event.1), (Severity::Warning, reason));
+        assert!(event.2.ends_with(&format!("Failed {failure}")), "{event:?}");
+    }
+    // The same for a database of an older AIDE.
+    let (mut machine, _) = started(
+        Disk::Baseline(baseline("c1", "d1")),
+        with_failure(known("c1", "d1")),
+        "c1",
+    );
+    let outdated = Finished::BaselineOutdated {
+        made_by: "0.16.2".to_owned(),
+        digest: "d1".to_owned(),
+    };
+    let actions = machine.handle(Event::Finished(outdated), s(1));
+    let [Action::Initialise(cause)] = actions.as_slice() else {
+        panic!("{actions:?}");
+    };
+    assert!(!cause.verified(), "{cause:?}");
+    let event = baseline_event(&machine.handle(initialised("c1", "d2"), s(2)));
+    assert!(event.2.contains("AIDE 0.16.2"), "{event:?}");
+    assert!(event.2.ends_with(&format!("Failed {failure}")), "{event:?}");
+    // A request accepts it, and a crash before the event was written does not lose the record.
+    let asked = Observed {
+        request: Some("r1".to_owned()),
+        ..with_failure(observed("c1"))
+    };
+    let (_, actions) = started(Disk::Unreadable, asked, "c1");
+    assert_eq!(
+        actions,
+        [Action::Initialise(Cause::Requested("r1".to_owned()))]
+    );
+    let made = KnownBaseline {
+        verified: false,
+        ..baseline("c1", "d1")
+    };
+    let (_, actions) = started(Disk::Baseline(made), with_failure(observed("c1")), "c1");
+    let event = baseline_event(&actions);
+    assert!(event.2.ends_with(&format!("Failed {failure}")), "{event:?}");
 }
 
 #[test]
@@ -910,7 +981,10 @@ fn a_baseline_that_this_aide_cannot_read_is_replaced_and_that_is_said() {
     };
     assert_eq!(
         machine.handle(Event::Finished(outdated), s(31)),
-        [Action::Initialise(Cause::Outdated("0.16.2".to_owned()))]
+        [Action::Initialise(Cause::Outdated {
+            made_by: "0.16.2".to_owned(),
+            open_failure: None
+        })]
     );
     let actions = machine.handle(initialised("c1", "d2"), s(32));
     let why = replaced_for_a_reason(&actions);

@@ -378,7 +378,7 @@ async fn a_database_of_an_earlier_program_is_replaced_and_kept_as_a_backup() {
             digest: digest.clone()
         }
     );
-    made(&node.initialise(Cause::Foreign).await);
+    made(&node.initialise(Cause::Foreign { open_failure: None }).await);
     assert_eq!(
         finding(&node.scan().await).result.condition,
         Condition::Succeeded

@@ -83,14 +83,17 @@ reproducible: ## Build the program twice, from nothing, and compare
 
 ##@ Test
 
-.PHONY: test fuzz unit test-unit api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify reproducible
-test: unit fuzz api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
+.PHONY: test fuzz unit test-unit containerfile-test api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify reproducible
+test: unit containerfile-test fuzz api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
 
 unit: ## Run the unit tests, and those with a real AIDE
 	hack/packages cc
 	FIO_AIDE="$$(hack/aide)" cargo test --locked --lib --bins
 
 test-unit: unit ## The same, by its name in the original
+
+containerfile-test: ## Compile exactly the files that the Containerfile copies
+	hack/containerfile-test
 
 fuzz: ## Fuzz what reads configurations, reports and exit statuses (FUZZ_SECONDS)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) hack/fuzz

@@ -63,6 +63,7 @@ images: image bundle-image ## Build the images of operator and bundle
 manifests: crd bundle ## Renew what is made from the program's types: definitions, reference, bundle
 
 crd: ## Print the CustomResourceDefinitions into manifests/, and their fields into docs/
+	hack/packages cc
 	cargo run --locked --quiet -- crd > manifests/crd/crds.yaml.new
 	mv manifests/crd/crds.yaml.new manifests/crd/crds.yaml
 	mkdir -p docs/reference
@@ -82,18 +83,23 @@ reproducible: ## Build the program twice, from nothing, and compare
 
 ##@ Test
 
-.PHONY: test fuzz unit test-unit api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify reproducible
-test: unit fuzz api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
+.PHONY: test fuzz unit test-unit containerfile-test api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify reproducible
+test: unit containerfile-test fuzz api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
 
 unit: ## Run the unit tests, and those with a real AIDE
+	hack/packages cc
 	FIO_AIDE="$$(hack/aide)" cargo test --locked --lib --bins
 
 test-unit: unit ## The same, by its name in the original
+
+containerfile-test: ## Compile exactly the files that the Containerfile copies
+	hack/containerfile-test
 
 fuzz: ## Fuzz what reads configurations, reports and exit statuses (FUZZ_SECONDS)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) hack/fuzz
 
 api-test: ## Run the tests against a real API server (no nodes)
+	hack/packages cc strace faketime
 	FIO_AIDE="$$(hack/aide)" hack/with-apiserver --keep-audit-log $(API_AUDIT_LOG) \
 	  cargo test --locked --test api --features apiserver -- --test-threads=8
 
@@ -120,6 +126,7 @@ chaos: ## Make each fault and attack that the tests know, and print what came of
 	hack/chaos
 
 audit-rbac: ## Compare the Roles with what api-test and e2e, run before, asked the API for
+	hack/packages cc
 	FIO_E2E_AUDIT_LOG="$$(hack/cluster audit-log)" FIO_API_AUDIT_LOG=$(API_AUDIT_LOG) \
 	  cargo test --locked --test rbac --features audit
 

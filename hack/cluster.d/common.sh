@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Places, messages, locks and packages that all scripts in hack/ share.
+# Places, messages and locks that all scripts in hack/ share.
 
 # A failure inside $(...) ends the script as well.
 shopt -s inherit_errexit
@@ -75,26 +75,5 @@ cached() (
   mv -T "$dir.tmp" "$dir"
 )
 
-# need_command COMMAND PACKAGE...: installs Debian packages where COMMAND is
-# missing and that is possible, else says what to install.
-need_command() {
-  local command=$1
-  shift
-  command -v "$command" >/dev/null && return
-  if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
-    die "$command is missing: install $*"
-  fi
-  log "installing $*"
-  apt_install "$@"
-  command -v "$command" >/dev/null || die "$command is still missing after installing $*"
-}
-
-# The second try is with fresh package lists: they may be old, or not there.
-apt_install() {
-  local output=$CACHE/apt.log install=(apt-get install -y --no-install-recommends "$@")
-  mkdir -p "$CACHE"
-  export DEBIAN_FRONTEND=noninteractive
-  "${install[@]}" >"$output" 2>&1 </dev/null ||
-    { apt-get update && "${install[@]}"; } >>"$output" 2>&1 </dev/null ||
-    die "apt-get could not install $*: see $output"
-}
+# shellcheck source=packages.sh
+source "$CLUSTER_D/packages.sh"

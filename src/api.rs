@@ -8,6 +8,7 @@ pub mod crd;
 pub mod file_integrity;
 pub mod names;
 pub mod node_status;
+pub mod object_name;
 pub mod reference;
 pub mod state_dir;
 pub mod time;

@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, Phase, names};
 use fio::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, Node};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret};
 use k8s_openapi::api::rbac::v1::Role;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt as _};
@@ -1040,6 +1040,51 @@ async fn an_active_configuration_is_not_edited_while_the_users_is_away() -> anyh
         first.obey().await?;
         second.obey().await?;
         space.until_well("fi").await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_reference_that_leads_to_secrets_is_never_followed() -> anyhow::Result<()> {
+    in_space("leak", async |space| {
+        let _operator = space.operator("op").await?;
+        let (_, _nodes) = space.active("fi", json!({})).await?;
+        let secret = json!({
+            "metadata": {"name": "key"}, "stringData": {"tls.key": "private-key-material"},
+        });
+        space
+            .api::<Secret>()
+            .create(&PostParams::default(), &serde_json::from_value(secret)?)
+            .await?;
+        let namespace = &space.namespace;
+        for (field, value) in [
+            ("namespace", format!("{namespace}/secrets?x=")),
+            ("namespace", format!("{namespace}/secrets/key?")),
+            ("name", "key,metadata.namespace!=x".to_owned()),
+            ("key", "../tls.key".to_owned()),
+        ] {
+            let mut config = json!({"name": "key", "namespace": namespace, "key": "tls.key"});
+            config[field] = json!(value);
+            space
+                .merge::<FileIntegrity>("fi", json!({"spec": {"config": config}}))
+                .await?;
+            let fi = space
+                .until_is(
+                    "fi",
+                    &format!("{field} to be refused"),
+                    |fi: &FileIntegrity| {
+                        condition_of(fi, "ConfigValid") == "False/InvalidReference"
+                            && message_of(fi, "ConfigValid")
+                                .starts_with(&format!("spec.config.{field}: "))
+                    },
+                )
+                .await?;
+            assert_eq!(condition_of(&fi, "Ready"), "True/Active", "{field}");
+            let whole = serde_json::to_string(&fi)?;
+            let encoded = "cHJpdmF0ZS1rZXktbWF0ZXJpYWw";
+            assert!(!whole.contains("private-key-material") && !whole.contains(encoded));
+        }
         Ok(())
     })
     .await

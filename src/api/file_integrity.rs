@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
+use super::object_name::{DataKey, InvalidName, NamespaceName, ObjectName};
+
 use super::state_dir;
 
 /// Seconds of pause between the end of a scan and the next one, unless the user says otherwise.
@@ -124,6 +126,25 @@ pub struct AideConfig {
     /// What the pods on the nodes may do. Unset: privileged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security_profile: Option<SecurityProfile>,
+}
+
+/// A key of a ConfigMap in a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigMapKey {
+    /// Namespace of the ConfigMap.
+    pub namespace: NamespaceName,
+    /// Its name.
+    pub name: ObjectName,
+    /// The key in its data.
+    pub key: DataKey,
+}
+
+/// Why the spec names no ConfigMap that could exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct InvalidReference {
+    field: &'static str,
+    reason: InvalidName,
 }
 
 /// The built-in AIDE configuration to use when none is named. Unset: openshift where the cluster
@@ -272,13 +293,22 @@ impl FileIntegritySpec {
         self.config.initial_delay.unwrap_or(0).max(0)
     }
 
-    /// The user's ConfigMap as (namespace, name, key), where both name and namespace are given;
-    /// otherwise the default configuration is meant, as in the original.
-    pub fn user_config(&self) -> Option<(&str, &str, &str)> {
-        let name = non_empty(self.config.name.as_deref())?;
-        let namespace = non_empty(self.config.namespace.as_deref())?;
-        let key = non_empty(self.config.key.as_deref()).unwrap_or(DEFAULT_CONFIG_KEY);
-        Some((namespace, name, key))
+    /// The user's ConfigMap, where both name and namespace are given; otherwise the default
+    /// configuration is meant, as in the original.
+    pub fn user_config(&self) -> Result<Option<ConfigMapKey>, InvalidReference> {
+        let config = &self.config;
+        let name = non_empty(config.name.as_deref());
+        let namespace = non_empty(config.namespace.as_deref());
+        let (Some(name), Some(namespace)) = (name, namespace) else {
+            return Ok(None);
+        };
+        let key = non_empty(config.key.as_deref()).unwrap_or(DEFAULT_CONFIG_KEY);
+        let invalid = |field| move |reason| InvalidReference { field, reason };
+        Ok(Some(ConfigMapKey {
+            namespace: NamespaceName::parse(namespace).map_err(invalid("spec.config.namespace"))?,
+            name: ObjectName::parse(name).map_err(invalid("spec.config.name"))?,
+            key: DataKey::parse(key).map_err(invalid("spec.config.key"))?,
+        }))
     }
 
     /// Where only one of name and namespace is given: the name of the one that is missing.
@@ -300,7 +330,9 @@ impl FileIntegritySpec {
             odd.push(format!(
                 "spec.config.{missing} is empty, so the default configuration is used"
             ));
-        } else if self.user_config().is_none() && non_empty(config.key.as_deref()).is_some() {
+        } else if non_empty(config.name.as_deref()).is_none()
+            && non_empty(config.key.as_deref()).is_some()
+        {
             odd.push(
                 "spec.config.key is given without a name, so the default configuration is used"
                     .to_owned(),
@@ -448,7 +480,7 @@ mod tests {
         assert_eq!(spec.grace_period(), 900);
         assert_eq!(spec.max_backups(), 5);
         assert_eq!(spec.initial_delay(), 0);
-        assert_eq!(spec.user_config(), None);
+        assert_eq!(spec.user_config(), Ok(None));
         assert_eq!(spec.state_dir(), "/etc/kubernetes");
         let odd = self::spec(serde_json::json!({"config": {"stateDir": "/srv/./fio/."}}));
         assert_eq!(odd.state_dir(), "/srv/fio");
@@ -463,15 +495,36 @@ mod tests {
         assert_eq!(spec.grace_period(), 10);
         assert_eq!(spec.max_backups(), 0);
         assert_eq!(spec.initial_delay(), 0);
-        assert_eq!(spec.user_config(), None);
+        assert_eq!(spec.user_config(), Ok(None));
+    }
+
+    #[test]
+    fn a_user_config_that_could_lead_a_request_elsewhere_is_refused_by_its_field() {
+        let table = [
+            ("namespace", "ns/secrets?x="),
+            ("name", "n?watch=1"),
+            ("key", "../tls.key"),
+        ];
+        for (field, value) in table {
+            let mut config = serde_json::json!({"name": "n", "namespace": "ns", "key": "k"});
+            config[field] = serde_json::json!(value);
+            let error = spec(serde_json::json!({"config": config}))
+                .user_config()
+                .unwrap_err();
+            let expected = format!("spec.config.{field}: {value:?} is not ");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
     }
 
     #[test]
     fn a_user_config_needs_name_and_namespace() {
         let both = spec(serde_json::json!({"config": {"name": "n", "namespace": "ns"}}));
-        assert_eq!(both.user_config(), Some(("ns", "n", "aide.conf")));
+        let named = both.user_config().unwrap().unwrap();
+        assert_eq!(named.namespace.as_str(), "ns");
+        assert_eq!(named.name.as_str(), "n");
+        assert_eq!(named.key.as_str(), "aide.conf");
         let only_name = spec(serde_json::json!({"config": {"name": "n"}}));
-        assert_eq!(only_name.user_config(), None);
+        assert_eq!(only_name.user_config(), Ok(None));
         assert_eq!(only_name.half_named_config(), Some("namespace"));
         let only_namespace = spec(serde_json::json!({"config": {"name": "", "namespace": "n"}}));
         assert_eq!(only_namespace.half_named_config(), Some("name"));

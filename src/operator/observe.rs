@@ -31,6 +31,7 @@ use super::statuses::{Keeper, ReadStatus, WatchedStatus};
 use super::tally::Tally;
 use super::triggers::{Changes, Meaning, Target, hash};
 use crate::aide::profiles::Profile;
+use crate::api::object_name::{NamespaceName, ObjectName};
 use crate::api::{FileIntegrity, FileIntegritySpec, ProfileName, names, time};
 use crate::k8s::{RequestError, backoff, request};
 
@@ -101,8 +102,8 @@ type UserConfigs = Mutex<HashMap<String, UserConfig>>;
 
 /// The watch of a ConfigMap that a FileIntegrity names.
 struct UserConfig {
-    namespace: String,
-    name: String,
+    namespace: NamespaceName,
+    name: ObjectName,
     state: Arc<Mutex<UserConfigState>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -315,15 +316,26 @@ impl Observer {
     async fn configured(&self, fi: &FileIntegrity) -> Result<Configured, ObserveError> {
         let spec = &fi.spec;
         let state_dir = &spec.state_dir();
-        let Some((namespace, name, key)) = spec.user_config() else {
-            self.forget(&fi.name_any());
-            return Ok(self
-                .judge
-                .judge(self.profile(spec).text(), state_dir)
-                .await?);
+        let named = match spec.user_config() {
+            Ok(Some(named)) => named,
+            Ok(None) => {
+                self.forget(&fi.name_any());
+                return Ok(self
+                    .judge
+                    .judge(self.profile(spec).text(), state_dir)
+                    .await?);
+            }
+            Err(invalid) => {
+                self.forget(&fi.name_any());
+                return Ok(Configured::Unavailable {
+                    reason: "InvalidReference",
+                    message: invalid.to_string(),
+                });
+            }
         };
-        let place = format!("ConfigMap {name} in namespace {namespace}");
-        match self.user_config(fi, namespace, name) {
+        let key = named.key.as_str();
+        let place = format!("ConfigMap {} in namespace {}", named.name, named.namespace);
+        match self.user_config(fi, &named.namespace, &named.name) {
             UserConfigState::Unknown => Ok(Configured::Unknown),
             UserConfigState::Missing => Ok(Configured::Unavailable {
                 reason: "ConfigMapMissing",
@@ -363,7 +375,12 @@ impl Observer {
     }
 
     /// What is known of the named ConfigMap; the first call starts its watch.
-    fn user_config(&self, fi: &FileIntegrity, namespace: &str, name: &str) -> UserConfigState {
+    fn user_config(
+        &self,
+        fi: &FileIntegrity,
+        namespace: &NamespaceName,
+        name: &ObjectName,
+    ) -> UserConfigState {
         let Ok(mut users) = self.users.lock() else {
             return UserConfigState::Unknown;
         };
@@ -375,7 +392,7 @@ impl Observer {
         }
         if let Some(known) = users
             .get(&owner)
-            .filter(|u| u.namespace == namespace && u.name == name)
+            .filter(|u| u.namespace == *namespace && u.name == *name)
         {
             return known
                 .state
@@ -383,17 +400,17 @@ impl Observer {
                 .map_or(UserConfigState::Unknown, |state| state.clone());
         }
         let state = Arc::new(Mutex::new(UserConfigState::Unknown));
-        let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
+        let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace.as_str());
         let task = tokio::spawn(follow_config_map(
             api,
-            name.to_owned(),
+            name.clone(),
             Arc::clone(&state),
             self.triggers.clone(),
             trigger,
         ));
         let watch = UserConfig {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+            namespace: namespace.clone(),
+            name: name.clone(),
             state,
             task,
         };
@@ -429,16 +446,16 @@ impl Observer {
     }
 
     async fn priority_class_exists(&self, spec: &FileIntegritySpec) -> Result<bool, ObserveError> {
-        let Some(name) = spec.priority_class() else {
+        // What is no name is none of an object, and the API cannot even be asked.
+        let Some(Ok(name)) = spec.priority_class().map(ObjectName::parse) else {
             return Ok(false);
         };
-        // No object is called so, and the API could not even be asked.
-        let may_be_a_name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
-        if !name.bytes().all(may_be_a_name) {
-            return Ok(false);
-        }
         let api = Api::<PriorityClass>::all(self.client.clone());
-        let found = request(format!("read the PriorityClass {name}"), api.get_opt(name)).await?;
+        let found = request(
+            format!("read the PriorityClass {name}"),
+            api.get_opt(name.as_str()),
+        )
+        .await?;
         Ok(found.is_some())
     }
 }
@@ -612,7 +629,7 @@ fn saw_file_integrity(
 /// the old resource version shows nothing of an object that has not changed since.
 async fn follow_config_map(
     api: Api<ConfigMap>,
-    name: String,
+    name: ObjectName,
     state: Arc<Mutex<UserConfigState>>,
     triggers: mpsc::UnboundedSender<Trigger>,
     trigger: Trigger,
@@ -621,11 +638,11 @@ async fn follow_config_map(
     loop {
         let began = Instant::now();
         let mut has_listed = false;
-        let mut stream = std::pin::pin!(watch_object(api.clone(), &name));
+        let mut stream = std::pin::pin!(watch_object(api.clone(), name.as_str()));
         while let Some(item) = stream.next().await {
             let failed = item.is_err();
             if let Ok(mut state) = state.lock() {
-                *state = state.after(item, &name, has_listed);
+                *state = state.after(item, name.as_str(), has_listed);
             }
             triggers.send(trigger.clone()).ok();
             if failed {

@@ -348,11 +348,7 @@ impl<'a> Planner<'a> {
             reason,
             message,
         };
-        if let Some(asked) = asked.filter(|asked| !asked.unknown.is_empty()) {
-            let message = format!(
-                "re-init names nodes that are not selected: {}",
-                asked.unknown.join(", ")
-            );
+        if let Some(message) = asked.and_then(reinit::Asked::unknown_nodes) {
             sayings.push(warning("UnknownNodes", message));
         }
         if let Some(class) = self.fi.spec.priority_class()

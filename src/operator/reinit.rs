@@ -50,6 +50,24 @@ pub struct Asked {
     pub annotations: Vec<&'static str>,
 }
 
+impl Asked {
+    /// What is wrong with the nodes that are named, if anything is.
+    pub fn unknown_nodes(&self) -> Option<String> {
+        if !self.unknown.is_empty() {
+            let nodes = self.unknown.join(", ");
+            return Some(format!(
+                "re-init names nodes that are not selected: {nodes}"
+            ));
+        }
+        let names_nobody = self.annotations == [names::ANNOTATION_REINIT]
+            && self.nodes.as_ref().is_some_and(Vec::is_empty);
+        names_nobody.then(|| {
+            "re-init names no node: give an empty value for all nodes, or names separated by commas"
+                .to_owned()
+        })
+    }
+}
+
 /// What the annotations of this FileIntegrity ask for.
 pub fn asked(
     fi: &FileIntegrity,
@@ -63,10 +81,10 @@ pub fn asked(
     };
     if let Some(list) = annotation(fi, names::ANNOTATION_REINIT) {
         asked.annotations.push(names::ANNOTATION_REINIT);
-        let named = node_list(list);
-        if named.is_empty() {
+        if list.trim().is_empty() {
             asked.nodes = None;
         } else {
+            let named = node_list(list);
             let (known, unknown) = named.into_iter().partition(|node| selected.contains(node));
             asked.nodes = Some(known);
             asked.unknown = unknown;
@@ -256,6 +274,9 @@ mod tests {
             assert_eq!(asked.unknown, own(unknown), "{annotations:?}");
         };
         check(&[(all, "")], None, &[]);
+        check(&[(all, " ")], None, &[]);
+        check(&[(all, ",")], Some(&[]), &[]);
+        check(&[(all, " , ,"), (on_failed, "")], Some(&["n3"]), &[]);
         check(&[(all, "n2, n1,,n2")], Some(&["n1", "n2"]), &[]);
         check(&[(all, "n1,gone")], Some(&["n1"]), &["gone"]);
         check(&[(on_failed, "")], Some(&["n3"]), &[]);
@@ -286,6 +307,19 @@ mod tests {
             patch["metadata"]["annotations"].get(names::ANNOTATION_REINIT_RECORD),
             None
         );
+    }
+
+    #[test]
+    fn a_list_without_names_is_reported() {
+        let message = |annotations: &[(&str, &str)]| {
+            let asked = asked(&fi(annotations), &selected(), &[]).unwrap();
+            asked.unknown_nodes().unwrap_or_default()
+        };
+        let reinit = names::ANNOTATION_REINIT;
+        assert!(message(&[(reinit, ",")]).starts_with("re-init names no node"));
+        assert!(message(&[(reinit, ",n9")]).ends_with("not selected: n9"));
+        assert_eq!(message(&[(reinit, "")]), "");
+        assert_eq!(message(&[(names::ANNOTATION_REINIT_ON_FAILED, "")]), "");
     }
 
     #[test]

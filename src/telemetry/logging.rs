@@ -19,10 +19,11 @@ pub enum Format {
 /// Starts logging. `filter` is in the form of `RUST_LOG`; without one, `debug` decides between info
 /// and debug for fio itself.
 pub fn init(format: Format, debug: bool, filter: Option<&str>) {
+    // Of an answer that it cannot decode, kube logs the whole: Secrets and configurations too.
     let default = if debug {
-        "warn,fio=debug"
+        "warn,kube_client::client=error,fio=debug"
     } else {
-        "warn,fio=info"
+        "warn,kube_client::client=error,fio=info"
     };
     let filter =
         EnvFilter::try_new(filter.unwrap_or(default)).unwrap_or_else(|_| EnvFilter::new(default));

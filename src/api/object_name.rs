@@ -1,0 +1,210 @@
+//! Names that users give to objects of the API, checked before they reach a request. Pure.
+//!
+//! kube puts a name or namespace into the path of a request as it is. A text such as
+//! `ns/secrets?x=` would turn a request for ConfigMaps into one for Secrets, with the rights of the
+//! operator. So each of these types can only be made by parsing, and what asks the API by a user's
+//! text takes these types.
+
+use std::fmt;
+
+/// Longest name of an object (a DNS subdomain, RFC 1123), and longest key of a ConfigMap.
+const MAX_NAME: usize = 253;
+/// Longest name of a namespace (a DNS label, RFC 1123).
+const MAX_NAMESPACE: usize = 63;
+/// Characters of a refused text that an error quotes.
+const MAX_QUOTED: usize = 64;
+
+/// Why a text is no name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{quoted} is not {what}: {allowed}")]
+pub struct InvalidName {
+    /// The beginning of the text, in quotes and without control characters.
+    quoted: String,
+    what: &'static str,
+    allowed: &'static str,
+}
+
+impl InvalidName {
+    fn new(text: &str, what: &'static str, allowed: &'static str) -> Self {
+        let start: String = text.chars().take(MAX_QUOTED).collect();
+        let more = if start.len() < text.len() { "..." } else { "" };
+        Self {
+            quoted: format!("\"{}{more}\"", start.escape_debug()),
+            what,
+            allowed,
+        }
+    }
+}
+
+/// Name of an object: a DNS subdomain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectName(String);
+
+/// Name of a namespace: a DNS label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceName(String);
+
+/// Key in the data of a ConfigMap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataKey(String);
+
+impl ObjectName {
+    /// Takes a text that is a name.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        if text.len() <= MAX_NAME && text.split('.').all(is_label) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(InvalidName::new(
+            text,
+            "the name of an object",
+            "a name has at most 253 lower-case letters, digits, '-' and '.', and each part between dots \
+             begins and ends with a letter or digit",
+        ))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl NamespaceName {
+    /// Takes a text that is the name of a namespace.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        if text.len() <= MAX_NAMESPACE && is_label(text) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(InvalidName::new(
+            text,
+            "the name of a namespace",
+            "a name has at most 63 lower-case letters, digits and '-', and begins and ends with a letter or \
+             digit",
+        ))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl DataKey {
+    /// Takes a text that is a key.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        let is_path = matches!(text, "." | "..");
+        if !text.is_empty() && text.len() <= MAX_NAME && !is_path && text.bytes().all(allowed) {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(InvalidName::new(
+            text,
+            "a key of a ConfigMap",
+            "a key has at most 253 letters, digits, '-', '_' and '.'",
+        ))
+    }
+
+    /// The key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for NamespaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for DataKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// One part of a name between dots.
+fn is_label(text: &str) -> bool {
+    let is_edge = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = text.as_bytes();
+    let edges = [bytes.first(), bytes.last()];
+    edges
+        .into_iter()
+        .all(|edge| edge.is_some_and(|b| is_edge(*b)))
+        && bytes.iter().all(|b| is_edge(*b) || *b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts that lead a request elsewhere, or that no object is called.
+    const HOSTILE: [&str; 18] = [
+        "",
+        ".",
+        "..",
+        "a/b",
+        "/",
+        "ns/secrets?x=",
+        "a?b",
+        "a#b",
+        "a%2fb",
+        "a..b",
+        "../b",
+        "a\nb",
+        "a\0b",
+        "a b",
+        "a,b=c",
+        "A",
+        "-a",
+        "\u{e9}",
+    ];
+
+    #[test]
+    fn hostile_texts_are_no_names() {
+        for text in HOSTILE {
+            assert!(ObjectName::parse(text).is_err(), "{text:?}");
+            assert!(NamespaceName::parse(text).is_err(), "{text:?}");
+        }
+        for text in HOSTILE
+            .iter()
+            .filter(|text| !matches!(**text, "a..b" | "A" | "-a"))
+        {
+            assert!(DataKey::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_are_taken_up_to_their_longest() {
+        for (longest, parse) in [
+            (
+                253,
+                (|text| ObjectName::parse(text).is_ok()) as fn(&str) -> bool,
+            ),
+            (63, |text| NamespaceName::parse(text).is_ok()),
+            (253, |text| DataKey::parse(text).is_ok()),
+        ] {
+            assert!(parse("a") && parse("0-9") && parse(&"a".repeat(longest)));
+            assert!(!parse(&"a".repeat(longest + 1)));
+        }
+        assert!(ObjectName::parse("a.b-c.d0").is_ok());
+        assert!(NamespaceName::parse("a.b").is_err());
+        assert!(DataKey::parse("Aide_16.conf").is_ok());
+    }
+
+    #[test]
+    fn an_error_quotes_little_and_nothing_that_a_terminal_obeys() {
+        let error = NamespaceName::parse("a\u{1b}[31m\nb").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"a\\u{1b}[31m\\nb\" is not the name of a namespace: a name has at most 63 lower-case letters, \
+             digits and '-', and begins and ends with a letter or digit"
+        );
+        let long = ObjectName::parse(&"/".repeat(100_000)).unwrap_err();
+        assert!(long.to_string().len() < 300, "{long}");
+    }
+}

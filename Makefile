@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 ##@ Variables
 
-IMAGE_REPO ?= quay.io/file-integrity-operator## Where images are pushed to and pulled from
+IMAGE_REPO ?= image-not-set.invalid## Where images are pushed to and pulled from; push, deploy and releases need it, or IMG
 TAG ?= latest## Their tag
 IMG ?= $(IMAGE_REPO)/file-integrity-operator:$(TAG)## The operator's image
 BUNDLE_IMG ?= $(IMAGE_REPO)/file-integrity-operator-bundle:$(TAG)## The OLM bundle's image
@@ -44,7 +44,7 @@ BINARY := $(CARGO_TARGET_DIR)/release/fio
 
 ##@ Build
 
-.PHONY: help build image images bundle-image manifests crd bundle install-yaml sbom
+.PHONY: help build image image-from-source images bundle-image manifests crd bundle install-yaml sbom
 help: ## List the targets and variables
 	@awk 'BEGIN { FS = ":.*## |\\?=.*## *|## *" } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
@@ -57,6 +57,9 @@ build: ## Build the program (target/release/fio, or where CARGO_TARGET_DIR says)
 # Images for several platforms compile the program in the Containerfile.
 image: $(if $(strip $(PLATFORMS)),,build) ## Build the operator's image (IMG, PLATFORMS)
 	hack/image --tag $(IMG) $(if $(strip $(PLATFORMS)),,--binary $(BINARY))
+
+image-from-source: ## The same, compiled in the Containerfile as for releases; runs fio version in it
+	hack/image --tag $(IMG) --from-source
 
 images: image bundle-image ## Build the images of operator and bundle
 
@@ -72,8 +75,10 @@ crd: ## Print the CustomResourceDefinitions into manifests/, and their fields in
 
 install-yaml: ## Write out/install.yaml and out/install-openshift.yaml: all of it in one file (IMG, NAMESPACE)
 	mkdir -p out
-	OVERLAY=kubernetes hack/deploy render > out/install.yaml
-	OVERLAY=openshift hack/deploy render > out/install-openshift.yaml
+	OVERLAY=kubernetes hack/deploy render > out/install.yaml.new
+	mv out/install.yaml.new out/install.yaml
+	OVERLAY=openshift hack/deploy render > out/install-openshift.yaml.new
+	mv out/install-openshift.yaml.new out/install-openshift.yaml
 
 sbom: ## Write out/fio.cdx.json: what the program is made of (CycloneDX)
 	hack/sbom out/fio.cdx.json
@@ -160,6 +165,7 @@ cluster-down: ## Stop it, and remove all that it left
 	hack/cluster down
 
 run: build ## Run the operator on this machine against the current kubeconfig
+	hack/deploy check-image
 	FIO_AIDE="$$(hack/aide)" RELATED_IMAGE_OPERATOR=$(IMG) $(BINARY) operator --namespace $(NAMESPACE)
 
 install: ## Put the CustomResourceDefinitions on the cluster

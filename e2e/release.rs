@@ -134,6 +134,7 @@ fn what_a_release_needs_is_said() -> anyhow::Result<()> {
         &["prepare-release", "VERSION=9.8.7", "GIT_REMOTE=upstream"],
         "there is no git remote upstream: set GIT_REMOTE to one of: origin",
     )?;
+    place.fails(&["prepare-release", "VERSION=9.8.7"], "no registry is set")?;
     std::fs::write(place.clone().join("a-draft"), "")?;
     place.fails(
         &["prepare-release", "VERSION=9.8.7"],
@@ -155,9 +156,12 @@ fn prepared_pushed_and_published() -> anyhow::Result<()> {
     let before = git(&place.clone(), &["rev-parse", "HEAD"])?;
     let version = format!("VERSION={VERSION}");
 
+    let address = std::env::var("FIO_REGISTRY").context("run this by make release-test")?;
+    let repository = format!("IMAGE_REPO={address}/fio");
+
     let today = || jiff::Timestamp::now().strftime("%Y-%m-%d").to_string();
     let before_midnight = today();
-    place.succeeds(&["prepare-release", &version])?;
+    place.succeeds(&["prepare-release", &version, &repository])?;
     assert_eq!(
         git(&place.clone(), &["rev-parse", "HEAD"])?,
         before,
@@ -179,7 +183,8 @@ fn prepared_pushed_and_published() -> anyhow::Result<()> {
         csv.contains("\n  name: file-integrity-operator.v9.8.7\n"),
         "{csv}"
     );
-    assert!(csv.contains("/file-integrity-operator:9.8.7\n"), "{csv}");
+    let image = format!("{address}/fio/file-integrity-operator:9.8.7\n");
+    assert_eq!(csv.matches(&image).count(), 4, "{csv}");
     assert!(csv.contains("olm.skipRange: \">=1.0.0 <9.8.7\""), "{csv}");
     let released = place.read("CHANGELOG.md")?;
     let with = |day: &str| {
@@ -201,8 +206,14 @@ fn prepared_pushed_and_published() -> anyhow::Result<()> {
         "all of it is in the commit"
     );
 
-    let address = std::env::var("FIO_REGISTRY").context("run this by make release-test")?;
-    let repository = format!("IMAGE_REPO={address}/fio");
+    place.fails(
+        &[
+            "release-images",
+            &version,
+            "IMAGE_REPO=registry.example/other",
+        ],
+        "use the IMAGE_REPO that make prepare-release had",
+    )?;
     place.succeeds(&["release-images", &version, &repository, "RUNTIME=buildah"])?;
     for part in ["", "-bundle", "-catalog"] {
         let name = format!("fio/file-integrity-operator{part}");

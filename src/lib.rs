@@ -22,6 +22,8 @@ mod chaos;
 mod docs_tests;
 #[cfg(test)]
 mod own_mounts;
+#[cfg(test)]
+mod shipping_tests;
 
 /// An error and its sources in one line: `read the ConfigMap x: connection refused`.
 pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {

@@ -9,7 +9,8 @@ runtime() {
   case ${RUNTIME:-} in
     docker | podman | buildah) printf '%s\n' "$RUNTIME" ;;
     '')
-      if docker info >/dev/null 2>&1; then
+      # Images are built by docker's plugin buildx, which may be missing.
+      if docker info >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1; then
         printf 'docker\n'
       elif command -v podman >/dev/null; then
         printf 'podman\n'
@@ -47,11 +48,16 @@ build_image() {
   esac
 }
 
-# debian_base RUNTIME: the Debian that images begin with, where it cannot be
-# pulled. Needs cluster.d/rootfs.sh.
+# needs_base RUNTIME: whether the images that ours begin with are made here, as no
+# registry can be expected to have them.
+needs_base() {
+  [[ $1 == buildah && -z ${PLATFORMS:-} ]]
+}
+
+# debian_base RUNTIME: the Debian that images begin with. Needs cluster.d/rootfs.sh.
 debian_base() {
   local rootfs
-  [[ $1 == buildah && -z ${PLATFORMS:-} ]] || return 0
+  needs_base "$1" || return 0
   rootfs=$(base_rootfs)
   base_image "$BASE_IMAGE" "${rootfs##*/}" fill_base "$rootfs"
 }
@@ -60,6 +66,21 @@ debian_base() {
 fill_base() {
   buildah add --quiet "$2" "$1" / >/dev/null
   buildah config --cmd /bin/bash "$2"
+}
+
+# run_image RUNTIME TAG ARG...: in a container that is removed afterwards.
+run_image() {
+  local runtime=$1 tag=$2 container status=0
+  shift 2
+  if [[ $runtime != buildah ]]; then
+    "$runtime" run --rm "$tag" "$@"
+    return
+  fi
+  container=$(buildah from --pull-never "$tag")
+  # buildah does not run the entrypoint.
+  buildah run --isolation chroot "$container" -- /usr/local/bin/fio "$@" || status=$?
+  buildah rm "$container" >/dev/null
+  return "$status"
 }
 
 # push_image RUNTIME TAG: to the registry that its name says. A registry on this

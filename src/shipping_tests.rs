@@ -1,0 +1,187 @@
+//! What is shipped beside the program: scripts, manifests and the names of images in them.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// Where the original publishes its image. Nothing of ours may install it.
+const IMAGES_OF_THE_ORIGINAL: &str = "quay.io/file-integrity-operator";
+/// The registry in a name that nobody has set.
+const NO_REGISTRY: &str = "image-not-set.invalid";
+
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The output, both streams.
+fn text(output: &Output) -> String {
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+/// All files of text below this file or directory of the checkout.
+fn files(path: &Path, found: &mut Vec<(String, String)>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            files(&entry.unwrap().path(), found);
+        }
+    } else if let Ok(content) = fs::read_to_string(path) {
+        found.push((path.display().to_string(), content));
+    }
+}
+
+#[test]
+fn nothing_installs_the_image_of_the_original() {
+    let mut found = Vec::new();
+    for place in [
+        ".ci",
+        ".github",
+        "Containerfile",
+        "Makefile",
+        "README.md",
+        "bundle",
+        "docs",
+        "hack",
+        "manifests",
+    ] {
+        files(&checkout().join(place), &mut found);
+    }
+    assert!(found.len() > 100, "only {} files were found", found.len());
+    let wrong: Vec<_> = found
+        .iter()
+        .filter(|(_, content)| content.contains(IMAGES_OF_THE_ORIGINAL))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(wrong.is_empty(), "the original's image: {wrong:#?}");
+}
+
+#[test]
+fn no_image_of_the_manifests_can_be_pulled() {
+    let mut found = Vec::new();
+    files(&checkout().join("manifests"), &mut found);
+    let mut count = 0;
+    for (name, content) in &found {
+        for line in content.lines() {
+            let Some(image) = line.trim_start().strip_prefix("image: ") else {
+                continue;
+            };
+            count += 1;
+            assert!(
+                image.starts_with(&format!("{NO_REGISTRY}/")),
+                "{name}: {image}"
+            );
+        }
+    }
+    assert!(count >= 2, "only {count} images were found");
+    let makefile = fs::read_to_string(checkout().join("Makefile")).unwrap();
+    assert!(makefile.contains(&format!("\nIMAGE_REPO ?= {NO_REGISTRY}##")));
+}
+
+/// Runs make without any setting of an image, and with a kubectl that does nothing but fail.
+fn make(target: &str, variables: &[&str]) -> Output {
+    let mut command = Command::new("make");
+    command
+        .args(["--no-print-directory", target])
+        .args(variables)
+        .current_dir(checkout())
+        .env("KUBECTL", "false");
+    for name in [
+        "MAKEFLAGS",
+        "MAKELEVEL",
+        "IMG",
+        "IMAGE_REPO",
+        "TAG",
+        "BUNDLE_IMG",
+        "CATALOG_IMG",
+    ] {
+        command.env_remove(name);
+    }
+    command.output().unwrap()
+}
+
+#[test]
+fn an_installation_without_an_image_is_refused() {
+    let remedy = "give make IMAGE_REPO=registry.example/fio";
+    // `push` and `catalog-image` need images that are there; all refuse by the same function.
+    for target in [
+        "deploy",
+        "install-yaml",
+        "push",
+        "bundle-image",
+        "catalog-image",
+        "catalog-deploy",
+    ] {
+        let output = make(target, &[]);
+        let text = text(&output);
+        assert!(!output.status.success(), "make {target}: {text}");
+        assert!(
+            text.contains("no registry is set") && text.contains(remedy),
+            "make {target}: {text}"
+        );
+    }
+    // Not where an image is named: then kubectl is called, and fails here.
+    let output = make("deploy", &["IMG=registry.example/fio:1"]);
+    let text = text(&output);
+    assert!(!output.status.success() && !text.contains("no registry is set"));
+}
+
+/// Runs a script that uses hack/cluster.d/common.sh, with these programs before all others.
+fn with_programs(programs: &[(&str, String)], script: &str) -> (TempDir, Output) {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, content) in programs {
+        let path = dir.path().join(name);
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = std::env::var("PATH").unwrap_or_default();
+    let output = Command::new("bash")
+        .arg("-c")
+        .arg(format!(
+            "set -euo pipefail; source hack/cluster.d/common.sh; {script}"
+        ))
+        .current_dir(checkout())
+        .env("PATH", format!("{}:{path}", dir.path().display()))
+        .env("XDG_CACHE_HOME", dir.path())
+        .env("FAKE", dir.path())
+        .output()
+        .unwrap();
+    (dir, output)
+}
+
+/// An apt-get that finds the lock held until it was called this often, and then succeeds.
+fn apt_get(calls: u32) -> String {
+    format!(
+        "#!/bin/sh\n\
+         echo \"$*\" >>\"$FAKE/calls\"\n\
+         [ \"$(wc -l <\"$FAKE/calls\")\" -ge {calls} ] && exit 0\n\
+         echo 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)'\n\
+         exit 100\n"
+    )
+}
+
+#[test]
+fn an_installation_of_packages_waits_for_another_apt() {
+    let (dir, output) = with_programs(&[("apt-get", apt_get(3))], "apt_install hostname");
+    assert!(output.status.success(), "{}", text(&output));
+    let calls = fs::read_to_string(dir.path().join("calls")).unwrap();
+    let calls: Vec<_> = calls.lines().collect();
+    let expected = "-o DPkg::Lock::Timeout=300 install -y --no-install-recommends hostname";
+    assert_eq!(calls, [expected; 3]);
+}
+
+#[test]
+fn a_lock_that_stays_held_is_reported() {
+    let (dir, output) = with_programs(
+        &[("apt-get", apt_get(u32::MAX))],
+        "APT_LOCK_SECONDS=0; apt_install hostname",
+    );
+    assert!(!output.status.success());
+    let text = text(&output);
+    assert!(text.contains("could not install hostname"), "{text}");
+    let log = fs::read_to_string(dir.path().join("fio/apt.log")).unwrap();
+    assert!(log.contains("Could not get lock"), "{log}");
+}

@@ -758,7 +758,7 @@ mod tests {
     #[test]
     fn an_open_failure_is_the_newest_result_without_an_error() {
         let result = |condition, second: i64| {
-            let at = k8s_openapi::jiff::Timestamp::from_second(second).unwrap();
+            let at = jiff::Timestamp::from_second(second).unwrap();
             ScanResult {
                 files_changed: 3,
                 result_config_map_name: Some("log".to_owned()),

@@ -4,7 +4,7 @@
 //! pure), [`apply`] (all writes). What is to be made comes from [`build`], the status from
 //! [`status`], the bookkeeping of re-initialisations from [`reinit`], what goes on running from
 //! [`running`], the choice of nodes from
-//! [`nodes`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used;
+//! [`nodes`], whom taints leave out [`excluded`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used;
 //! [`election`] sees to it that one operator acts at a time; [`freshness`] knows since when nothing
 //! was heard of a node; [`statuses`] and [`pool`] keep that of thousands of nodes small;
 //! [`tally`] counts what happens, [`serving`] lets that be read, [`monitoring`] tells Prometheus where
@@ -16,6 +16,7 @@ pub mod apply;
 pub mod build;
 pub mod certificate;
 pub mod election;
+pub mod excluded;
 pub mod freshness;
 pub mod judge;
 mod kinds;
@@ -59,7 +60,7 @@ use self::serving::{Scrapes, Serving};
 use self::tally::Tally;
 use crate::aide::check::Checker;
 use crate::aide::command::{Aide, NO_AIDE};
-use crate::api::{FileIntegrity, FileIntegrityStatus, Phase};
+use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, time};
 use crate::scan::event::{Saying, Severity};
 use crate::telemetry::health::{self, Readiness};
 use crate::telemetry::metrics::Metrics;
@@ -358,7 +359,13 @@ async fn try_pass(
     let fi = context.newest(fi);
     let started = Instant::now();
     let nameless = context.passed(&fi.name_any(), |passed| passed.nameless.clone());
-    let observed = context.observer.observe(Arc::clone(&fi), nameless).await?;
+    let observed = match context.observer.observe(Arc::clone(&fi), nameless).await {
+        Ok(observed) => observed,
+        Err(error) => {
+            context.report_unobserved(&fi, &error).await;
+            return Err(error.into());
+        }
+    };
     let plan = plan::plan(&observed);
     *thought = started.elapsed();
     context.carry_out(&observed, &plan).await
@@ -530,6 +537,24 @@ impl Context {
         }
     }
 
+    /// Reports in the status what could not be read. Nothing else in it is known better than before.
+    async fn report_unobserved(&self, fi: &FileIntegrity, error: &ObserveError) {
+        let failures = self.passed(&fi.name_any(), |passed| passed.failures);
+        let Some(reason) = unobserved_reason(error, failures) else {
+            return;
+        };
+        let message = crate::error_chain(error);
+        let status = status::unobserved(fi, reason, &message, &time::now());
+        self.tally.degraded(&fi.name_any());
+        if let Err(error) = self.write_status(fi, status).await {
+            tracing::warn!(
+                file_integrity = fi.name_any(),
+                error = crate::error_chain(&error),
+                "the status was not written"
+            );
+        }
+    }
+
     /// Writes the status if it differs; returns how long to wait where it was written too lately.
     async fn write_status(
         &self,
@@ -659,6 +684,17 @@ impl Context {
     }
 }
 
+/// The reason of Degraded for what could not be read, when `failures` reconciles in a row failed before.
+fn unobserved_reason(error: &ObserveError, failures: u32) -> Option<&'static str> {
+    match error {
+        ObserveError::Request(error) => status::failed(error.is_refusal(), failures),
+        ObserveError::NoImage => Some("NoImage"),
+        ObserveError::Check(_) => Some("CheckFailing"),
+        // The operator begins again.
+        ObserveError::Ended => None,
+    }
+}
+
 /// What came of writes that were made at once. Each one that was done is told, also beside one that was
 /// not: the next pass finds it done, and nobody would tell of it any more. The first error is returned.
 fn take_in<'a>(
@@ -743,6 +779,26 @@ mod tests {
         assert_eq!(error, "apply fi-n2: no answer in 30 s");
         assert_eq!(collisions.sentences, [taken("fi-n3").to_string()]);
         assert_eq!(collisions.nodes, ["n3".into()].into());
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_a_reason() {
+        let failed = |code| {
+            let status = kube::core::Status::failure("no", "Reason").with_code(code);
+            ObserveError::Request(RequestError::Failed {
+                action: "read the PriorityClass x".to_owned(),
+                source: Box::new(kube::Error::Api(status.boxed())),
+            })
+        };
+        for (error, failures, reason) in [
+            (ObserveError::NoImage, 0, Some("NoImage")),
+            (failed(403), 0, Some("ApiRefused")),
+            (failed(500), 0, None),
+            (failed(500), 2, Some("ApiFailing")),
+            (ObserveError::Ended, 9, None),
+        ] {
+            assert_eq!(unobserved_reason(&error, failures), reason, "{error:?}");
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ enum Answer {
     NoConfig(&'static str),
     /// It is taken, and the API of DaemonSets takes no such pods: Degraded says which field.
     Unfit(&'static str),
-    /// It is taken, and an event says why it is not followed.
+    /// It is taken, and an event and Degraded say why it is not followed.
     Told(&'static str),
 }
 use Answer::{NoConfig, Refused, Told, Unfit, Warned};
@@ -147,11 +147,12 @@ async fn is_answered(space: &Space, name: &str, what: &str, answer: Answer) -> a
         NoConfig(part) => ("ConfigValid", "False/ConfigMapUnreadable", part),
         Unfit(part) => ("Degraded", "True/ApiRefused", part),
         Told(part) => {
-            return eventually(&format!("an event about {what}"), async || {
+            eventually(&format!("an event about {what}"), async || {
                 let said = space.said(name, "PriorityClass").await?;
                 Ok(said.iter().any(|note| note == part).then_some(()))
             })
-            .await;
+            .await?;
+            ("Degraded", "True/PriorityClass", part)
         }
         // The API has said it.
         Refused(_) => return Ok(()),

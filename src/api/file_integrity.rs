@@ -59,8 +59,8 @@ pub struct FileIntegritySpec {
     /// More detail in the daemon's log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub debug: Option<bool>,
-    /// PriorityClass of the daemon's pods. One that does not exist is reported by an event, and
-    /// the pods run without.
+    /// PriorityClass of the daemon's pods. One that does not exist is reported by an event and in
+    /// the condition Degraded, and the pods run without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<String>,
     /// Requests and limits of the daemon's container. Unset: 40m CPU and 40Mi memory requested,
@@ -210,7 +210,7 @@ pub struct FileIntegrityStatus {
     /// Counts of nodes by what is known of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodeCounts>,
-    /// Ready, `ConfigValid` and Degraded, in the standard form.
+    /// Ready, `ConfigValid`, Degraded and `NodesExcluded`, in the standard form.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
@@ -275,6 +275,10 @@ pub struct NodeCounts {
     pub held: i64,
     /// Of these, those that are not ready or have stopped reporting.
     pub stale: i64,
+    /// Linux nodes that nodeSelector matches and that are not selected, because tolerations does not
+    /// tolerate their taints. See the condition `NodesExcluded`.
+    #[serde(default)]
+    pub not_selected: i64,
 }
 
 impl FileIntegritySpec {

@@ -253,19 +253,32 @@ impl NodeFacts {
         }
     }
 
+    /// Whether it is a Linux node with these labels.
+    pub fn is_matched(&self, selector: &BTreeMap<String, String>) -> bool {
+        let os = self.labels.get("kubernetes.io/os").unwrap_or("linux");
+        let matches = |(key, value): (&String, &String)| self.labels.get(key) == Some(value);
+        os == "linux" && selector.iter().all(matches)
+    }
+
+    /// Its taints that keep a daemon's pod with these tolerations out, as key, value and effect.
+    pub fn untolerated(
+        &self,
+        tolerations: &[Toleration],
+    ) -> impl Iterator<Item = &(String, String, String)> {
+        let untolerated = |taint: &&(String, String, String)| !is_tolerated(taint, tolerations);
+        self.taints.iter().filter(untolerated)
+    }
+
     /// What becomes of a daemon's pod with this selector and these tolerations here.
     pub fn daemon_pod(
         &self,
         selector: &BTreeMap<String, String>,
         tolerations: &[Toleration],
     ) -> DaemonPod {
-        let os = self.labels.get("kubernetes.io/os").unwrap_or("linux");
-        let matches = |(key, value): (&String, &String)| self.labels.get(key) == Some(value);
-        if os != "linux" || !selector.iter().all(matches) {
+        if !self.is_matched(selector) {
             return DaemonPod::Absent;
         }
-        let untolerated = |taint: &&(String, String, String)| !is_tolerated(taint, tolerations);
-        let mut untolerated = self.taints.iter().filter(untolerated).peekable();
+        let mut untolerated = self.untolerated(tolerations).peekable();
         if untolerated.peek().is_none() {
             DaemonPod::Runs
         } else if untolerated.any(|(_, _, effect)| effect == "NoExecute") {

@@ -12,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
 use super::build::{self, ActiveConfig, Environment, Hold, Wishes};
+use super::excluded::Excluded;
 use super::freshness;
 use super::nodes::{DaemonPod, NodeFacts, Update};
 use super::reinit::{self, Candidate, Record};
@@ -151,6 +152,8 @@ struct Planner<'a> {
     selected: Vec<&'a NodeFacts>,
     /// Those of them to which no new daemon's pod can come.
     shut_out: HashSet<&'a str>,
+    /// The nodes that are not selected because of their taints.
+    excluded: Excluded,
     /// The status objects by the names of their nodes.
     statuses: HashMap<&'a str, &'a Arc<WatchedStatus>>,
     running: Running,
@@ -164,13 +167,18 @@ impl<'a> Planner<'a> {
         let statuses = statuses
             .map(|status| (&*status.node_name, status))
             .collect();
-        let (selected, shut_out) = selected(observed, &statuses);
+        let Selection {
+            selected,
+            shut_out,
+            excluded,
+        } = selected(observed, &statuses);
         Self {
             observed,
             fi,
             name: fi.metadata.name.clone().unwrap_or_default(),
             selected,
             shut_out,
+            excluded,
             statuses,
             running: running(observed),
             record: Record::of(fi),
@@ -187,6 +195,7 @@ impl<'a> Planner<'a> {
             deployed: self.daemon_set().is_some(),
             reinit_asked: asked.is_some() || self.record.is_some(),
             nodes: &views,
+            excluded: &self.excluded,
             config: &config_state,
             problems: &problems,
             generation: self.fi.metadata.generation,
@@ -351,13 +360,7 @@ impl<'a> Planner<'a> {
         if let Some(message) = asked.and_then(reinit::Asked::unknown_nodes) {
             sayings.push(warning("UnknownNodes", message));
         }
-        if let Some(class) = self.fi.spec.priority_class()
-            && !self.observed.environment.priority_class_exists
-        {
-            // The original's words.
-            let message = format!(
-                "Error while getting priority class '{class}', PriorityClass not found or invalid"
-            );
+        if let Some(message) = self.missing_priority_class() {
             sayings.push(warning("PriorityClass", message));
         }
         match &self.observed.configured {
@@ -401,12 +404,27 @@ impl<'a> Planner<'a> {
 
     fn problems(&self) -> Vec<(&'static str, String)> {
         let lost = self.lost_configuration().into_iter();
-        lost.chain(self.overlaps()).collect()
+        let class = self.missing_priority_class();
+        let class = class.map(|message| {
+            let message = format!("{message}; the pods run without it until it exists");
+            ("PriorityClass", message)
+        });
+        lost.chain(self.overlaps()).chain(class).collect()
+    }
+
+    /// The PriorityClass of the spec does not exist, in the original's words.
+    fn missing_priority_class(&self) -> Option<String> {
+        let class = self.fi.spec.priority_class()?;
+        (!self.observed.environment.priority_class_exists).then(|| {
+            format!(
+                "Error while getting priority class '{class}', PriorityClass not found or invalid"
+            )
+        })
     }
 
     /// The active ConfigMap was edited or deleted while no operator knew what it had held.
     fn lost_configuration(&self) -> Option<(&'static str, String)> {
-        if !self.running.is_lost() || self.observed.configured == Configured::Unknown {
+        if !self.running.is_lost || self.observed.configured == Configured::Unknown {
             return None;
         }
         let message = format!(
@@ -598,7 +616,15 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// The selected nodes, and the names of those that are shut out.
+/// Which nodes a FileIntegrity watches.
+struct Selection<'a> {
+    selected: Vec<&'a NodeFacts>,
+    /// Names of those to which no new daemon's pod can come.
+    shut_out: HashSet<&'a str>,
+    excluded: Excluded,
+}
+
+/// Sorts the nodes.
 ///
 /// Where no new pod of a daemon can come, one that is there runs on and reports, and its node stays
 /// selected by what it has reported. It is given up where somebody deletes that. A status without any
@@ -606,7 +632,7 @@ impl<'a> Planner<'a> {
 fn selected<'a>(
     observed: &'a Observed,
     statuses: &HashMap<&str, &Arc<WatchedStatus>>,
-) -> (Vec<&'a NodeFacts>, HashSet<&'a str>) {
+) -> Selection<'a> {
     let spec = &observed.file_integrity.spec;
     let selector = spec.selector();
     let has_reported = |node: &NodeFacts| {
@@ -614,6 +640,7 @@ fn selected<'a>(
         status.is_some_and(|status| status.has_report())
     };
     let (mut selected, mut shut_out) = (Vec::new(), HashSet::new());
+    let mut excluded = Excluded::default();
     for node in observed.nodes.iter().map(AsRef::as_ref) {
         match node.daemon_pod(&selector, &spec.tolerations) {
             DaemonPod::Runs => selected.push(node),
@@ -621,10 +648,17 @@ fn selected<'a>(
                 selected.push(node);
                 shut_out.insert(&*node.name);
             }
+            DaemonPod::RunsOn | DaemonPod::Absent if node.is_matched(&selector) => {
+                excluded.add(node, node.untolerated(&spec.tolerations));
+            }
             DaemonPod::RunsOn | DaemonPod::Absent => {}
         }
     }
-    (selected, shut_out)
+    Selection {
+        selected,
+        shut_out,
+        excluded,
+    }
 }
 
 /// The configuration that is put into effect, or goes on.

@@ -1,5 +1,6 @@
 //! Tables of plans: what is observed, and what follows.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as StatusCondition;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
@@ -574,6 +575,20 @@ fn an_edited_configuration_is_handed_to_nobody() {
     }
 }
 
+/// Nobody knows then which of the two configurations a node should get, and that is reported.
+#[test]
+fn a_configuration_that_is_lost_amid_a_roll_out_is_reported() {
+    let old = config_hash("/old p\n");
+    let statuses = [told("n1", &hash()), told("n2", &old)];
+    let mut observed = with_statuses(at_rest(), &statuses);
+    observed.configured = Configured::Refused {
+        message: "no".to_owned(),
+    };
+    let plan = plan(&observed);
+    assert_eq!(condition(&plan, "Degraded").reason, "ConfigurationLost");
+    assert_eq!(wanted(&plan), Vec::<String>::new());
+}
+
 #[test]
 fn without_any_configuration_nothing_is_deployed() {
     let mut observed = with_statuses(at_rest(), &[]);
@@ -637,13 +652,73 @@ fn a_missing_priority_class_is_said_and_half_a_name_is_named() {
         plan.sayings[0].message,
         "Error while getting priority class 'high', PriorityClass not found or invalid"
     );
-    let valid = plan
-        .status
-        .conditions
-        .iter()
-        .find(|c| c.type_ == "ConfigValid")
-        .unwrap();
+    let valid = condition(&plan, "ConfigValid");
     assert!(valid.message.contains("spec.config.namespace is empty"));
+    let degraded = condition(&plan, "Degraded");
+    assert_eq!(
+        [&*degraded.status, &*degraded.reason, &*degraded.message],
+        [
+            "True",
+            "PriorityClass",
+            "Error while getting priority class 'high', PriorityClass not found or invalid; the pods \
+             run without it until it exists"
+        ]
+    );
+    observed.environment.priority_class_exists = true;
+    let plan = super::plan(&observed);
+    assert_eq!(
+        (plan.sayings, phase_is_degraded(&plan.status)),
+        (vec![], false)
+    );
+}
+
+fn condition<'a>(plan: &'a Plan, kind: &str) -> &'a StatusCondition {
+    let conditions = &plan.status.conditions;
+    conditions.iter().find(|c| c.type_ == kind).unwrap()
+}
+
+fn phase_is_degraded(status: &FileIntegrityStatus) -> bool {
+    let degraded = status.conditions.iter().find(|c| c.type_ == "Degraded");
+    degraded.is_some_and(|c| c.status == "True")
+}
+
+#[test]
+fn nodes_that_taints_leave_out_are_counted_and_named() {
+    let mut observed = at_rest();
+    let none = condition(&plan(&observed), "NodesExcluded").clone();
+    assert_eq!((&*none.status, &*none.reason), ("False", "NoneExcluded"));
+    let tainted = |name: &str, key: &str, effect: &str, os: &str| {
+        let node = json!({
+            "metadata": {"name": name, "labels": {"kubernetes.io/os": os}},
+            "spec": {"taints": [{"key": key, "effect": effect}]},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        });
+        Arc::new(serde_json::from_value::<ReadNode>(node).unwrap().facts)
+    };
+    let role = "node-role.kubernetes.io/control-plane";
+    observed.nodes.extend([
+        tainted("cp2", role, "NoSchedule", "linux"),
+        tainted("cp1", role, "NoSchedule", "linux"),
+        tainted("gpu", "nvidia.com/gpu", "NoExecute", "linux"),
+        // These get a daemon, or could have none.
+        tainted("busy", "any", "PreferNoSchedule", "linux"),
+        tainted("windows", role, "NoSchedule", "windows"),
+    ]);
+    let plan = plan(&observed);
+    let counts = plan.status.nodes.unwrap();
+    assert_eq!((counts.selected, counts.not_selected), (3, 3));
+    let excluded = condition(&plan, "NodesExcluded");
+    assert_eq!(
+        [&*excluded.status, &*excluded.reason, &*excluded.message],
+        [
+            "True",
+            "UntoleratedTaints",
+            "Linux nodes that match spec.nodeSelector and are not watched because spec.tolerations does \
+             not tolerate their taints: 3. Add a toleration to watch them: \
+             node-role.kubernetes.io/control-plane:NoSchedule (cp1, cp2), nvidia.com/gpu:NoExecute (gpu)"
+        ]
+    );
+    assert!(!phase_is_degraded(&plan.status), "it is information");
 }
 
 #[test]
@@ -705,6 +780,7 @@ fn a_node_whose_daemon_never_starts_is_stale_after_a_quarter_of_an_hour() {
     assert_eq!(reason, "NodesSilent");
     assert_eq!(
         message,
-        "nothing was heard for too long, look at the daemon's pod: n2"
+        "nothing was heard for too long, look at the daemon's pod or, where there is none, at the events of \
+         the DaemonSet: n2"
     );
 }

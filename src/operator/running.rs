@@ -18,6 +18,8 @@ pub struct Running {
     pub config: Option<ActiveConfig>,
     /// Its hash. It may be known without the configuration: nodes that have it go on with it.
     pub hash: Option<String>,
+    /// Nodes run one, or several amid a roll-out, and nobody knows the text any more.
+    pub is_lost: bool,
 }
 
 impl Running {
@@ -26,6 +28,7 @@ impl Running {
         Self {
             hash: Some(config_hash(&config.effective)),
             config: Some(config),
+            is_lost: false,
         }
     }
 
@@ -44,12 +47,8 @@ impl Running {
         active.filter(is_told).unwrap_or_else(|| Self {
             config: None,
             hash: only(told).map(str::to_owned),
+            is_lost: !told.is_empty(),
         })
-    }
-
-    /// What the nodes are told is known by its hash only: nobody can put it back.
-    pub fn is_lost(&self) -> bool {
-        self.config.is_none() && self.hash.is_some()
     }
 }
 
@@ -88,6 +87,12 @@ mod tests {
         let lost = Running {
             config: None,
             hash: Some(told.clone()),
+            is_lost: true,
+        };
+        let of_several = Running {
+            config: None,
+            hash: None,
+            is_lost: true,
         };
         let nothing = Running::default();
         let table = [
@@ -116,8 +121,9 @@ mod tests {
                 None,
                 Some(&edited),
                 both,
-                nothing.clone(),
+                of_several.clone(),
             ),
+            ("gone amid a roll-out", None, None, both, of_several),
             (
                 "found before any node",
                 None,
@@ -132,16 +138,5 @@ mod tests {
             let running = Running::on(last_good, active.cloned(), &told);
             assert_eq!(running, expected, "{what}");
         }
-    }
-
-    #[test]
-    fn what_is_known_by_its_hash_only_is_lost() {
-        let lost = Running {
-            config: None,
-            hash: Some("h".to_owned()),
-        };
-        assert!(lost.is_lost());
-        assert!(!Running::of(config("/etc p\n")).is_lost());
-        assert!(!Running::default().is_lost());
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as StatusCondition, Time};
 
-use crate::api::{Condition, FileIntegrityStatus, NodeCounts, Phase};
+use super::excluded::Excluded;
+use crate::api::{Condition, FileIntegrity, FileIntegrityStatus, NodeCounts, Phase};
 
 /// As many node names stand in a condition's message.
 const MAX_NAMES: usize = 10;
@@ -90,6 +91,8 @@ pub struct Facts<'a> {
     pub reinit_asked: bool,
     /// The selected nodes.
     pub nodes: &'a [NodeView],
+    /// The nodes that are not selected because of their taints.
+    pub excluded: &'a Excluded,
     /// The configuration.
     pub config: &'a ConfigState,
     /// What is wrong besides: reason and message.
@@ -145,6 +148,7 @@ pub fn build(
         ready(phase, facts, is_refused),
         config_valid(facts.config),
         degraded(facts),
+        nodes_excluded(facts.excluded),
     ]
     .into_iter()
     .map(|new| new.into_condition(old, facts.generation, now))
@@ -152,7 +156,7 @@ pub fn build(
     FileIntegrityStatus {
         phase: Some(phase),
         phase_changes: Some(phase_changes(before, phase)),
-        nodes: Some(counts(facts.nodes)),
+        nodes: Some(counts(facts)),
         conditions,
         observed_generation: facts.generation,
     }
@@ -180,9 +184,9 @@ pub fn keep_phase(status: &mut FileIntegrityStatus, before: Option<&FileIntegrit
     status.phase_changes = before.and_then(|before| before.phase_changes);
 }
 
-fn counts(nodes: &[NodeView]) -> NodeCounts {
+fn counts(facts: &Facts<'_>) -> NodeCounts {
     let count = |predicate: fn(&NodeView) -> bool| {
-        i64::try_from(nodes.iter().filter(|n| predicate(n)).count()).unwrap_or(i64::MAX)
+        i64::try_from(facts.nodes.iter().filter(|n| predicate(n)).count()).unwrap_or(i64::MAX)
     };
     NodeCounts {
         selected: count(|_| true),
@@ -191,6 +195,7 @@ fn counts(nodes: &[NodeView]) -> NodeCounts {
         errored: count(|n| n.condition == Some(Condition::Errored)),
         held: count(|n| n.held),
         stale: count(NodeView::is_stale),
+        not_selected: facts.excluded.count(),
     }
 }
 
@@ -238,7 +243,13 @@ fn ready(phase: Phase, facts: &Facts<'_>, is_refused: bool) -> NewCondition {
         Phase::Pending if facts.nodes.is_empty() => (
             "False",
             "NoNodes",
-            "no Linux node matches spec.nodeSelector and spec.tolerations".to_owned(),
+            if facts.excluded.is_empty() {
+                "no Linux node matches spec.nodeSelector and spec.tolerations".to_owned()
+            } else {
+                "no Linux node matches spec.nodeSelector and spec.tolerations, see the condition \
+                 NodesExcluded"
+                    .to_owned()
+            },
         ),
         Phase::Pending => (
             "False",
@@ -335,6 +346,31 @@ fn degraded(facts: &Facts<'_>) -> NewCondition {
     }
 }
 
+/// For information: taints are the usual way to keep pods off nodes, so this is not Degraded.
+fn nodes_excluded(excluded: &Excluded) -> NewCondition {
+    let (status, reason, message) = if excluded.is_empty() {
+        (
+            "False",
+            "NoneExcluded",
+            "every Linux node that matches spec.nodeSelector is selected".to_owned(),
+        )
+    } else {
+        let message = format!(
+            "Linux nodes that match spec.nodeSelector and are not watched because spec.tolerations does \
+             not tolerate their taints: {}. Add a toleration to watch them: {}",
+            excluded.count(),
+            excluded.describe(list),
+        );
+        ("True", "UntoleratedTaints", bounded(&message))
+    };
+    NewCondition {
+        kind: "NodesExcluded",
+        status,
+        reason,
+        message,
+    }
+}
+
 /// Which nodes are not watched, and what there is to do about it.
 fn unwatched(nodes: &[NodeView]) -> Vec<(&'static str, String)> {
     let problem = |reason, what: &str, which: fn(&NodeView) -> bool| {
@@ -347,7 +383,8 @@ fn unwatched(nodes: &[NodeView]) -> Vec<(&'static str, String)> {
         }),
         problem(
             "NodesSilent",
-            "nothing was heard for too long, look at the daemon's pod",
+            "nothing was heard for too long, look at the daemon's pod or, where there is none, at the events \
+             of the DaemonSet",
             |n| n.reachable && n.is_silent() && !n.shut_out,
         ),
         problem(
@@ -386,6 +423,29 @@ pub fn degrade(
     *planned = condition.into_condition(old, planned.observed_generation, now);
 }
 
+/// The stored status with a Degraded condition for what could not be read. The phase and the counts stay
+/// what they were.
+pub fn unobserved(
+    fi: &FileIntegrity,
+    reason: &'static str,
+    message: &str,
+    now: &Time,
+) -> FileIntegrityStatus {
+    let mut status = fi.status.clone().unwrap_or_default();
+    let condition = NewCondition {
+        kind: "Degraded",
+        status: "True",
+        reason,
+        message: bounded(message),
+    };
+    let condition = condition.into_condition(&status.conditions, fi.metadata.generation, now);
+    match status.conditions.iter_mut().find(|c| c.type_ == "Degraded") {
+        Some(stored) => *stored = condition,
+        None => status.conditions.push(condition),
+    }
+    status
+}
+
 /// The reason for which something that could not be written degrades, when `failures` passes in a
 /// row failed before. What somebody has to change is said at once, and what may pass by itself, such
 /// as a webhook that is being restarted, when it does not.
@@ -402,6 +462,10 @@ fn names_of(nodes: &[NodeView], which: impl Fn(&NodeView) -> bool) -> String {
         .filter(|n| which(n))
         .map(|n| &*n.name)
         .collect();
+    list(&names)
+}
+
+fn list(names: &[&str]) -> String {
     match names.len() {
         0 => "the nodes".to_owned(),
         n if n <= MAX_NAMES => names.join(", "),
@@ -428,6 +492,9 @@ mod tests {
         warnings: Vec::new(),
     };
 
+    static NONE_EXCLUDED: std::sync::LazyLock<Excluded> =
+        std::sync::LazyLock::new(Excluded::default);
+
     fn node(name: &str) -> NodeView {
         NodeView {
             name: name.into(),
@@ -445,6 +512,7 @@ mod tests {
             deployed: true,
             reinit_asked: false,
             nodes,
+            excluded: &NONE_EXCLUDED,
             config,
             problems: &[],
             generation: Some(1),
@@ -739,7 +807,8 @@ mod tests {
         assert_eq!(
             degraded.message,
             "not ready, so not watched: n2; \
-             nothing was heard for too long, look at the daemon's pod: n2; \
+             nothing was heard for too long, look at the daemon's pod or, where there is none, at the \
+             events of the DaemonSet: n2; \
              nothing was heard for too long, and no daemon's pod can come for a taint that \
              spec.tolerations does not name; tolerate it, or delete the FileIntegrityNodeStatus to \
              give the node up: n3"
@@ -817,6 +886,38 @@ mod tests {
             words.starts_with("True NameCollision taken; nothing was heard"),
             "{words}"
         );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_degraded_and_changes_nothing_else() {
+        let nodes = [node("n1")];
+        let stored = build(&facts(&nodes, &VALID), None, &now());
+        let later = Time("2026-01-02T04:00:00Z".parse().unwrap());
+        for before in [Some(stored), None] {
+            let fi = FileIntegrity {
+                status: before.clone(),
+                ..FileIntegrity::default()
+            };
+            let first = unobserved(&fi, "NoImage", "no image", &later);
+            let degraded = first.conditions.iter().find(|c| c.type_ == "Degraded");
+            let degraded = degraded.unwrap();
+            assert_eq!(
+                [&*degraded.status, &*degraded.reason, &*degraded.message],
+                ["True", "NoImage", "no image"]
+            );
+            assert_eq!(degraded.last_transition_time, later);
+            let before = before.unwrap_or_default();
+            assert_eq!(
+                (first.phase, first.phase_changes, first.nodes),
+                (before.phase, before.phase_changes, before.nodes)
+            );
+            // The same again is the same status, so it is not written again.
+            let again = FileIntegrity {
+                status: Some(first.clone()),
+                ..FileIntegrity::default()
+            };
+            assert_eq!(unobserved(&again, "NoImage", "no image", &now()), first);
+        }
     }
 
     #[test]

@@ -393,6 +393,18 @@ impl Tally {
         });
     }
 
+    /// This FileIntegrity is degraded, and nothing else is known of it.
+    pub fn degraded(&self, name: &str) {
+        let label = FileIntegrityLabel {
+            file_integrity: name.to_owned(),
+        };
+        self.with(|memory| {
+            if memory.known.contains(name) {
+                self.fleet.degraded.get_or_create(&label).set(1);
+            }
+        });
+    }
+
     fn refresh_all(&self, memory: &Memory, nodes: &BTreeSet<String>) {
         for node in nodes {
             self.refresh(memory, node);
@@ -406,6 +418,7 @@ impl Tally {
             ("errored", sum(|c| c.errored)),
             ("held", sum(|c| c.held)),
             ("stale", sum(|c| c.stale)),
+            ("not_selected", sum(|c| c.not_selected)),
         ] {
             self.fleet
                 .nodes

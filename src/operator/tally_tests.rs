@@ -494,6 +494,7 @@ fn passes_tell_of_the_fleet_and_gone_file_integrities_do_not() {
         ("nodes{state=\"failed\"}", 0.0),
         ("nodes{state=\"held\"}", 0.0),
         ("nodes{state=\"initialized\"}", 0.0),
+        ("nodes{state=\"not_selected\"}", 0.0),
         ("nodes{state=\"selected\"}", 2.0),
         ("nodes{state=\"stale\"}", 1.0),
     ];
@@ -503,8 +504,8 @@ fn passes_tell_of_the_fleet_and_gone_file_integrities_do_not() {
         .saw_file_integrity(&Event::Delete(file_integrity()));
     expected.remove(0);
     expected[1].1 = 0.0;
-    expected[6].1 = 0.0;
     expected[7].1 = 0.0;
+    expected[8].1 = 0.0;
     story.expect(&names, &expected);
     // A pass that was under way comes too late.
     found();

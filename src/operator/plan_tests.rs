@@ -685,8 +685,11 @@ fn phase_is_degraded(status: &FileIntegrityStatus) -> bool {
 #[test]
 fn nodes_that_taints_leave_out_are_counted_and_named() {
     let mut observed = at_rest();
-    let none = condition(&plan(&observed), "NodesExcluded").clone();
-    assert_eq!((&*none.status, &*none.reason), ("False", "NoneExcluded"));
+    let before = condition(&plan(&observed), "NodesExcluded").clone();
+    assert_eq!(
+        (&*before.status, &*before.reason),
+        ("False", "NoneExcluded")
+    );
     let tainted = |name: &str, key: &str, effect: &str, os: &str| {
         let node = json!({
             "metadata": {"name": name, "labels": {"kubernetes.io/os": os}},

@@ -49,7 +49,7 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
         ("config is a text", json!({"config": "default"}), Refused("spec.config in body must be of type object: \"string\"")),
         ("name is a number", config("name", json!(5)), Refused("spec.config.name in body must be of type string: \"integer\"")),
         ("name is a list", config("name", json!(["a"])), Refused("spec.config.name in body must be of type string: \"array\"")),
-        ("name is no name", json!({"config": {"name": "Not A Name!", "namespace": "ns"}}), NoConfig("Not A Name!")),
+        ("name is no name", json!({"config": {"name": "Not A Name!", "namespace": "ns"}}), NoConfig("spec.config.name: \"Not A Name!\" is not the name of an object")),
         ("name without namespace", config("name", json!("n")), Warned("spec.config.namespace is empty, so the default configuration is used")),
         ("namespace is a number", config("namespace", json!(5)), Refused("spec.config.namespace in body must be of type string: \"integer\"")),
         ("namespace without name", json!({"config": {"name": "", "namespace": "ns"}}), Warned("spec.config.name is empty, so the default configuration is used")),
@@ -144,7 +144,7 @@ async fn each_specification_that_cannot_be_meant_is_answered() -> anyhow::Result
 async fn is_answered(space: &Space, name: &str, what: &str, answer: Answer) -> anyhow::Result<()> {
     let (condition, expected, part) = match answer {
         Warned(part) => ("ConfigValid", "True/ValidWithWarnings", part),
-        NoConfig(part) => ("ConfigValid", "False/ConfigMapUnreadable", part),
+        NoConfig(part) => ("ConfigValid", "False/InvalidReference", part),
         Unfit(part) => ("Degraded", "True/ApiRefused", part),
         Told(part) => {
             eventually(&format!("an event about {what}"), async || {

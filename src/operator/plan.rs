@@ -413,7 +413,7 @@ impl<'a> Planner<'a> {
             let message = format!("{message}; the pods run without it until it exists");
             ("PriorityClass", message)
         });
-        lost.chain(self.overlaps()).chain(class).collect()
+        lost.chain(class).chain(self.overlaps()).collect()
     }
 
     /// The PriorityClass of the spec does not exist, in the original's words.

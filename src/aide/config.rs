@@ -6,6 +6,7 @@
 //! line number of AIDE's is one of the user's. [`run_options_before`] and [`run_options`] are our
 //! own lines around it in each run.
 
+mod budget;
 mod coverage;
 mod diagnostic;
 mod error;
@@ -28,6 +29,7 @@ pub use error::aide_error;
 pub use line::{Directive, Line, Rule, RuleKind, Statement};
 pub use options::{RunOptions, run_options, run_options_before};
 
+use budget::{Budget, Diagnostics};
 use paths::Paths;
 
 /// The byte order mark that some editors put in front of a text.
@@ -103,24 +105,53 @@ fn first_of(diagnostics: &[Diagnostic]) -> String {
 /// `state_dir` is the state directory as it is called on the node (`/etc/kubernetes`), `host_root`
 /// where the daemon sees the node's `/` (`/hostroot`). Preparing [`Prepared::conf`] again gives the
 /// same.
+///
+/// A text that is too large, or takes too much work or memory, is refused ([`budget`]).
 pub fn prepare(user_text: &str, state_dir: &str, host_root: &str) -> Result<Prepared, Refused> {
+    prepare_within(user_text, state_dir, host_root, &Budget::default())
+}
+
+fn prepare_within(
+    user_text: &str,
+    state_dir: &str,
+    host_root: &str,
+    budget: &Budget,
+) -> Result<Prepared, Refused> {
+    accept(budget::oversized(user_text))?;
     let paths = Paths::new(host_root, state_dir);
     let user = Configuration::parse(user_text);
+    let user_line = |index: usize| user.lines().get(index).map_or("", |line| line.text());
     let mut conf = user.clone();
-    let mut diagnostics = relocate::relocate(&mut conf, &paths);
-    diagnostics.extend(refuse::refusals(&user, &conf, &paths));
+    let mut diagnostics = Diagnostics::default();
+    diagnostics.extend(relocate::relocate(&mut conf, &paths, budget));
+    accept(budget.refusal(user_line))?;
+    diagnostics.append(refuse::refusals(&user, &conf, &paths, budget));
+    accept(budget.refusal(user_line))?;
     if !diagnostics.is_empty() {
-        diagnostics.sort_by_key(|diagnostic| diagnostic.line);
-        return Err(Refused { diagnostics });
+        return Err(Refused {
+            diagnostics: diagnostics.into_vec(),
+        });
     }
+    let conf_text = conf.to_string();
+    // What is made of it has to be within the limits as well, so that it can be prepared again.
+    accept(budget::oversized(&conf_text))?;
     let mut effective = conf.clone();
-    let mut warnings = migrate::migrate(&user, &mut effective);
-    warnings.extend(coverage::gaps(&conf, &paths));
-    warnings.sort_by_key(|diagnostic| diagnostic.line);
+    let mut warnings = migrate::migrate(&user, &mut effective, budget);
+    warnings.extend(coverage::gaps(&conf, &paths, budget));
+    accept(budget.refusal(user_line))?;
     Ok(Prepared {
-        conf: conf.to_string(),
+        conf: conf_text,
         effective: effective.to_string(),
-        warnings,
+        warnings: warnings.into_vec(),
+    })
+}
+
+/// Goes on if there is no reason not to.
+fn accept(reason: Option<Diagnostic>) -> Result<(), Refused> {
+    reason.map_or(Ok(()), |reason| {
+        Err(Refused {
+            diagnostics: vec![reason],
+        })
     })
 }
 
@@ -129,5 +160,7 @@ pub fn config_hash(effective: &str) -> String {
     sha256_hex(effective)
 }
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 pub(in crate::aide) mod tests;

@@ -6,7 +6,8 @@
 //! one, its text still must not leave the node: only what stands in the user's own line is passed
 //! on.
 
-use super::Configuration;
+use super::BOM;
+use super::Line;
 use super::diagnostic::{push_octal, shorten, visible};
 
 /// How AIDE calls the lines that we give it on the command line.
@@ -34,11 +35,11 @@ pub fn aide_error(stderr: &str, effective: &str, config_file: &str) -> String {
     let Some((number, message)) = located(error, config_file) else {
         return elsewhere(error, text.is_some());
     };
-    let configuration = Configuration::parse(effective);
     let line = number
         .checked_sub(1)
-        .and_then(|index| configuration.lines().get(index));
-    let own = line.map_or("", |line| line.text());
+        .and_then(|index| effective.split_inclusive('\n').nth(index))
+        .map(|raw| Line::parse(raw.trim_start_matches(BOM)));
+    let own = line.as_ref().map_or("", |line| line.text());
     let mut message = without_foreign_quotes(message, own);
     if message == TOO_LONG {
         message.push_str(TOO_LONG_HINT);

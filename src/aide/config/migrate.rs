@@ -10,16 +10,18 @@ mod names;
 mod options;
 mod rules;
 
+use super::budget::{Budget, Diagnostics};
 use super::line::{Directive, Line, Statement};
 use super::{Configuration, Diagnostic};
 
 /// Rewrites the converted configuration for AIDE 0.19. Tells of each step in terms of the user's
 /// text.
-pub(super) fn migrate(user: &Configuration, effective: &mut Configuration) -> Vec<Diagnostic> {
-    let mut notes = Notes {
-        user,
-        told: Vec::new(),
-    };
+pub(super) fn migrate(
+    user: &Configuration,
+    effective: &mut Configuration,
+    budget: &Budget,
+) -> Diagnostics {
+    let mut notes = Notes::new(user, budget);
     byte_order_mark(effective, &mut notes);
     host_names(effective, &mut notes);
     options::migrate(effective, &mut notes);
@@ -38,10 +40,20 @@ pub(super) fn migrate(user: &Configuration, effective: &mut Configuration) -> Ve
 /// What is told of the steps.
 struct Notes<'a> {
     user: &'a Configuration,
-    told: Vec<Diagnostic>,
+    budget: Budget,
+    told: Diagnostics,
 }
 
-impl Notes<'_> {
+impl<'a> Notes<'a> {
+    /// None yet, about a text that has this budget.
+    fn new(user: &'a Configuration, budget: &Budget) -> Self {
+        Self {
+            user,
+            budget: budget.clone(),
+            told: Diagnostics::default(),
+        }
+    }
+
     /// About the line with this index.
     fn tell(&mut self, index: usize, message: &str, remedy: &str) {
         let text = self.user.lines().get(index).map_or("", |line| line.text());

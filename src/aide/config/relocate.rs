@@ -4,15 +4,20 @@
 //! reports in the state directory below it. What already points there stays byte for byte, so
 //! converting twice is converting once. Comments, order, blanks and line endings stay.
 
+use super::budget::Budget;
 use super::line::{Directive, Line, Statement, macro_at};
 use super::macros::{Macros, split_definition};
 use super::paths::Paths;
 use super::{Configuration, Diagnostic};
 
 /// Rewrites `configuration` for the daemon's view of the node. Gives the lines that cannot be.
-pub(super) fn relocate(configuration: &mut Configuration, paths: &Paths) -> Vec<Diagnostic> {
+pub(super) fn relocate(
+    configuration: &mut Configuration,
+    paths: &Paths,
+    budget: &Budget,
+) -> Vec<Diagnostic> {
     let mut refused = Vec::new();
-    let mut macros = Macros::default();
+    let mut macros = Macros::new(budget);
     for (index, line) in configuration.lines_mut().iter_mut().enumerate() {
         if relocate_line(line, &macros, paths).is_err() {
             refused.push(Diagnostic::new(

@@ -49,7 +49,7 @@ fn uses_new(line: &Line, span: &Span) -> bool {
 }
 
 fn negatives(effective: &mut Configuration, notes: &mut Notes<'_>) {
-    let mut macros = Macros::default();
+    let mut macros = Macros::new(&notes.budget);
     let (mut same, mut different) = (Vec::new(), Vec::new());
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         let negative = line
@@ -148,6 +148,7 @@ fn double_slashes(effective: &mut Configuration, notes: &mut Notes<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aide::config::budget::Budget;
 
     #[test]
     fn a_comment_behind_attributes_that_go_stays_a_comment() {
@@ -157,8 +158,8 @@ mod tests {
             ("!/etc/a p+sha256\n", "!/etc/a\n"),
         ] {
             let mut configuration = Configuration::parse(text);
-            let (user, told) = (&Configuration::parse(text), Vec::new());
-            attributes_of_negatives(&mut configuration, &mut Notes { user, told });
+            let (user, budget) = (Configuration::parse(text), Budget::default());
+            attributes_of_negatives(&mut configuration, &mut Notes::new(&user, &budget));
             assert_eq!(configuration.to_string(), expected);
         }
     }

@@ -19,6 +19,8 @@ mod options;
 mod paths;
 mod refuse;
 mod relocate;
+mod rule_path;
+mod written_for;
 
 use std::fmt;
 
@@ -31,6 +33,7 @@ pub use options::{RunOptions, run_options, run_options_before};
 
 use budget::{Budget, Diagnostics};
 use paths::Paths;
+use written_for::WrittenFor;
 
 /// The byte order mark that some editors put in front of a text.
 const BOM: char = '\u{feff}';
@@ -121,11 +124,18 @@ fn prepare_within(
     let paths = Paths::new(host_root, state_dir);
     let user = Configuration::parse(user_text);
     let user_line = |index: usize| user.lines().get(index).map_or("", |line| line.text());
+    let written_for = WrittenFor::of(&user);
     let mut conf = user.clone();
+    let mut effective = user.clone();
+    let mut before = migrate::before_relocation(&user, &mut effective, written_for, budget);
     let mut diagnostics = Diagnostics::default();
-    diagnostics.extend(relocate::relocate(&mut conf, &paths, budget));
-    accept(budget.refusal(user_line))?;
+    diagnostics.extend(relocate::relocate(&mut conf, written_for, &paths, budget).refused);
     diagnostics.append(refuse::refusals(&user, &conf, &paths, budget));
+    diagnostics.append(std::mem::take(&mut before.refused));
+    let relocated = relocate::relocate(&mut effective, written_for, &paths, budget);
+    if diagnostics.is_empty() {
+        diagnostics.extend(relocated.refused);
+    }
     accept(budget.refusal(user_line))?;
     if !diagnostics.is_empty() {
         return Err(Refused {
@@ -135,9 +145,20 @@ fn prepare_within(
     let conf_text = conf.to_string();
     // What is made of it has to be within the limits as well, so that it can be prepared again.
     accept(budget::oversized(&conf_text))?;
-    let mut effective = conf.clone();
-    let mut warnings = migrate::migrate(&user, &mut effective, budget);
-    warnings.extend(coverage::gaps(&conf, &paths, budget));
+    let mut warnings = before.warnings;
+    warnings.extend(relocated.warnings.into_iter().map(|mut warning| {
+        // What stands in the line by now may not be the user's.
+        warning.quote(&user);
+        warning
+    }));
+    warnings.append(migrate::migrate(
+        &user,
+        &mut effective,
+        written_for,
+        &paths,
+        budget,
+    ));
+    warnings.extend(coverage::gaps(&user, &conf, &paths, budget));
     accept(budget.refusal(user_line))?;
     Ok(Prepared {
         conf: conf_text,

@@ -24,6 +24,8 @@ pub(super) const MAX_LINE: usize = 64 * 1024;
 const MAX_WORK: usize = 64 * 1024 * 1024;
 /// Maximum memory in bytes for the values of all macros. Debian's own configuration needs some 20,000.
 const MAX_MACRO_BYTES: usize = 4 * 1024 * 1024;
+/// Maximum growth in bytes: values of macros that are written out, and the host root in front of paths.
+const MAX_GROWTH: usize = 1024 * 1024;
 /// Maximum number of diagnostics that are listed.
 pub(super) const MAX_DIAGNOSTICS: usize = 100;
 /// Maximum length in bytes of all listed diagnostics together.
@@ -36,6 +38,8 @@ pub(super) enum Limit {
     Work,
     /// Bytes in the values of macros.
     MacroBytes,
+    /// Bytes of output.
+    Output,
 }
 
 /// The limit that was exceeded first, and the index of the line at which it was.
@@ -52,6 +56,7 @@ pub(super) struct Budget(Rc<State>);
 #[derive(Debug, Default)]
 struct State {
     work: Cell<usize>,
+    growth: Cell<usize>,
     exceeded: Cell<Option<Exceeded>>,
 }
 
@@ -66,6 +71,13 @@ impl Budget {
     /// Whether the values of all macros may have this many bytes at the line with this index.
     pub(super) fn macro_bytes(&self, index: usize, bytes: usize) -> bool {
         self.within(index, Limit::MacroBytes, bytes, MAX_MACRO_BYTES)
+    }
+
+    /// Charges text that a line gets on top of what the user wrote. False: there is no room for it.
+    pub(super) fn output(&self, index: usize, bytes: usize) -> bool {
+        let growth = self.0.growth.get().saturating_add(bytes);
+        self.0.growth.set(growth);
+        self.within(index, Limit::Output, growth, MAX_GROWTH)
     }
 
     fn within(&self, index: usize, limit: Limit, used: usize, most: usize) -> bool {
@@ -86,6 +98,12 @@ impl Budget {
             Limit::MacroBytes => (
                 format!("the values of all macros have more than {MAX_MACRO_BYTES} bytes"),
                 "define fewer macros, with shorter values",
+            ),
+            Limit::Output => (
+                format!(
+                    "the configuration grows by more than {MAX_GROWTH} bytes when it is converted"
+                ),
+                "use fewer alternatives, and no long macros in attributes or at the beginning of rules",
             ),
         };
         Some(Diagnostic::new(index, line(index), &message, remedy))
@@ -112,8 +130,8 @@ pub(super) fn oversized(text: &str) -> Option<Diagnostic> {
             "use fewer or shorter lines",
         ));
     }
-    for (index, line) in text.split('\n').enumerate() {
-        if index >= MAX_LINES && !line.is_empty() {
+    for (index, line) in text.split_terminator('\n').enumerate() {
+        if index >= MAX_LINES {
             let message = format!("the configuration has more than {MAX_LINES} lines");
             let remedy = "use fewer lines, such as regular expressions for several paths";
             return Some(Diagnostic::new(index, line, &message, remedy));

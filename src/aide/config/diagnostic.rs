@@ -6,6 +6,8 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
+use super::Configuration;
+
 /// More of a line is not quoted.
 const QUOTED: usize = 120;
 /// Maximum length of a message in characters: some quote names from the text.
@@ -38,6 +40,13 @@ impl Diagnostic {
     /// Its length in bytes, without what stands between its parts.
     pub(super) fn size(&self) -> usize {
         self.text.len() + self.message.len() + self.remedy.len()
+    }
+
+    /// Quotes the line of the user's text instead of what became of it.
+    pub(super) fn quote(&mut self, user: &Configuration) {
+        if let Some(line) = self.line.checked_sub(1).and_then(|at| user.lines().get(at)) {
+            self.text = shorten(line.text().trim(), QUOTED);
+        }
     }
 }
 

@@ -62,6 +62,11 @@ fn compare_generated(version: Version) {
 }
 
 #[test]
+fn rule_sets_for_0_16_keep_their_meaning() {
+    compare_generated(Version::V0_16);
+}
+
+#[test]
 fn rule_sets_for_0_17_keep_their_meaning() {
     compare_generated(Version::V0_17);
 }

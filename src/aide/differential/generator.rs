@@ -7,6 +7,7 @@ use fastrand::Rng;
 /// The AIDE that a text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
+    V0_16,
     V0_17,
     V0_18,
     V0_19,
@@ -95,6 +96,9 @@ const TYPES: [&str; 6] = ["f", "d", "l", "f,d", "d,l", "f,l,p"];
 pub(super) fn rule_set(seed: u64, version: Version) -> String {
     let mut rng = Rng::with_seed(seed);
     let mut text = String::from("N = p+u+g\nM = n+sha256\n");
+    if version == Version::V0_16 {
+        text.insert_str(0, "verbose=5\n");
+    }
     if rng.u8(..4) == 0 {
         text += "@@define D /etc/app\n@@define X (foo|sub)\n";
     }
@@ -117,7 +121,7 @@ pub(super) fn rule_set(seed: u64, version: Version) -> String {
 }
 
 fn condition_line(rng: &mut Rng, version: Version) -> &'static str {
-    let lines: &[&str] = if version == Version::V0_17 {
+    let lines: &[&str] = if matches!(version, Version::V0_16 | Version::V0_17) {
         &["@@ifdef D\n", "@@ifndef D\n"]
     } else {
         &[
@@ -143,7 +147,21 @@ fn rule(text: &mut String, rng: &mut Rng, version: Version) {
     if rng.u8(..12) == 0 {
         path = format!("{path}|{}", self::path(rng));
     }
+    if version == Version::V0_16 && rng.u8(..4) == 0 {
+        path = path
+            .replacen("\\ ", "%20", 1)
+            .replacen("\\@", "%40", 1)
+            .replacen(".", "%2E", 1)
+            .replacen("|", "%7C", 1);
+    }
+    if version == Version::V0_16 && rng.u8(..8) == 0 {
+        path = path.replacen("\\.", "\\\\.", 1);
+    }
     let _ = write!(text, "{marker}{path}");
+    if version == Version::V0_16 && marker == "!" && rng.u8(..6) == 0 {
+        text.push_str("#why not\n");
+        return;
+    }
     if rng.u8(..4) == 0 {
         let _ = write!(text, " {}", TYPES[rng.usize(..TYPES.len())]);
     }

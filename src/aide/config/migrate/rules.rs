@@ -64,8 +64,8 @@ fn negatives(effective: &mut Configuration, deeper: &Deeper, notes: &mut Notes<'
     );
     notes.tell_once(
         &entered,
-        "the rule leaves out the entry only, not what lies below, as in the AIDE that the file was \
-         written for; it gets all file types, so that it means the same in each version",
+        "AIDE before 0.17 may have looked below what this leaves out, so the rule leaves out the entry \
+         only; it gets all file types, so that it means the same in each version",
         "nothing needs to be done; write `-` to leave out what lies below",
     );
 }

@@ -12,6 +12,7 @@ use crate::aide::exit::Verdict;
 use crate::aide::report::{self, Change, Report};
 use crate::api::names;
 use crate::api::{ChangeEntry, ChangeKind, Condition, ScanResult};
+use crate::text::shorten_middle;
 
 /// As many changed paths stand in a node status; all of them are in the kept log.
 pub const MAX_CHANGES_IN_STATUS: usize = 20;
@@ -28,10 +29,10 @@ pub struct ScanError {
 }
 
 impl ScanError {
-    /// An error of this class; the message is cut where it is too long for a status.
+    /// An error of this class; the middle of the message is left out where it is too long for a status.
     pub fn new(class: &'static str, message: impl Into<String>) -> Self {
         let mut message = message.into();
-        truncate(&mut message, MAX_ERROR_MESSAGE);
+        shorten_middle(&mut message, MAX_ERROR_MESSAGE);
         Self { class, message }
     }
 }
@@ -320,6 +321,20 @@ mod tests {
         assert_ne!(first.result.changes_hash, second.result.changes_hash);
         let third = Finding::changed(&report(&["/b"], &["/a"]), at());
         assert_ne!(first.paths_hash, third.paths_hash);
+    }
+
+    #[test]
+    fn a_long_error_keeps_its_reason() {
+        let path = "/d".repeat(3_000);
+        let message = format!("open {path}: File name too long");
+        let error = ScanError::new("file", message);
+        assert!(error.message.len() <= MAX_ERROR_MESSAGE);
+        assert!(error.message.starts_with("open /d"), "{}", error.message);
+        assert!(
+            error.message.ends_with("/d: File name too long"),
+            "{}",
+            error.message
+        );
     }
 
     #[test]

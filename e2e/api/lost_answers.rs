@@ -20,11 +20,12 @@ async fn one_event_for_each_transition_whichever_answer_is_lost() -> anyhow::Res
         // With the file, then without it: the failure log is written of the first only.
         for (with, without) in [(LOG, STATUS), (EVENT, EVENT), (STATUS, STATUS)] {
             for (write, is_there) in [(with, true), (without, false)] {
-                node.until_scanned(match is_there {
-                    true => Condition::Succeeded,
-                    false => Condition::Failed,
-                })
-                .await?;
+                let (before, after) = if is_there {
+                    (Condition::Succeeded, Condition::Failed)
+                } else {
+                    (Condition::Failed, Condition::Succeeded)
+                };
+                node.until_scanned(before).await?;
                 let lost = node.proxy.lost().len();
                 node.proxy.set(Fault::LostAnswer(write)).await?;
                 if is_there {
@@ -37,11 +38,7 @@ async fn one_event_for_each_transition_whichever_answer_is_lost() -> anyhow::Res
                 node.until_said(&expected).await?;
                 // So that the answer of the last write, the status, is lost as well, or has come.
                 for _ in 0..2 {
-                    node.until_scanned(match is_there {
-                        true => Condition::Failed,
-                        false => Condition::Succeeded,
-                    })
-                    .await?;
+                    node.until_scanned(after).await?;
                 }
                 let all = node.proxy.lost();
                 anyhow::ensure!(all.len() == lost + 1, "{write}: {all:?}");

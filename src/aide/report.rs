@@ -189,7 +189,7 @@ impl Report {
 /// SHA-256 over attributes and the lines of their new values, in any order.
 fn new_values<'a>(values: impl Iterator<Item = (&'a str, &'a [String])>) -> Option<[u8; 32]> {
     let mut values: Vec<_> = values
-        .filter(|(name, _)| name.starts_with("sha"))
+        .filter(|(name, _)| !names::is_incidental(name))
         .collect();
     if values.is_empty() {
         return None;

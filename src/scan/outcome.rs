@@ -53,7 +53,7 @@ pub struct Finding {
     /// As it stands in the node status; the ConfigMap's name is added when it is told.
     pub result: ScanResult,
     /// What differs, if something does.
-    pub changes: Option<ChangeSet>,
+    pub changes: Option<Box<ChangeSet>>,
 }
 
 /// Judges a finished check.
@@ -164,7 +164,7 @@ impl Finding {
         result.changes_hash = Some(changes.hash().to_owned());
         Self {
             result,
-            changes: Some(changes),
+            changes: Some(Box::new(changes)),
         }
     }
 }

@@ -57,7 +57,7 @@ struct Known {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Said {
     /// The changes of the last event about changes.
-    changes: Option<ChangeSet>,
+    changes: Option<Box<ChangeSet>>,
     /// When, on the node's clock, an event was last about paths that an event had been about before.
     again_at: Option<Timestamp>,
     left_out: u32,
@@ -135,7 +135,7 @@ pub fn decide(
         status: current.clone(),
         write_log: false,
         events: news.warning.iter().cloned().collect(),
-        transition: transition(current, current.last_result.as_ref()),
+        transition: transition(current, known.last.as_ref()),
         said,
     };
     put_right(&mut telling, news, &known);
@@ -428,7 +428,7 @@ mod tests {
         let mut result = ScanResult::new(Condition::Failed, at(second));
         result.files_changed = 1;
         result.changes_hash = Some(hash.to_owned());
-        finding(result, Some(named(hash, paths)))
+        finding(result, Some(Box::new(named(hash, paths))))
     }
 
     fn errored(second: i64, message: &str) -> News {
@@ -437,7 +437,7 @@ mod tests {
         finding(result, None)
     }
 
-    fn finding(result: ScanResult, changes: Option<ChangeSet>) -> News {
+    fn finding(result: ScanResult, changes: Option<Box<ChangeSet>>) -> News {
         News {
             finding: Some(Finding { result, changes }),
             ..News::default()

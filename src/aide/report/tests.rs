@@ -221,7 +221,7 @@ fn reports_that_count_and_do_not_list_are_whole() {
         (false, 3, 0)
     );
     assert!(
-        parse_plain(UNGROUPED_0_18[..listed].as_bytes())
+        parse_plain(&UNGROUPED_0_18.as_bytes()[..listed])
             .unwrap()
             .truncated
     );

@@ -4,6 +4,7 @@
 //! file-integrity-operator; fields that it lacks are optional, so that its stored objects stay
 //! valid.
 
+pub mod checked;
 pub mod crd;
 pub mod file_integrity;
 pub mod names;
@@ -13,7 +14,7 @@ pub mod time;
 
 pub use file_integrity::{
     AideConfig, BaselineLoss, FileIntegrity, FileIntegritySpec, FileIntegrityStatus, NodeCounts,
-    Phase, ProfileName, Resources, SecurityProfile,
+    Phase, ProfileName, Resources, SecurityProfile, UserConfig,
 };
 pub use node_status::{
     Baseline, ChangeEntry, ChangeKind, Condition, FileIntegrityNodeStatus, Reinit, ScanResult,

@@ -21,6 +21,7 @@ use clap::{Parser, Subcommand};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::checked::NamespaceName;
 use crate::telemetry::logging::{self, Format};
 
 const EXAMPLES: &str = "\
@@ -160,10 +161,12 @@ async fn config() -> anyhow::Result<kube::Config> {
 }
 
 /// The namespace to work in: as given, or that of the kubeconfig's context or of the pod.
-fn namespace(given: Option<String>, client: &Client) -> String {
-    given
-        .filter(|n| !n.is_empty())
-        .unwrap_or_else(|| client.default_namespace().to_owned())
+fn namespace(given: Option<String>, client: &Client) -> anyhow::Result<NamespaceName> {
+    let given = given.filter(|n| !n.is_empty());
+    let name = given
+        .as_deref()
+        .unwrap_or_else(|| client.default_namespace());
+    name.parse().context("the namespace to work in")
 }
 
 /// The name of the host, for want of a pod's.

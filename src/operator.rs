@@ -59,6 +59,7 @@ use self::serving::{Scrapes, Serving};
 use self::tally::Tally;
 use crate::aide::check::Checker;
 use crate::aide::command::{Aide, NO_AIDE};
+use crate::api::checked::NamespaceName;
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase};
 use crate::scan::event::{Saying, Severity};
 use crate::telemetry::health::{self, Readiness};
@@ -89,7 +90,7 @@ const MAX_SAID: usize = 1000;
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Its namespace.
-    pub namespace: String,
+    pub namespace: NamespaceName,
     /// Its identity among operators: the pod's name.
     pub identity: String,
     /// Image of the pods where no Deployment says it.
@@ -298,7 +299,7 @@ async fn lead(
         &mut watches,
     )
     .await?;
-    watches.spawn(policy::keep(client.clone(), settings.namespace.clone()));
+    watches.spawn(policy::keep(client.clone(), settings.namespace.to_string()));
     watches.spawn(serving.keep_certificate(&client));
     watches.spawn(serving.keep_monitoring(&client, observer.is_openshift()));
     let applier = Applier::new(&client, &settings.namespace, &settings.identity);

@@ -471,7 +471,7 @@ impl Space {
     ) -> anyhow::Result<Operator> {
         let work_dir = tempfile::tempdir()?;
         let settings = Settings {
-            namespace: self.namespace.clone(),
+            namespace: self.namespace.parse()?,
             identity: identity.to_owned(),
             fallback_image: Some("localhost/fallback:1".to_owned()),
             aide: aide().await?,

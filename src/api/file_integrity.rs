@@ -1,6 +1,7 @@
 //! `FileIntegrity`: the object in which users say what to watch, and the operator says how it is.
 
 use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use k8s_openapi::api::core::v1::Toleration;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -10,6 +11,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+
+use super::checked::{ConfigMapKey, NameError, NamespaceName, ObjectName};
 
 /// Seconds of pause between the end of a scan and the next one, unless the user says otherwise.
 pub const DEFAULT_GRACE_PERIOD: i64 = 900;
@@ -160,6 +163,25 @@ pub enum SecurityProfile {
     Restricted,
 }
 
+/// The ConfigMap with a user's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserConfig {
+    /// Its namespace.
+    pub namespace: NamespaceName,
+    /// Its name.
+    pub name: ObjectName,
+    /// The data key with the text.
+    pub key: ConfigMapKey,
+}
+
+/// A field whose value is accepted by the API, and cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {source}")]
+pub struct InvalidField {
+    field: &'static str,
+    source: NameError,
+}
+
 /// Requests and limits of a container.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -270,13 +292,23 @@ impl FileIntegritySpec {
         self.config.initial_delay.unwrap_or(0).max(0)
     }
 
-    /// The user's ConfigMap as (namespace, name, key), where both name and namespace are given;
-    /// otherwise the default configuration is meant, as in the original.
-    pub fn user_config(&self) -> Option<(&str, &str, &str)> {
-        let name = non_empty(self.config.name.as_deref())?;
-        let namespace = non_empty(self.config.namespace.as_deref())?;
-        let key = non_empty(self.config.key.as_deref()).unwrap_or(DEFAULT_CONFIG_KEY);
-        Some((namespace, name, key))
+    /// The user's ConfigMap, where both name and namespace are given; otherwise the default
+    /// configuration is meant, as in the original. The definition takes any text, as the original's
+    /// did, so what cannot be a name is found here.
+    pub fn user_config(&self) -> Result<Option<UserConfig>, InvalidField> {
+        let config = &self.config;
+        let (Some(namespace), Some(name)) = (
+            non_empty(config.namespace.as_deref()),
+            non_empty(config.name.as_deref()),
+        ) else {
+            return Ok(None);
+        };
+        let key = non_empty(config.key.as_deref()).unwrap_or(DEFAULT_CONFIG_KEY);
+        Ok(Some(UserConfig {
+            namespace: checked("spec.config.namespace", namespace)?,
+            name: checked("spec.config.name", name)?,
+            key: checked("spec.config.key", key)?,
+        }))
     }
 
     /// Where only one of name and namespace is given: the name of the one that is missing.
@@ -298,7 +330,7 @@ impl FileIntegritySpec {
             odd.push(format!(
                 "spec.config.{missing} is empty, so the default configuration is used"
             ));
-        } else if self.user_config().is_none() && non_empty(config.key.as_deref()).is_some() {
+        } else if self.user_config() == Ok(None) && non_empty(config.key.as_deref()).is_some() {
             odd.push(
                 "spec.config.key is given without a name, so the default configuration is used"
                     .to_owned(),
@@ -360,6 +392,14 @@ fn quantities(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
             }]
         }
     })
+}
+
+fn checked<T: FromStr<Err = NameError>>(
+    field: &'static str,
+    text: &str,
+) -> Result<T, InvalidField> {
+    text.parse()
+        .map_err(|source| InvalidField { field, source })
 }
 
 fn non_empty(value: Option<&str>) -> Option<&str> {
@@ -445,7 +485,7 @@ mod tests {
         assert_eq!(spec.grace_period(), 900);
         assert_eq!(spec.max_backups(), 5);
         assert_eq!(spec.initial_delay(), 0);
-        assert_eq!(spec.user_config(), None);
+        assert_eq!(spec.user_config(), Ok(None));
         assert_eq!(spec.state_dir(), "/etc/kubernetes");
         assert_eq!(spec.tolerations.len(), 2);
     }
@@ -458,15 +498,38 @@ mod tests {
         assert_eq!(spec.grace_period(), 10);
         assert_eq!(spec.max_backups(), 0);
         assert_eq!(spec.initial_delay(), 0);
-        assert_eq!(spec.user_config(), None);
+        assert_eq!(spec.user_config(), Ok(None));
+    }
+
+    #[test]
+    fn what_cannot_be_a_name_is_found_with_its_field() {
+        let valid = serde_json::json!({"name": "n", "namespace": "ns", "key": "k"});
+        for (field, value) in [
+            ("namespace", "ns/secrets?x="),
+            ("namespace", "a.b"),
+            ("name", "n/../x"),
+            ("name", "n,metadata.namespace=x"),
+            ("key", "../k"),
+        ] {
+            let mut config = valid.clone();
+            config[field] = value.into();
+            let error = spec(serde_json::json!({"config": config})).user_config();
+            let message = error.unwrap_err().to_string();
+            let expected = format!("spec.config.{field}: \"{value}\" is not ");
+            assert!(message.starts_with(&expected), "{message}");
+        }
     }
 
     #[test]
     fn a_user_config_needs_name_and_namespace() {
         let both = spec(serde_json::json!({"config": {"name": "n", "namespace": "ns"}}));
-        assert_eq!(both.user_config(), Some(("ns", "n", "aide.conf")));
+        let named = both.user_config().unwrap().unwrap();
+        assert_eq!(
+            (&*named.namespace, &*named.name, &*named.key),
+            ("ns", "n", "aide.conf")
+        );
         let only_name = spec(serde_json::json!({"config": {"name": "n"}}));
-        assert_eq!(only_name.user_config(), None);
+        assert_eq!(only_name.user_config(), Ok(None));
         assert_eq!(only_name.half_named_config(), Some("namespace"));
         let only_namespace = spec(serde_json::json!({"config": {"name": "", "namespace": "n"}}));
         assert_eq!(only_namespace.half_named_config(), Some("name"));

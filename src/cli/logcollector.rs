@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::aide::report::{self, Report, ReportError};
-use crate::api::{Condition, FileIntegrityNodeStatus, names, time};
+use crate::api::{Condition, FileIntegrityNodeStatus, checked, names, time};
 use crate::scan::kept_log::{self, Reports};
 use crate::scan::outcome::{Finding, Outcome};
 use crate::scan::publish::Publisher;
@@ -42,16 +42,16 @@ pub(super) struct Args {
     #[arg(long)]
     follow: bool,
     /// The FileIntegrity to report under; it must have a status object for the node.
-    #[arg(long)]
+    #[arg(long, value_parser = checked::object_name_argument)]
     owner: String,
     /// Its namespace [default: that of the pod or of the kubeconfig's context].
     #[arg(long)]
     namespace: Option<String>,
     /// The node.
-    #[arg(long, env = "NODE_NAME")]
+    #[arg(long, env = "NODE_NAME", value_parser = checked::object_name_argument)]
     node: Option<String>,
     /// What the names of kept logs begin with [default: aide-OWNER].
-    #[arg(long, visible_alias = "lc-config-map-prefix", value_name = "PREFIX")]
+    #[arg(long, visible_alias = "lc-config-map-prefix", value_name = "PREFIX", value_parser = checked::object_name_argument)]
     config_map_prefix: Option<String>,
     /// Seconds to wait for a report that is still being written.
     #[arg(
@@ -80,7 +80,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let stop = super::stop_signal()?;
     let client = super::client().await?;
     let identity = Identity {
-        namespace: super::namespace(args.namespace.clone(), &client),
+        namespace: super::namespace(args.namespace.clone(), &client)?.to_string(),
         log_prefix: args
             .config_map_prefix
             .clone()

@@ -10,7 +10,7 @@ use kube::api::{ListParams, Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
-use crate::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use crate::api::{FileIntegrity, FileIntegrityNodeStatus, checked, names};
 use crate::signal_file::SignalFile;
 use crate::telemetry::health::{self, Readiness};
 
@@ -24,10 +24,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 )]
 pub(super) struct Args {
     /// The node whose baseline is to be made anew.
-    #[arg(long)]
+    #[arg(long, value_parser = checked::object_name_argument)]
     node: Option<String>,
     /// Only for this FileIntegrity [default: all that watch the node].
-    #[arg(long, requires = "node")]
+    #[arg(long, requires = "node", value_parser = checked::object_name_argument)]
     file_integrity: Option<String>,
     /// Namespace of the FileIntegrity [default: that of the kubeconfig's context].
     #[arg(long, short, requires = "node")]
@@ -53,7 +53,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     match (args.node, args.signal_file) {
         (Some(node), _) => {
             let client = super::client().await?;
-            let namespace = super::namespace(args.namespace, &client);
+            let namespace = super::namespace(args.namespace, &client)?;
             let asked = ask(&client, &namespace, &node, args.file_integrity.as_deref()).await?;
             if args.wait {
                 let done = wait_until_done(&client, &namespace, &node, &asked);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::build::ActiveConfig;
 use super::plan::Configured;
 use crate::aide::check::{CheckError, Checker, Verdict};
+use crate::aide::config::Diagnostic;
 use crate::api::names;
 
 /// As many verdicts are remembered.
@@ -16,9 +17,22 @@ const MAX_VERDICTS: usize = 64;
 /// with keys and all.
 const MAX_ACTIVE: usize = 1_000_000;
 
+/// Maximum number of line numbers in a message that does not quote.
+const MAX_LINES: usize = 20;
+
 /// So long AIDE is not asked again about a text that it gave no answer to: it may take as long again,
 /// and meanwhile nothing else is done for that FileIntegrity.
 const UNANSWERED_FOR: Duration = Duration::from_secs(60);
+
+/// Whether messages quote the text that they are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quotes {
+    /// They do: whoever reads them may read the text.
+    All,
+    /// They have line numbers and the kind of error only. The text is from another namespace, which
+    /// those who read conditions, events and logs in this one need not be allowed to read.
+    None,
+}
 
 /// Judges configurations.
 #[derive(Debug)]
@@ -54,12 +68,17 @@ impl Judge {
     }
 
     /// Judges a user's or a profile's text.
-    pub async fn judge(&self, text: &str, state_dir: &str) -> Result<Configured, CheckError> {
-        let key = names::sha256_hex(format!("{state_dir}\0{text}"));
+    pub async fn judge(
+        &self,
+        text: &str,
+        state_dir: &str,
+        quotes: Quotes,
+    ) -> Result<Configured, CheckError> {
+        let key = names::sha256_hex(format!("{quotes:?}\0{state_dir}\0{text}"));
         if let Some(known) = self.remembered(&key, Instant::now()) {
             return Ok(known);
         }
-        let configured = configured(self.checker.check(text, state_dir).await?);
+        let configured = configured(self.checker.check(text, state_dir).await?, quotes);
         self.remember(key, configured.clone());
         Ok(configured)
     }
@@ -88,7 +107,7 @@ impl Judge {
 }
 
 /// What a verdict means for the active configuration.
-fn configured(verdict: Verdict) -> Configured {
+fn configured(verdict: Verdict, quotes: Quotes) -> Configured {
     match verdict {
         Verdict::Good(prepared) if prepared.conf.len() + prepared.effective.len() > MAX_ACTIVE => {
             Configured::Refused {
@@ -101,21 +120,72 @@ fn configured(verdict: Verdict) -> Configured {
             }
         }
         Verdict::Good(prepared) => Configured::Good {
-            warnings: prepared.warnings.iter().map(ToString::to_string).collect(),
+            warnings: match quotes {
+                Quotes::All => prepared.warnings.iter().map(ToString::to_string).collect(),
+                Quotes::None => unquoted("there are warnings about", &prepared.warnings),
+            },
             config: ActiveConfig {
                 conf: prepared.conf,
                 effective: prepared.effective,
             },
         },
         Verdict::Refused(diagnostics) => {
-            let lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+            let lines: Vec<String> = match quotes {
+                Quotes::All => diagnostics.iter().map(ToString::to_string).collect(),
+                Quotes::None => unquoted("fio does not allow", &diagnostics),
+            };
             Configured::Refused {
                 message: lines.join("; "),
             }
         }
-        Verdict::RefusedByAide(message) => Configured::Refused { message },
-        Verdict::Unanswered(message) => Configured::Unchecked { message },
+        Verdict::RefusedByAide(message) => Configured::Refused {
+            message: match quotes {
+                Quotes::All => message,
+                Quotes::None => format!("{}; {NOT_QUOTED}", without_text(&message)),
+            },
+        },
+        Verdict::Unanswered(message) => Configured::Unchecked {
+            message: match quotes {
+                Quotes::All => message,
+                Quotes::None => without_text(&message),
+            },
+        },
     }
+}
+
+/// Where the text is to be found that a message does not quote.
+const NOT_QUOTED: &str = "the text is in another namespace and is not quoted here, \
+                          `fio config check FILE` shows the messages in full";
+
+/// Which lines diagnostics are about.
+fn unquoted(what: &str, diagnostics: &[Diagnostic]) -> Vec<String> {
+    let mut lines: Vec<usize> = diagnostics.iter().map(|one| one.line).collect();
+    lines.dedup();
+    let Some(first) = lines.first() else {
+        return Vec::new();
+    };
+    let numbers: Vec<String> = lines.iter().take(MAX_LINES).map(usize::to_string).collect();
+    let more = match lines.len().saturating_sub(MAX_LINES) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let plural = if lines == [*first] { "" } else { "s" };
+    vec![format!(
+        "{what} line{plural} {}{more}; {NOT_QUOTED}",
+        numbers.join(", ")
+    )]
+}
+
+/// AIDE's message without what may come from the text: the kind of error, which is ours, and the line.
+fn without_text(message: &str) -> String {
+    let mut parts = message.split(": ");
+    let mut kept: Vec<&str> = parts.by_ref().take(2).collect();
+    let is_line = |part: &&str| {
+        let number = part.strip_prefix("line ");
+        number.is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    kept.extend(parts.next().filter(is_line));
+    kept.join(": ")
 }
 
 #[cfg(test)]
@@ -142,17 +212,19 @@ mod tests {
         );
         let judge = judge(dir.path(), &program);
         let text = "/etc p+sha256\n";
-        let Configured::Unchecked { message } = judge.judge(text, STATE).await.unwrap() else {
+        let Configured::Unchecked { message } =
+            judge.judge(text, STATE, Quotes::All).await.unwrap()
+        else {
             panic!("no answer")
         };
         assert!(message.starts_with("AIDE error: killed by signal 9"));
         // Not at every pass.
-        let first = judge.judge(text, STATE).await.unwrap();
+        let first = judge.judge(text, STATE, Quotes::All).await.unwrap();
         assert!(matches!(first, Configured::Unchecked { .. }));
         if let Some(known) = judge.verdicts.lock().unwrap().first_mut() {
             known.at -= UNANSWERED_FOR;
         }
-        let second = judge.judge(text, STATE).await.unwrap();
+        let second = judge.judge(text, STATE, Quotes::All).await.unwrap();
         assert!(matches!(second, Configured::Good { .. }), "{second:?}");
         assert_eq!(judge.verdicts.lock().unwrap().len(), 1);
     }
@@ -180,7 +252,7 @@ mod tests {
         let text = |lines: usize| "/etc/some/file/of/a/long/list p+sha256\n".repeat(lines);
         let judged = |lines| {
             let prepared = prepare(&text(lines), "/etc/kubernetes", "/hostroot").unwrap();
-            configured(Verdict::Good(prepared))
+            configured(Verdict::Good(prepared), Quotes::All)
         };
         assert!(matches!(judged(1_000), Configured::Good { .. }));
         let Configured::Refused { message } = judged(11_000) else {
@@ -190,5 +262,62 @@ mod tests {
             message.starts_with("the configuration is too large: "),
             "{message}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_text_of_another_namespace_is_not_quoted() {
+        let dir = tempfile::tempdir().unwrap();
+        let aide = crate::aide::command::Aide::new(&*AIDE);
+        let judge = Judge::new(Checker::new(aide, dir.path().to_owned()));
+        let table = [
+            (
+                "@@include /secret/file\n/etc secretgroup\n",
+                "fio does not allow line 1",
+            ),
+            (
+                "/etc p\n/usr secretgroup\n",
+                "AIDE error: 17 Invalid configureline error: line 2; ",
+            ),
+            (
+                "secret=x\nroot_prefix=/secret\n/etc p\n",
+                "there are warnings about line 2; ",
+            ),
+        ];
+        for (text, expected) in table {
+            let message = |configured| match configured {
+                Configured::Refused { message } => message,
+                Configured::Good { warnings, .. } => warnings.join("; "),
+                other => panic!("{text}: {other:?}"),
+            };
+            // First the one, then the other, as two FileIntegrities may name the same text.
+            for (quotes, is_quoted) in [(Quotes::All, true), (Quotes::None, false)] {
+                let judged = judge.judge(text, STATE, quotes).await.unwrap();
+                let message = message(judged);
+                assert_eq!(message.contains("secret"), is_quoted, "{message}");
+                let is_short = message.starts_with(expected);
+                assert!(is_quoted || is_short, "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn of_aides_message_the_kind_and_the_line_are_kept() {
+        for (message, expected) in [
+            (
+                "AIDE error: 17 Invalid x error: line 2: a: b",
+                "AIDE error: 17 Invalid x error: line 2",
+            ),
+            (
+                "AIDE error: 17 Invalid x error: line 2 s: b",
+                "AIDE error: 17 Invalid x error",
+            ),
+            (
+                "AIDE error: killed by signal 9: s",
+                "AIDE error: killed by signal 9",
+            ),
+            ("AIDE did not finish in 20 s", "AIDE did not finish in 20 s"),
+        ] {
+            assert_eq!(without_text(message), expected);
+        }
     }
 }

@@ -12,26 +12,30 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
-use kube::core::{NamespaceResourceScope, ObjectMeta};
+use kube::core::ObjectMeta;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Lookup, ObjectRef, Store};
-use kube::runtime::watcher::{self, watch_object, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::build::{ActiveConfig, Environment};
 use super::freshness::Freshness;
-use super::judge::Judge;
+use super::judge::{Judge, Quotes};
 use super::nodes::{NodeFacts, ReadNode};
 use super::plan::{Configured, Observed};
 use super::pool::Texts;
+use super::reinit;
 use super::statuses::{Keeper, ReadStatus, WatchedStatus};
 use super::tally::Tally;
 use super::triggers::{Changes, Meaning, Target, hash};
 use crate::aide::profiles::Profile;
-use crate::api::{FileIntegrity, FileIntegritySpec, ProfileName, names, time};
+use crate::api::checked::{NameError, NamespaceName, ObjectName};
+use crate::api::{FileIntegrity, FileIntegritySpec, ProfileName, UserConfig, names, time};
+use crate::k8s::unread::Unread;
+use crate::k8s::watch::{self, Read, Source};
 use crate::k8s::{RequestError, backoff, request};
 
 /// Longest pause before the API groups are asked for again, or a user's ConfigMap is watched again.
@@ -59,6 +63,9 @@ pub enum ObserveError {
         names::OPERATOR_NAME
     )]
     NoImage,
+    /// A name of ours is none. A defect, found by the tests.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// A configuration could not be checked.
     #[error(transparent)]
     Check(#[from] crate::aide::check::CheckError),
@@ -70,7 +77,7 @@ pub type Trigger = ObjectRef<FileIntegrity>;
 /// The caches.
 pub struct Observer {
     client: Client,
-    namespace: String,
+    namespace: NamespaceName,
     fallback_image: Option<String>,
     openshift: bool,
     judge: Judge,
@@ -83,6 +90,7 @@ pub struct Observer {
     deployments: Store<Deployment>,
     nodes: Store<NodeFacts>,
     users: Arc<UserConfigs>,
+    unread: Arc<Unread>,
     /// The last good configurations, by the uids of their FileIntegrities.
     good: Mutex<HashMap<String, Arc<ActiveConfig>>>,
     triggers: mpsc::UnboundedSender<Trigger>,
@@ -97,12 +105,12 @@ impl std::fmt::Debug for Observer {
 }
 
 /// The watches of the ConfigMaps that FileIntegrities name, by the names of these.
-type UserConfigs = Mutex<HashMap<String, UserConfig>>;
+type UserConfigs = Mutex<HashMap<String, FollowedConfig>>;
 
 /// The watch of a ConfigMap that a FileIntegrity names.
-struct UserConfig {
-    namespace: String,
-    name: String,
+struct FollowedConfig {
+    namespace: NamespaceName,
+    name: ObjectName,
     state: Arc<Mutex<UserConfigState>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -115,7 +123,7 @@ enum UserConfigState {
     Error(String),
 }
 
-impl Drop for UserConfig {
+impl Drop for FollowedConfig {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -126,7 +134,7 @@ impl Observer {
     /// with the tasks of the returned set.
     pub async fn start(
         client: Client,
-        namespace: &str,
+        namespace: &NamespaceName,
         fallback_image: Option<String>,
         judge: Judge,
         triggers: mpsc::UnboundedSender<Trigger>,
@@ -137,18 +145,17 @@ impl Observer {
         let (file_integrities, writer) = reflector::store();
         let users = Arc::new(UserConfigs::default());
         let texts = Arc::new(Texts::default());
+        let unread = Arc::new(Unread::default());
         let mut watches = Watches {
             tasks,
             triggers: &triggers,
             namespace,
             all: file_integrities.clone(),
             texts: &texts,
+            unread: &unread,
         };
-        let everything = watcher::Config::default();
-        let own_name = format!("metadata.name={}", names::OPERATOR_NAME);
         watches.start(
-            namespaced(&client, namespace),
-            &everything,
+            Source::namespaced(&client, namespace),
             shrunk(shrink_file_integrity),
             |_| {},
             about_itself,
@@ -158,8 +165,7 @@ impl Observer {
         let (statuses, writer) = reflector::store();
         let freshness = Arc::new(Freshness::default());
         watches.start(
-            namespaced(&client, namespace),
-            &everything.clone().page_size(STATUSES_AT_ONCE),
+            Source::namespaced(&client, namespace).paged(STATUSES_AT_ONCE),
             keep_status(&texts),
             saw_status(tally, &freshness),
             about_status,
@@ -168,8 +174,7 @@ impl Observer {
         );
         let (daemon_sets, writer) = reflector::store();
         watches.start(
-            namespaced(&client, namespace),
-            &everything,
+            Source::namespaced(&client, namespace),
             |daemon_set| daemon_set,
             |_| {},
             about_daemon_set,
@@ -177,10 +182,8 @@ impl Observer {
             |_| {},
         );
         let (config_maps, writer) = reflector::store();
-        let active = everything.clone().labels(names::LABEL_AIDE_CONF);
         watches.start(
-            namespaced(&client, namespace),
-            &active,
+            Source::namespaced(&client, namespace).labelled(names::LABEL_AIDE_CONF),
             shrunk(drop_managed_fields),
             |_| {},
             about_config_map,
@@ -188,10 +191,9 @@ impl Observer {
             |_| {},
         );
         let (deployments, writer) = reflector::store();
-        let own = everything.clone().fields(&own_name);
+        let own = ObjectName::parse(names::OPERATOR_NAME)?;
         watches.start(
-            namespaced(&client, namespace),
-            &own,
+            Source::namespaced(&client, namespace).named(&own),
             shrunk(drop_managed_fields),
             |_| {},
             about_deployment,
@@ -200,8 +202,7 @@ impl Observer {
         );
         let (nodes, writer) = reflector::store();
         watches.start(
-            Api::all(client.clone()),
-            &everything.clone().page_size(NODES_AT_ONCE),
+            Source::all(&client).paged(NODES_AT_ONCE),
             keep_node(&texts),
             |_| {},
             about_node,
@@ -210,7 +211,7 @@ impl Observer {
         );
         let observer = Arc::new(Self {
             client,
-            namespace: namespace.to_owned(),
+            namespace: namespace.clone(),
             fallback_image,
             openshift,
             judge,
@@ -222,6 +223,7 @@ impl Observer {
             deployments,
             nodes,
             users,
+            unread,
             good: Mutex::default(),
             triggers,
         });
@@ -278,6 +280,8 @@ impl Observer {
             statuses,
             silence,
             nameless,
+            failed: self.failed_nodes(&fi).await?,
+            unreadable: self.unread.about(&name),
             others: self
                 .file_integrities
                 .state_filter(|other| other.name_any() != name),
@@ -285,6 +289,20 @@ impl Observer {
             now: time::now(),
             file_integrity: fi,
         })
+    }
+
+    /// The nodes whose last scan failed, if those are asked for. They are read now: who has seen a
+    /// failure and asks at once may be faster than the watch.
+    async fn failed_nodes(&self, fi: &FileIntegrity) -> Result<Vec<String>, ObserveError> {
+        if !reinit::asks_for_failed(fi) {
+            return Ok(Vec::new());
+        }
+        let source = Source::<ReadStatus>::namespaced(&self.client, &self.namespace);
+        let source = source.paged(STATUSES_AT_ONCE);
+        let statuses = request("list the node statuses", watch::list_now(&source)).await?;
+        let keeper = Keeper::new(Arc::default());
+        let statuses: Vec<WatchedStatus> = statuses.into_iter().map(|s| keeper.keep(s)).collect();
+        Ok(reinit::failed_nodes(&fi.name_any(), &statuses))
     }
 
     /// Ends the watch of the ConfigMap that this FileIntegrity named.
@@ -315,13 +333,31 @@ impl Observer {
     async fn configured(&self, fi: &FileIntegrity) -> Result<Configured, ObserveError> {
         let spec = &fi.spec;
         let state_dir = spec.state_dir();
-        let Some((namespace, name, key)) = spec.user_config() else {
-            self.forget(&fi.name_any());
-            return Ok(self
-                .judge
-                .judge(self.profile(spec).text(), state_dir)
-                .await?);
+        let named = match spec.user_config() {
+            Ok(Some(named)) => named,
+            Ok(None) => {
+                self.forget(&fi.name_any());
+                let text = self.profile(spec).text();
+                return Ok(self.judge.judge(text, state_dir, Quotes::All).await?);
+            }
+            Err(invalid) => {
+                self.forget(&fi.name_any());
+                return Ok(Configured::Unavailable {
+                    reason: "InvalidName",
+                    message: invalid.to_string(),
+                });
+            }
         };
+        let quotes = if named.namespace == self.namespace {
+            Quotes::All
+        } else {
+            Quotes::None
+        };
+        let UserConfig {
+            namespace,
+            name,
+            key,
+        } = &named;
         let place = format!("ConfigMap {name} in namespace {namespace}");
         match self.user_config(fi, namespace, name) {
             UserConfigState::Unknown => Ok(Configured::Unknown),
@@ -338,7 +374,7 @@ impl Observer {
                     self.namespace
                 ),
             }),
-            UserConfigState::Found(data) => match data.get(key).map(|text| text.trim()) {
+            UserConfigState::Found(data) => match data.get(&**key).map(|text| text.trim()) {
                 None => Ok(Configured::Unavailable {
                     reason: "KeyMissing",
                     message: format!("{place} has no key {key}; it is used as soon as it has"),
@@ -349,7 +385,7 @@ impl Observer {
                         "the key {key} of {place} is empty; it is used as soon as it is not"
                     ),
                 }),
-                Some(_) => Ok(self.judge.judge(&data[key], state_dir).await?),
+                Some(_) => Ok(self.judge.judge(&data[&**key], state_dir, quotes).await?),
             },
         }
     }
@@ -363,7 +399,12 @@ impl Observer {
     }
 
     /// What is known of the named ConfigMap; the first call starts its watch.
-    fn user_config(&self, fi: &FileIntegrity, namespace: &str, name: &str) -> UserConfigState {
+    fn user_config(
+        &self,
+        fi: &FileIntegrity,
+        namespace: &NamespaceName,
+        name: &ObjectName,
+    ) -> UserConfigState {
         let Ok(mut users) = self.users.lock() else {
             return UserConfigState::Unknown;
         };
@@ -375,7 +416,7 @@ impl Observer {
         }
         if let Some(known) = users
             .get(&owner)
-            .filter(|u| u.namespace == namespace && u.name == name)
+            .filter(|u| u.namespace == *namespace && u.name == *name)
         {
             return known
                 .state
@@ -383,17 +424,17 @@ impl Observer {
                 .map_or(UserConfigState::Unknown, |state| state.clone());
         }
         let state = Arc::new(Mutex::new(UserConfigState::Unknown));
-        let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace);
+        let source = Source::namespaced(&self.client, namespace);
         let task = tokio::spawn(follow_config_map(
-            api,
-            name.to_owned(),
+            source,
+            name.clone(),
             Arc::clone(&state),
             self.triggers.clone(),
             trigger,
         ));
-        let watch = UserConfig {
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
+        let watch = FollowedConfig {
+            namespace: namespace.clone(),
+            name: name.clone(),
             state,
             task,
         };
@@ -432,13 +473,13 @@ impl Observer {
         let Some(name) = spec.priority_class() else {
             return Ok(false);
         };
-        // No object is called so, and the API could not even be asked.
-        let may_be_a_name = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
-        if !name.bytes().all(may_be_a_name) {
+        // No object has such a name, and the API server cannot even be asked for it.
+        let Ok(name) = ObjectName::parse(name) else {
             return Ok(false);
-        }
+        };
         let api = Api::<PriorityClass>::all(self.client.clone());
-        let found = request(format!("read the PriorityClass {name}"), api.get_opt(name)).await?;
+        let found = api.get_metadata_opt(&name);
+        let found = request(format!("read the PriorityClass {name}"), found).await?;
         Ok(found.is_some())
     }
 }
@@ -468,10 +509,11 @@ struct Watches<'a> {
     namespace: &'a str,
     all: Store<FileIntegrity>,
     texts: &'a Arc<Texts>,
+    unread: &'a Arc<Unread>,
 }
 
 impl Watches<'_> {
-    /// Watches the objects of `api`: takes of each what is to be kept by `keep`, shows that to `read`
+    /// Watches the objects of `source`: takes of each what is to be kept by `keep`, shows that to `read`
     /// as it comes, keeps it in the store behind `writer`, and triggers passes by what it means.
     /// `saw` is shown what the store has.
     #[expect(
@@ -480,27 +522,32 @@ impl Watches<'_> {
     )]
     fn start<W, K>(
         &mut self,
-        api: Api<W>,
-        config: &watcher::Config,
+        source: Source<W>,
         keep: impl Fn(W) -> K + Send + 'static,
         read: impl Fn(&watcher::Event<K>) + Send + 'static,
         meaning: fn(&K) -> Meaning,
         writer: Writer<K>,
         saw: impl Fn(&watcher::Event<K>) + Send + 'static,
     ) where
-        W: kube::Resource<DynamicType = ()>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned
-            + Send
-            + 'static,
+        W: kube::Resource<DynamicType = ()> + serde::de::DeserializeOwned + Send + 'static,
         K: Lookup<DynamicType = ()> + Clone + Send + Sync + 'static,
     {
-        let stream = watcher(api, config.clone())
+        let (triggers, all) = (self.triggers.clone(), self.all.clone());
+        let unread = Arc::clone(self.unread);
+        let (concerned, everybody) = (triggers.clone(), all.clone());
+        let own = self.namespace.to_owned();
+        let stream = watch::watch(source)
+            .map_ok(move |event| {
+                let (event, is_new) = unread.take(event);
+                if is_new {
+                    send(&concerned, &everybody, &own, Target::All);
+                }
+                event
+            })
+            .try_filter_map(|event| std::future::ready(Ok(event)))
             .map_ok(move |event| kept(event, &keep))
             .inspect_ok(read);
         let stream = reflector::reflector(writer, stream).default_backoff();
-        let (triggers, all) = (self.triggers.clone(), self.all.clone());
         let (namespace, texts) = (self.namespace.to_owned(), Arc::clone(self.texts));
         self.tasks.spawn(async move {
             let mut changes = Changes::new(meaning, texts);
@@ -533,13 +580,6 @@ fn kept<W, K>(event: watcher::Event<W>, keep: impl Fn(W) -> K) -> watcher::Event
         watcher::Event::InitApply(object) => watcher::Event::InitApply(keep(object)),
         watcher::Event::InitDone => watcher::Event::InitDone,
     }
-}
-
-fn namespaced<K>(client: &Client, namespace: &str) -> Api<K>
-where
-    K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-{
-    Api::namespaced(client.clone(), namespace)
 }
 
 fn send(
@@ -611,8 +651,8 @@ fn saw_file_integrity(
 /// Follows the named ConfigMap. After an error a new watch begins, with a list: one that goes on from
 /// the old resource version shows nothing of an object that has not changed since.
 async fn follow_config_map(
-    api: Api<ConfigMap>,
-    name: String,
+    source: Source<ConfigMap>,
+    name: ObjectName,
     state: Arc<Mutex<UserConfigState>>,
     triggers: mpsc::UnboundedSender<Trigger>,
     trigger: Trigger,
@@ -621,7 +661,7 @@ async fn follow_config_map(
     loop {
         let began = Instant::now();
         let mut has_listed = false;
-        let mut stream = std::pin::pin!(watch_object(api.clone(), &name));
+        let mut stream = std::pin::pin!(watch::watch_one(source.clone(), &name));
         while let Some(item) = stream.next().await {
             let failed = item.is_err();
             if let Ok(mut state) = state.lock() {
@@ -646,12 +686,15 @@ impl UserConfigState {
     /// new watch tells soon. That it may not is known when not even the list is answered.
     fn after(
         &self,
-        shown: watcher::Result<Option<ConfigMap>>,
+        shown: watcher::Result<Option<Read<ConfigMap>>>,
         name: &str,
         has_listed: bool,
     ) -> Self {
         let error = match shown {
-            Ok(Some(config_map)) => return Self::Found(config_map.data.unwrap_or_default()),
+            Ok(Some(Ok(config_map))) => {
+                return Self::Found(config_map.data.unwrap_or_default());
+            }
+            Ok(Some(Err(unreadable))) => return Self::Error(unreadable.to_string()),
             Ok(None) => return Self::Missing,
             Err(error) => error,
         };
@@ -803,7 +846,7 @@ mod tests {
         let other = || Error("other".to_owned());
         let is_error = |state: &UserConfigState| matches!(state, Error(text) if text != "other");
         for before in [Unknown, Missing, found(), other()] {
-            let listed = before.after(Ok(Some(shown.clone())), "c", false);
+            let listed = before.after(Ok(Some(Ok(shown.clone()))), "c", false);
             assert_eq!(listed, found());
             assert_eq!(before.after(Ok(None), "c", true), Missing);
         }

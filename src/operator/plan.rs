@@ -14,11 +14,11 @@ use serde_json::Value;
 use super::build::{self, ActiveConfig, Environment, Hold, Wishes};
 use super::freshness;
 use super::nodes::{DaemonPod, NodeFacts, Update};
-use super::reinit::{self, Candidate, Record};
+use super::reinit::{self, Candidate, NodeList, Record};
 use super::running::{self, Running};
 use super::status::{self, ConfigState, Facts, NodeView};
 use super::statuses::WatchedStatus;
-use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, names};
+use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, checked, names};
 use crate::scan::event::{Saying, Severity};
 
 /// PriorityClasses are not watched, and pods of one that was deleted could not be made any more.
@@ -80,6 +80,10 @@ pub struct Observed {
     pub silence: HashMap<Arc<str>, Duration>,
     /// The nodes that can have no status, as the last pass found: its name is another object's.
     pub nameless: HashSet<Arc<str>>,
+    /// The nodes whose last scan failed, where those are asked for.
+    pub failed: Vec<String>,
+    /// Which objects that concern it cannot be read: a sentence for each.
+    pub unreadable: Vec<String>,
     /// The other FileIntegrities of the namespace.
     pub others: Vec<Arc<FileIntegrity>>,
     /// What the pods need.
@@ -155,6 +159,8 @@ struct Planner<'a> {
     statuses: HashMap<&'a str, &'a Arc<WatchedStatus>>,
     running: Running,
     record: Option<Record>,
+    /// The nodes that are held by annotation.
+    held: Option<NodeList>,
 }
 
 impl<'a> Planner<'a> {
@@ -174,6 +180,7 @@ impl<'a> Planner<'a> {
             statuses,
             running: running(observed),
             record: Record::of(fi),
+            held: NodeList::held(fi),
         }
     }
 
@@ -243,8 +250,7 @@ impl<'a> Planner<'a> {
             return None;
         }
         let names: BTreeSet<String> = self.selected.iter().map(|n| n.name.to_string()).collect();
-        let statuses: Vec<_> = self.observed.statuses.iter().map(AsRef::as_ref).collect();
-        reinit::asked(self.fi, &names, &statuses)
+        reinit::asked(self.fi, &names, &self.observed.failed)
     }
 
     /// How long spec.config.initialDelay still keeps everything back.
@@ -328,6 +334,9 @@ impl<'a> Planner<'a> {
         if let Some(asked) = asked {
             return Some(reinit::record_patch(self.fi, asked));
         }
+        if Record::is_unreadable(self.fi) {
+            return Some(reinit::drop_record_patch());
+        }
         let record = self.record.as_ref()?;
         let handed_out = self
             .selected
@@ -348,17 +357,24 @@ impl<'a> Planner<'a> {
             reason,
             message,
         };
-        if let Some(asked) = asked.filter(|asked| !asked.unknown.is_empty()) {
-            let message = format!(
-                "re-init names nodes that are not selected: {}",
-                asked.unknown.join(", ")
-            );
-            sayings.push(warning("UnknownNodes", message));
+        let without_effect = asked.into_iter().flat_map(reinit::Asked::without_effect);
+        sayings.extend(without_effect.map(|(reason, message)| warning(reason, message)));
+        if Record::is_unreadable(self.fi) {
+            let message =
+                "the annotation re-init-record cannot be read and is removed; it is the operator's"
+                    .to_owned();
+            sayings.push(warning("RecordUnreadable", message));
+        }
+        if matches!(&self.held, Some(NodeList::Named(nodes)) if nodes.is_empty()) {
+            let message =
+                "holdoff names no node, so none is held; an empty value means all nodes".to_owned();
+            sayings.push(warning("NoNodesNamed", message));
         }
         if let Some(class) = self.fi.spec.priority_class()
             && !self.observed.environment.priority_class_exists
         {
             // The original's words.
+            let class = checked::shown(class);
             let message = format!(
                 "Error while getting priority class '{class}', PriorityClass not found or invalid"
             );
@@ -405,7 +421,9 @@ impl<'a> Planner<'a> {
 
     fn problems(&self) -> Vec<(&'static str, String)> {
         let lost = self.lost_configuration().into_iter();
-        lost.chain(self.overlaps()).collect()
+        let unreadable = self.observed.unreadable.iter();
+        let unreadable = unreadable.map(|sentence| ("ObjectUnreadable", sentence.clone()));
+        lost.chain(self.overlaps()).chain(unreadable).collect()
     }
 
     /// The active ConfigMap was edited or deleted while no operator knew what it had held.
@@ -487,10 +505,15 @@ impl<'a> Planner<'a> {
         match self.update(node) {
             Update::Under => Hold::ForUpdate,
             Update::Between if held_before => Hold::ForUpdate,
-            _ if reinit::is_held(self.fi, &node.name) => Hold::ByHand,
+            _ if self.is_held_by_hand(node) => Hold::ByHand,
             _ if self.waits_for_its_request(node) => Hold::ByHand,
             _ => Hold::No,
         }
+    }
+
+    fn is_held_by_hand(&self, node: &NodeFacts) -> bool {
+        let held = self.held.as_ref();
+        held.is_some_and(|held| held.names_node(&node.name))
     }
 
     /// Whoever ends a hold and asks for a new baseline in one write wants no scan against the old one
@@ -532,6 +555,7 @@ impl<'a> Planner<'a> {
             _ => self
                 .status_of(node)
                 .and_then(|status| status.annotation(names::ANNOTATION_REQUEST))
+                .filter(|id| checked::is_request_id(id))
                 .map(str::to_owned),
         }
     }

@@ -115,6 +115,8 @@ fn with_annotations(annotations: &Value) -> Observed {
         statuses: kept(&[status("n1"), status("n2")]),
         silence: HashMap::new(),
         nameless: HashSet::new(),
+        unreadable: Vec::new(),
+        failed: Vec::new(),
         others: Vec::new(),
         environment: Environment {
             image: "i".to_owned(),

@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 
 use super::build::Signal;
 use super::statuses::WatchedStatus;
-use crate::api::{Condition, FileIntegrity, names};
+use crate::api::{Condition, FileIntegrity, checked, names};
+
+/// Maximum number of unknown nodes in an event.
+const MAX_SHOWN: usize = 10;
 
 /// A request that is being handed to the nodes.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -26,16 +29,63 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record on this FileIntegrity, if there is one that can be read.
+    /// The record on this FileIntegrity, if there is one that can be read. Whoever may annotate may
+    /// write one by hand, so its id is checked.
     pub fn of(fi: &FileIntegrity) -> Option<Self> {
-        serde_json::from_str(annotation(fi, names::ANNOTATION_REINIT_RECORD)?).ok()
+        let text = annotation(fi, names::ANNOTATION_REINIT_RECORD)?;
+        let mut record: Self = serde_json::from_str(text).ok()?;
+        if let Some(nodes) = &mut record.nodes {
+            nodes.sort();
+        }
+        checked::is_request_id(&record.id).then_some(record)
+    }
+
+    /// Whether there is one that cannot be read, which nobody could ever finish.
+    pub fn is_unreadable(fi: &FileIntegrity) -> bool {
+        annotation(fi, names::ANNOTATION_REINIT_RECORD).is_some() && Self::of(fi).is_none()
     }
 
     /// Whether it is meant for this node.
     pub fn names_node(&self, node: &str) -> bool {
         self.nodes
             .as_ref()
-            .is_none_or(|nodes| nodes.iter().any(|n| n == node))
+            .is_none_or(|nodes| nodes.binary_search_by(|n| (**n).cmp(node)).is_ok())
+    }
+}
+
+/// The nodes that an annotation names, separated by commas; blanks do not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeList {
+    /// All: it is empty.
+    All,
+    /// These, sorted. There may be none: a list of nothing but commas names no node.
+    Named(Vec<String>),
+}
+
+impl NodeList {
+    /// Reads an annotation's value.
+    pub fn parse(text: &str) -> Self {
+        if text.trim().is_empty() {
+            return Self::All;
+        }
+        let nodes = text.split(',').map(str::trim).filter(|n| !n.is_empty());
+        let mut nodes: Vec<String> = nodes.map(str::to_owned).collect();
+        nodes.sort();
+        nodes.dedup();
+        Self::Named(nodes)
+    }
+
+    /// Whether it names this node.
+    pub fn names_node(&self, node: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Named(nodes) => nodes.binary_search_by(|n| (**n).cmp(node)).is_ok(),
+        }
+    }
+
+    /// The nodes whose scans this FileIntegrity holds by its annotation.
+    pub fn held(fi: &FileIntegrity) -> Option<Self> {
+        annotation(fi, names::ANNOTATION_HOLDOFF).map(Self::parse)
     }
 }
 
@@ -46,36 +96,76 @@ pub struct Asked {
     pub nodes: Option<Vec<String>>,
     /// Named nodes that are not selected.
     pub unknown: Vec<String>,
+    /// A list of nodes has no node in it.
+    names_no_node: bool,
+    /// Those that failed are meant, and none has.
+    finds_none_failed: bool,
     /// The annotations that said it.
     pub annotations: Vec<&'static str>,
 }
 
-/// What the annotations of this FileIntegrity ask for.
-pub fn asked(
-    fi: &FileIntegrity,
-    selected: &BTreeSet<String>,
-    statuses: &[&WatchedStatus],
-) -> Option<Asked> {
+impl Asked {
+    /// What of it does not lead to a re-initialization, for an event: the user expects one.
+    pub fn without_effect(&self) -> Vec<(&'static str, String)> {
+        let mut sentences = Vec::new();
+        if !self.unknown.is_empty() {
+            let shown: Vec<String> = self
+                .unknown
+                .iter()
+                .take(MAX_SHOWN)
+                .map(|n| checked::quoted(n))
+                .collect();
+            let more = match self.unknown.len().saturating_sub(MAX_SHOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            sentences.push((
+                "UnknownNodes",
+                format!(
+                    "re-init names nodes that are not selected: {}{more}",
+                    shown.join(", ")
+                ),
+            ));
+        }
+        if self.names_no_node {
+            let message =
+                "re-init names no node, so none is re-initialized; an empty value means all nodes";
+            sentences.push(("NoNodesNamed", message.to_owned()));
+        }
+        if self.finds_none_failed {
+            let message = "re-init-on-failed has no effect: the last scan of no node has failed";
+            sentences.push(("NoNodesFailed", message.to_owned()));
+        }
+        sentences
+    }
+}
+
+/// What the annotations of this FileIntegrity ask for; `failed` are the nodes whose last scan failed.
+pub fn asked(fi: &FileIntegrity, selected: &BTreeSet<String>, failed: &[String]) -> Option<Asked> {
     let mut asked = Asked {
         nodes: Some(Vec::new()),
         unknown: Vec::new(),
+        names_no_node: false,
+        finds_none_failed: false,
         annotations: Vec::new(),
     };
     if let Some(list) = annotation(fi, names::ANNOTATION_REINIT) {
         asked.annotations.push(names::ANNOTATION_REINIT);
-        let named = node_list(list);
-        if named.is_empty() {
-            asked.nodes = None;
-        } else {
-            let (known, unknown) = named.into_iter().partition(|node| selected.contains(node));
-            asked.nodes = Some(known);
-            asked.unknown = unknown;
+        match NodeList::parse(list) {
+            NodeList::All => asked.nodes = None,
+            NodeList::Named(named) => {
+                asked.names_no_node = named.is_empty();
+                let (known, unknown) = named.into_iter().partition(|node| selected.contains(node));
+                asked.nodes = Some(known);
+                asked.unknown = unknown;
+            }
         }
     }
     if annotation(fi, names::ANNOTATION_REINIT_ON_FAILED).is_some() {
         asked.annotations.push(names::ANNOTATION_REINIT_ON_FAILED);
+        asked.finds_none_failed = failed.is_empty();
         if let Some(nodes) = &mut asked.nodes {
-            nodes.extend(failed_nodes(statuses));
+            nodes.extend(failed.iter().cloned());
             nodes.sort();
             nodes.dedup();
         }
@@ -90,13 +180,23 @@ pub fn is_asked(fi: &FileIntegrity) -> bool {
         .any(|key| annotation(fi, key).is_some())
 }
 
-fn failed_nodes(statuses: &[&WatchedStatus]) -> Vec<String> {
-    let failed = |status: &&&WatchedStatus| status.condition() == Some(Condition::Failed);
-    statuses
-        .iter()
-        .filter(failed)
-        .map(|status| status.node_name.to_string())
-        .collect()
+/// Whether the nodes whose last scan failed are asked for, and that is not recorded yet.
+pub fn asks_for_failed(fi: &FileIntegrity) -> bool {
+    annotation(fi, names::ANNOTATION_REINIT_ON_FAILED).is_some() && Record::of(fi).is_none()
+}
+
+/// The nodes of this FileIntegrity whose last scan failed.
+pub fn failed_nodes<'a>(
+    file_integrity: &str,
+    statuses: impl IntoIterator<Item = &'a WatchedStatus>,
+) -> Vec<String> {
+    let failed = statuses.into_iter().filter(|status| {
+        status.condition() == Some(Condition::Failed)
+            && status
+                .owner()
+                .is_some_and(|owner| **owner == *file_integrity)
+    });
+    failed.map(|status| status.node_name.to_string()).collect()
 }
 
 /// The metadata patch that turns what was asked into a record. It carries the object's resource
@@ -123,27 +223,6 @@ pub fn record_patch(fi: &FileIntegrity, asked: &Asked) -> Value {
 /// The patch that drops the record.
 pub fn drop_record_patch() -> Value {
     json!({"metadata": {"annotations": {names::ANNOTATION_REINIT_RECORD: null}}})
-}
-
-/// A node's names in an annotation: separated by commas, blanks do not count.
-pub fn node_list(text: &str) -> Vec<String> {
-    let mut nodes: Vec<String> = text
-        .split(',')
-        .map(str::trim)
-        .filter(|n| !n.is_empty())
-        .map(str::to_owned)
-        .collect();
-    nodes.sort();
-    nodes.dedup();
-    nodes
-}
-
-/// Whether this node's scans are held by the annotation of this FileIntegrity.
-pub fn is_held(fi: &FileIntegrity, node: &str) -> bool {
-    annotation(fi, names::ANNOTATION_HOLDOFF).is_some_and(|list| {
-        let nodes = node_list(list);
-        nodes.is_empty() || nodes.iter().any(|n| n == node)
-    })
 }
 
 /// Whether the node still has to do what was asked of it: the request in its annotations is not
@@ -210,10 +289,7 @@ fn annotation<'a>(fi: &'a FileIntegrity, key: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
     use super::*;
-    use crate::api::{FileIntegrityNodeStatus, ScanResult};
     use crate::operator::statuses::kept;
 
     fn fi(annotations: &[(&str, &str)]) -> FileIntegrity {
@@ -233,24 +309,13 @@ mod tests {
         ["n1", "n2", "n3"].map(str::to_owned).into()
     }
 
-    fn failed(node: &str) -> WatchedStatus {
-        let at = Time(jiff::Timestamp::UNIX_EPOCH);
-        let status = FileIntegrityNodeStatus {
-            node_name: node.to_owned(),
-            last_result: Some(ScanResult::new(Condition::Failed, at)),
-            ..Default::default()
-        };
-        (&status).into()
-    }
-
     #[test]
     fn annotations_are_read() {
-        let status = failed("n3");
-        let statuses = [&status];
+        let failed = ["n3".to_owned()];
         let all = names::ANNOTATION_REINIT;
         let on_failed = names::ANNOTATION_REINIT_ON_FAILED;
         let check = |annotations: &[(&str, &str)], nodes: Option<&[&str]>, unknown: &[&str]| {
-            let asked = asked(&fi(annotations), &selected(), &statuses).unwrap();
+            let asked = asked(&fi(annotations), &selected(), &failed).unwrap();
             let own = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
             assert_eq!(asked.nodes, nodes.map(own), "{annotations:?}");
             assert_eq!(asked.unknown, own(unknown), "{annotations:?}");
@@ -258,9 +323,13 @@ mod tests {
         check(&[(all, "")], None, &[]);
         check(&[(all, "n2, n1,,n2")], Some(&["n1", "n2"]), &[]);
         check(&[(all, "n1,gone")], Some(&["n1"]), &["gone"]);
+        check(&[(all, " ")], None, &[]);
+        for none in [",", " , ,"] {
+            check(&[(all, none)], Some(&[]), &[]);
+        }
         check(&[(on_failed, "")], Some(&["n3"]), &[]);
         check(&[(all, "n1"), (on_failed, "")], Some(&["n1", "n3"]), &[]);
-        assert_eq!(asked(&fi(&[]), &selected(), &statuses), None);
+        assert_eq!(asked(&fi(&[]), &selected(), &failed), None);
     }
 
     #[test]
@@ -279,6 +348,52 @@ mod tests {
     }
 
     #[test]
+    fn what_has_no_effect_is_named() {
+        let reasons = |key: &str, value: &str, failed: &[String]| {
+            let asked = asked(&fi(&[(key, value)]), &selected(), failed).unwrap();
+            let sentences = asked.without_effect();
+            assert!(sentences.iter().all(|(_, text)| text.len() < 1024));
+            sentences
+                .into_iter()
+                .map(|(reason, _)| reason)
+                .collect::<Vec<_>>()
+        };
+        let (all, on_failed) = (names::ANNOTATION_REINIT, names::ANNOTATION_REINIT_ON_FAILED);
+        assert_eq!(reasons(all, "", &[]), [""; 0]);
+        assert_eq!(reasons(all, "n1", &[]), [""; 0]);
+        assert_eq!(reasons(all, ",", &[]), ["NoNodesNamed"]);
+        let many = format!("n1,{}", "x/?#\n%2f..".repeat(100) + &",y".repeat(1000));
+        assert_eq!(reasons(all, &many, &[]), ["UnknownNodes"]);
+        assert_eq!(reasons(on_failed, "", &[]), ["NoNodesFailed"]);
+        assert_eq!(reasons(on_failed, "", &["n1".to_owned()]), [""; 0]);
+    }
+
+    #[test]
+    fn a_record_of_somebody_elses_making_is_read_or_named() {
+        let record = |text: &str| {
+            let fi = fi(&[(names::ANNOTATION_REINIT_RECORD, text)]);
+            assert_ne!(
+                Record::of(&fi).is_some(),
+                Record::is_unreadable(&fi),
+                "{text}"
+            );
+            Record::of(&fi)
+        };
+        let read = record(r#"{"id":"abc","nodes":["n2","n1"]}"#).unwrap();
+        assert!(read.names_node("n1") && read.names_node("n2") && !read.names_node("n3"));
+        for text in [
+            "",
+            "{}",
+            r#"{"id":""}"#,
+            r#"{"id":"a/b"}"#,
+            r#"{"id":"config:x"}"#,
+            r#"{"id":"a\nb"}"#,
+        ] {
+            assert_eq!(record(text), None);
+        }
+    }
+
+    #[test]
     fn asking_for_nobody_leaves_no_record() {
         let fi = fi(&[(names::ANNOTATION_REINIT_ON_FAILED, "")]);
         let patch = record_patch(&fi, &asked(&fi, &selected(), &[]).unwrap());
@@ -290,9 +405,13 @@ mod tests {
 
     #[test]
     fn holdoff_names_all_or_some() {
-        let held = |value: &str| is_held(&fi(&[(names::ANNOTATION_HOLDOFF, value)]), "n1");
+        let held = |value: &str| {
+            let list = NodeList::held(&fi(&[(names::ANNOTATION_HOLDOFF, value)]));
+            list.unwrap().names_node("n1")
+        };
         assert!(held("") && held("n2, n1") && !held("n2"));
-        assert!(!is_held(&fi(&[]), "n1"));
+        assert!(!held(",") && !held("n10"));
+        assert_eq!(NodeList::held(&fi(&[])), None);
     }
 
     /// The next request of a node whose status has this uid, resource version and request before,

@@ -67,7 +67,7 @@ impl Serving {
     /// Starts serving. Until there is a certificate of more standing, one made on the spot is used.
     pub fn start(settings: &Settings, client: &Client) -> Self {
         let scrapes = settings.scrapes.clone();
-        let namespace = settings.namespace.clone();
+        let namespace = settings.namespace.to_string();
         let certificates = Certificates::default();
         let (found, own) = watch::channel(Own::Unknown);
         let mut tasks = JoinSet::new();

@@ -175,6 +175,8 @@ fn observed(daemon_sets: &[DaemonSet], statuses: &[FileIntegrityNodeStatus]) -> 
             .collect(),
         silence: HashMap::new(),
         nameless: HashSet::new(),
+        unreadable: Vec::new(),
+        failed: Vec::new(),
         others: Vec::new(),
         environment: Environment::default(),
         now: at(0),

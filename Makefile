@@ -48,8 +48,8 @@ BINARY := $(CARGO_TARGET_DIR)/release/fio
 help: ## List the targets and variables
 	@awk 'BEGIN { FS = ":.*## |\\?=.*## *|## *" } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z0-9-]+:.*## / { printf "  %-18s%s\n", $$1, $$2 } \
-	  /^[A-Z_]+ \?=.*##/ { printf "  %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / { printf "  %-20s%s\n", $$1, $$2 } \
+	  /^[A-Z_]+ \?=.*##/ { printf "  %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the program (target/release/fio, or where CARGO_TARGET_DIR says)
 	hack/build

@@ -19,7 +19,7 @@ cargo_tool() {
 # install_cargo_tool NAME VERSION DIR: without optimising, which takes longer
 # than it would save.
 install_cargo_tool() {
-  need_command cc gcc libc6-dev
+  need_compiler
   log "compiling $1 $2 (minutes, once)"
   cargo install --locked --quiet --debug --root "$3" --target-dir "$3/target" "$1@$2" >&2
   rm -r "$3/target"

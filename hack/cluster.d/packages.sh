@@ -12,6 +12,11 @@ need_command() {
   need "$command" "has_command $command" "$@"
 }
 
+# need_compiler: what Rust's crates are compiled and linked by.
+need_compiler() {
+  need_command cc gcc libc6-dev
+}
+
 has_command() {
   command -v "$1" >/dev/null
 }

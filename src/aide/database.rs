@@ -620,10 +620,8 @@ fn holder(host_root: &Path, owner: &str) -> Option<&'static str> {
     found.max_by_key(|(rank, _)| *rank).map(|(_, dir)| dir)
 }
 
-fn identity(dir: &Path) -> io::Result<Identity> {
-    use std::os::unix::fs::MetadataExt as _;
-    let meta = fs::symlink_metadata(dir)?;
-    Ok((meta.dev(), meta.ino()))
+fn identity(path: &Path) -> io::Result<Identity> {
+    Ok(state_place::identity(&fs::symlink_metadata(path)?))
 }
 
 fn failed<'a>(

@@ -152,7 +152,8 @@ fn owned_by_root(opened: &File, place: &Path) -> Result<Metadata, UnfitError> {
     Ok(meta)
 }
 
-fn identity(meta: &Metadata) -> Identity {
+/// The identity of what these are the metadata of.
+pub fn identity(meta: &Metadata) -> Identity {
     (meta.dev(), meta.ino())
 }
 

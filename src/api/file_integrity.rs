@@ -12,7 +12,6 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::object_name::{DataKey, InvalidName, NamespaceName, ObjectName};
-
 use super::state_dir;
 
 /// Seconds of pause between the end of a scan and the next one, unless the user says otherwise.

@@ -121,12 +121,6 @@ impl fmt::Display for NamespaceName {
     }
 }
 
-impl fmt::Display for DataKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// One part of a name between dots.
 fn is_label(text: &str) -> bool {
     let is_edge = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();

@@ -207,6 +207,15 @@ struct NewCondition {
 }
 
 impl NewCondition {
+    fn degraded(reason: &'static str, message: &str) -> Self {
+        Self {
+            kind: "Degraded",
+            status: "True",
+            reason,
+            message: bounded(message),
+        }
+    }
+
     /// The time of the last transition stays while the status does (API conventions).
     fn into_condition(
         self,
@@ -413,12 +422,7 @@ pub fn degrade(
         "True" => format!("{message}; {}", planned.message),
         _ => message.to_owned(),
     };
-    let condition = NewCondition {
-        kind: "Degraded",
-        status: "True",
-        reason,
-        message: bounded(&message),
-    };
+    let condition = NewCondition::degraded(reason, &message);
     let old = before.map_or(&[][..], |status| &status.conditions);
     *planned = condition.into_condition(old, planned.observed_generation, now);
 }
@@ -432,12 +436,7 @@ pub fn unobserved(
     now: &Time,
 ) -> FileIntegrityStatus {
     let mut status = fi.status.clone().unwrap_or_default();
-    let condition = NewCondition {
-        kind: "Degraded",
-        status: "True",
-        reason,
-        message: bounded(message),
-    };
+    let condition = NewCondition::degraded(reason, message);
     let condition = condition.into_condition(&status.conditions, fi.metadata.generation, now);
     match status.conditions.iter_mut().find(|c| c.type_ == "Degraded") {
         Some(stored) => *stored = condition,

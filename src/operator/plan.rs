@@ -409,7 +409,8 @@ impl<'a> Planner<'a> {
             let message = format!("{message}; the pods run without it until it exists");
             ("PriorityClass", message)
         });
-        lost.chain(self.overlaps()).chain(class).collect()
+        // There may be so many overlaps that they fill the message, so they come last.
+        lost.chain(class).chain(self.overlaps()).collect()
     }
 
     /// The PriorityClass of the spec does not exist, in the original's words.

@@ -60,6 +60,11 @@ pub(crate) enum Fault {
     WatchesEnd(Duration),
     /// What is asked is done, and the answer breaks off in the middle.
     CutBodies,
+    /// Every write is carried out, and the connection ends before its answer.
+    LostAnswers,
+    /// The first write whose method and path hold this text is carried out, and the connection ends
+    /// before its answer. Then the fault is over. [`Proxy::lost`] shows that it has happened.
+    LostAnswer(&'static str),
     /// Nothing listens.
     Refused,
 }
@@ -87,6 +92,8 @@ struct Shared {
 struct State {
     fault: Fault,
     requests: Vec<Seen>,
+    /// Writes that were carried out and not answered: method, path and query.
+    lost: Vec<String>,
     /// Tokens that the API does not accept any more.
     expired: HashSet<String>,
     tls: Arc<ServerConfig>,
@@ -97,6 +104,19 @@ struct State {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the answer to this write, which was carried out, is to be lost.
+    fn loses(&self, method: &Method, path: &str) -> bool {
+        let request = format!("{method} {path}");
+        let mut state = self.state();
+        match state.fault {
+            Fault::LostAnswers => {}
+            Fault::LostAnswer(text) if request.contains(text) => state.fault = Fault::None,
+            _ => return false,
+        }
+        state.lost.push(request);
+        true
     }
 }
 
@@ -118,6 +138,7 @@ impl Proxy {
         let state = State {
             fault: Fault::None,
             requests: Vec::new(),
+            lost: Vec::new(),
             expired: HashSet::new(),
             tls: ca.leaf()?,
             connections: CancellationToken::new(),
@@ -202,6 +223,11 @@ impl Proxy {
         let state = self.shared.state();
         let since = state.requests.iter().filter(|seen| seen.at >= since);
         since.map(|seen| seen.request.clone()).collect()
+    }
+
+    /// The writes that were carried out and not answered so far: method, path and query.
+    pub(crate) fn lost(&self) -> Vec<String> {
+        self.shared.state().lost.clone()
     }
 
     fn listening(&self) -> MutexGuard<'_, CancellationToken> {
@@ -311,6 +337,9 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> anyhow::Resu
         _ => {}
     }
     let (head, body) = pass_on(&shared.upstream, request).await?.into_parts();
+    if method != Method::GET && head.status.is_success() && shared.loses(&method, &path) {
+        anyhow::bail!("the answer is lost");
+    }
     let body = body.map_err(Into::into).boxed_unsync();
     let body = match fault {
         Fault::WatchesEnd(after) if is_watch => {

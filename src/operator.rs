@@ -57,7 +57,7 @@ use self::judge::Judge;
 use self::observe::{ObserveError, Observer};
 use self::plan::{Observed, Plan, Wanted};
 use self::serving::{Scrapes, Serving};
-use self::tally::Tally;
+use self::tally::{ApplyOutcome, Tally};
 use crate::aide::check::Checker;
 use crate::aide::command::{Aide, NO_AIDE};
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, time};
@@ -436,9 +436,7 @@ impl Context {
             let recorded = self.write_metadata(fi, patch).await;
             let failed = recorded.as_ref().err().map(Failure::from);
             self.passed(&fi.name_any(), |passed| passed.unrecorded = failed);
-            if recorded? {
-                self.tally.annotated(patch);
-            }
+            recorded?;
         }
         self.passed(&fi.name_any(), |passed| passed.failures = 0);
         self.forget_the_gone();
@@ -455,6 +453,7 @@ impl Context {
         plan: &Plan,
         collisions: &mut Collisions,
     ) -> Result<(), ApplyError> {
+        self.tally.settle_removals(observed);
         // In the order of the plan, but for the statuses of nodes: these are many, and none waits for
         // another.
         let is_status = |wanted: &Wanted| matches!(wanted, Wanted::NodeStatus(..));
@@ -464,13 +463,18 @@ impl Context {
                 .iter()
                 .map(|wanted| self.applier.apply(observed, wanted));
             let results = futures::future::join_all(writes).await;
-            take_in(group.iter().zip(results), collisions, |wanted, applied| {
-                self.tally.applied(observed, wanted, applied);
+            take_in(group.iter().zip(results), collisions, |wanted, outcome| {
+                self.tally.applied(observed, wanted, outcome);
             })?;
         }
         for unwanted in &plan.unwanted {
-            if self.applier.remove(unwanted).await? {
-                self.tally.removed(observed, unwanted);
+            match self.applier.remove(unwanted).await {
+                Ok(true) => self.tally.removed(observed, unwanted),
+                Ok(false) => {}
+                Err(error) => {
+                    self.tally.unremoved(observed, unwanted);
+                    return Err(error);
+                }
             }
         }
         Ok(())
@@ -575,7 +579,6 @@ impl Context {
         let written = self.applier.write_status(fi, &status).await?;
         if let Some(phase) = new_phase {
             tracing::info!(file_integrity = name, %phase, "phase");
-            self.tally.phase(phase, &status);
         }
         self.passed(&name, |passed| {
             passed.status_written = Some(Instant::now());
@@ -585,15 +588,15 @@ impl Context {
     }
 
     /// Changes the annotations, on top of our own write of the status. Where that has shown that
-    /// somebody else changed them meanwhile, the next pass sees to it. Returns whether it did.
+    /// somebody else changed them meanwhile, the next pass sees to it.
     async fn write_metadata(
         &self,
         observed: &Arc<FileIntegrity>,
         patch: &serde_json::Value,
-    ) -> Result<bool, ApplyError> {
+    ) -> Result<(), ApplyError> {
         let fi = self.newest(Arc::clone(observed));
         if fi.annotations() != observed.annotations() {
-            return Ok(false);
+            return Ok(());
         }
         let mut patch = patch.clone();
         if let Some(version) = patch.pointer_mut("/metadata/resourceVersion") {
@@ -604,7 +607,7 @@ impl Context {
         written.metadata = metadata;
         let name = written.name_any();
         self.passed(&name, |passed| passed.written = Some(Arc::new(written)));
-        Ok(true)
+        Ok(())
     }
 
     /// This FileIntegrity, or what our own write made of it.
@@ -695,22 +698,25 @@ fn unobserved_reason(error: &ObserveError, failures: u32) -> Option<&'static str
     }
 }
 
-/// What came of writes that were made at once. Each one that was done is told, also beside one that was
-/// not: the next pass finds it done, and nobody would tell of it any more. The first error is returned.
+/// What came of writes that were made at once. Each one is passed to `tell`, also beside one that failed:
+/// the next pass finds it done, and nobody would count it any more. The first error is returned.
 fn take_in<'a>(
     results: impl Iterator<Item = (&'a Wanted, Result<Option<Applied>, ApplyError>)>,
     collisions: &mut Collisions,
-    mut tell: impl FnMut(&Wanted, &Applied),
+    mut tell: impl FnMut(&Wanted, ApplyOutcome<'_>),
 ) -> Result<(), ApplyError> {
     let mut done = Ok(());
     for (wanted, result) in results {
         match result {
-            Ok(Some(applied)) => tell(wanted, &applied),
-            Ok(None) => {}
+            Ok(Some(applied)) => tell(wanted, ApplyOutcome::Applied(&applied)),
+            Ok(None) => tell(wanted, ApplyOutcome::Unchanged),
             Err(error @ ApplyError::NameCollision { .. }) => {
                 collisions.add(wanted, error.to_string());
             }
-            Err(error) => done = done.and(Err(error)),
+            Err(error) => {
+                tell(wanted, ApplyOutcome::Failed);
+                done = done.and(Err(error));
+            }
         }
     }
     done
@@ -743,6 +749,13 @@ mod tests {
         })
     }
 
+    fn node_of(wanted: &Wanted) -> &str {
+        match wanted {
+            Wanted::NodeStatus(status) => &status.node,
+            _ => "",
+        }
+    }
+
     fn no_answer(action: &str) -> ApplyError {
         ApplyError::Request(RequestError::Timeout {
             action: action.to_owned(),
@@ -771,10 +784,25 @@ mod tests {
             applied(),
         ];
         let (mut collisions, mut told) = (Collisions::default(), Vec::new());
-        let done = take_in(wanted.iter().zip(results), &mut collisions, |wanted, _| {
-            told.push(wanted.clone());
-        });
-        assert_eq!(told, ["n1", "n6"].map(status_of));
+        let done = take_in(
+            wanted.iter().zip(results),
+            &mut collisions,
+            |wanted, outcome| {
+                told.push(match outcome {
+                    ApplyOutcome::Applied(_) => format!("{} applied", node_of(wanted)),
+                    ApplyOutcome::Unchanged => format!("{} unchanged", node_of(wanted)),
+                    ApplyOutcome::Failed => format!("{} failed", node_of(wanted)),
+                });
+            },
+        );
+        let expected = [
+            "n1 applied",
+            "n2 failed",
+            "n4 unchanged",
+            "n5 failed",
+            "n6 applied",
+        ];
+        assert_eq!(told, expected);
         let error = done.unwrap_err().to_string();
         assert_eq!(error, "apply fi-n2: no answer in 30 s");
         assert_eq!(collisions.sentences, [taken("fi-n3").to_string()]);

@@ -333,6 +333,11 @@ fn is_ours<K: Resource>(existing: &K) -> bool {
     })
 }
 
+/// Whether the object that is there has to be removed before this one is applied.
+pub(super) fn is_replaced(observed: &Observed, daemon_set: &Value) -> bool {
+    find(&observed.daemon_sets, daemon_set).is_some_and(|existing| !is_ours(existing))
+}
+
 fn is_as_wanted(existing: &Value, wanted: &Value) -> bool {
     fn hash(object: &Value) -> &Value {
         &object["metadata"]["annotations"][ANNOTATION_HASH]

@@ -280,12 +280,23 @@ impl Candidate {
                     end.send_replace(started + RENEW_DEADLINE);
                     pause = RENEW_EVERY;
                 }
-                Ok(Err(error)) if error.code() != Some(409) && Instant::now() < deadline => {
+                Ok(Err(error)) if Instant::now() < deadline => {
                     tracing::warn!(
                         error = crate::error_chain(&error),
                         "the lease was not renewed"
                     );
                     pause = RETRY;
+                    if error.code() == Some(409) {
+                        match tokio::time::timeout_at(deadline, self.still_held()).await {
+                            Ok(Ok(Some(held))) => lease = held,
+                            // The next renewal finds out.
+                            Ok(Err(_)) => {}
+                            Ok(Ok(None)) | Err(_) => {
+                                lost.cancel();
+                                return None;
+                            }
+                        }
+                    }
                 }
                 _ => {
                     lost.cancel();
@@ -293,6 +304,15 @@ impl Candidate {
                 }
             }
         }
+    }
+
+    /// The Lease as it is now, if this candidate still holds it. A conflict need not mean that another
+    /// one took it: an own renewal whose answer was lost has changed it as well. Nothing is acted upon
+    /// by that alone: the term is extended by a renewal that is answered.
+    async fn still_held(&self) -> Result<Option<Lease>, RequestError> {
+        let lease = within(self.api.get_opt(names::LEASE_NAME)).await?;
+        let holder = |lease: &Lease| lease.spec.as_ref()?.holder_identity.clone();
+        Ok(lease.filter(|lease| holder(lease).as_deref() == Some(self.identity.as_str())))
     }
 }
 
@@ -303,19 +323,35 @@ impl Leadership {
         let Ok(Some(mut lease)) = self.renewing.await else {
             return;
         };
+        let mut released = self.candidate.write_released(&mut lease).await;
+        if matches!(&released, Err(error) if error.code() == Some(409)) {
+            // The answer to the last renewal was lost.
+            released = match self.candidate.still_held().await {
+                Ok(Some(mut held)) => self.candidate.write_released(&mut held).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+        }
+        if let Err(error) = released {
+            tracing::warn!(
+                error = crate::error_chain(&error),
+                "the lease was not released"
+            );
+        }
+    }
+}
+
+impl Candidate {
+    async fn write_released(&self, lease: &mut Lease) -> Result<(), RequestError> {
         if let Some(spec) = &mut lease.spec {
             // As other users of Leases release them: no holder, and a duration that is over soon.
             spec.holder_identity = Some(String::new());
             spec.lease_duration_seconds = Some(1);
             spec.renew_time = Some(time::now_micro());
         }
-        let (api, params) = (&self.candidate.api, PostParams::default());
-        if let Err(error) = within(api.replace(names::LEASE_NAME, &params, &lease)).await {
-            tracing::warn!(
-                error = crate::error_chain(&error),
-                "the lease was not released"
-            );
-        }
+        let params = PostParams::default();
+        let written = within(self.api.replace(names::LEASE_NAME, &params, lease)).await;
+        written.map(|_| ())
     }
 }
 

@@ -1,7 +1,9 @@
 //! Turns what passes observe and do into counts. Pure, but for the values in [`Fleet`].
 //!
-//! What is counted is what happened: a write that changed nothing, or the same change seen twice
-//! through a cache that lags, is not. The results that node statuses have when this operator begins
+//! What is counted is what happened, once: a write that changed nothing, or the same change seen twice
+//! through a cache that lags, is not counted, and a write whose answer was lost is counted when it turns
+//! out to have been carried out. Phases, requests and what nodes are asked for are counted when the
+//! watches show them; DaemonSets, which others change too, by our own writes. The results that node statuses have when this operator begins
 //! to lead were counted by another one; the gauges are derived from them, so they are right at once.
 //! When the last status of a node is gone, so is all that was told of it.
 
@@ -16,10 +18,10 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use serde_json::Value;
 
-use super::apply::Applied;
-use super::build::{Hold, Wishes};
+use super::apply::{self, Applied};
 use super::plan::{Observed, Unwanted, Wanted};
 use super::statuses::{Report, WatchedStatus};
+use super::triggers::hash;
 use crate::api::{Condition, FileIntegrity, FileIntegrityStatus, NodeCounts, Phase, names};
 use crate::telemetry::metrics::{
     ConditionLabels, ErrorLabel, FileIntegrityLabel, Fleet, NodeErrorLabels, NodeLabel,
@@ -63,6 +65,17 @@ const BY_DEMAND: &str = "demand";
 const BY_MISSING: &str = "missing";
 const BY_NODE: &str = "node";
 
+/// What came of applying an object.
+#[derive(Clone, Copy, Debug)]
+pub enum ApplyOutcome<'a> {
+    /// It was written.
+    Applied(&'a Applied),
+    /// It was as it should be.
+    Unchanged,
+    /// It may have been written: no answer, or an error, came back.
+    Failed,
+}
+
 /// Reports, with the names of the statuses that have them.
 type Reports = Vec<(Arc<str>, Arc<Report>)>;
 
@@ -84,16 +97,60 @@ struct Memory {
     listed: bool,
     /// While the watch of FileIntegrities lists them anew: those that it has shown.
     shown: HashSet<String>,
-    /// The FileIntegrities that are there.
-    known: HashSet<String>,
+    /// It has listed them once.
+    is_shown: bool,
+    /// The FileIntegrities that are there, and what of them is counted.
+    known: HashMap<String, Counted>,
     /// Uid and generation of each DaemonSet as it was last written, by its name.
-    daemon_sets: HashMap<String, (String, i64)>,
-    /// Whether each node is held for an update, by the name of its status.
-    held: HashMap<Arc<str>, bool>,
-    /// The configuration that each FileIntegrity's nodes were last told to run.
-    configs: HashMap<String, String>,
+    daemon_sets: HashMap<String, Written>,
+    /// The DaemonSets whose last write was not answered, by name.
+    unanswered: HashMap<String, Unanswered>,
+    /// The DaemonSets whose removal was not answered, by name.
+    unremoved: HashMap<String, Unremoved>,
+    /// What each node's daemon is asked for, by the name of its status.
+    asked: HashMap<Arc<str>, AskedOfNode>,
+    /// Hash of the configuration that each FileIntegrity's nodes were last told to run.
+    configs: HashMap<Arc<str>, u64>,
     /// What the last pass over each FileIntegrity found.
     passes: HashMap<String, Found>,
+}
+
+/// Uid and generation of an object.
+type Written = (String, i64);
+
+/// What of a FileIntegrity is counted when it changes. The watch shows what was written, whether or not
+/// the write was answered, so each change counts once.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Counted {
+    uid: Option<String>,
+    phase_changes: Option<i64>,
+    record: Option<String>,
+}
+
+/// What of a node's annotations is counted when it changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct AskedOfNode {
+    is_held_for_update: bool,
+    /// Hash of the configuration's hash.
+    config: Option<u64>,
+}
+
+/// A write whose answer was lost, so that it may have been carried out.
+#[derive(Clone, Debug)]
+struct Unanswered {
+    file_integrity: String,
+    /// The object before the write.
+    before: Option<Written>,
+    /// The object before it is removed first.
+    replaces: bool,
+}
+
+/// A removal whose answer was lost.
+#[derive(Clone, Debug)]
+struct Unremoved {
+    file_integrity: String,
+    uid: String,
+    is_signaller: bool,
 }
 
 /// What a pass found.
@@ -183,14 +240,13 @@ impl Tally {
             Event::Init => memory.shown.clear(),
             Event::InitApply(fi) => {
                 memory.shown.insert(fi.name_any());
-                memory.known.insert(fi.name_any());
+                self.file_integrity(memory, fi);
             }
-            Event::Apply(fi) => {
-                memory.known.insert(fi.name_any());
-            }
+            Event::Apply(fi) => self.file_integrity(memory, fi),
             Event::InitDone => {
+                memory.is_shown = true;
                 let shown = std::mem::take(&mut memory.shown);
-                let gone = memory.known.iter().filter(|name| !shown.contains(*name));
+                let gone = memory.known.keys().filter(|name| !shown.contains(*name));
                 for name in gone.cloned().collect::<Vec<_>>() {
                     self.file_integrity_gone(memory, &name);
                 }
@@ -199,9 +255,45 @@ impl Tally {
         });
     }
 
+    /// Counts a new phase, and a request for new baselines when it is recorded.
+    fn file_integrity(&self, memory: &mut Memory, fi: &FileIntegrity) {
+        let status = fi.status.as_ref();
+        let now = Counted {
+            uid: fi.uid(),
+            phase_changes: status.and_then(|status| status.phase_changes),
+            record: fi
+                .annotations()
+                .get(names::ANNOTATION_REINIT_RECORD)
+                .cloned(),
+        };
+        let before = memory.known.insert(fi.name_any(), now.clone());
+        if !memory.is_shown {
+            return;
+        }
+        let before = before.filter(|before| before.uid == now.uid);
+        let before = before.unwrap_or_default();
+        let is_new_phase = before.phase_changes != now.phase_changes
+            && now.phase_changes.is_some_and(|changes| changes > 0);
+        if is_new_phase
+            && let Some(status) = status
+            && let Some(phase) = status.phase
+        {
+            self.phase(phase, status);
+        }
+        if now.record.is_some() && before.record != now.record {
+            self.reinit(BY_DEMAND, &no_node());
+        }
+    }
+
     fn file_integrity_gone(&self, memory: &mut Memory, name: &str) {
         memory.known.remove(name);
         memory.configs.remove(name);
+        memory
+            .unremoved
+            .retain(|_, removal| removal.file_integrity != name);
+        memory
+            .unanswered
+            .retain(|_, write| write.file_integrity != name);
         let label = FileIntegrityLabel {
             file_integrity: name.to_owned(),
         };
@@ -216,6 +308,7 @@ impl Tally {
         if node.is_empty() {
             return;
         }
+        self.asked(memory, status);
         let before = memory.saw(status);
         if before.as_ref() == Some(new) {
             return;
@@ -224,6 +317,41 @@ impl Tally {
             self.count(node, &before.unwrap_or_default(), new);
         }
         self.refresh(memory, node);
+    }
+
+    /// Counts what the operator asks of a node: the begin and the end of a hold, and another
+    /// configuration.
+    fn asked(&self, memory: &mut Memory, status: &WatchedStatus) {
+        let annotation = |key| status.annotation(key);
+        let now = AskedOfNode {
+            is_held_for_update: annotation(names::ANNOTATION_HOLDOFF)
+                == Some(names::HOLDOFF_UPDATE),
+            config: annotation(names::ANNOTATION_WANTED_CONFIG).map(|config| hash(&config)),
+        };
+        let before = memory.asked.insert(Arc::clone(&status.name), now);
+        let Some(before) = before.filter(|_| memory.listed) else {
+            return;
+        };
+        let node = &status.node_name;
+        match (before.is_held_for_update, now.is_held_for_update) {
+            (false, true) => add(&self.fleet.pause, node),
+            (true, false) => {
+                add(&self.fleet.unpause, node);
+                self.reinit(BY_NODE, node);
+                self.reinit(BY_DEMAND, &no_node());
+            }
+            _ => {}
+        }
+        if let (Some(old), Some(new)) = (before.config, now.config)
+            && old != new
+            && let Some(owner) = status.owner()
+        {
+            // The first of the nodes to be told of another configuration counts for all.
+            let told = memory.configs.insert(Arc::clone(owner), new);
+            if told != Some(new) {
+                self.reinit(BY_CONFIG, &no_node());
+            }
+        }
     }
 
     /// Counts what is new.
@@ -260,7 +388,7 @@ impl Tally {
     }
 
     fn status_gone(&self, memory: &mut Memory, node: &Arc<str>, name: &Arc<str>) {
-        memory.held.remove(name);
+        memory.asked.remove(name);
         let Some(known) = memory.nodes.get_mut(node) else {
             return;
         };
@@ -380,7 +508,7 @@ impl Tally {
             file_integrity: name.to_owned(),
         };
         self.with(|memory| {
-            if !memory.known.contains(name) {
+            if !memory.known.contains_key(name) {
                 return;
             }
             let degraded = self.fleet.degraded.get_or_create(&label);
@@ -399,7 +527,7 @@ impl Tally {
             file_integrity: name.to_owned(),
         };
         self.with(|memory| {
-            if memory.known.contains(name) {
+            if memory.known.contains_key(name) {
                 self.fleet.degraded.get_or_create(&label).set(1);
             }
         });
@@ -427,8 +555,8 @@ impl Tally {
         }
     }
 
-    /// The phase that was written, with its status.
-    pub fn phase(&self, phase: Phase, status: &FileIntegrityStatus) {
+    /// A new phase, with its status.
+    fn phase(&self, phase: Phase, status: &FileIntegrityStatus) {
         let label = PhaseLabel {
             phase: match phase {
                 Phase::Pending => "Pending",
@@ -449,71 +577,69 @@ impl Tally {
         }
     }
 
-    /// An object was written.
-    pub fn applied(&self, observed: &Observed, wanted: &Wanted, applied: &Applied) {
-        match wanted {
-            Wanted::ConfigMap(_) => {}
-            Wanted::DaemonSet(object) => self.daemon_set(observed, object, applied),
-            Wanted::NodeStatus(status) => {
-                if let Some(there) = &status.there {
-                    self.node_status(observed, &status.wishes, there);
-                }
+    /// What came of applying an object. Node statuses are counted by the watch.
+    pub fn applied(&self, observed: &Observed, wanted: &Wanted, outcome: ApplyOutcome<'_>) {
+        let Wanted::DaemonSet(object) = wanted else {
+            return;
+        };
+        let name = name_of(object);
+        let seen = seen(observed, &name);
+        let is_signaller = !object["metadata"]["labels"][names::LABEL_REINIT_OWNER].is_null();
+        match outcome {
+            ApplyOutcome::Applied(applied) => {
+                let now = (applied.uid.clone(), applied.generation);
+                self.written(&name, seen, now, applied.replaced, is_signaller);
             }
+            ApplyOutcome::Unchanged => self.settle(&name, seen, is_signaller),
+            ApplyOutcome::Failed => self.with(|memory| {
+                let before = memory.daemon_sets.get(&name).cloned().or(seen);
+                let replaces = apply::is_replaced(observed, object);
+                let unanswered = Unanswered {
+                    file_integrity: observed.file_integrity.name_any(),
+                    before,
+                    replaces,
+                };
+                memory.unanswered.entry(name).or_insert(unanswered);
+            }),
         }
     }
 
-    fn daemon_set(&self, observed: &Observed, object: &Value, applied: &Applied) {
-        let name = name_of(object);
-        let now = (applied.uid.clone(), applied.generation);
-        let seen = observed.daemon_sets.iter().find(|ds| ds.name_any() == name);
-        let seen = seen.map(|ds| {
-            let generation = ds.metadata.generation.unwrap_or_default();
-            (ds.uid().unwrap_or_default(), generation)
+    /// A DaemonSet is as it should be. If the answer to its last write was lost, that write counts now.
+    fn settle(&self, name: &str, seen: Option<Written>, is_signaller: bool) {
+        let is_open = self.with(|memory| memory.unanswered.contains_key(name));
+        if is_open && let Some(now) = seen.clone() {
+            self.written(name, seen, now, false, is_signaller);
+        }
+    }
+
+    fn written(
+        &self,
+        name: &str,
+        seen: Option<Written>,
+        now: Written,
+        replaced: bool,
+        is_signaller: bool,
+    ) {
+        let (before, replaced) = self.with(|memory| {
+            let known = memory.daemon_sets.insert(name.to_owned(), now.clone());
+            match memory.unanswered.remove(name) {
+                Some(unanswered) => (unanswered.before, replaced || unanswered.replaces),
+                None => (known.or(seen), replaced),
+            }
         });
-        let before = self.with(|memory| memory.daemon_sets.insert(name, now.clone()));
-        let before = before.or(seen);
         if before.as_ref() == Some(&now) {
             return;
         }
-        if !object["metadata"]["labels"][names::LABEL_REINIT_OWNER].is_null() {
+        if is_signaller {
             return operation(&self.fleet.signaller, "update");
         }
         operation(&self.fleet.daemon_set, "update");
-        if applied.replaced {
-            operation(&self.fleet.daemon_set, "delete");
-        } else if before.is_some_and(|(uid, _)| uid == now.0) {
+        let is_same = before.is_some_and(|(uid, _)| uid == now.0);
+        if is_same {
             // The roll-out of another template ends the pods of the one before.
             operation(&self.fleet.daemon_set, "podkill");
-        }
-    }
-
-    fn node_status(&self, observed: &Observed, wishes: &Wishes, existing: &WatchedStatus) {
-        let (name, node) = (Arc::clone(&existing.name), &existing.node_name);
-        let held_before =
-            existing.annotation(names::ANNOTATION_HOLDOFF) == Some(names::HOLDOFF_UPDATE);
-        let held = wishes.hold == Hold::ForUpdate;
-        let before = self.with(|memory| memory.held.insert(name, held));
-        match (before.unwrap_or(held_before), held) {
-            (false, true) => add(&self.fleet.pause, node),
-            (true, false) => {
-                add(&self.fleet.unpause, node);
-                self.reinit(BY_NODE, node);
-                self.reinit(BY_DEMAND, &no_node());
-            }
-            _ => {}
-        }
-        if let Some(config) = wishes.config.as_deref()
-            && let Some(before) = existing.annotation(names::ANNOTATION_WANTED_CONFIG)
-        {
-            self.config(&observed.file_integrity.name_any(), before, config);
-        }
-    }
-
-    /// The first of the nodes to be told of another configuration counts for all.
-    fn config(&self, name: &str, before: &str, config: &str) {
-        let told = self.with(|memory| memory.configs.insert(name.to_owned(), config.to_owned()));
-        if before != config && told.as_deref() != Some(config) {
-            self.reinit(BY_CONFIG, &no_node());
+        } else if replaced {
+            operation(&self.fleet.daemon_set, "delete");
         }
     }
 
@@ -522,24 +648,60 @@ impl Tally {
         let Unwanted::DaemonSet(name) = unwanted else {
             return;
         };
-        self.with(|memory| memory.daemon_sets.remove(name));
-        let is_signaller = observed.daemon_sets.iter().any(|ds| {
-            ds.name_any() == *name && ds.labels().contains_key(names::LABEL_REINIT_OWNER)
+        let is_signaller = is_signaller(observed, name);
+        self.settle(name, seen(observed, name), is_signaller);
+        self.with(|memory| {
+            memory.daemon_sets.remove(name);
+            memory.unremoved.remove(name);
         });
+        self.deleted(is_signaller);
+    }
+
+    /// A removal failed, and may have been carried out.
+    pub fn unremoved(&self, observed: &Observed, unwanted: &Unwanted) {
+        if let Unwanted::DaemonSet(name) = unwanted
+            && let Some((uid, generation)) = seen(observed, name)
+        {
+            let there = Some((uid.clone(), generation));
+            self.settle(name, there, is_signaller(observed, name));
+            let removal = Unremoved {
+                file_integrity: observed.file_integrity.name_any(),
+                uid,
+                is_signaller: is_signaller(observed, name),
+            };
+            self.with(|memory| memory.unremoved.insert(name.clone(), removal));
+        }
+    }
+
+    /// Counts the removals of DaemonSets of this FileIntegrity that turn out to have been carried out.
+    pub fn settle_removals(&self, observed: &Observed) {
+        let name = observed.file_integrity.name_any();
+        let is_there = |uid: &str| {
+            let all = observed.daemon_sets.iter();
+            all.clone().any(|ds| ds.uid().as_deref() == Some(uid))
+        };
+        let gone = self.with(|memory| {
+            let gone: Vec<(String, Unremoved)> = memory
+                .unremoved
+                .extract_if(|_, removal| removal.file_integrity == name && !is_there(&removal.uid))
+                .collect();
+            for (name, _) in &gone {
+                memory.daemon_sets.remove(name);
+            }
+            gone
+        });
+        for (_, removal) in gone {
+            self.deleted(removal.is_signaller);
+        }
+    }
+
+    fn deleted(&self, is_signaller: bool) {
         let family = if is_signaller {
             &self.fleet.signaller
         } else {
             &self.fleet.daemon_set
         };
         operation(family, "delete");
-    }
-
-    /// The FileIntegrity's annotations were changed: a request for new baselines is counted when it
-    /// is recorded.
-    pub fn annotated(&self, patch: &Value) {
-        if patch["metadata"]["annotations"][names::ANNOTATION_REINIT_RECORD].is_string() {
-            self.reinit(BY_DEMAND, &no_node());
-        }
     }
 
     /// A pass is over.
@@ -558,6 +720,23 @@ impl Tally {
         let labels = ReinitLabels { by, node };
         self.fleet.reinit.get_or_create(&labels).inc();
     }
+}
+
+/// Uid and generation of the DaemonSet of this name, as the cache has it.
+fn seen(observed: &Observed, name: &str) -> Option<Written> {
+    let seen = observed
+        .daemon_sets
+        .iter()
+        .find(|ds| ds.name_any() == name)?;
+    let generation = seen.metadata.generation.unwrap_or_default();
+    Some((seen.uid().unwrap_or_default(), generation))
+}
+
+fn is_signaller(observed: &Observed, name: &str) -> bool {
+    observed
+        .daemon_sets
+        .iter()
+        .any(|ds| ds.name_any() == name && ds.labels().contains_key(names::LABEL_REINIT_OWNER))
 }
 
 /// Where it is about no node.

@@ -8,9 +8,8 @@ use serde_json::json;
 
 use super::*;
 use crate::api::{Baseline, FileIntegrityNodeStatus, ScanResult};
-use crate::operator::build::{self, Environment};
-use crate::operator::plan::{Configured, WantedStatus};
-use crate::operator::statuses::kept;
+use crate::operator::build::{self, Environment, Hold, Wishes};
+use crate::operator::plan::Configured;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::text::Format;
 
@@ -18,6 +17,8 @@ struct Story {
     tally: Tally,
     metrics: Metrics,
     second: i64,
+    /// The FileIntegrity as it was seen last.
+    fi: FileIntegrity,
 }
 
 impl Story {
@@ -29,7 +30,10 @@ impl Story {
             tally,
             metrics,
             second: 0,
+            fi: file_integrity(),
         };
+        story.tally.saw_file_integrity(&Event::Init);
+        story.tally.saw_file_integrity(&Event::InitDone);
         story.lists(with);
         story
     }
@@ -76,8 +80,9 @@ impl Story {
             generation,
             replaced: false,
         };
+        let outcome = ApplyOutcome::Applied(&applied);
         self.tally
-            .applied(observed, &Wanted::DaemonSet(object), &applied);
+            .applied(observed, &Wanted::DaemonSet(object), outcome);
     }
 
     /// A signaller comes and goes.
@@ -92,32 +97,39 @@ impl Story {
             .removed(&there, &Unwanted::DaemonSet("aide-ini-fi".to_owned()));
     }
 
-    fn phases(&self, phases: &[Phase]) {
+    /// The FileIntegrity gets these phases, one after the other.
+    fn phases(&mut self, phases: &[Phase]) {
         for phase in phases {
-            self.tally.phase(*phase, &FileIntegrityStatus::default());
+            let status = self.fi.status.get_or_insert_default();
+            status.phase = Some(*phase);
+            *status.phase_changes.get_or_insert(0) += 1;
+            self.sees_file_integrity();
         }
     }
 
-    fn asks(&self) {
-        let annotations =
-            json!({names::ANNOTATION_REINIT: null, names::ANNOTATION_REINIT_RECORD: "{}"});
-        self.tally
-            .annotated(&json!({"metadata": {"annotations": annotations}}));
-        let dropped = json!({names::ANNOTATION_REINIT_RECORD: null});
-        self.tally
-            .annotated(&json!({"metadata": {"annotations": dropped}}));
+    /// The watch shows it, and once more without a change.
+    fn sees_file_integrity(&self) {
+        for _ in 0..2 {
+            self.tally
+                .saw_file_integrity(&Event::Apply(self.fi.clone()));
+        }
     }
 
-    /// A node is given its wishes; `before` are those that the cache has.
-    fn wishes(&self, node: &str, before: &Wishes, after: &Wishes) {
-        let observed = observed(&[], &[]);
-        let there = build::node_status(&observed.file_integrity, node, before);
-        let wanted = Wanted::NodeStatus(WantedStatus {
-            node: node.into(),
-            wishes: after.clone(),
-            there: Some(Arc::new(kept(there))),
-        });
-        self.tally.applied(&observed, &wanted, &Applied::default());
+    /// A request is recorded and handed to the nodes.
+    fn asks(&mut self) {
+        let record = (names::ANNOTATION_REINIT_RECORD.to_owned(), "{}".to_owned());
+        self.fi.metadata.annotations = Some([record].into());
+        self.sees_file_integrity();
+        self.fi.metadata.annotations = None;
+        self.sees_file_integrity();
+    }
+
+    /// A node is asked for this.
+    fn wishes(&self, status: &mut FileIntegrityNodeStatus, wishes: &Wishes) {
+        let object = build::node_status(&file_integrity(), &status.node_name, wishes);
+        status.metadata = serde_json::from_value(object["metadata"].clone()).unwrap();
+        self.sees(status);
+        self.sees(status);
     }
 
     /// What is told of these metrics, one `labels value` a line without the common prefix.
@@ -235,29 +247,29 @@ fn a_configuration_a_failure_and_no_configuration() {
         config: Some(hash.to_owned()),
         ..Wishes::default()
     };
-    let told = |story: &Story, before: &Wishes, after: &str| {
-        for node in ["n1", "n2"] {
-            story.wishes(node, before, &config(after));
+    let told = |story: &Story, nodes: &mut [FileIntegrityNodeStatus], after: &str| {
+        for node in nodes {
+            story.wishes(node, &config(after));
         }
     };
-    let mut all = |story: &mut Story, condition, counts| {
-        for node in &mut nodes {
+    let all = |story: &mut Story, nodes: &mut [FileIntegrityNodeStatus], condition, counts| {
+        for node in nodes {
             story.result(node, condition, counts);
         }
     };
     story.phases(&[Phase::Initializing, Phase::Active]);
-    told(&story, &Wishes::default(), "default");
-    all(&mut story, Condition::Succeeded, [0; 3]);
-    told(&story, &config("default"), "custom");
+    told(&story, &mut nodes, "default");
+    all(&mut story, &mut nodes, Condition::Succeeded, [0; 3]);
+    told(&story, &mut nodes, "custom");
     story.phases(&[Phase::Initializing, Phase::Active]);
     story.signals("s1");
-    all(&mut story, Condition::Succeeded, [0; 3]);
-    all(&mut story, Condition::Failed, [1, 0, 0]);
-    all(&mut story, Condition::Failed, [1, 0, 0]);
-    told(&story, &config("custom"), "default");
+    all(&mut story, &mut nodes, Condition::Succeeded, [0; 3]);
+    all(&mut story, &mut nodes, Condition::Failed, [1, 0, 0]);
+    all(&mut story, &mut nodes, Condition::Failed, [1, 0, 0]);
+    told(&story, &mut nodes, "default");
     story.phases(&[Phase::Initializing, Phase::Active]);
     story.signals("s2");
-    all(&mut story, Condition::Succeeded, [0; 3]);
+    all(&mut story, &mut nodes, Condition::Succeeded, [0; 3]);
     story.expect(
         &[
             "phase_total",
@@ -298,9 +310,11 @@ fn a_roll_out_is_an_update_and_a_podkill() {
         replaced: true,
     };
     let wanted = Wanted::DaemonSet(daemon());
-    story.tally.applied(&there, &wanted, &applied);
+    let outcome = ApplyOutcome::Applied(&applied);
+    story.tally.applied(&there, &wanted, outcome);
     applied.replaced = false;
-    story.tally.applied(&there, &wanted, &applied);
+    let outcome = ApplyOutcome::Applied(&applied);
+    story.tally.applied(&there, &wanted, outcome);
     story.expect(
         &DAEMON_SETS,
         &[
@@ -311,6 +325,93 @@ fn a_roll_out_is_an_update_and_a_podkill() {
     );
 }
 
+/// The write was carried out, and its answer was lost.
+#[test]
+fn a_write_whose_answer_was_lost_is_counted_once() {
+    let story = Story::begins(&[]);
+    let wanted = Wanted::DaemonSet(daemon());
+    let none = observed(&[], &[]);
+    let first = observed(&[daemon_set(&daemon(), "d", 1)], &[]);
+    let second = observed(&[daemon_set(&daemon(), "d", 2)], &[]);
+    let updates = |update: f64, podkill: Option<f64>| {
+        let podkill = podkill.map(|n| ("daemonset_update_total{operation=\"podkill\"}", n));
+        let update = ("daemonset_update_total{operation=\"update\"}", update);
+        let all: Vec<_> = podkill.into_iter().chain([update]).collect();
+        story.expect(&DAEMON_SETS[..1], &all);
+    };
+    // Created, and seen by the next pass.
+    story.tally.applied(&none, &wanted, ApplyOutcome::Failed);
+    story.tally.applied(&none, &wanted, ApplyOutcome::Failed);
+    story
+        .tally
+        .applied(&first, &wanted, ApplyOutcome::Unchanged);
+    story
+        .tally
+        .applied(&first, &wanted, ApplyOutcome::Unchanged);
+    updates(1.0, None);
+    // Rolled out; the next pass has not seen it, applies it again, and nothing changes by that.
+    story.tally.applied(&first, &wanted, ApplyOutcome::Failed);
+    story.applies(&first, daemon(), "d", 2);
+    story.applies(&second, daemon(), "d", 2);
+    updates(2.0, Some(1.0));
+    // Not carried out at all.
+    story.tally.applied(&second, &wanted, ApplyOutcome::Failed);
+    story
+        .tally
+        .applied(&second, &wanted, ApplyOutcome::Unchanged);
+    updates(2.0, Some(1.0));
+}
+
+#[test]
+fn a_signaller_whose_answers_were_lost_comes_and_goes_once() {
+    let story = Story::begins(&[]);
+    let labels = json!({names::LABEL_REINIT_OWNER: "fi"});
+    let object = json!({"metadata": {"name": "aide-ini-fi", "labels": labels}});
+    let wanted = Wanted::DaemonSet(object.clone());
+    let unwanted = Unwanted::DaemonSet("aide-ini-fi".to_owned());
+    let there = observed(&[daemon_set(&object, "s", 1)], &[]);
+    let gone = observed(&[], &[]);
+    story.tally.applied(&gone, &wanted, ApplyOutcome::Failed);
+    // All nodes are done already, so it is not wanted any more.
+    story.tally.settle_removals(&there);
+    story.tally.unremoved(&there, &unwanted);
+    // Through a cache that lags it is still there.
+    story.tally.settle_removals(&there);
+    story.tally.settle_removals(&gone);
+    story.tally.settle_removals(&gone);
+    story.expect(
+        &DAEMON_SETS[1..],
+        &[
+            ("reinit_daemonset_update_total{operation=\"delete\"}", 1.0),
+            ("reinit_daemonset_update_total{operation=\"update\"}", 1.0),
+        ],
+    );
+}
+
+/// Who begins to lead does not count what another one has done.
+#[test]
+fn what_is_there_at_the_start_is_not_counted() {
+    let mut before = Story::begins(&[]);
+    before.phases(&[Phase::Pending, Phase::Active]);
+    let metrics = Metrics::new();
+    let mut story = Story {
+        tally: Tally::new(metrics.lead()),
+        metrics,
+        second: 0,
+        fi: before.fi,
+    };
+    for event in [
+        Event::Init,
+        Event::InitApply(story.fi.clone()),
+        Event::InitDone,
+    ] {
+        story.tally.saw_file_integrity(&event);
+    }
+    story.expect(&["phase_total"], &[]);
+    story.phases(&[Phase::Error]);
+    story.expect(&["phase_total"], &[("phase_total{phase=\"Error\"}", 1.0)]);
+}
+
 #[test]
 fn an_update_of_a_node_pauses_and_its_end_reinitialises() {
     let story = Story::begins(&[]);
@@ -318,11 +419,13 @@ fn an_update_of_a_node_pauses_and_its_end_reinitialises() {
         hold,
         ..Wishes::default()
     });
-    story.wishes("n1", &free, &held);
-    story.wishes("n1", &free, &held);
-    story.wishes("n1", &held, &free);
-    story.wishes("n1", &held, &free);
-    story.wishes("n2", &free, &by_hand);
+    let (mut n1, mut n2) = (status("fi", "n1"), status("fi", "n2"));
+    for wishes in [&free, &held, &free] {
+        story.wishes(&mut n1, wishes);
+    }
+    for wishes in [&free, &by_hand] {
+        story.wishes(&mut n2, wishes);
+    }
     story.expect(
         &["pause_total", "unpause_total", "reinit_total"],
         &[

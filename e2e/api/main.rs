@@ -23,6 +23,7 @@ mod faults;
 mod harness;
 mod kills;
 mod logcollector;
+mod lost_answers;
 mod metrics;
 mod operator;
 mod policy;

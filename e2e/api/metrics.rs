@@ -34,7 +34,7 @@ use crate::harness::{
 use crate::updates::{machine_config, until_held};
 
 /// What a scrape got: the status line's code and the body.
-struct Answer {
+pub(crate) struct Answer {
     code: String,
     text: String,
 }
@@ -54,16 +54,16 @@ impl Answer {
 const KIND_PATIENCE: Duration = Duration::from_secs(120);
 
 /// An operator's fleet endpoint.
-struct Endpoint<'a> {
+pub(crate) struct Endpoint<'a> {
     space: &'a Space,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// Where no certificate is mounted.
     nothing: tempfile::TempDir,
 }
 
 impl<'a> Endpoint<'a> {
     /// A place for one: a port that is free.
-    async fn new(space: &'a Space) -> anyhow::Result<Self> {
+    pub(crate) async fn new(space: &'a Space) -> anyhow::Result<Self> {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let nothing = tempfile::tempdir()?;
@@ -152,7 +152,11 @@ impl<'a> Endpoint<'a> {
 
     /// Waits until a scrape has these values: not all of them are there at the moment at which what
     /// they come from can be seen.
-    async fn shows(&self, token: &str, expected: &[(&str, f64)]) -> anyhow::Result<Answer> {
+    pub(crate) async fn shows(
+        &self,
+        token: &str,
+        expected: &[(&str, f64)],
+    ) -> anyhow::Result<Answer> {
         let last = RefCell::new(String::new());
         let is_shown = |answer: &Answer| {
             let others = expected
@@ -184,7 +188,7 @@ async fn exchange(
     Ok(Answer { code, text })
 }
 
-async fn token(space: &Space, account: &str) -> anyhow::Result<String> {
+pub(crate) async fn token(space: &Space, account: &str) -> anyhow::Result<String> {
     let arguments = ["-n", &space.namespace, "create", "token", account];
     Ok(kubectl(&arguments, "").await?.trim().to_owned())
 }

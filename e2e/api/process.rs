@@ -59,7 +59,8 @@ impl Process {
         Self::operator_on(space, identity, kubeconfig, "off", environment, dir).await
     }
 
-    async fn operator_on(
+    /// The same, serving the fleet's metrics on this address.
+    pub(crate) async fn operator_on(
         space: &Space,
         identity: &str,
         kubeconfig: &Path,

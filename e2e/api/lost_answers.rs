@@ -1,0 +1,169 @@
+//! Writes of the operator that are carried out and whose answers are lost: each leads to one event and
+//! one count for each transition, and ends no leadership.
+
+use fio::api::names;
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::coordination::v1::Lease;
+use serde_json::json;
+
+use crate::faults::operators_token;
+use crate::harness::{Space, clean, eventually, in_space};
+use crate::metrics::{Endpoint, token};
+use crate::process::Process;
+use crate::proxy::{Fault, Proxy};
+
+/// An operator whose API server loses the answer to one write at a time.
+struct Loser<'a> {
+    space: &'a Space,
+    proxy: Proxy,
+    endpoint: Endpoint<'a>,
+    operator: Process,
+}
+
+impl<'a> Loser<'a> {
+    async fn start(space: &'a Space) -> anyhow::Result<Self> {
+        let endpoint = Endpoint::new(space).await?;
+        let proxy = Proxy::start().await?;
+        let dir = tempfile::tempdir()?;
+        let kubeconfig = proxy.kubeconfig(dir.path(), &operators_token(space).await?)?;
+        let address = endpoint.address.to_string();
+        let operator =
+            Process::operator_on(space, "op", &kubeconfig.path, &address, &[], dir).await?;
+        operator.logs("leading").await?;
+        Ok(Self {
+            space,
+            proxy,
+            endpoint,
+            operator,
+        })
+    }
+
+    /// The answer to the next write whose method and path hold this text is lost.
+    async fn lose(&self, text: &'static str) -> anyhow::Result<()> {
+        self.proxy.set(Fault::LostAnswer(text)).await
+    }
+
+    /// Waits until this many answers were lost.
+    async fn until_lost(&self, count: usize) -> anyhow::Result<()> {
+        let what = format!("{count} lost answers");
+        eventually(&what, async || {
+            Ok((self.proxy.lost().len() >= count).then_some(()))
+        })
+        .await
+    }
+}
+
+/// The contract's example of counts, with the answer to each kind of write lost once.
+#[tokio::test]
+async fn each_transition_is_counted_and_reported_once() -> anyhow::Result<()> {
+    in_space("lost-answers", async |space| {
+        let op = Loser::start(space).await?;
+        let nodes = [space.node("n1").await?, space.node("n2").await?];
+        let mut daemons = [space.daemon("fi", &nodes[0]), space.daemon("fi", &nodes[1])];
+
+        op.lose("/daemonsets/aide-fi?").await?;
+        space.file_integrity("fi", json!({})).await?;
+        op.until_lost(1).await?;
+        space.until_phase("fi", "Initializing").await?;
+
+        // The phase.
+        op.lose("/fileintegrities/fi/status").await?;
+        for daemon in &mut daemons {
+            daemon.obey().await?;
+            daemon.finds(&clean()).await?;
+        }
+        op.until_lost(2).await?;
+        space.until_phase("fi", "Active").await?;
+
+        // The record of a request.
+        op.lose("/fileintegrities/fi?").await?;
+        space
+            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .await?;
+        op.until_lost(3).await?;
+        op.lose("PATCH /apis/apps/v1/").await?;
+        op.until_lost(4).await?;
+        space.until_phase("fi", "Initializing").await?;
+        // The signaller's removal.
+        op.lose("DELETE /apis/apps/v1/").await?;
+        for daemon in &mut daemons {
+            daemon.obey().await?;
+        }
+        op.until_lost(5).await?;
+        space.until_phase("fi", "Active").await?;
+        space
+            .until_gone::<DaemonSet>("aide-ini-fi", "the signaller to go")
+            .await?;
+
+        // The event.
+        op.lose("/events").await?;
+        let text = "no such option\n";
+        let config = json!({"metadata": {"name": "broken"}, "data": {"aide.conf": text}});
+        space
+            .api::<k8s_openapi::api::core::v1::ConfigMap>()
+            .create(
+                &kube::api::PostParams::default(),
+                &serde_json::from_value(config)?,
+            )
+            .await?;
+        let named = json!({"spec": {"config": {"name": "broken", "namespace": space.namespace}}});
+        space.merge::<fio::api::FileIntegrity>("fi", named).await?;
+        op.until_lost(6).await?;
+        space.until_phase("fi", "Error").await?;
+
+        let token = token(space, "file-integrity-operator-metrics").await?;
+        op.endpoint
+            .shows(
+                &token,
+                &[
+                    ("phase_total{phase=\"Active\"}", 2.0),
+                    ("phase_total{phase=\"Initializing\"}", 2.0),
+                    ("phase_total{phase=\"Error\"}", 1.0),
+                    ("daemonset_update_total{operation=\"update\"}", 1.0),
+                    ("reinit_daemonset_update_total{operation=\"update\"}", 1.0),
+                    ("reinit_daemonset_update_total{operation=\"delete\"}", 1.0),
+                    ("reinit_total{by=\"demand\",node=\"\"}", 1.0),
+                ],
+            )
+            .await?;
+        let mut said = space.said("fi", "FileIntegrityStatus").await?;
+        said.retain(|phase| phase != "Pending");
+        let expected = ["Initializing", "Active", "Initializing", "Active", "Error"];
+        assert_eq!(said, expected);
+        let refused = space.said("fi", "ConfigRefused").await?;
+        assert_eq!(refused.len(), 1, "{refused:?}");
+        op.operator.still_runs()
+    })
+    .await
+}
+
+/// The next renewal is a conflict with the operator's own write, and so is the release.
+#[tokio::test]
+async fn a_renewal_whose_answer_is_lost_ends_no_leadership() -> anyhow::Result<()> {
+    in_space("lost-renewal", async |space| {
+        let op = Loser::start(space).await?;
+        let renewed = async || {
+            let lease = space.api::<Lease>().get(names::LEASE_NAME).await?;
+            anyhow::Ok(lease.spec.and_then(|spec| spec.renew_time))
+        };
+        op.lose("/leases/").await?;
+        op.until_lost(1).await?;
+        let lost = renewed().await?;
+        eventually("the lease to be renewed", async || {
+            Ok((renewed().await? > lost).then_some(()))
+        })
+        .await?;
+        let lines = op.operator.lines();
+        let leads = lines.iter().filter(|line| line.contains("\"leading\""));
+        assert_eq!(leads.count(), 1, "{lines:#?}");
+
+        op.lose("/leases/").await?;
+        op.until_lost(2).await?;
+        op.operator.end().await?;
+        let lease = space.api::<Lease>().get(names::LEASE_NAME).await?;
+        let holder = lease.spec.and_then(|spec| spec.holder_identity);
+        assert_eq!(holder.as_deref(), Some(""), "it was released");
+        Ok(())
+    })
+    .await
+}

@@ -92,11 +92,12 @@ pub async fn run(
     client: Client,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (aide, version) = check_surroundings(&settings).await?;
+    // First of all: probes come as soon as the container runs.
     let readiness = Readiness::default();
     if let Some(address) = settings.health {
         health::serve(address, readiness.clone()).await?;
     }
+    let (aide, version) = check_surroundings(&settings).await?;
     let (events, inbox) = mpsc::unbounded_channel();
     let (seen, _) = watched::channel(Seen::default());
     let (items, outgoing) = mpsc::unbounded_channel();

@@ -113,12 +113,13 @@ pub async fn run(
     client: Client,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let aide = Aide::new(&settings.aide);
-    aide.supported_version().await.context(NO_AIDE)?;
+    // First of all: probes come as soon as the container runs.
     let readiness = Readiness::default();
     if let Some(address) = settings.health {
         health::serve(address, readiness.clone()).await?;
     }
+    let aide = Aide::new(&settings.aide);
+    aide.supported_version().await.context(NO_AIDE)?;
     // Dropping it ends what is served.
     let serving = Serving::start(&settings, &client);
     tokio::select! {

@@ -13,6 +13,8 @@ use crate::api::{BaselineLoss, FILE_INTEGRITY_KIND, FileIntegrity, GROUP, VERSIO
 
 /// Port of the daemon's health checks.
 const HEALTH_PORT: u16 = 8081;
+/// How many seconds a readiness probe waits for a pod to be ready before it fails.
+const READY_WITHIN: u32 = 590;
 /// On applied objects: sha256 of what they should be.
 pub const ANNOTATION_HASH: &str = "file-integrity.openshift.io/applied-hash";
 /// Where the host's root is mounted in the container that checks folders.
@@ -316,14 +318,28 @@ fn daemon_container(fi: &FileIntegrity, environment: &Environment, ds_name: &str
     ];
     mounts.extend(writable(fi).as_ref().map(HostDir::mount));
     container["volumeMounts"] = json!(mounts);
-    container["readinessProbe"] = probe("/readyz");
+    container["readinessProbe"] = readiness_probe();
     container["livenessProbe"] = probe("/healthz");
     container["livenessProbe"]["failureThreshold"] = json!(6);
     container
 }
 
+/// Probes begin when the container has had the time to listen: each that fails is a Warning event.
 fn probe(path: &str) -> Value {
-    json!({"httpGet": {"path": path, "port": HEALTH_PORT}, "periodSeconds": 10, "timeoutSeconds": 5})
+    json!({
+        "httpGet": {"path": path, "port": HEALTH_PORT},
+        "initialDelaySeconds": 5, "periodSeconds": 10, "timeoutSeconds": 5,
+    })
+}
+
+/// The answer waits until the pod is ready, which takes as long as its work: making a baseline, or
+/// waiting for one.
+fn readiness_probe() -> Value {
+    let mut probe = probe(&format!("/readyz?wait={READY_WITHIN}"));
+    probe["initialDelaySeconds"] = json!(2);
+    // Long enough for the answer to come back.
+    probe["timeoutSeconds"] = json!(READY_WITHIN + 10);
+    probe
 }
 
 /// The original's arguments in its order, then ours.
@@ -388,7 +404,7 @@ fn signaller_container(fi: &FileIntegrity, environment: &Environment, signal: &S
         host_root_mount()
     };
     container["volumeMounts"] = json!([mount]);
-    container["readinessProbe"] = probe("/readyz");
+    container["readinessProbe"] = readiness_probe();
     container["readinessProbe"]["periodSeconds"] = json!(2);
     container
 }
@@ -586,6 +602,71 @@ mod tests {
         let fi = fi(&json!({"config": {}, "priorityClassName": "high"}));
         let pod = &daemon_set(&fi, &environment())["spec"]["template"]["spec"];
         assert_eq!(pod.get("priorityClassName"), None);
+    }
+
+    /// A probe that fails is a Warning event: none may come before the process listens, nor end before
+    /// the answer to one that waits.
+    #[test]
+    fn no_probe_fails_while_a_pod_starts() {
+        let fi = fi(&json!({"config": {}}));
+        let signal = Signal {
+            nodes: Vec::new(),
+            id: "r1".to_owned(),
+        };
+        let daemon = daemon_set(&fi, &environment());
+        let signaller = signaller(&fi, &environment(), &signal);
+        let mut probes = Vec::new();
+        for daemon_set in [&daemon, &signaller] {
+            let container = &daemon_set["spec"]["template"]["spec"]["containers"][0];
+            for kind in ["livenessProbe", "readinessProbe"] {
+                let probe = &container[kind];
+                if !probe.is_null() {
+                    let number = |key: &str| probe[key].as_u64().unwrap_or_default();
+                    let path = probe["httpGet"]["path"].as_str().unwrap().to_owned();
+                    probes.push((
+                        path,
+                        number("initialDelaySeconds"),
+                        number("timeoutSeconds"),
+                    ));
+                }
+            }
+        }
+        probes.push(operators_readiness_probe());
+        assert_eq!(probes.len(), 4);
+        for (path, delay, timeout) in probes {
+            assert!(delay >= 2, "{path}");
+            if let Some(wait) = path.strip_prefix("/readyz?wait=") {
+                let wait: u64 = wait.parse().unwrap();
+                assert!((20..=600).contains(&wait), "{path}");
+                assert!(timeout >= wait + 5, "{path} {timeout}");
+            } else {
+                assert_eq!(path, "/healthz");
+            }
+        }
+    }
+
+    /// Path, delay and timeout, as the manifest has them.
+    fn operators_readiness_probe() -> (String, u64, u64) {
+        let manifest = include_str!("../../manifests/operator/deployment.yaml");
+        let (_, probe) = manifest.split_once("readinessProbe:\n").unwrap();
+        let (probe, _) = probe.split_once("resources:\n").unwrap();
+        let value = |key: &str| {
+            let line = |line: &str| {
+                Some(
+                    line.trim()
+                        .strip_prefix(key)?
+                        .strip_prefix(": ")?
+                        .to_owned(),
+                )
+            };
+            probe.lines().find_map(line).unwrap()
+        };
+        let number = |key: &str| value(key).parse().unwrap();
+        (
+            value("path"),
+            number("initialDelaySeconds"),
+            number("timeoutSeconds"),
+        )
     }
 
     #[test]

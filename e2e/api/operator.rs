@@ -6,6 +6,7 @@ use fio::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret};
 use k8s_openapi::api::rbac::v1::Role;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Resource, ResourceExt as _};
 use serde_json::{Value, json};
@@ -624,6 +625,50 @@ async fn a_phase_that_cannot_be_said_is_said_later_and_hides_nothing() -> anyhow
             .await?;
         let said = space.said("fi", "FileIntegrityStatus").await?;
         assert_eq!(said, ["Pending", "Initializing", "Active", "Error"]);
+        Ok(())
+    })
+    .await
+}
+
+/// Here is no garbage collector, so what the deleted one had stays until the operator removes it.
+#[tokio::test]
+async fn one_that_is_created_again_at_once_takes_its_name_over() -> anyhow::Result<()> {
+    in_space("created-again", async |space| {
+        let _operator = space.operator("op").await?;
+        let (nodes, _) = space.active("fi", json!({})).await?;
+        let api = space.api::<FileIntegrity>();
+        let before = api.get("fi").await?.uid();
+        api.delete("fi", &DeleteParams::background()).await?;
+        space.file_integrity("fi", json!({})).await?;
+        let after = api.get("fi").await?.uid();
+        assert_ne!(before, after);
+        space.until_phase("fi", "Initializing").await?;
+        for node in &nodes {
+            let mut daemon = space.daemon("fi", node);
+            daemon.obey().await?;
+            daemon.finds(&clean()).await?;
+        }
+        let fi = space.until_phase("fi", "Active").await?;
+        assert_eq!(condition_of(&fi, "Degraded"), "False/AsExpected");
+        let owner = |meta: &ObjectMeta| {
+            let owners = meta.owner_references.iter().flatten();
+            owners.map(|owner| owner.uid.clone()).collect::<Vec<_>>()
+        };
+        let new = [after.unwrap_or_default()];
+        let daemon_set = space.api::<DaemonSet>().get("aide-fi").await?;
+        assert_eq!(owner(&daemon_set.metadata), new);
+        let active = space.api::<ConfigMap>().get("fi").await?;
+        assert_eq!(owner(&active.metadata), new);
+        for node in &nodes {
+            let name = names::node_status("fi", node);
+            let status = space.api::<FileIntegrityNodeStatus>().get(&name).await?;
+            assert_eq!(owner(&status.metadata), new);
+        }
+        assert!(
+            !space.log().contains("NameCollision") && !space.log().contains("belongs to"),
+            "{}",
+            space.log()
+        );
         Ok(())
     })
     .await

@@ -20,7 +20,9 @@ use serde_json::{Map, Value, json};
 use super::build::{self, ANNOTATION_HASH};
 use super::plan::{Observed, Unwanted, Wanted};
 use super::statuses::WatchedStatus;
-use crate::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, names};
+use crate::api::{
+    FILE_INTEGRITY_KIND, FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, GROUP, names,
+};
 use crate::k8s::{RequestError, request};
 use crate::scan::event::{Saying, Subject};
 use crate::scan::publish;
@@ -41,6 +43,9 @@ pub enum ApplyError {
         /// Its owner.
         owner: String,
     },
+    /// This FileIntegrity is not the one that the API has now.
+    #[error("FileIntegrity {0} was deleted, or created again, meanwhile")]
+    Outdated(String),
     /// An object could not be put into JSON.
     #[error("put an object into JSON")]
     Json(#[from] serde_json::Error),
@@ -142,6 +147,13 @@ impl Applier {
             .unwrap_or_default()
             .to_owned();
         let mut replaced = false;
+        let existing = match existing {
+            Some(existing) if is_leftover(existing.meta(), observed) => {
+                self.remove_leftover(api, &name, observed).await?;
+                None
+            }
+            existing => existing,
+        };
         if let Some(existing) = existing {
             refuse_foreign(kind, existing.meta(), observed)?;
             let seen = serde_json::to_value(existing)?;
@@ -158,8 +170,12 @@ impl Applier {
         } else if let Some(unseen) =
             request(format!("look for {name}"), api.get_metadata_opt(&name)).await?
         {
-            // The caches hold what has our labels; applying would take over what has not.
-            refuse_foreign(kind, &unseen.metadata, observed)?;
+            if is_leftover(&unseen.metadata, observed) {
+                self.remove_leftover(api, &name, observed).await?;
+            } else {
+                // The caches hold what has our labels; applying would take over what has not.
+                refuse_foreign(kind, &unseen.metadata, observed)?;
+            }
         }
         let params = PatchParams::apply(names::FIELD_MANAGER_OPERATOR).force();
         let patch = Patch::Apply(object);
@@ -174,6 +190,47 @@ impl Applier {
             generation: written.meta().generation.unwrap_or_default(),
             replaced,
         }))
+    }
+
+    /// Removes what a deleted FileIntegrity of the same name has left, before the garbage collector comes
+    /// to it. Whether that FileIntegrity is deleted is known when the API has ours under its name: what the
+    /// watch showed may be older.
+    async fn remove_leftover<K>(
+        &self,
+        api: &Api<K>,
+        name: &str,
+        observed: &Observed,
+    ) -> Result<(), ApplyError>
+    where
+        K: Resource + Clone + Debug + DeserializeOwned,
+    {
+        let fi = observed.file_integrity.as_ref();
+        let fi_name = fi.name_any();
+        let params = ListParams::default().fields(&format!("metadata.name={fi_name}"));
+        let now = self.file_integrities.list_metadata(&params);
+        let now = request(format!("look for {fi_name}"), now).await?;
+        if now
+            .items
+            .iter()
+            .all(|now| now.metadata.uid != fi.metadata.uid)
+        {
+            return Err(ApplyError::Outdated(fi_name));
+        }
+        let found = request(format!("look for {name}"), api.get_metadata_opt(name)).await?;
+        let Some(found) = found.filter(|found| is_leftover(&found.metadata, observed)) else {
+            return Ok(());
+        };
+        // Not what somebody has put in its place or adopted since.
+        let preconditions = Preconditions {
+            uid: found.metadata.uid,
+            resource_version: found.metadata.resource_version,
+        };
+        let params = DeleteParams {
+            preconditions: Some(preconditions),
+            ..DeleteParams::background()
+        };
+        removed("remove the old", name, api.delete(name, &params)).await?;
+        Ok(())
     }
 
     /// Removes an object that somebody else's program made: applying over it would leave fields of
@@ -290,6 +347,20 @@ fn find<'a, K: Resource>(existing: &'a [std::sync::Arc<K>], object: &Value) -> O
         .map(AsRef::as_ref)
 }
 
+/// Whether a FileIntegrity of the same name controls this, and it is another one: names are unique, so
+/// that one was deleted.
+pub(super) fn is_leftover(existing: &ObjectMeta, observed: &Observed) -> bool {
+    let fi = &observed.file_integrity.metadata;
+    let owners = existing.owner_references.as_deref().unwrap_or_default();
+    let controller = owners.iter().find(|owner| owner.controller == Some(true));
+    controller.is_some_and(|owner| {
+        owner.kind == FILE_INTEGRITY_KIND
+            && owner.api_version.split('/').next() == Some(GROUP)
+            && Some(&owner.name) == fi.name.as_ref()
+            && Some(&owner.uid) != fi.uid.as_ref()
+    })
+}
+
 /// Only what this FileIntegrity controls is its to write, and what nobody controls but has its
 /// label: the original made such.
 fn refuse_foreign(
@@ -404,6 +475,31 @@ mod tests {
     use super::*;
     use crate::operator::build::{Hold, Wishes, node_status};
     use crate::operator::statuses;
+
+    #[test]
+    fn leftovers_are_those_of_another_file_integrity_of_the_same_name() {
+        let owner = |api_version: &str, kind: &str, name: &str, uid: &str, controller: bool| {
+            let owner = json!({
+                "apiVersion": api_version, "kind": kind, "name": name, "uid": uid,
+                "controller": controller,
+            });
+            let meta = json!({"name": "aide-fi", "ownerReferences": [owner]});
+            serde_json::from_value::<ObjectMeta>(meta).unwrap()
+        };
+        let version = "fileintegrity.openshift.io/v1alpha1";
+        let observed = crate::operator::plan::tests::at_rest();
+        for (meta, expected) in [
+            (owner(version, "FileIntegrity", "fi", "old", true), true),
+            (owner(version, "FileIntegrity", "fi", "u", true), false),
+            (owner(version, "FileIntegrity", "fi", "old", false), false),
+            (owner(version, "FileIntegrity", "other", "old", true), false),
+            (owner("v1", "FileIntegrity", "fi", "old", true), false),
+            (owner(version, "Other", "fi", "old", true), false),
+            (ObjectMeta::default(), false),
+        ] {
+            assert_eq!(is_leftover(&meta, &observed), expected, "{meta:?}");
+        }
+    }
 
     #[test]
     fn what_the_api_adds_does_not_count_and_what_others_change_does() {

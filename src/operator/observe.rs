@@ -259,7 +259,7 @@ impl Observer {
         let name = fi.name_any();
         let statuses = self
             .statuses
-            .state_filter(|s| s.owner().is_some_and(|owner| **owner == *name));
+            .state_filter(|s| s.is_controlled_by(&name, fi.metadata.uid.as_deref()));
         let silence = statuses
             .iter()
             .map(|status| {

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
+use super::apply;
 use super::build::{self, ActiveConfig, Environment, Hold, Wishes};
 use super::excluded::Excluded;
 use super::freshness;
@@ -613,6 +614,7 @@ impl<'a> Planner<'a> {
         self.observed
             .daemon_sets
             .iter()
+            .filter(|ds| !apply::is_leftover(&ds.metadata, self.observed))
             .find(|ds| ds.metadata.name.as_ref() == Some(&name))
     }
 }
@@ -689,4 +691,4 @@ fn object_name(metadata: &ObjectMeta) -> String {
 
 #[cfg(test)]
 #[path = "plan_tests.rs"]
-mod tests;
+pub(super) mod tests;

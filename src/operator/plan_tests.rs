@@ -101,7 +101,7 @@ fn done(mut status: FileIntegrityNodeStatus, id: &str) -> FileIntegrityNodeStatu
 }
 
 /// A deployed FileIntegrity over two nodes at rest.
-fn at_rest() -> Observed {
+pub(in crate::operator) fn at_rest() -> Observed {
     with_annotations(&json!({}))
 }
 

@@ -142,6 +142,17 @@ impl WatchedStatus {
             .map(|o| &o.name)
     }
 
+    /// Whether the FileIntegrity of this name and uid controls it. One of the same name that was deleted
+    /// may have left a status, and that says nothing about the new one's.
+    pub fn is_controlled_by(&self, name: &str, uid: Option<&str>) -> bool {
+        self.common.owners.iter().any(|owner| {
+            owner.controller == Some(true)
+                && owner.kind == FILE_INTEGRITY_KIND
+                && *owner.name == *name
+                && Some(&*owner.uid) == uid
+        })
+    }
+
     /// The value of one of the operator's labels.
     pub fn label(&self, key: &str) -> Option<&str> {
         match key {
@@ -547,6 +558,15 @@ mod tests {
         assert_eq!(report.failed, Some(true));
         assert_eq!(&*report.baseline.as_ref().unwrap().config_hash, "c");
         assert_eq!(report.reinit.as_deref(), Some("n1"));
+    }
+
+    #[test]
+    fn a_status_of_a_deleted_file_integrity_is_not_the_new_ones() {
+        let status = kept(status("n1"));
+        assert!(status.is_controlled_by("fi", Some("u")));
+        for (name, uid) in [("fi", Some("new")), ("other", Some("u")), ("fi", None)] {
+            assert!(!status.is_controlled_by(name, uid), "{name} {uid:?}");
+        }
     }
 
     #[test]

@@ -588,6 +588,13 @@ async fn an_operator_gets_over_each_without_a_restart() -> anyhow::Result<()> {
     .await
 }
 
+/// Its renewals of the lease are not answered either, so another operator could act meanwhile.
+#[tokio::test]
+async fn an_operator_reports_once_while_no_write_is_answered() -> anyhow::Result<()> {
+    let trouble = Trouble::Proxy(Fault::LostAnswers);
+    an_operator_in("operator-lost", "answers to writes are lost", trouble).await
+}
+
 /// What an operator asks first when it begins to lead.
 #[tokio::test]
 async fn an_operator_waits_where_the_api_groups_cannot_be_had() -> anyhow::Result<()> {

@@ -14,7 +14,6 @@ use crate::proxy::{Fault, Proxy};
 
 /// An operator whose API server loses the answer to one write at a time.
 struct Loser<'a> {
-    space: &'a Space,
     proxy: Proxy,
     endpoint: Endpoint<'a>,
     operator: Process,
@@ -31,7 +30,6 @@ impl<'a> Loser<'a> {
             Process::operator_on(space, "op", &kubeconfig.path, &address, &[], dir).await?;
         operator.logs("leading").await?;
         Ok(Self {
-            space,
             proxy,
             endpoint,
             operator,

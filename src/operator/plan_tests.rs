@@ -684,12 +684,12 @@ fn nodes_that_taints_leave_out_are_counted_and_named() {
         ("False", "NoneExcluded")
     );
     let tainted = |name: &str, key: &str, effect: &str, os: &str| {
-        let node = json!({
+        let read = json!({
             "metadata": {"name": name, "labels": {"kubernetes.io/os": os}},
             "spec": {"taints": [{"key": key, "effect": effect}]},
             "status": {"conditions": [{"type": "Ready", "status": "True"}]},
         });
-        Arc::new(serde_json::from_value::<ReadNode>(node).unwrap().facts)
+        Arc::new(serde_json::from_value::<ReadNode>(read).unwrap().facts)
     };
     let role = "node-role.kubernetes.io/control-plane";
     observed.nodes.extend([

@@ -588,7 +588,7 @@ impl Tally {
         match outcome {
             ApplyOutcome::Applied(applied) => {
                 let now = (applied.uid.clone(), applied.generation);
-                self.written(&name, seen, now, applied.replaced, is_signaller);
+                self.written(&name, seen, &now, applied.replaced, is_signaller);
             }
             ApplyOutcome::Unchanged => self.settle(&name, seen, is_signaller),
             ApplyOutcome::Failed => self.with(|memory| {
@@ -608,7 +608,7 @@ impl Tally {
     fn settle(&self, name: &str, seen: Option<Written>, is_signaller: bool) {
         let is_open = self.with(|memory| memory.unanswered.contains_key(name));
         if is_open && let Some(now) = seen.clone() {
-            self.written(name, seen, now, false, is_signaller);
+            self.written(name, seen, &now, false, is_signaller);
         }
     }
 
@@ -616,7 +616,7 @@ impl Tally {
         &self,
         name: &str,
         seen: Option<Written>,
-        now: Written,
+        now: &Written,
         replaced: bool,
         is_signaller: bool,
     ) {
@@ -627,7 +627,7 @@ impl Tally {
                 None => (known.or(seen), replaced),
             }
         });
-        if before.as_ref() == Some(&now) {
+        if before.as_ref() == Some(now) {
             return;
         }
         if is_signaller {

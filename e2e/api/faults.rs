@@ -27,7 +27,7 @@ use crate::chaos::{Row, lost_and_duplicated};
 use crate::daemon_rights::{apply, token};
 use crate::harness::{
     Daemon, Space, aide, changed, condition_of, errors_of, eventually, in_space, kubectl,
-    none_is_wrong,
+    message_of, none_is_wrong,
 };
 use crate::process::Process;
 use crate::proxy::{Fault, Kubeconfig, Proxy};
@@ -610,6 +610,43 @@ async fn an_operator_waits_where_the_api_groups_cannot_be_had() -> anyhow::Resul
         proxy.set(Fault::None).await?;
         space.until_phase("fi", "Initializing").await?;
         operator.still_runs()
+    })
+    .await
+}
+
+/// What cannot be read is in the status, for as long as that lasts.
+#[tokio::test]
+async fn what_an_operator_cannot_read_is_reported() -> anyhow::Result<()> {
+    in_space("unread", async |space| {
+        let proxy = Proxy::start().await?;
+        let class = "/apis/scheduling.k8s.io/v1/priorityclasses/nobodys";
+        let dir = tempfile::tempdir()?;
+        let kubeconfig = proxy.kubeconfig(dir.path(), &operators_token(space).await?)?;
+        let _operator = Process::operator(space, "op", &kubeconfig.path, dir).await?;
+        let until = async |reason: &str, message: &str| {
+            let what = format!("Degraded, {reason}");
+            space
+                .until_is("fi", &what, |fi: &FileIntegrity| {
+                    condition_of(fi, "Degraded") == format!("True/{reason}")
+                        && message_of(fi, "Degraded").contains(message)
+                })
+                .await
+        };
+        space.node("n1").await?;
+        for (code, reason) in [(403, "ApiRefused"), (503, "ApiFailing")] {
+            proxy.set(Fault::At(class, code)).await?;
+            if code == 403 {
+                let spec = json!({"priorityClassName": "nobodys"});
+                space.file_integrity("fi", spec).await?;
+            } else {
+                // Something to reconcile for.
+                space.annotate("fi", "look", json!("again")).await?;
+            }
+            until(reason, "read the PriorityClass nobodys").await?;
+            proxy.set(Fault::None).await?;
+            until("PriorityClass", "the pods run without it").await?;
+        }
+        Ok(())
     })
     .await
 }

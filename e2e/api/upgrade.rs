@@ -1,16 +1,17 @@
 //! From the original to fio and back: its definitions, its Deployment and its objects are made here as
 //! it makes them, and our manifests are applied over them.
 
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::rbac::v1::Role;
 use kube::ResourceExt as _;
 use serde_json::json;
 
 use crate::harness::{
-    Space, alone, condition_of, kubectl, phase_of, reinstall_definitions, rendered,
+    Space, alone, condition_of, in_space, kubectl, phase_of, reinstall_definitions, rendered,
     until_established,
 };
+use crate::site::Site;
 
 /// The original's definitions: what its types allow, without the descriptions.
 const DEFINITIONS: &str = r"
@@ -270,6 +271,54 @@ async fn over_the_original_and_back() -> anyhow::Result<()> {
         let kept = status.last_result.as_ref().map(|last| last.files_changed);
         assert_eq!(kept, Some(3));
         reinstall_definitions().await
+    })
+    .await
+}
+
+/// The original's database and its last result are there, and a real daemon takes over.
+#[tokio::test]
+async fn an_open_failure_is_accepted_with_a_record() -> anyhow::Result<()> {
+    in_space("open-failure", async |space| {
+        let node = space.node("n1").await?;
+        let site = Site::new(space, "fi", &node, "10").await?;
+        std::fs::write(site.database(), "a database of another AIDE")?;
+        let log = site.log_name();
+        let failed = json!({"condition": "Failed", "lastProbeTime": "2026-01-02T03:04:05Z",
+            "filesChanged": 3, "resultConfigMapName": log, "resultConfigMapNamespace": space.namespace});
+        let results = json!({"lastResult": failed, "results": [failed]});
+        space
+            .merge::<FileIntegrityNodeStatus>(&site.status_name(), results)
+            .await?;
+
+        let _daemon = site.daemon().await?;
+        let status = site
+            .until("a clean result", |status| {
+                status.condition() == Some(Condition::Succeeded)
+            })
+            .await?;
+        let baseline = status.baseline.map(|baseline| baseline.verified);
+        assert_eq!(baseline, Some(false), "nobody requested it");
+        let events = space.events("fi").await?;
+        let mut events = events
+            .iter()
+            .filter(|event| event.reason.as_deref() == Some("BaselineReplaced"));
+        let event = events.next().map(|event| {
+            let note = event.note.clone().unwrap_or_default();
+            (event.type_.clone().unwrap_or_default(), note)
+        });
+        let (kind, note) = event.unwrap_or_default();
+        assert_eq!(kind, "Warning", "{note}");
+        let failure = format!("Failed a:0,c:3,r:0 log:{}/{log}", space.namespace);
+        assert!(note.ends_with(&failure), "{note}");
+        assert_eq!(events.next(), None);
+
+        // A request accepts what is there now.
+        site.wish(Some("r1")).await?;
+        site.until("a requested baseline", |status| {
+            status.baseline.as_ref().is_some_and(|b| b.verified)
+        })
+        .await?;
+        Ok(())
     })
     .await
 }

@@ -557,7 +557,7 @@ impl Daemon {
 
     fn publish_scan(&mut self) {
         let Some(Done {
-            finished: machine::Finished::Scanned { finding, .. },
+            finished: machine::Finished::Scanned { finding, digest },
             log,
             scan,
             lines,
@@ -582,6 +582,7 @@ impl Daemon {
         self.publish(
             News {
                 finding: Some(finding),
+                compared_with: digest,
                 ..News::default()
             },
             log,

@@ -1,9 +1,10 @@
 //! One scan's outcome, and how it is told. Used by the daemon and by the log collector.
 //!
-//! [`outcome`] says what came of a run of AIDE ([`collected`]: of one that something else made),
+//! [`change_set`] is what differs on a node; [`outcome`] says what came of a run of AIDE ([`collected`]: of one that something else made),
 //! [`tell`] decides what of that is worth telling, [`event`] and [`kept_log`] build the objects,
 //! [`lines`] the lines for log shippers; all of these are pure. [`publish`] does the API requests.
 
+pub mod change_set;
 pub mod collected;
 pub mod event;
 pub mod kept_log;

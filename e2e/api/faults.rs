@@ -109,8 +109,8 @@ async fn end(
 /// A watched node with a real daemon and a real AIDE.
 pub(crate) struct Node<'a> {
     space: &'a Space,
-    name: String,
-    proxy: Proxy,
+    pub(crate) name: String,
+    pub(crate) proxy: Proxy,
     kubeconfig: Kubeconfig,
     token: String,
     pub(crate) daemon: Process,
@@ -133,7 +133,7 @@ impl<'a> Node<'a> {
             std::fs::create_dir_all(made)?;
         }
         std::fs::write(watched.join("file"), "text")?;
-        let text = format!("{} p+sha256\n", watched.display());
+        let text = format!("{} p+l+sha256\n", watched.display());
         std::fs::write(config.join(names::KEY_EFFECTIVE_CONF), &text)?;
         wish(space, &name, &text).await?;
 
@@ -176,7 +176,7 @@ impl<'a> Node<'a> {
     }
 
     /// Waits until one more scan has had this result.
-    async fn until_scanned(&self, condition: Condition) -> anyhow::Result<()> {
+    pub(crate) async fn until_scanned(&self, condition: Condition) -> anyhow::Result<()> {
         let before = self.scans(condition);
         let what = format!("a scan that ends as {condition}");
         eventually(&what, async || {
@@ -578,6 +578,12 @@ async fn a_daemon_scans_on_through_each_and_tells_its_results_once() -> anyhow::
         a_daemon_in(&format!("daemon-{name}"), fault, trouble).await
     })
     .await
+}
+
+#[tokio::test]
+async fn a_daemon_reports_once_while_no_write_is_answered() -> anyhow::Result<()> {
+    let trouble = Trouble::Proxy(Fault::LostAnswers);
+    a_daemon_in("daemon-lost", "answers to writes lost", trouble).await
 }
 
 #[tokio::test]

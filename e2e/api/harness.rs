@@ -937,7 +937,7 @@ pub(crate) fn report() -> Report {
             path: b"/etc/new".to_vec(),
             kind: ChangeKind::Added,
             attributes: [].into(),
-            content: None,
+            new_values: None,
             details: Vec::new(),
         }],
         ..Report::default()

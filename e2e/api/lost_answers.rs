@@ -1,16 +1,20 @@
-//! Writes of the operator that are carried out and whose answers are lost: each leads to one event and
-//! one count for each transition, and ends no leadership.
+//! Writes of the operator and of a daemon that are carried out and whose answers are lost: each leads to
+//! one event and one count for each transition, and ends no leadership.
 
-use fio::api::names;
+use fio::api::{Condition, names};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::json;
 
-use crate::faults::operators_token;
+use crate::faults::{Node, operators_token};
 use crate::harness::{Space, clean, eventually, in_space};
 use crate::metrics::{Endpoint, token};
 use crate::process::Process;
 use crate::proxy::{Fault, Proxy};
+
+const STATUS: &str = "PATCH /apis/fileintegrity.openshift.io";
+const LOG: &str = "/configmaps/";
+const EVENT: &str = "POST /apis/events.k8s.io";
 
 /// An operator whose API server loses the answer to one write at a time.
 struct Loser<'a> {
@@ -162,6 +166,50 @@ async fn a_renewal_whose_answer_is_lost_ends_no_leadership() -> anyhow::Result<(
         let holder = lease.spec.and_then(|spec| spec.holder_identity);
         assert_eq!(holder.as_deref(), Some(""), "it was released");
         Ok(())
+    })
+    .await
+}
+
+/// A daemon writes again what was carried out already, and nothing is reported twice. A real daemon and
+/// a real AIDE.
+#[tokio::test]
+async fn one_event_for_each_transition_whichever_answer_is_lost() -> anyhow::Result<()> {
+    in_space("lost", async |space| {
+        let node = Node::start(space).await?;
+        let new = node.watched.join("new");
+        let mut expected = vec![node.clean()];
+        // With the file, then without it: the failure log is written of the first only.
+        for (with, without) in [(LOG, STATUS), (EVENT, EVENT), (STATUS, STATUS)] {
+            for (write, is_there) in [(with, true), (without, false)] {
+                let (before, after) = if is_there {
+                    (Condition::Succeeded, Condition::Failed)
+                } else {
+                    (Condition::Failed, Condition::Succeeded)
+                };
+                node.until_scanned(before).await?;
+                let lost = node.proxy.lost().len();
+                node.proxy.set(Fault::LostAnswer(write)).await?;
+                if is_there {
+                    std::fs::write(&new, "text")?;
+                    expected.push(node.added(1));
+                } else {
+                    std::fs::remove_file(&new)?;
+                    expected.push(node.clean());
+                }
+                node.until_said(&expected).await?;
+                // So that the answer of the last write, the status, is lost as well, or has come.
+                for _ in 0..2 {
+                    node.until_scanned(after).await?;
+                }
+                let all = node.proxy.lost();
+                anyhow::ensure!(all.len() == lost + 1, "{write}: {all:?}");
+                let said = node.said().await?;
+                anyhow::ensure!(said == expected, "{write}: {said:?}");
+            }
+        }
+        let log = node.kept_log().await?.data.unwrap_or_default();
+        anyhow::ensure!(format!("{log:?}").contains("/etc/watched/new"), "{log:?}");
+        node.daemon.still_runs()
     })
     .await
 }

@@ -35,3 +35,4 @@ mod spec;
 mod tampered;
 mod updates;
 mod upgrade;
+mod values;

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, symlink};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -24,6 +24,7 @@ use super::exit::{AideError, Verdict, decode, decode_plain};
 use super::profiles::Profile;
 use super::report::{Change, ChangeKind, Report, display_path, parse_json, parse_plain};
 use crate::api::names::hex;
+use crate::scan::change_set::ChangeSet;
 
 /// The AIDE to test with.
 pub(crate) static AIDE: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -358,8 +359,8 @@ fn tells_what_changed_about_them() {
             .details
             .contains(&("sha256".to_owned(), values.0, values.1))
     );
-    assert!(added.content.is_some());
-    assert_eq!(change(&report, b"/etc/gone").content, None);
+    assert!(added.new_values.is_some());
+    assert_eq!(change(&report, b"/etc/gone").new_values, None);
 }
 
 #[test]
@@ -368,11 +369,12 @@ fn both_reports_tell_the_same() {
     node.init(&effective);
     change_files(&node);
     let (_, mut report) = node.check(&effective);
-    for change in &mut report.changes {
-        change.content = None;
+    let mut plain = node.plain_report();
+    for change in report.changes.iter_mut().chain(&mut plain.changes) {
+        change.new_values = None;
         change.details.clear();
     }
-    assert_eq!(node.plain_report(), report);
+    assert_eq!(plain, report);
 }
 
 fn base64(bytes: &[u8]) -> String {
@@ -386,7 +388,7 @@ fn hash_tells_new_content_of_what_is_reported_already() {
     node.write("etc/passwd", "root");
     let effective = node.prepare("/etc p+sha256\n").effective;
     node.init(&effective);
-    let hash = || node.check(&effective).1.changes_hash();
+    let hash = || ChangeSet::new(&node.check(&effective).1).hash().to_owned();
     let clean = hash();
     node.write("etc/added", "1");
     let added = hash();
@@ -403,6 +405,75 @@ fn hash_tells_new_content_of_what_is_reported_already() {
     fs::remove_file(node.path("etc/added")).unwrap();
     node.write("etc/passwd", "root");
     assert_eq!(hash(), clean);
+}
+
+/// A shell that was made, given other rights, and to another owner, and a link with another target:
+/// each of them is told as something else.
+#[test]
+fn hash_tells_new_values_of_what_is_reported_already() {
+    let node = Node::new();
+    for file in ["etc/changed", "etc/stays"] {
+        node.write(file, "text");
+    }
+    symlink("before", node.path("etc/link")).unwrap();
+    // Not the directory: whether it is listed depends on the second at which it changed.
+    let rule = "/etc f,l p+u+g+s+i+n+l+ftype+m+c+a+b+acl+xattrs+sha256\n";
+    let effective = node.prepare(rule).effective;
+    node.init(&effective);
+    let set = || ChangeSet::new(&node.check(&effective).1);
+    let chmod = |file: &str, mode| {
+        fs::set_permissions(node.path(file), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let link = |file: &str, target: &str| {
+        drop(fs::remove_file(node.path(file)));
+        symlink(target, node.path(file)).unwrap();
+    };
+    let steps: [&dyn Fn(); 10] = [
+        &|| chmod("etc/changed", 0o600),
+        &|| chmod("etc/changed", 0o4755),
+        &|| link("etc/link", "other"),
+        &|| link("etc/link", "/etc/shadow"),
+        &|| node.write("etc/added", "text"),
+        &|| chmod("etc/added", 0o600),
+        &|| chmod("etc/added", 0o4755),
+        &|| link("etc/new-link", "a"),
+        &|| link("etc/new-link", "/etc/shadow"),
+        &|| drop(lchown(node.path("etc/added"), Some(1), Some(1))),
+    ];
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let steps = &steps[..if is_root { 10 } else { 9 }];
+    let mut before = set();
+    for (n, step) in steps.iter().enumerate() {
+        step();
+        let now = set();
+        assert_ne!(now.hash(), before.hash(), "step {n}");
+        assert_eq!(now.hash(), set().hash(), "step {n}: a further scan");
+        before = now;
+    }
+    // Times, and the inode.
+    let added = node.path("etc/added");
+    let copy = node.path("copy");
+    fs::rename(&added, &copy).unwrap();
+    fs::copy(&copy, &added).unwrap();
+    if is_root {
+        lchown(&added, Some(1), Some(1)).unwrap();
+    }
+    assert_eq!(set().hash(), before.hash(), "the same file again");
+}
+
+#[test]
+fn only_own_files_are_left_out_of_the_database() {
+    let node = Node::new();
+    let files = [
+        "etc/kubernetes/aide.d/x",
+        "etc/kubernetes/aidex",
+        "etc/x/aide.y",
+    ];
+    for file in files {
+        node.write(file, "");
+    }
+    let selected = node.selected("/etc/kubernetes f p\n/etc/x f p\n");
+    assert_eq!(selected, files.map(|file| format!("/{file}")));
 }
 
 #[test]
@@ -709,8 +780,20 @@ fn own_files_are_no_changes() {
     let node = Node::new();
     let effective = node.prepare("/ p+sha256\n").effective;
     node.init(&effective);
-    node.write("etc/kubernetes/aide.log", "written by a check");
-    node.write("etc/kubernetes/aide.db.gz.backup-20251124T06_30_00", "old");
+    for file in [
+        "aide.log",
+        "aide.log.new",
+        "aide.log.backup-20251124T06_30_00",
+        "aide.db.gz.new",
+        "aide.db.gz.backup-20251124T06_30_00",
+        "aide.baseline.json",
+        "aide.baseline.json.new",
+        "aide.backup.new",
+        "aide.lock",
+        "aide.reinit",
+    ] {
+        node.write(format!("etc/kubernetes/{file}"), "ours");
+    }
     assert_eq!(node.check(&effective).0, Verdict::Clean);
     node.write("etc/kubernetes/other", "");
     let (_, report) = node.check(&effective);

@@ -26,14 +26,17 @@ const GONE: &str = "No such file or directory";
 /// Whether a line of standard error is of no interest to anybody.
 pub fn is_noise(line: &str) -> bool {
     let is_left_out = is_left_out(line.trim());
-    (line.contains(NOISE) && !is_left_out)
-        || (line.contains(GONE) && is_left_out)
-        || line.trim_start().starts_with("NOTICE:")
+    if is_left_out {
+        return reason(line).contains(GONE);
+    }
+    reason(line).contains(NOISE) || line.trim_start().starts_with("NOTICE:")
 }
 
 /// What AIDE could not read, one line each; empty for a run that saw everything.
 pub fn left_out(stderr: &str) -> Vec<&str> {
-    picked(stderr, |line| is_left_out(line) && !line.contains(GONE))
+    picked(stderr, |line| {
+        is_left_out(line) && !reason(line).contains(GONE)
+    })
 }
 
 /// What was written while AIDE read it, one line each.
@@ -47,6 +50,11 @@ fn picked(stderr: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<&str> {
         .filter(|line| is_wanted(line))
         .map(|line| line.trim_start_matches("WARNING:").trim())
         .collect()
+}
+
+/// What follows the path. A path can hold any text, and stands between quotation marks.
+fn reason(line: &str) -> &str {
+    line.rsplit('\'').next().unwrap_or(line)
 }
 
 fn is_left_out(line: &str) -> bool {
@@ -137,6 +145,20 @@ mod tests {
         assert!(!is_noise(
             "ERROR: cannot open '/a': No such file or directory"
         ));
+    }
+
+    #[test]
+    fn what_a_path_is_called_decides_nothing() {
+        for line in [
+            "WARNING: failed to open directory '/No such file or directory' for reading: Permission denied (skipping recursion)",
+            "WARNING: failed to access '/it's No such file or directory (disabling x': Permission denied (skipping)",
+            // The second half of a line whose path has a line feed.
+            "NOTICE: ' for reading: Permission denied (skipping recursion)",
+        ] {
+            assert_eq!(left_out(line).len(), 1, "{line}");
+            assert!(!is_noise(line), "{line}");
+        }
+        assert!(!is_noise("ERROR: '/a (disabling b' cannot be read"));
     }
 
     #[test]

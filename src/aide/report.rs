@@ -34,6 +34,8 @@ pub struct Report {
     pub removed: u64,
     /// Entries that differ.
     pub changed: u64,
+    /// It says that something differs, whatever it counts and lists.
+    pub differs: bool,
     /// The entries themselves, sorted by path; of a very long report not all of them.
     pub changes: Vec<Change>,
     /// What is left of those that were not kept.
@@ -58,9 +60,10 @@ pub struct Change {
     /// What differs, in AIDE's order: `permissions`, `owner`, `sha512`. Only for changed entries.
     /// Entries share the list: few kinds of change make up most of a long report.
     pub attributes: Arc<[String]>,
-    /// What tells the content of an added or changed entry from another one's: SHA-256 over the
-    /// digests that it has now. None where the report names none.
-    pub content: Option<[u8; 32]>,
+    /// SHA-256 over the names and new values of the attributes that the report details for an added or
+    /// changed entry: all but times, inode, link count and block count, and the size of a directory.
+    /// None where it details none.
+    pub new_values: Option<[u8; 32]>,
     /// Attribute, old and new value; empty where there is none. Kept for the first
     /// [`DETAILED_CHANGES`] entries that the report details.
     pub details: Vec<(String, String, String)>,
@@ -74,7 +77,7 @@ pub struct Beyond {
     pub entries: u64,
     /// SHA-256 over their paths and kinds.
     pub listed: [u8; 32],
-    /// SHA-256 over their paths, attributes and new digests.
+    /// SHA-256 over their paths and new values.
     pub detailed: [u8; 32],
 }
 
@@ -121,8 +124,21 @@ pub fn parse_json(report: impl Read) -> Result<Report, ReportError> {
     json::parse(report, MAX_KEPT)
 }
 
+/// Reads a text like [`parse_json`] does, but one that may hold several reports
+/// (`report_append=yes`): the last one counts.
+pub fn parse_last_json(reports: impl Read) -> Result<Report, ReportError> {
+    json::parse_last(reports, MAX_KEPT)
+}
+
+/// The last of the plain reports in a text: AIDE adds them to a file with `report_append=yes`, and so
+/// does a shell.
+pub fn last_plain(reports: &[u8]) -> &[u8] {
+    plain::last(reports)
+}
+
 /// Reads a plain report of AIDE 0.15 to 0.19: counts, paths, names of changed attributes, digest
-/// of the database. Digests of files are not read.
+/// of the database; of the values of changed attributes a digest. Of several reports in one text
+/// (`report_append`) it is the last.
 pub fn parse_plain(report: &[u8]) -> Result<Report, ReportError> {
     plain::parse(report)
 }
@@ -133,7 +149,7 @@ impl fmt::Debug for Change {
             .field("path", &display_path(&self.path))
             .field("kind", &self.kind)
             .field("attributes", &self.attributes)
-            .field("content", &self.content.map(|content| hex(&content)))
+            .field("new_values", &self.new_values.map(|digest| hex(&digest)))
             .field("details", &self.details)
             .finish()
     }
@@ -168,55 +184,36 @@ impl Report {
             .saturating_add(self.removed)
             .saturating_add(self.changed)
     }
-
-    /// Tells one set of changes from another: lower-case hexadecimal SHA-256 over the sorted paths,
-    /// kinds, attributes and new digests. Every part comes with its length, so no two sets are
-    /// encoded alike. Times, counts and old values do not count. Of a very long report the hashes of
-    /// what is [`Beyond`] follow.
-    pub fn changes_hash(&self) -> String {
-        let mut changes: Vec<&Change> = self.changes.iter().collect();
-        changes.sort_by(|a, b| (&a.path, a.kind).cmp(&(&b.path, b.kind)));
-        let mut hash = Sha256::new();
-        length(&mut hash, changes.len());
-        for change in changes {
-            part(&mut hash, &change.path);
-            hash.update([change.kind as u8]);
-            let mut attributes: Vec<&String> = change.attributes.iter().collect();
-            attributes.sort_unstable();
-            length(&mut hash, attributes.len());
-            for name in attributes {
-                part(&mut hash, name.as_bytes());
-            }
-            part(&mut hash, change.content.as_ref().map_or(&[], |c| c));
-        }
-        if let Some(beyond) = &self.beyond {
-            part(&mut hash, &beyond.listed);
-            part(&mut hash, &beyond.detailed);
-        }
-        hex(&hash.finalize())
-    }
 }
 
-/// SHA-256 over digests and their names, in any order.
-fn content(mut digests: Vec<(&str, &str)>) -> Option<[u8; 32]> {
-    if digests.is_empty() {
+/// SHA-256 over attributes and the lines of their new values, in any order.
+fn new_values<'a>(values: impl Iterator<Item = (&'a str, &'a [String])>) -> Option<[u8; 32]> {
+    let mut values: Vec<_> = values
+        .filter(|(name, _)| !names::is_incidental(name))
+        .collect();
+    if values.is_empty() {
         return None;
     }
-    digests.sort_unstable();
+    values.sort_unstable();
     let mut hash = Sha256::new();
-    for (name, value) in digests {
+    for (name, lines) in values {
         part(&mut hash, name.as_bytes());
-        part(&mut hash, value.as_bytes());
+        length(&mut hash, lines.len());
+        for line in lines {
+            part(&mut hash, line.as_bytes());
+        }
     }
     Some(hash.finalize().into())
 }
 
-fn part(hash: &mut Sha256, bytes: &[u8]) {
+/// Adds bytes with their length, so that no two lists of them are encoded alike.
+pub(crate) fn part(hash: &mut Sha256, bytes: &[u8]) {
     length(hash, bytes.len());
     hash.update(bytes);
 }
 
-fn length(hash: &mut Sha256, length: usize) {
+/// Adds a length.
+pub(crate) fn length(hash: &mut Sha256, length: usize) {
     hash.update((length as u64).to_be_bytes());
 }
 

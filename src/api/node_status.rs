@@ -70,7 +70,8 @@ pub struct ScanResult {
     /// The first 20 changed paths, and what happened to each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<ChangeEntry>,
-    /// sha256 over all changes, hex: differs when anything about them does.
+    /// sha256 over all changes, hex: the paths, what happened to each, and the new values of their
+    /// attributes, but for times, inode, link count and block count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes_hash: Option<String>,
     /// How many files the scan looked at.

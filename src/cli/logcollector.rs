@@ -2,7 +2,7 @@
 //! daemon reports its own.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -29,7 +29,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
     after_help = "Examples:\n  aide --check > /var/log/aide.log; \\\n    fio logcollector --owner example-fileintegrity --file /var/log/aide.log --exit-status $?\n  fio logcollector --owner example-fileintegrity --file /var/log/aide.log --follow"
 )]
 pub(super) struct Args {
-    /// AIDE's report, plain (AIDE 0.15 to 0.19) or JSON.
+    /// AIDE's report, plain (AIDE 0.15 to 0.19) or JSON. Of several in the file the last one counts.
     #[arg(long, visible_alias = "lc-file", value_name = "FILE")]
     file: PathBuf,
     /// AIDE's exit status [default: what the report says].
@@ -204,8 +204,17 @@ impl Collector {
         } else {
             Box::new(&b"{}"[..])
         };
+        let bytes = read_start(file)?;
+        let plain = if is_json {
+            &bytes[..]
+        } else {
+            report::last_plain(&bytes)
+        };
+        let before = bytes.len() - plain.len();
+        let mut plain = open()?;
+        plain.seek(SeekFrom::Start(before as u64))?;
         let reports = Reports {
-            plain: open()?,
+            plain,
             json,
             path_on_node: file.display().to_string(),
         };
@@ -239,7 +248,7 @@ fn read_start(file: &Path) -> anyhow::Result<Vec<u8>> {
 fn parse(bytes: &[u8], host_root: &str) -> (Result<Report, ReportError>, bool) {
     let is_json = bytes.trim_ascii_start().starts_with(b"{");
     let parsed = if is_json {
-        report::parse_json(bytes)
+        report::parse_last_json(bytes)
     } else {
         report::parse_plain(bytes)
     };

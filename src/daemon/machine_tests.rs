@@ -52,7 +52,7 @@ fn scanned(digest: &str) -> Event {
     Event::Finished(Finished::Scanned {
         finding: Finding {
             result,
-            paths_hash: None,
+            changes: None,
         },
         digest: Some(digest.to_owned()),
     })
@@ -346,7 +346,7 @@ fn a_database_that_aide_cannot_read_is_one_that_was_tampered_with_or_an_error() 
         result.error_message = Some("AIDE error: 18 IO error".to_owned());
         let finding = Finding {
             result,
-            paths_hash: None,
+            changes: None,
         };
         let digest = digest.map(str::to_owned);
         let scanned = Event::Finished(Finished::Scanned { finding, digest });

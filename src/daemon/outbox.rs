@@ -69,7 +69,7 @@ pub(super) mod tests {
         let at = Time(Timestamp::from_second(second).unwrap());
         let finding = Finding {
             result: ScanResult::new(condition, at),
-            paths_hash: None,
+            changes: None,
         };
         Item {
             news: News {

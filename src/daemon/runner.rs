@@ -351,10 +351,12 @@ impl Runner {
         let (runner, scan) = (self.clone(), scan.to_owned());
         tokio::task::spawn_blocking(move || {
             let (digest, outcome) = if is_cut_off {
-                (None, judge_cut_off(runner.read_json_report().ok(), most))
+                let outcome = judge_cut_off(runner.read_json_report().ok(), most);
+                (runner.digest_on_disk(), outcome)
             } else {
                 let report = runner.read_json_report()?;
                 let digest = report.database_digest.clone();
+                let digest = digest.or_else(|| runner.digest_on_disk());
                 let unread = digest.as_deref().and_then(|it| runner.state.unread(it));
                 (digest, judge_what_was_read(judge(verdict, report), unread))
             };
@@ -376,6 +378,15 @@ impl Runner {
             })
         })
         .await?
+    }
+
+    /// Of a scan whose report ends before it names the database that was read.
+    fn digest_on_disk(&self) -> Option<String> {
+        match self.state.load().ok()? {
+            Found::Database { digest, .. } => Some(digest),
+            Found::Unreadable { .. } => Some(NO_DATABASE.to_owned()),
+            Found::Nothing { .. } => None,
+        }
     }
 
     fn not_scanned(&self, error: &RunnerError, duration: Duration) -> Finished {

@@ -21,8 +21,27 @@ pub fn outcome(exit_status: Option<i32>, report: Result<Report, ReportError>) ->
         }
         (_, Ok(report)) if report.truncated => Outcome::Errored(ScanError::new(
             "report",
-            "AIDE error: the report ends early",
+            "AIDE error: the report ends early, or lists less than it counts; set \
+             report_level=changed_attributes (before AIDE 0.17: verbose=5)",
         )),
+        (_, Ok(report)) if report.differs && is_quiet(&report) => Outcome::Errored(ScanError::new(
+            "report",
+            "AIDE error: the report neither counts nor lists what differs; set \
+             report_level=changed_attributes (before AIDE 0.17: verbose=5)",
+        )),
+        (
+            Some(Verdict::Changes {
+                added,
+                removed,
+                changed,
+            }),
+            Ok(report),
+        ) if report.listed() == 0
+            && (added, removed, changed)
+                == (report.added > 0, report.removed > 0, report.changed > 0) =>
+        {
+            Outcome::Changed(Box::new(report))
+        }
         (Some(Verdict::Clean) | None, Ok(report)) if is_quiet(&report) => Outcome::Clean {
             files: report.total,
         },
@@ -51,6 +70,43 @@ mod tests {
         ---------------------------------------------------\n\n\
         f++++++++++++++++: /hostroot/etc/new\n\n\
         End timestamp: 2026-01-02 03:04:06 +0000 (run time: 0m 1s)\n";
+
+    const SUMMARY_0_17: &[u8] = b"Start timestamp: 2026-11-29 01:14:14 +0000 (AIDE 0.17.4)\n\
+        AIDE found differences between database and filesystem!!\nReport level: summary\n\n\
+        Summary:\n  Total number of entries:\t15\n  Added entries:\t\t2\n\
+        \x20 Removed entries:\t\t1\n  Changed entries:\t\t11\n\n\
+        End timestamp: 2026-11-29 01:14:14 +0000 (run time: 0m 0s)\n";
+    const MINIMAL_0_17: &[u8] = b"Start timestamp: 2026-11-29 01:14:14 +0000 (AIDE 0.17.4)\n\
+        AIDE found differences between database and filesystem!!\n\n\
+        End timestamp: 2026-11-29 01:14:14 +0000 (run time: 0m 0s)\n";
+
+    #[test]
+    fn a_report_that_counts_and_does_not_list_is_told_with_its_counts() {
+        for exit_status in [Some(7), None] {
+            let report = parse_plain(SUMMARY_0_17);
+            let Outcome::Changed(report) = outcome(exit_status, report) else {
+                panic!("{exit_status:?}");
+            };
+            let counts = (report.added, report.changed, report.removed);
+            assert_eq!((counts, report.changes.len()), ((2, 11, 1), 0));
+        }
+        assert_eq!(class(Some(4), SUMMARY_0_17), "contradiction");
+        assert_eq!(class(Some(0), SUMMARY_0_17), "contradiction");
+        let json =
+            br#"{"number_of_entries": {"total": 9, "added": 1, "removed": 0, "changed": 0}}"#;
+        let summary = crate::aide::report::parse_json(&json[..]);
+        assert!(matches!(outcome(Some(1), summary), Outcome::Changed(_)));
+    }
+
+    #[test]
+    fn a_report_that_says_no_more_than_that_something_differs_is_not_clean() {
+        for exit_status in [Some(0), Some(7), None] {
+            let Outcome::Errored(error) = outcome(exit_status, parse_plain(MINIMAL_0_17)) else {
+                panic!("{exit_status:?}");
+            };
+            assert!(error.message.contains("report_level=changed_attributes"));
+        }
+    }
 
     fn class(exit_status: Option<i32>, report: &[u8]) -> String {
         match outcome(exit_status, parse_plain(report)) {

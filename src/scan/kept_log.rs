@@ -446,7 +446,7 @@ mod tests {
             path: noise_from(n, 4000),
             kind: report::ChangeKind::Added,
             attributes: [].into(),
-            content: None,
+            new_values: None,
             details: Vec::new(),
         };
         let report = Report {

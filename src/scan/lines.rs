@@ -117,7 +117,7 @@ mod tests {
             path: path.as_bytes().to_vec(),
             kind,
             attributes: [].into(),
-            content: None,
+            new_values: None,
             details: Vec::new(),
         }
     }

@@ -6,15 +6,12 @@
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use sha2::{Digest as _, Sha256};
 
+use super::change_set::ChangeSet;
 use crate::aide::exit::Verdict;
-use crate::aide::report::{self, Change, Report};
-use crate::api::names;
-use crate::api::{ChangeEntry, ChangeKind, Condition, ScanResult};
+use crate::aide::report::Report;
+use crate::api::{Condition, ScanResult};
 
-/// As many changed paths stand in a node status; all of them are in the kept log.
-pub const MAX_CHANGES_IN_STATUS: usize = 20;
 /// Longest error message in a node status, in bytes.
 const MAX_ERROR_MESSAGE: usize = 1024;
 
@@ -55,8 +52,8 @@ pub enum Outcome {
 pub struct Finding {
     /// As it stands in the node status; the ConfigMap's name is added when it is told.
     pub result: ScanResult,
-    /// sha256 over the set of changed paths and kinds, without attributes and digests.
-    pub paths_hash: Option<String>,
+    /// What differs, if something does.
+    pub changes: Option<Box<ChangeSet>>,
 }
 
 /// Judges a finished check.
@@ -74,6 +71,8 @@ pub fn judge(verdict: Verdict, report: Report) -> Outcome {
     match verdict {
         Verdict::Error(error) => Outcome::Errored(ScanError::new(error.class(), error.message())),
         Verdict::Clean if has_changes(&report) => contradiction("no changes"),
+        // What it would have listed, and which database it read, is not known.
+        Verdict::Clean if report.truncated => Outcome::Errored(ends_early()),
         Verdict::Clean if report.total == 0 => Outcome::Errored(ScanError::new(
             "empty",
             "AIDE error: the configuration watches no file on this node",
@@ -88,13 +87,19 @@ pub fn judge(verdict: Verdict, report: Report) -> Outcome {
         } => {
             let same = (added, removed, changed)
                 == (report.added > 0, report.removed > 0, report.changed > 0);
-            if same && counts_match(&report) {
+            if same && (counts_match(&report) || report.truncated) {
                 Outcome::Changed(Box::new(report))
+            } else if report.truncated && !has_changes(&report) {
+                Outcome::Errored(ends_early())
             } else {
                 contradiction("changes")
             }
         }
     }
+}
+
+fn ends_early() -> ScanError {
+    ScanError::new("report", "AIDE error: the report ends early")
 }
 
 /// Judges a check that was ended as its report went beyond `most` bytes, by as much of the report as
@@ -130,7 +135,7 @@ impl Finding {
                 result.files_scanned = Some(count(*files));
                 Self {
                     result,
-                    paths_hash: None,
+                    changes: None,
                 }
             }
             Outcome::Changed(report) => Self::changed(report, at),
@@ -140,7 +145,7 @@ impl Finding {
                 result.error_class = Some(error.class.to_owned());
                 Self {
                     result,
-                    paths_hash: None,
+                    changes: None,
                 }
             }
         };
@@ -154,53 +159,14 @@ impl Finding {
         result.files_changed = count(report.changed);
         result.files_removed = count(report.removed);
         result.files_scanned = Some(count(report.total));
-        result.changes = report
-            .changes
-            .iter()
-            .take(MAX_CHANGES_IN_STATUS)
-            .map(entry)
-            .collect();
-        result.changes_hash = Some(report.changes_hash());
+        let changes = ChangeSet::new(report);
+        result.changes = changes.first().to_vec();
+        result.changes_hash = Some(changes.hash().to_owned());
         Self {
             result,
-            paths_hash: Some(paths_hash(report)),
+            changes: Some(Box::new(changes)),
         }
     }
-}
-
-fn entry(change: &Change) -> ChangeEntry {
-    ChangeEntry {
-        path: report::display_path(&change.path),
-        kind: kind(change.kind),
-        attributes: change.attributes.to_vec(),
-    }
-}
-
-fn kind(kind: report::ChangeKind) -> ChangeKind {
-    match kind {
-        report::ChangeKind::Added => ChangeKind::Added,
-        report::ChangeKind::Removed => ChangeKind::Removed,
-        report::ChangeKind::Changed => ChangeKind::Changed,
-    }
-}
-
-fn paths_hash(report: &Report) -> String {
-    let mut lines: Vec<_> = report
-        .changes
-        .iter()
-        .map(|c| (c.path.as_slice(), c.kind as u8))
-        .collect();
-    lines.sort_unstable();
-    let mut hash = Sha256::new();
-    for (path, kind) in lines {
-        hash.update(path);
-        // No path has a zero byte.
-        hash.update([0, kind]);
-    }
-    if let Some(beyond) = &report.beyond {
-        hash.update(beyond.listed);
-    }
-    names::hex(&hash.finalize())
 }
 
 /// A count as the API keeps it; no node has 2^63 files.
@@ -223,13 +189,14 @@ pub fn truncate(text: &mut String, limit: usize) {
 mod tests {
     use super::*;
     use crate::aide::exit;
+    use crate::aide::report::{self, Change};
 
     fn report(added: &[&str], changed: &[&str]) -> Report {
         let change = |path: &&str, kind| Change {
             path: path.as_bytes().to_vec(),
             kind,
             attributes: [].into(),
-            content: None,
+            new_values: None,
             details: Vec::new(),
         };
         let mut list: Vec<_> = added
@@ -276,8 +243,16 @@ mod tests {
             added: 2,
             ..report(&["/a"], &["/b"])
         };
+        let cut = |report: Report| Report {
+            truncated: true,
+            ..report
+        };
         let table = [
             (exit::decode(Some(0), None), quiet(), "clean"),
+            (exit::decode(Some(0), None), cut(quiet()), "report"),
+            (exit::decode(Some(5), None), cut(quiet()), "report"),
+            (exit::decode(Some(5), None), cut(short()), "changed"),
+            (exit::decode(Some(1), None), cut(short()), "contradiction"),
             (exit::decode(Some(0), None), loud(), "contradiction"),
             (exit::decode(Some(0), None), empty(), "empty"),
             (exit::decode(Some(5), None), loud(), "changed"),
@@ -308,18 +283,6 @@ mod tests {
         assert_eq!(finding.result.changes.len(), 20);
         assert_eq!(finding.result.changes[0].path, "/etc/00");
         assert_eq!(finding.result.duration_milliseconds, Some(1500));
-    }
-
-    #[test]
-    fn the_set_of_paths_is_told_apart_from_their_content() {
-        let mut other = report(&["/a"], &["/b"]);
-        other.changes[1].content = Some([1; 32]);
-        let first = Finding::changed(&report(&["/a"], &["/b"]), at());
-        let second = Finding::changed(&other, at());
-        assert_eq!(first.paths_hash, second.paths_hash);
-        assert_ne!(first.result.changes_hash, second.result.changes_hash);
-        let third = Finding::changed(&report(&["/b"], &["/a"]), at());
-        assert_ne!(first.paths_hash, third.paths_hash);
     }
 
     #[test]

@@ -73,6 +73,7 @@ impl Publisher {
         news: &News,
         log: Option<&Value>,
     ) -> Result<FileIntegrityNodeStatus, PublishError> {
+        self.said.begin_with(current);
         let mut telling = tell::decide(&self.identity, current, news, &self.said);
         if let (true, Some(log)) = (telling.write_log, log) {
             match self.write_log(log).await {

@@ -9,6 +9,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::Identity;
+use super::change_set::ChangeSet;
 use super::event::{Saying, Severity};
 use super::outcome::Finding;
 use crate::api::{Baseline, Condition, FileIntegrityNodeStatus, Reinit, ScanResult};
@@ -26,6 +27,8 @@ const NO_LOG: &str = " (which could not be written: the daemon's log says why)";
 pub struct News {
     /// A scan's result.
     pub finding: Option<Finding>,
+    /// The digest of the database that the scan compared with, where it is known.
+    pub compared_with: Option<String>,
     /// A new baseline.
     pub baseline: Option<Baseline>,
     /// The baseline that lies on the node, where the status has lost its own and this publisher has
@@ -37,12 +40,24 @@ pub struct News {
     pub warning: Option<Saying>,
 }
 
+/// The results that the status held before this publisher's first write, and holds since its last
+/// one that was answered. Not those that it holds now: of a write whose answer is lost nobody knows
+/// whether it was carried out, and what goes with it has to be decided as before.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Known {
+    /// The newest result, with its changes.
+    last: Option<ScanResult>,
+    /// The newest result of each condition.
+    results: Vec<ScanResult>,
+}
+
 /// What was said last: for the rule about an unchanged set of paths, and to put back what others have
 /// edited. Not kept across restarts: one event more than needed is the worst that follows, and a
 /// result that was edited away before.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Said {
-    paths_hash: Option<String>,
+    /// The changes of the last event about changes.
+    changes: Option<Box<ChangeSet>>,
     /// When, on the node's clock, an event was last about paths that an event had been about before.
     again_at: Option<Timestamp>,
     left_out: u32,
@@ -50,10 +65,8 @@ pub struct Said {
     baseline: Option<Baseline>,
     /// The request that was told last.
     reinit: Option<Reinit>,
-    /// The newest result, with its changes.
-    last: Option<ScanResult>,
-    /// The results as they were written last.
-    results: Vec<ScanResult>,
+    /// None before the first look at the status.
+    known: Option<Known>,
     /// The API took the newest failed result, but not its kept log.
     log_refused: bool,
 }
@@ -74,13 +87,25 @@ pub struct Telling {
     pub said: Said,
 }
 
+impl Said {
+    /// Takes the results as they are, at the first look at the status. Later they are known, whatever
+    /// a hand or a write without an answer has made of them.
+    pub fn begin_with(&mut self, current: &FileIntegrityNodeStatus) {
+        self.known.get_or_insert_with(|| Known {
+            last: current.last_result.clone(),
+            results: newest_of_each(&current.results),
+        });
+    }
+}
+
 impl Telling {
     /// The kept log cannot be written: somebody has made it another's, or immutable. The result does
     /// not wait for that. It names no log, and the log is tried again with the next scan.
     pub fn without_log(&mut self) {
         let status = &mut self.status;
         let written = status.last_result.iter_mut().chain(&mut status.results);
-        let known = self.said.last.iter_mut().chain(&mut self.said.results);
+        let known = self.said.known.iter_mut();
+        let known = known.flat_map(|known| known.last.iter_mut().chain(&mut known.results));
         for result in written.chain(known) {
             if result.condition == Condition::Failed {
                 result.result_config_map_name = None;
@@ -103,27 +128,43 @@ pub fn decide(
     news: &News,
     said: &Said,
 ) -> Telling {
+    let mut said = said.clone();
+    said.begin_with(current);
+    let known = said.known.clone().unwrap_or_default();
     let mut telling = Telling {
         status: current.clone(),
         write_log: false,
         events: news.warning.iter().cloned().collect(),
-        transition: transition(current),
-        said: said.clone(),
+        transition: transition(current, known.last.as_ref()),
+        said,
     };
-    put_right(&mut telling, news);
-    if let Some(finding) = &news.finding {
-        if is_the_same_error(told_last(current, said), finding) {
+    put_right(&mut telling, news, &known);
+    let baseline = telling.status.baseline.as_ref();
+    let finding = news.finding.as_ref();
+    if let Some(finding) = finding.filter(|finding| proves(finding, news, baseline)) {
+        if is_the_same_error(known.last.as_ref(), finding) {
             // The warning that goes with an error was said when the error was.
             telling.events.clear();
         }
-        tell_finding(identity, current, finding, &mut telling);
+        tell_finding(identity, current, finding, &known, &mut telling);
     }
     telling
 }
 
+/// A success against a database that is not the recorded baseline proves nothing: both the database
+/// and its record may have been replaced while the API was unreachable and nobody could compare them.
+/// Whether the database can be explained is reported separately; then the next scan is a success.
+fn proves(finding: &Finding, news: &News, baseline: Option<&Baseline>) -> bool {
+    let is_other = match (&news.compared_with, baseline) {
+        (Some(digest), Some(baseline)) => *digest != baseline.digest,
+        _ => false,
+    };
+    finding.result.condition != Condition::Succeeded || !is_other
+}
+
 /// What this publisher has written stands, whatever a hand has made of it since: nobody else writes
 /// it. What it has not written itself, before a restart, it takes as it is.
-fn put_right(telling: &mut Telling, news: &News) {
+fn put_right(telling: &mut Telling, news: &News, known: &Known) {
     let (status, said) = (&mut telling.status, &mut telling.said);
     let baseline = news.baseline.as_ref().or(said.baseline.as_ref());
     if let Some(baseline) = baseline.or(news.on_disk.as_ref()) {
@@ -132,19 +173,10 @@ fn put_right(telling: &mut Telling, news: &News) {
     if let Some(reinit) = news.reinit.as_ref().or(said.reinit.as_ref()) {
         status.reinit = Some(reinit.clone());
     }
-    if let Some(last) = &said.last {
-        status.last_result = Some(last.clone());
-        status.results.clone_from(&said.results);
-    } else {
-        status.results = newest_of_each(&status.results);
-    }
+    status.last_result.clone_from(&known.last);
+    status.results.clone_from(&known.results);
     said.baseline.clone_from(&status.baseline);
     said.reinit.clone_from(&status.reinit);
-}
-
-/// The newest result that was told. What a hand has made of it since does not matter.
-fn told_last<'a>(current: &'a FileIntegrityNodeStatus, said: &'a Said) -> Option<&'a ScanResult> {
-    said.last.as_ref().or(current.last_result.as_ref())
 }
 
 fn is_the_same_error(last: Option<&ScanResult>, finding: &Finding) -> bool {
@@ -155,12 +187,9 @@ fn is_the_same_error(last: Option<&ScanResult>, finding: &Finding) -> bool {
         })
 }
 
-fn transition(current: &FileIntegrityNodeStatus) -> String {
+fn transition(current: &FileIntegrityNodeStatus, last: Option<&ScanResult>) -> String {
     let uid = current.metadata.uid.as_deref().unwrap_or_default();
-    let since = current
-        .last_result
-        .as_ref()
-        .map(|r| r.last_probe_time.0.as_second());
+    let since = last.map(|r| r.last_probe_time.0.as_second());
     format!("{uid}/{}", since.unwrap_or_default())
 }
 
@@ -168,12 +197,11 @@ fn tell_finding(
     identity: &Identity,
     current: &FileIntegrityNodeStatus,
     finding: &Finding,
+    known: &Known,
     telling: &mut Telling,
 ) {
-    let last = told_last(current, &telling.said).cloned();
     let mut result = finding.result.clone();
-    let before = current.last_result.iter().chain(&current.results);
-    let before = before.chain(&telling.status.results);
+    let before = known.last.iter().chain(&known.results);
     result.last_probe_time = not_before(result.last_probe_time, before);
     if result.condition == Condition::Failed {
         result.result_config_map_name = Some(identity.kept_log());
@@ -181,7 +209,13 @@ fn tell_finding(
         telling.write_log = telling.said.log_refused || !log_is_kept(current, &result);
         telling.said.log_refused = false;
     }
-    if let Some(saying) = news_of(identity, last.as_ref(), finding, &result, &mut telling.said) {
+    if let Some(saying) = news_of(
+        identity,
+        known.last.as_ref(),
+        finding,
+        &result,
+        &mut telling.said,
+    ) {
         telling.events.push(saying);
     }
     let results = &mut telling.status.results;
@@ -192,8 +226,10 @@ fn tell_finding(
         ..result.clone()
     });
     results.sort_by_key(|r| r.last_probe_time.0);
-    telling.said.results.clone_from(results);
-    telling.said.last = Some(result.clone());
+    telling.said.known = Some(Known {
+        last: Some(result.clone()),
+        results: results.clone(),
+    });
     telling.status.last_result = Some(result);
 }
 
@@ -224,10 +260,12 @@ fn not_before<'a>(at: Time, before: impl Iterator<Item = &'a ScanResult>) -> Tim
     }
 }
 
-/// The kept log of the newest failed result holds just these changes.
+/// The kept log of the newest failed result holds just these changes. A result that names no log has
+/// none: the API refused it.
 fn log_is_kept(current: &FileIntegrityNodeStatus, result: &ScanResult) -> bool {
     current.results.iter().any(|r| {
         r.condition == Condition::Failed
+            && r.result_config_map_name.is_some()
             && r.changes_hash.is_some()
             && r.changes_hash == result.changes_hash
     })
@@ -281,7 +319,11 @@ fn failure(
 ) -> Option<Saying> {
     // The clock itself, not the time of the result: that creeps where the clock was set back.
     let now = finding.result.last_probe_time.0;
-    let same_paths = same_condition && said.paths_hash == finding.paths_hash;
+    let same_paths = same_condition
+        && match (&said.changes, &finding.changes) {
+            (Some(before), Some(now)) => now.has_paths_of(before),
+            (before, now) => before.is_none() && now.is_none(),
+        };
     let quiet = same_paths
         && said
             .again_at
@@ -295,7 +337,7 @@ fn failure(
         n => format!(" ({n} earlier changes to the same files were not reported one by one)"),
     };
     *said = Said {
-        paths_hash: finding.paths_hash.clone(),
+        changes: finding.changes.clone(),
         again_at: same_paths.then_some(now),
         left_out: 0,
         ..std::mem::take(said)
@@ -362,6 +404,7 @@ fn merge_difference(from: &Value, to: &Value) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::change_set::tests::named;
     use crate::scan::identity;
 
     fn at(second: i64) -> Time {
@@ -385,7 +428,7 @@ mod tests {
         let mut result = ScanResult::new(Condition::Failed, at(second));
         result.files_changed = 1;
         result.changes_hash = Some(hash.to_owned());
-        finding(result, Some(paths.to_owned()))
+        finding(result, Some(Box::new(named(hash, paths))))
     }
 
     fn errored(second: i64, message: &str) -> News {
@@ -394,9 +437,9 @@ mod tests {
         finding(result, None)
     }
 
-    fn finding(result: ScanResult, paths_hash: Option<String>) -> News {
+    fn finding(result: ScanResult, changes: Option<Box<ChangeSet>>) -> News {
         News {
-            finding: Some(Finding { result, paths_hash }),
+            finding: Some(Finding { result, changes }),
             ..News::default()
         }
     }
@@ -476,6 +519,53 @@ mod tests {
         assert_eq!(before.transition, after.transition);
         let later = tells(&before.status, &succeeded(20));
         assert_ne!(before.transition, later.transition);
+    }
+
+    /// A write that was carried out without an answer is decided again, with the status that it has
+    /// left or the one before.
+    #[test]
+    fn after_a_lost_answer_the_same_is_decided() {
+        let changed_before = tells(&empty(), &failed(0, "h", "p"));
+        let clean_before = tells(&empty(), &succeeded(0));
+        let warned = |news: News| News {
+            warning: Some(Saying {
+                severity: Severity::Warning,
+                reason: "UnrequestedReinit",
+                message: "m".to_owned(),
+            }),
+            ..news
+        };
+        for (before, said) in [
+            (empty(), Said::default()),
+            (clean_before.status.clone(), Said::default()),
+            (clean_before.status, clean_before.said),
+            (changed_before.status, changed_before.said),
+        ] {
+            for news in [
+                succeeded(10),
+                failed(10, "h", "p"),
+                failed(10, "h2", "p"),
+                errored(10, "e"),
+                warned(succeeded(10)),
+                warned(errored(10, "e")),
+            ] {
+                let mut said = said.clone();
+                said.begin_with(&before);
+                let first = decide(&identity(), &before, &news, &said);
+                let again = decide(&identity(), &first.status, &news, &said);
+                assert_eq!(again.transition, first.transition);
+                assert_eq!(again.events, first.events);
+                assert_eq!(again.said, first.said);
+                assert_eq!(patch(&first.status, &again.status).unwrap(), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_log_that_was_refused_is_tried_again_after_a_restart() {
+        let mut first = tells(&empty(), &failed(0, "h", "p"));
+        first.without_log();
+        assert!(tells(&first.status, &failed(10, "h", "p")).write_log);
     }
 
     #[test]
@@ -614,6 +704,48 @@ mod tests {
         };
         let given = tells(&empty(), &unknown);
         assert_eq!(given.status.baseline, Some(baseline));
+    }
+
+    #[test]
+    fn a_success_against_another_database_than_the_recorded_one_is_not_reported() {
+        let baseline = |digest: &str| Baseline {
+            created_at: at(0),
+            config_hash: "c".to_owned(),
+            digest: digest.to_owned(),
+            entries: 3,
+            aide_version: "0.19.1".to_owned(),
+            state_dir: None,
+            verified: true,
+        };
+        let mut status = tells(&empty(), &failed(0, "h", "p")).status;
+        status.baseline = Some(baseline("recorded"));
+        let against = |digest: &str, news: News| News {
+            compared_with: Some(digest.to_owned()),
+            ..news
+        };
+        let forged = tells(&status, &against("other", succeeded(10)));
+        assert_eq!((forged.events, forged.status), (vec![], status.clone()));
+        // A new baseline is reported first.
+        let with_baseline = News {
+            baseline: Some(baseline("other")),
+            ..News::default()
+        };
+        let made = tells(&status, &with_baseline);
+        for telling in [
+            tells(&status, &against("recorded", succeeded(10))),
+            tells(&status, &against("other", failed(10, "h2", "p"))),
+            tells(&status, &against("other", errored(10, "e"))),
+            decide(
+                &identity(),
+                &made.status,
+                &against("other", succeeded(10)),
+                &made.said,
+            ),
+        ] {
+            let last = telling.status.last_result.unwrap();
+            assert_eq!(last.last_probe_time, at(10));
+            assert_eq!(telling.events.len(), 1);
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub fn run_options_before(options: &RunOptions) -> String {
 }
 
 /// The lines for `--after`: the same again, the options of which AIDE keeps the last, both reports,
-/// and a rule that keeps our own files (`aide.*` beside either database) out of the database.
+/// and a rule that keeps our own files beside either database out of the database.
 ///
 /// The JSON report tells everything, down to the digests of added files
 /// (`report_level=added_removed_entries`); the plain one is what AIDE prints by default.
@@ -80,10 +80,14 @@ pub fn run_options(options: &RunOptions) -> String {
     );
     for directory in own_directories(options) {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "-{}/aide\\.", escape_rule(directory));
+        let _ = writeln!(text, "-{}/{OWN_FILES}", escape_rule(directory));
     }
     text
 }
+
+/// Our own files in the state directory, and what is made of them: `.new`, `.backup-TIME`. No others
+/// of that form: what somebody puts into `aide.d` is to be seen.
+const OWN_FILES: &str = r"aide\.(db\.gz|log|baseline\.json|lock|backup|reinit)(\.[^/]+)?$";
 
 /// AIDE's defaults, set again: nothing is left out of a report. `p-p` is the empty set under any
 /// definition of groups; `E`, AIDE's own name for it, may be redefined.

@@ -18,8 +18,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::names;
 use super::{
-    Beyond, Change, ChangeKind, DETAILED_CHANGES, MAX_DETAILS, Report, ReportError, content,
-    display_path, length, part,
+    Beyond, Change, ChangeKind, DETAILED_CHANGES, MAX_DETAILS, Report, ReportError, display_path,
+    new_values, part,
 };
 use crate::api::names::hex;
 
@@ -34,14 +34,32 @@ pub(super) fn parse(report: impl Read, most: usize) -> Result<Report, ReportErro
     if bytes.fill_buf().map_err(ReportError::Read)?.is_empty() {
         return Err(ReportError::Empty);
     }
-    let mut reader = Reader {
-        most,
-        ..Reader::default()
-    };
+    let mut reader = Reader::new(most);
     let mut json = serde_json::Deserializer::from_reader(AsText::new(bytes));
     let read = json
         .deserialize_map(Top(&mut reader))
         .and_then(|()| json.end());
+    finish(reader, read)
+}
+
+/// Of several reports, one behind the other.
+pub(super) fn parse_last(reports: impl Read, most: usize) -> Result<Report, ReportError> {
+    let mut bytes = BufReader::with_capacity(CHUNK, reports);
+    if bytes.fill_buf().map_err(ReportError::Read)?.is_empty() {
+        return Err(ReportError::Empty);
+    }
+    let mut json = serde_json::Deserializer::from_reader(AsText::new(bytes));
+    loop {
+        let mut reader = Reader::new(most);
+        let read = json.deserialize_map(Top(&mut reader));
+        // What is neither the end nor the start of a report is an error of the next turn.
+        if read.is_err() || json.end().is_ok() {
+            return finish(reader, read);
+        }
+    }
+}
+
+fn finish(reader: Reader, read: Result<(), serde_json::Error>) -> Result<Report, ReportError> {
     match read {
         Ok(()) => Ok(reader.finish(false)),
         Err(error) if error.is_eof() => Ok(reader.finish(true)),
@@ -152,17 +170,20 @@ struct Reader {
 
 struct Entry {
     kind: ChangeKind,
+    is_directory: bool,
     attributes: Arc<[String]>,
-    content: Option<[u8; 32]>,
+    new_values: Option<[u8; 32]>,
     details: Vec<(String, String, String)>,
 }
 
 impl Entry {
-    fn new(kind: ChangeKind) -> Self {
+    /// The flags begin with the letter of the file type, or are a word or nothing.
+    fn new(kind: ChangeKind, flags: &str) -> Self {
         Self {
             kind,
+            is_directory: flags.starts_with('d'),
             attributes: Arc::default(),
-            content: None,
+            new_values: None,
             details: Vec::new(),
         }
     }
@@ -183,13 +204,9 @@ impl Unkept {
         self.listed.update([kind as u8]);
     }
 
-    fn detail(&mut self, path: &[u8], attributes: &[String], content: Option<[u8; 32]>) {
+    fn detail(&mut self, path: &[u8], new_values: Option<[u8; 32]>) {
         part(&mut self.detailed, path);
-        length(&mut self.detailed, attributes.len());
-        for name in attributes {
-            part(&mut self.detailed, name.as_bytes());
-        }
-        part(&mut self.detailed, content.as_ref().map_or(&[], |c| c));
+        part(&mut self.detailed, new_values.as_ref().map_or(&[], |v| v));
     }
 
     fn finish(self) -> Option<Beyond> {
@@ -202,13 +219,20 @@ impl Unkept {
 }
 
 impl Reader {
-    fn list(&mut self, path: Vec<u8>, kind: ChangeKind) {
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            ..Self::default()
+        }
+    }
+
+    fn list(&mut self, path: Vec<u8>, kind: ChangeKind, flags: &str) {
         let kept = &mut self.kept[kind as usize];
         *kept += path.len() + ENTRY;
         if *kept > self.most {
             self.beyond.list(&path, kind);
         } else {
-            self.entries.insert(path, Entry::new(kind));
+            self.entries.insert(path, Entry::new(kind, flags));
         }
     }
 
@@ -218,29 +242,28 @@ impl Reader {
             |(field, values): (String, Values)| (names::of_field(&field).to_owned(), values);
         let attributes: Vec<_> = attributes.into_iter().map(named).collect();
         let list = self.shared(attributes.iter().map(|(name, _)| name.clone()).collect());
-        let digests = attributes
-            .iter()
-            .filter(|(name, values)| names::is_digest(name) && !values.new.is_empty())
-            .map(|(name, values)| (name.as_str(), values.new.as_str()));
-        let content = content(digests.collect());
         if self.beyond.entries == 0 && !self.entries.contains_key(&path) {
-            self.list(path.clone(), ChangeKind::Changed);
+            self.list(path.clone(), ChangeKind::Changed, "");
         }
         let Some(entry) = self.entries.get_mut(&path) else {
-            return self.beyond.detail(&path, &list, content);
+            return self.beyond.detail(&path, digest_of_new(&attributes, false));
         };
         if entry.kind == ChangeKind::Changed {
             entry.attributes = list;
         }
-        entry.content = content;
+        if entry.kind != ChangeKind::Removed {
+            entry.new_values = digest_of_new(&attributes, entry.is_directory);
+        }
         let size: usize = attributes
             .iter()
-            .map(|(_, v)| v.old.len() + v.new.len())
+            .map(|(_, v)| v.old.size() + v.new.size())
             .sum();
         self.details += size;
         if self.detailed < DETAILED_CHANGES && self.details <= MAX_DETAILS {
             let values = attributes.into_iter();
-            entry.details = values.map(|(name, v)| (name, v.old, v.new)).collect();
+            entry.details = values
+                .map(|(name, v)| (name, v.old.text(), v.new.text()))
+                .collect();
         }
         self.detailed += 1;
     }
@@ -270,7 +293,7 @@ impl Reader {
                 path,
                 kind: entry.kind,
                 attributes: entry.attributes,
-                content: entry.content,
+                new_values: entry.new_values,
                 details: entry.details,
             })
             .collect();
@@ -301,6 +324,10 @@ impl<'de> Visitor<'de> for Top<'_> {
         let reader = self.0;
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
+                "outline" => {
+                    let outline: String = map.next_value()?;
+                    reader.report.differs = outline.contains(" found differences");
+                }
                 "aide_version" => reader.report.aide_version = map.next_value()?,
                 "run_time_seconds" => {
                     // Less than nothing, if the clock was set back meanwhile.
@@ -350,7 +377,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some((path, flags)) = map.next_entry::<String, String>()? {
             let kind = self.1.unwrap_or_else(|| kind_of(&flags));
-            self.0.list(as_bytes(&path), kind);
+            self.0.list(as_bytes(&path), kind, &flags);
         }
         Ok(())
     }
@@ -358,7 +385,7 @@ impl<'de> Visitor<'de> for Entries<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while let Some(path) = seq.next_element::<String>()? {
             let kind = self.1.unwrap_or(ChangeKind::Changed);
-            self.0.list(as_bytes(&path), kind);
+            self.0.list(as_bytes(&path), kind, "");
         }
         Ok(())
     }
@@ -434,31 +461,49 @@ impl<'de> Visitor<'de> for Attributes {
 #[derive(Default, serde::Deserialize)]
 #[serde(default)]
 struct Values {
-    #[serde(deserialize_with = "value")]
-    old: String,
-    #[serde(deserialize_with = "value")]
-    new: String,
+    old: Value,
+    new: Value,
 }
 
-/// A string, a number, or the lines of an ACL or extended attributes.
-fn value<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum Value {
-        Text(String),
-        Number(serde_json::Number),
-        Lines(Vec<String>),
+/// The lines of a value: several of an ACL or of extended attributes; none where there is no value.
+#[derive(Default)]
+struct Value(Vec<String>);
+
+impl Value {
+    fn size(&self) -> usize {
+        self.0.iter().map(String::len).sum()
     }
-    let shown = |text: &str| display_path(&as_bytes(text));
-    serde::Deserialize::deserialize(deserializer).map(|value| match value {
-        Value::Text(text) => shown(&text),
-        Value::Number(number) => number.to_string(),
-        Value::Lines(lines) => lines
-            .iter()
-            .map(|line| shown(line))
-            .collect::<Vec<_>>()
-            .join(", "),
-    })
+
+    fn text(&self) -> String {
+        self.0.join(", ")
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Raw {
+            Text(String),
+            Number(serde_json::Number),
+            Lines(Vec<String>),
+        }
+        let shown = |text: &String| display_path(&as_bytes(text));
+        Ok(Self(match Raw::deserialize(deserializer)? {
+            Raw::Text(text) if text.is_empty() => Vec::new(),
+            Raw::Text(text) => vec![shown(&text)],
+            Raw::Number(number) => vec![number.to_string()],
+            Raw::Lines(lines) => lines.iter().map(shown).collect(),
+        }))
+    }
+}
+
+/// The size of a directory is its file system's business.
+fn digest_of_new(attributes: &[(String, Values)], is_directory: bool) -> Option<[u8; 32]> {
+    let counted = attributes
+        .iter()
+        .filter(|(name, _)| !(is_directory && name == "size"));
+    new_values(counted.map(|(name, values)| (name.as_str(), &values.new.0[..])))
 }
 
 /// Digests of databases, by the database's path.

@@ -69,7 +69,10 @@ pub(super) fn of_heading(heading: &str) -> String {
         .map_or_else(|| heading.to_lowercase(), str::to_owned)
 }
 
-/// Is it a digest of the content?
-pub(super) fn is_digest(name: &str) -> bool {
-    DIGESTS.iter().any(|(digest, _)| *digest == name)
+/// Attributes whose values differ from node to node, or from scan to scan, although the same was done.
+pub(super) fn is_incidental(name: &str) -> bool {
+    matches!(
+        name,
+        "atime" | "mtime" | "ctime" | "inode" | "links" | "blocks"
+    )
 }

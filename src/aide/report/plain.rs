@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use super::json::{kind_of, sha256};
 use super::names;
-use super::path::unescape;
-use super::{Change, ChangeKind, Report, ReportError};
+use super::path::{display_path, unescape};
+use super::{Change, ChangeKind, Report, ReportError, new_values};
 
 /// Names of attributes stand behind one blank (0.19) or two; further lines of a value, which may hold
 /// colons as well, further in.
@@ -20,10 +20,33 @@ pub(super) fn parse(report: &[u8]) -> Result<Report, ReportError> {
         return Err(ReportError::Empty);
     }
     let mut reader = Reader::default();
-    report
+    last(report)
         .split(|&byte| byte == b'\n')
         .for_each(|line| reader.line(line));
     reader.finish().ok_or(ReportError::Plain)
+}
+
+/// The last report of several. Each has one line that says when it began, and one that says what was
+/// found, in either order; so a second one of a kind begins the next report.
+pub(super) fn last(reports: &[u8]) -> &[u8] {
+    let (mut start, mut at, mut seen) = (0, 0, [false; 2]);
+    for line in reports.split_inclusive(|&byte| byte == b'\n') {
+        let kinds = [line.starts_with(b"Start timestamp:"), is_finding(line)];
+        if let Some(kind) = kinds.iter().position(|&is_it| is_it) {
+            if seen[kind] {
+                (start, seen) = (at, [false; 2]);
+            }
+            seen[kind] = true;
+        }
+        at += line.len();
+    }
+    &reports[start..]
+}
+
+/// `AIDE found differences`, `AIDE 0.16 found NO differences`, `AIDE successfully initialized`.
+fn is_finding(line: &[u8]) -> bool {
+    let is_in = |text: &[u8]| line.windows(text.len()).any(|part| part == text);
+    line.starts_with(b"AIDE") && (is_in(b" found ") || is_in(b" successfully initialized"))
 }
 
 /// Which part of the report a line is in.
@@ -43,11 +66,24 @@ struct Reader {
     /// A line that only a report has was there.
     is_report: bool,
     part: Part,
-    changes: BTreeMap<Vec<u8>, (ChangeKind, Vec<String>)>,
+    changes: BTreeMap<Vec<u8>, Entry>,
     /// The entry whose details are being read.
     entry: Option<Vec<u8>>,
+    /// Its attributes so far, with the lines of their new values.
+    values: Vec<(String, Vec<String>)>,
+    /// Something is listed.
+    has_lists: bool,
+    /// Its last line is there.
+    has_ended: bool,
     /// The digest being read: it goes over several lines.
     digest: Option<String>,
+}
+
+struct Entry {
+    kind: ChangeKind,
+    is_directory: bool,
+    attributes: Vec<String>,
+    new_values: Option<[u8; 32]>,
 }
 
 impl Reader {
@@ -56,8 +92,12 @@ impl Reader {
         let text = String::from_utf8_lossy(line);
         let text = text.trim();
         if let Some(part) = heading(text) {
+            self.end_entry();
+            self.has_lists |= part != Part::Databases;
             self.part = part;
         } else if text.starts_with("End timestamp:") {
+            self.end_entry();
+            self.has_ended = true;
             self.part = Part::Head;
             self.report.run_time_seconds = run_time(text);
         } else {
@@ -77,6 +117,7 @@ impl Reader {
         {
             self.is_report = true;
         }
+        self.report.differs |= text.starts_with("AIDE") && text.contains(" found differences");
         if let Some(version) = version(text) {
             version.clone_into(&mut self.report.aide_version);
         }
@@ -104,31 +145,52 @@ impl Reader {
         let flags = String::from_utf8_lossy(&line[..at]);
         let path = self.path(&line[at + 2..]);
         let kind = kind.unwrap_or_else(|| kind_of(&flags));
-        self.changes.insert(path, (kind, Vec::new()));
+        let entry = Entry {
+            kind,
+            is_directory: flags.starts_with('d'),
+            attributes: Vec::new(),
+            new_values: None,
+        };
+        self.changes.insert(path, entry);
     }
 
     /// `File: /path`, then lines such as ` Perm      : -rw-r--r-- | -rw-------`. What goes on in
     /// the next line has no name there.
     fn detail(&mut self, line: &[u8]) {
         if line.first().is_some_and(|&byte| byte != b' ') {
+            self.end_entry();
             let at = line.windows(3).position(|three| three == b": /");
             self.entry = at.map(|at| self.path(&line[at + 2..]));
             return;
         }
-        let text = String::from_utf8_lossy(line);
-        let indent = text.len() - text.trim_start_matches(' ').len();
-        let Some((name, _)) = text.split_once(':') else {
+        let indent = line.iter().take_while(|&&byte| byte == b' ').count();
+        let name = line.iter().position(|&byte| byte == b':');
+        if let Some(at) = name.filter(|_| indent <= NAME_INDENT) {
+            let name = String::from_utf8_lossy(&line[..at]);
+            let name = names::of_heading(name.trim());
+            self.values.push((name, vec![new_value(&line[at + 1..])]));
+        } else if let Some((_, lines)) = self.values.last_mut()
+            && !line.is_empty()
+        {
+            lines.push(new_value(line));
+        }
+    }
+
+    /// Keeps what was detailed of an entry.
+    fn end_entry(&mut self) {
+        let values = std::mem::take(&mut self.values);
+        let path = self.entry.take();
+        let Some(entry) = path.and_then(|path| self.changes.get_mut(&path)) else {
             return;
         };
-        let name = name.trim();
-        let change = self
-            .entry
-            .as_ref()
-            .and_then(|path| self.changes.get_mut(path));
-        if let Some((ChangeKind::Changed, attributes)) = change
-            && indent <= NAME_INDENT
-        {
-            attributes.push(names::of_heading(name));
+        if entry.kind != ChangeKind::Removed {
+            let counted = values
+                .iter()
+                .filter(|(name, _)| !(entry.is_directory && name == "size"));
+            entry.new_values = new_values(counted.map(|(name, v)| (name.as_str(), &v[..])));
+        }
+        if entry.kind == ChangeKind::Changed {
+            entry.attributes = values.into_iter().map(|(name, _)| name).collect();
         }
     }
 
@@ -170,25 +232,36 @@ impl Reader {
 
     fn finish(mut self) -> Option<Report> {
         self.end_digest();
+        self.end_entry();
         let mut report = self.report;
-        let counted = report
-            .added
-            .saturating_add(report.removed)
-            .saturating_add(report.changed);
-        report.truncated = (self.changes.len() as u64) < counted;
+        // One that only counts is whole, if it has an end (since 0.16).
+        let only_counts = self.has_ended && !self.has_lists;
+        report.truncated = (self.changes.len() as u64) < report.counted() && !only_counts;
         report.changes = self
             .changes
             .into_iter()
-            .map(|(path, (kind, attributes))| Change {
+            .map(|(path, entry)| Change {
                 path,
-                kind,
-                attributes: attributes.into(),
-                content: None,
+                kind: entry.kind,
+                attributes: entry.attributes.into(),
+                new_values: entry.new_values,
                 details: Vec::new(),
             })
             .collect();
         self.is_report.then_some(report)
     }
+}
+
+/// What stands behind the bar (the comma of 0.15) that parts old and new values. An old value that
+/// has a bar in it is taken along; it is the same in each scan. An added entry has no bar.
+fn new_value(text: &[u8]) -> String {
+    let behind = |bar: &[u8]| {
+        let at = text.windows(bar.len()).position(|part| part == bar);
+        at.map(|at| &text[at + bar.len()..])
+    };
+    let new = behind(b" | ").or_else(|| text.ends_with(b" |").then_some(&b""[..]));
+    let new = new.or_else(|| behind(b" , ")).unwrap_or(text);
+    display_path(new.trim_ascii())
 }
 
 /// A heading between rules of dashes. The summary's lines look alike, but go on with a number.

@@ -138,6 +138,98 @@ fn plain_reports_of_old_versions() {
 }
 
 #[test]
+fn plain_reports_tell_new_values_apart() {
+    let digest = |text: &str, path: &str| {
+        let report = parse_plain(text.as_bytes()).unwrap();
+        let mut changes = report.changes.iter();
+        changes
+            .find(|change| change.path == path.as_bytes())
+            .unwrap()
+            .new_values
+    };
+    let added = "\nFile: /a\n Perm      :                                    -rw-------\n \
+                 ACL       :                                    A: user::rw-\n\
+                 \x20                                               A: group::r--\n\
+                 \x20Mtime     :                                    2026-11-29 04:02:19 +0000\n\n\
+                 \x20---------------------------------------------------\nThe attributes";
+    let level = UNGROUPED_0_18.replace("/etc/a\n", "/a\n").replace(
+        "\n\n\nEnd",
+        &format!(
+            "\n\n---\nDetailed information about changes:\n---\n{added} of the \
+             (uncompressed) database(s):\n---\n\nEnd"
+        ),
+    );
+    let hosts = "/hostroot/etc/hosts";
+    let old = "/hostroot/etc/resolv.conf";
+    for (text, path, from, to, is_other) in [
+        (CHANGED_0_16, hosts, "-rwxrwxrwx", "-rwsr-xr-x", true),
+        (CHANGED_0_16, hosts, "A: group::rw-", "A: group::rwx", true),
+        (
+            CHANGED_0_16,
+            hosts,
+            "4RaXLDnXEpYYQ8PtFpnb8w",
+            "5RaXLDnXEpYYQ8PtFpnb8w",
+            true,
+        ),
+        (CHANGED_0_16, hosts, "10:11:13", "10:11:14", false),
+        (CHANGED_0_16, hosts, "-rw-r--r-- ", "-rw------- ", false),
+        (CHANGED_0_16, "/hostroot/etc", "| 11", "| 12", false),
+        (CHANGED_0_15, old, "tebxD8QZd", "uebxD8QZd", true),
+        (CHANGED_0_15, old, "Xl2pzxjmRP", "Yl2pzxjmRP", false),
+        (&level, "/a", "-rw-------", "-rwsr-xr-x", true),
+        (&level, "/a", "A: group::r--", "A: group::rwx", true),
+        (&level, "/a", "04:02:19", "04:02:20", false),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let other = digest(&text.replace(from, to), path);
+        assert_eq!(other != digest(text, path), is_other, "{from} {to}");
+    }
+    assert!(digest(&level, "/a").is_some());
+}
+
+#[test]
+fn of_several_reports_in_one_file_the_last_one_counts() {
+    let clean_0_16 = "AIDE 0.16 found NO differences between database and filesystem. Looks okay!!\n\
+                      Start timestamp: 2021-03-04 10:11:12 +0000\n\nNumber of entries:\t42\n\n\
+                      End timestamp: 2021-03-04 10:11:13 +0000 (run time: 0m 1s)\n";
+    let all = [CHANGED_0_15, CHANGED_0_16, UNGROUPED_0_18, clean_0_16];
+    for last in all {
+        for first in all {
+            let appended = [first, last].concat();
+            let expected = parse_plain(last.as_bytes()).unwrap();
+            assert_eq!(parse_plain(appended.as_bytes()).unwrap(), expected);
+            assert_eq!(last_plain(appended.as_bytes()), last.as_bytes());
+        }
+    }
+    let json = [JSON, br#"{"number_of_entries": {"total": 7}}"#].concat();
+    let last = parse_last_json(&json[..]).unwrap();
+    assert_eq!((last.total, last.changes.len()), (7, 0));
+    assert!(parse_json(&json[..]).is_err(), "the daemon's has one");
+    let cut = [JSON, &JSON[..100]].concat();
+    assert!(parse_last_json(&cut[..]).unwrap().truncated);
+    assert!(parse_last_json(&b"{}x"[..]).is_err());
+}
+
+#[test]
+fn reports_that_count_and_do_not_list_are_whole() {
+    let listed = UNGROUPED_0_18.find("-----").unwrap();
+    let end = UNGROUPED_0_18.find("End timestamp").unwrap();
+    let summary = [&UNGROUPED_0_18[..listed], &UNGROUPED_0_18[end..]].concat();
+    let report = parse_plain(summary.as_bytes()).unwrap();
+    assert_eq!(
+        (report.truncated, report.counted(), report.listed()),
+        (false, 3, 0)
+    );
+    assert!(
+        parse_plain(&UNGROUPED_0_18.as_bytes()[..listed])
+            .unwrap()
+            .truncated
+    );
+    let lacking = UNGROUPED_0_18.replace("f = ...    .H..    : /etc/b\n", "");
+    assert!(parse_plain(lacking.as_bytes()).unwrap().truncated);
+}
+
+#[test]
 fn plain_reports_without_changes() {
     let table = [
         (
@@ -341,7 +433,7 @@ fn details_are_kept_for_the_first_changes_only() {
         report
             .changes
             .iter()
-            .all(|change| change.content.is_some() && change.attributes.len() == 1)
+            .all(|change| change.new_values.is_some() && change.attributes.len() == 1)
     );
 }
 
@@ -351,7 +443,7 @@ fn host_root_goes_only_as_a_whole() {
         path: path.to_vec(),
         kind: ChangeKind::Added,
         attributes: Arc::default(),
-        content: None,
+        new_values: None,
         details: Vec::new(),
     };
     let paths: [&[u8]; 4] = [b"/hostroot", b"/hostroot/etc", b"/hostroots", b"/etc"];
@@ -366,43 +458,6 @@ fn host_root_goes_only_as_a_whole() {
         .map(|change| &change.path[..])
         .collect();
     assert_eq!(stripped, [&b"/"[..], b"/etc", b"/hostroots", b"/etc"]);
-}
-
-#[test]
-fn hash_tells_sets_of_changes_apart() {
-    let base = json();
-    let hash = base.changes_hash();
-    assert_eq!(hash.len(), 64);
-
-    let mut same = base.clone();
-    same.changes.reverse();
-    let attributes = same.changes[0].attributes.iter().rev().cloned();
-    same.changes[0].attributes = attributes.collect();
-    same.changes[0].details.clear();
-    same.run_time_seconds = None;
-    same.total = 0;
-    assert_eq!(same.changes_hash(), hash);
-
-    let with = |edit: &dyn Fn(&mut Vec<Change>)| {
-        let mut other = base.clone();
-        edit(&mut other.changes);
-        other.changes_hash()
-    };
-    let others = [
-        with(&|changes| drop(changes.pop())),
-        with(&|changes| changes[0].path.push(b'x')),
-        with(&|changes| changes[0].kind = ChangeKind::Removed),
-        with(&|changes| changes[0].attributes = ["x".to_owned()].into()),
-        with(&|changes| changes[1].attributes = changes[1].attributes[1..].into()),
-        with(&|changes| changes[1].content = Some([1; 32])),
-        with(&|changes| changes[1].content = None),
-        // The same bytes, split in another way
-        with(&|changes| changes[1].attributes = ["sizesha512-256".into(), "acl".into()].into()),
-    ];
-    let mut all: Vec<&String> = others.iter().chain([&hash]).collect();
-    all.sort_unstable();
-    all.dedup();
-    assert_eq!(all.len(), others.len() + 1);
 }
 
 /// Bytes of entries of a kind.
@@ -441,13 +496,13 @@ fn of_too_many_entries_of_a_kind_number_and_hash_are_kept() {
         .collect();
     assert_eq!(changed.len(), 1, "what was added pushes nothing out");
     assert_eq!(changed[0].attributes[..], ["sha256"]);
-    assert_eq!(endless("new", "x").changes_hash(), report.changes_hash());
+    assert_eq!(endless("new", "x"), report);
     let (path, digest) = (endless("old", "x"), endless("new", "y"));
     let listed = |report: &Report| report.beyond.unwrap().listed;
+    let detailed = |report: &Report| report.beyond.unwrap().detailed;
     assert_ne!(listed(&path), listed(&report));
     assert_eq!(listed(&digest), listed(&report));
-    assert_ne!(path.changes_hash(), report.changes_hash());
-    assert_ne!(digest.changes_hash(), report.changes_hash());
+    assert_ne!(detailed(&digest), detailed(&report));
 }
 
 #[test]

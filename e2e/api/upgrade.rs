@@ -303,13 +303,13 @@ async fn an_open_failure_is_accepted_with_a_record() -> anyhow::Result<()> {
             .iter()
             .filter(|event| event.reason.as_deref() == Some("BaselineReplaced"));
         let event = events.next().map(|event| {
-            let note = event.note.clone().unwrap_or_default();
-            (event.type_.clone().unwrap_or_default(), note)
+            let message = event.note.clone().unwrap_or_default();
+            (event.type_.clone().unwrap_or_default(), message)
         });
-        let (kind, note) = event.unwrap_or_default();
-        assert_eq!(kind, "Warning", "{note}");
+        let (kind, message) = event.unwrap_or_default();
+        assert_eq!(kind, "Warning", "{message}");
         let failure = format!("Failed a:0,c:3,r:0 log:{}/{log}", space.namespace);
-        assert!(note.ends_with(&failure), "{note}");
+        assert!(message.ends_with(&failure), "{message}");
         assert_eq!(events.next(), None);
 
         // A request accepts what is there now.

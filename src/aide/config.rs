@@ -18,6 +18,8 @@ mod options;
 mod paths;
 mod refuse;
 mod relocate;
+mod rule_path;
+mod written_for;
 
 use std::fmt;
 
@@ -29,6 +31,7 @@ pub use line::{Directive, Line, Rule, RuleKind, Statement};
 pub use options::{RunOptions, run_options, run_options_before};
 
 use paths::Paths;
+use written_for::WrittenFor;
 
 /// The byte order mark that some editors put in front of a text.
 const BOM: char = '\u{feff}';
@@ -106,16 +109,29 @@ fn first_of(diagnostics: &[Diagnostic]) -> String {
 pub fn prepare(user_text: &str, state_dir: &str, host_root: &str) -> Result<Prepared, Refused> {
     let paths = Paths::new(host_root, state_dir);
     let user = Configuration::parse(user_text);
+    let written_for = WrittenFor::of(&user);
     let mut conf = user.clone();
-    let mut diagnostics = relocate::relocate(&mut conf, &paths);
+    let mut effective = user.clone();
+    let before = migrate::before_relocation(&user, &mut effective, written_for);
+    let mut diagnostics = relocate::relocate(&mut conf, written_for, &paths).refused;
     diagnostics.extend(refuse::refusals(&user, &conf, &paths));
+    diagnostics.extend(before.refused);
+    let relocated = relocate::relocate(&mut effective, written_for, &paths);
+    if diagnostics.is_empty() {
+        diagnostics.extend(relocated.refused);
+    }
     if !diagnostics.is_empty() {
         diagnostics.sort_by_key(|diagnostic| diagnostic.line);
         return Err(Refused { diagnostics });
     }
-    let mut effective = conf.clone();
-    let mut warnings = migrate::migrate(&user, &mut effective);
-    warnings.extend(coverage::gaps(&conf, &paths));
+    let mut warnings = before.warnings;
+    warnings.extend(relocated.warnings.into_iter().map(|mut warning| {
+        // What stands in the line by now may not be the user's.
+        warning.quote(&user);
+        warning
+    }));
+    warnings.extend(migrate::migrate(&user, &mut effective, written_for, &paths));
+    warnings.extend(coverage::gaps(&user, &conf, &paths));
     warnings.sort_by_key(|diagnostic| diagnostic.line);
     Ok(Prepared {
         conf: conf.to_string(),

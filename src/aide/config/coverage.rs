@@ -4,10 +4,11 @@
 
 use super::macros::Macros;
 use super::paths::Paths;
+use super::rule_path::regex_alternatives;
 use super::{Configuration, Diagnostic};
 
-/// What the converted configuration does not watch.
-pub(super) fn gaps(conf: &Configuration, paths: &Paths) -> Vec<Diagnostic> {
+/// What the converted configuration `conf` of the text `user` does not watch.
+pub(super) fn gaps(user: &Configuration, conf: &Configuration, paths: &Paths) -> Vec<Diagnostic> {
     let etc = format!("{}/etc", paths.host_root());
     let (mut selects, mut selects_etc, mut without_etc) = (None, false, None);
     let mut macros = Macros::default();
@@ -16,7 +17,11 @@ pub(super) fn gaps(conf: &Configuration, paths: &Paths) -> Vec<Diagnostic> {
             let path = macros.read(line.get(&rule.path));
             if !rule.kind.is_negative() {
                 selects = Some(index);
-                selects_etc |= path.any(|path| reaches(path, &etc));
+                selects_etc |= path.any(|path| {
+                    regex_alternatives(path)
+                        .iter()
+                        .any(|one| reaches(one, &etc))
+                });
             } else if !line.is_restricted(rule) && path.all(|path| covers(path, &etc)) {
                 without_etc = Some(index);
             }
@@ -24,7 +29,7 @@ pub(super) fn gaps(conf: &Configuration, paths: &Paths) -> Vec<Diagnostic> {
         macros.pass(line);
     }
     let at = |index: usize, message: &str, remedy: &str| {
-        let text = conf.lines().get(index).map_or("", |line| line.text());
+        let text = user.lines().get(index).map_or("", |line| line.text());
         vec![Diagnostic::new(index, text, message, remedy)]
     };
     match (selects, selects_etc, without_etc) {

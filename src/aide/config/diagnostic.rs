@@ -6,6 +6,8 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
+use super::Configuration;
+
 /// More of a line is not quoted.
 const QUOTED: usize = 120;
 
@@ -30,6 +32,13 @@ impl Diagnostic {
             text: shorten(text.trim(), QUOTED),
             message: message.to_owned(),
             remedy: remedy.to_owned(),
+        }
+    }
+
+    /// Quotes the line of the user's text instead of what became of it.
+    pub(super) fn quote(&mut self, user: &Configuration) {
+        if let Some(line) = self.line.checked_sub(1).and_then(|at| user.lines().get(at)) {
+            self.text = shorten(line.text().trim(), QUOTED);
         }
     }
 }

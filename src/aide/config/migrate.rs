@@ -5,25 +5,68 @@
 //! order: AIDE takes the first that matches among those of one directory.
 
 mod branches;
+mod deeper;
 mod digests;
 mod names;
+mod old_paths;
 mod options;
 mod rules;
+mod written_out;
 
 use super::line::{Directive, Line, Statement};
+use super::paths::Paths;
+use super::written_for::WrittenFor;
 use super::{Configuration, Diagnostic};
 
-/// Rewrites the converted configuration for AIDE 0.19. Tells of each step in terms of the user's
+pub(super) use rules::depends_on_end;
+
+/// What has to be done before the host root is put in front of paths.
+#[derive(Debug)]
+pub(super) struct Before {
+    /// What was done, in terms of the user's text.
+    pub(super) warnings: Vec<Diagnostic>,
+    /// Lines that cannot be written for AIDE 0.19.
+    pub(super) refused: Vec<Diagnostic>,
+}
+
+/// Rewrites what AIDE 0.19 reads otherwise than the AIDE that the user's text was written for.
+pub(super) fn before_relocation(
+    user: &Configuration,
+    effective: &mut Configuration,
+    written_for: WrittenFor,
+) -> Before {
+    let mut notes = Notes::new(user);
+    old_paths::migrate(effective, written_for, &mut notes);
+    let unclear = written_out::expressions(effective, &mut notes);
+    let refused = unclear.into_iter().map(|index| {
+        Diagnostic::new(
+            index,
+            user.lines().get(index).map_or("", |line| line.text()),
+            "AIDE 0.19 takes no macro in an attribute expression, and this one has more than one \
+             possible value",
+            "write the attributes out, or define a group, such as `NORMAL = p+u+g+sha256`",
+        )
+    });
+    Before {
+        refused: refused.collect(),
+        warnings: notes.told,
+    }
+}
+
+/// Rewrites the converted configuration for AIDE 0.19. Reports each step in terms of the user's
 /// text.
-pub(super) fn migrate(user: &Configuration, effective: &mut Configuration) -> Vec<Diagnostic> {
-    let mut notes = Notes {
-        user,
-        told: Vec::new(),
-    };
+pub(super) fn migrate(
+    user: &Configuration,
+    effective: &mut Configuration,
+    written_for: WrittenFor,
+    paths: &Paths,
+) -> Vec<Diagnostic> {
+    let mut notes = Notes::new(user);
     byte_order_mark(effective, &mut notes);
     host_names(effective, &mut notes);
     options::migrate(effective, &mut notes);
-    rules::migrate(effective, &mut notes);
+    written_out::beginnings(effective);
+    rules::migrate(effective, written_for, paths, &mut notes);
     digests::migrate(effective, &mut notes);
     names::migrate(effective, &mut notes);
     trailing_comments(effective, &mut notes);
@@ -41,7 +84,14 @@ struct Notes<'a> {
     told: Vec<Diagnostic>,
 }
 
-impl Notes<'_> {
+impl<'a> Notes<'a> {
+    fn new(user: &'a Configuration) -> Self {
+        Self {
+            user,
+            told: Vec::new(),
+        }
+    }
+
     /// About the line with this index.
     fn tell(&mut self, index: usize, message: &str, remedy: &str) {
         let text = self.user.lines().get(index).map_or("", |line| line.text());
@@ -105,11 +155,17 @@ fn host_names(effective: &Configuration, notes: &mut Notes<'_>) {
 fn trailing_comments(effective: &mut Configuration, notes: &mut Notes<'_>) {
     let mut found = Vec::new();
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
+        let behind = |end: usize| line.text()[end..].find('#').map(|at| end + at);
         let end = match line.statement() {
             Statement::Rule(rule) => rule.comment.as_ref().map(|comment| comment.start),
-            Statement::Group { expression, .. } => line.text()[expression.end..]
-                .find('#')
-                .map(|at| expression.end + at),
+            Statement::Group { expression, .. } => behind(expression.end),
+            Statement::Option { name, equals, .. } if takes_expression(line.get(name)) => {
+                behind(equals.end)
+            }
+            Statement::Directive {
+                directive: Directive::Undef,
+                argument,
+            } => behind(argument.start),
             _ => None,
         };
         if let Some(end) = end {
@@ -122,6 +178,18 @@ fn trailing_comments(effective: &mut Configuration, notes: &mut Notes<'_>) {
         "AIDE 0.19 takes no comment behind an expression, so it is left out",
         "put it on a line of its own",
     );
+}
+
+/// Options whose value is an attribute expression.
+fn takes_expression(option: &str) -> bool {
+    matches!(
+        option,
+        "database_attrs"
+            | "report_force_attrs"
+            | "report_ignore_added_attrs"
+            | "report_ignore_changed_attrs"
+            | "report_ignore_removed_attrs"
+    )
 }
 
 /// 0.16 took tabs around `=`; since 0.17 only blanks are (`E` of the scanner).

@@ -4,49 +4,94 @@
 //! reports in the state directory below it. What already points there stays byte for byte, so
 //! converting twice is converting once. Comments, order, blanks and line endings stay.
 
-use super::line::{Directive, Line, Statement, macro_at};
+mod rules;
+
+use super::line::{Directive, Line, Statement, macro_at, string_end};
 use super::macros::{Macros, split_definition};
-use super::paths::Paths;
+use super::paths::{Paths, escape};
+use super::written_for::WrittenFor;
 use super::{Configuration, Diagnostic};
 
-/// Rewrites `configuration` for the daemon's view of the node. Gives the lines that cannot be.
-pub(super) fn relocate(configuration: &mut Configuration, paths: &Paths) -> Vec<Diagnostic> {
-    let mut refused = Vec::new();
+use rules::{Meaning, Rules};
+
+/// What came of a conversion.
+#[derive(Debug, Default)]
+pub(super) struct Relocated {
+    /// Lines that cannot be converted.
+    pub(super) refused: Vec<Diagnostic>,
+    /// Lines whose meaning is not quite kept.
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+/// Rewrites `configuration` for the daemon's view of the node.
+pub(super) fn relocate(
+    configuration: &mut Configuration,
+    written_for: WrittenFor,
+    paths: &Paths,
+) -> Relocated {
+    let mut relocated = Relocated::default();
     let mut macros = Macros::default();
+    let mut rules = Rules::new(written_for, paths);
     for (index, line) in configuration.lines_mut().iter_mut().enumerate() {
-        if relocate_line(line, &macros, paths).is_err() {
-            refused.push(Diagnostic::new(
-                index,
-                line.text(),
-                "the rule begins with a macro that may or may not point below the host root",
-                "write the path out, or define the macro once",
-            ));
+        let about = |line: &Line, (message, remedy): (&str, &str)| {
+            Diagnostic::new(index, line.text(), message, remedy)
+        };
+        let original = line.clone();
+        match relocate_line(line, &macros, &mut rules) {
+            Err(Unclear) => {
+                let problem = if line.rule().is_some() {
+                    UNCLEAR_RULE
+                } else {
+                    UNCLEAR_CONDITION
+                };
+                relocated.refused.push(about(&original, problem));
+            }
+            Ok(Meaning::Kept) => {}
+            Ok(Meaning::Differs(message, remedy)) => {
+                relocated.warnings.push(about(&original, (message, remedy)));
+            }
         }
         macros.pass(line);
     }
-    refused
+    relocated
 }
 
-/// A line begins with a macro that cannot be told to be converted or not.
+const UNCLEAR_RULE: (&str, &str) = (
+    "the rule holds a macro that may or may not point below the host root, or that has several \
+     values with `|`",
+    "write the path out, or define the macro once",
+);
+
+const UNCLEAR_CONDITION: (&str, &str) = (
+    "the condition holds a macro that may or may not point below the host root",
+    "write the path out, or define the macro once",
+);
+
+/// It cannot be decided how to convert a line.
+#[derive(Debug)]
 struct Unclear;
 
-fn relocate_line(line: &mut Line, macros: &Macros, paths: &Paths) -> Result<(), Unclear> {
+fn relocate_line(
+    line: &mut Line,
+    macros: &Macros,
+    rules: &mut Rules<'_>,
+) -> Result<Meaning, Unclear> {
     match line.statement() {
-        Statement::Directive { .. } => relocate_directive(line, paths),
-        Statement::Option { .. } => relocate_option(line, macros, paths),
-        Statement::Rule(_) => return relocate_rule(line, macros, paths),
+        Statement::Directive { .. } => relocate_directive(line, macros, rules.paths)?,
+        Statement::Option { .. } => relocate_option(line, macros, rules.paths),
+        Statement::Rule(_) => return rules.relocate(line, macros),
         _ => {}
     }
-    Ok(())
+    Ok(Meaning::Kept)
 }
 
-fn relocate_directive(line: &mut Line, paths: &Paths) {
+fn relocate_directive(line: &mut Line, macros: &Macros, paths: &Paths) -> Result<(), Unclear> {
     let Statement::Directive {
         directive,
         argument,
     } = line.statement()
     else {
-        return;
+        return Ok(());
     };
     let (directive, start) = (*directive, argument.start);
     let argument = line.get(argument).to_owned();
@@ -61,24 +106,37 @@ fn relocate_directive(line: &mut Line, paths: &Paths) {
         }
         Directive::If => {
             if let Some(at) = exists_path(&argument)
-                && !paths.is_relocated(&argument[at..])
+                && needs_host_root(&argument[at..], macros, paths)?
             {
-                line.replace(&(start + at..start + at), paths.host_root());
+                line.replace(&(start + at..start + at), &escape(paths.host_root()));
             }
         }
         _ => {}
     }
+    Ok(())
 }
 
-/// Where the path of `exists /path` or `not exists /path` begins.
+/// Does the path of a condition lack the host root? An empty or relative one means nothing on a node.
+fn needs_host_root(path: &str, macros: &Macros, paths: &Paths) -> Result<bool, Unclear> {
+    let path = &path[..string_end(path, 0)];
+    let readings = macros.read(path);
+    if readings.all(|reading| reading.starts_with('/') && !paths.is_relocated(reading)) {
+        Ok(true)
+    } else if readings.all(|reading| !reading.starts_with('/') || paths.is_relocated(reading)) {
+        Ok(false)
+    } else {
+        Err(Unclear)
+    }
+}
+
+/// Where the path of `exists /path`, `exists @@{DIR}` or `not exists /path` begins.
 fn exists_path(condition: &str) -> Option<usize> {
     let mut rest = condition;
     while let Some(behind) = rest.strip_prefix("not") {
         rest = behind.trim_start_matches([' ', '\t']);
     }
     let path = rest.strip_prefix("exists")?.trim_start_matches([' ', '\t']);
-    path.starts_with('/')
-        .then_some(condition.len() - path.len())
+    (path.starts_with('/') || macro_at(path, 0).is_some()).then_some(condition.len() - path.len())
 }
 
 fn relocate_option(line: &mut Line, macros: &Macros, paths: &Paths) {
@@ -102,34 +160,4 @@ fn relocate_option(line: &mut Line, macros: &Macros, paths: &Paths) {
     };
     let value = value.clone();
     line.replace(&value, &format!("file:{directory}/{file}"));
-}
-
-fn relocate_rule(line: &mut Line, macros: &Macros, paths: &Paths) -> Result<(), Unclear> {
-    let Some(rule) = line.rule() else {
-        return Ok(());
-    };
-    let at = rule.path.start;
-    let path = line.get(&rule.path);
-    if path == "/$" {
-        // The root itself has no slash behind its name where it is not the root.
-        line.replace(&(at..at + 1), paths.rule_prefix());
-        return Ok(());
-    }
-    if macro_at(path, 0).is_none() {
-        if !paths.is_relocated(path) {
-            line.replace(&(at..at), paths.rule_prefix());
-        }
-        return Ok(());
-    }
-    let readings = macros.read(path);
-    if readings.all(|reading| paths.is_relocated(reading)) {
-        Ok(())
-    } else if readings.any(|reading| paths.is_relocated(reading)) {
-        Err(Unclear)
-    } else if readings.all(|reading| reading.starts_with('/')) {
-        line.replace(&(at..at), paths.rule_prefix());
-        Ok(())
-    } else {
-        Ok(())
-    }
 }

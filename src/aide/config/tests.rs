@@ -1,5 +1,6 @@
 //! Whole configurations: what becomes of texts as users have them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
@@ -169,7 +170,53 @@ fn converts_each_kind_of_line() {
         ("=/etc$ R", "=/hostroot/etc$ R"),
         ("!/etc", "!/hostroot/etc"),
         ("  -/etc d", "  -/hostroot/etc d"),
-        ("/", "/hostroot/"),
+        // What may match the root's own entry, which has no slash behind its name there.
+        ("/", "/hostroot(/|$)"),
+        ("/ d N", "/hostroot(/|$) d N"),
+        ("/.* N", "/hostroot(/|$).* N"),
+        ("/* N", "/hostroot(/|$)* N"),
+        ("/[^/]*$ N", "/hostroot(/|$)[^/]*$ N"),
+        ("/(etc)?$ N", "/hostroot(/|$)(etc)?$ N"),
+        (r"/(\w)?\1$ N", r"/hostroot(?:/|$)(\w)?\1$ N"),
+        ("-/", "-/hostroot(/|$)"),
+        ("!/", "!/hostroot(/|$)"),
+        ("!/.*$ d", "!/hostroot(/|$).*$ d"),
+        ("!/(etc)?$", "!/hostroot/(etc)?$"),
+        ("-/a\n!/(etc)?$", "-/hostroot/a\n!/hostroot(/|$)(etc)?$"),
+        ("=/ N", "/hostroot(?=/?[^/]*$)(/|$) N"),
+        // AIDE asks the host root's own node first: the order of these two would be another.
+        (
+            "/ d N\n/etc M\n/etc/a M",
+            "/hostroot(/|$) d N\n/hostroot(/)etc M\n/hostroot/etc/a M",
+        ),
+        ("/etc M\n/ N", "/hostroot/etc M\n/hostroot(/|$) N"),
+        ("/$ N\n/etc M", "/hostroot$ N\n/hostroot/etc M"),
+        // Each alternative begins a path.
+        (
+            "/etc/pass.*$|/etc/shadow$ N",
+            "/hostroot/etc/pass.*$|/hostroot/etc/shadow$ N",
+        ),
+        (
+            r"!/a/.*~$|^/a/b/.*\.conf$",
+            r"!/hostroot/a/.*~$|^/hostroot/a/b/.*\.conf$",
+        ),
+        (r"/a\|/b N", r"/hostroot/a\|/b N"),
+        (r"/a[|]/b N", r"/hostroot/a[|]/b N"),
+        (r"/a|.*\.conf$ N", r"/hostroot/a|/hostroot(?:.*\.conf$) N"),
+        ("/hostroot/a|/b N", "/hostroot/a|/hostroot/b N"),
+        (
+            "@@define X a|/b\n/@@{X} N",
+            "@@define X a|/b\n/hostroot/a|/hostroot/b N",
+        ),
+        (
+            "@@define D /etc\n@@if exists @@{D}/x",
+            "@@define D /etc\n@@if exists /hostroot@@{D}/x",
+        ),
+        (
+            "@@define DBDIR /hostroot/etc/kubernetes\n@@if exists @@{DBDIR}/x",
+            "@@define DBDIR /hostroot/etc/kubernetes\n@@if exists @@{DBDIR}/x",
+        ),
+        ("@@if exists @@{NONE}", "@@if exists @@{NONE}"),
         ("=/$ R", "=/hostroot$ R"),
         ("/(etc|usr) R", "/hostroot/(etc|usr) R"),
         ("/@@{X}/y R", "/hostroot/@@{X}/y R"),
@@ -205,6 +252,151 @@ fn macros_at_the_beginning_of_rules() {
     );
     let mixed = "@@define D /etc\n@@ifdef X\n@@define D /hostroot/etc\n@@endif\n@@{D}/x R\n";
     assert_eq!(refused(mixed)[0].line, 5);
+}
+
+#[test]
+fn refuses_macros_of_which_the_meaning_depends_on_the_node() {
+    let two = "@@define D /etc\n@@ifdef X\n@@define D /hostroot/etc\n@@endif\n";
+    assert_eq!(
+        refused(&format!("{two}@@if exists @@{{D}}\n@@endif\n"))[0].line,
+        5
+    );
+    let two = "@@define D a\n@@ifdef X\n@@define D b|/c\n@@endif\n";
+    assert_eq!(refused(&format!("{two}/x@@{{D}} p\n"))[0].line, 5);
+    let attributes = "@@ifdef X\n@@define A p\n@@endif\n/etc @@{A}\n";
+    let diagnostics = refused(attributes);
+    assert_eq!(diagnostics[0].line, 4);
+    assert!(
+        diagnostics[0]
+            .message
+            .contains("no macro in an attribute expression")
+    );
+}
+
+#[test]
+fn macros_that_0_19_takes_no_more_are_written_out() {
+    let text = "@@define A p+u\n@@define T f,d\nN = @@{A}+sha256\n/etc @@{T} @@{A}\n\
+                @@define DBDIR /x\n!@@{DBDIR}/aide.*\n";
+    let Prepared {
+        effective,
+        warnings,
+        ..
+    } = prepared(text);
+    let lines: Vec<&str> = effective.lines().collect();
+    assert_eq!(lines[2], "N = p+u+sha256");
+    assert_eq!(lines[3], "/hostroot/etc f,d p+u");
+    assert_eq!(lines[5], "-/hostroot/etc/kubernetes/aide.*");
+    let told: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
+    assert_eq!(told, [3, 4, 6]);
+}
+
+/// AIDE 0.16's manual: "Special characters in your filenames can be escaped using two-digit URL
+/// encoding"; its scanner left doubled backslashes, and took `#` for a comment.
+#[test]
+fn paths_of_0_16_keep_their_meaning() {
+    let text = "verbose=5\n@@define S My%20App\n/srv/@@{S} p\n/a%40b p\n/c\\\\.d p\n!/etc/mtab# why\n\
+                /x%7C/y p\n/z%FF p\n/etc p\n";
+    let Prepared {
+        conf,
+        effective,
+        warnings,
+    } = prepared(text);
+    assert!(conf.contains("/hostroot/a%40b p\n"), "{conf}");
+    let lines: Vec<&str> = effective.lines().skip(1).collect();
+    assert_eq!(
+        lines,
+        [
+            r"@@define S My\ App",
+            "/hostroot/srv/@@{S} p",
+            r"/hostroot/a\@b p",
+            r"/hostroot/c\\\\.d p",
+            "-/hostroot/etc/mtab",
+            "/hostroot/x|/hostroot/y p",
+            "/hostroot/z%FF p",
+            "/hostroot/etc p",
+        ]
+    );
+    let told: BTreeSet<usize> = warnings.iter().map(|warning| warning.line).collect();
+    assert_eq!(told.into_iter().collect::<Vec<_>>(), [1, 2, 4, 5, 6, 7, 8]);
+    assert!(
+        warnings
+            .iter()
+            .any(|one| one.line == 8 && one.text == "/z%FF p")
+    );
+}
+
+/// Nothing shows which AIDE the text is for: then it is read as by 0.17 and later, with a warning.
+#[test]
+fn paths_that_0_16_read_otherwise_are_named() {
+    let text = "/etc p\n/a%20b p\n!/etc/mtab#x\n-/b\n";
+    assert_eq!(prepared(text).warnings, []);
+    let text = "/etc p\n/a%20b p\n!/etc/mtab#x\n";
+    let Prepared {
+        effective,
+        warnings,
+        ..
+    } = prepared(text);
+    assert_eq!(
+        effective,
+        "/hostroot/etc p\n/hostroot/a%20b p\n-/hostroot/etc/mtab#x\n"
+    );
+    let told: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
+    assert_eq!(told, [2, 3, 3]);
+}
+
+/// AIDE up to 0.16 entered a directory that it left out where a rule names something in it.
+#[test]
+fn a_deeper_rule_of_0_16_keeps_its_effect() {
+    let effective = |text: &str| prepared(text).effective;
+    let rules = "/etc/app p\n!/etc/app/sub$\n/etc/app/sub/deep p\n";
+    assert!(
+        effective(&format!("verbose=5\n{rules}"))
+            .contains("\n!/hostroot/etc/app/sub$ f,d,l,c,b,p,s\n")
+    );
+    assert!(effective(rules).contains("\n-/hostroot/etc/app/sub$\n"));
+    for (negative, entered) in [
+        ("!/etc/app/s[tu]b$", true),
+        ("!/etc/app/.*b$", true),
+        ("!/etc/app/.*~$", false),
+        ("!/etc/app/su$", false),
+        ("!/etc/app/subs?$", true),
+        ("!/usr/.*$", false),
+    ] {
+        let text = format!("verbose=5\n/etc/app p\n{negative}\n/etc/app/sub/deep p\n");
+        assert_eq!(
+            effective(&text).contains(" f,d,l,c,b,p,s\n"),
+            entered,
+            "{negative}"
+        );
+    }
+    // The entry of / alone, in each version.
+    assert!(effective("/ p\n!/$\n").contains("\n!/hostroot$ f,d,l,c,b,p,s\n"));
+}
+
+#[test]
+fn names_the_line_where_the_meaning_cannot_be_kept() {
+    for text in ["/etc p\n!/(etc)?$\n", "/etc p\n=/ p\n"] {
+        let warnings = prepared(text).warnings;
+        assert!(
+            warnings
+                .iter()
+                .any(|one| one.line == 2 && one.message.contains('/')),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn no_warning_quotes_the_host_root() {
+    for text in [
+        "/usr p\n",
+        "/etc p\n!/(etc)?$\n",
+        "verbose=5\n/etc p\n/a%20b p\n",
+    ] {
+        for warning in prepared(text).warnings {
+            assert!(!warning.text.contains("hostroot"), "{warning}");
+        }
+    }
 }
 
 #[test]

@@ -6,63 +6,48 @@
 //! all of `/dev`, and now leaves out the directory's own entry. Restricted `!` rules mean what they
 //! did.
 
-use super::super::groups::is_new;
-use super::super::line::{Line, Rule, RuleKind, Span, Statement, operands};
+use super::super::line::{Line, Rule, RuleKind, Span};
 use super::super::macros::Macros;
+use super::super::paths::Paths;
+use super::super::written_for::WrittenFor;
+use super::deeper::Deeper;
 use super::{Configuration, Notes};
 
-pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
+/// Every file type of AIDE on Linux.
+const ALL_TYPES: &str = "f,d,l,c,b,p,s";
+
+pub(super) fn migrate(
+    effective: &mut Configuration,
+    written_for: WrittenFor,
+    paths: &Paths,
+    notes: &mut Notes<'_>,
+) {
     attributes_of_negatives(effective, notes);
     double_slashes(effective, notes);
-    if !is_written_for_0_19(effective) {
-        negatives(effective, notes);
+    if written_for != WrittenFor::From019 {
+        let deeper = Deeper::of(effective, written_for, paths);
+        negatives(effective, &deeper, notes);
     }
 }
 
-/// Does the file hold anything that only 0.19 takes? Then its `!` is 0.19's.
-fn is_written_for_0_19(configuration: &Configuration) -> bool {
-    configuration
-        .lines()
-        .iter()
-        .any(|line| match line.statement() {
-            Statement::Rule(rule) => {
-                rule.kind == RuleKind::NonRecursiveNegative
-                    || rule
-                        .restriction
-                        .as_ref()
-                        .is_some_and(|span| line.get(span).contains('='))
-                    || rule
-                        .attributes
-                        .as_ref()
-                        .is_some_and(|span| uses_new(line, span))
-            }
-            Statement::Group { expression, .. } => uses_new(line, expression),
-            Statement::Directive { argument, .. } => line.get(argument).contains("version_ge"),
-            _ => false,
-        })
-}
-
-fn uses_new(line: &Line, span: &Span) -> bool {
-    operands(line.text(), span)
-        .iter()
-        .any(|name| is_new(line.get(name)))
-}
-
-fn negatives(effective: &mut Configuration, notes: &mut Notes<'_>) {
+fn negatives(effective: &mut Configuration, deeper: &Deeper, notes: &mut Notes<'_>) {
     let mut macros = Macros::default();
-    let (mut same, mut different) = (Vec::new(), Vec::new());
+    let (mut same, mut different, mut entered) = (Vec::new(), Vec::new(), Vec::new());
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         let negative = line
             .rule()
             .filter(|rule| rule.kind == RuleKind::Negative && !line.is_restricted(rule));
-        if let Some(Rule { marker, path, .. }) = negative {
-            if macros.read(line.get(path)).any(|path| depends_on_end(path)) {
-                different.push(index);
+        if let Some(rule) = negative.cloned() {
+            let readings = macros.read(line.get(&rule.path));
+            let by_end = readings.any(|path| depends_on_end(path));
+            if by_end && readings.any(|path| deeper.is_entered(path)) {
+                entered.push(index);
+                restrict_to_all_types(line, &rule);
             } else {
-                same.push(index);
+                let list = if by_end { &mut different } else { &mut same };
+                list.push(index);
+                line.replace(&rule.marker, "-");
             }
-            let marker = marker.clone();
-            line.replace(&marker, "-");
         }
         macros.pass(line);
     }
@@ -77,11 +62,26 @@ fn negatives(effective: &mut Configuration, notes: &mut Notes<'_>) {
         "`!` becomes `-`, which spares AIDE 0.19 the walk below and leaves out the same",
         "nothing needs to be done; new files write `-`",
     );
+    notes.tell_once(
+        &entered,
+        "the rule leaves out the entry only, not what lies below, as in the AIDE that the file was \
+         written for; it gets all file types, so that it means the same in each version",
+        "nothing needs to be done; write `-` to leave out what lies below",
+    );
+}
+
+/// A restricted `!` rule leaves out what matches and nothing else, in each version since 0.16.
+fn restrict_to_all_types(line: &mut Line, rule: &Rule) {
+    let end = rule
+        .restriction
+        .as_ref()
+        .map_or(rule.path.end, |span| span.end);
+    line.replace(&(rule.path.end..end), &format!(" {ALL_TYPES}"));
 }
 
 /// Could a regular expression match a directory, but not what lies below? Not without something
 /// that looks at what follows.
-fn depends_on_end(regex: &str) -> bool {
+pub(in super::super) fn depends_on_end(regex: &str) -> bool {
     let anchored = regex.char_indices().any(|(at, c)| {
         c == '$' && regex[..at].chars().rev().take_while(|&c| c == '\\').count() % 2 == 0
     });
@@ -157,8 +157,8 @@ mod tests {
             ("!/etc/a p+sha256\n", "!/etc/a\n"),
         ] {
             let mut configuration = Configuration::parse(text);
-            let (user, told) = (&Configuration::parse(text), Vec::new());
-            attributes_of_negatives(&mut configuration, &mut Notes { user, told });
+            let user = &Configuration::parse(text);
+            attributes_of_negatives(&mut configuration, &mut Notes::new(user));
             assert_eq!(configuration.to_string(), expected);
         }
     }

@@ -1,0 +1,265 @@
+//! What the scanner of AIDE 0.15 and 0.16 made of a path.
+//!
+//! Pure. It took `%20` for a blank (aide.conf(5) of 0.16, "SELECTION LINES"; `decode_string` of
+//! conf_yacc.y), left doubled backslashes as they were, and ended a path at `#`. 0.17 and later take
+//! `%20` and `#` as they are and make one backslash of two. This comes before the host root is put in
+//! front, since `%7C` is a `|`.
+
+use std::collections::BTreeSet;
+
+use super::super::line::{Directive, Line, Statement, macro_at};
+use super::super::macros::split_definition;
+use super::super::written_for::WrittenFor;
+use super::{Configuration, Notes};
+
+/// Rewrites paths for the scanner of AIDE 0.19.
+pub(super) fn migrate(
+    effective: &mut Configuration,
+    written_for: WrittenFor,
+    notes: &mut Notes<'_>,
+) {
+    match written_for {
+        WrittenFor::UpTo016 => rewrite(effective, notes),
+        WrittenFor::Unknown => warn(effective, notes),
+        WrittenFor::From017 | WrittenFor::From019 => {}
+    }
+}
+
+fn rewrite(effective: &mut Configuration, notes: &mut Notes<'_>) {
+    let in_paths = macros_in_paths(effective);
+    for (index, line) in effective.lines_mut().iter_mut().enumerate() {
+        if cut_comment(line) {
+            notes.tell(
+                index,
+                "AIDE 0.16 and before ended the path at `#`, so what follows is left out",
+                "put the comment on a line of its own",
+            );
+        }
+        let Some(span) = path_or_value(line, &in_paths) else {
+            continue;
+        };
+        let old = line.get(&span).to_owned();
+        let (new, is_exact) = rewritten(&old);
+        if new != old {
+            line.replace(&span, &new);
+            notes.tell(
+                index,
+                "AIDE 0.16 and before took %XX for a character and doubled backslashes for two, so \
+                 the path is rewritten for AIDE 0.19",
+                "write the character, a blank as `\\ `; and a backslash of the expression as two",
+            );
+        }
+        if !is_exact {
+            notes.tell(
+                index,
+                "the path holds a %XX that no configuration of AIDE 0.19 can, so the rule may match \
+                 something else",
+                "write `.` for the byte",
+            );
+        }
+    }
+}
+
+fn warn(effective: &Configuration, notes: &mut Notes<'_>) {
+    for (index, line) in effective.lines().iter().enumerate() {
+        let Some(rule) = line.rule() else { continue };
+        let path = line.get(&rule.path);
+        if hex_pairs(path) {
+            notes.tell(
+                index,
+                "%XX in the path stands for itself, as since AIDE 0.17; up to 0.16 it stood for a \
+                 character",
+                "write the character, a blank as `\\ `; or a line `verbose=5` in a file for 0.16",
+            );
+        }
+        if rule.kind.is_negative() && unescaped_hash(path).is_some() {
+            notes.tell(
+                index,
+                "`#` is part of the path, as since AIDE 0.17; up to 0.16 it began a comment",
+                "put the comment on a line of its own, or write `\\#`",
+            );
+        }
+    }
+}
+
+/// The macros whose values become part of a path.
+fn macros_in_paths(configuration: &Configuration) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for line in configuration.lines() {
+        if let Some(rule) = line.rule() {
+            note_macros(line.get(&rule.path), &mut found);
+        }
+    }
+    // A value may hold macros that were defined before it.
+    for line in configuration.lines().iter().rev() {
+        if let Some((Directive::Define, argument)) = line.directive() {
+            let (name, value) = split_definition(argument);
+            if found.contains(name) {
+                note_macros(&argument[value], &mut found);
+            }
+        }
+    }
+    found
+}
+
+fn note_macros(text: &str, found: &mut BTreeSet<String>) {
+    for (at, _) in text.match_indices("@@{") {
+        found.extend(macro_at(text, at).map(|name| text[name].to_owned()));
+    }
+}
+
+fn path_or_value(line: &Line, in_paths: &BTreeSet<String>) -> Option<super::super::line::Span> {
+    match line.statement() {
+        Statement::Rule(rule) => Some(rule.path.clone()),
+        Statement::Directive {
+            directive: Directive::Define,
+            argument,
+        } => {
+            let (name, value) = split_definition(line.get(argument));
+            let start = argument.start;
+            in_paths
+                .contains(name)
+                .then(|| start + value.start..start + value.end)
+        }
+        _ => None,
+    }
+}
+
+/// Ends a rule's path at a `#`. Was there one?
+fn cut_comment(line: &mut Line) -> bool {
+    let Some(rule) = line.rule() else {
+        return false;
+    };
+    let Some(at) = unescaped_hash(line.get(&rule.path)) else {
+        return false;
+    };
+    let text = line.text()[..rule.path.start + at].to_owned();
+    line.set_text(text);
+    true
+}
+
+fn unescaped_hash(path: &str) -> Option<usize> {
+    let mut escaped = false;
+    path.char_indices().find_map(|(at, c)| {
+        let found = c == '#' && !escaped && at > 0;
+        escaped = c == '\\' && !escaped;
+        found.then_some(at)
+    })
+}
+
+fn hex_pairs(path: &str) -> bool {
+    path.match_indices('%')
+        .any(|(at, _)| byte_at(path, at).is_some())
+}
+
+/// The byte that `%XX` at `at` stands for.
+fn byte_at(text: &str, at: usize) -> Option<u8> {
+    let digits = text.get(at..)?.strip_prefix('%')?.get(..2)?;
+    digits
+        .bytes()
+        .all(|digit| digit.is_ascii_hexdigit())
+        .then(|| u8::from_str_radix(digits, 16).ok())
+        .flatten()
+}
+
+/// A path as AIDE 0.16 read it, for the scanner of 0.19; and whether it is the same.
+fn rewritten(path: &str) -> (String, bool) {
+    let mut new = String::with_capacity(path.len());
+    let mut is_exact = true;
+    let mut at = 0;
+    while let Some(c) = path[at..].chars().next() {
+        if byte_at(path, at).is_some() {
+            let mut bytes = Vec::new();
+            let from = at;
+            while let Some(byte) = byte_at(path, at) {
+                bytes.push(byte);
+                at += 3;
+            }
+            match std::str::from_utf8(&bytes) {
+                // In C, the path ends there.
+                Ok(text) if !text.contains('\0') => {
+                    text.chars().for_each(|c| push(&mut new, c));
+                }
+                _ => {
+                    is_exact = false;
+                    new.push_str(&path[from..at]);
+                }
+            }
+            continue;
+        }
+        at += c.len_utf8();
+        if c != '\\' {
+            new.push(c);
+            continue;
+        }
+        match path[at..].chars().next() {
+            Some('\\') => {
+                new.push_str("\\\\\\\\");
+                at += 1;
+            }
+            Some('%') if byte_at(path, at).is_some() => new.push('\\'),
+            Some(escaped) => {
+                new.push('\\');
+                new.push(escaped);
+                at += escaped.len_utf8();
+            }
+            None => new.push('\\'),
+        }
+    }
+    (new, is_exact)
+}
+
+/// A character of a regular expression, as the scanner of AIDE 0.19 reads it.
+fn push(path: &mut String, c: char) {
+    match c {
+        // `\` and a blank are a blank to the expression, too.
+        ' ' | '@' if path.ends_with('\\') && !path.ends_with("\\\\") => path.push(c),
+        ' ' | '@' => path.extend(['\\', c]),
+        '\\' => path.push_str("\\\\"),
+        '\t' => path.push_str("\\t"),
+        '\n' => path.push_str("\\n"),
+        '\r' => path.push_str("\\r"),
+        c => path.push(c),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_paths_as_0_16_did() {
+        for (old, new) in [
+            ("/My%20App", r"/My\ App"),
+            ("/a%40b", r"/a\@b"),
+            ("/a%2Bb", "/a+b"),
+            ("/a%7C/b", "/a|/b"),
+            ("/100%", "/100%"),
+            ("/a%2", "/a%2"),
+            ("/a%zz", "/a%zz"),
+            ("/%C3%A4", "/ä"),
+            ("/a%09b", r"/a\tb"),
+            (r"/a\\.b", r"/a\\\\.b"),
+            (r"/a\.b\ c\@", r"/a\.b\ c\@"),
+            (r"/a\%20b", r"/a\ b"),
+            (r"/a%5C.b", r"/a\\.b"),
+        ] {
+            assert_eq!(rewritten(old), (new.to_owned(), true), "{old}");
+        }
+        for old in ["/a%FF", "/a%00b"] {
+            assert_eq!(rewritten(old), (old.to_owned(), false), "{old}");
+        }
+    }
+
+    #[test]
+    fn a_path_ended_at_its_comment() {
+        for (path, at) in [
+            ("/a#b", Some(2)),
+            (r"/a\#b#c", Some(5)),
+            (r"/a\\#b", Some(4)),
+            ("/a", None),
+        ] {
+            assert_eq!(unescaped_hash(path), at, "{path}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Macros that AIDE 0.19 takes no more, written out: in attribute expressions, and at the beginning
+//! of rules.
+//!
+//! Pure. AIDE 0.16 filled macros in anywhere on a line; 0.17 and later take them in paths and values
+//! only.
+
+use super::super::line::{Line, Span, Statement, macro_at};
+use super::super::macros::{Macros, Readings};
+use super::super::paths::escape;
+use super::{Configuration, Notes};
+
+/// Writes out the macros that rules begin with, in a converted configuration: AIDE since 0.17 takes
+/// no rule that does not begin with a slash.
+pub(super) fn beginnings(effective: &mut Configuration) {
+    let mut macros = Macros::default();
+    for line in effective.lines_mut() {
+        if let Some(rule) = line.rule()
+            && let Some(name) = macro_at(line.text(), rule.path.start)
+        {
+            let span = rule.path.start..name.end + 1;
+            if let Readings::Known(values) = macros.read(line.get(&span))
+                && let [value] = values.as_slice()
+                && value.starts_with('/')
+            {
+                line.replace(&span, &escape(value));
+            }
+        }
+        macros.pass(line);
+    }
+}
+
+/// Writes out the macros in expressions, and gives the lines where that cannot be done.
+pub(super) fn expressions(effective: &mut Configuration, notes: &mut Notes<'_>) -> Vec<usize> {
+    let mut macros = Macros::default();
+    let mut unclear = Vec::new();
+    for (index, line) in effective.lines_mut().iter_mut().enumerate() {
+        if let Some(span) = expression(line)
+            && let Some(at) = first_macro(line.get(&span))
+        {
+            let text = line.get(&span)[at..].to_owned();
+            match macros.read(&text) {
+                Readings::Known(values) if values.len() == 1 => {
+                    line.replace(&(span.start + at..span.end), &values[0]);
+                    notes.tell(
+                        index,
+                        "AIDE 0.19 takes no macro in an attribute expression, so its value is written \
+                         out",
+                        "define a group instead, such as `NORMAL = p+u+g+sha256`",
+                    );
+                }
+                _ => unclear.push(index),
+            }
+        }
+        macros.pass(line);
+    }
+    unclear
+}
+
+/// All behind a rule's path or a group's `=`.
+fn expression(line: &Line) -> Option<Span> {
+    match line.statement() {
+        Statement::Rule(rule) => {
+            let end = rule
+                .comment
+                .as_ref()
+                .map_or(line.text().len(), |comment| comment.start);
+            Some(rule.path.end..end)
+        }
+        Statement::Group { expression, .. } => Some(expression.clone()),
+        _ => None,
+    }
+}
+
+fn first_macro(text: &str) -> Option<usize> {
+    text.match_indices("@@{")
+        .map(|(at, _)| at)
+        .find(|&at| macro_at(text, at).is_some())
+}

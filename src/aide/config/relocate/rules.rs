@@ -1,0 +1,238 @@
+//! The host root in front of a rule's path.
+//!
+//! Pure. A rule matches below the host root what it matched on the node, and where AIDE took the
+//! first of several rules it still does. Three things stand in the way:
+//! - AIDE anchors each alternative of `/a|/b` by itself, so each gets the host root.
+//! - `/` has no slash behind its name where it is not the root: `/hostroot/` does not match it, and
+//!   `/hostroot(/|$)` does.
+//! - AIDE keeps a rule at the directory before its first special character and asks the deepest
+//!   directory first. Such a rule is kept at `/`, above `/hostroot`, so later rules of the node's
+//!   root have to be kept there as well (`/hostroot(/)etc`).
+
+use super::super::line::{Line, Rule, RuleKind, macro_at};
+use super::super::macros::{Macros, Readings};
+use super::super::migrate::depends_on_end;
+use super::super::paths::{Paths, escape};
+use super::super::rule_path::{Alternative, RulePath};
+use super::super::written_for::WrittenFor;
+use super::Unclear;
+
+/// What became of a line's meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// It is what it was.
+    Kept,
+    /// It is not quite: message and remedy.
+    Differs(&'static str, &'static str),
+}
+
+const ROOT_STAYS: Meaning = Meaning::Differs(
+    "the rule would leave out the entry of / itself as well; that entry stays watched, since AIDE \
+     0.19 would leave out everything with it",
+    "write a line `!/$` for the entry of / in a file for AIDE 0.19, with `-` in the other rules",
+);
+
+const EQUALS_BECOMES_REGULAR: Meaning = Meaning::Differs(
+    "the rule matches / and what lies in it, which no single `=` rule can below the host root; it \
+     becomes a regular rule, which a rule for one of these files comes before",
+    "write two rules: `=/$` for / itself, and `=/[^/]+$` for what lies in it",
+);
+
+/// Converts rules one after another.
+#[derive(Debug)]
+pub(super) struct Rules<'a> {
+    written_for: WrittenFor,
+    pub(super) paths: &'a Paths,
+    /// A regular rule is kept at `/` instead of the host root's own node.
+    has_rule_at_root: bool,
+}
+
+impl<'a> Rules<'a> {
+    pub(super) fn new(written_for: WrittenFor, paths: &'a Paths) -> Self {
+        Self {
+            written_for,
+            paths,
+            has_rule_at_root: false,
+        }
+    }
+
+    /// Converts a line that is a rule.
+    pub(super) fn relocate(
+        &mut self,
+        line: &mut Line,
+        macros: &Macros,
+    ) -> Result<Meaning, Unclear> {
+        let Some(rule) = line.rule() else {
+            return Ok(Meaning::Kept);
+        };
+        let path = line.get(&rule.path).to_owned();
+        let read = RulePath::read(&path, macros).map_err(|_| Unclear)?;
+        if !read.has_alternative_in_macro() {
+            return self.put_host_root(line, &read, macros);
+        }
+        // The alternatives have to be in the line to get the host root.
+        let (values, span) = (macros.read(&path), rule.path.clone());
+        let Readings::Known(values) = values else {
+            return Err(Unclear);
+        };
+        let [value] = values.as_slice() else {
+            return Err(Unclear);
+        };
+        let written_out = escape(value);
+        let read = RulePath::read(&written_out, macros).map_err(|_| Unclear)?;
+        let is_done = |one: &Alternative| self.paths.is_relocated(&written_out[one.start..one.end]);
+        if read.alternatives().iter().all(is_done) {
+            return Ok(Meaning::Kept);
+        }
+        line.replace(&span, &written_out);
+        self.put_host_root(line, &read, macros)
+    }
+
+    fn put_host_root(
+        &mut self,
+        line: &mut Line,
+        read: &RulePath,
+        macros: &Macros,
+    ) -> Result<Meaning, Unclear> {
+        let Some(rule) = line.rule() else {
+            return Ok(Meaning::Kept);
+        };
+        let (at, path) = (rule.path.start, line.get(&rule.path).to_owned());
+        let role = self.role(line, rule, &path, read);
+        let alternatives = read.alternatives();
+        let mut new = path.clone();
+        let mut converted_root = false;
+        // From the end, so that the places before stay right.
+        for (number, alternative) in alternatives.iter().enumerate().rev() {
+            let text = &path[alternative.start..alternative.end];
+            if self.stays(text, number == 0, macros)? {
+                continue;
+            }
+            converted_root |= number == 0 && alternative.may_be_root;
+            let (end, with) = self.beginning(role, text, alternative, number == 0);
+            if !text.starts_with('/') && number > 0 && macro_at(text, 0).is_none() {
+                new.insert(alternative.end, ')');
+            }
+            new.replace_range(alternative.start..end, &with);
+        }
+        let length = path.len();
+        line.replace(&(at..at + length), &new);
+        Ok(self.finish(line, role, converted_root))
+    }
+
+    /// What stands in front of an alternative, and up to where it replaces its text.
+    fn beginning(
+        &self,
+        role: Role,
+        text: &str,
+        alternative: &Alternative,
+        is_first: bool,
+    ) -> (usize, String) {
+        let root = self.paths.rule_prefix();
+        let slash = alternative.start + 1;
+        if !text.starts_with('/') {
+            let open = if macro_at(text, 0).is_none() {
+                "(?:"
+            } else {
+                ""
+            };
+            return (alternative.start, format!("{root}{open}"));
+        }
+        // A group that is counted would be another one's number in what follows.
+        let open = if text.contains('\\') || text.contains("(?") {
+            "(?:"
+        } else {
+            "("
+        };
+        match role {
+            Role::Root if text == "/$" => (slash, root.to_owned()),
+            Role::Root if alternative.may_be_root => (slash, format!("{root}{open}/|$)")),
+            Role::Children if alternative.may_be_root => {
+                (slash, format!("{root}(?=/?[^/]*$){open}/|$)"))
+            }
+            Role::BesideRoot if is_first => (slash, format!("{root}{open}/)")),
+            _ => (alternative.start, root.to_owned()),
+        }
+    }
+
+    fn role(&self, line: &Line, rule: &Rule, path: &str, read: &RulePath) -> Role {
+        let may_be_root = read.alternatives().iter().any(|one| one.may_be_root);
+        match rule.kind {
+            _ if path == "/$" => Role::Root,
+            RuleKind::Equals if may_be_root => Role::Children,
+            RuleKind::Equals => Role::Below,
+            RuleKind::Regular if may_be_root => Role::Root,
+            RuleKind::Regular if self.has_rule_at_root && read.is_at_root_node() => {
+                Role::BesideRoot
+            }
+            RuleKind::Regular => Role::Below,
+            RuleKind::Negative
+                if may_be_root
+                    && !line.is_restricted(rule)
+                    && self.written_for != WrittenFor::From019
+                    && depends_on_end(&read.regex()) =>
+            {
+                Role::NotRoot
+            }
+            RuleKind::Negative | RuleKind::NonRecursiveNegative => Role::Root,
+        }
+    }
+
+    fn finish(&mut self, line: &mut Line, role: Role, converted_root: bool) -> Meaning {
+        if !converted_root {
+            return Meaning::Kept;
+        }
+        let Some(Rule {
+            kind, marker, path, ..
+        }) = line.rule().cloned()
+        else {
+            return Meaning::Kept;
+        };
+        match role {
+            Role::NotRoot => ROOT_STAYS,
+            Role::Children => {
+                line.replace(&marker, "");
+                self.has_rule_at_root = true;
+                EQUALS_BECOMES_REGULAR
+            }
+            Role::Root if kind == RuleKind::Regular => {
+                let only_root = format!("{}$", self.paths.rule_prefix());
+                self.has_rule_at_root |= line.get(&path) != only_root;
+                Meaning::Kept
+            }
+            _ => Meaning::Kept,
+        }
+    }
+
+    /// Does an alternative need nothing in front? One that begins with a macro is looked at through
+    /// the macro's values.
+    fn stays(&self, text: &str, is_first: bool, macros: &Macros) -> Result<bool, Unclear> {
+        if macro_at(text, 0).is_none() {
+            return Ok(self.paths.is_relocated(text));
+        }
+        let readings = macros.read(text);
+        if readings.all(|reading| self.paths.is_relocated(reading)) {
+            Ok(true)
+        } else if readings.any(|reading| self.paths.is_relocated(reading)) {
+            Err(Unclear)
+        } else {
+            // AIDE refuses a rule that does not begin with a slash.
+            Ok(is_first && !readings.all(|reading| reading.starts_with('/')))
+        }
+    }
+}
+
+/// How a rule stands to `/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It may match `/`.
+    Root,
+    /// An `=` rule that may match `/` and what lies directly in it.
+    Children,
+    /// It may match `/` and is not to.
+    NotRoot,
+    /// It does not match `/`, but competes with a rule that does.
+    BesideRoot,
+    /// None of this.
+    Below,
+}

@@ -26,6 +26,7 @@ BASE ?=## A commit: bench measures its build, too, and compares
 NODES ?=## Sizes of the simulated fleets of bench, such as 10,100,1000,5000
 SOAK_SECONDS ?= 3600## How long soak takes
 FUZZ_SECONDS ?= 60## How long fuzz runs, all targets together
+DIFFER_SECONDS ?= 600## How long differ runs, for each version of AIDE
 CARGO_TARGET_DIR ?= target## Where cargo puts what it builds
 
 export IMAGE_REPO TAG IMG BUNDLE_IMG CATALOG_IMG NAMESPACE CATALOG_DEPLOY_NS
@@ -40,6 +41,9 @@ DEV_IMG := localhost/fio:dev
 KUBECTL = hack/cluster kubectl
 # Who asked the API server for what in api-test, for audit-rbac.
 API_AUDIT_LOG := .cluster/api-audit.log
+# The AIDEs that tests run: today's, and those of Debian's releases.
+AIDES = FIO_AIDE="$$(hack/aide)" FIO_AIDE_BULLSEYE="$$(hack/aide bullseye)" \
+  FIO_AIDE_BOOKWORM="$$(hack/aide bookworm)" FIO_AIDE_TRIXIE="$$(hack/aide trixie)"
 BINARY := $(CARGO_TARGET_DIR)/release/fio
 
 ##@ Build
@@ -88,12 +92,15 @@ reproducible: ## Build the program twice, from nothing, and compare
 
 ##@ Test
 
-.PHONY: test fuzz unit test-unit containerfile-test api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify reproducible
+.PHONY: test fuzz unit differ test-unit containerfile-test api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify reproducible
 test: unit containerfile-test fuzz api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
 
-unit: ## Run the unit tests, and those with a real AIDE
+unit: ## Run the unit tests, and those with real AIDEs
 	hack/packages cc
-	FIO_AIDE="$$(hack/aide)" cargo test --locked --lib --bins
+	$(AIDES) cargo test --locked --lib --bins
+
+differ: ## Compare converted configurations with what AIDE 0.17, 0.18 and 0.19 make of the originals (DIFFER_SECONDS)
+	$(AIDES) FIO_DIFFER_SECONDS=$(DIFFER_SECONDS) cargo test --locked --lib differential:: -- --nocapture
 
 test-unit: unit ## The same, by its name in the original
 

@@ -14,3 +14,6 @@ pub mod watchdog;
 
 #[cfg(test)]
 pub(crate) mod aide_tests;
+
+#[cfg(test)]
+mod differential;

@@ -483,14 +483,17 @@ fn negative_rules_mean_what_they_meant() {
         node.write(file, "");
     }
     let old = "/ p\n!/dev$\n!/etc/a\n!/etc/e f\n!/etc/kubernetes\n";
-    assert_eq!(node.selected(old), ["/etc", "/etc/d"]);
+    assert_eq!(node.selected(old), ["/", "/etc", "/etc/d"]);
     // `0` restricts to nothing, so that AIDE does not warn of a rule without a restriction.
     let explicit = "/ 0 p\n!/dev$ 0\n!/etc/a$ 0\n!/etc/e f\n!/etc/kubernetes\n";
-    assert_eq!(node.selected(explicit), ["/etc", "/etc/d"]);
+    assert_eq!(node.selected(explicit), ["/", "/etc", "/etc/d"]);
     assert_eq!(node.selected("=/$ p\n"), ["/"]);
     // `-` says that the file is written for 0.19, where `!` leaves out the directory's own entry.
     let new = "/ p\n!/dev$\n-/etc$\n";
-    assert_eq!(node.selected(new), ["/dev/null", "/dev/shm", "/dev/shm/x"]);
+    assert_eq!(
+        node.selected(new),
+        ["/", "/dev/null", "/dev/shm", "/dev/shm/x"]
+    );
 }
 
 #[test]
@@ -860,7 +863,7 @@ fn errors_name_the_users_line() {
         let ended = decode_plain(output.status.code(), output.status.signal());
         assert_eq!(ended, Err(AideError::Configuration), "{text}");
         let stderr = String::from_utf8_lossy(&output.stderr);
-        let told = aide_error(&stderr, &effective, &node.config_file());
+        let told = aide_error(&stderr, &effective, None, &node.config_file());
         assert_eq!(told, expected.replace("{root}", &escaped_root(&node)));
     }
 }
@@ -880,7 +883,7 @@ fn other_errors_come_as_aide_says_them() {
         Verdict::Error(AideError::Io)
     );
     let stderr = String::from_utf8_lossy(&output.stderr);
-    let told = aide_error(&stderr, &effective, &node.config_file());
+    let told = aide_error(&stderr, &effective, None, &node.config_file());
     assert!(
         told.contains("aide.db.gz") && told.contains("No such file"),
         "{told}"

@@ -30,6 +30,9 @@ pub enum CheckError {
     /// AIDE could not be run.
     #[error("run AIDE to check a configuration")]
     Run(#[from] RunError),
+    /// There is no such path on a node.
+    #[error("{0} is no absolute path of a node, such as /etc/passwd or d:/etc")]
+    NoPath(String),
     /// AIDE gave no answer that could be read.
     #[error("AIDE did not say whether {0} is watched")]
     NoAnswer(String),
@@ -78,7 +81,7 @@ impl Checker {
             Err(refused) => return Ok(Verdict::Refused(refused.diagnostics)),
         };
         Ok(
-            match self.complaint(&prepared.effective, state_dir).await? {
+            match self.complaint(&prepared.effective, text, state_dir).await? {
                 Some(Complaint::Refusal(message)) => Verdict::RefusedByAide(message),
                 Some(Complaint::NoAnswer(message)) => Verdict::Unanswered(message),
                 None => Verdict::Good(prepared),
@@ -90,6 +93,7 @@ impl Checker {
     async fn complaint(
         &self,
         effective: &str,
+        text: &str,
         state_dir: &str,
     ) -> Result<Option<Complaint>, CheckError> {
         let file = self.write(effective)?;
@@ -108,7 +112,7 @@ impl Checker {
             return Ok(None);
         };
         let place = file.0.to_string_lossy();
-        let detail = config::aide_error(&finished.stderr, effective, &place);
+        let detail = config::aide_error(&finished.stderr, effective, Some(text), &place);
         let message = format!("{}: {detail}", error.message());
         Ok(Some(if error.may_pass() {
             Complaint::NoAnswer(message)
@@ -125,11 +129,8 @@ impl Checker {
         state_dir: &str,
         path: &str,
     ) -> Result<Answer, CheckError> {
-        let (kind, path_on_node) = match path.split_once(':') {
-            Some((kind, rest)) if kind.len() == 1 => (kind, rest),
-            _ => ("f", path),
-        };
-        let question = format!("{kind}:{}{path_on_node}", names::HOST_ROOT);
+        let question = path_check::question(path, names::HOST_ROOT)
+            .ok_or_else(|| CheckError::NoPath(path.to_owned()))?;
         let file = self.write(effective)?;
         let text = self
             .aide
@@ -236,5 +237,42 @@ mod tests {
         let excluded = path("/etc/mtab").await;
         assert_eq!((excluded.watched, excluded.line), (false, Some(4)));
         assert_eq!(path("d:/usr").await.kind, None);
+        assert!(path("d:/etc/").await.watched);
+        assert!(
+            checker
+                .path(&prepared.effective, STATE, "etc")
+                .await
+                .is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn the_root_and_a_directory_with_a_slash_are_what_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let checker = Checker::new(Aide::new(&*AIDE), dir.path().to_owned());
+        let watched = async |text: &str, path: &str| {
+            let Verdict::Good(prepared) = check(text).await else {
+                panic!("a good configuration");
+            };
+            let answer = checker.path(&prepared.effective, STATE, path).await;
+            answer.unwrap().watched
+        };
+        assert!(watched("/ p\n-/proc\n", "d:/").await);
+        assert!(!watched("/etc/ p\n", "d:/etc/").await);
+        assert!(!watched("/etc/ p\n", "d:/etc").await);
+        assert!(!watched("/etc p\n", "/").await);
+        assert!(watched("/etc/pass.*$|/etc/shadow$ p\n", "/etc/shadow").await);
+        let old = "verbose=5\n/etc p\n!/etc/old%20stuff\n/srv/My%20App p\n";
+        assert!(watched(old, "/srv/My App/x").await);
+        assert!(!watched(old, "/etc/old stuff/y").await);
+        let deeper = "verbose=5\n/etc/app p\n!/etc/app/sub$\n/etc/app/sub/deep p\n";
+        for path in [
+            "/etc/app/sub/deep/c.conf",
+            "d:/etc/app/sub/deep",
+            "/etc/app/sub/b.conf",
+        ] {
+            assert!(watched(deeper, path).await, "{path}");
+        }
+        assert!(!watched(deeper, "d:/etc/app/sub").await);
     }
 }

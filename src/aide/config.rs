@@ -140,6 +140,29 @@ pub fn prepare(user_text: &str, state_dir: &str, host_root: &str) -> Result<Prep
     })
 }
 
+/// The conditions of a user's text on files of the node: where a check runs there are no such files,
+/// so AIDE takes the branches that it takes without them.
+pub fn conditions_on_files(user_text: &str) -> Vec<Diagnostic> {
+    let user = Configuration::parse(user_text);
+    let asks = |line: &&Line| {
+        matches!(line.directive(), Some((Directive::If, condition))
+            if condition.split([' ', '\t']).find(|word| *word != "not") == Some("exists"))
+    };
+    let lines = user.lines().iter().enumerate();
+    lines
+        .filter(|(_, line)| asks(line))
+        .map(|(index, line)| {
+            Diagnostic::new(
+                index,
+                line.text(),
+                "the condition was checked on this machine, where the node's files are not below \
+                 /hostroot; each node decides for itself",
+                "check the other branch as well, with the condition left out",
+            )
+        })
+        .collect()
+}
+
 /// The lower-case hexadecimal SHA-256 of an effective configuration: what a baseline was made with.
 pub fn config_hash(effective: &str) -> String {
     sha256_hex(effective)

@@ -13,6 +13,26 @@ pub struct Answer {
     pub attributes: Option<String>,
 }
 
+/// What to ask AIDE about a path of the node, such as `/etc/passwd` or `d:/etc`, below the host root:
+/// AIDE takes it to the letter, and calls no directory by a name with a slash at its end. A path
+/// with one, and `/`, is a directory. `None`: the path is not absolute, or goes up.
+pub fn question(path: &str, host_root: &str) -> Option<String> {
+    let (kind, path) = match path.split_once(':') {
+        Some((kind, rest)) if kind.len() == 1 => (Some(kind), rest),
+        _ => (None, path),
+    };
+    let names: Vec<&str> = path
+        .split('/')
+        .filter(|name| !name.is_empty() && *name != ".")
+        .collect();
+    if !path.starts_with('/') || names.contains(&"..") {
+        return None;
+    }
+    let kind = kind.unwrap_or(if path.ends_with('/') { "d" } else { "f" });
+    let slash = if names.is_empty() { "" } else { "/" };
+    Some(format!("{kind}:{host_root}{slash}{}", names.join("/")))
+}
+
 /// Reads the line that AIDE 0.19 prints:
 /// `[x] f:/etc/passwd: selective rule: '/etc (none) p+u+sha256' (FILE:2: '/etc P+sha256')`, or
 /// `[ ] f:/usr: no matching rule`. None for anything else.
@@ -50,6 +70,25 @@ pub fn parse(stdout: &str, config_file: &str) -> Option<Answer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_has_no_slash_at_its_end() {
+        for (path, expected) in [
+            ("/etc/passwd", Some("f:/h/etc/passwd")),
+            ("d:/etc/", Some("d:/h/etc")),
+            ("/etc/", Some("d:/h/etc")),
+            ("l:/a//b/./c", Some("l:/h/a/b/c")),
+            ("/", Some("d:/h")),
+            ("d:/", Some("d:/h")),
+            ("d:/a:b", Some("d:/h/a:b")),
+            ("etc", None),
+            ("d:etc/", None),
+            ("/etc/../usr", None),
+            ("", None),
+        ] {
+            assert_eq!(question(path, "/h").as_deref(), expected, "{path}");
+        }
+    }
 
     #[test]
     fn answers_of_aide_0_19() {

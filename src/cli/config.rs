@@ -160,7 +160,10 @@ async fn check(input: &Input, paths: &[String], aide: &Path) -> anyhow::Result<E
         Verdict::Unanswered(message) => anyhow::bail!("{message}; try again"),
         Verdict::RefusedByAide(message) => Report::new(Vec::new(), Vec::new(), Some(message)),
         Verdict::Good(prepared) => {
-            let mut report = Report::new(Vec::new(), prepared.warnings, None);
+            let mut warnings = prepared.warnings;
+            warnings.extend(config::conditions_on_files(&text));
+            warnings.sort_by_key(|warning| warning.line);
+            let mut report = Report::new(Vec::new(), warnings, None);
             for path in paths {
                 let answer = checker
                     .path(&prepared.effective, &input.state_dir, path)

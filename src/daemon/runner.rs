@@ -457,7 +457,8 @@ impl Runner {
             let Some(what) = said(&complaints) else {
                 tell_motion(&finished.stderr);
                 let text = fs::read_to_string(config).unwrap_or_default();
-                let detail = config::aide_error(&finished.stderr, &text, &config.to_string_lossy());
+                let detail =
+                    config::aide_error(&finished.stderr, &text, None, &config.to_string_lossy());
                 return Ok((finished, detail));
             };
             unread = what;

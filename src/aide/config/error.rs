@@ -7,6 +7,8 @@
 //! on.
 
 use super::Configuration;
+use crate::api::names::HOST_ROOT;
+
 use super::diagnostic::{push_octal, shorten, visible};
 
 /// How AIDE calls the lines that we give it on the command line.
@@ -21,9 +23,10 @@ const TOO_LONG_HINT: &str = ": AIDE reads no more than about 5,000 lines of rule
 const LONGEST: usize = 512;
 
 /// AIDE's first error in `stderr`: for one at a line of `config_file` (as given to `--config`) the
-/// number and text of that line of `effective`, which has the lines of the user's file. Without an
-/// error in `stderr` the answer is empty.
-pub fn aide_error(stderr: &str, effective: &str, config_file: &str) -> String {
+/// number of that line of `effective`, and its text in `user`, which has the same lines. Where the
+/// user's text is not at hand it is what `effective` is without the host root. Without an error in
+/// `stderr` the answer is empty.
+pub fn aide_error(stderr: &str, effective: &str, user: Option<&str>, config_file: &str) -> String {
     let Some(error) = stderr.lines().find_map(error_text) else {
         return String::new();
     };
@@ -34,18 +37,20 @@ pub fn aide_error(stderr: &str, effective: &str, config_file: &str) -> String {
     let Some((number, message)) = located(error, config_file) else {
         return elsewhere(error, text.is_some());
     };
-    let configuration = Configuration::parse(effective);
-    let line = number
-        .checked_sub(1)
-        .and_then(|index| configuration.lines().get(index));
-    let own = line.map_or("", |line| line.text());
-    let mut message = without_foreign_quotes(message, own);
+    let own = line_of(effective, number);
+    let users = user.map(|user| line_of(user, number));
+    let mut message = without_foreign_quotes(message, &own);
+    let named = users.as_ref().is_some_and(|line| line.contains(HOST_ROOT));
+    if !named {
+        message = on_node(&message);
+    }
     if message == TOO_LONG {
         message.push_str(TOO_LONG_HINT);
     }
     let quoted = match text {
-        Some(text) if !own.is_empty() && text == escaped(own) => {
-            format!(" (`{}`)", shorten(&visible(own.trim()), LONGEST))
+        Some(text) if !own.is_empty() && text == escaped(&own) => {
+            let shown = users.unwrap_or_else(|| on_node(&own));
+            format!(" (`{}`)", shorten(&visible(shown.trim()), LONGEST))
         }
         _ => String::new(),
     };
@@ -53,6 +58,21 @@ pub fn aide_error(stderr: &str, effective: &str, config_file: &str) -> String {
         "line {number}: {}{quoted}",
         shorten(&visible(&message), LONGEST)
     )
+}
+
+/// A line of a text by its number, from 1.
+fn line_of(text: &str, number: usize) -> String {
+    let configuration = Configuration::parse(text);
+    let line = number
+        .checked_sub(1)
+        .and_then(|index| configuration.lines().get(index));
+    line.map_or_else(String::new, |line| line.text().to_owned())
+}
+
+/// Paths as they are called on the node.
+fn on_node(text: &str) -> String {
+    text.replace(&format!("{HOST_ROOT}(/|$)"), "/")
+        .replace(&format!("{HOST_ROOT}/"), "/")
 }
 
 /// The text behind AIDE's `ERROR:`.
@@ -129,7 +149,7 @@ mod tests {
     const FILE: &str = "/config/aide.effective.conf";
 
     fn told(stderr: &str) -> String {
-        aide_error(stderr, "database_in=file:x\n/etc\tNONE\n", FILE)
+        aide_error(stderr, "database_in=file:x\n/etc\tNONE\n", None, FILE)
     }
 
     #[test]
@@ -178,6 +198,24 @@ mod tests {
     }
 
     #[test]
+    fn quotes_the_users_line() {
+        let effective = "/hostroot/etc( p # c\n-/hostroot/a\n";
+        let stderr = format!(
+            "  ERROR: {FILE}:1:5: error in rule '/hostroot/etc(': missing ) (line: '/hostroot/etc( p # c')"
+        );
+        let expected = "line 1: error in rule '/etc(': missing ) (`/etc( p # c`)";
+        let user = Some("/etc( p # c\n!/a\n");
+        assert_eq!(aide_error(&stderr, effective, user, FILE), expected);
+        assert_eq!(aide_error(&stderr, effective, None, FILE), expected);
+        let user = Some(effective);
+        let told = aide_error(&stderr, effective, user, FILE);
+        assert_eq!(
+            told,
+            "line 1: error in rule '/hostroot/etc(': missing ) (`/hostroot/etc( p # c`)"
+        );
+    }
+
+    #[test]
     fn keeps_other_texts_to_itself() {
         let secret = "root:$6$abc";
         for stderr in [
@@ -197,6 +235,6 @@ mod tests {
         let long = "x".repeat(100_000);
         let told = told(&format!("  ERROR: cannot open\u{7} {long}\nmore"));
         assert!(told.chars().count() <= LONGEST && told.starts_with("cannot open\\007 xx"));
-        assert_eq!(aide_error("WARNING: nothing", "", FILE), "");
+        assert_eq!(aide_error("WARNING: nothing", "", None, FILE), "");
     }
 }

@@ -120,7 +120,9 @@ fn is_allowed(url: &str, paths: &Paths) -> bool {
     let at_home = file == "/dev/null"
         || (file.starts_with("/var/") && !file.starts_with("/var/run/"))
         || file.to_ascii_lowercase().contains("aide");
-    at_home && file.starts_with('/') && !leaves(file) && !paths.is_relocated(file)
+    // One without a directory in front is AIDE's own by its name: conversion gives it the directory.
+    let is_path = file.starts_with('/') || !url.starts_with('/');
+    at_home && is_path && !leaves(file) && !paths.is_relocated(file)
 }
 
 /// The path of `file:/path`, `file:///path` and `file://host/path` (`parse_url` of AIDE 0.19).
@@ -147,6 +149,8 @@ mod tests {
             "/hostroot/etc/kubernetes/aide.db.gz",
             "/var/log/integrity.log",
             "/dev/null",
+            "aide.db",
+            "./aide.db.gz",
         ] {
             assert!(is_allowed(url, &paths), "{url}");
         }
@@ -157,7 +161,8 @@ mod tests {
             "/var/lib/aide/../../etc/x",
             "/var/run/secrets/kubernetes.io/serviceaccount/token",
             "/root/.ssh/authorized_keys",
-            "aide.db",
+            "database.db",
+            "../aide.db",
             "//host",
             "",
         ] {

@@ -100,13 +100,49 @@ fn profiles_need_no_migration() {
             ..
         } = prepared(profile.text());
         assert_eq!(warnings, []);
-        let left_out: Vec<&str> = effective
+        assert!(!effective.contains("# not used:"), "{effective}");
+    }
+}
+
+/// The original's own default: nothing becomes a comment without a warning.
+#[test]
+fn what_is_left_out_is_named() {
+    for (name, text) in TEXTS {
+        let Prepared {
+            effective,
+            warnings,
+            ..
+        } = prepared(text);
+        let left_out = effective
             .lines()
-            .filter(|line| line.starts_with("# not used:"))
-            .collect();
+            .enumerate()
+            .filter(|(_, line)| line.starts_with("# not used:"));
+        let told = |option: &str, line: usize| {
+            warnings
+                .iter()
+                .any(|one| one.line == line || one.message.starts_with(option))
+        };
+        for (index, line) in left_out {
+            let option = line.trim_start_matches("# not used: ").split('=').next();
+            assert!(
+                told(option.unwrap_or_default().trim(), index + 1),
+                "{name}: {line}"
+            );
+        }
+    }
+}
+
+#[test]
+fn comments_behind_expressions_of_any_line_are_left_out() {
+    for (text, expected) in [
+        ("database_attrs = sha256 # c\n", "database_attrs = sha256\n"),
+        ("@@undef X # c\n", "@@undef X\n"),
+        ("N = p # c\n", "N = p\n"),
+    ] {
+        let text = format!("{text}/etc p\n");
         assert_eq!(
-            left_out,
-            ["# not used: report_url=file:@@{LOGDIR}/aide.log.new"]
+            prepared(&text).effective,
+            format!("{expected}/hostroot/etc p\n")
         );
     }
 }
@@ -155,6 +191,10 @@ fn converts_each_kind_of_line() {
         (
             "database_new=file:/var/x",
             "database_new=file:/hostroot/etc/kubernetes/aide.db.gz.new",
+        ),
+        (
+            "database=file:./aide.db",
+            "database=file:/hostroot/etc/kubernetes/aide.db.gz",
         ),
         (
             "database=",
@@ -413,6 +453,16 @@ fn a_macro_that_may_be_unset_does_not_lead_outside() {
 }
 
 #[test]
+fn names_conditions_on_files() {
+    let text = "@@if exists /a\n@@if not exists /b\n@@if defined exists\n@@ifdef exists\n";
+    let lines: Vec<usize> = conditions_on_files(text)
+        .iter()
+        .map(|one| one.line)
+        .collect();
+    assert_eq!(lines, [1, 2]);
+}
+
+#[test]
 fn host_names_are_the_pods() {
     for text in [
         "@@ifhost a\n/etc p\n@@endif\n",
@@ -465,6 +515,8 @@ fn refuses_what_reaches_outside() {
         "database=file:/hostroot/root/aide.db",
         "database_out=file:/etc/kubernetes/../cron.d/x",
         "database_out=file:relative",
+        "database_out=file:../aide.db",
+        "database_out=file:x/../../aide.db",
         "report_url=file:/hostroot/root/.ssh/authorized_keys",
         "report_url = file:/etc/cron.d/evil",
         " report_url=file:@@{DBDIR}/../../etc/cron.d/x",
@@ -599,6 +651,6 @@ proptest! {
 
     #[test]
     fn errors_of_aide_never_panic(stderr in "( *ERROR: )?(/c:)?[0-9:']{0,4}\\PC{0,40}", text in any_text()) {
-        prop_assert!(aide_error(&stderr, &text, "/c").chars().count() <= 2048);
+        prop_assert!(aide_error(&stderr, &text, None, "/c").chars().count() <= 2048);
     }
 }

@@ -11,8 +11,8 @@ enum Fate {
     Stay,
     /// It stays under its new name.
     Rename(&'static str),
-    /// It goes, and nobody needs to know: it says what holds anyway.
-    Go,
+    /// It goes, since each run has its own two reports.
+    GoReport,
     /// It goes, and this is told.
     GoTelling(&'static str, &'static str),
 }
@@ -21,6 +21,7 @@ const SET_BY_RUN: &str = "the option has no effect: each run sets it itself";
 const REMOVE: &str = "remove the line";
 
 pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
+    let mut reports = Vec::new();
     for index in 0..effective.lines().len() {
         let Some(line) = effective.lines_mut().get_mut(index) else {
             continue;
@@ -37,13 +38,21 @@ pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
                     line.replace(&name, new);
                 }
             }
-            Fate::Go => leave_out(line),
+            Fate::GoReport => {
+                leave_out(line);
+                reports.push(index);
+            }
             Fate::GoTelling(message, remedy) => {
                 leave_out(line);
                 notes.tell(index, message, remedy);
             }
         }
     }
+    notes.tell_once(
+        &reports,
+        "report_url has no effect: each run writes its reports to the node's log file and the cluster",
+        REMOVE,
+    );
 }
 
 fn fate(name: &str, value: &str) -> Fate {
@@ -67,10 +76,10 @@ fn fate(name: &str, value: &str) -> Fate {
     }
 }
 
-/// The run has its own two. The one to a file is the converted, standard one.
+/// To a file, standard output and standard error: those that each run writes are like them.
 fn report_url(value: &str) -> Fate {
     if value.starts_with("file:") || value == "stdout" || value == "stderr" {
-        Fate::Go
+        Fate::GoReport
     } else {
         Fate::GoTelling(
             "reports go to the node's log file and the cluster only",

@@ -38,6 +38,9 @@ const EQUALS_BECOMES_REGULAR: Meaning = Meaning::Differs(
     "write two rules: `=/$` for / itself, and `=/[^/]+$` for what lies in it",
 );
 
+/// Looks ahead: nothing, or one name, and then the end.
+const ONE_LEVEL: &str = "(?=/?[^/]*$)";
+
 /// Converts rules one after another.
 #[derive(Debug)]
 pub(super) struct Rules<'a> {
@@ -108,7 +111,7 @@ impl<'a> Rules<'a> {
             if self.stays(text, number == 0, macros)? {
                 continue;
             }
-            converted_root |= number == 0 && alternative.may_be_root;
+            converted_root |= alternative.may_be_root && read.is_at_root_node();
             let (end, with) = self.beginning(role, text, alternative, number == 0);
             if !text.starts_with('/') && number > 0 && macro_at(text, 0).is_none() {
                 new.insert(alternative.end, ')');
@@ -129,6 +132,13 @@ impl<'a> Rules<'a> {
         is_first: bool,
     ) -> (usize, String) {
         let root = self.paths.rule_prefix();
+        // AIDE asks an `=` rule about what lies directly in its directory, and nothing else.
+        let depth = if role == Role::Children {
+            ONE_LEVEL
+        } else {
+            ""
+        };
+        let head = format!("{root}{depth}");
         let slash = alternative.start + 1;
         if !text.starts_with('/') {
             let open = if macro_at(text, 0).is_none() {
@@ -136,7 +146,7 @@ impl<'a> Rules<'a> {
             } else {
                 ""
             };
-            return (alternative.start, format!("{root}{open}"));
+            return (alternative.start, format!("{head}{open}"));
         }
         // A group that is counted would be another one's number in what follows.
         let open = if text.contains('\\') || text.contains("(?") {
@@ -146,26 +156,27 @@ impl<'a> Rules<'a> {
         };
         match role {
             Role::Root if text == "/$" => (slash, root.to_owned()),
-            Role::Root if alternative.may_be_root => (slash, format!("{root}{open}/|$)")),
-            Role::Children if alternative.may_be_root => {
-                (slash, format!("{root}(?=/?[^/]*$){open}/|$)"))
+            Role::Root | Role::Children if alternative.may_be_root => {
+                (slash, format!("{head}{open}/|$)"))
             }
-            Role::BesideRoot if is_first => (slash, format!("{root}{open}/)")),
-            _ => (alternative.start, root.to_owned()),
+            // Whatever the first alternative is, the rule has to be kept at `/`.
+            Role::Root | Role::BesideRoot if is_first => (slash, format!("{head}{open}/)")),
+            _ => (alternative.start, head),
         }
     }
 
     fn role(&self, line: &Line, rule: &Rule, path: &str, read: &RulePath) -> Role {
+        if path == "/$" {
+            return Role::Root;
+        }
+        // AIDE never asks a rule of another directory about `/`.
+        if !read.is_at_root_node() {
+            return Role::Below;
+        }
         let may_be_root = read.alternatives().iter().any(|one| one.may_be_root);
         match rule.kind {
-            _ if path == "/$" => Role::Root,
             RuleKind::Equals if may_be_root => Role::Children,
-            RuleKind::Equals => Role::Below,
-            RuleKind::Regular if may_be_root => Role::Root,
-            RuleKind::Regular if self.has_rule_at_root && read.is_at_root_node() => {
-                Role::BesideRoot
-            }
-            RuleKind::Regular => Role::Below,
+            RuleKind::Regular if !may_be_root && self.has_rule_at_root => Role::BesideRoot,
             RuleKind::Negative
                 if may_be_root
                     && !line.is_restricted(rule)
@@ -174,7 +185,8 @@ impl<'a> Rules<'a> {
             {
                 Role::NotRoot
             }
-            RuleKind::Negative | RuleKind::NonRecursiveNegative => Role::Root,
+            _ if may_be_root => Role::Root,
+            _ => Role::Below,
         }
     }
 

@@ -28,7 +28,8 @@ pub fn question(path: &str, host_root: &str) -> Option<String> {
     if !path.starts_with('/') || names.contains(&"..") {
         return None;
     }
-    let kind = kind.unwrap_or(if path.ends_with('/') { "d" } else { "f" });
+    let by_name = if path.ends_with('/') { "d" } else { "f" };
+    let kind = kind.unwrap_or(by_name);
     let slash = if names.is_empty() { "" } else { "/" };
     Some(format!("{kind}:{host_root}{slash}{}", names.join("/")))
 }

@@ -64,7 +64,7 @@ impl RulePath {
                 at,
                 from_macro: false,
             });
-            at += escaped.map_or(c.len_utf8(), |_| 2);
+            at += if escaped.is_some() { 2 } else { c.len_utf8() };
         }
         Ok(Self {
             units,

@@ -167,13 +167,18 @@ impl Pair {
         if output.status.code() != Some(0) {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
         }
-        let file = fs::File::open(root.join("out/aide.db.gz.new")).unwrap();
-        let mut database = String::new();
-        flate2::read::MultiGzDecoder::new(file)
-            .read_to_string(&mut database)
-            .unwrap();
+        let database = uncompressed(&root.join("out/aide.db.gz.new"));
         Ok(entries(&database, "/hostroot"))
     }
+}
+
+fn uncompressed(path: &Path) -> String {
+    let mut text = String::new();
+    let file = fs::File::open(path).unwrap();
+    flate2::read::MultiGzDecoder::new(file)
+        .read_to_string(&mut text)
+        .unwrap();
+    text
 }
 
 /// Does a warning say that this path may be selected otherwise?

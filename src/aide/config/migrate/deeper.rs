@@ -36,9 +36,9 @@ impl Deeper {
                 if let Some(rule) = line.rule()
                     && let Readings::Known(readings) = macros.read(line.get(&rule.path))
                 {
-                    readings
-                        .iter()
-                        .for_each(|path| note(&mut directories, path));
+                    for path in &readings {
+                        note(&mut directories, path);
+                    }
                 }
                 macros.pass(line);
             }

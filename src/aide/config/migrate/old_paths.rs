@@ -1,7 +1,7 @@
 //! What the scanner of AIDE 0.15 and 0.16 made of a path.
 //!
 //! Pure. It took `%20` for a blank (aide.conf(5) of 0.16, "SELECTION LINES"; `decode_string` of
-//! conf_yacc.y), left doubled backslashes as they were, and ended a path at `#`. 0.17 and later take
+//! `conf_yacc.y`), left doubled backslashes as they were, and ended a path at `#`. 0.17 and later take
 //! `%20` and `#` as they are and make one backslash of two. This comes before the host root is put in
 //! front, since `%7C` is a `|`.
 

@@ -63,7 +63,7 @@ fn expression(line: &Line) -> Option<Span> {
             let end = rule
                 .comment
                 .as_ref()
-                .map_or(line.text().len(), |comment| comment.start);
+                .map_or_else(|| line.text().len(), |comment| comment.start);
             Some(rule.path.end..end)
         }
         Statement::Group { expression, .. } => Some(expression.clone()),

@@ -101,7 +101,7 @@ impl<'a> Rules<'a> {
             return Ok(Meaning::Kept);
         };
         let (at, path) = (rule.path.start, line.get(&rule.path).to_owned());
-        let role = self.role(line, rule, &path, read);
+        let matches = self.role(line, rule, &path, read);
         let alternatives = read.alternatives();
         let mut new = path.clone();
         let mut converted_root = false;
@@ -112,7 +112,7 @@ impl<'a> Rules<'a> {
                 continue;
             }
             converted_root |= alternative.may_be_root && read.is_at_root_node();
-            let (end, with) = self.beginning(role, text, alternative, number == 0);
+            let (end, with) = self.beginning(matches, text, alternative, number == 0);
             if !text.starts_with('/') && number > 0 && macro_at(text, 0).is_none() {
                 new.insert(alternative.end, ')');
             }
@@ -120,7 +120,7 @@ impl<'a> Rules<'a> {
         }
         let length = path.len();
         line.replace(&(at..at + length), &new);
-        Ok(self.finish(line, role, converted_root))
+        Ok(self.finish(line, matches, converted_root))
     }
 
     /// What stands in front of an alternative, and up to where it replaces its text.

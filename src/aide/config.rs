@@ -6,6 +6,7 @@
 //! line number of AIDE's is one of the user's. [`run_options_before`] and [`run_options`] are our
 //! own lines around it in each run.
 
+mod budget;
 mod coverage;
 mod diagnostic;
 mod error;
@@ -30,6 +31,7 @@ pub use error::aide_error;
 pub use line::{Directive, Line, Rule, RuleKind, Statement};
 pub use options::{RunOptions, run_options, run_options_before};
 
+use budget::{Budget, Diagnostics};
 use paths::Paths;
 use written_for::WrittenFor;
 
@@ -106,37 +108,71 @@ fn first_of(diagnostics: &[Diagnostic]) -> String {
 /// `state_dir` is the state directory as it is called on the node (`/etc/kubernetes`), `host_root`
 /// where the daemon sees the node's `/` (`/hostroot`). Preparing [`Prepared::conf`] again gives the
 /// same.
+///
+/// A text that is too large, or takes too much work or memory, is refused ([`budget`]).
 pub fn prepare(user_text: &str, state_dir: &str, host_root: &str) -> Result<Prepared, Refused> {
+    prepare_within(user_text, state_dir, host_root, &Budget::default())
+}
+
+fn prepare_within(
+    user_text: &str,
+    state_dir: &str,
+    host_root: &str,
+    budget: &Budget,
+) -> Result<Prepared, Refused> {
+    accept(budget::oversized(user_text))?;
     let paths = Paths::new(host_root, state_dir);
     let user = Configuration::parse(user_text);
+    let user_line = |index: usize| user.lines().get(index).map_or("", |line| line.text());
     let written_for = WrittenFor::of(&user);
     let mut conf = user.clone();
     let mut effective = user.clone();
-    let before = migrate::before_relocation(&user, &mut effective, written_for);
-    let mut diagnostics = relocate::relocate(&mut conf, written_for, &paths).refused;
-    diagnostics.extend(refuse::refusals(&user, &conf, &paths));
-    diagnostics.extend(before.refused);
-    let relocated = relocate::relocate(&mut effective, written_for, &paths);
+    let mut before = migrate::before_relocation(&user, &mut effective, written_for, budget);
+    let mut diagnostics = Diagnostics::default();
+    diagnostics.extend(relocate::relocate(&mut conf, written_for, &paths, budget).refused);
+    diagnostics.append(refuse::refusals(&user, &conf, &paths, budget));
+    diagnostics.append(std::mem::take(&mut before.refused));
+    let relocated = relocate::relocate(&mut effective, written_for, &paths, budget);
     if diagnostics.is_empty() {
         diagnostics.extend(relocated.refused);
     }
+    accept(budget.refusal(user_line))?;
     if !diagnostics.is_empty() {
-        diagnostics.sort_by_key(|diagnostic| diagnostic.line);
-        return Err(Refused { diagnostics });
+        return Err(Refused {
+            diagnostics: diagnostics.into_vec(),
+        });
     }
+    let conf_text = conf.to_string();
+    // What is made of it has to be within the limits as well, so that it can be prepared again.
+    accept(budget::oversized(&conf_text))?;
     let mut warnings = before.warnings;
     warnings.extend(relocated.warnings.into_iter().map(|mut warning| {
         // What stands in the line by now may not be the user's.
         warning.quote(&user);
         warning
     }));
-    warnings.extend(migrate::migrate(&user, &mut effective, written_for, &paths));
-    warnings.extend(coverage::gaps(&user, &conf, &paths));
-    warnings.sort_by_key(|diagnostic| diagnostic.line);
+    warnings.append(migrate::migrate(
+        &user,
+        &mut effective,
+        written_for,
+        &paths,
+        budget,
+    ));
+    warnings.extend(coverage::gaps(&user, &conf, &paths, budget));
+    accept(budget.refusal(user_line))?;
     Ok(Prepared {
-        conf: conf.to_string(),
+        conf: conf_text,
         effective: effective.to_string(),
-        warnings,
+        warnings: warnings.into_vec(),
+    })
+}
+
+/// Goes on if there is no reason not to.
+fn accept(reason: Option<Diagnostic>) -> Result<(), Refused> {
+    reason.map_or(Ok(()), |reason| {
+        Err(Refused {
+            diagnostics: vec![reason],
+        })
     })
 }
 
@@ -168,5 +204,7 @@ pub fn config_hash(effective: &str) -> String {
     sha256_hex(effective)
 }
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 pub(in crate::aide) mod tests;

@@ -2,16 +2,22 @@
 //!
 //! Pure. A guess from the literal beginnings of the rules: it only says what is certainly missing.
 
+use super::budget::Budget;
 use super::macros::Macros;
 use super::paths::Paths;
 use super::rule_path::regex_alternatives;
 use super::{Configuration, Diagnostic};
 
 /// What the converted configuration `conf` of the text `user` does not watch.
-pub(super) fn gaps(user: &Configuration, conf: &Configuration, paths: &Paths) -> Vec<Diagnostic> {
+pub(super) fn gaps(
+    user: &Configuration,
+    conf: &Configuration,
+    paths: &Paths,
+    budget: &Budget,
+) -> Vec<Diagnostic> {
     let etc = format!("{}/etc", paths.host_root());
     let (mut selects, mut selects_etc, mut without_etc) = (None, false, None);
-    let mut macros = Macros::default();
+    let mut macros = Macros::new(budget);
     for (index, line) in conf.lines().iter().enumerate() {
         if let Some(rule) = line.rule() {
             let path = macros.read(line.get(&rule.path));

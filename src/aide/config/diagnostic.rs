@@ -10,6 +10,8 @@ use super::Configuration;
 
 /// More of a line is not quoted.
 const QUOTED: usize = 120;
+/// Maximum length of a message in characters: some quote names from the text.
+const MAX_MESSAGE: usize = 512;
 
 /// A remark on a line of the user's text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,9 +32,14 @@ impl Diagnostic {
         Self {
             line: index + 1,
             text: shorten(text.trim(), QUOTED),
-            message: message.to_owned(),
+            message: shorten(message, MAX_MESSAGE),
             remedy: remedy.to_owned(),
         }
+    }
+
+    /// Its length in bytes, without what stands between its parts.
+    pub(super) fn size(&self) -> usize {
+        self.text.len() + self.message.len() + self.remedy.len()
     }
 
     /// Quotes the line of the user's text instead of what became of it.

@@ -6,7 +6,7 @@
 //! one, its text still must not leave the node: only what stands in the user's own line is passed
 //! on.
 
-use super::Configuration;
+use super::{BOM, Line};
 use crate::api::names::HOST_ROOT;
 
 use super::diagnostic::{push_octal, shorten, visible};
@@ -62,10 +62,11 @@ pub fn aide_error(stderr: &str, effective: &str, user: Option<&str>, config_file
 
 /// A line of a text by its number, from 1.
 fn line_of(text: &str, number: usize) -> String {
-    let configuration = Configuration::parse(text);
+    // Only this line is parsed: a text may have many.
     let line = number
         .checked_sub(1)
-        .and_then(|index| configuration.lines().get(index));
+        .and_then(|index| text.split_inclusive('\n').nth(index))
+        .map(|raw| Line::parse(raw.trim_start_matches(BOM)));
     line.map_or_else(String::new, |line| line.text().to_owned())
 }
 

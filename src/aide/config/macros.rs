@@ -5,7 +5,9 @@
 //! macros are empty (aide.conf(5), "@@{VAR}").
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use super::budget::Budget;
 use super::line::{Directive, Line, Span, macro_at, string_end};
 
 /// More readings than this are not followed: the text counts as one that cannot be told.
@@ -18,9 +20,14 @@ const LONGEST_READINGS: usize = 32 * 1024;
 /// The values that macros may have at some line.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Macros {
-    values: BTreeMap<String, Vec<String>>,
+    values: BTreeMap<String, Rc<[String]>>,
+    /// Bytes of all names and values.
+    bytes: usize,
     /// How many conditions are open.
     depth: usize,
+    /// The index of the line.
+    index: usize,
+    budget: Budget,
 }
 
 /// What a text may read as.
@@ -51,8 +58,23 @@ impl Readings {
 }
 
 impl Macros {
+    /// No macros, before the first line of a text that has this budget.
+    pub(super) fn new(budget: &Budget) -> Self {
+        Self {
+            budget: budget.clone(),
+            ..Self::default()
+        }
+    }
+
     /// Takes a line into account, after it has been looked at.
     pub(super) fn pass(&mut self, line: &Line) {
+        if self.budget.work(self.index, line.text().len()) {
+            self.take(line);
+        }
+        self.index += 1;
+    }
+
+    fn take(&mut self, line: &Line) {
         let Some((directive, argument)) = line.directive() else {
             return;
         };
@@ -77,36 +99,40 @@ impl Macros {
     fn set(&mut self, name: &str, values: Option<Vec<String>>) {
         let mut values = values.unwrap_or_default();
         if self.depth > 0 && !values.is_empty() {
-            let before = self
-                .values
-                .get(name)
-                .cloned()
-                .unwrap_or_else(|| vec![String::new()]);
+            let before = self.values_of(name);
             values = if before.is_empty() {
-                before
+                Vec::new()
             } else {
-                union(before, values)
+                union(before.to_vec(), values)
             };
         }
-        self.values.insert(name.to_owned(), values);
+        if is_too_much(&values) {
+            values = Vec::new();
+        }
+        let bytes = name.len() + size(&values);
+        let replaced = self.values.insert(name.to_owned(), values.into());
+        let freed = replaced.map_or(0, |values| name.len() + size(&values));
+        self.bytes = self.bytes.saturating_add(bytes).saturating_sub(freed);
+        if !self.budget.macro_bytes(self.index, self.bytes) {
+            // The text is refused; nothing of this is needed any more.
+            self.values.clear();
+            self.bytes = 0;
+        }
     }
 
     /// What `text` may read as, its macros filled in and its backslash escapes resolved.
     pub(super) fn read(&self, text: &str) -> Readings {
+        if !self.budget.work(self.index, text.len()) {
+            return Readings::Unknown;
+        }
         let mut readings = vec![String::new()];
         let mut at = 0;
         while let Some(c) = text[at..].chars().next() {
             if let Some(name) = macro_at(text, at) {
                 at = name.end + 1;
-                let values = self.values_of(&text[name]);
-                readings = readings
-                    .iter()
-                    .flat_map(|head| values.iter().map(move |tail| format!("{head}{tail}")))
-                    .collect();
-                if readings.is_empty()
-                    || readings.len() > MOST_READINGS
-                    || readings.iter().map(String::len).sum::<usize>() > LONGEST_READINGS
-                {
+                readings = filled_in(readings, &self.values_of(&text[name]));
+                if readings.is_empty() || is_too_much(&readings) {
+                    self.budget.work(self.index, size(&readings));
                     return Readings::Unknown;
                 }
                 continue;
@@ -123,15 +149,40 @@ impl Macros {
             }
             at += length;
         }
-        Readings::Known(union(Vec::new(), readings))
+        if self.budget.work(self.index, size(&readings)) {
+            Readings::Known(union(Vec::new(), readings))
+        } else {
+            Readings::Unknown
+        }
     }
 
-    fn values_of(&self, name: &str) -> Vec<String> {
-        self.values
-            .get(name)
-            .cloned()
-            .unwrap_or_else(|| vec![predefined(name).to_owned()])
+    fn values_of(&self, name: &str) -> Rc<[String]> {
+        let known = self.values.get(name).map(Rc::clone);
+        known.unwrap_or_else(|| Rc::new([predefined(name).to_owned()]))
     }
+}
+
+/// Each reading with each value behind it.
+fn filled_in(mut readings: Vec<String>, values: &[String]) -> Vec<String> {
+    if let [only] = values {
+        // Without a copy of what is there: a line may have thousands of macros.
+        readings.iter_mut().for_each(|head| head.push_str(only));
+        return readings;
+    }
+    let with_each = |head: &String| -> Vec<String> {
+        let behind = |tail: &String| format!("{head}{tail}");
+        values.iter().map(behind).collect()
+    };
+    readings.iter().flat_map(with_each).collect()
+}
+
+fn size(texts: &[String]) -> usize {
+    texts.iter().map(String::len).sum()
+}
+
+/// Are these more or longer than is followed?
+fn is_too_much(readings: &[String]) -> bool {
+    readings.len() > MOST_READINGS || size(readings) > LONGEST_READINGS
 }
 
 /// AIDE's own macros (aide.conf(5), "Pre-defined macro variables"): neither can hold a slash, so a

@@ -13,6 +13,7 @@ mod options;
 mod rules;
 mod written_out;
 
+use super::budget::{Budget, Diagnostics};
 use super::line::{Directive, Line, Statement};
 use super::paths::Paths;
 use super::written_for::WrittenFor;
@@ -24,9 +25,9 @@ pub(super) use rules::depends_on_end;
 #[derive(Debug)]
 pub(super) struct Before {
     /// What was done, in terms of the user's text.
-    pub(super) warnings: Vec<Diagnostic>,
+    pub(super) warnings: Diagnostics,
     /// Lines that cannot be written for AIDE 0.19.
-    pub(super) refused: Vec<Diagnostic>,
+    pub(super) refused: Diagnostics,
 }
 
 /// Rewrites what AIDE 0.19 reads otherwise than the AIDE that the user's text was written for.
@@ -34,11 +35,13 @@ pub(super) fn before_relocation(
     user: &Configuration,
     effective: &mut Configuration,
     written_for: WrittenFor,
+    budget: &Budget,
 ) -> Before {
-    let mut notes = Notes::new(user);
+    let mut notes = Notes::new(user, budget);
     old_paths::migrate(effective, written_for, &mut notes);
     let unclear = written_out::expressions(effective, &mut notes);
-    let refused = unclear.into_iter().map(|index| {
+    let mut refused = Diagnostics::default();
+    refused.extend(unclear.into_iter().map(|index| {
         Diagnostic::new(
             index,
             user.lines().get(index).map_or("", |line| line.text()),
@@ -46,9 +49,9 @@ pub(super) fn before_relocation(
              possible value",
             "write the attributes out, or define a group, such as `NORMAL = p+u+g+sha256`",
         )
-    });
+    }));
     Before {
-        refused: refused.collect(),
+        refused,
         warnings: notes.told,
     }
 }
@@ -60,12 +63,13 @@ pub(super) fn migrate(
     effective: &mut Configuration,
     written_for: WrittenFor,
     paths: &Paths,
-) -> Vec<Diagnostic> {
-    let mut notes = Notes::new(user);
+    budget: &Budget,
+) -> Diagnostics {
+    let mut notes = Notes::new(user, budget);
     byte_order_mark(effective, &mut notes);
     host_names(effective, &mut notes);
     options::migrate(effective, &mut notes);
-    written_out::beginnings(effective);
+    written_out::beginnings(effective, budget);
     rules::migrate(effective, written_for, paths, &mut notes);
     digests::migrate(effective, &mut notes);
     names::migrate(effective, &mut notes);
@@ -81,14 +85,17 @@ pub(super) fn migrate(
 /// What is told of the steps.
 struct Notes<'a> {
     user: &'a Configuration,
-    told: Vec<Diagnostic>,
+    budget: Budget,
+    told: Diagnostics,
 }
 
 impl<'a> Notes<'a> {
-    fn new(user: &'a Configuration) -> Self {
+    /// None yet, about a text that has this budget.
+    fn new(user: &'a Configuration, budget: &Budget) -> Self {
         Self {
             user,
-            told: Vec::new(),
+            budget: budget.clone(),
+            told: Diagnostics::default(),
         }
     }
 

@@ -6,6 +6,7 @@
 //! the text, not at what AIDE would make of it: a line that AIDE would refuse as well may be refused
 //! here first.
 
+use super::budget::{Budget, Diagnostics};
 use super::line::{Directive, Line, Statement};
 use super::macros::{Macros, Readings, split_definition};
 use super::paths::{Paths, leaves};
@@ -17,9 +18,10 @@ pub(super) fn refusals(
     user: &Configuration,
     relocated: &Configuration,
     paths: &Paths,
-) -> Vec<Diagnostic> {
-    let mut refused = Vec::new();
-    let mut macros = Macros::default();
+    budget: &Budget,
+) -> Diagnostics {
+    let mut refused = Diagnostics::default();
+    let mut macros = Macros::new(budget);
     for (index, (line, converted)) in user.lines().iter().zip(relocated.lines()).enumerate() {
         let found = included(line)
             .or_else(|| nul(line))

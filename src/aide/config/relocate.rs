@@ -6,6 +6,7 @@
 
 mod rules;
 
+use super::budget::Budget;
 use super::line::{Directive, Line, Statement, macro_at, string_end};
 use super::macros::{Macros, split_definition};
 use super::paths::{Paths, escape};
@@ -28,14 +29,16 @@ pub(super) fn relocate(
     configuration: &mut Configuration,
     written_for: WrittenFor,
     paths: &Paths,
+    budget: &Budget,
 ) -> Relocated {
     let mut relocated = Relocated::default();
-    let mut macros = Macros::default();
-    let mut rules = Rules::new(written_for, paths);
+    let mut macros = Macros::new(budget);
+    let mut rules = Rules::new(written_for, paths, budget);
     for (index, line) in configuration.lines_mut().iter_mut().enumerate() {
         let about = |line: &Line, (message, remedy): (&str, &str)| {
             Diagnostic::new(index, line.text(), message, remedy)
         };
+        rules.index = index;
         let original = line.clone();
         match relocate_line(line, &macros, &mut rules) {
             Err(Unclear) => {

@@ -23,6 +23,12 @@ pub(super) struct RulePath {
     length: usize,
 }
 
+/// Groups in groups, and groups behind each other, that are followed.
+const MOST_GROUPS: usize = 32;
+
+/// Longest expression with its macros filled in, in characters. PCRE2 compiles no longer one.
+const LONGEST: usize = 64 * 1024;
+
 /// A macro has several values, and the meaning of the path depends on which one it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ambiguous;
@@ -52,6 +58,9 @@ impl RulePath {
                     at,
                     from_macro: true,
                 }));
+                if units.len() > LONGEST {
+                    return Err(Ambiguous);
+                }
                 at = end;
                 continue;
             }
@@ -79,12 +88,14 @@ impl RulePath {
 
     /// Does a macro hold a `|` that separates alternatives of the whole path?
     pub(super) fn has_alternative_in_macro(&self) -> bool {
-        self.bars().iter().any(|&bar| self.units[bar].from_macro)
+        bars(&self.units)
+            .iter()
+            .any(|&bar| self.units[bar].from_macro)
     }
 
     /// The alternatives in order; at least one.
     pub(super) fn alternatives(&self) -> Vec<Alternative> {
-        let mut ends = self.bars();
+        let mut ends = bars(&self.units);
         ends.push(self.units.len());
         let mut from = 0;
         ends.into_iter()
@@ -110,22 +121,6 @@ impl RulePath {
         self.units.get(unit).map_or(self.length, |unit| unit.at)
     }
 
-    /// The units that separate alternatives of the whole expression.
-    fn bars(&self) -> Vec<usize> {
-        let mut depth = 0_usize;
-        let mut bars = Vec::new();
-        let mut scanner = Scanner::new(&self.units);
-        while let Some((at, c)) = scanner.next_special() {
-            match c {
-                '(' => depth += 1,
-                ')' => depth = depth.saturating_sub(1),
-                '|' if depth == 0 => bars.push(at),
-                _ => {}
-            }
-        }
-        bars
-    }
-
     fn may_be_root(&self, start: usize, end: usize) -> bool {
         let alternative = &self.units[start..end];
         let mut behind = alternative.get(1..).unwrap_or_default();
@@ -137,13 +132,30 @@ impl RulePath {
             behind = &behind[1..];
         }
         alternative.first().is_some_and(|unit| unit.c == '/')
-            && (behind.first().is_some_and(|unit| unit.c == '{') || may_be_empty(behind))
+            && (behind.first().is_some_and(|unit| unit.c == '{')
+                || may_be_empty(behind, MOST_GROUPS))
     }
 
     /// Is AIDE's node for the rule the root of its tree?
     pub(super) fn is_at_root_node(&self) -> bool {
         node(&self.regex()) == "/"
     }
+}
+
+/// The units that separate alternatives of the whole expression.
+fn bars(units: &[Unit]) -> Vec<usize> {
+    let mut depth = 0_usize;
+    let mut bars = Vec::new();
+    let mut scanner = Scanner::new(units);
+    while let Some((at, c)) = scanner.next_special() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            '|' if depth == 0 => bars.push(at),
+            _ => {}
+        }
+    }
+    bars
 }
 
 /// Which of several values it is does not matter unless one of them separates alternatives.
@@ -157,11 +169,7 @@ fn value_of(readings: Readings) -> Result<String, Ambiguous> {
             at: 0,
             from_macro: true,
         });
-        let path = RulePath {
-            units: units.collect(),
-            length: 0,
-        };
-        !path.bars().is_empty()
+        !bars(&units.collect::<Vec<Unit>>()).is_empty()
     };
     if values.len() > 1 && values.iter().any(splits) {
         return Err(Ambiguous);
@@ -249,8 +257,9 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// May a sequence match the empty end of a path? Says yes where it cannot be known.
-fn may_be_empty(units: &[Unit]) -> bool {
+/// May a sequence match the empty end of a path? Says yes where it cannot be known, and where more than
+/// so many groups would have to be followed.
+fn may_be_empty(units: &[Unit], groups: usize) -> bool {
     let mut at = 0;
     while at < units.len() {
         let mut scanner = Scanner { units, at };
@@ -259,7 +268,7 @@ fn may_be_empty(units: &[Unit]) -> bool {
                 at += 1;
                 continue;
             }
-            '(' => return true_unless_followed(units, at),
+            '(' => return groups == 0 || true_unless_followed(units, at, groups - 1),
             '\\' if matches!(
                 scanner.peek(1),
                 Some('z' | 'Z' | 'b' | 'B' | 'Q' | 'E' | 'A' | 'G' | 'K' | '0'..='9' | 'g' | 'k')
@@ -288,7 +297,7 @@ fn may_be_empty(units: &[Unit]) -> bool {
 }
 
 /// A group may match nothing if one of its alternatives may, and what follows it as well.
-fn true_unless_followed(units: &[Unit], open: usize) -> bool {
+fn true_unless_followed(units: &[Unit], open: usize, groups: usize) -> bool {
     let Some(close) = closing(units, open) else {
         return true;
     };
@@ -301,16 +310,12 @@ fn true_unless_followed(units: &[Unit], open: usize) -> bool {
         }
         inside = &inside[2..];
     }
-    let path = RulePath {
-        units: inside.to_vec(),
-        length: 0,
-    };
     let mut from = 0;
-    let mut ends = path.bars();
+    let mut ends = bars(inside);
     ends.push(inside.len());
     let mut empty = false;
     for end in ends {
-        empty |= may_be_empty(&inside[from..end]);
+        empty |= may_be_empty(&inside[from..end], groups);
         from = end + 1;
     }
     let mut behind = close + 1;
@@ -326,7 +331,7 @@ fn true_unless_followed(units: &[Unit], open: usize) -> bool {
     while matches!(units.get(behind).map(|unit| unit.c), Some('?' | '+')) {
         behind += 1;
     }
-    empty && may_be_empty(&units[behind..])
+    empty && may_be_empty(&units[behind..], groups)
 }
 
 fn closing(units: &[Unit], open: usize) -> Option<usize> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
+use super::super::budget::Budget;
 use super::super::macros::{Macros, Readings};
 use super::super::paths::Paths;
 use super::super::rule_path::{self, literal_beginning, literal_end};
@@ -16,6 +17,9 @@ use super::Configuration;
 /// More directories than this are not compared with all `!` rules; the rules then count as not
 /// leaving out what lies below, so that nothing is lost.
 const MOST_COMPARISONS: usize = 1_000_000;
+
+/// Nor are directories whose names have more bytes together: each directory above one counts.
+const MOST_BYTES: usize = 4 * 1024 * 1024;
 
 /// The directories that rules name.
 #[derive(Debug)]
@@ -28,16 +32,22 @@ pub(super) struct Deeper {
 
 impl Deeper {
     /// Those of a converted configuration.
-    pub(super) fn of(effective: &Configuration, written_for: WrittenFor, paths: &Paths) -> Self {
+    pub(super) fn of(
+        effective: &Configuration,
+        written_for: WrittenFor,
+        paths: &Paths,
+        budget: &Budget,
+    ) -> Self {
         let mut directories = BTreeSet::new();
+        let mut room = MOST_BYTES;
         if written_for == WrittenFor::UpTo016 {
-            let mut macros = Macros::default();
+            let mut macros = Macros::new(budget);
             for line in effective.lines() {
                 if let Some(rule) = line.rule()
                     && let Readings::Known(readings) = macros.read(line.get(&rule.path))
                 {
                     for path in &readings {
-                        note(&mut directories, path);
+                        note(&mut directories, path, &mut room);
                     }
                 }
                 macros.pass(line);
@@ -46,7 +56,7 @@ impl Deeper {
         Self {
             directories,
             root_only: Macros::default().read(&format!("{}$", paths.rule_prefix())),
-            left: std::cell::Cell::new(MOST_COMPARISONS),
+            left: std::cell::Cell::new(if room == 0 { 0 } else { MOST_COMPARISONS }),
         }
     }
 
@@ -59,6 +69,9 @@ impl Deeper {
     }
 
     fn may_match(&self, regex: &str) -> bool {
+        if self.left.get() == 0 {
+            return true;
+        }
         let (beginning, end) = (literal_beginning(regex), literal_end(regex));
         let is_literal = regex.strip_suffix('$').is_some_and(rule_path::is_literal);
         if is_literal {
@@ -79,9 +92,11 @@ impl Deeper {
     }
 }
 
-fn note(directories: &mut BTreeSet<String>, path: &str) {
+/// Adds the directory of a rule and all above, as far as there is room.
+fn note(directories: &mut BTreeSet<String>, path: &str, room: &mut usize) {
     let mut node = rule_path::node(path);
-    while node.len() > 1 && directories.insert(node.clone()) {
+    while node.len() > 1 && *room > 0 && directories.insert(node.clone()) {
+        *room = room.saturating_sub(node.len());
         node.truncate(node.rfind('/').unwrap_or(0));
     }
 }

@@ -29,38 +29,67 @@ pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
 }
 
 fn new_names(configuration: &Configuration) -> BTreeMap<String, String> {
-    let groups: Vec<(&str, Vec<&str>)> = configuration
-        .lines()
-        .iter()
-        .filter_map(|line| match line.statement() {
-            Statement::Group {
-                name, expression, ..
-            } => {
-                let operands = operands(line.text(), expression);
-                let operands = operands.iter().map(|operand| line.get(operand)).collect();
-                Some((line.get(name), operands))
-            }
-            _ => None,
-        })
-        .collect();
-    let names: BTreeSet<&str> = groups.iter().map(|(name, _)| *name).collect();
+    let groups = || configuration.lines().iter().filter_map(group);
+    let names: BTreeSet<&str> = groups().map(|(_, name, _)| name).collect();
     // What is made of anything else is no group but a misspelt option, which AIDE shall name.
-    let known = |name: &&str| is_builtin(name) || names.contains(name);
+    let is_known = |name: &str| is_builtin(name) || names.contains(name);
+    let mut fresh = FreshNames::new(&names);
     let mut renamed: BTreeMap<String, String> = BTreeMap::new();
-    let mut taken: BTreeSet<String> = BTreeSet::new();
-    for (name, _) in groups.iter().filter(|(name, operands)| {
-        looks_like_option(name) && !operands.is_empty() && operands.iter().all(known)
-    }) {
-        if renamed.contains_key(*name) {
-            continue;
+    for (line, name, expression) in groups().filter(|(_, name, _)| looks_like_option(name)) {
+        let operands = operands(line.text(), expression);
+        let is_group = !operands.is_empty() && operands.iter().all(|span| is_known(line.get(span)));
+        if is_group && !renamed.contains_key(name) {
+            renamed.insert(name.to_owned(), fresh.like(name));
         }
-        let mut new = name.replace('_', "");
-        while names.contains(new.as_str()) || is_builtin(&new) || !taken.insert(new.clone()) {
-            new.push('x');
-        }
-        renamed.insert((*name).to_owned(), new);
     }
     renamed
+}
+
+/// The line, name and expression of a group's definition.
+fn group(line: &Line) -> Option<(&Line, &str, &Span)> {
+    match line.statement() {
+        Statement::Group {
+            name, expression, ..
+        } => Some((line, line.get(name), expression)),
+        _ => None,
+    }
+}
+
+/// Finds names that no group has. Each name that is in use is come across a few times at most, however
+/// many names are alike.
+struct FreshNames<'a> {
+    used: &'a BTreeSet<&'a str>,
+    given: BTreeSet<String>,
+    /// How many suffixes have been tried, by the name without underscores.
+    tried: BTreeMap<String, usize>,
+}
+
+impl<'a> FreshNames<'a> {
+    fn new(used: &'a BTreeSet<&'a str>) -> Self {
+        Self {
+            used,
+            given: BTreeSet::new(),
+            tried: BTreeMap::new(),
+        }
+    }
+
+    /// The name without underscores; where that is in use with `x`, then with `x2`, `x3`, …
+    fn like(&mut self, name: &str) -> String {
+        let plain = name.replace('_', "");
+        let tried = self.tried.entry(plain.clone()).or_default();
+        loop {
+            let new = match *tried {
+                0 => plain.clone(),
+                1 => format!("{plain}x"),
+                number => format!("{plain}x{number}"),
+            };
+            *tried += 1;
+            let is_used = self.used.contains(new.as_str()) || is_builtin(&new);
+            if !is_used && self.given.insert(new.clone()) {
+                return new;
+            }
+        }
+    }
 }
 
 fn looks_like_option(name: &str) -> bool {
@@ -84,12 +113,26 @@ fn rename(line: &mut Line, renamed: &BTreeMap<String, String>) {
             .unwrap_or_default(),
         _ => return,
     };
-    let mut text = line.text().to_owned();
-    // From the end, so that the spans before stay right.
-    for span in spans.into_iter().rev() {
+    let Some(text) = replaced(line.text(), &spans, renamed) else {
+        return;
+    };
+    line.set_text(text);
+}
+
+/// The text with new names at these spans, which are in order; none if all stay.
+fn replaced(text: &str, spans: &[Span], renamed: &BTreeMap<String, String>) -> Option<String> {
+    let mut result = String::new();
+    let mut copied = 0;
+    for span in spans {
         if let Some(new) = renamed.get(&text[span.clone()]) {
-            text.replace_range(span, new);
+            result.push_str(&text[copied..span.start]);
+            result.push_str(new);
+            copied = span.end;
         }
     }
-    line.set_text(text);
+    if copied == 0 {
+        return None;
+    }
+    result.push_str(&text[copied..]);
+    Some(result)
 }

@@ -25,13 +25,13 @@ pub(super) fn migrate(
     attributes_of_negatives(effective, notes);
     double_slashes(effective, notes);
     if written_for != WrittenFor::From019 {
-        let deeper = Deeper::of(effective, written_for, paths);
+        let deeper = Deeper::of(effective, written_for, paths, &notes.budget);
         negatives(effective, &deeper, notes);
     }
 }
 
 fn negatives(effective: &mut Configuration, deeper: &Deeper, notes: &mut Notes<'_>) {
-    let mut macros = Macros::default();
+    let mut macros = Macros::new(&notes.budget);
     let (mut same, mut different, mut entered) = (Vec::new(), Vec::new(), Vec::new());
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         let negative = line
@@ -148,6 +148,7 @@ fn double_slashes(effective: &mut Configuration, notes: &mut Notes<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aide::config::budget::Budget;
 
     #[test]
     fn a_comment_behind_attributes_that_go_stays_a_comment() {
@@ -157,8 +158,8 @@ mod tests {
             ("!/etc/a p+sha256\n", "!/etc/a\n"),
         ] {
             let mut configuration = Configuration::parse(text);
-            let user = &Configuration::parse(text);
-            attributes_of_negatives(&mut configuration, &mut Notes::new(user));
+            let (user, budget) = (Configuration::parse(text), Budget::default());
+            attributes_of_negatives(&mut configuration, &mut Notes::new(&user, &budget));
             assert_eq!(configuration.to_string(), expected);
         }
     }

@@ -4,6 +4,7 @@
 //! Pure. AIDE 0.16 filled macros in anywhere on a line; 0.17 and later take them in paths and values
 //! only.
 
+use super::super::budget::Budget;
 use super::super::line::{Line, Span, Statement, macro_at};
 use super::super::macros::{Macros, Readings};
 use super::super::paths::escape;
@@ -11,9 +12,9 @@ use super::{Configuration, Notes};
 
 /// Writes out the macros that rules begin with, in a converted configuration: AIDE since 0.17 takes
 /// no rule that does not begin with a slash.
-pub(super) fn beginnings(effective: &mut Configuration) {
-    let mut macros = Macros::default();
-    for line in effective.lines_mut() {
+pub(super) fn beginnings(effective: &mut Configuration, budget: &Budget) {
+    let mut macros = Macros::new(budget);
+    for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         if let Some(rule) = line.rule()
             && let Some(name) = macro_at(line.text(), rule.path.start)
         {
@@ -21,6 +22,7 @@ pub(super) fn beginnings(effective: &mut Configuration) {
             if let Readings::Known(values) = macros.read(line.get(&span))
                 && let [value] = values.as_slice()
                 && value.starts_with('/')
+                && budget.output(index, value.len())
             {
                 line.replace(&span, &escape(value));
             }
@@ -31,7 +33,7 @@ pub(super) fn beginnings(effective: &mut Configuration) {
 
 /// Writes out the macros in expressions, and gives the lines where that cannot be done.
 pub(super) fn expressions(effective: &mut Configuration, notes: &mut Notes<'_>) -> Vec<usize> {
-    let mut macros = Macros::default();
+    let mut macros = Macros::new(&notes.budget);
     let mut unclear = Vec::new();
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         if let Some(span) = expression(line)
@@ -39,7 +41,9 @@ pub(super) fn expressions(effective: &mut Configuration, notes: &mut Notes<'_>) 
         {
             let text = line.get(&span)[at..].to_owned();
             match macros.read(&text) {
-                Readings::Known(values) if values.len() == 1 => {
+                Readings::Known(values)
+                    if values.len() == 1 && notes.budget.output(index, values[0].len()) =>
+                {
                     line.replace(&(span.start + at..span.end), &values[0]);
                     notes.tell(
                         index,

@@ -9,6 +9,7 @@
 //!   directory first. Such a rule is kept at `/`, above `/hostroot`, so later rules of the node's
 //!   root have to be kept there as well (`/hostroot(/)etc`).
 
+use super::super::budget::Budget;
 use super::super::line::{Line, Rule, RuleKind, macro_at};
 use super::super::macros::{Macros, Readings};
 use super::super::migrate::depends_on_end;
@@ -46,15 +47,20 @@ const ONE_LEVEL: &str = "(?=/?[^/]*$)";
 pub(super) struct Rules<'a> {
     written_for: WrittenFor,
     pub(super) paths: &'a Paths,
+    /// The index of the line.
+    pub(super) index: usize,
+    budget: &'a Budget,
     /// A regular rule is kept at `/` instead of the host root's own node.
     has_rule_at_root: bool,
 }
 
 impl<'a> Rules<'a> {
-    pub(super) fn new(written_for: WrittenFor, paths: &'a Paths) -> Self {
+    pub(super) fn new(written_for: WrittenFor, paths: &'a Paths, budget: &'a Budget) -> Self {
         Self {
             written_for,
             paths,
+            index: 0,
+            budget,
             has_rule_at_root: false,
         }
     }
@@ -87,6 +93,9 @@ impl<'a> Rules<'a> {
         if read.alternatives().iter().all(is_done) {
             return Ok(Meaning::Kept);
         }
+        if !self.budget.output(self.index, written_out.len()) {
+            return Err(Unclear);
+        }
         line.replace(&span, &written_out);
         self.put_host_root(line, &read, macros)
     }
@@ -102,21 +111,30 @@ impl<'a> Rules<'a> {
         };
         let (at, path) = (rule.path.start, line.get(&rule.path).to_owned());
         let matches = self.role(line, rule, &path, read);
-        let alternatives = read.alternatives();
-        let mut new = path.clone();
-        let mut converted_root = false;
-        // From the end, so that the places before stay right.
-        for (number, alternative) in alternatives.iter().enumerate().rev() {
+        let (alternatives, is_at_root) = (read.alternatives(), read.is_at_root_node());
+        let mut new = String::with_capacity(path.len());
+        let (mut copied, mut converted_root) = (0, false);
+        for (number, alternative) in alternatives.iter().enumerate() {
             let text = &path[alternative.start..alternative.end];
             if self.stays(text, number == 0, macros)? {
                 continue;
             }
-            converted_root |= alternative.may_be_root && read.is_at_root_node();
+            converted_root |= alternative.may_be_root && is_at_root;
             let (end, with) = self.beginning(matches, text, alternative, number == 0);
+            new.push_str(&path[copied..alternative.start]);
+            new.push_str(&with);
+            new.push_str(&path[end..alternative.end]);
             if !text.starts_with('/') && number > 0 && macro_at(text, 0).is_none() {
-                new.insert(alternative.end, ')');
+                new.push(')');
             }
-            new.replace_range(alternative.start..end, &with);
+            copied = alternative.end;
+        }
+        new.push_str(&path[copied..]);
+        if !self
+            .budget
+            .output(self.index, new.len() - path.len().min(new.len()))
+        {
+            return Err(Unclear);
         }
         let length = path.len();
         line.replace(&(at..at + length), &new);

@@ -1,0 +1,421 @@
+//! Texts of about a megabyte that are made to cost much: each is converted or refused with bounded work,
+//! memory and diagnostics.
+//!
+//! Memory is bounded by the kernel (`RLIMIT_AS`), so the conversion runs in a process of its own: this
+//! test program again, with only the ignored test in it.
+
+use std::fmt::Write as _;
+use std::process::Command;
+
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+use super::budget::{
+    Budget, MAX_DIAGNOSTIC_BYTES, MAX_DIAGNOSTICS, MAX_LINE, MAX_LINES, MAX_TEXT, MAX_WORK,
+};
+use super::{Prepared, Refused, prepare_within};
+
+/// Memory that a conversion may take, in bytes.
+const MEMORY: u64 = 64 << 20;
+/// CPU time that all conversions may take in a build without optimization, in seconds.
+const CPU: u64 = 300;
+/// Steps that a conversion may take: the limit, and the one line that goes beyond it.
+const STEPS: usize = MAX_WORK + (4 << 20);
+
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).fold(String::new(), |mut text, number| {
+        let _ = writeln!(text, "{}", line(number));
+        text
+    })
+}
+
+/// A name of a group: these letters with an underscore behind each for which `number` has a bit.
+fn with_underscores(number: usize) -> String {
+    ('a'..='q')
+        .enumerate()
+        .fold(String::new(), |mut name, (bit, letter)| {
+            name.push(letter);
+            if number >> bit & 1 == 1 && letter != 'q' {
+                name.push('_');
+            }
+            name
+        })
+}
+
+fn names_alike(count: usize) -> String {
+    lines(count, |n| {
+        format!("{} = p+u+g+sha256+acl", with_underscores(n + 1))
+    })
+}
+
+fn defines_that_multiply(count: usize) -> String {
+    let long = format!("@@define A {}\n", "a".repeat(32_000));
+    long + &lines(count, |n| format!("@@define B{n} @@{{A}}"))
+}
+
+/// What each of these is, and the text.
+fn texts() -> Vec<(&'static str, String)> {
+    let line = MAX_LINE - 100;
+    let values = |n: usize| format!("@@define A {n}");
+    vec![
+        ("8,000 names alike", names_alike(8_000)),
+        ("names alike", names_alike(MAX_LINES)),
+        ("185 kB of defines", defines_that_multiply(7_200)),
+        ("471 kB of defines", defines_that_multiply(19_000)),
+        ("includes", "@@include /\n".repeat(MAX_TEXT / 12)),
+        (
+            "as many includes as lines",
+            "@@include /\n".repeat(MAX_LINES),
+        ),
+        ("empty lines", "\n".repeat(MAX_TEXT)),
+        ("marks", "\u{feff}".repeat(MAX_TEXT / 3)),
+        (
+            "one line",
+            format!("a_b = {}\n", "p+".repeat(MAX_TEXT / 2 - 10)),
+        ),
+        (
+            "long rules with a name to change",
+            format!(
+                "a_b = p\n{}",
+                format!("/etc {}p\n", "a_b+".repeat(line / 4)).repeat(15)
+            ),
+        ),
+        (
+            "digests that are removed",
+            format!("/etc {}p\n", "tiger+".repeat(line / 6)).repeat(15),
+        ),
+        (
+            "many rules with removed digests",
+            "/etc tiger+haval+crc32\n".repeat(MAX_LINES),
+        ),
+        (
+            "macros without end",
+            format!("/{}\n", "@@{E}".repeat(line / 5)).repeat(15),
+        ),
+        (
+            "macros in macros",
+            format!(
+                "@@define A {}\n{}",
+                "a".repeat(30_000),
+                format!("/@@{{A}}{}\n", "@@{E}".repeat(line / 5)).repeat(15)
+            ),
+        ),
+        (
+            "long macros in many rules",
+            format!(
+                "@@define A {}\n{}",
+                "a".repeat(30_000),
+                lines(19_000, |n| format!("!/@@{{A}}{n}$"))
+            ),
+        ),
+        (
+            "values of one macro",
+            format!("@@ifdef X\n{}@@endif\n", lines(19_000, values)),
+        ),
+        (
+            "readings",
+            lines(9, |n| {
+                format!("@@define A{n} a\n@@ifdef X\n@@define A{n} b\n@@endif")
+            }) + &format!(
+                "/@@{{A0}}@@{{A1}}@@{{A2}}@@{{A3}}@@{{A4}}{} p\n",
+                "x".repeat(line)
+            )
+            .repeat(14),
+        ),
+        (
+            "conditions in conditions",
+            format!(
+                "@@ifdef A\n{}{}",
+                "@@ifdef A\n".repeat(9_000),
+                "@@endif\n".repeat(9_000)
+            ),
+        ),
+        (
+            "conditions that stay open",
+            "@@if exists /a\n".repeat(MAX_LINES),
+        ),
+        ("slashes", format!("/{} p\n", "/".repeat(line)).repeat(15)),
+        (
+            "backslashes",
+            format!("!/{}$ p\n", "\\".repeat(line)).repeat(15),
+        ),
+        (
+            "names that do not end",
+            format!("/@@{{{}\n", "a".repeat(line)).repeat(15),
+        ),
+        (
+            "exclusions with attributes",
+            format!("!/a {}\n", "p ".repeat(line / 2)).repeat(15),
+        ),
+        (
+            "groups in groups",
+            format!("/{}a{} p\n", "(".repeat(line / 2), ")".repeat(line / 2)).repeat(15),
+        ),
+        (
+            "groups behind each other",
+            format!("/{} p\n", "(a?)".repeat(line / 4)).repeat(15),
+        ),
+        (
+            "alternatives",
+            format!("{} p\n", "/|".repeat(line / 2)).repeat(15),
+        ),
+        (
+            "directories in directories",
+            format!(
+                "verbose=5\n{}",
+                format!("{} p\n", "/d".repeat(line / 2)).repeat(15)
+            ),
+        ),
+        (
+            "directories of exclusions",
+            format!(
+                "verbose=5\n{}{}",
+                lines(9_000, |n| format!("/d/d{n}/e p")),
+                lines(9_000, |n| format!("!/d/.*{n}$"))
+            ),
+        ),
+        (
+            "attributes written out",
+            format!(
+                "@@define A {}p\n{}",
+                "p+".repeat(15_000),
+                "/etc @@{A}\n".repeat(19_000)
+            ),
+        ),
+        (
+            "macros with alternatives",
+            format!(
+                "@@define A /a{}\n{}",
+                "|/b".repeat(10_000),
+                "@@{A} p\n".repeat(19_000)
+            ),
+        ),
+        (
+            "characters as numbers",
+            format!(
+                "verbose=5\n{}",
+                format!("/{} p\n", "%7C".repeat(line / 3)).repeat(15)
+            ),
+        ),
+        ("options", "report_url=syslog:x\n".repeat(MAX_LINES)),
+        ("comments behind rules", "/etc p # c\n".repeat(MAX_LINES)),
+    ]
+}
+
+/// Converts it, and looks at what came of it.
+fn convert(what: &str, text: &str) {
+    let budget = Budget::default();
+    let diagnostics = match prepare_within(text, "/etc/kubernetes", "/hostroot", &budget) {
+        Ok(Prepared {
+            conf,
+            effective,
+            warnings,
+        }) => {
+            assert!(conf.len() <= MAX_TEXT, "{what}: {}", conf.len());
+            assert!(
+                effective.len() <= 2 * MAX_TEXT,
+                "{what}: {}",
+                effective.len()
+            );
+            warnings
+        }
+        Err(Refused { diagnostics }) => {
+            assert!(!diagnostics.is_empty(), "{what}");
+            diagnostics
+        }
+    };
+    assert!(budget.steps() <= STEPS, "{what}: {} steps", budget.steps());
+    assert!(
+        diagnostics.len() <= MAX_DIAGNOSTICS + 1,
+        "{what}: {}",
+        diagnostics.len()
+    );
+    let bytes: usize = diagnostics.iter().map(|one| one.to_string().len()).sum();
+    assert!(bytes <= 2 * MAX_DIAGNOSTIC_BYTES, "{what}: {bytes}");
+}
+
+/// Pieces of which a configuration is made, and such that cost much.
+const PIECES: [&str; 24] = [
+    "/etc p+sha256\n",
+    "!/a$\n",
+    "-/a ",
+    "=/",
+    "@@define A ",
+    "@@{A}",
+    "@@{",
+    "}",
+    "@@define B @@{A}@@{A}\n",
+    "@@ifdef X\n",
+    "@@endif\n",
+    "@@else\n",
+    "a_b = p\n",
+    "a_b+",
+    "tiger",
+    "+",
+    "-",
+    " ",
+    "\n",
+    "\\",
+    "$",
+    "//",
+    "report_url=file:@@{A}\n",
+    "# ",
+];
+
+/// About a megabyte of pieces, each of them repeated.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = (prop::sample::select(&PIECES[..]), 1_usize..3_000);
+    prop::collection::vec(piece, 1..60).prop_map(|pieces| {
+        let once: String = pieces
+            .iter()
+            .map(|(piece, count)| piece.repeat(*count))
+            .collect();
+        let mut text = once.repeat(1 + MAX_TEXT / once.len());
+        text.truncate(MAX_TEXT);
+        text
+    })
+}
+
+/// The memory that this process has mapped, in bytes.
+fn mapped() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
+    let kilobytes = size.and_then(|size| size.split_whitespace().next());
+    kilobytes.unwrap().parse::<u64>().unwrap() * 1024
+}
+
+#[test]
+#[ignore = "started by the test below, in a process of its own"]
+fn in_a_process_with_little_memory() {
+    let texts = texts();
+    for (resource, most) in [(Resource::As, mapped() + MEMORY), (Resource::Cpu, CPU)] {
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        setrlimit(resource, limit).unwrap();
+    }
+    for (what, text) in &texts {
+        convert(what, text);
+    }
+    let config = ProptestConfig {
+        cases: 12,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    TestRunner::new(config)
+        .run(&pieces(), |text| {
+            convert("pieces", &text);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn hostile_texts_are_converted_within_bounds() {
+    let name = "aide::config::hostile_tests::in_a_process_with_little_memory";
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--ignored", "--test-threads=1"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}{errors}", output.status);
+    assert!(said.contains("1 passed"), "{said}");
+}
+
+fn refused(text: &str) -> Vec<String> {
+    let refused = super::prepare(text, "/etc/kubernetes", "/hostroot").unwrap_err();
+    refused
+        .diagnostics
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn a_refusal_names_the_limit_and_the_line() {
+    let long = "x".repeat(MAX_LINE + 1);
+    let table = [
+        (
+            "x".repeat(MAX_TEXT + 1),
+            "line 1: the configuration has 1048577 bytes, more than 1048576: ",
+        ),
+        (
+            "/etc p\n".repeat(MAX_LINES + 1),
+            "line 20001: the configuration has more than 20000 lines: ",
+        ),
+        (
+            format!("/etc p\n/{long} p\n"),
+            "line 2: the line has 65540 bytes, more than 65536: ",
+        ),
+        (
+            defines_that_multiply(7_200),
+            "line 132: the values of all macros have more than 4194304 bytes: ",
+        ),
+        (
+            format!(
+                "@@define A {}\n{}",
+                "a".repeat(30_000),
+                lines(19_000, |n| format!("!/@@{{A}}{n}$"))
+            ),
+            ": converting the configuration takes more than 16777216 steps: use macros less",
+        ),
+    ];
+    for (text, expected) in table {
+        let told = refused(&text);
+        assert_eq!(told.len(), 1, "{told:?}");
+        let names_line = told[0].starts_with("line ") && told[0].contains(expected);
+        assert!(names_line, "{}", told[0]);
+    }
+    // An ending of the last line begins no other line.
+    let most = "/etc p\n".repeat(MAX_LINES);
+    assert!(super::prepare(&most, "/etc/kubernetes", "/hostroot").is_ok());
+}
+
+#[test]
+fn of_many_diagnostics_the_first_are_listed_and_all_are_counted() {
+    let told = refused(&"@@include /\n".repeat(1_000));
+    let listed = told.len() - 1;
+    assert!((50..=MAX_DIAGNOSTICS).contains(&listed), "{listed}");
+    assert!(
+        told[0].starts_with("line 1: @@include is not allowed"),
+        "{}",
+        told[0]
+    );
+    let more = format!(
+        "line {}: {} more diagnostics are not listed",
+        listed + 1,
+        1_000 - listed
+    );
+    assert!(told[listed].starts_with(&more), "{}", told[listed]);
+}
+
+#[test]
+fn names_alike_get_different_new_names() {
+    let text = "a_b = p\nab = u\na_b_x = g\nabx2 = p\n/etc a_b+ab+a_b_x+abx2\n";
+    let prepared = super::prepare(text, "/etc/kubernetes", "/hostroot").unwrap();
+    let expected = "abx = p\nab = u\nabxx = g\nabx2 = p\n/hostroot/etc abx+ab+abxx+abx2\n";
+    assert_eq!(prepared.effective, expected);
+    let prepared = super::prepare(&names_alike(2_000), "/etc/kubernetes", "/hostroot").unwrap();
+    let names = prepared
+        .effective
+        .lines()
+        .filter_map(|line| line.split(' ').next());
+    let names: std::collections::BTreeSet<&str> = names.collect();
+    assert_eq!(names.len(), 2_000);
+}
+
+#[test]
+fn texts_as_users_have_them_need_little_of_the_budget() {
+    for (name, text) in super::tests::TEXTS {
+        let budget = Budget::default();
+        prepare_within(text, "/etc/kubernetes", "/hostroot", &budget).unwrap();
+        let steps = budget.steps();
+        assert!(
+            steps > text.len() && steps < MAX_WORK / 20,
+            "{name}: {steps}"
+        );
+    }
+}

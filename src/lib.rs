@@ -14,6 +14,7 @@ pub mod operator;
 pub mod scan;
 pub mod signal_file;
 pub mod telemetry;
+mod text;
 
 #[cfg(test)]
 #[path = "../e2e/chaos.rs"]

@@ -1,8 +1,9 @@
-//! How AIDE ended, and what it said on the way: each code and signal has a meaning, and what is taken
-//! out of its messages are lines of them.
+//! How AIDE ended, and what it said on the way: each code and signal has a meaning, and each of its
+//! messages counts once at most.
 #![no_main]
 
-use fio::aide::{complaints, exit};
+use fio::aide::complaints::Complaints;
+use fio::aide::exit;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Option<i32>, Option<i32>, &str)| {
@@ -15,7 +16,12 @@ fuzz_target!(|input: (Option<i32>, Option<i32>, &str)| {
     if let Err(error) = plain {
         assert!(!error.message().is_empty() && !error.class().is_empty());
     }
-    for line in complaints::left_out(text) {
-        assert!(text.contains(line), "{line:?}");
+    let complaints = Complaints::of(text);
+    let classes = [complaints.left_out, complaints.in_motion, complaints.others];
+    let count: u64 = classes.iter().map(|class| class.count).sum();
+    assert!(count <= text.lines().count() as u64, "{classes:?}");
+    for class in classes {
+        assert_eq!(class.count == 0, class.first.is_none(), "{class:?}");
+        assert!(class.first.is_none_or(|first| first.len() <= 512));
     }
 });

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::command::Aide;
-use super::complaints::left_out;
+use super::complaints::Complaints;
 use super::config::tests::TEXTS;
 use super::config::{Prepared, RunOptions, aide_error, prepare, run_options, run_options_before};
 use super::exit::{AideError, Verdict, decode, decode_plain};
@@ -132,7 +132,8 @@ impl Node {
                 .env_clear()
                 .output()
                 .unwrap();
-            if left_out(&String::from_utf8_lossy(&output.stderr)).is_empty() {
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            if Complaints::of(&stderr).left_out.count == 0 {
                 return output;
             }
         }

@@ -2,19 +2,28 @@
 //! with just the lines around it with which the daemons run it. I/O.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::command::{Aide, Around, Mode, RunError};
+use super::command::{Aide, Around, Mode, RunError, Usage};
 use super::config::{self, Diagnostic, Prepared, RunOptions};
-use super::exit;
+use super::exit::{self, AideError};
 use super::path_check::{self, Answer};
 use crate::api::names;
 
-/// How long AIDE may take over a configuration; it takes some milliseconds.
-const TIMEOUT: Duration = Duration::from_secs(20);
+/// How long AIDE may take over a configuration; it takes some milliseconds. With a tenth of a CPU it has
+/// its time on the CPU well before this.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Mebibytes that AIDE may use for a configuration. The most lines of rules that it reads, each with a
+/// regular expression of its own, take 49 (AIDE 0.19.1); the operator's container has 200.
+const MAX_MEMORY_MIB: u64 = 96;
+/// Seconds on a CPU that AIDE may use for a configuration; the same lines take 0.4.
+const MAX_CPU_SECONDS: u64 = 3;
 
 /// Why a configuration could not be checked.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +39,9 @@ pub enum CheckError {
     /// AIDE could not be run.
     #[error("run AIDE to check a configuration")]
     Run(#[from] RunError),
+    /// The conversion did not come to its end.
+    #[error("convert a configuration")]
+    Convert(#[from] tokio::task::JoinError),
     /// There is no such path on a node.
     #[error("{0} is no absolute path of a node, such as /etc/passwd or d:/etc")]
     NoPath(String),
@@ -66,17 +78,29 @@ pub struct Checker {
     aide: Aide,
     /// A directory that this process may write to.
     work_dir: PathBuf,
+    /// One configuration is checked at a time, so that the memory for one is enough.
+    turn: Arc<Semaphore>,
 }
 
 impl Checker {
     /// A checker that asks this AIDE.
     pub fn new(aide: Aide, work_dir: PathBuf) -> Self {
-        Self { aide, work_dir }
+        let aide = aide.using_at_most(Usage {
+            memory: MAX_MEMORY_MIB << 20,
+            cpu_seconds: MAX_CPU_SECONDS,
+        });
+        Self {
+            aide,
+            work_dir,
+            turn: Arc::new(Semaphore::new(1)),
+        }
     }
 
-    /// Checks a user's or a profile's text.
+    /// Checks a user's or a profile's text. Other tasks go on meanwhile.
     pub async fn check(&self, text: &str, state_dir: &str) -> Result<Verdict, CheckError> {
-        let prepared = match config::prepare(text, state_dir, names::HOST_ROOT) {
+        // It is never closed.
+        let _turn = self.turn.acquire().await.ok();
+        let prepared = match prepare(text, state_dir).await? {
             Ok(prepared) => prepared,
             Err(refused) => return Ok(Verdict::Refused(refused.diagnostics)),
         };
@@ -112,13 +136,9 @@ impl Checker {
             return Ok(None);
         };
         let place = file.0.to_string_lossy();
-        let detail = config::aide_error(&finished.stderr, effective, Some(text), &place);
-        let message = format!("{}: {detail}", error.message());
-        Ok(Some(if error.may_pass() {
-            Complaint::NoAnswer(message)
-        } else {
-            Complaint::Refusal(message)
-        }))
+        let stderr = finished.stderr.error.as_deref().unwrap_or_default();
+        let detail = config::aide_error(stderr, effective, Some(text), &place);
+        Ok(Some(complaint(error, &detail)))
     }
 
     /// Whether and by which line a path of the node is watched. `path` may have a file type in
@@ -151,6 +171,49 @@ impl Checker {
             source,
         })?;
         Ok(Temporary(path))
+    }
+}
+
+/// Converts the text on a thread where it keeps nobody waiting.
+async fn prepare(
+    text: &str,
+    state_dir: &str,
+) -> Result<Result<Prepared, config::Refused>, tokio::task::JoinError> {
+    let (text, state_dir) = (text.to_owned(), state_dir.to_owned());
+    let convert = move || config::prepare(&text, &state_dir, names::HOST_ROOT);
+    tokio::task::spawn_blocking(convert).await
+}
+
+/// What an end of AIDE with an error means for the configuration.
+fn complaint(error: AideError, detail: &str) -> Complaint {
+    let message = match detail {
+        "" => error.message(),
+        detail => format!("{}: {detail}", error.message()),
+    };
+    let exceeded = match error {
+        AideError::Memory => Some(format!("{MAX_MEMORY_MIB} MiB of memory")),
+        // In the words of PCRE2.
+        AideError::Configuration if detail.contains("failed to allocate") => {
+            Some(format!("{MAX_MEMORY_MIB} MiB of memory"))
+        }
+        AideError::Signal(exit::SIGXCPU) => Some(format!("{MAX_CPU_SECONDS} s of CPU time")),
+        _ => None,
+    };
+    if let Some(limit) = exceeded {
+        return Complaint::Refusal(format!(
+            "{message}; AIDE may use {limit} to read a configuration: use fewer rules, simpler regular \
+             expressions, and shorter macros"
+        ));
+    }
+    if error.is_crash() {
+        return Complaint::Refusal(format!(
+            "{message}; AIDE crashes when it reads the configuration: use simpler regular expressions"
+        ));
+    }
+    if error.may_pass() {
+        Complaint::NoAnswer(message)
+    } else {
+        Complaint::Refusal(message)
     }
 }
 
@@ -205,6 +268,41 @@ mod tests {
             message.starts_with("AIDE error: 17 Invalid configureline error: line 2: "),
             "{message}"
         );
+    }
+
+    /// Texts that the conversion takes, and that cost AIDE more than it may use.
+    #[tokio::test]
+    async fn aide_gets_no_more_than_its_memory() {
+        let nested = |n: usize| format!("/d{n}/((((a{{1,9}}){{1,9}}){{1,9}}){{1,9}}) p\n");
+        let directories = |n: usize| format!("{} p\n", "/d".repeat(n + 1));
+        for text in [
+            (0..4_900).map(nested).collect::<String>(),
+            (0..900).map(directories).collect(),
+        ] {
+            let Verdict::RefusedByAide(message) = check(&text).await else {
+                panic!("AIDE takes it: {text:.60}");
+            };
+            let limit = "; AIDE may use 96 MiB of memory to read a configuration: use fewer rules";
+            assert!(message.contains(limit), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_end_by_the_text_is_told_from_one_by_the_machine() {
+        let table = [
+            (Some(17), None, true),
+            (Some(22), None, true),
+            (Some(23), None, false),
+            (None, Some(exit::SIGXCPU), true),
+            (None, Some(11), true),
+            (None, Some(9), false),
+            (None, Some(15), false),
+        ];
+        for (code, signal, is_refusal) in table {
+            let error = exit::decode_plain(code, signal).unwrap_err();
+            let is_refused = matches!(complaint(error, ""), Complaint::Refusal(_));
+            assert_eq!(is_refused, is_refusal, "{error}");
+        }
     }
 
     #[test]

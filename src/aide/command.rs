@@ -8,18 +8,14 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
-use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::complaints;
+use super::complaints::{Complaints, LongLine};
 use super::config::{self, RunOptions};
 use super::watchdog::{Hang, Limits, Watchdog};
 
-/// As many bytes of what AIDE writes to its standard error are kept.
-const MAX_STDERR: usize = 64 * 1024;
-/// Longer lines are taken for several.
-const MAX_LINE: u64 = 8 * 1024;
 /// Scheduling priority of AIDE (0 normal, 19 lowest). I/O priority follows it where none was set,
 /// see `ioprio_set(2)`.
 const NICENESS: i32 = 19;
@@ -44,6 +40,9 @@ pub enum RunError {
     /// Its end could not be awaited.
     #[error("wait for AIDE")]
     Wait(#[source] io::Error),
+    /// Its memory and time could not be limited.
+    #[error("limit the memory and time of AIDE")]
+    Limit(#[source] io::Error),
     /// It was ended because the caller asked for that.
     #[error("AIDE was ended before it had finished")]
     Cancelled,
@@ -128,8 +127,8 @@ pub struct Finished {
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
-    /// The start of what it wrote to standard error.
-    pub stderr: String,
+    /// What it wrote to standard error.
+    pub stderr: Complaints,
 }
 
 /// A process that SIGKILL could not end: it waits in the kernel, for a mount most likely.
@@ -149,6 +148,16 @@ pub struct Aide {
     binary: PathBuf,
     watch: Option<(Limits, PathBuf)>,
     largest_file: Option<u64>,
+    usage: Option<Usage>,
+}
+
+/// What a run of AIDE may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Address space in bytes.
+    pub memory: u64,
+    /// Seconds on a CPU; after that the kernel sends SIGXCPU.
+    pub cpu_seconds: u64,
 }
 
 impl Aide {
@@ -158,6 +167,7 @@ impl Aide {
             binary: binary.into(),
             watch: None,
             largest_file: None,
+            usage: None,
         }
     }
 
@@ -172,6 +182,13 @@ impl Aide {
     #[must_use]
     pub fn writing_at_most(mut self, bytes: u64) -> Self {
         self.largest_file = Some(bytes);
+        self
+    }
+
+    /// The kernel gives a run no more than this.
+    #[must_use]
+    pub fn using_at_most(mut self, usage: Usage) -> Self {
+        self.usage = Some(usage);
         self
     }
 
@@ -213,11 +230,15 @@ impl Aide {
         if let Some(bytes) = self.largest_file {
             bound_files(&child, bytes);
         }
+        if let Some(usage) = self.usage {
+            // Dropping the child ends it.
+            bound_usage(&child, usage).map_err(RunError::Limit)?;
+        }
         let stderr = child.stderr.take();
         let hang = self.hang(&child);
         let run = async {
-            let text = read_bounded(stderr).await;
-            child.wait().await.map(|status| (status, text))
+            let complaints = read_complaints(stderr).await;
+            child.wait().await.map(|status| (status, complaints))
         };
         let hang = tokio::select! {
             ended = run => {
@@ -325,6 +346,28 @@ fn bound_files(child: &Child, bytes: u64) {
     }
 }
 
+/// AIDE has only just begun: what it has mapped until then is small, and a limit below that lets it map
+/// no more.
+fn bound_usage(child: &Child, usage: Usage) -> io::Result<()> {
+    let Usage {
+        memory,
+        cpu_seconds,
+    } = usage;
+    for (resource, current, maximum) in [
+        (Resource::As, memory, memory),
+        // Beyond the second one it gets SIGKILL.
+        (Resource::Cpu, cpu_seconds, cpu_seconds + 1),
+        (Resource::Core, 1, 1),
+    ] {
+        let limit = Rlimit {
+            current: Some(current),
+            maximum: Some(maximum),
+        };
+        rustix::process::prlimit(pid_of(child), resource, limit)?;
+    }
+    Ok(())
+}
+
 /// Ends the process and its group. False: it does not end.
 async fn end(child: &mut Child) -> bool {
     let Some(pid) = pid_of(child) else {
@@ -346,31 +389,30 @@ fn pid_of(child: &Child) -> Option<Pid> {
         .and_then(Pid::from_raw)
 }
 
-/// Reads to the end, so that AIDE never blocks on a full pipe, and keeps the start of what is not
-/// noise.
-async fn read_bounded(stream: Option<impl AsyncRead + Unpin>) -> String {
+/// Reads to the end, so that AIDE never blocks on a full pipe, and keeps what matters.
+async fn read_complaints(stream: Option<impl AsyncRead + Unpin>) -> Complaints {
+    let mut complaints = Complaints::default();
     let Some(stream) = stream else {
-        return String::new();
+        return complaints;
     };
-    let mut lines = BufReader::new(stream);
-    let mut kept = String::new();
-    let mut line = Vec::new();
+    let mut stream = BufReader::new(stream);
+    let mut line = LongLine::default();
     loop {
-        line.clear();
-        let read = (&mut lines)
-            .take(MAX_LINE)
-            .read_until(b'\n', &mut line)
-            .await;
-        match read {
-            Ok(0) | Err(_) => return kept,
-            Ok(_) => {
-                let text = String::from_utf8_lossy(&line);
-                if kept.len() + text.len() <= MAX_STDERR && !complaints::is_noise(&text) {
-                    kept.push_str(&text);
-                }
+        let (used, is_whole) = match stream.fill_buf().await {
+            Ok([]) | Err(_) => break,
+            Ok(bytes) => {
+                let end = bytes.iter().position(|byte| *byte == b'\n');
+                line.extend(&bytes[..end.unwrap_or(bytes.len())]);
+                (end.map_or(bytes.len(), |end| end + 1), end.is_some())
             }
+        };
+        stream.consume(used);
+        if is_whole {
+            complaints.add(&line.take());
         }
     }
+    complaints.add(&line.take());
+    complaints
 }
 
 /// The first word of `--version` that is a number with dots; 0.19 says `AIDE 0.19.1`, earlier ones
@@ -440,7 +482,7 @@ mod tests {
         let expected = Finished {
             code: Some(17),
             signal: None,
-            stderr: "--check []\n".to_owned(),
+            stderr: Complaints::of("--check []"),
         };
         assert_eq!(finished, expected);
     }
@@ -503,11 +545,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn more_error_text_than_is_kept_does_not_block_aide() {
+    async fn a_flood_of_warnings_blocks_nothing_and_hides_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let aide = script(dir.path(), "head -c 300000 /dev/zero | tr '\\0' x >&2");
+        let program = "head -c 300000 /dev/zero | tr '\\0' x >&2; echo >&2
+                       i=0; while [ $i -lt 2000 ]; do echo \"WARNING: symlink '/some/where/$i' is dead\" >&2; i=$((i+1)); done
+                       echo \"WARNING: failed to access '/a': Permission denied (skipping)\" >&2
+                       printf '  ERROR: at the end' >&2";
+        let finished = run(&script(dir.path(), program), &CancellationToken::new())
+            .await
+            .unwrap();
+        let Complaints {
+            error,
+            left_out,
+            others,
+            ..
+        } = finished.stderr;
+        assert_eq!(error.as_deref(), Some("ERROR: at the end"));
+        assert_eq!((left_out.count, others.count), (1, 2001));
+    }
+
+    #[tokio::test]
+    async fn a_program_gets_no_more_memory_and_time_than_it_may_use() {
+        let dir = tempfile::tempdir().unwrap();
+        // It begins when the limits are set, as AIDE, which has something to do before.
+        let wait = "until grep -q 'cpu time *1 ' /proc/$$/limits; do sleep 0.01; done";
+        let usage = Usage {
+            memory: 64 << 20,
+            cpu_seconds: 1,
+        };
+        let memory =
+            format!("{wait}; head -c 100000000 /dev/zero | tail -n 1 >/dev/null || exit 22");
+        let aide = script(dir.path(), &memory).using_at_most(usage);
         let finished = run(&aide, &CancellationToken::new()).await.unwrap();
-        assert_eq!(finished.stderr.len(), MAX_STDERR);
+        assert_eq!(finished.code, Some(22), "{finished:?}");
+        let aide = script(dir.path(), &format!("{wait}; while :; do :; done")).using_at_most(usage);
+        let finished = run(&aide, &CancellationToken::new()).await.unwrap();
+        assert_eq!(finished.signal, Some(exit::SIGXCPU), "{finished:?}");
     }
 
     #[tokio::test]

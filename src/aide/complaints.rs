@@ -1,4 +1,4 @@
-//! What AIDE says on standard error besides errors. Pure.
+//! What AIDE writes to its standard error, line by line: a count and the first line of each class. Pure.
 //!
 //! AIDE 0.19 goes on, and ends with the exit status of a whole run, where it could not read a
 //! directory or a file; it only warns. The commonest reason is harmless by itself: the directory
@@ -7,6 +7,12 @@
 //! But then everything below it is missing from the database, or counts as removed. Such a run
 //! proves nothing and is to be done again. A file that was written while it was read is left without
 //! digests: what such a run found is true, but that it found nothing proves nothing.
+//!
+//! Lines are classified while they are read, so no number of other warnings hides the one that matters.
+//! They quote names of files, which anybody on the node may choose, even with line feeds in them: the
+//! class depends on how a line ends, where AIDE's own words are.
+
+use crate::text::shorten_middle;
 
 /// What ends a warning that a directory, with all below it, or a file was left out (`do_md.c` and
 /// `gen_list.c` of AIDE 0.19).
@@ -16,156 +22,274 @@ const LEFT_OUT: [&str; 3] = [
     "(skipping)",
 ];
 /// Attributes that a file system lacks; one line for each directory of it.
-const NOISE: &str = "(disabling ";
+const DISABLED: &str = "(disabling ";
 /// What ends a warning that a file was written while it was read: its digests are not compared, or
 /// are missing in the database, as if its rule named none.
 const IN_MOTION: &str = "(discarding calculated hashsums)";
 /// What is gone when AIDE comes to it was removed meanwhile, and is to be missing.
-const GONE: &str = "No such file or directory";
+const GONE: &str = ": No such file or directory";
 
-/// Whether a line of standard error is of no interest to anybody.
-pub fn is_noise(line: &str) -> bool {
-    let is_left_out = is_left_out(line.trim());
-    if is_left_out {
-        return reason(line).contains(GONE);
+/// Maximum length in bytes of the first line of a class.
+const MAX_FIRST: usize = 512;
+/// Bytes that are kept of the beginning of a line; a path of 4,096 bytes, each written as `\ooo`, fits.
+const MAX_HEAD: usize = 20 * 1024;
+/// Bytes that are kept of the end of a longer line.
+const MAX_TAIL: usize = 1024;
+
+/// What AIDE wrote to its standard error.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Complaints {
+    /// The first error, as AIDE wrote it; AIDE ends after it.
+    pub error: Option<String>,
+    /// Directories and files that were not read.
+    pub left_out: Class,
+    /// Files that were written while AIDE read them.
+    pub in_motion: Class,
+    /// Everything else but what is of no interest to anybody.
+    pub others: Class,
+}
+
+/// Lines that mean the same.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Class {
+    /// The first, without its level; a long one without its middle.
+    pub first: Option<String>,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl Class {
+    fn add(&mut self, text: &str) {
+        self.count += 1;
+        self.first.get_or_insert_with(|| {
+            let mut first = text.to_owned();
+            shorten_middle(&mut first, MAX_FIRST);
+            first
+        });
     }
-    reason(line).contains(NOISE) || line.trim_start().starts_with("NOTICE:")
+
+    /// The first line, and how many there are; none if there are none.
+    pub fn summary(&self) -> Option<String> {
+        let first = self.first.as_ref()?;
+        Some(format!("{first} ({} in all)", self.count))
+    }
 }
 
-/// What AIDE could not read, one line each; empty for a run that saw everything.
-pub fn left_out(stderr: &str) -> Vec<&str> {
-    picked(stderr, |line| {
-        is_left_out(line) && !reason(line).contains(GONE)
-    })
+impl Complaints {
+    /// Those of a whole text.
+    pub fn of(text: &str) -> Self {
+        let mut complaints = Self::default();
+        text.lines().for_each(|line| complaints.add(line));
+        complaints
+    }
+
+    /// Takes a line into account.
+    pub fn add(&mut self, line: &str) {
+        let line = line.trim();
+        let text = line.trim_start_matches("WARNING:").trim();
+        if is_left_out(text) {
+            if !is_gone(text) {
+                self.left_out.add(text);
+            }
+        } else if text.ends_with(IN_MOTION) {
+            self.in_motion.add(text);
+        } else if line.starts_with("ERROR:") {
+            self.error.get_or_insert_with(|| line.to_owned());
+        } else if !(text.is_empty()
+            || line.starts_with("NOTICE:")
+            || ending(text).starts_with(DISABLED))
+        {
+            self.others.add(text);
+        }
+    }
 }
 
-/// What was written while AIDE read it, one line each.
-pub fn in_motion(stderr: &str) -> Vec<&str> {
-    picked(stderr, |line| line.ends_with(IN_MOTION))
-}
-
-fn picked(stderr: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<&str> {
-    let lines = stderr.lines().map(str::trim);
-    lines
-        .filter(|line| is_wanted(line))
-        .map(|line| line.trim_start_matches("WARNING:").trim())
-        .collect()
-}
-
-/// What follows the path. A path can hold any text, and stands between quotation marks.
-fn reason(line: &str) -> &str {
-    line.rsplit('\'').next().unwrap_or(line)
-}
-
-fn is_left_out(line: &str) -> bool {
-    LEFT_OUT.iter().any(|end| line.ends_with(end)) || is_partial_file(line)
+fn is_left_out(text: &str) -> bool {
+    LEFT_OUT.iter().any(|end| text.ends_with(end)) || is_partial_file(text)
 }
 
 /// `failed to open file '/x' for reading: stat fields changed: ... (disabling attrs requiring read
 /// permissions: sha256)`: its content was not read.
-fn is_partial_file(line: &str) -> bool {
-    line.contains("failed to open ") && line.contains(" for reading: ")
+fn is_partial_file(text: &str) -> bool {
+    let behind_path = text.rsplit('\'').next().unwrap_or(text);
+    ending(text).starts_with(DISABLED) && behind_path.contains("for reading: ")
+}
+
+/// Whether the reason, before what AIDE does about it, is that there is no such file.
+fn is_gone(text: &str) -> bool {
+    let reason = text.strip_suffix(ending(text)).unwrap_or(text);
+    reason.trim_end().ends_with(GONE)
+}
+
+/// What AIDE does about it: the last `(...)`.
+fn ending(text: &str) -> &str {
+    text.rfind(" (").map_or("", |at| &text[at + 1..])
+}
+
+/// A line as it is read, of which beginning and end are kept.
+#[derive(Debug, Default)]
+pub struct LongLine {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
+
+impl LongLine {
+    /// Adds what comes next.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        let room = MAX_HEAD.saturating_sub(self.head.len()).min(bytes.len());
+        let (head, tail) = bytes.split_at(room);
+        self.head.extend_from_slice(head);
+        let newest = &tail[tail.len().saturating_sub(MAX_TAIL)..];
+        self.tail.extend_from_slice(newest);
+        let older = self.tail.len().saturating_sub(MAX_TAIL);
+        self.tail.drain(..older);
+    }
+
+    /// The line; after that it is empty.
+    pub fn take(&mut self) -> String {
+        let mut line = std::mem::take(&mut self.head);
+        line.append(&mut self.tail);
+        String::from_utf8_lossy(&line).into_owned()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// How many were left out, in motion, and others.
+    fn counts(text: &str) -> (u64, u64, u64) {
+        let complaints = Complaints::of(text);
+        (
+            complaints.left_out.count,
+            complaints.in_motion.count,
+            complaints.others.count,
+        )
+    }
+
     #[test]
-    fn runs_that_left_something_out_are_told_from_whole_ones() {
+    fn lines_are_classified() {
         let table = [
-            ("", 0),
+            ("", (0, 0, 0)),
             (
                 "WARNING: failed to open directory '/tmp' for reading: stat fields changed: n (skipping recursion)",
-                1,
+                (1, 0, 0),
             ),
             (
                 "WARNING: failed to open directory '/a' for reading directory contents: Permission denied (skipping recursion)",
-                1,
+                (1, 0, 0),
             ),
             (
                 "WARNING: hash calculation: failed to read file content of '/a': Input/output error (hashsums could not be calculated)",
-                1,
+                (1, 0, 0),
             ),
             (
                 "WARNING: failed to access '/a': No such file or directory (skipping)",
-                0,
+                (0, 0, 0),
             ),
             (
                 "WARNING: failed to access '/a': Permission denied (skipping)",
-                1,
+                (1, 0, 0),
             ),
             (
                 "WARNING: acl_get_fd() failed to get ACL for '/a': Operation not supported (disabling acl attribute)",
-                0,
+                (0, 0, 0),
             ),
             (
                 "WARNING: failed to open file '/a' for reading: open() failed: Resource temporarily unavailable (disabling attrs requiring read permissions: sha256)",
-                1,
+                (1, 0, 0),
             ),
             (
                 "WARNING: failed to open file '/a' for reading: open() failed: No such file or directory (disabling attrs requiring read permissions: sha256)",
-                0,
+                (0, 0, 0),
             ),
             (
-                "WARNING: '/a' has changed (changed fields: mtime) during hash calculation (discarding calculated hashsums)",
-                0,
+                "  WARNING: '/a' has changed (changed fields: mtime) during hash calculation (discarding calculated hashsums)",
+                (0, 1, 0),
             ),
-            ("WARNING: /etc/aide.conf:3: DEPRECATED", 0),
+            (
+                "WARNING: number of bytes read for hash calculation (1) mismatches expected stat size (2) for '/b' (discarding calculated hashsums)",
+                (0, 1, 0),
+            ),
+            ("WARNING: /etc/aide.conf:3: DEPRECATED", (0, 0, 1)),
+            ("NOTICE: something", (0, 0, 0)),
         ];
-        for (stderr, expected) in table {
-            assert_eq!(left_out(stderr).len(), expected, "{stderr}");
-            assert!(expected == 0 || !is_noise(stderr), "it is kept: {stderr}");
+        for (text, expected) in table {
+            assert_eq!(counts(text), expected, "{text}");
         }
     }
 
+    /// Whoever names a file must not decide what a warning about it means.
     #[test]
-    fn a_line_is_passed_on_without_its_level() {
-        let stderr =
-            "  WARNING: failed to open directory '/a' for reading: x (skipping recursion)\n";
-        let expected = "failed to open directory '/a' for reading: x (skipping recursion)";
-        assert_eq!(left_out(stderr), [expected]);
-    }
-
-    #[test]
-    fn files_that_are_written_while_they_are_read_are_told() {
-        let stderr = "  WARNING: '/a' has changed (changed fields: mtime) during hash calculation (discarding calculated hashsums)\n\
-                      WARNING: number of bytes read for hash calculation (1) mismatches expected stat size (2) for '/b' (discarding calculated hashsums)\n\
-                      WARNING: failed to access '/c': Permission denied (skipping)\n";
-        assert_eq!(in_motion(stderr).len(), 2);
-        assert_eq!(left_out(stderr).len(), 1);
-        assert!(stderr.lines().all(|line| !is_noise(line)));
-    }
-
-    #[test]
-    fn what_is_gone_takes_no_room_from_what_could_not_be_read() {
-        assert!(is_noise(
-            "WARNING: failed to access '/a': No such file or directory (skipping)"
-        ));
-        assert!(!is_noise(
-            "ERROR: cannot open '/a': No such file or directory"
-        ));
-    }
-
-    #[test]
-    fn what_a_path_is_called_decides_nothing() {
-        for line in [
-            "WARNING: failed to open directory '/No such file or directory' for reading: Permission denied (skipping recursion)",
-            "WARNING: failed to access '/it's No such file or directory (disabling x': Permission denied (skipping)",
-            // The second half of a line whose path has a line feed.
-            "NOTICE: ' for reading: Permission denied (skipping recursion)",
+    fn names_of_files_do_not_decide_about_a_class() {
+        for name in [
+            "/x: No such file or directory",
+            "/x: No such file or directory (skipping)",
+            "/x (disabling y)",
+            "/No such file or directory",
+            "/it's No such file or directory (disabling x",
+            "/x\nNOTICE: y",
+            "/x\nERROR: y",
         ] {
-            assert_eq!(left_out(line).len(), 1, "{line}");
-            assert!(!is_noise(line), "{line}");
+            let text = format!("WARNING: failed to access '{name}': Permission denied (skipping)");
+            assert_eq!(counts(&text).0, 1, "{text}");
+            assert_eq!(Complaints::of(&text).error, None, "{text}");
+            let text = format!(
+                "WARNING: '{name}' has changed (changed fields: mtime) during hash calculation (discarding calculated hashsums)"
+            );
+            assert_eq!(counts(&text).1, 1, "{text}");
         }
-        assert!(!is_noise("ERROR: '/a (disabling b' cannot be read"));
+        let text = "WARNING: acl_get_fd() failed to get ACL for '/x for reading: y': Operation not supported (disabling acl attribute)";
+        assert_eq!(counts(text), (0, 0, 0));
+        // The second half of a line whose path has a line feed.
+        let text = "NOTICE: ' for reading: Permission denied (skipping recursion)";
+        assert_eq!(counts(text), (1, 0, 0));
+        let text = "ERROR: '/a (disabling b' cannot be read";
+        assert_eq!(Complaints::of(text).error.as_deref(), Some(text));
     }
 
     #[test]
-    fn attributes_that_a_file_system_lacks_are_noise() {
-        assert!(is_noise(
-            "WARNING: acl_get_fd() failed for '/a': x (disabling acl attribute)"
-        ));
-        assert!(!is_noise("  ERROR: /a:1: group 'x' is not defined"));
+    fn of_many_lines_the_first_and_their_number_are_kept() {
+        let flood = "WARNING: symlink '/l' points to a dead target\n".repeat(5_000);
+        let text = format!(
+            "{flood}  WARNING: failed to access '/a': Permission denied (skipping)\n\
+             WARNING: failed to access '/b': Permission denied (skipping)\n  ERROR: /c:1: no\nERROR: late\n"
+        );
+        let complaints = Complaints::of(&text);
+        let expected = "failed to access '/a': Permission denied (skipping) (2 in all)";
+        assert_eq!(complaints.left_out.summary().as_deref(), Some(expected));
+        assert_eq!(complaints.error.as_deref(), Some("ERROR: /c:1: no"));
+        assert_eq!(complaints.others.count, 5_000);
+        assert_eq!(complaints.in_motion.summary(), None);
+    }
+
+    #[test]
+    fn a_long_path_loses_its_middle_and_the_reason_stays() {
+        let path = "/d".repeat(3_000);
+        let text = format!("WARNING: failed to access '{path}': File name too long (skipping)");
+        let summary = Complaints::of(&text).left_out.summary().unwrap();
+        assert!(summary.starts_with("failed to access '/d/d"), "{summary}");
+        assert!(
+            summary.ends_with("/d': File name too long (skipping) (1 in all)"),
+            "{summary}"
+        );
+        assert!(
+            summary.contains('…') && summary.len() < MAX_FIRST + 40,
+            "{summary}"
+        );
+    }
+
+    #[test]
+    fn of_a_long_line_beginning_and_end_are_kept() {
+        let mut line = LongLine::default();
+        line.extend(b"begin ");
+        for _ in 0..1_000 {
+            line.extend(&[b'x'; 700]);
+        }
+        line.extend(b" end");
+        let text = line.take();
+        assert_eq!(text.len(), MAX_HEAD + MAX_TAIL);
+        assert!(text.starts_with("begin x") && text.ends_with("x end"));
+        assert_eq!(line.take(), "");
     }
 }

@@ -62,6 +62,12 @@ pub enum AideError {
 /// SIGXFSZ, what the kernel sends to a program that writes too large a file.
 pub const SIGXFSZ: i32 = 25;
 
+/// SIGXCPU, what the kernel sends to a program that has used the CPU for too long.
+pub const SIGXCPU: i32 = 24;
+
+/// Signals of a program that does what it must not: SIGABRT, SIGBUS, SIGSEGV.
+const CRASHES: [i32; 3] = [6, 7, 11];
+
 /// SIGKILL, what the kernel sends when memory runs out.
 const SIGKILL: i32 = 9;
 
@@ -157,6 +163,11 @@ impl AideError {
             self,
             Self::Memory | Self::Thread | Self::Interrupted | Self::Signal(_)
         )
+    }
+
+    /// Whether AIDE has crashed, as it will with the same input.
+    pub fn is_crash(self) -> bool {
+        matches!(self, Self::Signal(signal) if CRASHES.contains(&signal))
     }
 
     /// A name from a small, fixed set, for labels of metrics.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::configuration::ConfigurationError;
 use super::machine::{Cause, Disk, Finished, KnownBaseline, NO_DATABASE};
 use crate::aide::command::{self, Aide, Around, Mode, Remains, RunError};
-use crate::aide::complaints;
+use crate::aide::complaints::Complaints;
 use crate::aide::config::{self, RunOptions};
 use crate::aide::database::{self, DatabaseError, Found, Record, StateDir};
 use crate::aide::exit::{self, AideError, Verdict};
@@ -239,7 +239,7 @@ impl Runner {
         }
         let runner = self.clone();
         let (config_hash, cause) = (config_hash.to_owned(), cause.clone());
-        let unread = said(&complaints::in_motion(&ended.stderr));
+        let unread = ended.stderr.in_motion.summary();
         tokio::task::spawn_blocking(move || runner.commit(&report, config_hash, &cause, unread))
             .await?
     }
@@ -450,15 +450,24 @@ impl Runner {
         let mut unread = String::new();
         for run in 1..=MAX_RUNS {
             let finished = self.run_once(aide, mode, config, cancel).await?;
-            let mut complaints = complaints::left_out(&finished.stderr);
-            if complaints.is_empty() && !stands_in_motion(mode, &finished, run) {
-                complaints = complaints::in_motion(&finished.stderr);
+            let Complaints {
+                error,
+                left_out,
+                in_motion,
+                others,
+            } = &finished.stderr;
+            if let Some(warnings) = others.summary() {
+                tracing::debug!(warnings, "AIDE warns");
             }
-            let Some(what) = said(&complaints) else {
-                tell_motion(&finished.stderr);
+            let mut what = left_out.summary();
+            if what.is_none() && !stands_in_motion(mode, &finished, run) {
+                what = in_motion.summary();
+            }
+            let Some(what) = what else {
+                tell_motion(in_motion.summary());
+                let error = error.as_deref().unwrap_or_default();
                 let text = fs::read_to_string(config).unwrap_or_default();
-                let detail =
-                    config::aide_error(&finished.stderr, &text, None, &config.to_string_lossy());
+                let detail = config::aide_error(error, &text, None, &config.to_string_lossy());
                 return Ok((finished, detail));
             };
             unread = what;
@@ -621,19 +630,13 @@ fn stands_in_motion(mode: Mode, finished: &command::Finished, run: u32) -> bool 
     }
 }
 
-fn tell_motion(stderr: &str) {
-    if let Some(files) = said(&complaints::in_motion(stderr)) {
+fn tell_motion(files: Option<String>) {
+    if let Some(files) = files {
         tracing::warn!(
             files,
             "files were written while AIDE read them; their content is not compared"
         );
     }
-}
-
-/// The first of these complaints, and how many there are.
-fn said(complaints: &[&str]) -> Option<String> {
-    let first = complaints.first()?;
-    Some(format!("{first} ({} in all)", complaints.len()))
 }
 
 /// That nothing differs proves nothing where the baseline lacks the content of files.

@@ -247,6 +247,8 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
     };
     assert_eq!(error.class, "incomplete");
     assert!(error.message.contains("/etc/deep/000"), "{}", error.message);
+    let reason = "': File name too long (skipping) (1 in all)";
+    assert!(error.message.ends_with(reason), "{}", error.message);
     sh("cd \"$1\" && rm -rf deep", &node.etc(""));
     is_no_obstacle(
         "a path of more than 4,096 bytes: Errored, and named",
@@ -254,6 +256,26 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
         &node,
     )
     .await;
+}
+
+/// As many warnings as fill more than a pipe and a buffer do not hide the one that matters.
+#[tokio::test]
+async fn a_flood_of_warnings_hides_no_directory_that_was_not_read() {
+    let node = Node::with("warn_dead_symlinks=yes\n/etc l+p+sha256\n");
+    let script = "cd \"$1\"; for n in $(seq 1200); do ln -s /none/$(printf %060d 0) dead$n; done; \
+                  mkdir z; cd z; name=$(printf %0200d 0); \
+                  for _ in $(seq 25); do mkdir $name; cd -P $name; done";
+    sh(script, &node.etc(""));
+    let done = node.initialise(Cause::First).await;
+    let Finished::InitFailed(error) = &done.finished else {
+        panic!("it was passed over: {done:?}")
+    };
+    assert!(
+        error.message.contains("/etc/z/000") && error.message.ends_with("(1 in all)"),
+        "{}",
+        error.message
+    );
+    sh("cd \"$1\" && rm -rf z", &node.etc(""));
 }
 
 /// A scan is an error that names this file.

@@ -12,6 +12,9 @@ use crate::api::names;
 /// As many verdicts are remembered.
 const MAX_VERDICTS: usize = 64;
 
+/// Maximum size in bytes of all remembered verdicts; a configuration may have a megabyte.
+const MAX_REMEMBERED: usize = 8 * 1024 * 1024;
+
 /// As many bytes of configuration fit into the active ConfigMap; the API server takes 1,048,576
 /// with keys and all.
 const MAX_ACTIVE: usize = 1_000_000;
@@ -41,6 +44,20 @@ impl Judged {
     fn holds(&self, now: Instant) -> bool {
         !matches!(self.configured, Configured::Unchecked { .. })
             || now.duration_since(self.at) < UNANSWERED_FOR
+    }
+
+    /// Its size in bytes, as far as that depends on the text.
+    fn size(&self) -> usize {
+        match &self.configured {
+            Configured::Good { config, warnings } => {
+                let warnings: usize = warnings.iter().map(String::len).sum();
+                config.conf.len() + config.effective.len() + warnings
+            }
+            Configured::Unavailable { message, .. }
+            | Configured::Refused { message }
+            | Configured::Unchecked { message } => message.len(),
+            Configured::Unknown => 0,
+        }
     }
 }
 
@@ -75,14 +92,15 @@ impl Judge {
     fn remember(&self, key: String, configured: Configured) {
         if let Ok(mut verdicts) = self.verdicts.lock() {
             verdicts.retain(|known| known.key != key);
-            if verdicts.len() >= MAX_VERDICTS {
-                verdicts.remove(0);
-            }
             verdicts.push(Judged {
                 key,
                 configured,
                 at: Instant::now(),
             });
+            let mut size: usize = verdicts.iter().map(Judged::size).sum();
+            while verdicts.len() > MAX_VERDICTS || (verdicts.len() > 1 && size > MAX_REMEMBERED) {
+                size -= verdicts.remove(0).size();
+            }
         }
     }
 }
@@ -173,6 +191,41 @@ mod tests {
             assert!(judged.holds(at + Duration::from_secs(59)));
             assert_eq!(judged.holds(at + Duration::from_secs(60)), expected);
         }
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_bound() {
+        let dir = tempfile::tempdir().unwrap();
+        let judge = judge(dir.path(), "exit 0");
+        let large = |byte: &str| Configured::Good {
+            config: ActiveConfig {
+                conf: byte.repeat(450_000),
+                effective: byte.repeat(450_000),
+            },
+            warnings: Vec::new(),
+        };
+        for number in 0..40 {
+            judge.remember(number.to_string(), large("x"));
+        }
+        let size: usize = judge
+            .verdicts
+            .lock()
+            .unwrap()
+            .iter()
+            .map(Judged::size)
+            .sum();
+        assert!(
+            (MAX_REMEMBERED - 900_000..=MAX_REMEMBERED).contains(&size),
+            "{size}"
+        );
+        assert!(judge.remembered("39", Instant::now()).is_some());
+        assert!(judge.remembered("0", Instant::now()).is_none());
+        let message = "m".to_owned();
+        (40..200).for_each(|number| {
+            let message = message.clone();
+            judge.remember(number.to_string(), Configured::Refused { message });
+        });
+        assert_eq!(judge.verdicts.lock().unwrap().len(), MAX_VERDICTS);
     }
 
     #[test]

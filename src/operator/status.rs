@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as StatusConditio
 
 use super::excluded::Excluded;
 use crate::api::{Condition, FileIntegrity, FileIntegrityStatus, NodeCounts, Phase};
+use crate::text::shorten_middle;
 
 /// As many node names stand in a condition's message.
 const MAX_NAMES: usize = 10;
@@ -479,7 +480,7 @@ fn list(names: &[&str]) -> String {
 /// Messages of conditions may have 32,768 characters; nobody reads that many.
 fn bounded(message: &str) -> String {
     let mut message = message.to_owned();
-    crate::scan::outcome::truncate(&mut message, 2048);
+    shorten_middle(&mut message, 2048);
     message
 }
 

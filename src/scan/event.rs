@@ -8,8 +8,8 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::core::ObjectMeta;
 
-use super::outcome::truncate;
 use crate::api::{FILE_INTEGRITY_KIND, GROUP, VERSION, names};
+use crate::text::shorten_middle;
 
 /// Longest note of an event, in bytes: the API refuses more.
 const MAX_NOTE: usize = 1024;
@@ -54,7 +54,7 @@ pub struct Subject<'a> {
 /// The event that says this. `transition` tells apart two occasions of saying the same.
 pub fn build(subject: &Subject<'_>, saying: &Saying, transition: &str, at: MicroTime) -> Event {
     let mut note = saying.message.clone();
-    truncate(&mut note, MAX_NOTE);
+    shorten_middle(&mut note, MAX_NOTE);
     Event {
         metadata: ObjectMeta {
             name: Some(name(subject, saying, transition)),
@@ -196,8 +196,11 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_cut_where_a_character_ends() {
-        let event = build(&SUBJECT, &saying(&"ä".repeat(600)), "t", at());
-        assert_eq!(event.note.unwrap().len(), 1024);
+    fn a_long_message_loses_its_middle() {
+        let message = format!("failed to read '{}': the reason", "ä".repeat(600));
+        let note = build(&SUBJECT, &saying(&message), "t", at()).note.unwrap();
+        assert!((1020..=1024).contains(&note.len()), "{}", note.len());
+        assert!(note.starts_with("failed to read 'ä"), "{note}");
+        assert!(note.ends_with("ä': the reason"), "{note}");
     }
 }

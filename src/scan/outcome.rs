@@ -11,6 +11,7 @@ use super::change_set::ChangeSet;
 use crate::aide::exit::Verdict;
 use crate::aide::report::Report;
 use crate::api::{Condition, ScanResult};
+use crate::text::shorten_middle;
 
 /// Longest error message in a node status, in bytes.
 const MAX_ERROR_MESSAGE: usize = 1024;
@@ -25,10 +26,10 @@ pub struct ScanError {
 }
 
 impl ScanError {
-    /// An error of this class; the message is cut where it is too long for a status.
+    /// An error of this class; the middle of the message is left out where it is too long for a status.
     pub fn new(class: &'static str, message: impl Into<String>) -> Self {
         let mut message = message.into();
-        truncate(&mut message, MAX_ERROR_MESSAGE);
+        shorten_middle(&mut message, MAX_ERROR_MESSAGE);
         Self { class, message }
     }
 }
@@ -174,17 +175,6 @@ fn count(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// Cuts `text` to at most `limit` bytes, at the end of a character.
-pub fn truncate(text: &mut String, limit: usize) {
-    if text.len() > limit {
-        let end = (0..=limit)
-            .rev()
-            .find(|&i| text.is_char_boundary(i))
-            .unwrap_or(0);
-        text.truncate(end);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,9 +276,16 @@ mod tests {
     }
 
     #[test]
-    fn text_is_cut_between_characters() {
-        let mut text = "aä".to_owned();
-        truncate(&mut text, 2);
-        assert_eq!(text, "a");
+    fn a_long_error_keeps_its_reason() {
+        let path = "/d".repeat(3_000);
+        let message = format!("open {path}: File name too long");
+        let error = ScanError::new("file", message);
+        assert!(error.message.len() <= MAX_ERROR_MESSAGE);
+        assert!(error.message.starts_with("open /d"), "{}", error.message);
+        assert!(
+            error.message.ends_with("/d: File name too long"),
+            "{}",
+            error.message
+        );
     }
 }

@@ -8,6 +8,7 @@
 
 use super::{BOM, Line};
 use crate::api::names::HOST_ROOT;
+use crate::text::shorten_middle;
 
 use super::diagnostic::{push_octal, shorten, visible};
 
@@ -32,7 +33,7 @@ pub fn aide_error(stderr: &str, effective: &str, user: Option<&str>, config_file
     };
     let (error, text) = split_line_text(error);
     if let Some((_, message)) = OWN.iter().find_map(|source| located(error, source)) {
-        return shorten(&visible(message), LONGEST);
+        return shortened(&visible(message));
     }
     let Some((number, message)) = located(error, config_file) else {
         return elsewhere(error, text.is_some());
@@ -54,10 +55,7 @@ pub fn aide_error(stderr: &str, effective: &str, user: Option<&str>, config_file
         }
         _ => String::new(),
     };
-    format!(
-        "line {number}: {}{quoted}",
-        shorten(&visible(&message), LONGEST)
-    )
+    format!("line {number}: {}{quoted}", shortened(&visible(&message)))
 }
 
 /// A line of a text by its number, from 1.
@@ -108,7 +106,14 @@ fn elsewhere(error: &str, has_line: bool) -> String {
     if has_line || error.contains(": stderr> ") {
         return "AIDE refuses a line that is not in the configuration".to_owned();
     }
-    shorten(&visible(error), LONGEST)
+    shortened(&visible(error))
+}
+
+/// AIDE quotes a whole rule or path before it names the reason.
+fn shortened(message: &str) -> String {
+    let mut message = message.to_owned();
+    shorten_middle(&mut message, LONGEST);
+    message
 }
 
 /// Leaves out what AIDE quotes from elsewhere, `'…'`. One character is none: it is what AIDE expected.

@@ -50,9 +50,12 @@ impl Configuration {
     /// Reads any text; what AIDE would not understand is [`Statement::Unknown`].
     pub fn parse(text: &str) -> Self {
         let rest = text.trim_start_matches(BOM);
+        // A vector that grows would take up to twice the memory.
+        let mut lines = Vec::with_capacity(rest.split_inclusive('\n').count());
+        lines.extend(rest.split_inclusive('\n').map(Line::parse));
         Self {
             marks: (text.len() - rest.len()) / BOM.len_utf8(),
-            lines: rest.split_inclusive('\n').map(Line::parse).collect(),
+            lines,
         }
     }
 
@@ -127,9 +130,9 @@ fn prepare_within(
     let written_for = WrittenFor::of(&user);
     let mut conf = user.clone();
     let mut effective = user.clone();
-    let mut before = migrate::before_relocation(&user, &mut effective, written_for, budget);
     let mut diagnostics = Diagnostics::default();
     diagnostics.extend(relocate::relocate(&mut conf, written_for, &paths, budget).refused);
+    let mut before = migrate::before_relocation(&user, &conf, &mut effective, written_for, budget);
     diagnostics.append(refuse::refusals(&user, &conf, &paths, budget));
     diagnostics.append(std::mem::take(&mut before.refused));
     let relocated = relocate::relocate(&mut effective, written_for, &paths, budget);

@@ -14,18 +14,19 @@ use super::Diagnostic;
 
 /// Maximum size of a text in bytes: what the API server takes for a whole `ConfigMap`.
 pub(super) const MAX_TEXT: usize = 1024 * 1024;
-/// Maximum number of lines. AIDE reads some 5,000 lines of rules; the rest is for comments. A parsed line
-/// takes some 250 bytes, three times.
-pub(super) const MAX_LINES: usize = 20_000;
-/// Maximum length of a line in bytes. PCRE2 compiles no longer regular expression.
+/// Maximum number of lines, most of which can only be comments: AIDE reads some 5,000 others. A line takes
+/// some 100 bytes of memory beside its text, three times.
+pub(super) const MAX_LINES: usize = 100_000;
+/// Maximum length in bytes of a line that is no comment. PCRE2 compiles no longer regular expression.
 pub(super) const MAX_LINE: usize = 64 * 1024;
-/// Maximum work in steps; a step reads or writes a byte. Texts as users have them need less than a
-/// twentieth.
-pub(super) const MAX_WORK: usize = 16 * 1024 * 1024;
+/// Maximum work in steps; a step reads or writes a byte. A text of the maximum size without macros takes
+/// some 15 steps for each byte, so about half of this.
+pub(super) const MAX_WORK: usize = 32 * 1024 * 1024;
 /// Maximum memory in bytes for the values of all macros. Debian's own configuration needs some 20,000.
 const MAX_MACRO_BYTES: usize = 4 * 1024 * 1024;
-/// Maximum growth in bytes: values of macros that are written out, and the host root in front of paths.
-const MAX_GROWTH: usize = 1024 * 1024;
+/// Maximum growth in bytes of both texts that are made of one: values of macros that are written out, and
+/// the host root in front of paths.
+const MAX_GROWTH: usize = 2 * 1024 * 1024;
 /// Maximum number of diagnostics that are listed.
 pub(super) const MAX_DIAGNOSTICS: usize = 100;
 /// Maximum length in bytes of all listed diagnostics together.
@@ -136,12 +137,16 @@ pub(super) fn oversized(text: &str) -> Option<Diagnostic> {
             let remedy = "use fewer lines, such as regular expressions for several paths";
             return Some(Diagnostic::new(index, line, &message, remedy));
         }
-        if line.len() > MAX_LINE {
+        if line.len() > MAX_LINE && !is_comment(line) {
             let message = format!("the line has {} bytes, more than {MAX_LINE}", line.len());
             return Some(Diagnostic::new(index, line, &message, "split the line"));
         }
     }
     None
+}
+
+fn is_comment(line: &str) -> bool {
+    line.trim_start_matches([' ', '\t']).starts_with('#')
 }
 
 /// Diagnostics in the order in which they were found. Of more than are listed only the number is kept.

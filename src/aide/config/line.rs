@@ -51,8 +51,8 @@ pub enum Statement {
         /// The attribute expression.
         expression: Span,
     },
-    /// `!/var/log f` and its kin.
-    Rule(Rule),
+    /// `!/var/log f` and its kin. In a box, so that a line that is no rule takes less memory.
+    Rule(Box<Rule>),
     /// Anything else.
     Unknown,
 }
@@ -329,14 +329,14 @@ fn rule(text: &str, start: usize) -> Option<Statement> {
         end..comment.as_ref().map_or(text.len(), |span| span.start),
     );
     let (restriction, attributes) = split_expression(text, &expression, kind);
-    Some(Statement::Rule(Rule {
+    Some(Statement::Rule(Box::new(Rule {
         kind,
         marker: start..path,
         path: path..end,
         restriction,
         attributes,
         comment,
-    }))
+    })))
 }
 
 fn assignment(text: &str, start: usize) -> Option<Statement> {

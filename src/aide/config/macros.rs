@@ -166,7 +166,9 @@ impl Macros {
 fn filled_in(mut readings: Vec<String>, values: &[String]) -> Vec<String> {
     if let [only] = values {
         // Without a copy of what is there: a line may have thousands of macros.
-        readings.iter_mut().for_each(|head| head.push_str(only));
+        for head in &mut readings {
+            head.push_str(only);
+        }
         return readings;
     }
     let with_each = |head: &String| -> Vec<String> {

@@ -31,15 +31,17 @@ pub(super) struct Before {
 }
 
 /// Rewrites what AIDE 0.19 reads otherwise than the AIDE that the user's text was written for.
+/// `relocated` is the user's text after conversion.
 pub(super) fn before_relocation(
     user: &Configuration,
+    relocated: &Configuration,
     effective: &mut Configuration,
     written_for: WrittenFor,
     budget: &Budget,
 ) -> Before {
     let mut notes = Notes::new(user, budget);
     old_paths::migrate(effective, written_for, &mut notes);
-    let unclear = written_out::expressions(effective, &mut notes);
+    let unclear = written_out::expressions(effective, relocated, &mut notes);
     let mut refused = Diagnostics::default();
     refused.extend(unclear.into_iter().map(|index| {
         Diagnostic::new(
@@ -76,6 +78,7 @@ pub(super) fn migrate(
     trailing_comments(effective, &mut notes);
     tabs_around_equals(effective);
     branches::migrate(effective);
+    rules::keep_0_19(effective, written_for);
     if let Some(last) = effective.lines_mut().last_mut() {
         last.terminate();
     }

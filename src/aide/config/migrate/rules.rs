@@ -64,10 +64,26 @@ fn negatives(effective: &mut Configuration, deeper: &Deeper, notes: &mut Notes<'
     );
     notes.tell_once(
         &entered,
-        "the rule leaves out the entry only, not what lies below, as in the AIDE that the file was \
-         written for; it gets all file types, so that it means the same in each version",
+        "AIDE before 0.17 may have looked below what this leaves out, so the rule leaves out the entry \
+         only; it gets all file types, so that it means the same in each version",
         "nothing needs to be done; write `-` to leave out what lies below",
     );
+}
+
+/// What showed that a text is for 0.19 may have stood in what was left out. Without it, `!` would be read
+/// as in 0.18 wherever the result is converted again.
+pub(super) fn keep_0_19(effective: &mut Configuration, written_for: WrittenFor) {
+    if written_for != WrittenFor::From019 || WrittenFor::of(effective) == WrittenFor::From019 {
+        return;
+    }
+    for line in effective.lines_mut() {
+        let negative = line
+            .rule()
+            .filter(|rule| rule.kind == RuleKind::Negative && !line.is_restricted(rule));
+        if let Some(rule) = negative.cloned() {
+            restrict_to_all_types(line, &rule);
+        }
+    }
 }
 
 /// A restricted `!` rule leaves out what matches and nothing else, in each version since 0.16.

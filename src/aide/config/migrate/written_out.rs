@@ -31,11 +31,17 @@ pub(super) fn beginnings(effective: &mut Configuration, budget: &Budget) {
     }
 }
 
-/// Writes out the macros in expressions, and gives the lines where that cannot be done.
-pub(super) fn expressions(effective: &mut Configuration, notes: &mut Notes<'_>) -> Vec<usize> {
+/// Writes out the macros in expressions, and gives the lines where that cannot be done. `relocated` is
+/// the same text after conversion: its macros are the ones that count.
+pub(super) fn expressions(
+    effective: &mut Configuration,
+    relocated: &Configuration,
+    notes: &mut Notes<'_>,
+) -> Vec<usize> {
     let mut macros = Macros::new(&notes.budget);
     let mut unclear = Vec::new();
-    for (index, line) in effective.lines_mut().iter_mut().enumerate() {
+    let lines = effective.lines_mut().iter_mut().zip(relocated.lines());
+    for (index, (line, converted)) in lines.enumerate() {
         if let Some(span) = expression(line)
             && let Some(at) = first_macro(line.get(&span))
         {
@@ -55,7 +61,7 @@ pub(super) fn expressions(effective: &mut Configuration, notes: &mut Notes<'_>) 
                 _ => unclear.push(index),
             }
         }
-        macros.pass(line);
+        macros.pass(converted);
     }
     unclear
 }

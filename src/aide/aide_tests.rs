@@ -513,9 +513,12 @@ fn the_generic_profile_watches_what_matters() {
         "root/.bashrc",
         "lib64/ld.so",
         "etc/systemd/system/kubelet.service",
+        "etc/kubernetes/aide.d/x",
+        "etc/kubernetes/aide.logs",
     ];
     let unwatched = [
         "var/log/messages",
+        "var/opt/data",
         "run/x",
         "proc/1/maps",
         "home/a/b",
@@ -525,7 +528,11 @@ fn the_generic_profile_watches_what_matters() {
         "etc/adjtime",
         "etc/cni/net.d/10-calico.conflist",
         "etc/kubernetes/aide.db.gz",
+        "etc/kubernetes/aide.log",
         "etc/kubernetes/aide.log.backup-20251124T06_30_00",
+        "etc/kubernetes/aide.baseline.json.new",
+        "etc/kubernetes/aide.lock",
+        "etc/cni/multus/net.d/istio.conf",
         "etc/.git/index",
         "etc/lvm/backup/vg0",
         "etc/.passwd.swp",
@@ -563,9 +570,14 @@ fn the_openshift_profile_watches_what_the_original_did() {
         "root/.bashrc",
         "root/.kubeconfig",
         "root/x",
+        "var/roothome/x",
+        "var/usrlocal/bin/x",
+        "etc/kubernetes/aide.d/x",
+        "etc/kubernetes/aide.logs",
     ];
     let unwatched = [
         "var/x",
+        "var/opt/x",
         "opt/x",
         "bin/x",
         "usr/src/x",
@@ -586,6 +598,8 @@ fn the_openshift_profile_watches_what_the_original_did() {
         "etc/kubernetes/compliance-operator/x",
         "etc/kubernetes/node-feature-discovery/x",
         "etc/cni/multus/certs/x",
+        "etc/cni/multus/net.d/istio.conf",
+        "var/roothome/.kube/config",
         "etc/docker/certs.d/x/ca.crt",
         "etc/mco/internal-registry-pull-secret.json",
         "etc/machine-config-daemon/currentconfig",
@@ -593,6 +607,46 @@ fn the_openshift_profile_watches_what_the_original_did() {
         "etc/cvo/updatepayloads/x",
     ];
     watches(&node, Profile::Openshift, &watched, &unwatched);
+}
+
+/// The root file system of Red Hat Enterprise Linux `CoreOS` and Fedora `CoreOS`: a rule for a directory
+/// that is a symbolic link selects the link only.
+#[test]
+fn the_profiles_watch_what_lies_behind_the_links_of_an_ostree_node() {
+    let both = [
+        "var/roothome/.ssh/authorized_keys",
+        "var/roothome/newfile",
+        "var/usrlocal/bin/x",
+        "usr/bin/k",
+    ];
+    let unwatched = ["var/home/core/x", "var/lib/x", "var/roothome/.kube/config"];
+    let generic = ["var/opt/cni/bin/bridge"];
+    for (profile, other) in [(Profile::Generic, &generic[..]), (Profile::Openshift, &[])] {
+        let node = Node::new();
+        for path in both.iter().chain(&generic).chain(&unwatched) {
+            node.write(path, "");
+        }
+        for (link, target) in [
+            ("root", "var/roothome"),
+            ("home", "var/home"),
+            ("opt", "var/opt"),
+            ("bin", "usr/bin"),
+            ("usr/local", "../var/usrlocal"),
+        ] {
+            symlink(target, node.path(link)).unwrap();
+        }
+        let selected = node.selected(profile.text());
+        let is_selected = |path: &&&str| selected.contains(&format!("/{path}"));
+        let found: Vec<&str> = both
+            .iter()
+            .chain(&generic)
+            .chain(&unwatched)
+            .filter(is_selected)
+            .copied()
+            .collect();
+        let expected: Vec<&str> = both.iter().chain(other).copied().collect();
+        assert_eq!(found, expected, "{profile:?}");
+    }
 }
 
 fn watches(node: &Node, profile: Profile, watched: &[&str], unwatched: &[&str]) {

@@ -38,6 +38,19 @@ impl Process {
         Self::operator_on(space, identity, &kubeconfig, address, &[], dir).await
     }
 
+    /// Starts one that answers health checks on this address.
+    pub(crate) async fn with_health(
+        space: &Space,
+        identity: &str,
+        address: &str,
+    ) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let kubeconfig = space.operators_kubeconfig(dir.path(), identity)?;
+        let mut command = Self::command(space, identity, &kubeconfig, dir.path()).await?;
+        command.args(["--metrics-fio-address=off", "--health-address", address]);
+        Self::spawn(space, identity, command, dir)
+    }
+
     /// Starts an operator that finds the API by this kubeconfig. `dir` is its own.
     pub(crate) async fn operator(
         space: &Space,
@@ -68,18 +81,31 @@ impl Process {
         environment: &[(String, String)],
         dir: TempDir,
     ) -> anyhow::Result<Self> {
+        let mut command = Self::command(space, identity, kubeconfig, dir.path()).await?;
+        command
+            .args(["--health-address=127.0.0.1:0", "--metrics-fio-address"])
+            .arg(address)
+            .envs(environment.iter().cloned());
+        Self::spawn(space, identity, command, dir)
+    }
+
+    /// An operator's command line, but for the addresses that it serves on.
+    async fn command(
+        space: &Space,
+        identity: &str,
+        kubeconfig: &Path,
+        dir: &Path,
+    ) -> anyhow::Result<Command> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
         command
-            .args(["operator", "--health-address=127.0.0.1:0"])
-            .args(["--metrics-address=off", "--metrics-fio-address", address])
+            .args(["operator", "--metrics-address=off"])
             .args(["--namespace", &space.namespace, "--identity", identity])
             .args(["--image", "localhost/fallback:1"])
             .env_clear()
             .env("KUBECONFIG", kubeconfig)
             .env("FIO_AIDE", aide().await?)
-            .env("FIO_WORK_DIR", dir.path())
-            .envs(environment.iter().cloned());
-        Self::spawn(space, identity, command, dir)
+            .env("FIO_WORK_DIR", dir);
+        Ok(command)
     }
 
     /// Starts the program as `command` says. `dir` goes when it does.

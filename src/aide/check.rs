@@ -156,7 +156,7 @@ impl Checker {
             .aide
             .path_check(&file.0, &around(state_dir), &question)
             .await?;
-        path_check::parse(&text, &file.0.to_string_lossy())
+        path_check::parse(&text, &file.0.to_string_lossy(), names::HOST_ROOT)
             .ok_or_else(|| CheckError::NoAnswer(path.to_owned()))
     }
 

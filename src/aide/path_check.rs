@@ -36,8 +36,9 @@ pub fn question(path: &str, host_root: &str) -> Option<String> {
 
 /// Reads the line that AIDE 0.19 prints:
 /// `[x] f:/etc/passwd: selective rule: '/etc (none) p+u+sha256' (FILE:2: '/etc P+sha256')`, or
-/// `[ ] f:/usr: no matching rule`. None for anything else.
-pub fn parse(stdout: &str, config_file: &str) -> Option<Answer> {
+/// `[ ] f:/usr: no matching rule`. None for anything else. What is below `host_root` is called as on the
+/// node.
+pub fn parse(stdout: &str, config_file: &str, host_root: &str) -> Option<Answer> {
     let line = stdout.lines().find(|line| line.starts_with('['))?;
     let watched = line.starts_with("[x]");
     let Some((before, rule)) = line.split_once(": '") else {
@@ -48,7 +49,8 @@ pub fn parse(stdout: &str, config_file: &str) -> Option<Answer> {
             attributes: None,
         });
     };
-    let kind = before.rsplit(": ").next().map(str::to_owned);
+    let kind = before.rsplit(": ").next();
+    let kind = kind.map(|kind| kind_on_node(kind, host_root));
     let (rule, place) = rule.split_once("' (").unwrap_or((rule, ""));
     let number = place
         .strip_prefix(config_file)
@@ -66,6 +68,21 @@ pub fn parse(stdout: &str, config_file: &str) -> Option<Answer> {
         line: number,
         attributes,
     })
+}
+
+/// `parent directory '/hostroot/etc/x' matches non-recursive negative rule`: the rule's kind first, and the
+/// directory by its name on the node.
+fn kind_on_node(kind: &str, host_root: &str) -> String {
+    let parent = kind.strip_prefix("parent directory '");
+    let Some((directory, rule)) = parent.and_then(|parent| parent.split_once("' matches ")) else {
+        return kind.to_owned();
+    };
+    let directory = match directory.strip_prefix(host_root) {
+        Some("") => "/",
+        Some(directory) => directory,
+        None => directory,
+    };
+    format!("{rule} for the parent directory '{directory}'")
 }
 
 #[cfg(test)]
@@ -112,9 +129,18 @@ mod tests {
                 "[x] d:/h/var: equal rule: '=/h/var d p' (c.conf:5: '=/h/var d p')",
                 answer(true, "equal rule", 5, Some("p")),
             ),
+            (
+                "[ ] f:/h/etc/o s/y: parent directory '/h/etc/o s' matches non-recursive negative rule: '-/h/etc/o s (none)' (c.conf:4: '-/h/etc/o\\ s')",
+                answer(
+                    false,
+                    "non-recursive negative rule for the parent directory '/etc/o s'",
+                    4,
+                    None,
+                ),
+            ),
         ];
         for (text, expected) in table {
-            assert_eq!(parse(text, "c.conf"), Some(expected), "{text}");
+            assert_eq!(parse(text, "c.conf", "/h"), Some(expected), "{text}");
         }
         let none = Answer {
             watched: false,
@@ -123,9 +149,9 @@ mod tests {
             attributes: None,
         };
         assert_eq!(
-            parse("[ ] f:/usr/a: no matching rule\n", "c.conf"),
+            parse("[ ] f:/usr/a: no matching rule\n", "c.conf", "/h"),
             Some(none)
         );
-        assert_eq!(parse("", "c.conf"), None);
+        assert_eq!(parse("", "c.conf", "/h"), None);
     }
 }

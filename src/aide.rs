@@ -6,6 +6,7 @@ pub mod complaints;
 pub mod config;
 pub mod database;
 pub mod exit;
+pub mod node_links;
 pub mod path_check;
 pub mod profiles;
 pub mod report;

@@ -13,6 +13,7 @@ mod error;
 mod expression;
 mod groups;
 mod line;
+mod links;
 mod macros;
 mod migrate;
 mod options;
@@ -29,6 +30,7 @@ use crate::api::names::sha256_hex;
 pub use diagnostic::Diagnostic;
 pub use error::aide_error;
 pub use line::{Directive, Line, Rule, RuleKind, Statement};
+pub use links::{Followed, Place, Redirected, Unwatched, follow};
 pub use options::{RunOptions, run_options, run_options_before};
 
 use budget::{Budget, Diagnostics};

@@ -93,18 +93,22 @@ pub(super) fn escape(text: &str) -> String {
     })
 }
 
-/// A path as a rule's regular expression that matches just it, escaped for AIDE's scanner.
-pub(super) fn escape_rule(path: &str) -> String {
-    let regex = path.chars().fold(String::new(), |mut regex, c| {
+/// A path as a regular expression that matches just it.
+pub(super) fn escape_regex(path: &str) -> String {
+    path.chars().fold(String::new(), |mut regex, c| {
         if REGEX_SPECIAL.contains(c) {
             regex.push('\\');
         }
         regex.push(c);
         regex
-    });
+    })
+}
+
+/// A path as a rule's regular expression that matches just it, escaped for AIDE's scanner.
+pub(super) fn escape_rule(path: &str) -> String {
     // A backslash before a punctuation mark reaches the regular expression as it is; only `\\` and
     // the scanner's own characters need the second escape.
-    regex
+    escape_regex(path)
         .replace("\\\\", "\\\\\\\\")
         .replace('@', "\\@")
         .replace(' ', "\\ ")

@@ -390,37 +390,41 @@ pub(super) fn regex_alternatives(regex: &str) -> Vec<&str> {
 
 /// Has the expression no special characters but escaped ones?
 pub(super) fn is_literal(regex: &str) -> bool {
-    literal(regex).1
+    split_literal(regex).1.is_empty()
 }
 
 /// What each match of the expression begins with.
 pub(super) fn literal_beginning(regex: &str) -> String {
-    literal(regex).0
+    split_literal(regex).0
 }
 
-fn literal(regex: &str) -> (String, bool) {
+/// The text that each match of the expression begins with, and the rest of the expression.
+pub(super) fn split_literal(regex: &str) -> (String, &str) {
     let mut beginning = String::new();
-    let mut chars = regex.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut chars = regex.char_indices().peekable();
+    let mut last = 0;
+    while let Some((at, c)) = chars.next() {
         let c = match c {
             '\\' => match chars.peek().copied() {
-                Some(escaped) if escaped.is_ascii_punctuation() || escaped == ' ' => {
+                Some((_, escaped)) if escaped.is_ascii_punctuation() || escaped == ' ' => {
                     chars.next();
                     escaped
                 }
-                _ => return (beginning, false),
+                _ => return (beginning, &regex[at..]),
             },
             '^' | '$' | '.' | '[' | '(' | ')' | '|' | '?' | '*' | '+' | '{' => {
-                if matches!(c, '?' | '*' | '{') {
+                if matches!(c, '?' | '*' | '+' | '{') {
                     beginning.pop();
+                    return (beginning, &regex[last..]);
                 }
-                return (beginning, false);
+                return (beginning, &regex[at..]);
             }
             c => c,
         };
+        last = at;
         beginning.push(c);
     }
-    (beginning, true)
+    (beginning, "")
 }
 
 /// What each match of an expression with `$` at its end ends with.

@@ -19,6 +19,7 @@ pub use file_integrity::{
 };
 pub use node_status::{
     Baseline, ChangeEntry, ChangeKind, Condition, FileIntegrityNodeStatus, Reinit, ScanResult,
+    UnwatchedRule,
 };
 
 /// The API group of both kinds.

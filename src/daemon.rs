@@ -6,6 +6,7 @@
 
 pub mod configuration;
 pub mod machine;
+pub mod node_config;
 pub mod outbox;
 pub mod page_cache;
 pub mod reporter;

@@ -31,7 +31,7 @@ pub use diagnostic::Diagnostic;
 pub use error::aide_error;
 pub use line::{Directive, Line, Rule, RuleKind, Statement};
 pub use links::{Followed, Place, Redirected, Unwatched, follow};
-pub use options::{RunOptions, run_options, run_options_before};
+pub use options::{RunOptions, rule_for, run_options, run_options_before};
 
 use budget::{Budget, Diagnostics};
 use paths::Paths;

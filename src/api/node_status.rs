@@ -74,6 +74,9 @@ pub struct ScanResult {
     /// attributes, but for times, inode, link count and block count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes_hash: Option<String>,
+    /// Rules that watch nothing on this node because a symbolic link is in their way; the first 20.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unwatched_rules: Vec<UnwatchedRule>,
     /// How many files the scan looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_scanned: Option<i64>,
@@ -114,6 +117,18 @@ pub struct ChangeEntry {
     /// Of a changed file: which attributes differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<String>,
+}
+
+/// A rule that watches nothing on a node.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct UnwatchedRule {
+    /// The line of the configuration, from 1.
+    pub line: i64,
+    /// The symbolic link in its path; bytes that are not printable are written as \ooo.
+    pub link: String,
+    /// Why what the link leads to is not watched, as the end of a sentence about the link.
+    pub reason: String,
 }
 
 /// What happened to a path.
@@ -209,6 +224,7 @@ impl ScanResult {
             error_class: None,
             changes: Vec::new(),
             changes_hash: None,
+            unwatched_rules: Vec::new(),
             files_scanned: None,
             duration_milliseconds: None,
         }

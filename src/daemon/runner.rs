@@ -11,13 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::configuration::ConfigurationError;
 use super::machine::{Cause, Disk, Finished, KnownBaseline, NO_DATABASE};
+use super::node_config::{self, NodeConfig};
 use crate::aide::command::{self, Aide, Around, Mode, Remains, RunError};
 use crate::aide::complaints::Complaints;
-use crate::aide::config::{self, RunOptions};
+use crate::aide::config::{RunOptions, Unwatched};
 use crate::aide::database::{self, DatabaseError, Found, Record, StateDir};
 use crate::aide::exit::{self, AideError, Verdict};
 use crate::aide::report::{self, Report};
-use crate::api::{Baseline, time};
+use crate::api::{Baseline, UnwatchedRule, time};
 use crate::scan::Identity;
 use crate::scan::kept_log::{self, Reports};
 use crate::scan::lines;
@@ -229,7 +230,9 @@ impl Runner {
     ) -> Result<Record, RunnerError> {
         self.state.clear_unfinished()?;
         self.set_marker()?;
-        let (ended, detail) = self.run(&self.aide, Mode::Init, config, cancel).await?;
+        let config = self.configure(config).await?;
+        self.unwatched(&config).await?;
+        let (ended, detail) = self.run(&self.aide, Mode::Init, &config, cancel).await?;
         exit::decode_plain(ended.code, ended.signal)
             .map_err(|error| RunnerError::Scan(self.not_written(error, &detail)))?;
         let report = self.read_json_report()?;
@@ -340,7 +343,9 @@ impl Runner {
         self.set_marker()?;
         let most = self.report_bound();
         let aide = self.aide.clone().writing_at_most(most);
-        let (ended, detail) = self.run(&aide, Mode::Check, config, cancel).await?;
+        let config = self.configure(config).await?;
+        let unwatched = self.unwatched(&config).await?;
+        let (ended, detail) = self.run(&aide, Mode::Check, &config, cancel).await?;
         let verdict = exit::decode(ended.code, ended.signal);
         let is_cut_off = verdict == Verdict::Error(AideError::Signal(exit::SIGXFSZ));
         if let Verdict::Error(error) = verdict
@@ -372,6 +377,7 @@ impl Runner {
             runner.remove_json_report()?;
             Ok(Scanned {
                 outcome,
+                unwatched,
                 digest,
                 log,
                 lines,
@@ -444,12 +450,12 @@ impl Runner {
         &self,
         aide: &Aide,
         mode: Mode,
-        config: &Path,
+        config: &NodeConfig,
         cancel: &CancellationToken,
     ) -> Result<(command::Finished, String), RunnerError> {
         let mut unread = String::new();
         for run in 1..=MAX_RUNS {
-            let finished = self.run_once(aide, mode, config, cancel).await?;
+            let finished = self.run_once(aide, mode, &config.path, cancel).await?;
             let Complaints {
                 error,
                 left_out,
@@ -466,8 +472,7 @@ impl Runner {
             let Some(what) = what else {
                 tell_motion(in_motion.summary());
                 let error = error.as_deref().unwrap_or_default();
-                let text = fs::read_to_string(config).unwrap_or_default();
-                let detail = config::aide_error(error, &text, None, &config.to_string_lossy());
+                let detail = config.aide_error(error);
                 return Ok((finished, detail));
             };
             unread = what;
@@ -487,9 +492,44 @@ impl Runner {
         cancel: &CancellationToken,
     ) -> Result<command::Finished, RunnerError> {
         self.remove_json_report()?;
+        Ok(aide.run(mode, config, &self.around(), cancel).await?)
+    }
+
+    fn around(&self) -> Around {
         let options = RunOptions::new(self.state.path(), &self.json_report(), self.workers);
-        let around = Around::of(&options);
-        Ok(aide.run(mode, config, &around, cancel).await?)
+        Around::of(&options)
+    }
+
+    /// The configuration for this node.
+    async fn configure(&self, config: &Path) -> Result<NodeConfig, RunnerError> {
+        let (runner, path) = (self.clone(), config.to_owned());
+        tokio::task::spawn_blocking(move || {
+            NodeConfig::make(&path, &runner.work_dir, &runner.host_root).map_err(|source| {
+                let action = "make this node's configuration of";
+                RunnerError::File {
+                    action,
+                    path,
+                    source,
+                }
+            })
+        })
+        .await?
+    }
+
+    /// The rules that watch nothing because of symbolic links.
+    async fn unwatched(&self, config: &NodeConfig) -> Result<Vec<UnwatchedRule>, RunnerError> {
+        let unwatched = config
+            .unwatched(&self.aide, &self.around(), &self.host_root)
+            .await?;
+        for Unwatched { line, link, reason } in &unwatched {
+            tracing::warn!(
+                line,
+                link,
+                reason,
+                "a rule watches nothing because of a symbolic link"
+            );
+        }
+        Ok(node_config::listed(&unwatched))
     }
 
     fn published(&self, record: &Record) -> Baseline {
@@ -588,6 +628,7 @@ impl Runner {
 
 struct Scanned {
     outcome: Outcome,
+    unwatched: Vec<UnwatchedRule>,
     digest: Option<String>,
     log: Option<Value>,
     lines: Option<String>,
@@ -595,8 +636,10 @@ struct Scanned {
 
 impl Scanned {
     fn done(self, duration: Duration, started_at: Time) -> Done {
+        let mut finding = Finding::new(&self.outcome, time::now(), duration);
+        finding.result.unwatched_rules = self.unwatched;
         let finished = Finished::Scanned {
-            finding: Finding::new(&self.outcome, time::now(), duration),
+            finding,
             digest: self.digest,
         };
         Done {

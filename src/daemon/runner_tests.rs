@@ -509,3 +509,100 @@ async fn a_run_cut_off_with_the_container_is_seen_at_the_next_start() {
     node.initialise(Cause::First).await;
     assert_eq!(node.runner().interruptions(), 0);
 }
+
+/// A node laid out as Fedora CoreOS is.
+fn node_with_links(configuration: &str) -> Node {
+    let node = Node::with(configuration);
+    for directory in ["var/roothome/.ssh", "usr/sbin"] {
+        fs::create_dir_all(node.root.join(directory)).unwrap();
+    }
+    symlink("var/roothome", node.root.join("root")).unwrap();
+    symlink("usr/sbin", node.root.join("sbin")).unwrap();
+    fs::write(node.root.join("var/roothome/.ssh/authorized_keys"), "a").unwrap();
+    fs::write(node.root.join("usr/sbin/auditctl"), "a").unwrap();
+    node
+}
+
+fn paths(done: &Done) -> Vec<&str> {
+    let changes = finding(done).result.changes.iter();
+    changes.map(|change| change.path.as_str()).collect()
+}
+
+#[tokio::test]
+async fn rules_behind_links_watch_the_real_places() {
+    let node =
+        node_with_links("/etc p\n/root p+sha256\n!/root/\\.cache\n/sbin/auditctl p+sha256\n");
+    fs::create_dir(node.root.join("var/roothome2")).unwrap();
+    made(&node.initialise(Cause::First).await);
+    let root = node.root.join("var/roothome");
+    fs::write(root.join(".ssh/authorized_keys"), "b").unwrap();
+    fs::write(root.join("new"), "").unwrap();
+    fs::write(root.join(".cache"), "").unwrap();
+    fs::write(node.root.join("var/roothome2/new"), "").unwrap();
+    fs::write(node.root.join("usr/sbin/auditctl"), "b").unwrap();
+    fs::write(node.root.join("usr/sbin/other"), "b").unwrap();
+    let done = node.scan().await;
+    assert_eq!(
+        paths(&done),
+        [
+            "/usr/sbin/auditctl",
+            "/var/roothome/.ssh/authorized_keys",
+            "/var/roothome/new",
+        ]
+    );
+    assert_eq!(finding(&done).result.unwatched_rules, []);
+}
+
+#[tokio::test]
+async fn a_link_that_leads_elsewhere_is_a_change() {
+    let node = node_with_links("/etc p\n/root/\\.ssh p+sha256\n");
+    made(&node.initialise(Cause::First).await);
+    fs::create_dir_all(node.root.join("tmp/.ssh")).unwrap();
+    fs::remove_file(node.root.join("root")).unwrap();
+    symlink("/tmp", node.root.join("root")).unwrap();
+    let done = node.scan().await;
+    assert_eq!(
+        paths(&done),
+        [
+            "/tmp/.ssh",
+            "/var/roothome/.ssh",
+            "/var/roothome/.ssh/authorized_keys",
+        ]
+    );
+}
+
+#[tokio::test]
+async fn rules_that_links_keep_from_watching_are_named() {
+    let node = node_with_links("/etc p\n\n/root p\n/sbin/auditctl p\n!/var\n/odd p\n");
+    symlink("/", node.root.join("odd")).unwrap();
+    made(&node.initialise(Cause::First).await);
+    let done = node.scan().await;
+    let result = &finding(&done).result;
+    assert_eq!(result.condition, Condition::Succeeded);
+    let rules = result.unwatched_rules.iter();
+    let rules: Vec<(i64, &str, &str)> = rules
+        .map(|rule| (rule.line, rule.link.as_str(), rule.reason.as_str()))
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            (
+                3,
+                "/root",
+                "leads to /var/roothome, which the rule in line 5 leaves out"
+            ),
+            (6, "/odd", "leads to /, which is not watched"),
+        ]
+    );
+}
+
+/// The lines that are added do not count in what AIDE says about a configuration.
+#[tokio::test]
+async fn an_error_behind_a_followed_link_has_the_line_of_the_users_text() {
+    let node = node_with_links("/etc p\n/root p\n/usr NONE\n");
+    let done = node.initialise(Cause::First).await;
+    let Finished::InitFailed(error) = &done.finished else {
+        panic!("{done:?}");
+    };
+    assert!(error.message.contains("line 3: "), "{}", error.message);
+}

@@ -469,6 +469,7 @@ impl<'a> Planner<'a> {
         let open = status.is_none_or(|s| reinit::is_open(s, request.as_deref()));
         let initialized = has_baseline && !open;
         let held = self.hold(node) != Hold::No;
+        let last = status.and_then(|status| status.report.last.as_ref());
         NodeView {
             name: Arc::clone(&node.name),
             reachable: node.ready,
@@ -477,6 +478,7 @@ impl<'a> Planner<'a> {
             patience_left: self.patience_left(node, initialized).filter(|_| !held),
             shut_out: self.shut_out.contains(&*node.name),
             condition: status.and_then(WatchedStatus::condition),
+            unwatched_rule: last.and_then(|last| last.unwatched_rule.clone()),
         }
     }
 

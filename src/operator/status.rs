@@ -35,6 +35,8 @@ pub struct NodeView {
     pub shut_out: bool,
     /// How its last scan ended.
     pub condition: Option<Condition>,
+    /// The first rule that watches nothing on it, in words.
+    pub unwatched_rule: Option<Arc<str>>,
 }
 
 impl NodeView {
@@ -342,6 +344,7 @@ fn config_valid(config: &ConfigState) -> NewCondition {
 fn degraded(facts: &Facts<'_>) -> NewCondition {
     let mut problems = facts.problems.to_vec();
     problems.extend(unwatched(facts.nodes));
+    problems.extend(unwatched_rules(facts.nodes));
     let (status, reason, message) = if let [(reason, _), ..] = problems.as_slice() {
         let all: Vec<&str> = problems.iter().map(|(_, m)| m.as_str()).collect();
         ("True", *reason, bounded(&all.join("; ")))
@@ -405,6 +408,17 @@ fn unwatched(nodes: &[NodeView]) -> Vec<(&'static str, String)> {
         ),
     ];
     problems.into_iter().flatten().collect()
+}
+
+/// Which nodes have rules that watch nothing.
+fn unwatched_rules(nodes: &[NodeView]) -> Option<(&'static str, String)> {
+    let example = nodes.iter().find_map(|node| node.unwatched_rule.as_ref())?;
+    let message = format!(
+        "rules that watch nothing because of a symbolic link, such as {example}; name the real path in the \
+         configuration (lastResult.unwatchedRules of a node's status lists such rules): {}",
+        names_of(nodes, |node| node.unwatched_rule.is_some())
+    );
+    Some(("RulesUnwatched", message))
 }
 
 /// Says in a planned status what came in the way of the plan, before what else is wrong. `before` is
@@ -504,7 +518,27 @@ mod tests {
             shut_out: false,
             patience_left: None,
             condition: Some(Condition::Succeeded),
+            unwatched_rule: None,
         }
+    }
+
+    #[test]
+    fn rules_that_watch_nothing_are_named() {
+        let unwatched = NodeView {
+            unwatched_rule: Some("line 3: /odd is odd".into()),
+            ..node("n2")
+        };
+        let nodes = [node("n1"), unwatched];
+        let condition = degraded(&facts(&nodes, &VALID));
+        assert_eq!(
+            (condition.status, condition.reason),
+            ("True", "RulesUnwatched")
+        );
+        assert_eq!(
+            condition.message,
+            "rules that watch nothing because of a symbolic link, such as line 3: /odd is odd; name the real path \
+             in the configuration (lastResult.unwatchedRules of a node's status lists such rules): n2"
+        );
     }
 
     fn facts<'a>(nodes: &'a [NodeView], config: &'a ConfigState) -> Facts<'a> {

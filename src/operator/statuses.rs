@@ -21,7 +21,12 @@ use super::build::ANNOTATION_HASH;
 use super::kinds::same_kind_as;
 use super::pool::{Pool, Texts};
 use super::triggers::hash;
-use crate::api::{Condition, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, names};
+use crate::aide::report::display_path;
+use crate::api::{Condition, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, UnwatchedRule, names};
+use crate::scan::outcome::truncate;
+
+/// Most bytes of what is kept about a rule that watches nothing.
+const MAX_RULE: usize = 512;
 
 /// The labels that all statuses of a FileIntegrity have in common, and matter.
 const LABELS: [&str; 2] = [names::LABEL_OWNER, names::LABEL_REINIT_OWNER];
@@ -110,6 +115,8 @@ pub struct Last {
     pub files: Option<i64>,
     /// Why it could not be done.
     pub error: Option<Arc<str>>,
+    /// The first rule that watches nothing, in words.
+    pub unwatched_rule: Option<Arc<str>>,
     /// The kind of error, as the daemon calls it.
     pub class: Option<Arc<str>>,
 }
@@ -193,7 +200,7 @@ impl WatchedStatus {
             (&self.node_name, &self.node_label),
             (&self.common, &self.request),
             (self.is_applied, self.is_going),
-            last.map(|last| (last.condition, last.counts)),
+            last.map(|last| (last.condition, last.counts, &last.unwatched_rule)),
             report.baseline.as_ref().map(|b| (&b.config_hash, b.digest)),
             &report.reinit,
         );
@@ -326,6 +333,10 @@ impl Keeper {
             files: result.files_scanned,
             error: result.error_message.map(|text| self.texts.shared(text)),
             class: result.error_class.map(|text| self.texts.shared(text)),
+            unwatched_rule: result
+                .unwatched_rules
+                .first()
+                .map(|rule| self.texts.shared(in_words(rule))),
         }
     }
 }
@@ -393,6 +404,14 @@ struct WireEntry {
     time: Option<WireTime>,
 }
 
+/// A rule that watches nothing, for a condition. A node may have written anything there.
+fn in_words(rule: &UnwatchedRule) -> String {
+    let words = format!("line {}: {} {}", rule.line, rule.link, rule.reason);
+    let mut words = display_path(words.as_bytes());
+    truncate(&mut words, MAX_RULE);
+    words
+}
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireResult {
@@ -406,6 +425,8 @@ struct WireResult {
     files_removed: i64,
     error_message: Option<String>,
     error_class: Option<String>,
+    #[serde(default)]
+    unwatched_rules: Vec<UnwatchedRule>,
     files_scanned: Option<i64>,
     duration_milliseconds: Option<i64>,
 }

@@ -220,9 +220,10 @@ fn tell_finding(
     }
     let results = &mut telling.status.results;
     results.retain(|r| r.condition != result.condition);
-    // The list of changes stands once, in lastResult.
+    // The lists stand once, in lastResult.
     results.push(ScanResult {
         changes: Vec::new(),
+        unwatched_rules: Vec::new(),
         ..result.clone()
     });
     results.sort_by_key(|r| r.last_probe_time.0);

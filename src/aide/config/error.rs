@@ -6,7 +6,7 @@
 //! one, its text still must not leave the node: only what stands in the user's own line is passed
 //! on.
 
-use super::{BOM, Line};
+use super::{BOM, Followed, Line};
 use crate::api::names::HOST_ROOT;
 use crate::text::shorten_middle;
 
@@ -28,6 +28,26 @@ const LONGEST: usize = 512;
 /// user's text is not at hand it is what `effective` is without the host root. Without an error in
 /// `stderr` the answer is empty.
 pub fn aide_error(stderr: &str, effective: &str, user: Option<&str>, config_file: &str) -> String {
+    numbered(stderr, effective, user, config_file, |number| number)
+}
+
+impl Followed {
+    /// AIDE's first error in `stderr` about [`Followed::text`] in `config_file`, as [`aide_error`] has it,
+    /// by the line of the user's configuration.
+    pub fn aide_error(&self, stderr: &str, config_file: &str) -> String {
+        numbered(stderr, &self.text, None, config_file, |number| {
+            self.users_line(number)
+        })
+    }
+}
+
+fn numbered(
+    stderr: &str,
+    effective: &str,
+    user: Option<&str>,
+    config_file: &str,
+    users_line: impl Fn(usize) -> usize,
+) -> String {
     let Some(error) = stderr.lines().find_map(error_text) else {
         return String::new();
     };
@@ -55,7 +75,11 @@ pub fn aide_error(stderr: &str, effective: &str, user: Option<&str>, config_file
         }
         _ => String::new(),
     };
-    format!("line {number}: {}{quoted}", shortened(&visible(&message)))
+    format!(
+        "line {}: {}{quoted}",
+        users_line(number),
+        shortened(&visible(&message))
+    )
 }
 
 /// A line of a text by its number, from 1.

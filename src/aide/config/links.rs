@@ -10,7 +10,7 @@ use super::budget::Budget;
 use super::line::{Line, Rule, RuleKind, Statement};
 use super::macros::{Macros, Readings};
 use super::paths::{escape, escape_regex};
-use super::rule_path::{regex_alternatives, split_literal};
+use super::rule_path::{group_alternatives, regex_alternatives, split_literal};
 
 /// AIDE reads no more statements: with 5,000 lines of rules its parser runs out of memory (AIDE 0.19.1).
 const MAX_STATEMENTS: usize = 4_900;
@@ -211,9 +211,9 @@ impl Rewriter<'_> {
         };
         let is_ambiguous = readings.len() > 1;
         let regexes = readings.iter().flat_map(|regex| regex_alternatives(regex));
-        for regex in regexes {
-            let regex = regex.trim_start_matches('^');
-            let (literal, rest) = split_literal(regex);
+        let regexes = regexes.map(|regex| regex.trim_start_matches('^'));
+        for regex in regexes.flat_map(group_alternatives) {
+            let (literal, rest) = split_literal(&regex);
             let Some(path) = literal.strip_prefix(self.host_root) else {
                 continue;
             };
@@ -350,6 +350,10 @@ mod tests {
             (
                 "/h/root/a|/h/sbin/b p",
                 &["/h/var/roothome/a p", "/h/usr/sbin/b p"],
+            ),
+            (
+                "/h/(root|etc|sbin)/a p",
+                &["/h/var/roothome/a p", "/h/usr/sbin/a p"],
             ),
             ("/h/rootfs p", &[]),
             ("/h/roots? p", &["/h/var/roothome(?=/|$)s? p"]),

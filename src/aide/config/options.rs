@@ -85,6 +85,11 @@ pub fn run_options(options: &RunOptions) -> String {
     text
 }
 
+/// A line for `--after` that selects just this path, which AIDE sees as it is written.
+pub fn rule_for(path: &str) -> String {
+    format!("{}$ p\n", escape_rule(path))
+}
+
 /// Our own files in the state directory, and what is made of them: `.new`, `.backup-TIME`. No others
 /// of that form: what somebody puts into `aide.d` is to be seen.
 const OWN_FILES: &str = r"aide\.(db\.gz|log|baseline\.json|lock|backup|reinit)(\.[^/]+)?$";

@@ -373,19 +373,50 @@ pub(super) fn node(regex: &str) -> String {
     path
 }
 
-/// The alternatives of an expression without macros and escapes of the scanner.
-pub(super) fn regex_alternatives(regex: &str) -> Vec<&str> {
-    let units = regex.char_indices().map(|(at, c)| Unit {
+fn units(regex: &str) -> Vec<Unit> {
+    let unit = |(at, c)| Unit {
         c,
         at,
         from_macro: false,
-    });
+    };
+    regex.char_indices().map(unit).collect()
+}
+
+/// The alternatives of an expression without macros and escapes of the scanner.
+pub(super) fn regex_alternatives(regex: &str) -> Vec<&str> {
     let path = RulePath {
-        units: units.collect(),
+        units: units(regex),
         length: regex.len(),
     };
     let found = path.alternatives();
     found.iter().map(|one| &regex[one.start..one.end]).collect()
+}
+
+/// The expression once for each alternative of the first group, where all of these are literal and the
+/// group is not repeated: `/(bin|sbin)/a` is `/bin/a` and `/sbin/a`. Otherwise just the expression.
+pub(super) fn group_alternatives(regex: &str) -> Vec<String> {
+    literal_group(regex).unwrap_or_else(|| vec![regex.to_owned()])
+}
+
+fn literal_group(regex: &str) -> Option<Vec<String>> {
+    let (_, rest) = split_literal(regex);
+    let before = regex.strip_suffix(rest)?;
+    let units = units(rest);
+    if units.first()?.c != '(' || units.get(1)?.c == '?' {
+        return None;
+    }
+    let close = closing(&units, 0)?;
+    let end = units[close].at;
+    let behind = &rest[end + 1..];
+    if behind.starts_with(['?', '*', '+', '{']) {
+        return None;
+    }
+    let alternatives = regex_alternatives(&rest[1..end]);
+    let are_literal = alternatives.iter().all(|one| is_literal(one));
+    are_literal.then(|| {
+        let whole = |one: &&str| format!("{before}{one}{behind}");
+        alternatives.iter().map(whole).collect()
+    })
 }
 
 /// Has the expression no special characters but escaped ones?
@@ -451,6 +482,23 @@ mod tests {
 
     fn read(text: &str) -> RulePath {
         RulePath::read(text, &Macros::default()).unwrap()
+    }
+
+    #[test]
+    fn writes_out_the_first_group() {
+        for (regex, expected) in [
+            ("/(bin|s\\.x)/a.*", &["/bin/a.*", "/s\\.x/a.*"][..]),
+            ("/(a|)b", &["/ab", "/b"]),
+            ("/a", &["/a"]),
+            ("/a(/|$)", &["/a(/|$)"]),
+            ("/(a|b)*", &["/(a|b)*"]),
+            ("/(?:a|b)", &["/(?:a|b)"]),
+            ("/(a|(b))", &["/(a|(b))"]),
+            ("/(a|b", &["/(a|b"]),
+            ("/.(a|b)", &["/.(a|b)"]),
+        ] {
+            assert_eq!(group_alternatives(regex), expected, "{regex}");
+        }
     }
 
     #[test]

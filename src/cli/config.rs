@@ -39,7 +39,8 @@ enum Command {
         #[command(flatten)]
         input: Input,
         /// Say as well whether and by which line this path of a node is watched; a directory or a
-        /// link with its type in front, as in the examples.
+        /// link with its type in front, as in the examples. Symbolic links of the node are not known
+        /// here: name the real path.
         #[arg(long, value_name = "[TYPE:]PATH")]
         path: Vec<String>,
         /// The AIDE to ask; version 0.19 or later.

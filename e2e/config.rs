@@ -103,6 +103,39 @@ async fn a_users_configuration_is_used_and_its_changes_renew_the_baseline() -> R
 }
 
 #[tokio::test]
+async fn a_rule_behind_a_link_watches_the_real_place() -> Result<()> {
+    on_one_node("links", async |t| {
+        let node = &t.node()?.name;
+        let files = "mkdir real && printf x > real/file && ln -s real link && ln -s / all";
+        t.node()?.files(files).await?;
+        let rules = format!("{FILES}/link ftype+sha256\n{FILES}/all ftype\n");
+        let name = t.config_map(&rules).await?;
+        let fi = t.create(with_config(t, &name)).await?;
+        fi.watched().await?;
+        let baseline = fi.baseline(node).await?;
+        assert_eq!(
+            baseline.entries, 4,
+            "both links, the directory and its file"
+        );
+        let message = fi.condition("Degraded", "True", "RulesUnwatched").await?;
+        let unwatched = format!("line 2: {FILES}/all leads to /");
+        assert!(message.contains(&unwatched), "{message}");
+
+        t.node()?.sh("printf y > real/file").await?;
+        let failed = fi.result(node, Condition::Failed).await?;
+        let changed: Vec<&str> = failed.changes.iter().map(|c| c.path.as_str()).collect();
+        assert_eq!(changed, [format!("{FILES}/real/file")]);
+
+        t.config_map(&format!("{FILES}/link ftype+sha256\n"))
+            .await?;
+        fi.new_baseline(node, &baseline).await?;
+        fi.condition("Degraded", "False", "AsExpected").await?;
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_refused_configuration_leaves_the_old_one_running() -> Result<()> {
     on_one_node("refused-config", async |t| {
         let node = &t.node()?.name;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::Place;
 
-/// Links on one path that are followed, as in the kernel (path_resolution(7)).
+/// Links on one path that are followed, as in the kernel (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
 /// File systems of the kernel. They have no end, and nothing in them stays as it is.
@@ -98,7 +98,7 @@ impl<'a> Walk<'a> {
     }
 
     fn end_at_nothing(mut self, path: &Path) -> Place {
-        self.real = path.to_owned();
+        path.clone_into(&mut self.real);
         while let Some(name) = self.pending.pop() {
             if name == ".." {
                 self.real.pop();
@@ -125,19 +125,15 @@ impl<'a> Walk<'a> {
             let reason = format!("leads to {}, which is not watched", real.display());
             return self.refused(reason);
         }
-        match real
-            .to_str()
-            .filter(|real| !real.contains(char::is_control))
-        {
-            Some(real) => Place::Behind {
-                link: shown(first),
-                real: real.to_owned(),
-                is_link,
-            },
-            None => {
-                let reason = format!("leads to {}, a name that no rule can hold", shown(real));
-                self.refused(reason)
-            }
+        let name = real.to_str();
+        let Some(name) = name.filter(|name| !name.contains(char::is_control)) else {
+            let reason = format!("leads to {}, a name that no rule can hold", shown(real));
+            return self.refused(reason);
+        };
+        Place::Behind {
+            link: shown(first),
+            real: name.to_owned(),
+            is_link,
         }
     }
 
@@ -164,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    /// A node laid out as Fedora CoreOS is.
+    /// A node laid out as Fedora `CoreOS` is.
     fn node() -> tempfile::TempDir {
         let node = tempfile::tempdir().unwrap();
         let at = |path: &str| node.path().join(path);

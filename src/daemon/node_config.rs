@@ -108,16 +108,14 @@ impl NodeConfig {
             return Ok(None);
         };
         let is_negative = answer.kind.is_some_and(|kind| kind.contains("negative"));
-        Ok(
-            match answer.line.filter(|_| is_negative && !answer.watched) {
-                Some(line) => Some(format!(
-                    "leads to {}, which the rule in line {} leaves out",
-                    rule.real,
-                    self.followed.users_line(line)
-                )),
-                None => None,
-            },
-        )
+        let line = answer.line.filter(|_| is_negative && !answer.watched);
+        Ok(line.map(|line| {
+            format!(
+                "leads to {}, which the rule in line {} leaves out",
+                rule.real,
+                self.followed.users_line(line)
+            )
+        }))
     }
 }
 

@@ -510,7 +510,7 @@ async fn a_run_cut_off_with_the_container_is_seen_at_the_next_start() {
     assert_eq!(node.runner().interruptions(), 0);
 }
 
-/// A node laid out as Fedora CoreOS is.
+/// A node laid out as Fedora `CoreOS` is.
 fn node_with_links(configuration: &str) -> Node {
     let node = Node::with(configuration);
     for directory in ["var/roothome/.ssh", "usr/sbin"] {

@@ -9,7 +9,7 @@ use crate::aide::command::{Aide, Around, RunError};
 use crate::aide::config::{self, Followed, Redirected, Unwatched};
 use crate::aide::{node_links, path_check};
 use crate::api::UnwatchedRule;
-use crate::scan::outcome::truncate;
+use crate::text::shorten_middle;
 
 /// Name of the file in the container's own directory.
 const FILE: &str = "aide.node.conf";
@@ -104,7 +104,8 @@ impl NodeConfig {
         let mut around = around.clone();
         around.after += &config::rule_for(&format!("{host_root}{place}"));
         let stdout = aide.path_check(&self.path, &around, &question).await?;
-        let Some(answer) = path_check::parse(&stdout, &self.path.to_string_lossy()) else {
+        let file = self.path.to_string_lossy();
+        let Some(answer) = path_check::parse(&stdout, &file, host_root) else {
             return Ok(None);
         };
         let is_negative = answer.kind.is_some_and(|kind| kind.contains("negative"));
@@ -160,6 +161,6 @@ pub fn listed(unwatched: &[Unwatched]) -> Vec<UnwatchedRule> {
 
 fn shortened(text: &str) -> String {
     let mut text = text.to_owned();
-    truncate(&mut text, MAX_TEXT);
+    shorten_middle(&mut text, MAX_TEXT);
     text
 }

@@ -23,7 +23,7 @@ use super::pool::{Pool, Texts};
 use super::triggers::hash;
 use crate::aide::report::display_path;
 use crate::api::{Condition, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, UnwatchedRule, names};
-use crate::scan::outcome::truncate;
+use crate::text::shorten_middle;
 
 /// Most bytes of what is kept about a rule that watches nothing.
 const MAX_RULE: usize = 512;
@@ -408,7 +408,7 @@ struct WireEntry {
 fn in_words(rule: &UnwatchedRule) -> String {
     let words = format!("line {}: {} {}", rule.line, rule.link, rule.reason);
     let mut words = display_path(words.as_bytes());
-    truncate(&mut words, MAX_RULE);
+    shorten_middle(&mut words, MAX_RULE);
     words
 }
 

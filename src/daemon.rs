@@ -11,6 +11,7 @@ pub mod outbox;
 pub mod page_cache;
 pub mod reporter;
 pub mod runner;
+pub mod seen;
 pub mod watch;
 
 use std::io::Write as _;
@@ -30,8 +31,7 @@ use self::machine::{Action, Cause, Disk, Event, Machine, Observed};
 use self::outbox::Item;
 use self::reporter::Reporter;
 use self::runner::{Done, Runner};
-
-use self::watch::Seen;
+use self::seen::Seen;
 use crate::aide::command::{Aide, NO_AIDE};
 use crate::aide::database::{DatabaseError, StateDir};
 use crate::aide::watchdog::Limits;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::outbox::{Item, Outbox};
-use super::watch::{Seen, keep_written};
+use super::seen::Seen;
 use crate::api::FileIntegrityNodeStatus;
 use crate::k8s::{FIRST_BACKOFF, backoff};
 use crate::scan::publish::{PublishError, Publisher};
@@ -118,7 +118,7 @@ impl Reporter {
             .await?;
         // The machine looks at what the operator wishes, and that did not change by this write.
         self.seen.send_if_modified(|seen| {
-            keep_written(&mut seen.status, written);
+            seen.keep_written(written);
             false
         });
         Ok(())

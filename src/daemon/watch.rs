@@ -2,17 +2,20 @@
 //! to all of them at every change. I/O.
 //!
 //! A watch from resource version 0 begins with the object as it is, so one request serves for
-//! reading and watching, and the daemon needs no right to list.
+//! reading and watching, and the daemon needs no right to get or list. The API server may serve that
+//! from a cache that is behind, so an object that is older than the known one is read once more.
 
 use std::time::Duration;
 
 use futures::{Stream, TryStreamExt as _};
 use kube::Api;
-use kube::api::{WatchEvent, WatchParams};
+use kube::api::{Patch, PatchParams, WatchEvent, WatchParams};
+use serde_json::json;
 use tokio::sync::watch;
 
+use super::seen::Seen;
 use crate::api::FileIntegrityNodeStatus;
-use crate::k8s::{RequestError, backoff, request, request_within};
+use crate::k8s::{RequestError, backoff, request};
 
 /// How long the API server keeps one watch, in seconds; after that it is opened anew.
 const WATCH_SECONDS: u32 = 290;
@@ -21,24 +24,6 @@ const WATCH_SECONDS: u32 = 290;
 const WATCH_DEADLINE: Duration = Duration::from_secs(WATCH_SECONDS as u64 + 30);
 /// Longest pause before a watch that failed is opened anew.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
-
-/// What is known of the status object.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// The object, if there is one.
-    pub status: Option<FileIntegrityNodeStatus>,
-    /// The API cannot be reached, or has not answered yet.
-    pub away: bool,
-}
-
-impl Default for Seen {
-    fn default() -> Self {
-        Self {
-            status: None,
-            away: true,
-        }
-    }
-}
 
 /// Watches the object called `name` for ever, and keeps `seen` as it is.
 pub async fn run(api: Api<FileIntegrityNodeStatus>, name: String, seen: watch::Sender<Seen>) {
@@ -70,60 +55,73 @@ async fn follow(
         .timeout(WATCH_SECONDS);
     let opened = request("open the watch", api.watch(&params, "0")).await?;
     set_away(seen, false);
-    request_within(WATCH_DEADLINE, "watch to the end", take_in(opened, seen)).await
+    let taking_in = take_in(opened, api, name, seen);
+    let Ok(result) = tokio::time::timeout(WATCH_DEADLINE, taking_in).await else {
+        return Err(RequestError::Timeout {
+            action: "watch to the end".to_owned(),
+            timeout: WATCH_DEADLINE,
+        });
+    };
+    result
 }
 
-/// Keeps `seen` as the watch says, until it ends.
+/// Keeps `seen` as the watch shows it, until that ends.
 async fn take_in(
     events: impl Stream<Item = kube::Result<WatchEvent<FileIntegrityNodeStatus>>>,
+    api: &Api<FileIntegrityNodeStatus>,
+    name: &str,
     seen: &watch::Sender<Seen>,
-) -> kube::Result<()> {
-    let mut stream = std::pin::pin!(events);
-    while let Some(event) = stream.try_next().await? {
+) -> Result<(), RequestError> {
+    let failed = |source| RequestError::Failed {
+        action: "watch".to_owned(),
+        source: Box::new(source),
+    };
+    let (mut stream, mut is_first) = (std::pin::pin!(events), true);
+    while let Some(event) = stream.try_next().await.map_err(failed)? {
         match event {
             WatchEvent::Added(status) | WatchEvent::Modified(status) => {
-                seen.send_modify(|seen| keep_newest(&mut seen.status, status));
+                let is_odd = is_first && seen.borrow().is_ahead_of(&status);
+                is_first = false;
+                if is_odd {
+                    read_now(api, name, seen).await?;
+                } else {
+                    seen.send_modify(|seen| seen.keep_newest(status));
+                }
             }
-            WatchEvent::Deleted(_) => seen.send_modify(|seen| seen.status = None),
+            WatchEvent::Deleted(status) => seen.send_modify(|seen| seen.keep_deleted(&status)),
             WatchEvent::Bookmark(_) => {}
-            WatchEvent::Error(status) => return Err(kube::Error::Api(status)),
+            WatchEvent::Error(status) => return Err(failed(kube::Error::Api(status))),
         }
     }
     Ok(())
 }
 
+/// Reads the object as the API server has it, not one of its caches: a new watch has shown one that is
+/// older than what is known. Either the cache behind it is behind, or the API server's data are those
+/// of a backup. A patch of nothing writes nothing and answers with the object itself.
+async fn read_now(
+    api: &Api<FileIntegrityNodeStatus>,
+    name: &str,
+    seen: &watch::Sender<Seen>,
+) -> Result<(), RequestError> {
+    let (params, nothing) = (PatchParams::default(), Patch::Merge(json!({})));
+    loop {
+        let writes = seen.borrow().writes();
+        let read = request("read the node status", api.patch(name, &params, &nothing));
+        let read = match read.await {
+            Err(error) if error.code() == Some(404) => None,
+            read => Some(read?),
+        };
+        // A write that was answered meanwhile may be newer than what was read.
+        if seen.send_if_modified(|seen| seen.keep_read(read, writes)) {
+            return Ok(());
+        }
+    }
+}
+
 /// Who waits for the API to be back is not woken by one more failure.
 fn set_away(seen: &watch::Sender<Seen>, away: bool) {
     seen.send_if_modified(|seen| std::mem::replace(&mut seen.away, away) != away);
-}
-
-/// A watch may be behind what a write has already returned. Resource versions of one object can be
-/// compared as numbers (Kubernetes documentation, API concepts); where they are none, the later
-/// arrival counts.
-pub fn keep_newest(known: &mut Option<FileIntegrityNodeStatus>, arrived: FileIntegrityNodeStatus) {
-    let version = |status: &FileIntegrityNodeStatus| {
-        status
-            .metadata
-            .resource_version
-            .as_deref()
-            .and_then(|v| v.parse::<u128>().ok())
-    };
-    let is_older = known.as_ref().is_some_and(|known| {
-        known.metadata.uid == arrived.metadata.uid
-            && matches!((version(known), version(&arrived)), (Some(k), Some(a)) if a < k)
-    });
-    if !is_older {
-        *known = Some(arrived);
-    }
-}
-
-/// Takes in what a write has returned. The object may be gone by now, and another one be known in its
-/// place: to put it back would mean to write to it from then on.
-pub fn keep_written(known: &mut Option<FileIntegrityNodeStatus>, written: FileIntegrityNodeStatus) {
-    let is_known = |known: &FileIntegrityNodeStatus| known.metadata.uid == written.metadata.uid;
-    if known.as_ref().is_some_and(is_known) {
-        keep_newest(known, written);
-    }
 }
 
 #[cfg(test)]
@@ -137,6 +135,7 @@ mod tests {
     use hyper::body::{Bytes, Frame};
     use kube::Client;
     use kube::client::Body;
+    use serde_json::Value;
     use tokio::time::{Instant, timeout};
     use tower::service_fn;
 
@@ -180,41 +179,93 @@ mod tests {
         }
     }
 
-    fn status(uid: &str, version: &str) -> FileIntegrityNodeStatus {
-        let mut status = FileIntegrityNodeStatus::default();
-        status.metadata.uid = Some(uid.to_owned());
-        status.metadata.resource_version = Some(version.to_owned());
-        status
+    fn object(version: u64) -> Value {
+        json!({
+            "apiVersion": "fileintegrity.openshift.io/v1alpha1", "kind": "FileIntegrityNodeStatus",
+            "metadata": {"name": "fi-node", "uid": "a", "resourceVersion": version.to_string()},
+            "nodeName": "node",
+        })
     }
 
-    #[test]
-    fn a_late_event_does_not_undo_what_a_write_returned() {
-        let table = [
-            (status("a", "10"), status("a", "9"), "10"),
-            (status("a", "10"), status("a", "11"), "11"),
-            (status("a", "10"), status("b", "9"), "9"),
-            (status("a", "10"), status("a", "odd"), "odd"),
-        ];
-        for (known, arrived, expected) in table {
-            let mut known = Some(known);
-            keep_newest(&mut known, arrived);
-            assert_eq!(
-                known.unwrap().metadata.resource_version.as_deref(),
-                Some(expected)
-            );
-        }
+    /// What is known in the end where version 100 is known before, the API server has `has`, and a new
+    /// watch shows these. With it how often the object was read.
+    async fn known_after(shows: &[(&str, u64)], has: Option<u64>) -> (Option<String>, usize) {
+        let events = shows.iter().map(|(kind, version)| {
+            let event = json!({"type": kind, "object": object(*version)});
+            format!("{event}\n")
+        });
+        let (events, reads) = (events.collect::<String>(), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&reads);
+        let server = service_fn(move |request: Request<Body>| {
+            let is_watch = request
+                .uri()
+                .query()
+                .unwrap_or_default()
+                .contains("watch=true");
+            let (code, body) = if is_watch {
+                (200, events.clone())
+            } else {
+                assert_eq!(request.method(), "PATCH");
+                counted.fetch_add(1, Ordering::Relaxed);
+                let gone = json!({"kind": "Status", "status": "Failure", "code": 404});
+                has.map_or((404, gone.to_string()), |has| {
+                    (200, object(has).to_string())
+                })
+            };
+            let response = Response::builder()
+                .status(code)
+                .body(Body::from(body.into_bytes()));
+            async { Ok::<_, Infallible>(response.unwrap()) }
+        });
+        let api = Api::namespaced(Client::new(server, "ns"), "ns");
+        let (seen, _) = watch::channel(Seen::default());
+        seen.send_modify(|seen| {
+            seen.keep_newest(serde_json::from_value(object(100)).unwrap());
+        });
+        follow(&api, "fi-node", &seen).await.unwrap();
+        let known = seen.borrow().status.clone();
+        let version = known.and_then(|known| known.metadata.resource_version);
+        (version, reads.load(Ordering::Relaxed))
     }
-    #[test]
-    fn an_object_that_was_deleted_meanwhile_does_not_come_back_by_its_last_write() {
-        let version = |known: Option<FileIntegrityNodeStatus>, written| {
-            let mut known = known;
-            keep_written(&mut known, written);
-            known.and_then(|known| known.metadata.resource_version)
-        };
-        assert_eq!(version(None, status("a", "10")), None);
-        let newer = version(Some(status("b", "9")), status("a", "10"));
-        assert_eq!(newer.as_deref(), Some("9"));
-        let same = version(Some(status("a", "9")), status("a", "10"));
-        assert_eq!(same.as_deref(), Some("10"));
+
+    #[tokio::test]
+    async fn a_new_watch_begins_with_what_the_api_server_has() {
+        let table = [
+            ("as before", vec![("ADDED", 100)], Some(100), Some("100"), 0),
+            ("changed", vec![("ADDED", 101)], Some(101), Some("101"), 0),
+            (
+                "the cache is behind our own write, and comes after it",
+                vec![("ADDED", 98), ("MODIFIED", 99), ("MODIFIED", 100)],
+                Some(100),
+                Some("100"),
+                1,
+            ),
+            (
+                "the data are those of a backup",
+                vec![("ADDED", 50)],
+                Some(50),
+                Some("50"),
+                1,
+            ),
+            (
+                "and are written again",
+                vec![("ADDED", 50), ("MODIFIED", 51), ("MODIFIED", 52)],
+                Some(51),
+                Some("52"),
+                1,
+            ),
+            (
+                "and it is deleted",
+                vec![("ADDED", 50), ("DELETED", 51)],
+                Some(50),
+                None,
+                1,
+            ),
+            ("deleted meanwhile", vec![("ADDED", 50)], None, None, 1),
+        ];
+        for (what, shows, has, expected, reads) in table {
+            let expected = (expected.map(str::to_owned), reads);
+            assert_eq!(known_after(&shows, has).await, expected, "{what}");
+        }
     }
 }

@@ -18,7 +18,7 @@ const TAKEN_OVER: Duration = Duration::from_secs(30);
 const HANDED_OVER: Duration = Duration::from_secs(10);
 
 /// Waits until this operator holds the lease.
-async fn until_leads(space: &Space, identity: &str) -> anyhow::Result<Lease> {
+pub(crate) async fn until_leads(space: &Space, identity: &str) -> anyhow::Result<Lease> {
     let what = format!("{identity} to lead");
     space
         .until_is(names::LEASE_NAME, &what, |lease: &Lease| {
@@ -263,7 +263,7 @@ async fn a_cluster_at_rest_costs_no_writes() -> anyhow::Result<()> {
     .await
 }
 
-async fn cluster(command: &str) -> anyhow::Result<()> {
+pub(crate) async fn cluster(command: &str) -> anyhow::Result<()> {
     let status = tokio::process::Command::new(checkout().join("hack/cluster"))
         .arg(command)
         .status()

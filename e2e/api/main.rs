@@ -31,6 +31,7 @@ mod policy;
 mod process;
 mod proxy;
 mod reinit;
+mod restored;
 mod site;
 mod spec;
 mod tampered;

@@ -9,7 +9,7 @@ API_ETCD_PORT=$((PORT_BASE + 2))
 API_ETCD_PEER_PORT=$((PORT_BASE + 3))
 
 api_up() {
-  local kubernetes etcd args
+  local kubernetes etcd
   need_command openssl openssl
   take_lock "$STATE/api.lock" "this checkout's API"
   kubernetes=$(binaries kubernetes)
@@ -21,8 +21,7 @@ api_up() {
   need_free_port "$API_PORT"
   need_free_port "$API_ETCD_PORT"
   need_free_port "$API_ETCD_PEER_PORT"
-  readarray -t args < <(etcd_args "$API/etcd" "$API_ETCD_PORT" "$API_ETCD_PEER_PORT")
-  spawn api/etcd "$API/logs/etcd.log" "$etcd/etcd" "${args[@]}"
+  run_api_etcd "$etcd"
   printf '%s\n' "$API_ETCD_PORT" >"$API/etcd-port"
   run_api "$kubernetes"
   log "API ready: $API/kubeconfig"
@@ -46,6 +45,44 @@ api_start() {
   ! spawned_pid api/kube-apiserver >/dev/null || return 0
   kubernetes=$(binaries kubernetes)
   run_api "$kubernetes"
+}
+
+# Makes a backup of what the API holds.
+api_save() {
+  take_lock "$STATE/api.lock" "this checkout's API"
+  with_api_ended cp -a "$API/etcd" "$API/backup"
+}
+
+# Restores etcd from that backup, as after a disaster: resource versions count
+# on from those of the backup.
+api_restore() {
+  take_lock "$STATE/api.lock" "this checkout's API"
+  [[ -d $API/backup ]] || die "there is no backup: run hack/cluster api-save"
+  with_api_ended put_api_backup
+}
+
+put_api_backup() {
+  rm -rf --one-file-system "$API/etcd"
+  mv "$API/backup" "$API/etcd"
+}
+
+# with_api_ended COMMAND...: ends etcd and the API server while it runs.
+with_api_ended() {
+  local kubernetes etcd
+  spawned_pid api/etcd >/dev/null || die "the API is not up: run hack/cluster api-up"
+  kubernetes=$(binaries kubernetes)
+  etcd=$(binaries etcd)
+  stop_spawned api/kube-apiserver
+  stop_spawned api/etcd
+  "$@"
+  run_api_etcd "$etcd"
+  run_api "$kubernetes"
+}
+
+run_api_etcd() {
+  local args
+  readarray -t args < <(etcd_args "$API/etcd" "$API_ETCD_PORT" "$API_ETCD_PEER_PORT")
+  spawn api/etcd "$API/logs/etcd.log" "$1/etcd" "${args[@]}"
 }
 
 clear_api() {

@@ -1,8 +1,12 @@
 //! Requests to the API server: each has a deadline, and retries back off with jitter. I/O.
 
 pub mod around;
+pub mod decode;
 pub mod paced;
+pub mod raw;
 pub mod token;
+pub mod unread;
+pub mod watch;
 
 use std::time::Duration;
 

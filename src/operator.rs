@@ -7,6 +7,7 @@
 //! [`nodes`], whom taints leave out [`excluded`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used;
 //! [`election`] sees to it that one operator acts at a time; [`freshness`] knows since when nothing
 //! was heard of a node; [`statuses`] and [`pool`] keep that of thousands of nodes small;
+//! [`unreadable`] reports what cannot be read,
 //! [`tally`] counts what happens, [`serving`] lets that be read, [`monitoring`] tells Prometheus where
 //! and what to alert on, [`policy`] keeps daemons to their own nodes.
 //!
@@ -33,6 +34,7 @@ pub mod status;
 pub mod statuses;
 pub mod tally;
 pub mod triggers;
+pub mod unreadable;
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -42,7 +44,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::StreamExt as _;
-use kube::api::ListParams;
 use kube::runtime::Controller;
 use kube::runtime::controller::Action;
 use kube::runtime::watcher;
@@ -60,7 +61,9 @@ use self::serving::{Scrapes, Serving};
 use self::tally::{ApplyOutcome, Tally};
 use crate::aide::check::Checker;
 use crate::aide::command::{Aide, NO_AIDE};
+use crate::api::object_name::NamespaceName;
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, time};
+use crate::k8s::{self, watch::Source};
 use crate::scan::event::{Saying, Severity};
 use crate::telemetry::health::{self, Readiness};
 use crate::telemetry::metrics::Metrics;
@@ -113,7 +116,9 @@ pub async fn run(
     client: Client,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    // First of all: probes come as soon as the container runs.
+    let namespace =
+        NamespaceName::parse(&settings.namespace).context("the operator's namespace")?;
+    // Before all that takes time: probes come as soon as the container runs.
     let readiness = Readiness::default();
     if let Some(address) = settings.health {
         health::serve(address, readiness.clone()).await?;
@@ -121,9 +126,9 @@ pub async fn run(
     let aide = Aide::new(&settings.aide);
     aide.supported_version().await.context(NO_AIDE)?;
     // Dropping it ends what is served.
-    let serving = Serving::start(&settings, &client);
+    let serving = Serving::start(&settings, &namespace, &client)?;
     tokio::select! {
-        ready = wait_for_api(&client, &settings.namespace) => ready?,
+        ready = wait_for_api(&client, &namespace) => ready?,
         () = stop.cancelled() => return Ok(()),
     }
     readiness.set(true);
@@ -138,7 +143,7 @@ pub async fn run(
         let tally = Arc::new(Tally::new(settings.metrics.lead()));
         let writer = leadership.term.client(&client);
         let result = tokio::select! {
-            result = lead(&settings, writer, tally, &serving) => Some(result),
+            result = lead(&settings, &namespace, writer, tally, &serving) => Some(result),
             () = leadership.lost.cancelled() => None,
             () = stop.cancelled() => {
                 settings.metrics.stand_by();
@@ -157,12 +162,12 @@ pub async fn run(
 
 /// Waits for the API server to answer, saying so; then checks that it knows FileIntegrity and lets
 /// this operator read it.
-async fn wait_for_api(client: &Client, namespace: &str) -> anyhow::Result<()> {
-    let api = Api::<FileIntegrity>::namespaced(client.clone(), namespace);
+async fn wait_for_api(client: &Client, namespace: &NamespaceName) -> anyhow::Result<()> {
+    let source = Source::<FileIntegrity>::namespaced(client, namespace);
     let mut pause = FIRST_RETRY;
     loop {
-        match api.list(&ListParams::default().limit(1)).await {
-            Ok(_) => return Ok(()),
+        match k8s::watch::probe(&source).await {
+            Ok(()) => return Ok(()),
             Err(kube::Error::Api(status)) if status.code == 404 => anyhow::bail!(
                 "the API does not know FileIntegrity (fileintegrity.openshift.io/v1alpha1); \
                  install the definitions: fio crd | kubectl apply -f -"
@@ -280,6 +285,7 @@ impl PassError {
 
 async fn lead(
     settings: &Settings,
+    namespace: &NamespaceName,
     client: Client,
     tally: Arc<Tally>,
     serving: &Serving,
@@ -289,7 +295,7 @@ async fn lead(
     let mut watches = tokio::task::JoinSet::new();
     let observer = Observer::start(
         client.clone(),
-        &settings.namespace,
+        namespace,
         settings.fallback_image.clone(),
         Judge::new(Checker::new(
             Aide::new(&settings.aide),
@@ -310,6 +316,7 @@ async fn lead(
             "legacy objects are left"
         );
     }
+    watches.spawn(unreadable::keep(Arc::clone(&observer), applier.clone()));
     let store = observer.file_integrities.clone();
     let context = Arc::new(Context {
         observer,
@@ -695,7 +702,7 @@ fn unobserved_reason(error: &ObserveError, failures: u32) -> Option<&'static str
         ObserveError::NoImage => Some("NoImage"),
         ObserveError::Check(_) => Some("CheckFailing"),
         // The operator begins again.
-        ObserveError::Ended => None,
+        ObserveError::Ended | ObserveError::Name(_) => None,
     }
 }
 

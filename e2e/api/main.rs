@@ -35,6 +35,7 @@ mod restored;
 mod site;
 mod spec;
 mod tampered;
+mod unreadable;
 mod updates;
 mod upgrade;
 mod values;

@@ -49,6 +49,10 @@ impl Reporter {
                     published();
                 }
                 Err(error) => {
+                    if let PublishError::Unreadable(_) = error {
+                        // Until the watch shows one that can be read, each try would write again.
+                        self.seen.send_modify(|seen| seen.status = None);
+                    }
                     let pause = pauses.next().unwrap_or(MAX_BACKOFF);
                     tracing::warn!(
                         error = crate::error_chain(&error),
@@ -127,6 +131,9 @@ impl Reporter {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use hyper::{Request, Response};
     use kube::Client;
     use kube::client::Body;
@@ -173,5 +180,34 @@ mod tests {
         assert_eq!(reporter.outbox.front(), Some(&last));
         reporter.outbox.pop();
         assert!(reporter.outbox.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_status_that_cannot_be_read_is_not_written_again_and_again() {
+        let writes = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&writes);
+        let server = tower::service_fn(move |_: Request<Body>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            let odd = r#"{"metadata": {"name": "fi-n"}, "nodeName": "n", "lastResult": "none"}"#;
+            async move {
+                Ok::<_, std::convert::Infallible>(Response::new(Body::from(
+                    odd.as_bytes().to_vec(),
+                )))
+            }
+        });
+        let publisher = Publisher::new(&Client::new(server, "ns"), identity(), "pod".to_owned());
+        let (items, outgoing) = mpsc::unbounded_channel();
+        let (seen, _) = watch::channel(Seen::default());
+        seen.send_modify(|seen| seen.status = Some(FileIntegrityNodeStatus::default()));
+        items.send(result(Condition::Succeeded, 1)).unwrap();
+        let reporter = Reporter::new(publisher, outgoing, seen.clone());
+        let running = tokio::spawn(reporter.run(|| ()));
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(writes.load(Ordering::Relaxed), 1);
+        // One that can be read is written to.
+        seen.send_modify(|seen| seen.status = Some(FileIntegrityNodeStatus::default()));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        running.abort();
+        assert_eq!(writes.load(Ordering::Relaxed), 2);
     }
 }

@@ -10,12 +10,15 @@ use std::time::Duration;
 use futures::{Stream, TryStreamExt as _};
 use kube::Api;
 use kube::api::{Patch, PatchParams, WatchEvent, WatchParams};
+use kube::core::Request;
 use serde_json::json;
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::seen::Seen;
 use crate::api::FileIntegrityNodeStatus;
-use crate::k8s::{RequestError, backoff, request};
+use crate::k8s::decode::{self, Unreadable};
+use crate::k8s::{RequestError, backoff, raw, request};
 
 /// How long the API server keeps one watch, in seconds; after that it is opened anew.
 const WATCH_SECONDS: u32 = 290;
@@ -53,7 +56,7 @@ async fn follow(
     let params = WatchParams::default()
         .fields(&format!("metadata.name={name}"))
         .timeout(WATCH_SECONDS);
-    let opened = request("open the watch", api.watch(&params, "0")).await?;
+    let opened = request("open the watch", open(api, &params)).await?;
     set_away(seen, false);
     let taking_in = take_in(opened, api, name, seen);
     let Ok(result) = tokio::time::timeout(WATCH_DEADLINE, taking_in).await else {
@@ -67,7 +70,7 @@ async fn follow(
 
 /// Keeps `seen` as the watch shows it, until that ends.
 async fn take_in(
-    events: impl Stream<Item = kube::Result<WatchEvent<FileIntegrityNodeStatus>>>,
+    events: impl Stream<Item = kube::Result<WatchEvent<Box<RawValue>>>>,
     api: &Api<FileIntegrityNodeStatus>,
     name: &str,
     seen: &watch::Sender<Seen>,
@@ -79,7 +82,10 @@ async fn take_in(
     let (mut stream, mut is_first) = (std::pin::pin!(events), true);
     while let Some(event) = stream.try_next().await.map_err(failed)? {
         match event {
-            WatchEvent::Added(status) | WatchEvent::Modified(status) => {
+            WatchEvent::Added(json) | WatchEvent::Modified(json) => {
+                let Some(status) = readable(decode::object(json.get()), seen) else {
+                    continue;
+                };
                 let is_odd = is_first && seen.borrow().is_ahead_of(&status);
                 is_first = false;
                 if is_odd {
@@ -88,12 +94,43 @@ async fn take_in(
                     seen.send_modify(|seen| seen.keep_newest(status));
                 }
             }
-            WatchEvent::Deleted(status) => seen.send_modify(|seen| seen.keep_deleted(&status)),
+            WatchEvent::Deleted(json) => {
+                if let Some(status) = readable(decode::object(json.get()), seen) {
+                    seen.send_modify(|seen| seen.keep_deleted(&status));
+                }
+            }
             WatchEvent::Bookmark(_) => {}
             WatchEvent::Error(status) => return Err(failed(kube::Error::Api(status))),
         }
     }
     Ok(())
+}
+
+async fn open(
+    api: &Api<FileIntegrityNodeStatus>,
+    params: &WatchParams,
+) -> kube::Result<impl Stream<Item = kube::Result<WatchEvent<Box<RawValue>>>> + use<>> {
+    let request = Request::new(api.resource_url()).watch(params, "0");
+    let request = request.map_err(kube::Error::BuildRequest)?;
+    api.clone().into_client().request_events(request).await
+}
+
+/// The object, unless it cannot be read: then nothing is known of it, so nothing is written to it, and
+/// scans go on.
+fn readable(
+    read: Result<FileIntegrityNodeStatus, Unreadable>,
+    seen: &watch::Sender<Seen>,
+) -> Option<FileIntegrityNodeStatus> {
+    let unreadable = match read {
+        Ok(status) => return Some(status),
+        Err(unreadable) => unreadable,
+    };
+    tracing::error!(
+        error = unreadable.to_string(),
+        "the node status cannot be read; results are kept until it can"
+    );
+    seen.send_modify(|seen| seen.status = None);
+    None
 }
 
 /// Reads the object as the API server has it, not one of its caches: a new watch has shown one that is
@@ -107,10 +144,10 @@ async fn read_now(
     let (params, nothing) = (PatchParams::default(), Patch::Merge(json!({})));
     loop {
         let writes = seen.borrow().writes();
-        let read = request("read the node status", api.patch(name, &params, &nothing));
-        let read = match read.await {
+        let read = raw::patch(api, name, &params, &nothing);
+        let read = match request("read the node status", read).await {
             Err(error) if error.code() == Some(404) => None,
-            read => Some(read?),
+            read => readable(read?, seen),
         };
         // A write that was answered meanwhile may be newer than what was read.
         if seen.send_if_modified(|seen| seen.keep_read(read, writes)) {
@@ -130,7 +167,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use axum::http::{Request, Response};
+    use axum::http::{Request as HttpRequest, Response};
     use http_body_util::StreamBody;
     use hyper::body::{Bytes, Frame};
     use kube::Client;
@@ -147,7 +184,7 @@ mod tests {
     async fn asked_again_after(opens: bool) -> Duration {
         let asked = Arc::new(AtomicUsize::new(0));
         let (again, mut is_asked_again) = watch::channel(false);
-        let server = service_fn(move |_: Request<Body>| {
+        let server = service_fn(move |_: HttpRequest<Body>| {
             if asked.fetch_add(1, Ordering::Relaxed) == 1 {
                 again.send_replace(true);
             }
@@ -191,12 +228,12 @@ mod tests {
     /// watch shows these. With it how often the object was read.
     async fn known_after(shows: &[(&str, u64)], has: Option<u64>) -> (Option<String>, usize) {
         let events = shows.iter().map(|(kind, version)| {
-            let event = json!({"type": kind, "object": object(*version)});
-            format!("{event}\n")
+            let object = object(*version);
+            format!("{{\"type\":\"{kind}\",\"object\":{object}}}\n")
         });
         let (events, reads) = (events.collect::<String>(), Arc::new(AtomicUsize::new(0)));
         let counted = Arc::clone(&reads);
-        let server = service_fn(move |request: Request<Body>| {
+        let server = service_fn(move |request: HttpRequest<Body>| {
             let is_watch = request
                 .uri()
                 .query()
@@ -266,6 +303,27 @@ mod tests {
         for (what, shows, has, expected, reads) in table {
             let expected = (expected.map(str::to_owned), reads);
             assert_eq!(known_after(&shows, has).await, expected, "{what}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_known_of_an_object_that_cannot_be_read() {
+        let mut odd = object(101);
+        odd["lastResult"] = json!("none");
+        let mut late = object(101);
+        late["metadata"]["creationTimestamp"] = json!("9999-12-31T23:59:59Z");
+        for (object, expected) in [(odd, None), (late, Some("101"))] {
+            let (seen, _) = watch::channel(Seen::default());
+            let json = serde_json::value::to_raw_value(&object).unwrap();
+            let events = futures::stream::iter([Ok(WatchEvent::Modified(json))]);
+            let nobody = service_fn(async |_: HttpRequest<Body>| {
+                Err::<Response<Body>, _>(std::io::Error::other("nobody"))
+            });
+            let api = Api::namespaced(Client::new(nobody, "ns"), "ns");
+            take_in(events, &api, "fi-node", &seen).await.unwrap();
+            let known = seen.borrow().status.clone();
+            let version = known.and_then(|known| known.metadata.resource_version);
+            assert_eq!(version.as_deref(), expected);
         }
     }
 }

@@ -22,10 +22,15 @@ use super::plan::{Observed, Unwanted, Wanted};
 use super::statuses::WatchedStatus;
 use crate::api::{
     FILE_INTEGRITY_KIND, FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, GROUP, names,
+    time,
 };
-use crate::k8s::{RequestError, request};
-use crate::scan::event::{Saying, Subject};
+use crate::k8s::decode::Unreadable;
+use crate::k8s::{RequestError, raw, request};
+use crate::scan::event::{Saying, Severity, Subject};
 use crate::scan::publish;
+
+/// Reason of what is reported of a FileIntegrity that cannot be read.
+const UNREADABLE: &str = "ObjectUnreadable";
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +85,7 @@ pub struct Applier {
     daemon_sets: Api<DaemonSet>,
     events: Api<Event>,
     reporter: String,
+    namespace: String,
 }
 
 impl Debug for Applier {
@@ -100,6 +106,7 @@ impl Applier {
             daemon_sets: Api::namespaced(client.clone(), namespace),
             events: Api::namespaced(client.clone(), namespace),
             reporter: reporter.to_owned(),
+            namespace: namespace.to_owned(),
         }
     }
 
@@ -140,7 +147,7 @@ impl Applier {
         object: &Value,
     ) -> Result<Option<Applied>, ApplyError>
     where
-        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+        K: Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned,
     {
         let name = object["metadata"]["name"]
             .as_str()
@@ -168,26 +175,29 @@ impl Applier {
                 replaced = true;
             }
         } else if let Some(unseen) =
-            request(format!("look for {name}"), api.get_metadata_opt(&name)).await?
+            request(format!("look for {name}"), raw::metadata_opt(api, &name)).await?
         {
-            if is_leftover(&unseen.metadata, observed) {
+            if is_leftover(&unseen, observed) {
                 self.remove_leftover(api, &name, observed).await?;
             } else {
                 // The caches hold what has our labels; applying would take over what has not.
-                refuse_foreign(kind, &unseen.metadata, observed)?;
+                refuse_foreign(kind, &unseen, observed)?;
             }
         }
         let params = PatchParams::apply(names::FIELD_MANAGER_OPERATOR).force();
         let patch = Patch::Apply(object);
-        let written = request(format!("apply {name}"), api.patch(&name, &params, &patch)).await?;
-        if let Some(removal) = unwished(written.annotations(), object) {
+        let written = raw::patch_metadata(api, &name, &params, &patch);
+        let written = request(format!("apply {name}"), written).await?;
+        let annotations = written.annotations.as_ref();
+        if let Some(removal) = annotations.and_then(|all| unwished(all, object)) {
             // Applying leaves what somebody else has set, and a daemon would take it for a wish.
             let (params, patch) = (PatchParams::default(), Patch::Merge(&removal));
-            request(format!("mend {name}"), api.patch(&name, &params, &patch)).await?;
+            let mended = raw::patch_metadata(api, &name, &params, &patch);
+            request(format!("mend {name}"), mended).await?;
         }
         Ok(Some(Applied {
-            uid: written.meta().uid.clone().unwrap_or_default(),
-            generation: written.meta().generation.unwrap_or_default(),
+            uid: written.uid.unwrap_or_default(),
+            generation: written.generation.unwrap_or_default(),
             replaced,
         }))
     }
@@ -202,7 +212,7 @@ impl Applier {
         observed: &Observed,
     ) -> Result<(), ApplyError>
     where
-        K: Resource + Clone + Debug + DeserializeOwned,
+        K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
         let fi = observed.file_integrity.as_ref();
         let fi_name = fi.name_any();
@@ -216,14 +226,14 @@ impl Applier {
         {
             return Err(ApplyError::Outdated(fi_name));
         }
-        let found = request(format!("look for {name}"), api.get_metadata_opt(name)).await?;
-        let Some(found) = found.filter(|found| is_leftover(&found.metadata, observed)) else {
+        let found = request(format!("look for {name}"), raw::metadata_opt(api, name)).await?;
+        let Some(found) = found.filter(|found| is_leftover(found, observed)) else {
             return Ok(());
         };
         // Not what somebody has put in its place or adopted since.
         let preconditions = Preconditions {
-            uid: found.metadata.uid,
-            resource_version: found.metadata.resource_version,
+            uid: found.uid,
+            resource_version: found.resource_version,
         };
         let params = DeleteParams {
             preconditions: Some(preconditions),
@@ -294,8 +304,8 @@ impl Applier {
     ) -> Result<ObjectMeta, ApplyError> {
         let name = fi.name_any();
         let (params, patch) = (PatchParams::default(), Patch::Merge(patch));
-        let written = self.file_integrities.patch_metadata(&name, &params, &patch);
-        Ok(request(format!("annotate {name}"), written).await?.metadata)
+        let written = raw::patch_metadata(&self.file_integrities, &name, &params, &patch);
+        Ok(request(format!("annotate {name}"), written).await?)
     }
 
     /// Writes the status. Returns the object as it is afterwards.
@@ -315,8 +325,50 @@ impl Applier {
             ..PatchParams::default()
         };
         let patch = Patch::Merge(&patch);
-        let written = self.file_integrities.patch_status(&name, &params, &patch);
-        Ok(request(format!("write the status of {name}"), written).await?)
+        let written = raw::patch_status(&self.file_integrities, &name, &params, &patch);
+        let written = request(format!("write the status of {name}"), written).await?;
+        // It was readable before, and whatever has changed since, this was written.
+        Ok(written.unwrap_or_else(|_| FileIntegrity {
+            status: Some(status.clone()),
+            ..fi.clone()
+        }))
+    }
+
+    /// Reports of a FileIntegrity that it cannot be read. What else its status has is not known.
+    pub async fn report_unreadable(&self, fi: &Unreadable) -> Result<(), ApplyError> {
+        let message = format!("{fi}; nothing is changed for it until it can");
+        let subject = Subject {
+            namespace: &self.namespace,
+            name: &fi.name,
+            uid: &fi.uid,
+            node: None,
+            reporter: &self.reporter,
+        };
+        let saying = Saying {
+            severity: Severity::Warning,
+            reason: UNREADABLE,
+            message: message.clone(),
+        };
+        publish::say(&self.events, &subject, &saying, "").await?;
+        let condition = |kind: &str, status: &str| {
+            json!({
+                "type": kind, "status": status, "reason": UNREADABLE, "message": message,
+                "lastTransitionTime": time::now(),
+            })
+        };
+        let patch = json!({
+            "metadata": {"uid": fi.uid},
+            "status": {"conditions": [condition("Degraded", "True"), condition("Ready", "Unknown")]},
+        });
+        let params = PatchParams {
+            field_manager: Some(names::FIELD_MANAGER_OPERATOR.to_owned()),
+            ..PatchParams::default()
+        };
+        let (api, patch) = (&self.file_integrities, Patch::Merge(&patch));
+        let written = raw::patch_status(api, &fi.name, &params, &patch);
+        let written = request(format!("write the status of {}", fi.name), written).await;
+        // Whether what came back can be read is not the question: it cannot.
+        written.map(|_| ()).map_err(Into::into)
     }
 
     /// Says something about a FileIntegrity; a second time of the same transition is no second

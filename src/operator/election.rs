@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::term::Term;
 use crate::api::{names, time};
-use crate::k8s::{RequestError, request_within};
+use crate::k8s::{RequestError, raw, request_within};
 
 /// How long others wait after the last renewal that they saw.
 const LEASE_DURATION: Duration = Duration::from_secs(15);
@@ -189,16 +189,13 @@ impl Candidate {
         election: &mut Election,
         start: Instant,
     ) -> Result<Attempt, RequestError> {
-        let lease = within(self.api.get_opt(names::LEASE_NAME)).await?;
+        let lease = within(self.read()).await?;
         let params = PostParams::default();
         // Before the request: the answer may be read long after the others have begun to wait.
         let since = Instant::now();
         let written = match election.look(lease.as_ref(), start.elapsed()) {
             Step::Create => within(self.api.create(&params, &election.held(None))).await,
-            Step::Take => {
-                let held = election.held(lease.as_ref());
-                within(self.api.replace(names::LEASE_NAME, &params, &held)).await
-            }
+            Step::Take => within(self.replace(&election.held(lease.as_ref()))).await,
             Step::Wait(left) => {
                 let lease = Box::new(lease.unwrap_or_default());
                 return Ok(Attempt::Wait { lease, left });
@@ -208,6 +205,18 @@ impl Candidate {
             lease: Box::new(lease),
             since,
         })
+    }
+
+    /// The Lease, if there is one. Whatever is odd about it: nobody else may act while it cannot be read.
+    async fn read(&self) -> kube::Result<Option<Lease>> {
+        let lease = raw::get_opt(&self.api, names::LEASE_NAME).await?;
+        lease.transpose().map_err(raw::failed)
+    }
+
+    async fn replace(&self, lease: &Lease) -> kube::Result<Lease> {
+        let params = PostParams::default();
+        let replaced = raw::replace(&self.api, names::LEASE_NAME, &params, lease).await?;
+        replaced.map_err(raw::failed)
     }
 
     /// Returns when the Lease has changed, or after `left`.
@@ -266,14 +275,8 @@ impl Candidate {
                 () = tokio::time::sleep_until(next) => {}
             }
             let started = Instant::now();
-            let attempt = async {
-                within(self.api.replace(
-                    names::LEASE_NAME,
-                    &PostParams::default(),
-                    &election.held(Some(&lease)),
-                ))
-                .await
-            };
+            let held = election.held(Some(&lease));
+            let attempt = within(self.replace(&held));
             match tokio::time::timeout_at(deadline, attempt).await {
                 Ok(Ok(held)) => {
                     lease = held;
@@ -310,7 +313,7 @@ impl Candidate {
     /// one took it: an own renewal whose answer was lost has changed it as well. Nothing is acted upon
     /// by that alone: the term is extended by a renewal that is answered.
     async fn still_held(&self) -> Result<Option<Lease>, RequestError> {
-        let lease = within(self.api.get_opt(names::LEASE_NAME)).await?;
+        let lease = within(self.read()).await?;
         let holder = |lease: &Lease| lease.spec.as_ref()?.holder_identity.clone();
         Ok(lease.filter(|lease| holder(lease).as_deref() == Some(self.identity.as_str())))
     }
@@ -349,9 +352,7 @@ impl Candidate {
             spec.lease_duration_seconds = Some(1);
             spec.renew_time = Some(time::now_micro());
         }
-        let params = PostParams::default();
-        let written = within(self.api.replace(names::LEASE_NAME, &params, lease)).await;
-        written.map(|_| ())
+        within(self.replace(lease)).await.map(|_| ())
     }
 }
 

@@ -12,11 +12,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
-use kube::core::{NamespaceResourceScope, ObjectMeta};
+use kube::core::ObjectMeta;
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{self, Lookup, ObjectRef, Store};
-use kube::runtime::watcher::{self, watch_object, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -31,9 +31,12 @@ use super::statuses::{Keeper, ReadStatus, WatchedStatus};
 use super::tally::Tally;
 use super::triggers::{Changes, Meaning, Target, hash};
 use crate::aide::profiles::Profile;
-use crate::api::object_name::{NamespaceName, ObjectName};
+use crate::api::object_name::{InvalidName, NamespaceName, ObjectName};
 use crate::api::{FileIntegrity, FileIntegritySpec, ProfileName, names, time};
-use crate::k8s::{RequestError, backoff, request};
+use crate::k8s::decode::Unreadable;
+use crate::k8s::unread::Unread;
+use crate::k8s::watch::{self, Read, Source};
+use crate::k8s::{RequestError, backoff, raw, request};
 
 /// Longest pause before the API groups are asked for again, or a user's ConfigMap is watched again.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
@@ -60,6 +63,9 @@ pub enum ObserveError {
         names::OPERATOR_NAME
     )]
     NoImage,
+    /// A name of ours is none. A defect, found by the tests.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
     /// A configuration could not be checked.
     #[error(transparent)]
     Check(#[from] crate::aide::check::CheckError),
@@ -71,7 +77,7 @@ pub type Trigger = ObjectRef<FileIntegrity>;
 /// The caches.
 pub struct Observer {
     client: Client,
-    namespace: String,
+    namespace: NamespaceName,
     fallback_image: Option<String>,
     openshift: bool,
     judge: Judge,
@@ -84,6 +90,7 @@ pub struct Observer {
     deployments: Store<Deployment>,
     nodes: Store<NodeFacts>,
     users: Arc<UserConfigs>,
+    unread: Arc<Unread>,
     /// The last good configurations, by the uids of their FileIntegrities.
     good: Mutex<HashMap<String, Arc<ActiveConfig>>>,
     triggers: mpsc::UnboundedSender<Trigger>,
@@ -127,7 +134,7 @@ impl Observer {
     /// with the tasks of the returned set.
     pub async fn start(
         client: Client,
-        namespace: &str,
+        namespace: &NamespaceName,
         fallback_image: Option<String>,
         judge: Judge,
         triggers: mpsc::UnboundedSender<Trigger>,
@@ -138,29 +145,28 @@ impl Observer {
         let (file_integrities, writer) = reflector::store();
         let users = Arc::new(UserConfigs::default());
         let texts = Arc::new(Texts::default());
+        let unread = Arc::new(Unread::default());
         let mut watches = Watches {
             tasks,
             triggers: &triggers,
-            namespace,
+            namespace: namespace.as_str(),
+            tally,
             all: file_integrities.clone(),
             texts: &texts,
+            unread: &unread,
         };
-        let everything = watcher::Config::default();
-        let own_name = format!("metadata.name={}", names::OPERATOR_NAME);
         watches.start(
-            namespaced(&client, namespace),
-            &everything,
+            Source::namespaced(&client, namespace),
             shrunk(shrink_file_integrity),
             |_| {},
             about_itself,
             writer,
-            saw_file_integrity(tally, &users, &file_integrities, namespace),
+            saw_file_integrity(tally, &users, &file_integrities, namespace.as_str()),
         );
         let (statuses, writer) = reflector::store();
         let freshness = Arc::new(Freshness::default());
         watches.start(
-            namespaced(&client, namespace),
-            &everything.clone().page_size(STATUSES_AT_ONCE),
+            Source::namespaced(&client, namespace).paged(STATUSES_AT_ONCE),
             keep_status(&texts),
             saw_status(tally, &freshness),
             about_status,
@@ -169,8 +175,7 @@ impl Observer {
         );
         let (daemon_sets, writer) = reflector::store();
         watches.start(
-            namespaced(&client, namespace),
-            &everything,
+            Source::namespaced(&client, namespace),
             |daemon_set| daemon_set,
             |_| {},
             about_daemon_set,
@@ -178,10 +183,8 @@ impl Observer {
             |_| {},
         );
         let (config_maps, writer) = reflector::store();
-        let active = everything.clone().labels(names::LABEL_AIDE_CONF);
         watches.start(
-            namespaced(&client, namespace),
-            &active,
+            Source::namespaced(&client, namespace).labelled(names::LABEL_AIDE_CONF),
             shrunk(drop_managed_fields),
             |_| {},
             about_config_map,
@@ -189,10 +192,9 @@ impl Observer {
             |_| {},
         );
         let (deployments, writer) = reflector::store();
-        let own = everything.clone().fields(&own_name);
+        let own = ObjectName::parse(names::OPERATOR_NAME)?;
         watches.start(
-            namespaced(&client, namespace),
-            &own,
+            Source::namespaced(&client, namespace).named(&own),
             shrunk(drop_managed_fields),
             |_| {},
             about_deployment,
@@ -201,8 +203,7 @@ impl Observer {
         );
         let (nodes, writer) = reflector::store();
         watches.start(
-            Api::all(client.clone()),
-            &everything.clone().page_size(NODES_AT_ONCE),
+            Source::all(&client).paged(NODES_AT_ONCE),
             keep_node(&texts),
             |_| {},
             about_node,
@@ -211,7 +212,7 @@ impl Observer {
         );
         let observer = Arc::new(Self {
             client,
-            namespace: namespace.to_owned(),
+            namespace: namespace.clone(),
             fallback_image,
             openshift,
             judge,
@@ -223,6 +224,7 @@ impl Observer {
             deployments,
             nodes,
             users,
+            unread,
             good: Mutex::default(),
             triggers,
         });
@@ -273,12 +275,14 @@ impl Observer {
             configured,
             active: self
                 .config_maps
-                .get(&ObjectRef::new(&name).within(&self.namespace)),
+                .get(&ObjectRef::new(&name).within(self.namespace.as_str())),
             daemon_sets: self.daemon_sets.state_filter(|ds| belongs(ds, &name)),
             nodes: self.nodes.state(),
             statuses,
             silence,
             nameless,
+            unreadable: self.unread.about(&name),
+            unreadable_nodes: self.unreadable_nodes(),
             others: self
                 .file_integrities
                 .state_filter(|other| other.name_any() != name),
@@ -286,6 +290,26 @@ impl Observer {
             now: time::now(),
             file_integrity: fi,
         })
+    }
+
+    fn unreadable_nodes(&self) -> HashSet<String> {
+        let nodes = self.unread.of::<ReadNode>().into_iter();
+        nodes.map(|node| node.name).collect()
+    }
+
+    /// What shows that other objects than before cannot be read.
+    pub fn unreadable_changes(&self) -> tokio::sync::watch::Receiver<()> {
+        self.unread.changes()
+    }
+
+    /// The FileIntegrities that cannot be read, and of which nothing is known from before.
+    pub fn unreadable_file_integrities(&self) -> Vec<Unreadable> {
+        let mut unreadable = self.unread.of::<FileIntegrity>();
+        unreadable.retain(|fi| {
+            let key = ObjectRef::new(&fi.name).within(self.namespace.as_str());
+            self.file_integrities.get(&key).is_none()
+        });
+        unreadable
     }
 
     /// Ends the watch of the ConfigMap that this FileIntegrity named.
@@ -385,7 +409,7 @@ impl Observer {
             return UserConfigState::Unknown;
         };
         let owner = fi.name_any();
-        let trigger = ObjectRef::new(&owner).within(&self.namespace);
+        let trigger = ObjectRef::new(&owner).within(self.namespace.as_str());
         // Looked at while the watches cannot be ended: what goes away after this ends its own.
         if self.file_integrities.get(&trigger).is_none() {
             return UserConfigState::Unknown;
@@ -400,9 +424,9 @@ impl Observer {
                 .map_or(UserConfigState::Unknown, |state| state.clone());
         }
         let state = Arc::new(Mutex::new(UserConfigState::Unknown));
-        let api = Api::<ConfigMap>::namespaced(self.client.clone(), namespace.as_str());
+        let source = Source::namespaced(&self.client, namespace);
         let task = tokio::spawn(follow_config_map(
-            api,
+            source,
             name.clone(),
             Arc::clone(&state),
             self.triggers.clone(),
@@ -421,7 +445,7 @@ impl Observer {
     async fn environment(&self, spec: &FileIntegritySpec) -> Result<Environment, ObserveError> {
         let deployment = self
             .deployments
-            .get(&ObjectRef::new(names::OPERATOR_NAME).within(&self.namespace));
+            .get(&ObjectRef::new(names::OPERATOR_NAME).within(self.namespace.as_str()));
         let pod = deployment
             .as_ref()
             .and_then(|d| d.spec.as_ref())
@@ -451,11 +475,8 @@ impl Observer {
             return Ok(false);
         };
         let api = Api::<PriorityClass>::all(self.client.clone());
-        let found = request(
-            format!("read the PriorityClass {name}"),
-            api.get_opt(name.as_str()),
-        )
-        .await?;
+        let found = raw::metadata_opt(&api, name.as_str());
+        let found = request(format!("read the PriorityClass {name}"), found).await?;
         Ok(found.is_some())
     }
 }
@@ -483,12 +504,14 @@ struct Watches<'a> {
     tasks: &'a mut tokio::task::JoinSet<()>,
     triggers: &'a mpsc::UnboundedSender<Trigger>,
     namespace: &'a str,
+    tally: &'a Arc<Tally>,
     all: Store<FileIntegrity>,
     texts: &'a Arc<Texts>,
+    unread: &'a Arc<Unread>,
 }
 
 impl Watches<'_> {
-    /// Watches the objects of `api`: takes of each what is to be kept by `keep`, shows that to `read`
+    /// Watches the objects of `source`: takes of each what is to be kept by `keep`, shows that to `read`
     /// as it comes, keeps it in the store behind `writer`, and triggers passes by what it means.
     /// `saw` is shown what the store has.
     #[expect(
@@ -497,27 +520,24 @@ impl Watches<'_> {
     )]
     fn start<W, K>(
         &mut self,
-        api: Api<W>,
-        config: &watcher::Config,
+        source: Source<W>,
         keep: impl Fn(W) -> K + Send + 'static,
         read: impl Fn(&watcher::Event<K>) + Send + 'static,
         meaning: fn(&K) -> Meaning,
         writer: Writer<K>,
         saw: impl Fn(&watcher::Event<K>) + Send + 'static,
     ) where
-        W: kube::Resource<DynamicType = ()>
-            + Clone
-            + std::fmt::Debug
-            + serde::de::DeserializeOwned
-            + Send
-            + 'static,
+        W: kube::Resource<DynamicType = ()> + serde::de::DeserializeOwned + Send + 'static,
         K: Lookup<DynamicType = ()> + Clone + Send + Sync + 'static,
     {
-        let stream = watcher(api, config.clone())
+        let (triggers, all) = (self.triggers.clone(), self.all.clone());
+        let readable = self.readable();
+        let stream = watch::watch(source)
+            .map_ok(readable)
+            .try_filter_map(|event| std::future::ready(Ok(event)))
             .map_ok(move |event| kept(event, &keep))
             .inspect_ok(read);
         let stream = reflector::reflector(writer, stream).default_backoff();
-        let (triggers, all) = (self.triggers.clone(), self.all.clone());
         let (namespace, texts) = (self.namespace.to_owned(), Arc::clone(self.texts));
         self.tasks.spawn(async move {
             let mut changes = Changes::new(meaning, texts);
@@ -541,6 +561,29 @@ impl Watches<'_> {
     }
 }
 
+impl Watches<'_> {
+    /// Takes out of what a watch shows the objects that cannot be read. They are named, counted, and
+    /// all FileIntegrities are looked at.
+    fn readable<W>(
+        &self,
+    ) -> impl Fn(watcher::Event<Read<W>>) -> Option<watcher::Event<W>> + Send + use<W>
+    where
+        W: kube::Resource<DynamicType = ()>,
+    {
+        let (unread, tally) = (Arc::clone(self.unread), Arc::clone(self.tally));
+        let (triggers, all) = (self.triggers.clone(), self.all.clone());
+        let namespace = self.namespace.to_owned();
+        move |event| {
+            let (event, is_new) = unread.take(event);
+            if is_new {
+                tally.unreadable(W::kind(&()).into_owned(), unread.of::<W>().len());
+                send(&triggers, &all, &namespace, Target::All);
+            }
+            event
+        }
+    }
+}
+
 /// The event with what is kept of its object.
 fn kept<W, K>(event: watcher::Event<W>, keep: impl Fn(W) -> K) -> watcher::Event<K> {
     match event {
@@ -550,13 +593,6 @@ fn kept<W, K>(event: watcher::Event<W>, keep: impl Fn(W) -> K) -> watcher::Event
         watcher::Event::InitApply(object) => watcher::Event::InitApply(keep(object)),
         watcher::Event::InitDone => watcher::Event::InitDone,
     }
-}
-
-fn namespaced<K>(client: &Client, namespace: &str) -> Api<K>
-where
-    K: kube::Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-{
-    Api::namespaced(client.clone(), namespace)
 }
 
 fn send(
@@ -628,7 +664,7 @@ fn saw_file_integrity(
 /// Follows the named ConfigMap. After an error a new watch begins, with a list: one that goes on from
 /// the old resource version shows nothing of an object that has not changed since.
 async fn follow_config_map(
-    api: Api<ConfigMap>,
+    source: Source<ConfigMap>,
     name: ObjectName,
     state: Arc<Mutex<UserConfigState>>,
     triggers: mpsc::UnboundedSender<Trigger>,
@@ -638,7 +674,7 @@ async fn follow_config_map(
     loop {
         let began = Instant::now();
         let mut has_listed = false;
-        let mut stream = std::pin::pin!(watch_object(api.clone(), name.as_str()));
+        let mut stream = std::pin::pin!(watch::watch_one(source.clone(), &name));
         while let Some(item) = stream.next().await {
             let failed = item.is_err();
             if let Ok(mut state) = state.lock() {
@@ -663,12 +699,15 @@ impl UserConfigState {
     /// new watch tells soon. That it may not is known when not even the list is answered.
     fn after(
         &self,
-        shown: watcher::Result<Option<ConfigMap>>,
+        shown: watcher::Result<Option<Read<ConfigMap>>>,
         name: &str,
         has_listed: bool,
     ) -> Self {
         let error = match shown {
-            Ok(Some(config_map)) => return Self::Found(config_map.data.unwrap_or_default()),
+            Ok(Some(Ok(config_map))) => {
+                return Self::Found(config_map.data.unwrap_or_default());
+            }
+            Ok(Some(Err(unreadable))) => return Self::Error(unreadable.to_string()),
             Ok(None) => return Self::Missing,
             Err(error) => error,
         };
@@ -820,7 +859,7 @@ mod tests {
         let other = || Error("other".to_owned());
         let is_error = |state: &UserConfigState| matches!(state, Error(text) if text != "other");
         for before in [Unknown, Missing, found(), other()] {
-            let listed = before.after(Ok(Some(shown.clone())), "c", false);
+            let listed = before.after(Ok(Some(Ok(shown.clone()))), "c", false);
             assert_eq!(listed, found());
             assert_eq!(before.after(Ok(None), "c", true), Missing);
         }

@@ -82,6 +82,10 @@ pub struct Observed {
     pub silence: HashMap<Arc<str>, Duration>,
     /// The nodes that can have no status, as the last pass found: its name is another object's.
     pub nameless: HashSet<Arc<str>>,
+    /// Which objects that concern it cannot be read: a sentence for each.
+    pub unreadable: Vec<String>,
+    /// The names of nodes that cannot be read.
+    pub unreadable_nodes: HashSet<String>,
     /// The other FileIntegrities of the namespace.
     pub others: Vec<Arc<FileIntegrity>>,
     /// What the pods need.
@@ -316,6 +320,8 @@ impl<'a> Planner<'a> {
             .statuses
             .iter()
             .filter(|status| !selected.contains(&*status.node_name))
+            // Whether it is still selected is not known.
+            .filter(|status| !self.observed.unreadable_nodes.contains(&*status.node_name))
             .map(|status| Unwanted::NodeStatus(status.name.to_string()))
             .collect();
         let signaller = self
@@ -410,8 +416,11 @@ impl<'a> Planner<'a> {
             let message = format!("{message}; the pods run without it until it exists");
             ("PriorityClass", message)
         });
+        let unreadable = self.observed.unreadable.iter();
+        let unreadable = unreadable.map(|sentence| ("ObjectUnreadable", sentence.clone()));
         // There may be so many overlaps that they fill the message, so they come last.
-        lost.chain(class).chain(self.overlaps()).collect()
+        let first = lost.chain(class).chain(unreadable);
+        first.chain(self.overlaps()).collect()
     }
 
     /// The PriorityClass of the spec does not exist, in the original's words.

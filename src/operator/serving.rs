@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, PostParams};
 use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::watch_object;
 use kube::{Client, ResourceExt as _};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,6 +21,8 @@ use super::Settings;
 use super::certificate::{self, IssueError};
 use super::monitoring::{self, Authority, Targets};
 use crate::api::names;
+use crate::api::object_name::{InvalidName, NamespaceName, ObjectName};
+use crate::k8s::watch::{Source, watch_one};
 use crate::k8s::{RequestError, request};
 use crate::telemetry::access::Access;
 use crate::telemetry::certificate::{CA_FILE, Certificates};
@@ -65,7 +66,11 @@ pub struct Serving {
 
 impl Serving {
     /// Starts serving. Until there is a certificate of more standing, one made on the spot is used.
-    pub fn start(settings: &Settings, client: &Client) -> Self {
+    pub fn start(
+        settings: &Settings,
+        own_namespace: &NamespaceName,
+        client: &Client,
+    ) -> Result<Self, InvalidName> {
         let scrapes = settings.scrapes.clone();
         let namespace = settings.namespace.clone();
         let certificates = Certificates::default();
@@ -83,8 +88,9 @@ impl Serving {
                 );
             }
             tasks.spawn(certificates.clone().follow(scrapes.certificate.clone()));
-            let secrets = Api::namespaced(client.clone(), &namespace);
-            tasks.spawn(follow_own(secrets, certificates.clone(), found));
+            let secrets = Source::namespaced(client, own_namespace);
+            let name = ObjectName::parse(names::OWN_CERT_SECRET)?;
+            tasks.spawn(follow_own(secrets, name, certificates.clone(), found));
             let access = scrapes
                 .auth
                 .then(|| Arc::new(Access::new(client.clone(), &namespace, FLEET_PATH)));
@@ -95,13 +101,13 @@ impl Serving {
             };
             tasks.spawn(serve(address, content, Some(certificates.clone())));
         }
-        Self {
+        Ok(Self {
             scrapes,
             namespace,
             certificates,
             own,
             _tasks: tasks,
-        }
+        })
     }
 
     /// The leader's part: makes the operator's own certificate, and renews it in time.
@@ -190,16 +196,26 @@ fn make_do(certificates: &Certificates, namespace: &str) -> anyhow::Result<()> {
 }
 
 /// Takes up the Secret's certificate whenever it changes.
-async fn follow_own(secrets: Api<Secret>, certificates: Certificates, found: watch::Sender<Own>) {
-    let stream = watch_object(secrets, names::OWN_CERT_SECRET).default_backoff();
+async fn follow_own(
+    secrets: Source<Secret>,
+    name: ObjectName,
+    certificates: Certificates,
+    found: watch::Sender<Own>,
+) {
+    let stream = watch_one(secrets, &name).default_backoff();
     let mut stream = std::pin::pin!(stream);
     while let Some(item) = stream.next().await {
         let own = match item {
-            Ok(Some(secret)) => {
+            Ok(Some(Ok(secret))) => {
                 take_up(&certificates, &secret);
                 Own::Found(Box::new(secret))
             }
             Ok(None) => Own::Missing,
+            Ok(Some(Err(unreadable))) => {
+                let error = unreadable.to_string();
+                tracing::warn!(error, "the certificate is not renewed");
+                continue;
+            }
             Err(error) => {
                 tracing::debug!(
                     error = crate::error_chain(&error),

@@ -24,7 +24,7 @@ use super::statuses::{Report, WatchedStatus};
 use super::triggers::hash;
 use crate::api::{Condition, FileIntegrity, FileIntegrityStatus, NodeCounts, Phase, names};
 use crate::telemetry::metrics::{
-    ConditionLabels, ErrorLabel, FileIntegrityLabel, Fleet, NodeErrorLabels, NodeLabel,
+    ConditionLabels, ErrorLabel, FileIntegrityLabel, Fleet, KindLabel, NodeErrorLabels, NodeLabel,
     OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
 };
 
@@ -713,6 +713,13 @@ impl Tally {
     pub fn failed(&self, step: &'static str) {
         let label = StepLabel { step };
         self.fleet.pass_errors.get_or_create(&label).inc();
+    }
+
+    /// So many objects of this kind cannot be read now.
+    pub fn unreadable(&self, kind: String, objects: usize) {
+        let objects = i64::try_from(objects).unwrap_or(i64::MAX);
+        let label = KindLabel { kind };
+        self.fleet.unreadable.get_or_create(&label).set(objects);
     }
 
     fn reinit(&self, by: &'static str, node: &Arc<str>) {

@@ -187,6 +187,8 @@ fn observed(daemon_sets: &[DaemonSet], statuses: &[FileIntegrityNodeStatus]) -> 
             .collect(),
         silence: HashMap::new(),
         nameless: HashSet::new(),
+        unreadable: Vec::new(),
+        unreadable_nodes: HashSet::new(),
         others: Vec::new(),
         environment: Environment::default(),
         now: at(0),

@@ -7,15 +7,16 @@
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
+use kube::Client;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::Identity;
 use super::event::{self, Saying, Subject};
 use super::tell::{self, News, Said};
 use crate::api::{FileIntegrityNodeStatus, names, time};
-use crate::k8s::{RequestError, request};
+use crate::k8s::decode::Unreadable;
+use crate::k8s::{RequestError, raw, request};
 
 /// Why some news could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum PublishError {
     /// A request came to nothing.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// It was written, or would have been, and cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// The status could not be put into JSON.
     #[error("put the node status into JSON")]
     Json(#[from] serde_json::Error),
@@ -108,7 +112,7 @@ impl Publisher {
         let name = self.identity.node_status();
         let params = PatchParams::default();
         let patch = Patch::Merge(patch);
-        let written = self.statuses.patch(&name, &params, &patch);
+        let written = raw::patch(&self.statuses, &name, &params, &patch);
         let status = match request("write the node status", written).await {
             // 404: deleted. 409: the uid in the patch is not that of the object.
             Err(error) if matches!(error.code(), Some(404 | 409)) => {
@@ -117,7 +121,7 @@ impl Publisher {
             result => result?,
         };
         self.said = telling.said;
-        Ok(status)
+        Ok(status?)
     }
 
     /// Writes the kept log in one request, whether or not there is one already.
@@ -125,21 +129,21 @@ impl Publisher {
         let name = self.identity.kept_log();
         let params = PatchParams::apply(names::FIELD_MANAGER_DAEMON).force();
         let patch = Patch::Apply(log);
-        let written = self.config_maps.patch(&name, &params, &patch);
+        let written = raw::patch_metadata(&self.config_maps, &name, &params, &patch);
         let written = request("write the kept log", written).await?;
         let compressed = log["metadata"]["annotations"]
             .get(names::ANNOTATION_COMPRESSED)
             .is_some();
         if !compressed
             && written
-                .annotations()
-                .contains_key(names::ANNOTATION_COMPRESSED)
+                .annotations
+                .is_some_and(|all| all.contains_key(names::ANNOTATION_COMPRESSED))
         {
             // Another writer's annotation, from before: applying leaves it, and it would lie.
             let removal =
                 json!({"metadata": {"annotations": {names::ANNOTATION_COMPRESSED: null}}});
             let (params, patch) = (PatchParams::default(), Patch::Merge(&removal));
-            let mended = self.config_maps.patch(&name, &params, &patch);
+            let mended = raw::patch_metadata(&self.config_maps, &name, &params, &patch);
             request("mend the kept log", mended).await?;
         }
         Ok(())

@@ -103,6 +103,13 @@ pub struct FileIntegrityLabel {
     pub file_integrity: String,
 }
 
+/// A kind of objects.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct KindLabel {
+    /// One of those that the operator watches.
+    pub kind: String,
+}
+
 /// A step of a pass.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StepLabel {
@@ -161,6 +168,8 @@ pub struct Fleet {
     pub nodes: Family<StateLabel, Gauge>,
     /// 1: the condition Degraded is True.
     pub degraded: Family<FileIntegrityLabel, Gauge>,
+    /// Objects that cannot be read now.
+    pub unreadable: Family<KindLabel, Gauge>,
     /// Passes.
     passes: Histogram,
     /// Passes that failed.
@@ -267,6 +276,11 @@ impl Fleet {
                 r,
                 "degraded",
                 "Set to 1 while the condition Degraded of a FileIntegrity is True, and 0 otherwise",
+            ),
+            unreadable: metric(
+                r,
+                "unreadable_objects",
+                "Objects in the API that the operator cannot read and leaves out, per kind",
             ),
             passes: Histogram::new(PASS_BUCKETS),
             pass_errors: metric(
@@ -458,6 +472,8 @@ mod tests {
             };
             fleet.node_status.get_or_create(&labels).inc();
         }
+        let kind = "Node".to_owned();
+        fleet.unreadable.get_or_create(&KindLabel { kind }).set(1);
         let error = NodeErrorLabels {
             error: "configuration",
             node: node("node-c"),

@@ -21,6 +21,7 @@ use clap::{Parser, Subcommand};
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::object_name::{InvalidName, NamespaceName, ObjectName};
 use crate::telemetry::logging::{self, Format};
 
 const EXAMPLES: &str = "\
@@ -160,10 +161,21 @@ async fn config() -> anyhow::Result<kube::Config> {
 }
 
 /// The namespace to work in: as given, or that of the kubeconfig's context or of the pod.
-fn namespace(given: Option<String>, client: &Client) -> String {
-    given
-        .filter(|n| !n.is_empty())
-        .unwrap_or_else(|| client.default_namespace().to_owned())
+fn namespace(given: Option<String>, client: &Client) -> anyhow::Result<NamespaceName> {
+    let given = given.filter(|n| !n.is_empty());
+    let name = given
+        .as_deref()
+        .unwrap_or_else(|| client.default_namespace());
+    NamespaceName::parse(name).context("the namespace to work in")
+}
+
+/// An argument, or a variable, that names an object and becomes part of requests. An empty one counts
+/// as none, and its command decides what that means.
+fn object_name(text: &str) -> Result<String, InvalidName> {
+    if !text.is_empty() {
+        ObjectName::parse(text)?;
+    }
+    Ok(text.to_owned())
 }
 
 /// The name of the host, for want of a pod's.

@@ -4,7 +4,7 @@
 //! pure), [`apply`] (all writes). What is to be made comes from [`build`], the status from
 //! [`status`], the bookkeeping of re-initialisations from [`reinit`], what goes on running from
 //! [`running`], the choice of nodes from
-//! [`nodes`], whom taints leave out [`excluded`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used;
+//! [`nodes`], whom taints leave out [`excluded`]; [`triggers`] says when a pass is due, [`judge`] whether a configuration is fit to be used, [`quoting`] what of it is shown;
 //! [`election`] sees to it that one operator acts at a time; [`freshness`] knows since when nothing
 //! was heard of a node; [`statuses`] and [`pool`] keep that of thousands of nodes small;
 //! [`unreadable`] reports what cannot be read,
@@ -27,6 +27,7 @@ pub mod observe;
 pub mod plan;
 pub mod policy;
 pub mod pool;
+pub mod quoting;
 pub mod reinit;
 pub mod running;
 pub mod serving;

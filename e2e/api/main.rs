@@ -21,6 +21,7 @@ mod edits;
 mod failover;
 mod faults;
 mod harness;
+mod hostile;
 mod hostile_configs;
 mod kills;
 mod logcollector;

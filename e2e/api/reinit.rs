@@ -1,11 +1,17 @@
 //! Re-initialisation and hold-off: what annotations of a FileIntegrity bring about.
 
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::k8s::around::around;
+use fio::k8s::paced::is_watch;
+use fio::operator::serving::Scrapes;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use tower::Service as _;
 
-use crate::harness::{Space, condition_of, eventually, in_space, message_of};
+use crate::failover::until_leads;
+use crate::harness::{Operator, Space, condition_of, eventually, in_space, message_of};
 
 /// The request that stands in a node's status.
 async fn request(space: &Space, node: &str) -> anyhow::Result<Option<String>> {
@@ -260,6 +266,60 @@ async fn the_failed_nodes_by_annotation() -> anyhow::Result<()> {
         until_handed_out(space, names::ANNOTATION_REINIT_ON_FAILED).await?;
         assert_eq!(request(space, &nodes[1]).await?, None);
         Ok(())
+    })
+    .await
+}
+
+/// An operator whose watch of node statuses shows nothing after the list it begins with, as one that is
+/// behind.
+async fn operator_behind(space: &Space) -> anyhow::Result<Operator> {
+    let client = |_: &_, config: kube::Config| {
+        let stalled = around(|request, sender| {
+            let uri = request.uri();
+            let is_stalled = is_watch(uri) && uri.path().ends_with("/fileintegritynodestatuses");
+            let answer = sender.call(request);
+            Box::pin(async move {
+                if is_stalled {
+                    std::future::pending::<()>().await;
+                }
+                answer.await
+            })
+        });
+        Ok(fio::k8s::builder(config)?.with_layer(&stalled).build())
+    };
+    let kill = CancellationToken::new();
+    space
+        .operator_by("behind", Scrapes::default(), kill, client)
+        .await
+}
+
+#[tokio::test]
+async fn a_failure_of_a_moment_ago_counts_for_re_init_on_failed() -> anyhow::Result<()> {
+    in_space("just-failed", async |space| {
+        let operator = space.operator("op").await?;
+        let (nodes, _) = space.active("fi", json!({})).await?;
+        operator.stop().await?;
+        let operator = operator_behind(space).await?;
+        until_leads(space, "behind").await?;
+        // Without a failure there is nothing to do, and that is not silent.
+        let on_failed = names::ANNOTATION_REINIT_ON_FAILED;
+        space.annotate("fi", on_failed, json!("")).await?;
+        until_handed_out(space, on_failed).await?;
+        let said = space.said("fi", "NoNodesFailed").await?;
+        assert_eq!(said, ["re-init-on-failed has no effect: the last scan of no node has failed"]);
+        let failed = json!({"condition": "Failed", "lastProbeTime": "2030-01-02T03:04:05Z", "filesChanged": 1});
+        let status = names::node_status("fi", &nodes[0]);
+        space
+            .merge::<FileIntegrityNodeStatus>(&status, json!({"lastResult": failed}))
+            .await?;
+        space.annotate("fi", on_failed, json!("")).await?;
+        space
+            .until_is(&status, "a request", |status: &FileIntegrityNodeStatus| {
+                status.annotation(names::ANNOTATION_REQUEST).is_some()
+            })
+            .await?;
+        assert_eq!(request(space, &nodes[1]).await?, None);
+        operator.kill().await
     })
     .await
 }

@@ -26,14 +26,20 @@ pub struct InvalidName {
 
 impl InvalidName {
     fn new(text: &str, what: &'static str, allowed: &'static str) -> Self {
-        let start: String = text.chars().take(MAX_QUOTED).collect();
-        let more = if start.len() < text.len() { "..." } else { "" };
         Self {
-            quoted: format!("\"{}{more}\"", start.escape_debug()),
+            quoted: format!("\"{}\"", visible(text)),
             what,
             allowed,
         }
     }
+}
+
+/// The beginning of a text of somebody else's, for a message: without control characters, and not
+/// longer than a name needs to be recognized.
+pub fn visible(text: &str) -> String {
+    let start: String = text.chars().take(MAX_QUOTED).collect();
+    let more = if start.len() < text.len() { "..." } else { "" };
+    format!("{}{more}", start.escape_debug())
 }
 
 /// Name of an object: a DNS subdomain.

@@ -24,19 +24,19 @@ enum OnLoss {
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The FileIntegrity that this daemon serves.
-    #[arg(long)]
+    #[arg(long, value_parser = super::object_name)]
     owner: String,
     /// Its namespace.
     #[arg(long, env = "WATCH_NAMESPACE")]
     namespace: Option<String>,
     /// The node.
-    #[arg(long, env = "NODE_NAME")]
+    #[arg(long, env = "NODE_NAME", value_parser = super::object_name)]
     node: Option<String>,
     /// The pod, for events.
     #[arg(long, env = "POD_NAME", hide = true)]
     pod: Option<String>,
     /// What the names of kept logs begin with [default: aide-OWNER].
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_name = "PREFIX", value_parser = super::object_name)]
     lc_config_map_prefix: Option<String>,
     /// AIDE's plain report on the node; it stands in the state directory.
     #[arg(long, value_name = "FILE")]
@@ -101,7 +101,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let client = k8s::client(super::config().await?)?;
     let settings = Settings {
         identity: Identity {
-            namespace: super::namespace(args.namespace, &client),
+            namespace: super::namespace(args.namespace, &client)?.to_string(),
             log_prefix: args
                 .lc_config_map_prefix
                 .unwrap_or_else(|| names::daemon_set(&args.owner)),

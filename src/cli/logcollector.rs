@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aide::report::{self, Report, ReportError};
 use crate::api::{Condition, FileIntegrityNodeStatus, names, time};
+use crate::k8s::raw;
 use crate::scan::kept_log::{self, Reports};
 use crate::scan::outcome::{Finding, Outcome};
 use crate::scan::publish::Publisher;
@@ -42,16 +43,16 @@ pub(super) struct Args {
     #[arg(long)]
     follow: bool,
     /// The FileIntegrity to report under; it must have a status object for the node.
-    #[arg(long)]
+    #[arg(long, value_parser = super::object_name)]
     owner: String,
     /// Its namespace [default: that of the pod or of the kubeconfig's context].
     #[arg(long)]
     namespace: Option<String>,
     /// The node.
-    #[arg(long, env = "NODE_NAME")]
+    #[arg(long, env = "NODE_NAME", value_parser = super::object_name)]
     node: Option<String>,
     /// What the names of kept logs begin with [default: aide-OWNER].
-    #[arg(long, visible_alias = "lc-config-map-prefix", value_name = "PREFIX")]
+    #[arg(long, visible_alias = "lc-config-map-prefix", value_name = "PREFIX", value_parser = super::object_name)]
     config_map_prefix: Option<String>,
     /// Seconds to wait for a report that is still being written.
     #[arg(
@@ -80,7 +81,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let stop = super::stop_signal()?;
     let client = super::client().await?;
     let identity = Identity {
-        namespace: super::namespace(args.namespace.clone(), &client),
+        namespace: super::namespace(args.namespace.clone(), &client)?.to_string(),
         log_prefix: args
             .config_map_prefix
             .clone()
@@ -138,7 +139,7 @@ impl Collector {
         let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
         let condition = finding.result.condition;
         let name = self.identity.node_status();
-        let current = self.statuses.get(&name).await.with_context(|| {
+        let current = raw::get(&self.statuses, &name).await.with_context(|| {
             format!(
                 "read FileIntegrityNodeStatus {name} in namespace {}; the operator makes it for each \
                  node that the FileIntegrity selects",

@@ -87,7 +87,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Metrics::new();
     let client = metrics.requests().client(super::config().await?)?;
     let settings = Settings {
-        namespace: super::namespace(args.namespace, &client),
+        namespace: super::namespace(args.namespace, &client)?.to_string(),
         identity: args
             .identity
             .unwrap_or_else(|| format!("{}-{}", super::host_name(), std::process::id())),

@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use kube::api::{ListParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::json;
 
+use crate::api::object_name::NamespaceName;
 use crate::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use crate::k8s::raw;
+use crate::k8s::watch::{self, Source};
 use crate::signal_file::SignalFile;
 use crate::telemetry::health::{self, Readiness};
 
@@ -24,10 +27,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 )]
 pub(super) struct Args {
     /// The node whose baseline is to be made anew.
-    #[arg(long)]
+    #[arg(long, value_parser = super::object_name)]
     node: Option<String>,
     /// Only for this FileIntegrity [default: all that watch the node].
-    #[arg(long, requires = "node")]
+    #[arg(long, requires = "node", value_parser = super::object_name)]
     file_integrity: Option<String>,
     /// Namespace of the FileIntegrity [default: that of the kubeconfig's context].
     #[arg(long, short, requires = "node")]
@@ -53,7 +56,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     match (args.node, args.signal_file) {
         (Some(node), _) => {
             let client = super::client().await?;
-            let namespace = super::namespace(args.namespace, &client);
+            let namespace = super::namespace(args.namespace, &client)?;
             let asked = ask(&client, &namespace, &node, args.file_integrity.as_deref()).await?;
             if args.wait {
                 let done = wait_until_done(&client, &namespace, &node, &asked);
@@ -88,12 +91,12 @@ struct Asked {
 /// Adds the node to the annotation by which users ask for a re-initialisation.
 async fn ask(
     client: &Client,
-    namespace: &str,
+    namespace: &NamespaceName,
     node: &str,
     only: Option<&str>,
 ) -> anyhow::Result<Vec<Asked>> {
     let asked = watching(client, namespace, node, only).await?;
-    let api = Api::<FileIntegrity>::namespaced(client.clone(), namespace);
+    let api = Api::<FileIntegrity>::namespaced(client.clone(), namespace.as_str());
     for name in asked.iter().map(|asked| asked.file_integrity.as_str()) {
         let mut tries = 1..=MAX_TRIES;
         while let Err(error) = annotate(&api, name, node).await {
@@ -113,7 +116,7 @@ fn is_conflict(error: &kube::Error) -> bool {
 }
 
 async fn annotate(api: &Api<FileIntegrity>, name: &str, node: &str) -> kube::Result<()> {
-    let fi = api.get(name).await?;
+    let fi = raw::get(api, name).await?;
     let annotations = fi.annotations();
     let value = match annotations
         .get(names::ANNOTATION_REINIT)
@@ -129,19 +132,20 @@ async fn annotate(api: &Api<FileIntegrity>, name: &str, node: &str) -> kube::Res
         "resourceVersion": fi.resource_version(),
         "annotations": {names::ANNOTATION_REINIT: value},
     }});
-    api.patch_metadata(name, &PatchParams::default(), &Patch::Merge(&patch))
-        .await?;
-    Ok(())
+    let params = PatchParams::default();
+    raw::patch_metadata(api, name, &params, &Patch::Merge(&patch))
+        .await
+        .map(|_| ())
 }
 
 /// Returns when the node has done what it was asked for, under each FileIntegrity.
 async fn wait_until_done(
     client: &Client,
-    namespace: &str,
+    namespace: &NamespaceName,
     node: &str,
     asked: &[Asked],
 ) -> anyhow::Result<()> {
-    let statuses = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), namespace);
+    let statuses = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), namespace.as_str());
     for Asked {
         file_integrity,
         before,
@@ -149,8 +153,7 @@ async fn wait_until_done(
     {
         let name = names::node_status(file_integrity, node);
         loop {
-            let status = statuses
-                .get(&name)
+            let status = raw::get(&statuses, &name)
                 .await
                 .with_context(|| format!("read FileIntegrityNodeStatus {name}"))?;
             let request = status.annotation(names::ANNOTATION_REQUEST);
@@ -168,17 +171,16 @@ async fn wait_until_done(
 /// The FileIntegrities that watch this node.
 async fn watching(
     client: &Client,
-    namespace: &str,
+    namespace: &NamespaceName,
     node: &str,
     only: Option<&str>,
 ) -> anyhow::Result<Vec<Asked>> {
-    let statuses = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), namespace);
-    let statuses = statuses
-        .list(&ListParams::default())
+    // One that cannot be read, which another node may have written, is left out.
+    let source = Source::<FileIntegrityNodeStatus>::namespaced(client, namespace);
+    let statuses = watch::list_now(&source)
         .await
         .with_context(|| format!("list fileintegritynodestatuses in namespace {namespace}"))?;
     let asked: Vec<Asked> = statuses
-        .items
         .iter()
         .filter(|status| status.node_name == node)
         .filter_map(|status| {

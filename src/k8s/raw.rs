@@ -23,6 +23,16 @@ where
     Ok(json.map(|json| decode::object(&json)))
 }
 
+/// Reads an object that is needed.
+pub async fn get<K>(api: &Api<K>, name: &str) -> kube::Result<K>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
+{
+    let request = Request::new(api.resource_url()).get(name, &GetParams::default());
+    let json = send(api, request).await?;
+    decode::object(&json).map_err(failed)
+}
+
 /// Reads the metadata of an object, if there is one.
 pub async fn metadata_opt<K>(api: &Api<K>, name: &str) -> kube::Result<Option<ObjectMeta>>
 where

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::build::ActiveConfig;
 use super::plan::Configured;
+use super::quoting::{self, Quotes};
 use crate::aide::check::{CheckError, Checker, Verdict};
 use crate::api::names;
 
@@ -71,12 +72,23 @@ impl Judge {
     }
 
     /// Judges a user's or a profile's text.
-    pub async fn judge(&self, text: &str, state_dir: &str) -> Result<Configured, CheckError> {
-        let key = names::sha256_hex(format!("{state_dir}\0{text}"));
+    pub async fn judge(
+        &self,
+        text: &str,
+        state_dir: &str,
+        quotes: Quotes,
+    ) -> Result<Configured, CheckError> {
+        let key = names::sha256_hex(format!("{quotes:?}\0{state_dir}\0{text}"));
         if let Some(known) = self.remembered(&key, Instant::now()) {
             return Ok(known);
         }
-        let configured = configured(self.checker.check(text, state_dir).await?);
+        let verdict = self.checker.check(text, state_dir).await?;
+        let unquoted = (quotes == Quotes::None).then(|| quoting::unquoted(&verdict));
+        let is_good = matches!(verdict, Verdict::Good(_));
+        let mut configured = configured(verdict);
+        if let Some(unquoted) = unquoted {
+            quoting::replace(&mut configured, is_good, unquoted);
+        }
         self.remember(key, configured.clone());
         Ok(configured)
     }
@@ -160,17 +172,19 @@ mod tests {
         );
         let judge = judge(dir.path(), &program);
         let text = "/etc p+sha256\n";
-        let Configured::Unchecked { message } = judge.judge(text, STATE).await.unwrap() else {
+        let Configured::Unchecked { message } =
+            judge.judge(text, STATE, Quotes::All).await.unwrap()
+        else {
             panic!("no answer")
         };
         assert!(message.starts_with("AIDE error: killed by signal 9"));
         // Not at every pass.
-        let first = judge.judge(text, STATE).await.unwrap();
+        let first = judge.judge(text, STATE, Quotes::All).await.unwrap();
         assert!(matches!(first, Configured::Unchecked { .. }));
         if let Some(known) = judge.verdicts.lock().unwrap().first_mut() {
             known.at -= UNANSWERED_FOR;
         }
-        let second = judge.judge(text, STATE).await.unwrap();
+        let second = judge.judge(text, STATE, Quotes::All).await.unwrap();
         assert!(matches!(second, Configured::Good { .. }), "{second:?}");
         assert_eq!(judge.verdicts.lock().unwrap().len(), 1);
     }

@@ -27,6 +27,8 @@ use super::judge::Judge;
 use super::nodes::{NodeFacts, ReadNode};
 use super::plan::{Configured, Observed};
 use super::pool::Texts;
+use super::quoting::Quotes;
+use super::reinit;
 use super::statuses::{Keeper, ReadStatus, WatchedStatus};
 use super::tally::Tally;
 use super::triggers::{Changes, Meaning, Target, hash};
@@ -281,6 +283,7 @@ impl Observer {
             statuses,
             silence,
             nameless,
+            failed: self.failed_nodes(&fi).await?,
             unreadable: self.unread.about(&name),
             unreadable_nodes: self.unreadable_nodes(),
             others: self
@@ -290,6 +293,20 @@ impl Observer {
             now: time::now(),
             file_integrity: fi,
         })
+    }
+
+    /// The nodes whose last scan failed, if those are asked for. They are read now: who has seen a
+    /// failure and asks at once may be faster than the watch.
+    async fn failed_nodes(&self, fi: &FileIntegrity) -> Result<Vec<String>, ObserveError> {
+        if !reinit::asks_for_failed(fi) {
+            return Ok(Vec::new());
+        }
+        let source = Source::<ReadStatus>::namespaced(&self.client, &self.namespace);
+        let source = source.paged(STATUSES_AT_ONCE);
+        let statuses = request("list the node statuses", watch::list_now(&source)).await?;
+        let keeper = Keeper::new(Arc::default());
+        let statuses: Vec<WatchedStatus> = statuses.into_iter().map(|s| keeper.keep(s)).collect();
+        Ok(reinit::failed_nodes(&fi.name_any(), &statuses))
     }
 
     fn unreadable_nodes(&self) -> HashSet<String> {
@@ -346,7 +363,7 @@ impl Observer {
                 self.forget(&fi.name_any());
                 return Ok(self
                     .judge
-                    .judge(self.profile(spec).text(), state_dir)
+                    .judge(self.profile(spec).text(), state_dir, Quotes::All)
                     .await?);
             }
             Err(invalid) => {
@@ -356,6 +373,11 @@ impl Observer {
                     message: invalid.to_string(),
                 });
             }
+        };
+        let quotes = if named.namespace == self.namespace {
+            Quotes::All
+        } else {
+            Quotes::None
         };
         let key = named.key.as_str();
         let place = format!("ConfigMap {} in namespace {}", named.name, named.namespace);
@@ -385,7 +407,7 @@ impl Observer {
                         "the key {key} of {place} is empty; it is used as soon as it is not"
                     ),
                 }),
-                Some(_) => Ok(self.judge.judge(&data[key], state_dir).await?),
+                Some(_) => Ok(self.judge.judge(&data[key], state_dir, quotes).await?),
             },
         }
     }

@@ -20,6 +20,7 @@ use super::reinit::{self, Candidate, Record};
 use super::running::{self, Running};
 use super::status::{self, ConfigState, Facts, NodeView};
 use super::statuses::WatchedStatus;
+use crate::api::object_name::visible;
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, names};
 use crate::scan::event::{Saying, Severity};
 
@@ -82,6 +83,8 @@ pub struct Observed {
     pub silence: HashMap<Arc<str>, Duration>,
     /// The nodes that can have no status, as the last pass found: its name is another object's.
     pub nameless: HashSet<Arc<str>>,
+    /// The nodes whose last scan failed, where those are asked for.
+    pub failed: Vec<String>,
     /// Which objects that concern it cannot be read: a sentence for each.
     pub unreadable: Vec<String>,
     /// The names of nodes that cannot be read.
@@ -257,8 +260,7 @@ impl<'a> Planner<'a> {
             return None;
         }
         let names: BTreeSet<String> = self.selected.iter().map(|n| n.name.to_string()).collect();
-        let statuses: Vec<_> = self.observed.statuses.iter().map(AsRef::as_ref).collect();
-        reinit::asked(self.fi, &names, &statuses)
+        reinit::asked(self.fi, &names, &self.observed.failed)
     }
 
     /// How long spec.config.initialDelay still keeps everything back.
@@ -367,6 +369,15 @@ impl<'a> Planner<'a> {
         if let Some(message) = asked.and_then(reinit::Asked::unknown_nodes) {
             sayings.push(warning("UnknownNodes", message));
         }
+        if reinit::holds_no_node(self.fi) {
+            let message = "holdoff names no node: give an empty value for all nodes, or names \
+                           separated by commas";
+            sayings.push(warning("UnknownNodes", message.to_owned()));
+        }
+        if asked.is_some_and(|asked| asked.finds_none_failed) {
+            let message = "re-init-on-failed has no effect: the last scan of no node has failed";
+            sayings.push(warning("NoNodesFailed", message.to_owned()));
+        }
         if let Some(message) = self.missing_priority_class() {
             sayings.push(warning("PriorityClass", message));
         }
@@ -425,7 +436,7 @@ impl<'a> Planner<'a> {
 
     /// The PriorityClass of the spec does not exist, in the original's words.
     fn missing_priority_class(&self) -> Option<String> {
-        let class = self.fi.spec.priority_class()?;
+        let class = visible(self.fi.spec.priority_class()?);
         (!self.observed.environment.priority_class_exists).then(|| {
             format!(
                 "Error while getting priority class '{class}', PriorityClass not found or invalid"
@@ -559,6 +570,7 @@ impl<'a> Planner<'a> {
             _ => self
                 .status_of(node)
                 .and_then(|status| status.annotation(names::ANNOTATION_REQUEST))
+                .filter(|id| reinit::is_request_id(id))
                 .map(str::to_owned),
         }
     }

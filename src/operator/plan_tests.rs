@@ -116,6 +116,7 @@ fn with_annotations(annotations: &Value) -> Observed {
         statuses: kept(&[status("n1"), status("n2")]),
         silence: HashMap::new(),
         nameless: HashSet::new(),
+        failed: Vec::new(),
         unreadable: Vec::new(),
         unreadable_nodes: HashSet::new(),
         others: Vec::new(),

@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 
 use super::build::Signal;
 use super::statuses::WatchedStatus;
+use crate::api::object_name::{NamespaceName, visible};
 use crate::api::{Condition, FileIntegrity, names};
+
+/// Maximum number of unknown nodes in an event.
+const MAX_SHOWN: usize = 10;
 
 /// A request that is being handed to the nodes.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
@@ -27,8 +31,12 @@ pub struct Record {
 
 impl Record {
     /// The record on this FileIntegrity, if there is one that can be read.
+    ///
+    /// Whoever may annotate may write one by hand, so its id is checked.
     pub fn of(fi: &FileIntegrity) -> Option<Self> {
-        serde_json::from_str(annotation(fi, names::ANNOTATION_REINIT_RECORD)?).ok()
+        let text = annotation(fi, names::ANNOTATION_REINIT_RECORD)?;
+        let record: Self = serde_json::from_str(text).ok()?;
+        is_request_id(&record.id).then_some(record)
     }
 
     /// Whether it is meant for this node.
@@ -39,6 +47,12 @@ impl Record {
     }
 }
 
+/// Whether a text can be the id of a request. It becomes an argument of a container, and the content of
+/// a file on nodes.
+pub fn is_request_id(text: &str) -> bool {
+    NamespaceName::parse(text).is_ok()
+}
+
 /// What a user asks for by annotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
@@ -46,6 +60,8 @@ pub struct Asked {
     pub nodes: Option<Vec<String>>,
     /// Named nodes that are not selected.
     pub unknown: Vec<String>,
+    /// Those that failed are meant, and none has.
+    pub finds_none_failed: bool,
     /// The annotations that said it.
     pub annotations: Vec<&'static str>,
 }
@@ -54,9 +70,15 @@ impl Asked {
     /// What is wrong with the nodes that are named, if anything is.
     pub fn unknown_nodes(&self) -> Option<String> {
         if !self.unknown.is_empty() {
-            let nodes = self.unknown.join(", ");
+            let shown = self.unknown.iter().take(MAX_SHOWN);
+            let shown: Vec<String> = shown.map(|node| visible(node)).collect();
+            let more = match self.unknown.len().saturating_sub(MAX_SHOWN) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
             return Some(format!(
-                "re-init names nodes that are not selected: {nodes}"
+                "re-init names nodes that are not selected: {}{more}",
+                shown.join(", ")
             ));
         }
         let names_nobody = self.annotations == [names::ANNOTATION_REINIT]
@@ -68,15 +90,12 @@ impl Asked {
     }
 }
 
-/// What the annotations of this FileIntegrity ask for.
-pub fn asked(
-    fi: &FileIntegrity,
-    selected: &BTreeSet<String>,
-    statuses: &[&WatchedStatus],
-) -> Option<Asked> {
+/// What the annotations of this FileIntegrity ask for; `failed` are the nodes whose last scan failed.
+pub fn asked(fi: &FileIntegrity, selected: &BTreeSet<String>, failed: &[String]) -> Option<Asked> {
     let mut asked = Asked {
         nodes: Some(Vec::new()),
         unknown: Vec::new(),
+        finds_none_failed: false,
         annotations: Vec::new(),
     };
     if let Some(list) = annotation(fi, names::ANNOTATION_REINIT) {
@@ -92,8 +111,9 @@ pub fn asked(
     }
     if annotation(fi, names::ANNOTATION_REINIT_ON_FAILED).is_some() {
         asked.annotations.push(names::ANNOTATION_REINIT_ON_FAILED);
+        asked.finds_none_failed = failed.is_empty();
         if let Some(nodes) = &mut asked.nodes {
-            nodes.extend(failed_nodes(statuses));
+            nodes.extend(failed.iter().cloned());
             nodes.sort();
             nodes.dedup();
         }
@@ -108,13 +128,18 @@ pub fn is_asked(fi: &FileIntegrity) -> bool {
         .any(|key| annotation(fi, key).is_some())
 }
 
-fn failed_nodes(statuses: &[&WatchedStatus]) -> Vec<String> {
-    let failed = |status: &&&WatchedStatus| status.condition() == Some(Condition::Failed);
-    statuses
-        .iter()
-        .filter(failed)
-        .map(|status| status.node_name.to_string())
-        .collect()
+/// Whether the nodes whose last scan failed are asked for, and that is not recorded yet.
+pub fn asks_for_failed(fi: &FileIntegrity) -> bool {
+    annotation(fi, names::ANNOTATION_REINIT_ON_FAILED).is_some() && Record::of(fi).is_none()
+}
+
+/// The nodes of this FileIntegrity whose last scan failed.
+pub fn failed_nodes(file_integrity: &str, statuses: &[WatchedStatus]) -> Vec<String> {
+    let failed = statuses.iter().filter(|status| {
+        let owner = status.owner().map(|owner| &**owner);
+        status.condition() == Some(Condition::Failed) && owner == Some(file_integrity)
+    });
+    failed.map(|status| status.node_name.to_string()).collect()
 }
 
 /// The metadata patch that turns what was asked into a record. It carries the object's resource
@@ -158,10 +183,14 @@ pub fn node_list(text: &str) -> Vec<String> {
 
 /// Whether this node's scans are held by the annotation of this FileIntegrity.
 pub fn is_held(fi: &FileIntegrity, node: &str) -> bool {
-    annotation(fi, names::ANNOTATION_HOLDOFF).is_some_and(|list| {
-        let nodes = node_list(list);
-        nodes.is_empty() || nodes.iter().any(|n| n == node)
-    })
+    annotation(fi, names::ANNOTATION_HOLDOFF)
+        .is_some_and(|list| list.trim().is_empty() || node_list(list).iter().any(|n| n == node))
+}
+
+/// Whether this FileIntegrity's list of nodes to hold has no node in it, and is not empty either.
+pub fn holds_no_node(fi: &FileIntegrity) -> bool {
+    annotation(fi, names::ANNOTATION_HOLDOFF)
+        .is_some_and(|list| !list.trim().is_empty() && node_list(list).is_empty())
 }
 
 /// Whether the node still has to do what was asked of it: the request in its annotations is not
@@ -228,10 +257,7 @@ fn annotation<'a>(fi: &'a FileIntegrity, key: &str) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-
     use super::*;
-    use crate::api::{FileIntegrityNodeStatus, ScanResult};
     use crate::operator::statuses::kept;
 
     fn fi(annotations: &[(&str, &str)]) -> FileIntegrity {
@@ -251,24 +277,13 @@ mod tests {
         ["n1", "n2", "n3"].map(str::to_owned).into()
     }
 
-    fn failed(node: &str) -> WatchedStatus {
-        let at = Time(jiff::Timestamp::UNIX_EPOCH);
-        let status = FileIntegrityNodeStatus {
-            node_name: node.to_owned(),
-            last_result: Some(ScanResult::new(Condition::Failed, at)),
-            ..Default::default()
-        };
-        (&status).into()
-    }
-
     #[test]
     fn annotations_are_read() {
-        let status = failed("n3");
-        let statuses = [&status];
+        let failed = ["n3".to_owned()];
         let all = names::ANNOTATION_REINIT;
         let on_failed = names::ANNOTATION_REINIT_ON_FAILED;
         let check = |annotations: &[(&str, &str)], nodes: Option<&[&str]>, unknown: &[&str]| {
-            let asked = asked(&fi(annotations), &selected(), &statuses).unwrap();
+            let asked = asked(&fi(annotations), &selected(), &failed).unwrap();
             let own = |list: &[&str]| list.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
             assert_eq!(asked.nodes, nodes.map(own), "{annotations:?}");
             assert_eq!(asked.unknown, own(unknown), "{annotations:?}");
@@ -281,7 +296,68 @@ mod tests {
         check(&[(all, "n1,gone")], Some(&["n1"]), &["gone"]);
         check(&[(on_failed, "")], Some(&["n3"]), &[]);
         check(&[(all, "n1"), (on_failed, "")], Some(&["n1", "n3"]), &[]);
-        assert_eq!(asked(&fi(&[]), &selected(), &statuses), None);
+        assert_eq!(asked(&fi(&[]), &selected(), &failed), None);
+    }
+
+    #[test]
+    fn what_has_no_effect_is_named() {
+        let asked = |key: &str, value: &str, failed: &[String]| {
+            asked(&fi(&[(key, value)]), &selected(), failed).unwrap()
+        };
+        let (all, on_failed) = (names::ANNOTATION_REINIT, names::ANNOTATION_REINIT_ON_FAILED);
+        assert!(asked(on_failed, "", &[]).finds_none_failed);
+        assert!(!asked(on_failed, "", &["n1".to_owned()]).finds_none_failed);
+        assert!(!asked(all, "", &[]).finds_none_failed);
+        let many = format!("n1,{}{}", "x/?#\n%2f..".repeat(100), ",y".repeat(1000));
+        assert_eq!(asked(all, &many, &[]).unknown.len(), 2);
+        let many: Vec<String> = (0..1000).map(|n| format!("\u{1b}{n}")).collect();
+        let message = asked(all, &many.join(","), &[]).unknown_nodes().unwrap();
+        assert!(message.ends_with("and 990 more"), "{message}");
+        assert!(
+            message.len() < 1024 && !message.contains('\u{1b}'),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_record_that_somebody_wrote_by_hand_is_checked() {
+        let id = |text: &str| {
+            let fi = fi(&[(names::ANNOTATION_REINIT_RECORD, text)]);
+            Record::of(&fi).map(|record| record.id)
+        };
+        assert_eq!(id(r#"{"id":"abc"}"#).as_deref(), Some("abc"));
+        for text in [
+            "",
+            "{}",
+            r#"{"id":""}"#,
+            r#"{"id":"a/b"}"#,
+            r#"{"id":"config:x"}"#,
+            r#"{"id":"a\nb"}"#,
+        ] {
+            assert_eq!(id(text), None, "{text}");
+        }
+        assert!(is_request_id(&names::short_hash("anything")));
+    }
+
+    #[test]
+    fn failed_nodes_are_those_of_the_file_integrity() {
+        let status = |node: &str, owner: &str, condition: &str| {
+            kept(json!({
+                "metadata": {"name": node, "ownerReferences": [{
+                    "apiVersion": "a", "kind": "FileIntegrity", "name": owner, "uid": "u",
+                    "controller": true,
+                }]},
+                "nodeName": node,
+                "lastResult": {"condition": condition, "lastProbeTime": "2026-01-02T03:04:05Z"},
+            }))
+        };
+        let statuses = [
+            status("n1", "fi", "Failed"),
+            status("n2", "fi", "Succeeded"),
+            status("n3", "other", "Failed"),
+            status("n4", "fi", "Errored"),
+        ];
+        assert_eq!(failed_nodes("fi", &statuses), ["n1"]);
     }
 
     #[test]
@@ -325,7 +401,10 @@ mod tests {
     #[test]
     fn holdoff_names_all_or_some() {
         let held = |value: &str| is_held(&fi(&[(names::ANNOTATION_HOLDOFF, value)]), "n1");
-        assert!(held("") && held("n2, n1") && !held("n2"));
+        assert!(held("") && held(" ") && held("n2, n1") && !held("n2"));
+        assert!(!held(",") && !held(" , ,"));
+        assert!(holds_no_node(&fi(&[(names::ANNOTATION_HOLDOFF, ",")])));
+        assert!(!holds_no_node(&fi(&[(names::ANNOTATION_HOLDOFF, "")])));
         assert!(!is_held(&fi(&[]), "n1"));
     }
 

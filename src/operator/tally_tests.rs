@@ -187,6 +187,7 @@ fn observed(daemon_sets: &[DaemonSet], statuses: &[FileIntegrityNodeStatus]) -> 
             .collect(),
         silence: HashMap::new(),
         nameless: HashSet::new(),
+        failed: Vec::new(),
         unreadable: Vec::new(),
         unreadable_nodes: HashSet::new(),
         others: Vec::new(),

@@ -35,6 +35,7 @@ mod reinit;
 mod restored;
 mod site;
 mod spec;
+mod state_dirs;
 mod tampered;
 mod unreadable;
 mod updates;

@@ -31,6 +31,8 @@ pub(crate) struct Site<'a> {
     pub(crate) kubeconfig: PathBuf,
     /// More of the daemon's environment.
     pub(crate) environment: Vec<(String, String)>,
+    /// More of its arguments.
+    pub(crate) arguments: Vec<String>,
     fi: FileIntegrity,
     effective: String,
     pause: &'static str,
@@ -70,6 +72,7 @@ impl<'a> Site<'a> {
                 .context("no KUBECONFIG: run this by hack/with-apiserver")?
                 .into(),
             environment: Vec::new(),
+            arguments: Vec::new(),
             effective: prepared.effective,
             dir,
             pause,
@@ -206,6 +209,7 @@ impl<'a> Site<'a> {
             .arg(self.path("work"))
             .arg("--aide")
             .arg(aide().await?)
+            .args(&self.arguments)
             .env_clear()
             .env("KUBECONFIG", &self.kubeconfig)
             .envs(self.environment.iter().cloned());

@@ -21,7 +21,7 @@ use super::running::{self, Running};
 use super::status::{self, ConfigState, Facts, NodeView};
 use super::statuses::WatchedStatus;
 use crate::api::object_name::visible;
-use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, names};
+use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, names, state_dir};
 use crate::scan::event::{Saying, Severity};
 
 /// PriorityClasses are not watched, and pods of one that was deleted could not be made any more.
@@ -430,8 +430,17 @@ impl<'a> Planner<'a> {
         let unreadable = self.observed.unreadable.iter();
         let unreadable = unreadable.map(|sentence| ("ObjectUnreadable", sentence.clone()));
         // There may be so many overlaps that they fill the message, so they come last.
-        let first = lost.chain(class).chain(unreadable);
+        let first = lost.chain(self.refused_state_dir()).chain(class);
+        let first = first.chain(unreadable);
         first.chain(self.overlaps()).collect()
+    }
+
+    /// The state directory of the spec is one that the daemons do not use.
+    fn refused_state_dir(&self) -> Option<(&'static str, String)> {
+        let dir = self.fi.spec.state_dir();
+        let reason = state_dir::refusal(&dir)?;
+        let message = format!("spec.config.stateDir {dir} {reason}; no node is scanned with it");
+        Some(("StateDirRefused", message))
     }
 
     /// The PriorityClass of the spec does not exist, in the original's words.

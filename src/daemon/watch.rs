@@ -245,9 +245,10 @@ mod tests {
                 assert_eq!(request.method(), "PATCH");
                 counted.fetch_add(1, Ordering::Relaxed);
                 let gone = json!({"kind": "Status", "status": "Failure", "code": 404});
-                has.map_or((404, gone.to_string()), |has| {
-                    (200, object(has).to_string())
-                })
+                match has {
+                    Some(has) => (200, object(has).to_string()),
+                    None => (404, gone.to_string()),
+                }
             };
             let response = Response::builder()
                 .status(code)

@@ -196,10 +196,10 @@ mod tests {
 
     use super::*;
 
-    fn readable(name: &str) -> Read<ConfigMap> {
+    fn readable(name: &str) -> ConfigMap {
         let mut object = ConfigMap::default();
         object.metadata.name = Some(name.to_owned());
-        Ok(object)
+        object
     }
 
     fn odd(name: &str, owner: Option<&str>) -> Read<ConfigMap> {
@@ -225,7 +225,7 @@ mod tests {
         assert_eq!(unread.about("other"), [text("other")]);
         assert_eq!(unread.of::<ConfigMap>().len(), 2);
         assert_eq!(unread.of::<Node>(), []);
-        assert!(is_new(Event::Apply(readable("other"))));
+        assert!(is_new(Event::Apply(Ok(readable("other")))));
         assert!(is_new(Event::Delete(odd("a", None))));
         assert_eq!(unread.about("fi"), [""; 0]);
         // A list shows what is left.

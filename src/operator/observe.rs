@@ -536,10 +536,6 @@ impl Watches<'_> {
     /// Watches the objects of `source`: takes of each what is to be kept by `keep`, shows that to `read`
     /// as it comes, keeps it in the store behind `writer`, and triggers passes by what it means.
     /// `saw` is shown what the store has.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a part of the one watch, and all callers give all of them"
-    )]
     fn start<W, K>(
         &mut self,
         source: Source<W>,

@@ -5,19 +5,21 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::k8s::around::around;
 use fio::operator::serving::Scrapes;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::ResourceExt as _;
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
-use crate::harness::{LABEL_TEST, Operator, Space, eventually, in_space};
+use crate::harness::{LABEL_TEST, Operator, Space, answer, in_space};
 
+/// How long a few hundred FileIntegrities may take, beside other tests.
+const LONG: Duration = Duration::from_secs(240);
 /// A line that must not come to stand by itself in a log.
 const INJECTED: &str = "injected line";
 
@@ -205,14 +207,14 @@ fn generalized(method: &str, uri: &str) -> String {
             .strip_prefix("fieldSelector=metadata.name%3D")
             .is_some_and(is_name)
     {
-        *namespace = "NAMESPACE".to_owned();
-        *selector = "NAME".to_owned();
+        "NAMESPACE".clone_into(namespace);
+        "NAME".clone_into(selector);
     }
     if let [.., kind, name] = segments.as_mut_slice()
         && kind == "priorityclasses"
         && is_name(name)
     {
-        *name = "NAME".to_owned();
+        "NAME".clone_into(name);
     }
     let segments: Vec<String> = segments.iter().map(|part| numberless(part)).collect();
     format!("{method} {}?{}", segments.join("/"), query.join("&"))
@@ -270,7 +272,8 @@ impl Made<'_> {
 /// Waits until the operator has seen to all FileIntegrities.
 async fn until_seen(space: &Space) -> anyhow::Result<()> {
     let api: Api<FileIntegrity> = space.api();
-    eventually("all FileIntegrities to have a status", async || {
+    let what = "all FileIntegrities to have a status";
+    answer(what, Duration::from_secs(1), LONG, async || {
         let all = api.list(&ListParams::default()).await?.items;
         let is_seen = |fi: &FileIntegrity| {
             fi.status
@@ -280,7 +283,7 @@ async fn until_seen(space: &Space) -> anyhow::Result<()> {
         let left: Vec<String> = all
             .iter()
             .filter(|fi| !is_seen(fi))
-            .map(|fi| fi.name_any())
+            .map(kube::ResourceExt::name_any)
             .collect();
         Ok(left.is_empty().then_some(()))
     })

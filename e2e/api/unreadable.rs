@@ -134,7 +134,7 @@ async fn an_object_that_cannot_be_read_is_named_and_all_others_go_on() -> anyhow
     alone("unreadable", async |space| {
         let definition = read(space, DEFINITION).await?;
         let schema = definition.pointer(SCHEMA).cloned();
-        let result = unreadable(space).await;
+        let result = Box::pin(unreadable(space)).await;
         change_schema(space, schema.context("a schema")?).await?;
         result
     })

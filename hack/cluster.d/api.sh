@@ -83,6 +83,11 @@ run_api_etcd() {
   local args
   readarray -t args < <(etcd_args "$API/etcd" "$API_ETCD_PORT" "$API_ETCD_PEER_PORT")
   spawn api/etcd "$API/logs/etcd.log" "$1/etcd" "${args[@]}"
+  wait_spawned 60 api/etcd "$API/logs/etcd.log" etcd_listens
+}
+
+etcd_listens() {
+  (exec 3<>"/dev/tcp/127.0.0.1/$API_ETCD_PORT") 2>/dev/null
 }
 
 clear_api() {

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# Debian packages, installed where they are missing. Needs common.sh, which
-# sources it. Nothing else in this repository runs apt-get to install anything.
+# Debian packages: installed where they are missing, or only unpacked. Needs
+# common.sh, which sources it. Nothing else in this repository runs apt-get to
+# install or download anything.
 
 # Maximum time in seconds to wait for another apt or dpkg.
 APT_LOCK_SECONDS=300
@@ -42,6 +43,28 @@ apt_install() {
   mkdir -p "$CACHE"
   apt "${install[@]}" >"$output" || { apt update && apt "${install[@]}"; } >>"$output" ||
     die "apt-get could not install $*: see $output"
+}
+
+# unpack_packages MIRROR SUITE DIR PACKAGE...: downloads the packages of a release,
+# with all that they need, and unpacks them into DIR/root. Nothing is installed:
+# apt's lists, archives and locks are in DIR too, so no rights are needed.
+unpack_packages() {
+  local mirror=$1 suite=$2 dir=$3 options package
+  shift 3
+  mkdir -p "$dir/lists/partial" "$dir/archives/partial" "$dir/root"
+  : >"$dir/status"
+  printf 'deb %s %s main\n' "$mirror" "$suite" >"$dir/sources.list"
+  options=(
+    -o "Dir::Etc::SourceList=$dir/sources.list" -o Dir::Etc::SourceParts=/dev/null
+    -o "Dir::State=$dir" -o "Dir::State::Lists=$dir/lists" -o "Dir::State::Status=$dir/status"
+    -o "Dir::Cache=$dir" -o "Dir::Cache::Archives=$dir/archives"
+    -o "APT::Sandbox::User=$(id -un)"
+  )
+  apt "${options[@]}" update || return
+  apt "${options[@]}" install -y --download-only --no-install-recommends "$@" || return
+  for package in "$dir"/archives/*.deb; do
+    dpkg-deb --extract "$package" "$dir/root" || return
+  done
 }
 
 # apt ARG...: apt-get, which waits while another process holds a lock. Its own

@@ -1,7 +1,7 @@
 //! What the tests share: a namespace with fio's manifests in it, nodes, operators, the daemon's
 //! part, waiting, and a look at what is there when a test fails.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Write as _};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::panic::AssertUnwindSafe;
@@ -51,6 +51,8 @@ pub(crate) const LABEL_TEST: &str = "fio-test";
 
 /// All tests hold it to read; who stops the API server, or changes what all see, to write.
 static SERVER: RwLock<()> = RwLock::const_new(());
+/// The names of the namespaces so far: two tests in one would change each other's objects.
+static NAMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// What is made once in the cluster, and the manifests of a namespace.
 static MANIFESTS: OnceCell<String> = OnceCell::const_new();
 
@@ -210,6 +212,11 @@ async fn manifests() -> anyhow::Result<&'static str> {
 
 impl Space {
     async fn new(name: &str) -> anyhow::Result<Self> {
+        let is_new = NAMES
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned());
+        anyhow::ensure!(is_new, "two tests use a namespace with the name {name}");
         let template = manifests().await?;
         let namespace = format!("fio-{name}-{}", std::process::id());
         let own = template.replace(TEMPLATE, &namespace);

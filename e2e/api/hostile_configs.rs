@@ -106,7 +106,7 @@ async fn watch_health(address: SocketAddr) -> anyhow::Error {
 
 #[tokio::test]
 async fn hostile_configurations_do_not_stop_the_operator_for_others() -> anyhow::Result<()> {
-    in_space("hostile", async |space| {
+    in_space("hostile-configs", async |space| {
         let free = std::net::TcpListener::bind("127.0.0.1:0")?;
         let address = free.local_addr()?;
         drop(free);

@@ -765,16 +765,22 @@ async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
                 .await?;
             daemon.obey().await?;
         }
-        let fi = space
+        space
             .until_is(&inner, "the record to go", |fi: &FileIntegrity| {
                 let annotations = fi.annotations();
                 !annotations.contains_key(names::ANNOTATION_REINIT)
                     && !annotations.contains_key(names::ANNOTATION_REINIT_RECORD)
             })
             .await?;
+        // The record goes when the request is handed out: the baseline is counted after that.
+        let waiting = format!("waiting for the baseline of {short}");
+        let fi = space
+            .until_is(&inner, "the other node's baseline", |fi: &FileIntegrity| {
+                message_of(fi, "Ready") == waiting
+            })
+            .await?;
         assert_eq!(condition_of(&fi, "Degraded"), "True/NameCollision");
         assert_eq!(condition_of(&fi, "Ready"), "False/Initializing");
-        assert!(message_of(&fi, "Ready").ends_with(&format!(" {short}")));
         Ok(())
     })
     .await

@@ -91,11 +91,20 @@ wait_spawned() {
   shift 3
   until "$@" >/dev/null 2>&1; do
     if ((SECONDS >= limit)); then
+      show_end "$output"
       die "${name#*/} did not become ready: see $output"
     fi
     sleep 0.1
-    spawned_pid "$name" >/dev/null || die "${name#*/} ended: see $output"
+    if ! spawned_pid "$name" >/dev/null; then
+      show_end "$output"
+      die "${name#*/} ended: see $output"
+    fi
   done
+}
+
+# show_end LOG: its last lines, as whoever reads of a failure may not have the file.
+show_end() {
+  [[ ! -f $1 ]] || tail -n 20 "$1" | cut -c1-500 >&2
 }
 
 # port_is_free PORT: on the loopback, in this network namespace.

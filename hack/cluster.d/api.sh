@@ -39,12 +39,16 @@ api_stop() {
 }
 
 api_start() {
-  local kubernetes
+  local kubernetes etcd
   take_lock "$STATE/api.lock" "this checkout's API"
-  spawned_pid api/etcd >/dev/null || die "the API is not up: run hack/cluster api-up"
+  [[ -d $API/etcd ]] || die "the API is not up: run hack/cluster api-up"
+  if ! spawned_pid api/etcd >/dev/null; then
+    etcd=$(binaries etcd)
+    again api/etcd run_api_etcd "$etcd"
+  fi
   ! spawned_pid api/kube-apiserver >/dev/null || return 0
   kubernetes=$(binaries kubernetes)
-  run_api "$kubernetes"
+  again api/kube-apiserver run_api "$kubernetes"
 }
 
 # Makes a backup of what the API holds.
@@ -62,28 +66,46 @@ api_restore() {
 }
 
 put_api_backup() {
-  rm -rf --one-file-system "$API/etcd"
-  mv "$API/backup" "$API/etcd"
+  rm -rf --one-file-system "$API/etcd" && mv "$API/backup" "$API/etcd"
 }
 
-# with_api_ended COMMAND...: ends etcd and the API server while it runs.
+# with_api_ended COMMAND...: ends etcd and the API server while it runs. They run
+# again afterwards, also where it fails.
 with_api_ended() {
-  local kubernetes etcd
+  local kubernetes etcd status=0
   spawned_pid api/etcd >/dev/null || die "the API is not up: run hack/cluster api-up"
   kubernetes=$(binaries kubernetes)
   etcd=$(binaries etcd)
   stop_spawned api/kube-apiserver
   stop_spawned api/etcd
-  "$@"
-  run_api_etcd "$etcd"
-  run_api "$kubernetes"
+  "$@" || status=$?
+  again api/etcd run_api_etcd "$etcd"
+  again api/kube-apiserver run_api "$kubernetes"
+  [[ $status == 0 ]] || die "$* failed"
+}
+
+# again GROUP/NAME COMMAND...: starts a process that ran before by this command,
+# and does so again where it ends by itself or does not become ready: on a machine
+# that is busy an API server may give up what it does first.
+again() {
+  local name=$1 tries
+  shift
+  for tries in 1 2 3; do
+    # A subshell, as a start that fails ends the script.
+    if ("$@"); then
+      return
+    fi
+    stop_spawned "$name"
+    log "try $tries to start ${name#*/} again failed"
+  done
+  die "${name#*/} could not be started again"
 }
 
 run_api_etcd() {
   local args
   readarray -t args < <(etcd_args "$API/etcd" "$API_ETCD_PORT" "$API_ETCD_PEER_PORT")
   spawn api/etcd "$API/logs/etcd.log" "$1/etcd" "${args[@]}"
-  wait_spawned 60 api/etcd "$API/logs/etcd.log" etcd_listens
+  wait_spawned 120 api/etcd "$API/logs/etcd.log" etcd_listens
 }
 
 etcd_listens() {
@@ -103,6 +125,6 @@ run_api() {
   spawn api/kube-apiserver "$output" "$kubernetes/kube-apiserver" "${args[@]}" \
     --bind-address=127.0.0.1 --advertise-address=127.0.0.1 \
     --secure-port="$API_PORT" --endpoint-reconciler-type=none
-  wait_spawned 60 api/kube-apiserver "$output" \
+  wait_spawned 120 api/kube-apiserver "$output" \
     "$kubernetes/kubectl" --kubeconfig "$API/kubeconfig" get --raw /readyz
 }

@@ -40,8 +40,10 @@ spawned_pid() {
   [[ -e $RUN/pids/$1 ]] && read -r pid start <"$RUN/pids/$1" || return 1
   { read -r stat <"/proc/$pid/stat"; } 2>/dev/null || return 1
   read -ra stat <<<"${stat##*) }"
-  # shellcheck disable=SC2128 # the first field is the state
-  [[ $stat != Z && ${stat[19]} == "$start" ]] || return 1
+  # The first field is the state. A process is Z as soon as its first thread has
+  # ended: while others of its threads end, its ports and files are still in use.
+  # shellcheck disable=SC2128
+  [[ ($stat != Z || ${stat[17]} -gt 1) && ${stat[19]} == "$start" ]] || return 1
   printf '%s\n' "$pid"
 }
 

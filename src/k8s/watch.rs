@@ -196,6 +196,8 @@ enum State {
     Listing(String),
     /// All is known as of this resource version.
     Listed(String),
+    /// All was known as of this resource version when a watch ended.
+    Ended(String),
     /// What changes after that comes from here.
     Watching(String, RawEvents),
 }
@@ -217,6 +219,7 @@ where
         State::Start => list(source, None).await,
         State::Listing(after) => list(source, Some(after)).await,
         State::Listed(version) => open(source, version).await,
+        State::Ended(version) => reopen(source, version).await,
         State::Watching(version, events) => follow(version, events).await,
     }
 }
@@ -287,6 +290,33 @@ where
     Ok((page.metadata, objects))
 }
 
+/// Opens a watch in place of one that ended, unless the API server has less than was known: then etcd
+/// was restored from a backup, and a watch as of a version that is still to come would show nothing of
+/// what happens until then.
+async fn reopen<W>(source: &Source<W>, version: String) -> (Shown<W>, State)
+where
+    W: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    match request_page(&source.clone().paged(1), None).await {
+        Ok((now, _)) if is_lower(now.resource_version.as_deref(), &version) => {
+            (Vec::new(), State::Start)
+        }
+        Ok(_) => open(source, version).await,
+        Err(error) => {
+            let error = watcher::Error::WatchStartFailed(error);
+            (vec![Err(error)], State::Ended(version))
+        }
+    }
+}
+
+/// Whether the resource version is lower than another one of the same kind. They are numbers in the
+/// API servers that there are; any others are not compared.
+fn is_lower(version: Option<&str>, known: &str) -> bool {
+    let number = |version: &str| version.parse::<u128>().ok();
+    let (version, known) = (version.and_then(number), number(known));
+    matches!((version, known), (Some(version), Some(known)) if version < known)
+}
+
 async fn open<W>(source: &Source<W>, version: String) -> (Shown<W>, State)
 where
     W: Resource<DynamicType = ()>,
@@ -302,7 +332,7 @@ where
             let state = if is_expired(&error) {
                 State::Start
             } else {
-                State::Listed(version)
+                State::Ended(version)
             };
             (vec![Err(watcher::Error::WatchStartFailed(error))], state)
         }
@@ -318,9 +348,9 @@ where
         Some(Ok(event)) => event,
         Some(Err(error)) => {
             let error = watcher::Error::WatchFailed(error);
-            return (vec![Err(error)], State::Listed(version));
+            return (vec![Err(error)], State::Ended(version));
         }
-        None => return (Vec::new(), State::Listed(version)),
+        None => return (Vec::new(), State::Ended(version)),
     };
     let (shown, version) = match event {
         WatchEvent::Added(raw) | WatchEvent::Modified(raw) => {
@@ -344,7 +374,7 @@ where
             let state = if status.code == 410 {
                 State::Start
             } else {
-                State::Listed(version)
+                State::Ended(version)
             };
             return (vec![Err(watcher::Error::WatchError(status))], state);
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::k8s::around::around;
 use fio::operator::serving::Scrapes;
+use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, PostParams};
 use serde_json::{Map, Value, json};
@@ -182,7 +183,7 @@ impl Recorded {
 }
 
 /// A request without what differs between valid specifications: the number of the FileIntegrity, a
-/// ConfigMap or PriorityClass with a valid name, and where a list or watch goes on.
+/// ConfigMap or PriorityClass with a valid name, and where and how far a list or watch goes on.
 fn generalized(method: &str, uri: &str) -> String {
     let path = uri.split_once("://").map_or(uri, |(_, rest)| {
         rest.find('/').map_or("", |start| &rest[start..])
@@ -192,7 +193,7 @@ fn generalized(method: &str, uri: &str) -> String {
     let mut query: Vec<String> = query
         .split('&')
         .filter(|part| {
-            let goes_on = ["resourceVersion=", "continue=", "timeoutSeconds="];
+            let goes_on = ["resourceVersion=", "continue=", "limit=", "timeoutSeconds="];
             !goes_on.iter().any(|start| part.starts_with(start))
         })
         .map(str::to_owned)
@@ -330,6 +331,13 @@ async fn no_text_of_a_user_makes_another_request() -> anyhow::Result<()> {
             let status = names::node_status(&format!("fi-{number}"), &node);
             space
                 .until_is(&status, "to be there", |_: &FileIntegrityNodeStatus| true)
+                .await?;
+        }
+        // What comes after that: the signallers of those that request a baseline.
+        for number in 2..=3 {
+            let signaller = names::signaller(&format!("fi-{number}"), None);
+            space
+                .until_is(&signaller, "to be there", |_: &DaemonSet| true)
                 .await?;
         }
         let valid = recorded.take();

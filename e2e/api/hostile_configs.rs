@@ -14,12 +14,14 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{condition_of, in_space, message_of};
+use crate::harness::{LOOK_EVERY, answer, condition_of, in_space, message_of};
 use crate::process::Process;
 
 /// A liveness probe of the kubelet waits a second by default; a build without optimization, beside
 /// other tests, gets more.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long AIDE may take to refuse one of them, beside other tests: alone it takes half a minute.
+const LONG: Duration = Duration::from_secs(240);
 /// Memory that the operator's process may have had; its container has 200 MiB, in which AIDE runs, too.
 const MEMORY: u64 = 100 << 20;
 /// Maximum length of a condition's message.
@@ -132,9 +134,11 @@ async fn hostile_configurations_do_not_stop_the_operator_for_others() -> anyhow:
             for (name, _, reason) in hostile() {
                 let what = format!("{name} to be refused: {reason}");
                 let refused = |fi: &FileIntegrity| message_of(fi, "ConfigValid").contains(reason);
-                let fi = space
-                    .until_is(&format!("fi-{name}"), &what, refused)
-                    .await?;
+                let (api, name_of_fi) = (space.api::<FileIntegrity>(), format!("fi-{name}"));
+                let fi = answer(&what, LOOK_EVERY, LONG, async || {
+                    Ok(api.get_opt(&name_of_fi).await?.filter(refused))
+                })
+                .await?;
                 let message = message_of(&fi, "ConfigValid");
                 assert!(message.len() <= MESSAGE, "{name}: {} bytes", message.len());
                 assert_eq!(condition_of(&fi, "ConfigValid"), "False/Refused", "{name}");

@@ -93,11 +93,12 @@ reproducible: ## Build the program twice, from nothing, and compare
 ##@ Test
 
 .PHONY: test fuzz unit differ test-unit containerfile-test api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify reproducible
+# All features in each: with others the library and the program would be compiled anew for each.
 test: unit containerfile-test fuzz api-test release-test e2e audit-rbac ## Run all tests, on a real API server and a real cluster
 
 unit: ## Run the unit tests, and those with real AIDEs
 	hack/packages cc
-	$(AIDES) cargo test --locked --lib --bins
+	$(AIDES) cargo test --locked --lib --bins --all-features
 
 differ: ## Compare converted configurations with what AIDE 0.17, 0.18 and 0.19 make of the originals (DIFFER_SECONDS)
 	$(AIDES) FIO_DIFFER_SECONDS=$(DIFFER_SECONDS) cargo test --locked --lib differential:: -- --nocapture
@@ -113,10 +114,10 @@ fuzz: ## Fuzz what reads configurations, reports and exit statuses (FUZZ_SECONDS
 api-test: ## Run the tests against a real API server (no nodes)
 	hack/packages cc strace faketime
 	FIO_AIDE="$$(hack/aide)" hack/with-apiserver --keep-audit-log $(API_AUDIT_LOG) \
-	  cargo test --locked --test api --features apiserver -- --test-threads=8
+	  cargo test --locked --test api --all-features -- --test-threads=8
 
 release-test: build ## Make a release, up to a registry on this machine (as root: images are built)
-	BINARY=$(abspath $(BINARY)) hack/with-registry cargo test --locked --test release --features registry
+	BINARY=$(abspath $(BINARY)) hack/with-registry cargo test --locked --test release --all-features
 
 # Apart from the other tests: the first time it builds OLM, and it needs CLUSTER=local.
 olm-test: IMG := $(DEV_IMG)
@@ -132,7 +133,7 @@ e2e: image cluster-up ## Run the end-to-end tests on a cluster
 	$(KUBECTL) -n $(NAMESPACE) delete fileintegrity demo --ignore-not-found
 	@# So that no test has to wait for what it builds. If it fails, so does the test that needs it.
 	-hack/monitoring prepare
-	cargo test --locked --test e2e --features e2e
+	cargo test --locked --test e2e --all-features
 
 chaos: ## Make each fault and attack that the tests know, and print what came of it
 	hack/chaos
@@ -140,14 +141,14 @@ chaos: ## Make each fault and attack that the tests know, and print what came of
 audit-rbac: ## Compare the Roles with what api-test and e2e, run before, asked the API for
 	hack/packages cc
 	FIO_E2E_AUDIT_LOG="$$(hack/cluster audit-log)" FIO_API_AUDIT_LOG=$(API_AUDIT_LOG) \
-	  cargo test --locked --test rbac --features audit
+	  cargo test --locked --test rbac --all-features
 
 soak: IMG := $(DEV_IMG)
 soak: image cluster-up ## Change files at random, with pods coming and going: all told, nothing else (SOAK_SECONDS)
 	hack/cluster load-image $(IMG)
 	hack/deploy apply
 	$(KUBECTL) -n $(NAMESPACE) delete fileintegrity demo --ignore-not-found
-	SOAK_SECONDS=$(SOAK_SECONDS) cargo test --locked --test e2e --features e2e soak::
+	SOAK_SECONDS=$(SOAK_SECONDS) cargo test --locked --test e2e --all-features soak::
 
 bench: ## Measure speed, memory and API load; tables and out/bench/*.json (PART, BASE, NODES)
 	hack/bench

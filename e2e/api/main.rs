@@ -1,5 +1,5 @@
 //! Tests against a real API server, without nodes: `make api-test`, or one of them by
-//! `hack/with-apiserver cargo test --test api --features apiserver NAME`.
+//! `hack/with-apiserver cargo test --test api --all-features NAME`.
 //!
 //! Nodes are Node objects that nothing stands behind, and the daemons' part is played by the tests.
 //! The tests run side by side, each in a namespace of its own (see [`harness`]).

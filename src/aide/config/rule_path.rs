@@ -24,7 +24,7 @@ pub(super) struct RulePath {
 }
 
 /// Groups in groups, and groups behind each other, that are followed.
-const MOST_GROUPS: usize = 32;
+const MOST_GROUPS: usize = 8;
 
 /// Longest expression with its macros filled in, in characters. PCRE2 compiles no longer one.
 const LONGEST: usize = 64 * 1024;

@@ -30,6 +30,7 @@ use self::configuration::Configurations;
 use self::machine::{Action, Cause, Disk, Event, Machine, Observed};
 use self::outbox::Item;
 use self::reporter::Reporter;
+use self::node_config::Verified;
 use self::runner::{Done, Runner};
 use self::seen::Seen;
 use crate::aide::command::{Aide, NO_AIDE};
@@ -259,6 +260,7 @@ fn runner(
         workers: settings.workers,
         max_backups: settings.max_backups,
         max_report: runner::MAX_REPORT,
+        verified: Verified::default(),
     }
 }
 

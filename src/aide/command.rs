@@ -178,6 +178,11 @@ impl Aide {
         self
     }
 
+    /// How long a run may be without progress, if that is watched for.
+    pub fn stall_limit(&self) -> Option<Duration> {
+        self.watch.as_ref().map(|(limits, _)| limits.stall)
+    }
+
     /// The kernel ends a run that writes a file of more bytes than this, by SIGXFSZ.
     #[must_use]
     pub fn writing_at_most(mut self, bytes: u64) -> Self {

@@ -2,9 +2,9 @@
 //! opens none.
 
 use std::ffi::{OsStr, OsString};
-use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::config::Place;
 
@@ -57,8 +57,11 @@ impl<'a> Walk<'a> {
             }
             let path = self.real.join(&name);
             match fs::symlink_metadata(self.on_host(&path)) {
-                // What is not there, or cannot be looked at, is no link that AIDE could miss.
-                Err(_) => return self.end_at_nothing(&path),
+                Err(error) if is_nothing(&error) => return self.end_at_nothing(&path),
+                Err(error) => {
+                    self.first.get_or_insert_with(|| path.clone());
+                    return self.refused(format!("cannot be looked at: {error}"));
+                }
                 Ok(found) if !found.is_symlink() => self.real = path,
                 Ok(found) => {
                     if let Err(reason) = self.follow(&path, found.uid()) {
@@ -147,6 +150,12 @@ impl<'a> Walk<'a> {
     fn on_host(&self, path: &Path) -> PathBuf {
         self.host_root.join(path.strip_prefix("/").unwrap_or(path))
     }
+}
+
+/// Whether the error says that nothing is there.
+fn is_nothing(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
 }
 
 /// A path for people.

@@ -74,7 +74,7 @@ pub struct ScanResult {
     /// attributes, but for times, inode, link count and block count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes_hash: Option<String>,
-    /// Rules that watch nothing on this node because a symbolic link is in their way; the first 20.
+    /// Rules that do not watch what they name behind a symbolic link on this node; the first 20.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unwatched_rules: Vec<UnwatchedRule>,
     /// How many files the scan looked at.
@@ -119,7 +119,7 @@ pub struct ChangeEntry {
     pub attributes: Vec<String>,
 }
 
-/// A rule that watches nothing on a node.
+/// A rule that does not watch what it names behind a symbolic link on a node.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct UnwatchedRule {
@@ -127,7 +127,7 @@ pub struct UnwatchedRule {
     pub line: i64,
     /// The symbolic link in its path; bytes that are not printable are written as \ooo.
     pub link: String,
-    /// Why what the link leads to is not watched, as the end of a sentence about the link.
+    /// Why what the link leads to is not watched as the rule has it, as the end of a sentence about the link.
     pub reason: String,
 }
 

@@ -12,7 +12,7 @@ use kube::Api;
 
 use crate::aide::config::config_hash;
 use crate::api::names;
-use crate::k8s::{RequestError, backoff, request};
+use crate::k8s::{RequestError, backoff, raw, request};
 
 /// Longest pause between two tries.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
@@ -104,7 +104,7 @@ impl Configurations {
         if self.is_kept(wanted) || self.load_mounted().is_ok_and(|hash| hash == wanted) {
             return Ok(());
         }
-        let read = self.api.get(&self.name);
+        let read = raw::get(&self.api, &self.name);
         let config_map = request(format!("read the ConfigMap {}", self.name), read).await?;
         let text = config_map
             .data

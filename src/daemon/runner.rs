@@ -11,10 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::configuration::ConfigurationError;
 use super::machine::{Cause, Disk, Finished, KnownBaseline, NO_DATABASE};
-use super::node_config::{self, NodeConfig};
+use super::node_config::{self, Asked, NodeConfig, NodeConfigError, Verified};
 use crate::aide::command::{self, Aide, Around, Mode, Remains, RunError};
 use crate::aide::complaints::Complaints;
-use crate::aide::config::{RunOptions, Unwatched};
+use crate::aide::config::RunOptions;
 use crate::aide::database::{self, DatabaseError, Found, Record, StateDir};
 use crate::aide::exit::{self, AideError, Verdict};
 use crate::aide::report::{self, Report};
@@ -66,6 +66,8 @@ pub struct Runner {
     pub max_backups: usize,
     /// Most bytes of a report, where there is room for it.
     pub max_report: u64,
+    /// What is known of the newest configuration for this node.
+    pub verified: Verified,
 }
 
 /// What a run of AIDE left besides the bare fact that it is over.
@@ -117,7 +119,10 @@ impl Done {
     /// AIDE was ended as the daemon stops, or could not be ended.
     fn unfinished(error: RunnerError, started_at: Time) -> Result<Self, RunnerError> {
         match error {
-            RunnerError::Run(RunError::Cancelled) => Ok(Self::new(Finished::Stopped, started_at)),
+            RunnerError::Run(RunError::Cancelled)
+            | RunnerError::NodeConfig(NodeConfigError::Run(RunError::Cancelled)) => {
+                Ok(Self::new(Finished::Stopped, started_at))
+            }
             RunnerError::Run(error @ RunError::Stuck { .. }) => {
                 let said = ScanError::new(HUNG, error.to_string());
                 let mut done = Self::new(Finished::Stuck(said), started_at);
@@ -144,6 +149,8 @@ enum RunnerError {
         path: PathBuf,
         source: io::Error,
     },
+    #[error(transparent)]
+    NodeConfig(#[from] NodeConfigError),
     #[error("read AIDE's report")]
     Report(#[from] report::ReportError),
     #[error("put a change into JSON")]
@@ -230,8 +237,7 @@ impl Runner {
     ) -> Result<Record, RunnerError> {
         self.state.clear_unfinished()?;
         self.set_marker()?;
-        let config = self.configure(config).await?;
-        self.unwatched(&config).await?;
+        let (config, _) = self.configure(config, cancel).await?;
         let (ended, detail) = self.run(&self.aide, Mode::Init, &config, cancel).await?;
         exit::decode_plain(ended.code, ended.signal)
             .map_err(|error| RunnerError::Scan(self.not_written(error, &detail)))?;
@@ -343,8 +349,7 @@ impl Runner {
         self.set_marker()?;
         let most = self.report_bound();
         let aide = self.aide.clone().writing_at_most(most);
-        let config = self.configure(config).await?;
-        let unwatched = self.unwatched(&config).await?;
+        let (config, unwatched) = self.configure(config, cancel).await?;
         let (ended, detail) = self.run(&aide, Mode::Check, &config, cancel).await?;
         let verdict = exit::decode(ended.code, ended.signal);
         let is_cut_off = verdict == Verdict::Error(AideError::Signal(exit::SIGXFSZ));
@@ -500,36 +505,24 @@ impl Runner {
         Around::of(&options)
     }
 
-    /// The configuration for this node.
-    async fn configure(&self, config: &Path) -> Result<NodeConfig, RunnerError> {
-        let (runner, path) = (self.clone(), config.to_owned());
-        tokio::task::spawn_blocking(move || {
-            NodeConfig::make(&path, &runner.work_dir, &runner.host_root).map_err(|source| {
-                let action = "make this node's configuration of";
-                RunnerError::File {
-                    action,
-                    path,
-                    source,
-                }
-            })
-        })
-        .await?
-    }
-
-    /// The rules that watch nothing because of symbolic links.
-    async fn unwatched(&self, config: &NodeConfig) -> Result<Vec<UnwatchedRule>, RunnerError> {
-        let unwatched = config
-            .unwatched(&self.aide, &self.around(), &self.host_root)
-            .await?;
-        for Unwatched { line, link, reason } in &unwatched {
-            tracing::warn!(
-                line,
-                link,
-                reason,
-                "a rule watches nothing because of a symbolic link"
-            );
-        }
-        Ok(node_config::listed(&unwatched))
+    /// The configuration for this node, and the rules that watch nothing because of symbolic links.
+    async fn configure(
+        &self,
+        config: &Path,
+        cancel: &CancellationToken,
+    ) -> Result<(NodeConfig, Vec<UnwatchedRule>), RunnerError> {
+        let around = self.around();
+        let asked = Asked {
+            aide: &self.aide,
+            around: &around,
+            host_root: &self.host_root,
+            cancel,
+        };
+        let limit = self.aide.stall_limit().unwrap_or(node_config::LIMIT);
+        let limit = limit.min(node_config::LIMIT);
+        let mut made = NodeConfig::make(config, &self.work_dir, &self.host_root, limit).await?;
+        let unwatched = made.verify(config, &self.verified, asked).await?;
+        Ok((made, node_config::listed(&unwatched)))
     }
 
     fn published(&self, record: &Record) -> Baseline {
@@ -716,12 +709,15 @@ fn init_error(error: &RunnerError) -> ScanError {
 fn scan_error(error: &RunnerError) -> ScanError {
     let class = match error {
         RunnerError::Scan(error) => return error.clone(),
-        RunnerError::Run(RunError::Hung(_) | RunError::Stuck { .. }) => HUNG,
-        RunnerError::Run(_) => "start",
+        RunnerError::Run(RunError::Hung(_) | RunError::Stuck { .. })
+        | RunnerError::NodeConfig(NodeConfigError::Hung(_)) => HUNG,
+        RunnerError::Run(_) | RunnerError::NodeConfig(NodeConfigError::Run(_)) => "start",
         RunnerError::Database(DatabaseError::Replaced { .. } | DatabaseError::Unsafe { .. }) => {
             "state"
         }
-        RunnerError::Database(_) | RunnerError::File { .. } => "file",
+        RunnerError::Database(_)
+        | RunnerError::File { .. }
+        | RunnerError::NodeConfig(NodeConfigError::File { .. }) => "file",
         RunnerError::Report(_) => "report",
         RunnerError::Json(_) | RunnerError::Join(_) => "internal",
     };

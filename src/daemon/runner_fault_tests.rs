@@ -732,6 +732,31 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
     .await;
 }
 
+#[tokio::test]
+async fn a_rule_that_names_a_mount_that_hangs_holds_no_scan_up() {
+    let test = "daemon::runner::fault_tests::a_rule_that_names_a_mount_that_hangs_holds_no_scan_up";
+    let Some(root) = root_for_hanging_mount(test) else {
+        return;
+    };
+    let mut node = Node::at(&root, "/etc p+sha256\n/etc/remote/ p\n");
+    made(&node.initialise(Cause::First).await);
+    let mount = HangingMount::new(&node.etc("remote"));
+    node.limit(Limits::of_total(Duration::from_secs(2)));
+    let done = node.scan().await;
+    let result = &finding(&done).result;
+    assert_eq!(result.error_class.as_deref(), Some("hung"));
+    assert!(
+        said(&done).contains(": no answer at /etc/remote; "),
+        "{}",
+        said(&done)
+    );
+    drop(mount);
+    unmount(&node.etc("remote"));
+    node.limit(Limits::default());
+    let fault = "a mount that hangs, named by a rule";
+    well_after(fault, 1, &node, &node.runner()).await;
+}
+
 fn unmount(at: &Path) {
     rustix::mount::unmount(at, rustix::mount::UnmountFlags::DETACH).unwrap();
 }

@@ -82,6 +82,7 @@ impl Node {
             workers: 2,
             max_backups: 5,
             max_report: MAX_REPORT,
+            verified: Verified::default(),
         }
     }
 
@@ -573,7 +574,7 @@ async fn a_link_that_leads_elsewhere_is_a_change() {
 
 #[tokio::test]
 async fn rules_that_links_keep_from_watching_are_named() {
-    let node = node_with_links("/etc p\n\n/root p\n/sbin/auditctl p\n!/var\n/odd p\n");
+    let node = node_with_links("/etc p\n\n/root p\n/sbin/auditctl p\n!/v[a]r\n/odd p\n");
     symlink("/", node.root.join("odd")).unwrap();
     made(&node.initialise(Cause::First).await);
     let done = node.scan().await;
@@ -594,6 +595,70 @@ async fn rules_that_links_keep_from_watching_are_named() {
             (6, "/odd", "leads to /, which is not watched"),
         ]
     );
+}
+
+#[tokio::test]
+async fn what_is_left_out_under_its_real_name_is_watched_under_that_of_the_link() {
+    let node = node_with_links("/etc p\n/root p+sha256\n!/var\n");
+    made(&node.initialise(Cause::First).await);
+    fs::write(node.root.join("var/roothome/new"), "").unwrap();
+    fs::write(node.root.join("var/new"), "").unwrap();
+    let done = node.scan().await;
+    assert_eq!(paths(&done), ["/var/roothome/new"]);
+    assert_eq!(finding(&done).result.unwatched_rules, []);
+}
+
+#[tokio::test]
+async fn a_rule_behind_a_link_takes_nothing_from_one_for_the_real_place() {
+    let node =
+        node_with_links("/etc p\n/usr/ p+sha256\n/sbin/ p\n/root/ p\n/var/roothome/ p+sha256\n");
+    made(&node.initialise(Cause::First).await);
+    fs::write(node.root.join("usr/sbin/auditctl"), "b").unwrap();
+    fs::write(node.root.join("var/roothome/.ssh/authorized_keys"), "b").unwrap();
+    let done = node.scan().await;
+    assert_eq!(
+        paths(&done),
+        ["/usr/sbin/auditctl", "/var/roothome/.ssh/authorized_keys"]
+    );
+    assert_eq!(finding(&done).result.unwatched_rules, []);
+}
+
+#[tokio::test]
+async fn what_a_rule_for_the_real_place_does_not_compare_is_named() {
+    let node = node_with_links(
+        "/etc p\n/usr/ p\nALL = p+sha256\n/sbin/ ALL\n=/root/ p\n/var/[a-z]*/x p\n",
+    );
+    made(&node.initialise(Cause::First).await);
+    let done = node.scan().await;
+    let rules = finding(&done).result.unwatched_rules.iter();
+    let rules: Vec<(i64, &str)> = rules
+        .map(|rule| (rule.line, rule.reason.as_str()))
+        .collect();
+    assert_eq!(
+        rules,
+        [
+            (
+                4,
+                "leads to /usr/sbin/, where the rule in line 2 counts, without sha256"
+            ),
+            (
+                5,
+                "leads to /var/roothome/, where other rules select something as well; write the real path"
+            ),
+        ]
+    );
+}
+
+/// As on the nodes of the original's users: their own text, for the AIDE of that time.
+#[tokio::test]
+async fn the_originals_configuration_watches_root_on_an_ostree_node() {
+    let text = include_str!("../aide/testdata/original-0.16.conf");
+    let node = node_with_links(&text.replace("/hostroot", ""));
+    made(&node.initialise(Cause::First).await);
+    fs::write(node.root.join("var/roothome/new"), "").unwrap();
+    let done = node.scan().await;
+    assert_eq!(paths(&done), ["/var/roothome/new"]);
+    assert_eq!(finding(&done).result.unwatched_rules, []);
 }
 
 /// The lines that are added do not count in what AIDE says about a configuration.

@@ -414,7 +414,7 @@ fn unwatched(nodes: &[NodeView]) -> Vec<(&'static str, String)> {
 fn unwatched_rules(nodes: &[NodeView]) -> Option<(&'static str, String)> {
     let example = nodes.iter().find_map(|node| node.unwatched_rule.as_ref())?;
     let message = format!(
-        "rules that watch nothing because of a symbolic link, such as {example}; name the real path in the \
+        "rules that do not watch what they name behind a symbolic link, such as {example}; name the real path in the \
          configuration (lastResult.unwatchedRules of a node's status lists such rules): {}",
         names_of(nodes, |node| node.unwatched_rule.is_some())
     );
@@ -536,7 +536,7 @@ mod tests {
         );
         assert_eq!(
             condition.message,
-            "rules that watch nothing because of a symbolic link, such as line 3: /odd is odd; name the real path \
+            "rules that do not watch what they name behind a symbolic link, such as line 3: /odd is odd; name the real path \
              in the configuration (lastResult.unwatchedRules of a node's status lists such rules): n2"
         );
     }

@@ -2,18 +2,25 @@
 //!
 //! Pure. AIDE 0.18 and later do not follow links: a rule for `/root/\.ssh` selects nothing where `/root`
 //! is a link to `/var/roothome`, and AIDE reports nothing about it. (AIDE up to 0.17 opened the
-//! directory of a rule and so followed the link.) [`follow`] puts the same rule for the real place
-//! behind each such rule, so it acts as if the user had written it there.
+//! directory of a rule and so followed the link.) [`follow`] adds the same rule for the real place. It
+//! takes nothing away from what the configuration watches under its real name: see [`Addition`].
+
+mod regex;
 
 use super::Configuration;
 use super::budget::Budget;
 use super::line::{Line, Rule, RuleKind, Statement};
 use super::macros::{Macros, Readings};
 use super::paths::{escape, escape_regex};
-use super::rule_path::{group_alternatives, regex_alternatives, split_literal};
+
+use regex::{Beginning, before_macros, beginnings};
 
 /// AIDE reads no more statements: with 5,000 lines of rules its parser runs out of memory (AIDE 0.19.1).
 const MAX_STATEMENTS: usize = 4_900;
+/// Maximum size of all additional rules in bytes. AIDE needs some thirty times as much memory.
+const MAX_ADDED: usize = 256 * 1024;
+/// Maximum number of places that are kept apart from one rule that leaves out what they lie in.
+const MAX_KEPT: usize = 32;
 
 /// Where a path of the node really is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,19 +52,23 @@ pub struct Unwatched {
     pub line: usize,
     /// The link, as it is called on the node.
     pub link: String,
-    /// Why the rule cannot watch what the link points to.
+    /// Why the rule does not watch what the link leads to.
     pub reason: String,
 }
 
-/// A rule that watches the real place.
+/// A rule whose directory lies behind a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirected {
     /// The line of the user's rule, from 1.
     pub line: usize,
     /// The link, as it is called on the node.
     pub link: String,
-    /// What the rule's path begins with at the real place, as it is called on the node.
+    /// What the rule's path begins with, as it is written.
+    pub path: String,
+    /// The same at the real place.
     pub real: String,
+    /// Whether the rule is in the text for the real place.
+    pub is_added: bool,
 }
 
 /// A configuration for one node.
@@ -65,31 +76,21 @@ pub struct Redirected {
 pub struct Followed {
     /// The text with the additional rules.
     pub text: String,
-    /// For each additional rule, the number of the line that it follows, from 1. Sorted.
-    added: Vec<usize>,
-    /// The rules that watch a real place.
+    /// Whether the text differs from the user's.
+    pub is_changed: bool,
+    /// For each line of [`Self::text`], the line of the user's text that it is or comes from, from 1.
+    lines: Vec<usize>,
+    /// The rules that select something behind a link.
     pub redirected: Vec<Redirected>,
     /// The rules that watch nothing.
     pub unwatched: Vec<Unwatched>,
 }
 
 impl Followed {
-    /// Whether the text is another one than the user's.
-    pub fn is_changed(&self) -> bool {
-        !self.added.is_empty()
-    }
-
     /// The line of the user's configuration for a line of [`Self::text`], both from 1.
     pub fn users_line(&self, line: usize) -> usize {
-        let mut users = line;
-        for (index, after) in self.added.iter().enumerate() {
-            // This rule stands in the line `after + index + 1`.
-            if after + index + 1 > line {
-                break;
-            }
-            users = line - index - 1;
-        }
-        users
+        let known = line.checked_sub(1).and_then(|index| self.lines.get(index));
+        known.copied().unwrap_or(line)
     }
 }
 
@@ -101,327 +102,407 @@ pub fn follow(
     look_up: &mut dyn FnMut(&str) -> Place,
 ) -> Followed {
     let conf = Configuration::parse(effective);
-    let selected = selected(&conf, host_root);
-    let is_statement =
-        |line: &&Line| !matches!(line.statement(), Statement::Blank | Statement::Comment);
-    let statements = conf.lines().iter().filter(is_statement).count();
-    let mut followed = Followed {
-        text: String::with_capacity(effective.len()),
-        added: Vec::new(),
-        redirected: Vec::new(),
-        unwatched: Vec::new(),
-    };
-    let mut room = MAX_STATEMENTS.saturating_sub(statements);
-    let mut macros = Macros::new(&Budget::default());
+    let mut found = Found::default();
+    let (mut macros, mut depth) = (Macros::new(&Budget::default()), 0_usize);
     for (index, line) in conf.lines().iter().enumerate() {
-        followed.text += line.text();
-        followed.text += line.ending();
+        match line.directive() {
+            Some((directive, _)) if directive.opens() => depth += 1,
+            Some((super::Directive::EndIf, _)) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
         if let Some(rule) = line.rule() {
-            let outcome = Rewriter {
-                host_root,
-                selected: &selected,
+            let at = At {
+                index,
                 line,
                 rule,
-                number: index + 1,
-            }
-            .rewrite(&macros.read(line.get(&rule.path)), look_up);
-            followed.take(outcome, index + 1, line, &mut room);
-        }
-        macros.pass(line);
-    }
-    followed
-}
-
-impl Followed {
-    fn take(&mut self, outcome: Outcome, number: usize, line: &Line, room: &mut usize) {
-        self.unwatched.extend(outcome.unwatched);
-        for (text, redirected) in outcome.rules {
-            if *room == 0 {
-                self.unwatched
-                    .extend(redirected.map(|redirected| Unwatched {
-                        line: number,
-                        link: redirected.link,
-                        reason: format!(
-                            "leads to {}, and AIDE reads no more than about {MAX_STATEMENTS} lines",
-                            redirected.real
-                        ),
-                    }));
-                continue;
-            }
-            *room -= 1;
-            if !self.text.ends_with('\n') {
-                self.text.push('\n');
-            }
-            self.text += &text;
-            self.text += if line.ending().is_empty() {
-                "\n"
-            } else {
-                line.ending()
+                is_conditional: depth > 0,
             };
-            self.added.push(number);
-            self.redirected.extend(redirected);
-        }
-    }
-}
-
-/// What the paths begin with that rules select.
-fn selected(conf: &Configuration, host_root: &str) -> Vec<String> {
-    let mut macros = Macros::new(&Budget::default());
-    let mut selected = Vec::new();
-    for line in conf.lines() {
-        if let Some(rule) = line.rule()
-            && !rule.kind.is_negative()
-            && let Readings::Known(readings) = macros.read(line.get(&rule.path))
-        {
-            let regexes = readings.iter().flat_map(|regex| regex_alternatives(regex));
-            selected.extend(regexes.filter_map(|regex| {
-                let (literal, _) = split_literal(regex.trim_start_matches('^'));
-                literal.strip_prefix(host_root).map(str::to_owned)
-            }));
+            found.read(&at, host_root, &macros.read(line.get(&rule.path)), look_up);
         }
         macros.pass(line);
     }
-    selected.sort_unstable();
-    selected.dedup();
-    selected
+    found.write(&conf, host_root)
 }
 
-/// What is made of one rule.
+/// A rule and where it stands.
+struct At<'a> {
+    index: usize,
+    line: &'a Line,
+    rule: &'a Rule,
+    is_conditional: bool,
+}
+
+/// A rule that lies behind a link.
+#[derive(Debug)]
+struct Behind {
+    index: usize,
+    kind: RuleKind,
+    is_conditional: bool,
+    redirected: Redirected,
+    /// How the expression goes on after the real path.
+    rest: String,
+}
+
+/// What a rule selects or leaves out under its own name.
+#[derive(Debug)]
+struct Named {
+    index: usize,
+    /// What paths begin with, on the node.
+    literal: String,
+    rest: String,
+}
+
 #[derive(Debug, Default)]
-struct Outcome {
-    /// Additional lines; of a rule that selects something, where it does.
-    rules: Vec<(String, Option<Redirected>)>,
+struct Found {
+    behind: Vec<Behind>,
+    selecting: Vec<Named>,
+    /// Negative rules for all types of files, of which nothing is unknown.
+    leaving_out: Vec<Named>,
     unwatched: Vec<Unwatched>,
 }
 
-/// The rule at one line.
-struct Rewriter<'a> {
-    host_root: &'a str,
-    selected: &'a [String],
-    line: &'a Line,
-    rule: &'a Rule,
-    number: usize,
-}
-
-impl Rewriter<'_> {
-    fn rewrite(&self, readings: &Readings, look_up: &mut dyn FnMut(&str) -> Place) -> Outcome {
-        let mut outcome = Outcome::default();
+impl Found {
+    fn read(
+        &mut self,
+        at: &At<'_>,
+        host_root: &str,
+        readings: &Readings,
+        look_up: &mut dyn FnMut(&str) -> Place,
+    ) {
+        let is_negative = at.rule.kind.is_negative();
         let Readings::Known(readings) = readings else {
-            return outcome;
+            // It may select anything.
+            self.selecting
+                .extend((!is_negative).then(|| Named::anything(at.index)));
+            let known = before_macros(at.line.get(&at.rule.path));
+            let path = known.strip_prefix(host_root).unwrap_or_default();
+            let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+            self.unclear(at, look_up(directory));
+            return;
         };
-        let is_ambiguous = readings.len() > 1;
-        let regexes = readings.iter().flat_map(|regex| regex_alternatives(regex));
-        let regexes = regexes.map(|regex| regex.trim_start_matches('^'));
-        for regex in regexes.flat_map(group_alternatives) {
-            let (literal, rest) = split_literal(&regex);
-            let Some(path) = literal.strip_prefix(self.host_root) else {
+        let is_clear = readings.len() == 1;
+        for one in readings.iter().flat_map(|regex| beginnings(regex)) {
+            let Some(path) = one.literal.strip_prefix(host_root) else {
                 continue;
             };
-            let (path, slash) = match path.strip_suffix('/') {
-                Some(path) => (path, "/"),
-                None => (path, ""),
-            };
-            match look_up(path) {
-                Place::Same => {}
-                Place::Behind { link, .. } if is_ambiguous => {
-                    let reason = "is a symbolic link, and the path holds a macro that has several values; \
-                                  write the path out";
-                    outcome
-                        .unwatched
-                        .extend(self.unwatched(link, reason.to_owned()));
-                }
-                Place::Behind {
-                    link,
-                    real,
-                    is_link,
-                } => {
-                    // What follows the name of a link to a directory lies in that directory:
-                    // `/root.*` does not mean `/var/roothome2`.
-                    let end = if is_link && slash.is_empty() {
-                        "(?=/|$)"
-                    } else {
-                        slash
-                    };
-                    outcome
-                        .rules
-                        .extend(self.redirect(link, &real, &format!("{end}{rest}")));
-                }
-                Place::Refused { link, reason } => {
-                    outcome.unwatched.extend(self.unwatched(link, reason));
-                }
+            match real_place(path, &one.rest, look_up) {
+                Real::Behind { link, real, rest } if is_clear => self.behind.push(Behind {
+                    index: at.index,
+                    kind: at.rule.kind,
+                    is_conditional: at.is_conditional,
+                    redirected: Redirected {
+                        line: at.index + 1,
+                        link,
+                        path: path.to_owned(),
+                        real,
+                        is_added: false,
+                    },
+                    rest,
+                }),
+                Real::Behind { link, .. } => self.unclear(
+                    at,
+                    Place::Behind {
+                        link,
+                        real: String::new(),
+                        is_link: false,
+                    },
+                ),
+                Real::Refused(place) => self.unclear(at, place),
+                Real::Same => {}
             }
         }
-        outcome
-    }
-
-    /// The same rule for the real place.
-    fn redirect(
-        &self,
-        link: String,
-        real: &str,
-        rest: &str,
-    ) -> Option<(String, Option<Redirected>)> {
-        // A regular rule adds to what others select. Any other kind can take something away, which
-        // somebody may want to have watched under its real name.
-        if self.rule.kind != RuleKind::Regular && self.is_selected(real) {
-            return None;
+        let named = readings
+            .iter()
+            .flat_map(|regex| named(regex, host_root, at.index));
+        if !is_negative {
+            self.selecting.extend(named);
+        } else if is_clear && !at.line.is_restricted(at.rule) {
+            self.leaving_out.extend(named);
         }
-        let regex = escape_regex(&format!("{}{real}", self.host_root)) + rest;
-        let marker = self.line.get(&self.rule.marker);
-        let behind = &self.line.text()[self.rule.path.end..];
-        let redirected = (!self.rule.kind.is_negative()).then(|| Redirected {
-            line: self.number,
-            link,
-            real: real.to_owned(),
-        });
-        Some((format!("{marker}{}{behind}", escape(&regex)), redirected))
-    }
-
-    /// Does a rule of the configuration select something there?
-    fn is_selected(&self, real: &str) -> bool {
-        let overlaps = |one: &String| real.starts_with(one.as_str()) || one.starts_with(real);
-        self.selected.iter().any(overlaps)
     }
 
     /// A rule that leaves something out does no harm where it does not reach.
-    fn unwatched(&self, link: String, reason: String) -> Option<Unwatched> {
-        (!self.rule.kind.is_negative()).then_some(Unwatched {
-            line: self.number,
-            link,
-            reason,
+    fn unclear(&mut self, at: &At<'_>, place: Place) {
+        let (link, reason) = match place {
+            Place::Same => return,
+            Place::Behind { link, .. } => {
+                let reason = "is a symbolic link, and the path holds a macro that has several values; \
+                              write the path out";
+                (link, reason.to_owned())
+            }
+            Place::Refused { link, reason } => (link, reason),
+        };
+        if !at.rule.kind.is_negative() {
+            self.unwatched.push(Unwatched {
+                line: at.index + 1,
+                link,
+                reason,
+            });
+        }
+    }
+}
+
+impl Named {
+    fn anything(index: usize) -> Self {
+        Self {
+            index,
+            literal: String::new(),
+            rest: String::new(),
+        }
+    }
+}
+
+/// What an expression is about under its own name.
+fn named(regex: &str, host_root: &str, index: usize) -> Vec<Named> {
+    let beginnings = beginnings(regex);
+    if beginnings.is_empty() {
+        return vec![Named::anything(index)];
+    }
+    let below = |Beginning { literal, rest }: Beginning| {
+        let literal = literal.strip_prefix(host_root)?.to_owned();
+        Some(Named {
+            index,
+            literal,
+            rest,
         })
+    };
+    beginnings.into_iter().filter_map(below).collect()
+}
+
+enum Real {
+    Same,
+    Behind {
+        link: String,
+        real: String,
+        rest: String,
+    },
+    Refused(Place),
+}
+
+/// Looks up what an expression begins with: its last name, which may be the beginning of one, only where
+/// it may be a link.
+fn real_place(path: &str, rest: &str, look_up: &mut dyn FnMut(&str) -> Place) -> Real {
+    let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let is_whole = !matches!(name, "" | "." | "..");
+    let asked = if is_whole { path } else { directory };
+    match look_up(asked) {
+        Place::Same => Real::Same,
+        Place::Refused { link, reason } => Real::Refused(Place::Refused { link, reason }),
+        Place::Behind { link, real, .. } if !is_whole => Real::Behind {
+            link,
+            real: format!("{real}/{name}"),
+            rest: rest.to_owned(),
+        },
+        Place::Behind {
+            link,
+            real,
+            is_link,
+        } => {
+            // What follows the name of a link to a directory lies in that directory: `/root.*` does not
+            // mean `/var/roothome2`.
+            let end = if is_link { "(?=/|$)" } else { "" };
+            Real::Behind {
+                link,
+                real,
+                rest: format!("{end}{rest}"),
+            }
+        }
+    }
+}
+
+/// Could the rule match `real`, or something below it or that begins with it?
+fn overlaps(named: &Named, real: &str) -> bool {
+    let literal = named.literal.as_str();
+    if named.rest == "$" {
+        return literal.starts_with(real);
+    }
+    real.starts_with(literal) || literal.starts_with(real)
+}
+
+/// How a rule for a real place is added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Addition {
+    /// Behind the user's rule, with the same weight as if the user had written it.
+    Equal,
+    /// Behind the user's rule or at the end, so that each rule of the user counts before it. The directory
+    /// of the deepest rule decides which one counts, so this one gets the node's root as directory.
+    Weakest,
+    /// Not at all: it would take something away that the user watches under its real name.
+    None,
+}
+
+impl Found {
+    fn addition(&self, behind: &Behind) -> Addition {
+        let real = &behind.redirected.real;
+        let others = self
+            .selecting
+            .iter()
+            .filter(|one| one.index != behind.index);
+        let is_selected = others.into_iter().any(|one| overlaps(one, real));
+        let is_selected_behind_another_link = || {
+            let others = self.behind.iter().filter(|one| !one.kind.is_negative());
+            others.into_iter().any(|one| {
+                let other = &one.redirected;
+                other.link != behind.redirected.link
+                    && (other.real.starts_with(real.as_str()) || real.starts_with(&other.real))
+            })
+        };
+        match behind.kind {
+            RuleKind::Regular if is_selected => Addition::Weakest,
+            _ if is_selected => Addition::None,
+            kind if kind.is_negative() && is_selected_behind_another_link() => Addition::None,
+            _ => Addition::Equal,
+        }
+    }
+
+    fn write(self, conf: &Configuration, host_root: &str) -> Followed {
+        let is_statement =
+            |line: &&Line| !matches!(line.statement(), Statement::Blank | Statement::Comment);
+        let statements = conf.lines().iter().filter(is_statement).count();
+        let mut writer = Writer {
+            room: MAX_STATEMENTS.saturating_sub(statements),
+            bytes: MAX_ADDED,
+            ..Writer::default()
+        };
+        let mut last = Vec::new();
+        for (index, line) in conf.lines().iter().enumerate() {
+            let text = self.kept_apart(index, line, host_root);
+            writer.line(
+                text.as_deref().unwrap_or_else(|| line.text()),
+                line.ending(),
+                index + 1,
+            );
+            let here = self.behind.iter().filter(|one| one.index == index);
+            for behind in here {
+                let text = |addition| behind.text(line, host_root, addition);
+                match self.addition(behind) {
+                    Addition::Equal => writer.add(behind, &text(Addition::Equal)),
+                    Addition::Weakest if behind.is_conditional => {
+                        writer.add(behind, &text(Addition::Weakest));
+                    }
+                    Addition::Weakest => last.push((behind, text(Addition::Weakest))),
+                    Addition::None => writer.leave(behind),
+                }
+            }
+        }
+        for (behind, text) in last {
+            writer.add(behind, &text);
+        }
+        writer.unwatched.extend(self.unwatched);
+        writer.unwatched.sort();
+        writer.unwatched.dedup();
+        Followed {
+            is_changed: !self.behind.is_empty(),
+            text: writer.text,
+            lines: writer.lines,
+            redirected: writer.redirected,
+            unwatched: writer.unwatched,
+        }
+    }
+
+    /// A negative rule that leaves out a directory in which real places lie, without these: under the name
+    /// of the link it did not leave them out.
+    fn kept_apart(&self, index: usize, line: &Line, host_root: &str) -> Option<String> {
+        let rule = line.rule().filter(|rule| rule.kind.is_negative())?;
+        let mut named = self.leaving_out.iter().filter(|one| one.index == index);
+        let (named, None) = (named.next()?, named.next()) else {
+            return None;
+        };
+        if !matches!(named.rest.as_str(), "" | "(/|$)" | ".*") {
+            return None;
+        }
+        let mut apart = String::new();
+        let inside = self.behind.iter().filter(|one| !one.kind.is_negative());
+        let inside = inside.filter_map(|one| {
+            let inside = one.redirected.real.strip_prefix(&named.literal)?;
+            let is_below = named.rest != "(/|$)" || inside.starts_with('/');
+            (is_below && !inside.is_empty()).then_some(inside)
+        });
+        for inside in inside.take(MAX_KEPT) {
+            apart.extend(["(?!", &escape_regex(inside), ")"]);
+        }
+        if apart.is_empty() {
+            return None;
+        }
+        let literal = escape_regex(&format!("{host_root}{}", named.literal));
+        let regex = escape(&format!("{literal}{apart}{}", named.rest));
+        // `!` and not `-`, which does not look into the directory.
+        Some(format!("!{regex}{}", &line.text()[rule.path.end..]))
+    }
+}
+
+impl Behind {
+    /// The rule for the real place.
+    fn text(&self, line: &Line, host_root: &str, addition: Addition) -> String {
+        let mut regex = escape_regex(&format!("{host_root}{}", self.redirected.real));
+        if addition == Addition::Weakest {
+            // `/[v]ar` is `/var`, and `/` is the directory of the rule.
+            let first = regex.chars().nth(1).filter(char::is_ascii_alphanumeric);
+            if let Some(first) = first {
+                regex.replace_range(1..2, &format!("[{first}]"));
+            }
+        }
+        let marker = line.rule().map_or("", |rule| line.get(&rule.marker));
+        let behind = line.rule().map_or(0, |rule| rule.path.end);
+        format!(
+            "{marker}{}{}",
+            escape(&(regex + &self.rest)),
+            &line.text()[behind..]
+        )
+    }
+}
+
+/// The text as it grows.
+#[derive(Debug, Default)]
+struct Writer {
+    text: String,
+    lines: Vec<usize>,
+    /// Statements and bytes that may still be added.
+    room: usize,
+    bytes: usize,
+    redirected: Vec<Redirected>,
+    unwatched: Vec<Unwatched>,
+}
+
+impl Writer {
+    fn line(&mut self, text: &str, ending: &str, number: usize) {
+        self.text += text;
+        self.text += if ending.is_empty() { "\n" } else { ending };
+        self.lines.push(number);
+    }
+
+    /// Keeps in mind what a rule does not watch by itself.
+    fn leave(&mut self, behind: &Behind) {
+        if !behind.kind.is_negative() {
+            self.redirected.push(behind.redirected.clone());
+        }
+    }
+
+    fn add(&mut self, behind: &Behind, text: &str) {
+        let Redirected {
+            line, link, real, ..
+        } = &behind.redirected;
+        if self.room > 0 && text.len() <= self.bytes {
+            self.room -= 1;
+            self.bytes -= text.len();
+            self.line(text, "\n", *line);
+            if !behind.kind.is_negative() {
+                self.redirected.push(Redirected {
+                    is_added: true,
+                    ..behind.redirected.clone()
+                });
+            }
+        } else if !behind.kind.is_negative() {
+            self.unwatched.push(Unwatched {
+                line: *line,
+                link: link.clone(),
+                reason: format!(
+                    "leads to {real}, and the configuration is too long for more rules; write the real path"
+                ),
+            });
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `/root`, `/sbin` and `/odd` are links.
-    fn look_up(path: &str) -> Place {
-        for (link, target) in [("/root", "/var/roothome"), ("/sbin", "/usr/sbin")] {
-            if let Some(rest) = path.strip_prefix(link)
-                && (rest.is_empty() || rest.starts_with('/'))
-            {
-                return Place::Behind {
-                    link: link.to_owned(),
-                    real: format!("{target}{rest}"),
-                    is_link: rest.is_empty(),
-                };
-            }
-        }
-        if path.starts_with("/odd/") {
-            return Place::Refused {
-                link: "/odd".to_owned(),
-                reason: "is odd".to_owned(),
-            };
-        }
-        Place::Same
-    }
-
-    fn followed(text: &str) -> Followed {
-        follow(text, "/h", &mut look_up)
-    }
-
-    /// The lines that are added to a text.
-    fn added(text: &str) -> Vec<String> {
-        let users: Vec<&str> = text.lines().collect();
-        let text = followed(text).text;
-        let mut users = users.into_iter().peekable();
-        let is_added = |line: &&str| users.next_if(|users| users == line).is_none();
-        text.lines().filter(is_added).map(str::to_owned).collect()
-    }
-
-    #[test]
-    fn a_rule_behind_a_link_is_there_for_the_real_place_as_well() {
-        for (rule, expected) in [
-            ("/h/root/\\.ssh p", &["/h/var/roothome/\\\\.ssh p"][..]),
-            ("/h/root/\\..* f p+u", &["/h/var/roothome/\\\\..* f p+u"]),
-            ("/h/root p", &["/h/var/roothome(?=/|$) p"]),
-            ("/h/root(/|$) p", &["/h/var/roothome(?=/|$)(/|$) p"]),
-            ("/h/root.* p", &["/h/var/roothome(?=/|$).* p"]),
-            ("/h/root/.* p", &["/h/var/roothome/.* p"]),
-            ("/h/root$ p", &["/h/var/roothome(?=/|$)$ p"]),
-            ("=/h/root p", &["=/h/var/roothome(?=/|$) p"]),
-            ("^/h/root/a p", &[]),
-            ("/h/sbin/auditctl p", &["/h/usr/sbin/auditctl p"]),
-            ("/h/sbin/a+ p", &["/h/usr/sbin/a+ p"]),
-            ("/h/sbin/a\\ b\\@c p", &["/h/usr/sbin/a\\ b\\@c p"]),
-            (
-                "/h/root/a|/h/sbin/b p",
-                &["/h/var/roothome/a p", "/h/usr/sbin/b p"],
-            ),
-            (
-                "/h/(root|etc|sbin)/a p",
-                &["/h/var/roothome/a p", "/h/usr/sbin/a p"],
-            ),
-            ("/h/rootfs p", &[]),
-            ("/h/roots? p", &["/h/var/roothome(?=/|$)s? p"]),
-            ("/h/etc p", &[]),
-            ("/other/root p", &[]),
-            ("!/h/root/\\.cache", &["!/h/var/roothome/\\\\.cache"]),
-        ] {
-            assert_eq!(added(&format!("{rule}\n")), expected, "{rule}");
-        }
-    }
-
-    #[test]
-    fn the_rule_stands_behind_its_original_in_the_same_branch() {
-        let text = "@@define TOP /h/root\n@@ifdef X\n/h/sbin/a p\r\n@@endif\n@@{TOP}/b p";
-        let followed = followed(text);
-        assert_eq!(
-            followed.text,
-            "@@define TOP /h/root\n@@ifdef X\n/h/sbin/a p\r\n/h/usr/sbin/a p\r\n@@endif\n\
-             @@{TOP}/b p\n/h/var/roothome/b p\n"
-        );
-        let users: Vec<usize> = (1..=8).map(|line| followed.users_line(line)).collect();
-        assert_eq!(users, [1, 2, 3, 3, 4, 5, 5, 6]);
-        let places = followed.redirected.iter();
-        let places: Vec<(usize, &str)> = places.map(|r| (r.line, r.real.as_str())).collect();
-        assert_eq!(places, [(3, "/usr/sbin/a"), (5, "/var/roothome/b")]);
-    }
-
-    #[test]
-    fn what_is_watched_under_its_real_name_is_not_taken_out() {
-        for text in [
-            "/h/var p\n!/h/root/\\.cache\n",
-            "/h/ p\n=/h/root p\n",
-            "/h/var/roothome/.cache/a p\n-/h/root/.cache\n",
-        ] {
-            assert_eq!(added(text), [""; 0], "{text}");
-        }
-        assert_eq!(
-            added("/h/var/log p\n!/h/root/\\.cache\n"),
-            ["!/h/var/roothome/\\\\.cache"]
-        );
-    }
-
-    #[test]
-    fn what_cannot_be_followed_is_named() {
-        let text = "!/h/odd/a\n/h/odd/a p\n@@ifdef X\n@@define A /h/root\n@@else\n@@define A /h/sbin\n\
-                    @@endif\n@@{A}/a p\n";
-        let followed = followed(text);
-        assert!(!followed.is_changed());
-        let named = followed.unwatched.iter();
-        let named: Vec<(usize, &str)> = named.map(|one| (one.line, one.link.as_str())).collect();
-        assert_eq!(named, [(2, "/odd"), (8, "/root"), (8, "/sbin")]);
-    }
-
-    #[test]
-    fn no_more_rules_than_aide_reads() {
-        let followed = followed(&"/h/root/a p\n".repeat(MAX_STATEMENTS - 10));
-        assert_eq!(followed.redirected.len(), 10);
-        assert_eq!(followed.unwatched.len(), MAX_STATEMENTS - 20);
-        assert_eq!(followed.text.lines().count(), MAX_STATEMENTS);
-    }
-
-    #[test]
-    fn a_text_without_links_is_unchanged() {
-        let text = "\u{feff}@@define A b\r\n/h/etc p\n\n# end";
-        let followed = followed(text);
-        assert!(!followed.is_changed());
-        assert_eq!(followed.users_line(4), 4);
-        // Without the byte order mark: nothing of that text is used.
-        assert!(text.ends_with(&followed.text));
-    }
-}
+mod tests;

@@ -85,9 +85,10 @@ pub fn run_options(options: &RunOptions) -> String {
     text
 }
 
-/// A line for `--after` that selects just this path, which AIDE sees as it is written.
-pub fn rule_for(path: &str) -> String {
-    format!("{}$ p\n", escape_rule(path))
+/// A line for `--after` that selects just this path, which AIDE sees as it is written, by an attribute
+/// expression.
+pub fn rule_for(path: &str, attributes: &str) -> String {
+    format!("{}$ {attributes}\n", escape_rule(path))
 }
 
 /// Our own files in the state directory, and what is made of them: `.new`, `.backup-TIME`. No others

@@ -402,16 +402,17 @@ fn literal_group(regex: &str) -> Option<Vec<String>> {
     let (_, rest) = split_literal(regex);
     let before = regex.strip_suffix(rest)?;
     let units = units(rest);
-    if units.first()?.c != '(' || units.get(1)?.c == '?' {
+    if units.first()?.c != '(' {
         return None;
     }
+    let inside = if rest.starts_with("(?:") { 3 } else { 1 };
     let close = closing(&units, 0)?;
     let end = units[close].at;
     let behind = &rest[end + 1..];
     if behind.starts_with(['?', '*', '+', '{']) {
         return None;
     }
-    let alternatives = regex_alternatives(&rest[1..end]);
+    let alternatives = regex_alternatives(&rest[inside..end]);
     let are_literal = alternatives.iter().all(|one| is_literal(one));
     are_literal.then(|| {
         let whole = |one: &&str| format!("{before}{one}{behind}");
@@ -492,7 +493,8 @@ mod tests {
             ("/a", &["/a"]),
             ("/a(/|$)", &["/a(/|$)"]),
             ("/(a|b)*", &["/(a|b)*"]),
-            ("/(?:a|b)", &["/(?:a|b)"]),
+            ("/(?:a|b)", &["/a", "/b"]),
+            ("/(?=a|b)", &["/(?=a|b)"]),
             ("/(a|(b))", &["/(a|(b))"]),
             ("/(a|b", &["/(a|b"]),
             ("/.(a|b)", &["/.(a|b)"]),

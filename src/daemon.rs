@@ -28,9 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 use self::configuration::Configurations;
 use self::machine::{Action, Cause, Disk, Event, Machine, Observed};
+use self::node_config::Verified;
 use self::outbox::Item;
 use self::reporter::Reporter;
-use self::node_config::Verified;
 use self::runner::{Done, Runner};
 use self::seen::Seen;
 use crate::aide::command::{Aide, NO_AIDE};

@@ -3,8 +3,8 @@
 //! Pure. [`prepare`] takes a text from a ConfigMap to the two that run: [`Prepared::conf`], where
 //! everything points below the host root (key `aide.conf`), and [`Prepared::effective`], which
 //! AIDE 0.19 takes (key `aide.effective.conf`). All three have the same number of lines, so that a
-//! line number of AIDE's is one of the user's. [`run_options_before`] and [`run_options`] are our
-//! own lines around it in each run.
+//! line number of AIDE's is one of the user's. On a node [`follow`] adds rules for what symbolic links
+//! lead to. [`run_options_before`] and [`run_options`] are our own lines around it in each run.
 
 mod budget;
 mod coverage;

@@ -150,6 +150,8 @@ async fn a_renewal_whose_answer_is_lost_ends_no_leadership() -> anyhow::Result<(
         };
         op.lose("/leases/").await?;
         op.until_lost(1).await?;
+        // Then the lost write is done, whenever its answer was dropped.
+        op.operator.logs("the object has been modified").await?;
         let lost = renewed().await?;
         eventually("the lease to be renewed", async || {
             Ok((renewed().await? > lost).then_some(()))

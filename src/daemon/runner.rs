@@ -329,6 +329,9 @@ impl Runner {
         let scan = lines::scan_id(&self.identity, &jiff::Timestamp::now());
         let result = self.try_scan(config, &scan, cancel).await;
         self.clear_marker();
+        if matches!(&result, Err(RunnerError::Run(RunError::Cancelled))) {
+            self.give_room_back();
+        }
         let mut done = match result {
             Ok(scanned) => scanned.done(start.elapsed(), started_at),
             Err(error) => Done::unfinished(error, started_at.clone()).unwrap_or_else(|error| {
@@ -438,12 +441,12 @@ impl Runner {
         (made_by != self.aide_version).then_some(made_by)
     }
 
-    /// What a failed initialisation has written is of no use, and takes room that the node may be
+    /// What an unfinished run has written is of no use, and takes room that the node may be
     /// short of.
     fn give_room_back(&self) {
         if let Err(error) = self.state.clear_unfinished() {
             let error = crate::error_chain(&error);
-            tracing::warn!(error, "a failed initialisation leaves files behind");
+            tracing::warn!(error, "an unfinished run of AIDE leaves files behind");
         }
     }
 

@@ -9,7 +9,7 @@ use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
 use crate::failover::until_leads;
-use crate::harness::{LABEL_TEST, Space, alone, clean, eventually};
+use crate::harness::{Daemon, LABEL_TEST, Space, alone, clean, eventually};
 
 /// A time that the API server takes. It lies behind the last one that can be counted with.
 const NEVER: &str = "9999-12-31T23:59:59Z";
@@ -65,6 +65,17 @@ async fn poison(space: &Space, path: &str) -> anyhow::Result<()> {
     .await
 }
 
+/// The operator hands over a request for a new baseline of this node, and sees it done.
+async fn renew(space: &Space, node: &str, daemon: &mut Daemon) -> anyhow::Result<()> {
+    space
+        .annotate("fi", names::ANNOTATION_REINIT, json!(node))
+        .await?;
+    daemon.obey().await?;
+    daemon.finds(&clean()).await?;
+    space.until_phase("fi", "Active").await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_time_that_cannot_be_counted_with_stops_nothing() -> anyhow::Result<()> {
     alone("odd-times", async |space| {
@@ -102,12 +113,7 @@ async fn a_time_that_cannot_be_counted_with_stops_nothing() -> anyhow::Result<()
         }
 
         let operator = space.operator("after").await?;
-        space
-            .annotate("fi", names::ANNOTATION_REINIT, json!(nodes[0]))
-            .await?;
-        daemons[0].obey().await?;
-        daemons[0].finds(&clean()).await?;
-        space.until_phase("fi", "Active").await?;
+        renew(space, &nodes[0], &mut daemons[0]).await?;
         // What has the odd time is read without it, so it is worked on too.
         let patch = json!([{"op": "add", "path": "/spec/priorityClassName", "value": "missing"}]);
         send(space, "PATCH", &odd, patch).await?;
@@ -199,12 +205,7 @@ async fn unreadable(space: &Space) -> anyhow::Result<()> {
         "{lines}"
     );
 
-    space
-        .annotate("fi", names::ANNOTATION_REINIT, json!(nodes[0]))
-        .await?;
-    daemons[0].obey().await?;
-    daemons[0].finds(&clean()).await?;
-    space.until_phase("fi", "Active").await?;
+    renew(space, &nodes[0], &mut daemons[0]).await?;
 
     // Corrected, it is worked on.
     let patch = json!([{"op": "replace", "path": "/spec/config/gracePeriod", "value": 10}]);

@@ -149,7 +149,7 @@ impl Configurations {
 
 /// Another task that sees the file sees all of it. A link that somebody put in the way is not
 /// followed.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
     match std::fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

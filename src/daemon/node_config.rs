@@ -2,17 +2,18 @@
 //! to. I/O.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
+use super::configuration::write_whole;
 use crate::aide::command::{Aide, Around, Mode, RunError};
-use crate::aide::config::{self, Configuration, Followed, Redirected, Unwatched};
+use crate::aide::config::{self, Followed, Redirected, Unwatched};
 use crate::aide::exit::{self, AideError};
 use crate::aide::path_check::Answer;
 use crate::aide::{node_links, path_check};
@@ -100,7 +101,9 @@ impl NodeConfig {
         let text = fs::read_to_string(config).map_err(failed)?;
         let (followed, probes) = follow(text.clone(), host_root.to_owned(), limit).await?;
         let path = if followed.is_changed {
-            write_new(work_dir.join(FILE), &followed.text).map_err(failed)?
+            let path = work_dir.join(FILE);
+            write_whole(&path, &followed.text).map_err(failed)?;
+            path
         } else {
             config.to_owned()
         };
@@ -126,12 +129,11 @@ impl NodeConfig {
         verified: &Verified,
         asked: Asked<'_>,
     ) -> Result<Vec<Unwatched>, NodeConfigError> {
-        let known = verified
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-            .filter(|(followed, _)| *followed == self.followed);
-        if let Some((_, answer)) = known {
+        let known = match &*locked(verified) {
+            Some((followed, answer)) if *followed == self.followed => Some(answer.clone()),
+            _ => None,
+        };
+        if let Some(answer) = known {
             return Ok(answer.unwrap_or_else(|| self.without_additions(config)));
         }
         let followed = self.followed.clone();
@@ -142,7 +144,7 @@ impl NodeConfig {
         } else {
             None
         };
-        *verified.lock().unwrap_or_else(PoisonError::into_inner) = Some((followed, answer.clone()));
+        *locked(verified) = Some((followed, answer.clone()));
         let unwatched = answer.unwrap_or_else(|| self.without_additions(config));
         for Unwatched { line, link, reason } in &unwatched {
             tracing::warn!(
@@ -173,9 +175,10 @@ impl NodeConfig {
     /// Goes back to the user's own rules.
     fn without_additions(&mut self, config: &Path) -> Vec<Unwatched> {
         config.clone_into(&mut self.path);
-        let mut unwatched = std::mem::take(&mut self.followed.unwatched);
-        let redirected = std::mem::take(&mut self.followed.redirected);
-        unwatched.extend(redirected.iter().map(|rule| {
+        let users = Followed::unchanged(std::mem::take(&mut self.text));
+        let followed = std::mem::replace(&mut self.followed, users);
+        let mut unwatched = followed.unwatched;
+        unwatched.extend(followed.redirected.iter().map(|rule| {
             unwatched_by(
                 rule,
                 format!(
@@ -184,7 +187,6 @@ impl NodeConfig {
                 ),
             )
         }));
-        self.followed = config::follow(&self.text, "", &mut |_| config::Place::Same);
         unwatched
     }
 
@@ -261,14 +263,8 @@ impl NodeConfig {
         counts: &Answer,
         asked: Asked<'_>,
     ) -> Result<Option<String>, NodeConfigError> {
-        let conf = Configuration::parse(&self.text);
-        let line = conf.lines().get(rule.line - 1);
-        let attributes = line.and_then(|line| {
-            let attributes = line.rule()?.attributes.clone()?;
-            Some(line.get(&attributes).to_owned())
-        });
         // A path that no rule of the node's files is about.
-        let alone = config::rule_for("/fio.attributes", &attributes.unwrap_or_default());
+        let alone = config::rule_for("/fio.attributes", &rule.attributes);
         let own = self.ask("f:/fio.attributes", &alone, asked).await?;
         let own = own.and_then(|answer| answer.attributes).unwrap_or_default();
         let counting = counts.attributes.as_deref().unwrap_or_default();
@@ -299,6 +295,10 @@ impl NodeConfig {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn unwatched_by(rule: &Redirected, reason: String) -> Unwatched {
     Unwatched {
         line: rule.line,
@@ -319,7 +319,7 @@ async fn follow(
     std::thread::spawn(move || {
         let root = Path::new(&host_root);
         let note = |path: &str| {
-            path.clone_into(&mut progress.lock().unwrap_or_else(PoisonError::into_inner));
+            path.clone_into(&mut locked(&progress));
         };
         let mut look_up = |path: &str| {
             note(path);
@@ -337,7 +337,7 @@ async fn follow(
     if let Ok(Ok(followed)) = tokio::time::timeout(limit, result).await {
         return Ok(followed);
     }
-    let at = at.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let at = locked(&at).clone();
     Err(NodeConfigError::Hung(at))
 }
 
@@ -364,16 +364,6 @@ fn probe(host_root: &Path, place: &str) -> (char, String) {
             }
         }
     }
-}
-
-/// Puts a text where nothing is. What somebody has put there is not followed elsewhere.
-fn write_new(path: PathBuf, text: &str) -> io::Result<PathBuf> {
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    File::create_new(&path)?.write_all(text.as_bytes())?;
-    Ok(path)
 }
 
 /// Rules as a result lists them.

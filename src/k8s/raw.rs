@@ -28,8 +28,7 @@ pub async fn get<K>(api: &Api<K>, name: &str) -> kube::Result<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
 {
-    let request = Request::new(api.resource_url()).get(name, &GetParams::default());
-    let json = send(api, request).await?;
+    let json = send_get(api, name).await?;
     decode::object(&json).map_err(failed)
 }
 
@@ -54,8 +53,7 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
     P: Serialize + Debug,
 {
-    let request = Request::new(api.resource_url()).patch(name, params, patch);
-    let json = send(api, request).await?;
+    let json = send_patch(api, name, params, patch).await?;
     Ok(decode::object(&json))
 }
 
@@ -70,8 +68,7 @@ where
     K: Resource<DynamicType = ()> + Clone,
     P: Serialize + Debug,
 {
-    let request = Request::new(api.resource_url()).patch(name, params, patch);
-    let json = send(api, request).await?;
+    let json = send_patch(api, name, params, patch).await?;
     decode::metadata::<K>(&json).map_err(failed)
 }
 
@@ -116,12 +113,33 @@ async fn json_opt<K>(api: &Api<K>, name: &str) -> kube::Result<Option<String>>
 where
     K: Resource<DynamicType = ()> + Clone,
 {
-    let request = Request::new(api.resource_url()).get(name, &GetParams::default());
-    match send(api, request).await {
+    match send_get(api, name).await {
         Ok(json) => Ok(Some(json)),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+async fn send_get<K>(api: &Api<K>, name: &str) -> kube::Result<String>
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    let request = Request::new(api.resource_url()).get(name, &GetParams::default());
+    send(api, request).await
+}
+
+async fn send_patch<K, P>(
+    api: &Api<K>,
+    name: &str,
+    params: &PatchParams,
+    patch: &Patch<P>,
+) -> kube::Result<String>
+where
+    K: Resource<DynamicType = ()> + Clone,
+    P: Serialize + Debug,
+{
+    let request = Request::new(api.resource_url()).patch(name, params, patch);
+    send(api, request).await
 }
 
 async fn send<K>(

@@ -231,14 +231,7 @@ impl Applier {
             return Ok(());
         };
         // Not what somebody has put in its place or adopted since.
-        let preconditions = Preconditions {
-            uid: found.uid,
-            resource_version: found.resource_version,
-        };
-        let params = DeleteParams {
-            preconditions: Some(preconditions),
-            ..DeleteParams::background()
-        };
+        let params = only(found.uid, found.resource_version);
         removed("remove the old", name, api.delete(name, &params)).await?;
         Ok(())
     }
@@ -254,14 +247,7 @@ impl Applier {
     where
         K: Resource + Clone + Debug + DeserializeOwned,
     {
-        let preconditions = Preconditions {
-            uid: existing.meta().uid.clone(),
-            resource_version: None,
-        };
-        let params = DeleteParams {
-            preconditions: Some(preconditions),
-            ..DeleteParams::background()
-        };
+        let params = only(existing.meta().uid.clone(), None);
         removed("replace", name, api.delete(name, &params)).await?;
         Ok(())
     }
@@ -320,10 +306,7 @@ impl Applier {
             "status": status,
         });
         // The watch tells by this name what others write.
-        let params = PatchParams {
-            field_manager: Some(names::FIELD_MANAGER_OPERATOR.to_owned()),
-            ..PatchParams::default()
-        };
+        let params = status_params();
         let patch = Patch::Merge(&patch);
         let written = raw::patch_status(&self.file_integrities, &name, &params, &patch);
         let written = request(format!("write the status of {name}"), written).await?;
@@ -360,10 +343,7 @@ impl Applier {
             "metadata": {"uid": fi.uid},
             "status": {"conditions": [condition("Degraded", "True"), condition("Ready", "Unknown")]},
         });
-        let params = PatchParams {
-            field_manager: Some(names::FIELD_MANAGER_OPERATOR.to_owned()),
-            ..PatchParams::default()
-        };
+        let params = status_params();
         let (api, patch) = (&self.file_integrities, Patch::Merge(&patch));
         let written = raw::patch_status(api, &fi.name, &params, &patch);
         let written = request(format!("write the status of {}", fi.name), written).await;
@@ -397,6 +377,25 @@ fn find<'a, K: Resource>(existing: &'a [std::sync::Arc<K>], object: &Value) -> O
         .iter()
         .find(|e| e.meta().name.as_deref() == name)
         .map(AsRef::as_ref)
+}
+
+/// Deletes just the object of this uid, and in this version where one is named.
+fn only(uid: Option<String>, resource_version: Option<String>) -> DeleteParams {
+    DeleteParams {
+        preconditions: Some(Preconditions {
+            uid,
+            resource_version,
+        }),
+        ..DeleteParams::background()
+    }
+}
+
+/// Writes a status as the operator.
+fn status_params() -> PatchParams {
+    PatchParams {
+        field_manager: Some(names::FIELD_MANAGER_OPERATOR.to_owned()),
+        ..PatchParams::default()
+    }
 }
 
 /// Whether a FileIntegrity of the same name controls this, and it is another one: names are unique, so

@@ -63,10 +63,10 @@ pub struct Redirected {
     pub line: usize,
     /// The link, as it is called on the node.
     pub link: String,
-    /// What the rule's path begins with, as it is written.
-    pub path: String,
-    /// The same at the real place.
+    /// What the rule's path begins with at the real place.
     pub real: String,
+    /// The rule's attribute expression; empty where it has none.
+    pub attributes: String,
     /// Whether the rule is in the text for the real place.
     pub is_added: bool,
 }
@@ -87,6 +87,17 @@ pub struct Followed {
 }
 
 impl Followed {
+    /// A configuration without additional rules.
+    pub fn unchanged(text: String) -> Self {
+        Self {
+            text,
+            is_changed: false,
+            lines: Vec::new(),
+            redirected: Vec::new(),
+            unwatched: Vec::new(),
+        }
+    }
+
     /// The line of the user's configuration for a line of [`Self::text`], both from 1.
     pub fn users_line(&self, line: usize) -> usize {
         let known = line.checked_sub(1).and_then(|index| self.lines.get(index));
@@ -135,12 +146,17 @@ struct At<'a> {
 /// A rule that lies behind a link.
 #[derive(Debug)]
 struct Behind {
-    index: usize,
     kind: RuleKind,
     is_conditional: bool,
     redirected: Redirected,
     /// How the expression goes on after the real path.
     rest: String,
+}
+
+impl Behind {
+    fn index(&self) -> usize {
+        self.redirected.line - 1
+    }
 }
 
 /// What a rule selects or leaves out under its own name.
@@ -152,6 +168,7 @@ struct Named {
     rest: String,
 }
 
+/// What the rules are about, each list in the order of their lines.
 #[derive(Debug, Default)]
 struct Found {
     behind: Vec<Behind>,
@@ -181,47 +198,28 @@ impl Found {
             return;
         };
         let is_clear = readings.len() == 1;
-        for one in readings.iter().flat_map(|regex| beginnings(regex)) {
-            let Some(path) = one.literal.strip_prefix(host_root) else {
-                continue;
-            };
-            match real_place(path, &one.rest, look_up) {
-                Real::Behind { link, real, rest } if is_clear => self.behind.push(Behind {
-                    index: at.index,
-                    kind: at.rule.kind,
-                    is_conditional: at.is_conditional,
-                    redirected: Redirected {
-                        line: at.index + 1,
-                        link,
-                        path: path.to_owned(),
-                        real,
-                        is_added: false,
-                    },
-                    rest,
-                }),
-                Real::Behind { link, .. } => self.unclear(
-                    at,
-                    Place::Behind {
-                        link,
-                        real: String::new(),
-                        is_link: false,
-                    },
-                ),
-                Real::Refused(place) => self.unclear(at, place),
-                Real::Same => {}
+        for regex in readings {
+            let named = named(regex, host_root, at.index);
+            for one in &named {
+                let (place, end) = real_place(&one.literal, look_up);
+                match place {
+                    Place::Behind { link, real, .. } if is_clear => {
+                        self.behind
+                            .push(at.behind(link, real, format!("{end}{}", one.rest)));
+                    }
+                    place => self.unclear(at, place),
+                }
             }
-        }
-        let named = readings
-            .iter()
-            .flat_map(|regex| named(regex, host_root, at.index));
-        if !is_negative {
-            self.selecting.extend(named);
-        } else if is_clear && !at.line.is_restricted(at.rule) {
-            self.leaving_out.extend(named);
+            if !is_negative {
+                self.selecting.extend(named);
+            } else if is_clear && !at.line.is_restricted(at.rule) {
+                self.leaving_out.extend(named);
+            }
         }
     }
 
-    /// A rule that leaves something out does no harm where it does not reach.
+    /// A rule of which it is not known what it names behind a link, or whose link is not followed. One that
+    /// leaves something out does no harm where it does not reach.
     fn unclear(&mut self, at: &At<'_>, place: Place) {
         let (link, reason) = match place {
             Place::Same => return,
@@ -238,6 +236,24 @@ impl Found {
                 link,
                 reason,
             });
+        }
+    }
+}
+
+impl At<'_> {
+    fn behind(&self, link: String, real: String, rest: String) -> Behind {
+        let attributes = self.rule.attributes.as_ref();
+        Behind {
+            kind: self.rule.kind,
+            is_conditional: self.is_conditional,
+            redirected: Redirected {
+                line: self.index + 1,
+                link,
+                real,
+                attributes: attributes.map_or("", |span| self.line.get(span)).to_owned(),
+                is_added: false,
+            },
+            rest,
         }
     }
 }
@@ -269,45 +285,23 @@ fn named(regex: &str, host_root: &str, index: usize) -> Vec<Named> {
     beginnings.into_iter().filter_map(below).collect()
 }
 
-enum Real {
-    Same,
-    Behind {
-        link: String,
-        real: String,
-        rest: String,
-    },
-    Refused(Place),
-}
-
 /// Looks up what an expression begins with: its last name, which may be the beginning of one, only where
-/// it may be a link.
-fn real_place(path: &str, rest: &str, look_up: &mut dyn FnMut(&str) -> Place) -> Real {
+/// it may be a link. With it comes what the expression for the real place needs next.
+fn real_place(path: &str, look_up: &mut dyn FnMut(&str) -> Place) -> (Place, &'static str) {
     let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
     let is_whole = !matches!(name, "" | "." | "..");
-    let asked = if is_whole { path } else { directory };
-    match look_up(asked) {
-        Place::Same => Real::Same,
-        Place::Refused { link, reason } => Real::Refused(Place::Refused { link, reason }),
-        Place::Behind { link, real, .. } if !is_whole => Real::Behind {
-            link,
-            real: format!("{real}/{name}"),
-            rest: rest.to_owned(),
-        },
-        Place::Behind {
-            link,
-            real,
-            is_link,
-        } => {
-            // What follows the name of a link to a directory lies in that directory: `/root.*` does not
-            // mean `/var/roothome2`.
-            let end = if is_link { "(?=/|$)" } else { "" };
-            Real::Behind {
-                link,
-                real,
-                rest: format!("{end}{rest}"),
-            }
+    let mut place = look_up(if is_whole { path } else { directory });
+    // What follows the name of a link to a directory lies in that directory: `/root.*` does not mean
+    // `/var/roothome2`.
+    let mut end = "";
+    if let Place::Behind { real, is_link, .. } = &mut place {
+        if !is_whole {
+            real.extend(["/", name]);
+        } else if *is_link {
+            end = "(?=/|$)";
         }
     }
+    (place, end)
 }
 
 /// Could the rule match `real`, or something below it or that begins with it?
@@ -337,7 +331,7 @@ impl Found {
         let others = self
             .selecting
             .iter()
-            .filter(|one| one.index != behind.index);
+            .filter(|one| one.index != behind.index());
         let is_selected = others.into_iter().any(|one| overlaps(one, real));
         let is_selected_behind_another_link = || {
             let others = self.behind.iter().filter(|one| !one.kind.is_negative());
@@ -364,7 +358,7 @@ impl Found {
             bytes: MAX_ADDED,
             ..Writer::default()
         };
-        let mut last = Vec::new();
+        let (mut last, mut left) = (Vec::new(), self.behind.iter().peekable());
         for (index, line) in conf.lines().iter().enumerate() {
             let text = self.kept_apart(index, line, host_root);
             writer.line(
@@ -372,8 +366,7 @@ impl Found {
                 line.ending(),
                 index + 1,
             );
-            let here = self.behind.iter().filter(|one| one.index == index);
-            for behind in here {
+            while let Some(behind) = left.next_if(|one| one.index() == index) {
                 let text = |addition| behind.text(line, host_root, addition);
                 match self.addition(behind) {
                     Addition::Equal => writer.add(behind, &text(Addition::Equal)),
@@ -404,10 +397,16 @@ impl Found {
     /// of the link it did not leave them out.
     fn kept_apart(&self, index: usize, line: &Line, host_root: &str) -> Option<String> {
         let rule = line.rule().filter(|rule| rule.kind.is_negative())?;
-        let mut named = self.leaving_out.iter().filter(|one| one.index == index);
-        let (named, None) = (named.next()?, named.next()) else {
+        let first = self.leaving_out.partition_point(|one| one.index < index);
+        let mut named = self.leaving_out[first..].iter();
+        let named = named.next().filter(|one| one.index == index)?;
+        if self
+            .leaving_out
+            .get(first + 1)
+            .is_some_and(|next| next.index == index)
+        {
             return None;
-        };
+        }
         if !matches!(named.rest.as_str(), "" | "(/|$)" | ".*") {
             return None;
         }

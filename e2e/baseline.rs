@@ -13,7 +13,7 @@ use crate::harness::{Fi, Node, on_one_node, until};
 async fn unrequested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<Baseline> {
     let unrequested = fi.new_baseline(node, before).await?;
     assert!(
-        !unrequested.verified,
+        !unrequested.requested,
         "nobody asked for it: {unrequested:?}"
     );
     let said = fi.said("UnrequestedReinit", "").await?;
@@ -33,11 +33,11 @@ async fn unrequested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<Basel
     Ok(unrequested)
 }
 
-/// Asks for a baseline in the place of `before`, and waits until that is there and verified.
+/// Asks for a baseline in the place of `before`, and waits until that is there and requested.
 async fn requested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<Baseline> {
     fi.annotate(names::ANNOTATION_REINIT, "").await?;
     let requested = fi.new_baseline(node, before).await?;
-    assert!(requested.verified, "somebody asked for it: {requested:?}");
+    assert!(requested.requested, "somebody asked for it: {requested:?}");
     Ok(requested)
 }
 
@@ -281,7 +281,7 @@ async fn a_daemon_killed_while_it_makes_the_first_baseline_makes_it_then() -> Re
         fi.watched().await?;
         let baseline = fi.baseline(&node.name).await?;
         assert_eq!(node.digest_on_disk().await?, baseline.digest);
-        assert!(baseline.verified, "a first baseline: {baseline:?}");
+        assert!(baseline.requested, "a first baseline: {baseline:?}");
         Ok(())
     })
     .await
@@ -304,7 +304,7 @@ async fn a_daemon_told_to_stop_in_a_re_initialisation_does_it_after_its_return()
             "the old one is whole"
         );
         let after = fi.new_baseline(&node.name, &before).await?;
-        assert!(after.verified, "it was asked for: {after:?}");
+        assert!(after.requested, "it was asked for: {after:?}");
         assert_ne!(after.digest, before.digest, "a new one");
         fi.result(&node.name, Condition::Succeeded).await?;
         fi.phase(Phase::Active).await?;

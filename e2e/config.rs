@@ -76,7 +76,7 @@ async fn a_users_configuration_is_used_and_its_changes_renew_the_baseline() -> R
         assert!(
             [&small, &other, &again]
                 .iter()
-                .all(|baseline| baseline.verified),
+                .all(|baseline| baseline.requested),
             "a change of the configuration is a request"
         );
         assert_eq!(

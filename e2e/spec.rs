@@ -138,7 +138,7 @@ async fn a_cordoned_node_is_held_and_then_has_a_new_baseline() -> Result<()> {
 
         t.uncordon(first).await?;
         let after = fi.new_baseline(&first.name, &before).await?;
-        assert!(after.verified, "the update is the reason: {after:?}");
+        assert!(after.requested, "the update is the reason: {after:?}");
         fi.result(&first.name, Condition::Succeeded).await?;
         held(&fi, 0).await?;
         fi.phase(Phase::Active).await?;
@@ -178,7 +178,7 @@ async fn another_state_directory_gets_a_baseline_that_was_asked_for() -> Result<
 
         fi.patch(json!({"spec": with(None)})).await?;
         let after = fi.new_baseline(&node.name, &before).await?;
-        assert!(after.verified, "it was asked for: {after:?}");
+        assert!(after.requested, "it was asked for: {after:?}");
         assert_eq!(node.digest_on_disk().await?, after.digest);
         let said = fi.said("BaselineReplaced", "the state directory").await?;
         assert_eq!(said.kind, "Normal");

@@ -324,7 +324,7 @@ fn wishes(status: &FileIntegrityNodeStatus) -> Observed {
             .as_ref()
             .map(|b| (b.digest.clone(), b.config_hash.clone())),
         state_dir: status.baseline.as_ref().and_then(|b| b.state_dir.clone()),
-        unverified: status.baseline.as_ref().is_some_and(|b| !b.verified),
+        unrequested: status.baseline.as_ref().is_some_and(|b| !b.requested),
         open_failure: open_failure(status),
     }
 }
@@ -631,7 +631,7 @@ impl Daemon {
             tracing::info!(
                 digest = baseline.digest,
                 entries = baseline.entries,
-                verified = baseline.verified,
+                requested = baseline.requested,
                 "baseline"
             );
         }

@@ -518,7 +518,7 @@ impl Context {
         };
         // By what is stored: whoever says it again, after a failure or as the next operator, says
         // the same.
-        let changes = before.and_then(|before| before.phase_changes);
+        let changes = before.and_then(|before| before.phase_transitions);
         let transition = changes.unwrap_or(0).to_string();
         let told = self.say(fi, &phase_saying(phase), &transition).await;
         if told.is_err() {

@@ -378,7 +378,7 @@ fn steady(key: &str, value: &mut Value) {
     /// Fields and annotations that the API server or chance has made.
     const VOLATILE: [&str; 8] = [
         // Pending counts as well.
-        "phaseChanges",
+        "phaseTransitions",
         "uid",
         "resourceVersion",
         "managedFields",

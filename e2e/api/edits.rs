@@ -153,8 +153,8 @@ fn edits() -> Vec<(&'static str, Value)> {
         ),
         ("another digest", json!({"baseline": {"digest": "0"}})),
         (
-            "no longer verified",
-            json!({"baseline": {"verified": false}}),
+            "no longer requested",
+            json!({"baseline": {"requested": false}}),
         ),
         ("no baseline", json!({"baseline": null})),
         (

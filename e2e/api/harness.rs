@@ -890,7 +890,7 @@ impl Daemon {
                 entries: 100,
                 aide_version: "0.19.1".to_owned(),
                 state_dir: None,
-                verified: true,
+                requested: true,
             }),
             reinit: request.map(|id| Reinit {
                 id: id.to_owned(),

@@ -615,7 +615,7 @@ async fn a_phase_that_cannot_be_said_is_said_later_and_hides_nothing() -> anyhow
         let _operator = space.operator("another").await?;
         narrowed.give_back(space).await?;
         let fi = space.until_phase("fi", "Error").await?;
-        assert_eq!(fi.status.and_then(|s| s.phase_changes), Some(4));
+        assert_eq!(fi.status.and_then(|s| s.phase_transitions), Some(4));
         second.finds(&clean()).await?;
         space
             .until_is("fi", "the next result", |fi: &FileIntegrity| {

@@ -52,7 +52,7 @@ enum Caught {
     /// Errored with `BaselineTampered`, and it stays so.
     Tampered,
     /// A new baseline, told as one that nobody asked for.
-    Unverified,
+    Unrequested,
     /// Errored with this in its message.
     Errored(&'static str),
     /// It was in vain: what has changed is found as ever.
@@ -174,7 +174,7 @@ fn replaced() -> Vec<Attack> {
         }),
         attack("with its record", BOTH, Caught::Tampered, |scene| {
             scene.replace_database(&scene.database_of_today()?)?;
-            scene.forge_record(&json!({"verified": true}))
+            scene.forge_record(&json!({"requested": true}))
         }),
         attack("without a record", BOTH, Caught::Tampered, |scene| {
             scene.replace_database(&scene.database_of_today()?)?;
@@ -211,9 +211,9 @@ fn replaced() -> Vec<Attack> {
             |scene| scene.replace_database(b"no database\n"),
         ),
         // It says itself that nobody asked for it, and is taken up as that.
-        attack("owning up", STOPPED, Caught::Unverified, |scene| {
+        attack("owning up", STOPPED, Caught::Unrequested, |scene| {
             scene.replace_database(&scene.database_of_today()?)?;
-            scene.forge_record(&json!({"verified": false}))
+            scene.forge_record(&json!({"requested": false}))
         }),
     ]
 }
@@ -276,7 +276,7 @@ fn rolled_back() -> Vec<Attack> {
             Caught::Tampered,
             |scene| {
                 scene.replace_database(&scene.backup()?)?;
-                scene.forge_record(&json!({"request": null, "verified": true}))
+                scene.forge_record(&json!({"request": null, "requested": true}))
             },
         ),
     ]
@@ -284,13 +284,13 @@ fn rolled_back() -> Vec<Attack> {
 
 fn lost() -> Vec<Attack> {
     vec![
-        attack("deleted", BOTH, Caught::Unverified, |scene| {
+        attack("deleted", BOTH, Caught::Unrequested, |scene| {
             Ok(fs::remove_file(scene.site.database())?)
         }),
         attack(
             "deleted with its record",
             BOTH,
-            Caught::Unverified,
+            Caught::Unrequested,
             |scene| {
                 fs::remove_file(scene.site.state("aide.baseline.json"))?;
                 Ok(fs::remove_file(scene.site.database())?)
@@ -299,7 +299,7 @@ fn lost() -> Vec<Attack> {
         attack(
             "deleted with all of the directory",
             BOTH,
-            Caught::Unverified,
+            Caught::Unrequested,
             |scene| {
                 for entry in fs::read_dir(scene.site.path("root/etc/kubernetes"))? {
                     fs::remove_file(entry?.path())?;
@@ -307,10 +307,10 @@ fn lost() -> Vec<Attack> {
                 Ok(())
             },
         ),
-        attack("emptied", BOTH, Caught::Unverified, |scene| {
+        attack("emptied", BOTH, Caught::Unrequested, |scene| {
             scene.replace_database(b"")
         }),
-        attack("a pipe in its place", BOTH, Caught::Unverified, |scene| {
+        attack("a pipe in its place", BOTH, Caught::Unrequested, |scene| {
             fs::remove_file(scene.site.database())?;
             let status = Command::new("mkfifo").arg(scene.site.database()).status()?;
             anyhow::ensure!(status.success(), "mkfifo: {status}");
@@ -323,16 +323,16 @@ fn signalled() -> Vec<Attack> {
     let signal = "root/run/aide.reinit";
     debug_assert_eq!(signal, format!("root{}", names::SIGNAL_FILE));
     vec![
-        attack("touched", BOTH, Caught::Unverified, |scene| {
+        attack("touched", BOTH, Caught::Unrequested, |scene| {
             Ok(fs::write(scene.site.path("root/run/aide.reinit"), "")?)
         }),
         attack(
             "with a request that nobody made",
             BOTH,
-            Caught::Unverified,
+            Caught::Unrequested,
             |scene| Ok(fs::write(scene.site.path("root/run/aide.reinit"), "none")?),
         ),
-        attack("a link", BOTH, Caught::Unverified, |scene| {
+        attack("a link", BOTH, Caught::Unrequested, |scene| {
             scene.link(&scene.site.path("root/run/aide.reinit"))
         }),
     ]
@@ -448,13 +448,13 @@ fn swapped() -> Vec<Attack> {
         attack(
             "by a link out of it",
             STOPPED,
-            Caught::Unverified,
+            Caught::Unrequested,
             |scene| link_directory(scene, "outside"),
         ),
         attack(
             "by a link to itself elsewhere",
             STOPPED,
-            Caught::Unverified,
+            Caught::Unrequested,
             |scene| link_directory(scene, "aside"),
         ),
         attack(
@@ -566,7 +566,7 @@ async fn is_caught(scene: &Scene<'_>, daemon: Process, caught: Caught) -> anyhow
     let site = &scene.site;
     match caught {
         Caught::Tampered => is_tampered(scene, daemon).await,
-        Caught::Unverified => is_unverified(scene).await,
+        Caught::Unrequested => is_unrequested(scene).await,
         Caught::Errored(with) => {
             let told = |status: &FileIntegrityNodeStatus| {
                 is(status, Condition::Errored) && message(status).contains(with)
@@ -622,7 +622,7 @@ async fn is_tampered(scene: &Scene<'_>, daemon: Process) -> anyhow::Result<()> {
     is_healed_by_a_request(site).await
 }
 
-async fn is_unverified(scene: &Scene<'_>) -> anyhow::Result<()> {
+async fn is_unrequested(scene: &Scene<'_>) -> anyhow::Result<()> {
     let site = &scene.site;
     let old = &scene.before.digest;
     let status = site
@@ -632,7 +632,7 @@ async fn is_unverified(scene: &Scene<'_>) -> anyhow::Result<()> {
         })
         .await?;
     let new = status.baseline.context("a baseline")?;
-    anyhow::ensure!(!new.verified, "told as asked for: {new:?}");
+    anyhow::ensure!(!new.requested, "told as asked for: {new:?}");
     let events = said(site, "UnrequestedReinit", &new.digest).await?;
     anyhow::ensure!(events == 1, "{events} events");
     anyhow::ensure!(
@@ -649,8 +649,8 @@ async fn is_unverified(scene: &Scene<'_>) -> anyhow::Result<()> {
 /// A request that an administrator makes gives a baseline that counts.
 async fn is_healed_by_a_request(site: &Site<'_>) -> anyhow::Result<()> {
     let status = renewed(site, "second").await?;
-    let verified = status.baseline.is_some_and(|baseline| baseline.verified);
-    anyhow::ensure!(verified, "nobody asked for it?");
+    let requested = status.baseline.is_some_and(|baseline| baseline.requested);
+    anyhow::ensure!(requested, "nobody asked for it?");
     Ok(())
 }
 
@@ -811,7 +811,7 @@ async fn removed_while_away(space: &Space, when: When) -> anyhow::Result<()> {
         daemon.logs("there is no database").await?;
     }
     proxy.set(Fault::None).await?;
-    is_caught(&scene, daemon, Caught::Unverified).await
+    is_caught(&scene, daemon, Caught::Unrequested).await
 }
 
 #[tokio::test]

@@ -281,7 +281,7 @@ fn scan_ends(node: &str, scan: Duration) -> Vec<Duration> {
         config_hash: "c".to_owned(),
         digest: "d".to_owned(),
         request: None,
-        verified: true,
+        requested: true,
     };
     let observed = Observed {
         config: Some("c".to_owned()),

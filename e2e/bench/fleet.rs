@@ -373,7 +373,7 @@ fn baseline(status: &FileIntegrityNodeStatus) -> News {
             entries: 100_000,
             aide_version: "0.19.1".to_owned(),
             state_dir: None,
-            verified: true,
+            requested: true,
         }),
         reinit: request.map(|id| Reinit {
             id: id.to_owned(),

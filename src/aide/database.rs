@@ -151,7 +151,7 @@ pub struct Record {
     /// The AIDE that made it.
     pub aide_version: String,
     /// Whether somebody asked for it.
-    pub verified: bool,
+    pub requested: bool,
     /// The request that it answers, if one did.
     pub request: Option<String>,
     /// What AIDE said of files whose content is missing in it, as they were written meanwhile.
@@ -737,7 +737,7 @@ mod tests {
             entries: 3,
             created_at: Time(at(0)),
             aide_version: "0.19.1".to_owned(),
-            verified: true,
+            requested: true,
             request: None,
             unread: None,
         }

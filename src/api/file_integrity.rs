@@ -205,7 +205,7 @@ pub struct FileIntegrityStatus {
     pub phase: Option<Phase>,
     /// How often the phase has changed. It tells one transition from another of the same phase.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase_changes: Option<i64>,
+    pub phase_transitions: Option<i64>,
     /// Counts of nodes by what is known of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodeCounts>,

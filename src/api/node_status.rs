@@ -163,7 +163,7 @@ pub struct Baseline {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<String>,
     /// False when nobody asked for it: the one before was lost, or a signal came from elsewhere.
-    pub verified: bool,
+    pub requested: bool,
 }
 
 /// A request for a re-initialisation that is over.

@@ -59,7 +59,7 @@ pub struct KnownBaseline {
     /// The request that it answers.
     pub request: Option<String>,
     /// Somebody asked for it.
-    pub verified: bool,
+    pub requested: bool,
 }
 
 /// What was found on the disk at the start.
@@ -96,7 +96,7 @@ pub struct Observed {
     /// The state directory in which that one lies, where it was reported.
     pub state_dir: Option<String>,
     /// It was made without anybody having asked for it.
-    pub unverified: bool,
+    pub unrequested: bool,
     /// The failure that the newest result without an error reports: counts and failure log.
     pub open_failure: Option<String>,
 }
@@ -134,7 +134,7 @@ pub enum Cause {
 impl Cause {
     /// Whether somebody asked for the new baseline. An upgrade makes one unasked, and that accepts
     /// nothing where no failure is open.
-    pub fn verified(&self) -> bool {
+    pub fn requested(&self) -> bool {
         match self {
             Self::Lost | Self::Signal => false,
             Self::Foreign { open_failure } | Self::Outdated { open_failure, .. } => {
@@ -489,7 +489,7 @@ impl Machine {
                 open_failure,
             } => Some(outdated(made_by, &made.digest, open_failure.as_deref())),
             Cause::Moved(from) => Some(moved(from, &made.digest)),
-            _ if !cause.verified() => Some(unrequested(
+            _ if !cause.requested() => Some(unrequested(
                 self.old_digest(),
                 &made.digest,
                 self.open_failure(),
@@ -957,14 +957,14 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
             config_hash: config.clone(),
             digest: digest.clone(),
             request: observed.done.clone(),
-            verified: !observed.unverified,
+            requested: !observed.unrequested,
         }),
         (Disk::Baseline(baseline), None) => Comparison::Adopt {
             request: baseline
                 .request
                 .clone()
                 .filter(|id| observed.request.as_ref() == Some(id)),
-            warning: (!baseline.verified)
+            warning: (!baseline.requested)
                 .then(|| unrequested(None, &baseline.digest, observed.open_failure.as_deref())),
         },
         (Disk::Baseline(baseline), Some((recorded, _))) if baseline.digest == *recorded => {
@@ -986,7 +986,7 @@ fn compare(disk: &Disk, observed: &Observed) -> Comparison {
                     request: answers,
                     warning: None,
                 }
-            } else if !baseline.verified {
+            } else if !baseline.requested {
                 let failure = observed.open_failure.as_deref();
                 let warning = unrequested(Some(recorded), &baseline.digest, failure);
                 Comparison::Adopt {

@@ -21,7 +21,7 @@ fn baseline(config: &str, digest: &str) -> KnownBaseline {
         config_hash: config.to_owned(),
         digest: digest.to_owned(),
         request: None,
-        verified: true,
+        requested: true,
     }
 }
 
@@ -848,7 +848,7 @@ fn an_old_request_explains_nothing() {
 #[test]
 fn a_crash_after_an_unrequested_baseline_still_reports_it() {
     let made = KnownBaseline {
-        verified: false,
+        requested: false,
         ..baseline("c1", "d2")
     };
     let (_, actions) = started(Disk::Baseline(made), known("c1", "d1"), "c1");
@@ -914,7 +914,7 @@ fn an_upgrade_does_not_accept_an_open_failure_as_if_that_was_requested() {
         let [Action::Initialise(cause)] = actions.as_slice() else {
             panic!("{actions:?}");
         };
-        assert!(!cause.verified(), "{cause:?}");
+        assert!(!cause.requested(), "{cause:?}");
         let event = baseline_event(&machine.handle(initialised("c1", "d1"), s(1)));
         assert_eq!((event.0, event.1), (Severity::Warning, reason));
         assert!(event.2.ends_with(&format!("Failed {failure}")), "{event:?}");
@@ -933,7 +933,7 @@ fn an_upgrade_does_not_accept_an_open_failure_as_if_that_was_requested() {
     let [Action::Initialise(cause)] = actions.as_slice() else {
         panic!("{actions:?}");
     };
-    assert!(!cause.verified(), "{cause:?}");
+    assert!(!cause.requested(), "{cause:?}");
     let event = baseline_event(&machine.handle(initialised("c1", "d2"), s(2)));
     assert!(event.2.contains("AIDE 0.16.2"), "{event:?}");
     assert!(event.2.ends_with(&format!("Failed {failure}")), "{event:?}");
@@ -948,7 +948,7 @@ fn an_upgrade_does_not_accept_an_open_failure_as_if_that_was_requested() {
         [Action::Initialise(Cause::Requested("r1".to_owned()))]
     );
     let made = KnownBaseline {
-        verified: false,
+        requested: false,
         ..baseline("c1", "d1")
     };
     let (_, actions) = started(Disk::Baseline(made), with_failure(observed("c1")), "c1");

@@ -300,7 +300,7 @@ impl Runner {
             entries: i64::try_from(report.total).unwrap_or(i64::MAX),
             created_at: now.clone(),
             aide_version: self.aide_version.clone(),
-            verified: cause.verified(),
+            requested: cause.requested(),
             request: cause.request().map(str::to_owned),
             unread,
         };
@@ -536,7 +536,7 @@ impl Runner {
             entries: record.entries,
             aide_version: record.aide_version.clone(),
             state_dir: Some(self.state_dir_on_node.clone()),
-            verified: record.verified,
+            requested: record.requested,
         }
     }
 
@@ -651,7 +651,7 @@ fn known(record: Record) -> KnownBaseline {
         config_hash: record.config_hash,
         digest: record.digest,
         request: record.request,
-        verified: record.verified,
+        requested: record.requested,
     }
 }
 

@@ -337,7 +337,7 @@ fn put_unreadable_database(runner: &Runner, made_by: &str) {
         entries: 1,
         created_at: time::now(),
         aide_version: made_by.to_owned(),
-        verified: true,
+        requested: true,
         request: None,
         unread: None,
     };
@@ -455,8 +455,8 @@ async fn a_directory_in_place_of_the_log_is_named_until_it_is_empty() {
 async fn an_unasked_baseline_is_recorded_as_such() {
     let node = Node::new();
     let done = node.initialise(Cause::Lost).await;
-    assert!(!made(&done).verified);
-    assert!(!done.baseline.unwrap().verified);
+    assert!(!made(&done).requested);
+    assert!(!done.baseline.unwrap().requested);
 }
 
 #[tokio::test]

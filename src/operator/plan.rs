@@ -214,7 +214,7 @@ impl<'a> Planner<'a> {
             let before = self.fi.status.as_ref();
             let phase = before.and_then(|s| s.phase).unwrap_or(Phase::Pending);
             status.phase = Some(phase);
-            status.phase_changes = Some(status::phase_changes(before, phase));
+            status.phase_transitions = Some(status::phase_transitions(before, phase));
         }
         let deployable = delay.is_none() && config_state != ConfigState::Unknown;
         Plan {

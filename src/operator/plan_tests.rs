@@ -68,7 +68,7 @@ fn status(node: &str) -> FileIntegrityNodeStatus {
             entries: 1,
             aide_version: "0.19.1".to_owned(),
             state_dir: None,
-            verified: true,
+            requested: true,
         }),
         ..FileIntegrityNodeStatus::default()
     };
@@ -621,7 +621,7 @@ fn before_the_configuration_was_read_nothing_changes() {
     let plan = plan(&observed);
     assert_eq!(wanted(&plan), Vec::<String>::new());
     assert_eq!(phase(&plan), Phase::Error);
-    assert_eq!(plan.status.phase_changes, Some(0));
+    assert_eq!(plan.status.phase_transitions, Some(0));
 }
 
 #[test]

@@ -158,7 +158,7 @@ pub fn build(
     .collect();
     FileIntegrityStatus {
         phase: Some(phase),
-        phase_changes: Some(phase_changes(before, phase)),
+        phase_transitions: Some(phase_transitions(before, phase)),
         nodes: Some(counts(facts)),
         conditions,
         observed_generation: facts.generation,
@@ -166,8 +166,8 @@ pub fn build(
 }
 
 /// How often the phase has changed when it is `phase` now, given the status before.
-pub fn phase_changes(before: Option<&FileIntegrityStatus>, phase: Phase) -> i64 {
-    let so_far = before.and_then(|before| before.phase_changes);
+pub fn phase_transitions(before: Option<&FileIntegrityStatus>, phase: Phase) -> i64 {
+    let so_far = before.and_then(|before| before.phase_transitions);
     let changed = before.and_then(|before| before.phase) != Some(phase);
     so_far.unwrap_or(0).saturating_add(i64::from(changed))
 }
@@ -184,7 +184,7 @@ pub fn new_phase(
 /// Leaves the phase what it was before, as one that has not changed.
 pub fn keep_phase(status: &mut FileIntegrityStatus, before: Option<&FileIntegrityStatus>) {
     status.phase = before.and_then(|before| before.phase);
-    status.phase_changes = before.and_then(|before| before.phase_changes);
+    status.phase_transitions = before.and_then(|before| before.phase_transitions);
 }
 
 fn counts(facts: &Facts<'_>) -> NodeCounts {
@@ -562,19 +562,19 @@ mod tests {
         let good = [node("n1")];
         let mut facts = facts(&good, &VALID);
         let first = build(&facts, None, &now());
-        assert_eq!(first.phase_changes, Some(1));
+        assert_eq!(first.phase_transitions, Some(1));
         let same = build(&facts, Some(&first), &now());
-        assert_eq!(same.phase_changes, Some(1));
+        assert_eq!(same.phase_transitions, Some(1));
         facts.deployed = false;
         let other = build(&facts, Some(&same), &now());
         assert_eq!(
-            (other.phase, other.phase_changes),
+            (other.phase, other.phase_transitions),
             (Some(Phase::Pending), Some(2))
         );
         // One that was written before they were counted.
         let mut old = other.clone();
-        old.phase_changes = None;
-        assert_eq!(build(&facts, Some(&old), &now()).phase_changes, Some(0));
+        old.phase_transitions = None;
+        assert_eq!(build(&facts, Some(&old), &now()).phase_transitions, Some(0));
     }
 
     #[test]
@@ -595,13 +595,13 @@ mod tests {
         let again = build(&facts(&errored, &VALID), Some(&unsaid), &now());
         assert_eq!(new_phase(Some(&unsaid), &again), Some(Phase::Error));
         assert_eq!(
-            (unsaid.phase_changes, again.phase_changes),
-            (stored.phase_changes, Some(2))
+            (unsaid.phase_transitions, again.phase_transitions),
+            (stored.phase_transitions, Some(2))
         );
         // Nor is the very first one there before it is said.
         let mut first = stored;
         keep_phase(&mut first, None);
-        assert_eq!((first.phase, first.phase_changes), (None, None));
+        assert_eq!((first.phase, first.phase_transitions), (None, None));
     }
 
     #[test]
@@ -942,8 +942,8 @@ mod tests {
             assert_eq!(degraded.last_transition_time, later);
             let before = before.unwrap_or_default();
             assert_eq!(
-                (first.phase, first.phase_changes, first.nodes),
-                (before.phase, before.phase_changes, before.nodes)
+                (first.phase, first.phase_transitions, first.nodes),
+                (before.phase, before.phase_transitions, before.nodes)
             );
             // The same again is the same status, so it is not written again.
             let again = FileIntegrity {

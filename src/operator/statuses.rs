@@ -131,7 +131,7 @@ pub struct Made {
     /// A hash of the database's digest: nobody asks but whether it is another one.
     pub digest: u64,
     /// Somebody asked for it.
-    pub verified: bool,
+    pub requested: bool,
 }
 
 impl WatchedStatus {
@@ -311,7 +311,7 @@ impl Keeper {
                     at: baseline.created_at.0.as_second(),
                     config_hash: self.texts.shared(baseline.config_hash),
                     digest: hash(&baseline.digest),
-                    verified: baseline.verified,
+                    requested: baseline.requested,
                 }),
                 reinit: wire.reinit.map(|reinit| self.texts.shared(reinit.id)),
             }),
@@ -437,7 +437,7 @@ struct WireBaseline {
     created_at: WireTime,
     config_hash: String,
     digest: String,
-    verified: bool,
+    requested: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -538,7 +538,7 @@ mod tests {
             },
             "baseline": {
                 "createdAt": "2026-01-02T03:04:07Z", "configHash": "c", "digest": "d",
-                "entries": 1, "verified": true,
+                "entries": 1, "requested": true,
             },
             "reinit": {
                 "id": node, "startedAt": "2026-01-02T03:04:06Z", "finishedAt": "2026-01-02T03:04:07Z",

@@ -123,7 +123,7 @@ type Written = (String, i64);
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Counted {
     uid: Option<String>,
-    phase_changes: Option<i64>,
+    phase_transitions: Option<i64>,
     record: Option<String>,
 }
 
@@ -260,7 +260,7 @@ impl Tally {
         let status = fi.status.as_ref();
         let now = Counted {
             uid: fi.uid(),
-            phase_changes: status.and_then(|status| status.phase_changes),
+            phase_transitions: status.and_then(|status| status.phase_transitions),
             record: fi
                 .annotations()
                 .get(names::ANNOTATION_REINIT_RECORD)
@@ -272,8 +272,8 @@ impl Tally {
         }
         let before = before.filter(|before| before.uid == now.uid);
         let before = before.unwrap_or_default();
-        let is_new_phase = before.phase_changes != now.phase_changes
-            && now.phase_changes.is_some_and(|changes| changes > 0);
+        let is_new_phase = before.phase_transitions != now.phase_transitions
+            && now.phase_transitions.is_some_and(|changes| changes > 0);
         if is_new_phase
             && let Some(status) = status
             && let Some(phase) = status.phase
@@ -380,7 +380,7 @@ impl Tally {
             }
         }
         if let Some(made) = &new.baseline
-            && !made.verified
+            && !made.requested
             && before.baseline.as_ref() != Some(made)
         {
             self.reinit(BY_MISSING, node);
@@ -439,11 +439,11 @@ impl Tally {
         }
         if let Some(at) = baselines().map(|made| made.at).min() {
             fleet.baseline.get_or_create(&label).set(seconds(at));
-            let unverified = baselines().any(|made| !made.verified);
+            let unrequested = baselines().any(|made| !made.requested);
             fleet
-                .unverified
+                .unrequested
                 .get_or_create(&label)
-                .set(unverified.into());
+                .set(unrequested.into());
         }
         let is_stale = memory
             .passes
@@ -487,7 +487,7 @@ impl Tally {
             &fleet.node_failed,
             &fleet.node_stale,
             &fleet.files_scanned,
-            &fleet.unverified,
+            &fleet.unrequested,
         ] {
             gauge.remove(&label);
         }

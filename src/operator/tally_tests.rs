@@ -102,7 +102,7 @@ impl Story {
         for phase in phases {
             let status = self.fi.status.get_or_insert_default();
             status.phase = Some(*phase);
-            *status.phase_changes.get_or_insert(0) += 1;
+            *status.phase_transitions.get_or_insert(0) += 1;
             self.sees_file_integrity();
         }
     }
@@ -539,22 +539,22 @@ fn of_two_file_integrities_the_worse_counts_and_gone_nodes_are_forgotten() {
 fn a_baseline_that_nobody_asked_for_is_counted_once() {
     let story = Story::begins(&[]);
     let mut node = status("fi", "n1");
-    let baseline = |second: i64, verified: bool| Baseline {
+    let baseline = |second: i64, requested: bool| Baseline {
         created_at: at(second),
         config_hash: "c".to_owned(),
         digest: second.to_string(),
         entries: 1,
         aide_version: String::new(),
         state_dir: None,
-        verified,
+        requested,
     };
     let names = [
         "reinit_total",
-        "node_baseline_unverified",
+        "node_baseline_unrequested",
         "node_baseline_timestamp_seconds",
     ];
-    for (second, verified) in [(0, true), (5, false), (5, false)] {
-        node.baseline = Some(baseline(second, verified));
+    for (second, requested) in [(0, true), (5, false), (5, false)] {
+        node.baseline = Some(baseline(second, requested));
         story.sees(&node);
     }
     story.expect(
@@ -564,7 +564,7 @@ fn a_baseline_that_nobody_asked_for_is_counted_once() {
                 "node_baseline_timestamp_seconds{node=\"n1\"}",
                 1_800_000_005.0,
             ),
-            ("node_baseline_unverified{node=\"n1\"}", 1.0),
+            ("node_baseline_unrequested{node=\"n1\"}", 1.0),
             ("reinit_total{by=\"missing\",node=\"n1\"}", 1.0),
         ],
     );
@@ -572,7 +572,7 @@ fn a_baseline_that_nobody_asked_for_is_counted_once() {
     story.sees(&node);
     story.expect(
         &names[1..2],
-        &[("node_baseline_unverified{node=\"n1\"}", 0.0)],
+        &[("node_baseline_unrequested{node=\"n1\"}", 0.0)],
     );
 }
 

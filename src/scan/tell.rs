@@ -658,7 +658,7 @@ mod tests {
             entries: 3,
             aide_version: "0.19.1".to_owned(),
             state_dir: Some("/etc/kubernetes".to_owned()),
-            verified: false,
+            requested: false,
         };
         let reinit = Reinit {
             id: "r".to_owned(),
@@ -680,7 +680,7 @@ mod tests {
         (without.baseline, without.reinit) = (None, None);
         for status in [
             edited(|baseline| baseline.digest = "other".to_owned()),
-            edited(|baseline| baseline.verified = true),
+            edited(|baseline| baseline.requested = true),
             edited(|baseline| baseline.state_dir = None),
             without,
             // A new object in the place of one that was deleted.
@@ -716,7 +716,7 @@ mod tests {
             entries: 3,
             aide_version: "0.19.1".to_owned(),
             state_dir: None,
-            verified: true,
+            requested: true,
         };
         let mut status = tells(&empty(), &failed(0, "h", "p")).status;
         status.baseline = Some(baseline("recorded"));

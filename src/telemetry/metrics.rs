@@ -163,7 +163,7 @@ pub struct Fleet {
     /// When the baseline was made.
     pub baseline: Family<NodeLabel, Seconds>,
     /// 1: nobody asked for the baseline.
-    pub unverified: Family<NodeLabel, Gauge>,
+    pub unrequested: Family<NodeLabel, Gauge>,
     /// Selected nodes by what is known of them, over all FileIntegrities.
     pub nodes: Family<StateLabel, Gauge>,
     /// 1: the condition Degraded is True.
@@ -262,9 +262,9 @@ impl Fleet {
                 "node_baseline_timestamp_seconds",
                 "When the baseline of a node was made, in seconds since the epoch",
             ),
-            unverified: metric(
+            unrequested: metric(
                 r,
-                "node_baseline_unverified",
+                "node_baseline_unrequested",
                 "Set to 1 while the baseline of a node is one that nobody asked for, and 0 otherwise",
             ),
             nodes: metric(
@@ -498,7 +498,7 @@ mod tests {
         fleet.scan_duration.get_or_create(&label).set(1.5);
         fleet.files_scanned.get_or_create(&label).set(10_871);
         fleet.baseline.get_or_create(&label).set(1_700_000_000.0);
-        fleet.unverified.get_or_create(&label).set(0);
+        fleet.unrequested.get_or_create(&label).set(0);
         fleet
             .nodes
             .get_or_create(&StateLabel { state: "selected" })

@@ -224,7 +224,7 @@ impl Scene {
             json!({"nodeName": own.mine}),
             json!({"baseline": {
                 "createdAt": "2026-01-02T03:04:05Z", "configHash": "c1", "digest": "d",
-                "entries": 1, "aideVersion": "0.19.1", "verified": true,
+                "entries": 1, "aideVersion": "0.19.1", "requested": true,
             }}),
             json!({"nodeName": own.mine, "metadata": {"labels": {names::LABEL_NODE: own.mine}}}),
         ] {

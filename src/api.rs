@@ -5,6 +5,7 @@
 //! valid.
 
 pub mod crd;
+pub mod desired_node_state;
 pub mod error_class;
 pub mod event_reason;
 pub mod file_integrity;
@@ -16,6 +17,7 @@ pub mod reference;
 pub mod state_dir;
 pub mod time;
 
+pub use desired_node_state::{DesiredNodeState, HoldReason};
 pub use error_class::{ErrorClass, ReportedErrorClass};
 pub use event_reason::EventReason;
 pub use file_integrity::{

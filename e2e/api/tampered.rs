@@ -427,7 +427,7 @@ fn link_directory(scene: &Scene<'_>, to: &str) -> anyhow::Result<()> {
 }
 
 fn swapped() -> Vec<Attack> {
-    let locked = Caught::Errored("is not the one that the daemon has locked");
+    let locked = Caught::Errored("was replaced after the daemon locked it");
     vec![
         attack("by a link out of it", RUNNING, locked, |scene| {
             link_directory(scene, "outside")

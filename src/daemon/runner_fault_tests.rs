@@ -14,7 +14,7 @@ use super::*;
 use crate::aide::watchdog::Limits;
 use crate::api::Condition;
 use crate::chaos::{Row, lost_and_duplicated};
-use crate::own_mounts::{self, SmallDisk};
+use crate::testing::mount_namespace::{self, SmallDisk};
 
 /// Longest time that AIDE is given to come to what it cannot get over.
 const MOST_PATIENCE: Duration = Duration::from_secs(128);
@@ -207,7 +207,7 @@ async fn a_report_beyond_the_bound_is_cut_off_and_what_it_counts_is_told() {
         );
         assert!(done.log.is_some());
         let log = fs::read_to_string(node.etc("kubernetes/aide.log")).unwrap();
-        assert!(log.len() < 101_000 && log.contains("[cut: the report had more than"));
+        assert!(log.len() < 101_000 && log.contains("[truncated: the report had more than"));
         let lines = done.lines.as_ref().unwrap();
         assert!(lines.contains("\"leftOut\":"), "{lines}");
         assert!(!runner.json_report().exists());
@@ -555,7 +555,7 @@ async fn file_systems_without_attributes_and_loops_of_mounts_are_no_obstacle() {
     let script = "mkdir -p \"$1/etc/plain\" \"$1/etc/loop\" \"$1/etc/recursive\"; \
                   mount -t ramfs plain \"$1/etc/plain\"; \
                   mount --bind \"$1\" \"$1/etc/loop\"; mount --rbind \"$1\" \"$1/etc/recursive\"";
-    let Some(root) = own_mounts::of_test(test, script) else {
+    let Some(root) = mount_namespace::of_test(test, script) else {
         return;
     };
     let node = Node::at(
@@ -595,7 +595,7 @@ async fn links_in_place_of_the_files_that_aide_writes_are_not_followed() {
     put_links(&["aide.log"]);
     made(&node.initialise(Cause::Requested("r1".to_owned())).await);
     assert_eq!(fs::read_to_string(&victim).unwrap(), "secret");
-    let names = own_mounts::names_in(&node.etc("kubernetes"));
+    let names = mount_namespace::names_in(&node.etc("kubernetes"));
     assert!(
         !names.iter().any(|name| name.starts_with("aide.log.backup")),
         "{names:?}"
@@ -619,7 +619,7 @@ async fn nothing_is_written_through_a_link_in_place_of_the_state_directory() {
     fs::rename(node.etc("kubernetes"), &outside).unwrap();
     symlink("outside", node.etc("kubernetes")).unwrap();
     fs::write(outside.join("aide.log.new"), "mine").unwrap();
-    let before = own_mounts::names_in(&outside);
+    let before = mount_namespace::names_in(&outside);
     let done = node.scan_by(&runner).await;
     let result = &finding(&done).result;
     assert_eq!(result.error_class.as_deref(), Some("state"));
@@ -634,7 +634,7 @@ async fn nothing_is_written_through_a_link_in_place_of_the_state_directory() {
         matches!(&done.finished, Finished::InitFailed(error) if error.class == "state"),
         "{done:?}"
     );
-    assert_eq!(own_mounts::names_in(&outside), before);
+    assert_eq!(mount_namespace::names_in(&outside), before);
     fs::remove_file(node.etc("kubernetes")).unwrap();
     fs::rename(&outside, node.etc("kubernetes")).unwrap();
     well_after("a link in place of the state directory", 2, &node, &runner).await;
@@ -695,7 +695,7 @@ fn root_for_hanging_mount(test: &str) -> Option<PathBuf> {
         eprintln!("skipped: /dev/fuse cannot be opened here");
         return None;
     }
-    own_mounts::of_test(test, "mkdir \"$1/etc/remote\"")
+    mount_namespace::of_test(test, "mkdir \"$1/etc/remote\"")
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! valid.
 
 pub mod crd;
+pub mod desired_node_state;
 pub mod file_integrity;
 pub mod names;
 pub mod node_status;
@@ -13,6 +14,7 @@ pub mod reference;
 pub mod state_dir;
 pub mod time;
 
+pub use desired_node_state::{DesiredNodeState, HoldReason};
 pub use file_integrity::{
     AideConfig, BaselineLoss, FileIntegrity, FileIntegritySpec, FileIntegrityStatus, NodeCounts,
     Phase, ProfileName, Resources, SecurityProfile,

@@ -625,7 +625,7 @@ async fn nothing_is_written_through_a_link_in_place_of_the_state_directory() {
     assert_eq!(result.error_class.as_deref(), Some("state"));
     let message = result.error_message.as_deref().unwrap();
     assert!(
-        message.contains("one that is a symbolic link to outside is in its place"),
+        message.contains("it is a symbolic link to outside; restore"),
         "{message}"
     );
     let cause = Cause::Requested("r1".to_owned());

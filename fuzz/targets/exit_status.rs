@@ -1,5 +1,5 @@
-//! How AIDE ended, and what it said on the way: each code and signal has a meaning, and each of its
-//! messages counts once at most.
+//! Fuzzes AIDE's exit statuses and messages: each code and signal has a meaning, and each message
+//! counts at most once.
 #![no_main]
 
 use fio::aide::complaints::Complaints;

@@ -14,7 +14,7 @@ fuzz_target!(|input: (Option<i32>, Option<i32>, &str)| {
         assert!(plain.is_ok(), "{verdict:?}");
     }
     if let Err(error) = plain {
-        assert!(!error.message().is_empty() && !error.class().is_empty());
+        assert!(!error.message().is_empty() && !error.class().as_str().is_empty());
     }
     let complaints = Complaints::of(text);
     let classes = [complaints.left_out, complaints.in_motion, complaints.others];

@@ -10,13 +10,14 @@ use kube::Resource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::desired_node_state::DesiredNodeState;
 use super::{GROUP, VERSION};
 
 /// The integrity of one node's files, as its daemon last saw it.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct FileIntegrityNodeStatus {
-    /// Name, labels, owner, and the operator's wishes as annotations.
+    /// Name, labels, owner, and what the operator asks of the daemon as annotations.
     #[schemars(skip)]
     #[serde(default)]
     pub metadata: ObjectMeta,
@@ -194,7 +195,15 @@ impl FileIntegrityNodeStatus {
             .map(|o| (o.name.as_str(), o.uid.as_str()))
     }
 
-    /// The value of one of the operator's annotations.
+    /// What the operator asks of the node's daemon.
+    pub fn desired(&self) -> DesiredNodeState {
+        let annotations = self.metadata.annotations.as_ref();
+        annotations
+            .map(DesiredNodeState::from_annotations)
+            .unwrap_or_default()
+    }
+
+    /// The value of an annotation.
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.metadata
             .annotations

@@ -245,7 +245,7 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
     let Finished::InitFailed(error) = &done.finished else {
         panic!("it was passed over: {done:?}")
     };
-    assert_eq!(error.class, "incomplete");
+    assert_eq!(error.class, ErrorClass::Incomplete);
     assert!(error.message.contains("/etc/deep/000"), "{}", error.message);
     let reason = "': File name too long (skipping) (1 in all)";
     assert!(error.message.ends_with(reason), "{}", error.message);
@@ -631,7 +631,7 @@ async fn nothing_is_written_through_a_link_in_place_of_the_state_directory() {
     let cause = Cause::Requested("r1".to_owned());
     let done = node.initialise_by(&runner, cause).await;
     assert!(
-        matches!(&done.finished, Finished::InitFailed(error) if error.class == "state"),
+        matches!(&done.finished, Finished::InitFailed(error) if error.class == ErrorClass::State),
         "{done:?}"
     );
     assert_eq!(own_mounts::names_in(&outside), before);
@@ -782,7 +782,7 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
     let Finished::Stuck(error) = &done.finished else {
         panic!("it was ended: {done:?}")
     };
-    assert_eq!(error.class, "hung");
+    assert_eq!(error.class, ErrorClass::Hung);
     let told = "cannot be ended, and no other run starts until it has.";
     assert!(
         error.message.contains(" at /etc/remote (fuse ") && error.message.contains(told),

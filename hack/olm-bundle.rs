@@ -197,7 +197,10 @@ fn permissions(
             object["kind"] == role_kind && object["metadata"]["name"] == binding["roleRef"]["name"]
         });
         let Some(role) = role else {
-            bail!("{} references a {role_kind} that does not exist", id(binding)?)
+            bail!(
+                "{} references a {role_kind} that does not exist",
+                id(binding)?
+            )
         };
         let rules = role["rules"].as_array().context("rules")?;
         by_account

@@ -21,8 +21,10 @@ use tokio::sync::watch;
 
 use crate::harness::{Space, admin, eventually, in_space, report};
 
-const OWN_STATUS: &str = "a daemon may write only the status of its own node, and this one runs on ";
-const OWN_LOG: &str = "a daemon may write only the failure logs of its own node, and this one runs on ";
+const OWN_STATUS: &str =
+    "a daemon may write only the status of its own node, and this one runs on ";
+const OWN_LOG: &str =
+    "a daemon may write only the failure logs of its own node, and this one runs on ";
 const OWN_EVENT: &str = "a daemon may create events only about its own node, and this one runs on ";
 const OPERATORS: &str =
     "only the operator may change labels, annotations, owners and finalizers of a node status";

@@ -50,7 +50,7 @@ async fn at_rest(report: &mut Report, run: &Run, space: &Space) -> anyhow::Resul
     report.add(case, "of that anonymous", megabytes(after.anonymous), "MB");
     report.add(
         case,
-        "largest RSS since the start",
+        "maximum RSS since the start",
         megabytes(after.peak),
         "MB",
     );

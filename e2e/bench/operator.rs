@@ -245,7 +245,7 @@ async fn at_size(
     );
     report.add(
         &case,
-        "largest RSS since the start",
+        "maximum RSS since the start",
         megabytes(sample.peak),
         "MB",
     );
@@ -314,7 +314,7 @@ async fn deploy(
     );
     report.add(
         case,
-        "largest RSS while they join",
+        "maximum RSS while they join",
         megabytes(used.peak),
         "MB",
     );

@@ -72,7 +72,7 @@ async fn roll_out(
     );
     report.add(
         &case,
-        "largest RSS of the operator",
+        "maximum RSS of the operator",
         megabytes(after.peak),
         "MB",
     );

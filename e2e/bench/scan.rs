@@ -132,7 +132,7 @@ async fn pairs(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> an
     );
     report.add(
         case,
-        "largest RSS of the daemon itself",
+        "maximum RSS of the daemon itself",
         megabytes(daemon.sample()?.peak),
         "MB",
     );

@@ -2,7 +2,6 @@
 
 pub mod check;
 pub mod command;
-pub mod complaints;
 pub mod config;
 pub mod database;
 pub mod exit;
@@ -10,7 +9,7 @@ pub mod node_links;
 pub mod path_check;
 pub mod profiles;
 pub mod report;
-pub mod state_place;
+pub mod stderr;
 pub mod watchdog;
 
 #[cfg(test)]

@@ -809,7 +809,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lock_that_an_ending_pod_has_is_waited_for_and_one_that_stays_is_told() {
         let locked = Some((40, "is locked by another fio daemon"));
-        let no_place = Some((0, "cannot be made"));
+        let no_place = Some((0, "cannot be created"));
         let table = [
             ("nobody has it", "/state", None, Some(0), None),
             ("a pod ends", "/state", Some(34), Some(35), None),

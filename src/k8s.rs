@@ -1,12 +1,12 @@
 //! Requests to the API server: each has a deadline, and retries back off with jitter. I/O.
 
-pub mod around;
+pub mod client_layer;
 pub mod decode;
-pub mod paced;
 pub mod raw;
 pub mod token;
 pub mod unread;
 pub mod watch;
+pub mod watch_throttle;
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use kube::client::ClientBuilder;
 use kube::{Client, Config};
 
-use self::around::Sender;
+use self::client_layer::Sender;
 
 /// How long one request may take, unless its caller says otherwise.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -87,7 +87,7 @@ pub fn builder(mut config: Config) -> Result<ClientBuilder<Sender>, kube::Error>
     config.default_retry = false;
     let token = token::layer(&mut config)?;
     let builder = ClientBuilder::try_from(config)?.with_layer(&token);
-    Ok(builder.with_layer(&paced::layer()))
+    Ok(builder.with_layer(&watch_throttle::layer()))
 }
 
 /// Makes a request; `action` says in an error what was tried.

@@ -9,7 +9,10 @@ pub mod aide;
 pub mod api;
 pub mod cli;
 pub mod daemon;
+mod file_error;
 pub mod k8s;
+mod locks;
+pub mod metrics_server;
 pub mod operator;
 pub mod scan;
 pub mod signal_file;
@@ -22,9 +25,9 @@ mod chaos;
 #[cfg(test)]
 mod docs_tests;
 #[cfg(test)]
-mod own_mounts;
-#[cfg(test)]
 mod shipping_tests;
+#[cfg(test)]
+mod testing;
 
 /// An error and its sources in one line: `read the ConfigMap x: connection refused`.
 pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {

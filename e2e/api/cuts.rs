@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::http::Method;
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::k8s::around::{Sender, around};
+use fio::k8s::client_layer::{Sender, client_layer};
 use fio::operator::serving::Scrapes;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
@@ -71,7 +71,7 @@ impl Scissors {
     /// Cuts a client off.
     fn layer(&self) -> impl Layer<Sender, Service = Sender> + use<> {
         let scissors = self.clone();
-        around(move |request, sender| {
+        client_layer(move |request, sender| {
             let is_lease = request.uri().path().contains("/leases");
             let is_write = request.method() != Method::GET && !is_lease;
             if is_write && scissors.writes.fetch_add(1, Ordering::SeqCst) >= scissors.most {
@@ -101,11 +101,11 @@ impl Task {
         match self {
             Self::Creation => "first creation",
             Self::Adoption => "adoption of the original's DaemonSets",
-            Self::Configuration => "another configuration",
-            Self::Specification => "another specification",
-            Self::NodeMore => "a node more",
-            Self::NodeLess => "a node less",
-            Self::Reinit => "re-initialisation",
+            Self::Configuration => "configuration change",
+            Self::Specification => "specification change",
+            Self::NodeMore => "a node is added",
+            Self::NodeLess => "a node is removed",
+            Self::Reinit => "re-initialization",
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::k8s::around::around;
+use fio::k8s::client_layer::client_layer;
 use fio::operator::serving::Scrapes;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -164,7 +164,7 @@ impl Recorded {
     async fn operator(&self, space: &Space) -> anyhow::Result<Operator> {
         let recorded = self.clone();
         let client = move |_: &_, config: kube::Config| {
-            let layer = around(move |request, sender| {
+            let layer = client_layer(move |request, sender| {
                 let mut all = recorded.0.lock().unwrap_or_else(PoisonError::into_inner);
                 all.insert(generalized(
                     request.method().as_str(),

@@ -1,8 +1,8 @@
 //! Re-initialisation and hold-off: what annotations of a FileIntegrity bring about.
 
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::k8s::around::around;
-use fio::k8s::paced::is_watch;
+use fio::k8s::client_layer::client_layer;
+use fio::k8s::watch_throttle::is_watch;
 use fio::operator::serving::Scrapes;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::ResourceExt as _;
@@ -274,7 +274,7 @@ async fn the_failed_nodes_by_annotation() -> anyhow::Result<()> {
 /// behind.
 async fn operator_behind(space: &Space) -> anyhow::Result<Operator> {
     let client = |_: &_, config: kube::Config| {
-        let stalled = around(|request, sender| {
+        let stalled = client_layer(|request, sender| {
             let uri = request.uri();
             let is_stalled = is_watch(uri) && uri.path().ends_with("/fileintegritynodestatuses");
             let answer = sender.call(request);

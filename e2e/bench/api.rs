@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use fio::api::{FileIntegrityNodeStatus, names};
 use fio::daemon::machine::{self, Action, Disk, Event, Finished, KnownBaseline, Machine, Observed};
-use fio::k8s::around::{Sender, around};
+use fio::k8s::client_layer::{Sender, client_layer};
 use fio::scan::outcome::Finding;
 use futures::StreamExt as _;
 use hyper::body::Body as _;
@@ -149,7 +149,7 @@ impl Sent {
 
     fn layer(&self) -> impl Layer<Sender, Service = Sender> + use<> {
         let sent = Arc::clone(&self.0);
-        around(move |request, sender| {
+        client_layer(move |request, sender| {
             let bytes = request.body().size_hint().lower();
             sent.0.fetch_add(1, Ordering::Relaxed);
             sent.1.fetch_add(bytes, Ordering::Relaxed);
@@ -263,9 +263,9 @@ fn spread(report: &mut Report) {
         }
         let mean = seconds.iter().sum::<f64>() / number(PERIOD);
         let case = format!("{case}, 5,000 nodes, computed");
-        report.add(&case, "writes a second, mean", mean, "");
-        report.add(&case, "writes in the largest second", largest(&seconds), "");
-        report.add(&case, "largest against mean", largest(&seconds) / mean, "");
+        report.add(&case, "writes per second, mean", mean, "");
+        report.add(&case, "writes per second, maximum", largest(&seconds), "");
+        report.add(&case, "maximum / mean", largest(&seconds) / mean, "");
     }
 }
 

@@ -1,8 +1,8 @@
-//! How AIDE ended, and what it said on the way: each code and signal has a meaning, and each of its
-//! messages counts once at most.
+//! Fuzzes AIDE's exit statuses and messages: each code and signal has a meaning, and each message
+//! counts at most once.
 #![no_main]
 
-use fio::aide::complaints::Complaints;
+use fio::aide::stderr::Stderr;
 use fio::aide::exit;
 use libfuzzer_sys::fuzz_target;
 
@@ -16,8 +16,8 @@ fuzz_target!(|input: (Option<i32>, Option<i32>, &str)| {
     if let Err(error) = plain {
         assert!(!error.message().is_empty() && !error.class().as_str().is_empty());
     }
-    let complaints = Complaints::of(text);
-    let classes = [complaints.left_out, complaints.in_motion, complaints.others];
+    let stderr = Stderr::of(text);
+    let classes = [stderr.left_out, stderr.in_motion, stderr.others];
     let count: u64 = classes.iter().map(|class| class.count).sum();
     assert!(count <= text.lines().count() as u64, "{classes:?}");
     for class in classes {

@@ -17,12 +17,12 @@ use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
 use super::command::Aide;
-use super::complaints::Complaints;
 use super::config::tests::TEXTS;
 use super::config::{Prepared, RunOptions, aide_error, prepare, run_options, run_options_before};
 use super::exit::{AideError, Verdict, decode, decode_plain};
 use super::profiles::Profile;
 use super::report::{Change, ChangeKind, Report, display_path, parse_json, parse_plain};
+use super::stderr::Stderr;
 use crate::api::names::hex;
 use crate::scan::change_set::ChangeSet;
 
@@ -133,7 +133,7 @@ impl Node {
                 .output()
                 .unwrap();
             let stderr = String::from_utf8_lossy(&output.stderr);
-            if Complaints::of(&stderr).left_out.count == 0 {
+            if Stderr::of(&stderr).left_out.count == 0 {
                 return output;
             }
         }

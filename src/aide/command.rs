@@ -12,8 +12,8 @@ use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::complaints::{Complaints, LongLine};
 use super::config::{self, RunOptions};
+use super::stderr::{LongLine, Stderr};
 use super::watchdog::{Hang, Limits, Watchdog};
 
 /// Scheduling priority of AIDE (0 normal, 19 lowest). I/O priority follows it where none was set,
@@ -128,7 +128,7 @@ pub struct Finished {
     /// The signal that ended it.
     pub signal: Option<i32>,
     /// What it wrote to standard error.
-    pub stderr: Complaints,
+    pub stderr: Stderr,
 }
 
 /// A process that SIGKILL could not end: it waits in the kernel, for a mount most likely.
@@ -242,7 +242,7 @@ impl Aide {
         let stderr = child.stderr.take();
         let hang = self.hang(&child);
         let run = async {
-            let complaints = read_complaints(stderr).await;
+            let complaints = read_stderr(stderr).await;
             child.wait().await.map(|status| (status, complaints))
         };
         let hang = tokio::select! {
@@ -395,8 +395,8 @@ fn pid_of(child: &Child) -> Option<Pid> {
 }
 
 /// Reads to the end, so that AIDE never blocks on a full pipe, and keeps what matters.
-async fn read_complaints(stream: Option<impl AsyncRead + Unpin>) -> Complaints {
-    let mut complaints = Complaints::default();
+async fn read_stderr(stream: Option<impl AsyncRead + Unpin>) -> Stderr {
+    let mut complaints = Stderr::default();
     let Some(stream) = stream else {
         return complaints;
     };
@@ -487,7 +487,7 @@ mod tests {
         let expected = Finished {
             code: Some(17),
             signal: None,
-            stderr: Complaints::of("--check []"),
+            stderr: Stderr::of("--check []"),
         };
         assert_eq!(finished, expected);
     }
@@ -559,7 +559,7 @@ mod tests {
         let finished = run(&script(dir.path(), program), &CancellationToken::new())
             .await
             .unwrap();
-        let Complaints {
+        let Stderr {
             error,
             left_out,
             others,

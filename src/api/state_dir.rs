@@ -1,18 +1,17 @@
-//! Which directories of a node may hold fio's state, by their names. Pure.
+//! Which directories of a node may be the state directory, by their names. Pure.
 //!
-//! Root writes files there, so a directory whose files another program reads as its own
-//! configuration, or in which pods write, would give whoever may edit a FileIntegrity root's rights
-//! on the nodes. What the names cannot decide is checked on the node, see
-//! [`crate::aide::state_place`].
+//! The daemon writes files there as root. In a directory with another program's configuration, or in a
+//! pod's volume, this would let users who can edit a FileIntegrity act as root on the nodes. The daemon
+//! checks what the names do not show: owners, permissions, links and content.
 
 use super::file_integrity::DEFAULT_STATE_DIR;
 
-/// The state directories that need no `stateDir`, in the order in which they are tried. The first
-/// is the original's and must exist already; the second is for nodes whose `/etc` cannot be
-/// written, such as those of Bottlerocket or Talos.
+/// The default state directories, in order of preference. The first one is that of the original operator
+/// and is never created. The second one is for nodes with a read-only `/etc`, such as Bottlerocket or
+/// Talos.
 pub const DEFAULT_DIRS: [&str; 2] = [DEFAULT_STATE_DIR, "/var/lib/file-integrity"];
 
-/// Directories that belong to the system, the kubelet or a container runtime, with all below them.
+/// Directories of the system, the kubelet or a container runtime. Their subdirectories are rejected, too.
 const SYSTEM: [&str; 36] = [
     "/bin",
     "/boot",
@@ -52,13 +51,13 @@ const SYSTEM: [&str; 36] = [
     "/var/tmp",
 ];
 
-/// Directories that have others below them which may be used.
+/// System directories with subdirectories that may be used.
 const PARENTS: [&str; 4] = ["/", "/opt", "/var", "/var/lib"];
 
-/// What the kubelet calls the directories of its volume plugins, in whichever directory it works.
+/// Prefix of the directories of the kubelet's volume plugins, wherever the kubelet's root directory is.
 const KUBELET_VOLUME: &str = "kubernetes.io~";
 
-/// The same directory without `//`, `/./` and a slash at the end.
+/// The path without `//`, `/./` and trailing slashes.
 pub fn normalized(dir: &str) -> String {
     let components = dir.split('/').filter(|part| !matches!(*part, "" | "."));
     let mut normal: String = components.flat_map(|part| ["/", part]).collect();
@@ -68,28 +67,29 @@ pub fn normalized(dir: &str) -> String {
     normal
 }
 
-/// Why a directory, [`normalized`], may not be the state directory, if its name decides that.
+/// Why a [`normalized`] path cannot be the state directory. Completes a sentence that begins with the
+/// path.
 pub fn refusal(dir: &str) -> Option<String> {
     if DEFAULT_DIRS.contains(&dir) {
         return None;
     }
     if dir.split('/').any(|part| part == "..") {
-        return Some("goes up by `..`; write the path without it".to_owned());
+        return Some("contains `..`; use a path without it".to_owned());
     }
     if PARENTS.contains(&dir) {
-        return Some("is a directory of the system".to_owned());
+        return Some("is a system directory".to_owned());
     }
     if dir.split('/').any(|part| part.starts_with(KUBELET_VOLUME)) {
-        return Some("is inside a volume of a pod".to_owned());
+        return Some("is inside a pod's volume".to_owned());
     }
     let system = SYSTEM.iter().find(|system| {
         let below = dir.strip_prefix(**system);
         below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
     })?;
     Some(if *system == dir {
-        "is a directory of the system".to_owned()
+        "is a system directory".to_owned()
     } else {
-        format!("is inside {system}, a directory of the system")
+        format!("is inside the system directory {system}")
     })
 }
 
@@ -142,7 +142,7 @@ mod tests {
         }
         assert_eq!(
             refusal("/etc/cron.d").unwrap(),
-            "is inside /etc, a directory of the system"
+            "is inside the system directory /etc"
         );
     }
 }

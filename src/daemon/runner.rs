@@ -13,11 +13,11 @@ use super::configuration::ConfigurationError;
 use super::machine::{Cause, Disk, Finished, KnownBaseline, NO_DATABASE};
 use super::node_config::{self, Asked, NodeConfig, NodeConfigError, Verified};
 use crate::aide::command::{self, Aide, Around, Mode, Remains, RunError};
-use crate::aide::complaints::Complaints;
 use crate::aide::config::RunOptions;
 use crate::aide::database::{self, DatabaseError, Found, Record, StateDir};
 use crate::aide::exit::{self, AideError, Verdict};
 use crate::aide::report::{self, Report};
+use crate::aide::stderr::Stderr;
 use crate::api::{Baseline, ErrorClass, UnwatchedRule, time};
 use crate::scan::Identity;
 use crate::scan::change_log;
@@ -469,7 +469,7 @@ impl Runner {
         let mut unread = String::new();
         for run in 1..=MAX_RUNS {
             let finished = self.run_once(aide, mode, &config.path, cancel).await?;
-            let Complaints {
+            let Stderr {
                 error,
                 left_out,
                 in_motion,

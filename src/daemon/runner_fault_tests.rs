@@ -14,7 +14,7 @@ use super::*;
 use crate::aide::watchdog::Limits;
 use crate::api::Condition;
 use crate::chaos::{Row, lost_and_duplicated};
-use crate::own_mounts::{self, SmallDisk};
+use crate::testing::mount_namespace::{self, SmallDisk};
 
 /// Longest time that AIDE is given to come to what it cannot get over.
 const MOST_PATIENCE: Duration = Duration::from_secs(128);
@@ -158,13 +158,7 @@ async fn every_byte_may_stand_in_a_name_and_names_may_be_long() {
     let expected = report::display_path(&[b"/etc/".as_slice(), &bytes].concat());
     assert_eq!(result.changes[0].path, expected);
     fs::write(node.etc(name), "old").unwrap();
-    well_after(
-        "a name of 255 bytes, each another one",
-        1,
-        &node,
-        &node.runner(),
-    )
-    .await;
+    well_after("a name with 255 different bytes", 1, &node, &node.runner()).await;
 }
 
 #[tokio::test]
@@ -207,7 +201,7 @@ async fn a_report_beyond_the_bound_is_cut_off_and_what_it_counts_is_told() {
         );
         assert!(done.log.is_some());
         let log = fs::read_to_string(node.etc("kubernetes/aide.log")).unwrap();
-        assert!(log.len() < 101_000 && log.contains("[cut: the report had more than"));
+        assert!(log.len() < 101_000 && log.contains("[truncated: the report had more than"));
         let lines = done.lines.as_ref().unwrap();
         assert!(lines.contains("\"leftOut\":"), "{lines}");
         assert!(!runner.json_report().exists());
@@ -222,13 +216,7 @@ async fn a_report_beyond_the_bound_is_cut_off_and_what_it_counts_is_told() {
     for n in 0..FILES {
         fs::remove_file(new(n)).unwrap();
     }
-    well_after(
-        "a report that is longer than may be",
-        3,
-        &node,
-        &node.runner(),
-    )
-    .await;
+    well_after("a report that exceeds the limit", 3, &node, &node.runner()).await;
 }
 
 /// Paths that the kernel takes in no call are beyond AIDE; that is said, not passed over.
@@ -251,7 +239,7 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
     assert!(error.message.ends_with(reason), "{}", error.message);
     sh("cd \"$1\" && rm -rf deep", &node.etc(""));
     is_no_obstacle(
-        "a path of more than 4,096 bytes: Errored, and named",
+        "a path of more than 4,096 bytes: Errored, with the path",
         1,
         &node,
     )
@@ -430,7 +418,7 @@ async fn files_that_come_and_go_while_they_are_read_hide_nothing() {
     );
     fs::write(node.etc("passwd"), "root").unwrap();
     well_after(
-        "200 files that come and go while they are read",
+        "200 files are created and deleted while AIDE reads them",
         5,
         &node,
         &node.runner(),
@@ -462,7 +450,7 @@ async fn a_file_without_end_is_given_up_and_named() {
     assert_eq!(node.runner().interruptions(), 0);
     fs::remove_file(node.etc("endless")).unwrap();
     well_after(
-        "a file of 4 TiB: the scan is given up, and names it",
+        "a file of 4 TiB: the scan is terminated and reports the file",
         1,
         &node,
         &node.runner(),
@@ -504,7 +492,7 @@ async fn a_disk_without_room_for_another_file_leaves_the_old_baseline() {
     let healed = initialise(Cause::Requested("r1".to_owned())).await;
     assert_eq!(made(&healed).request.as_deref(), Some("r1"));
     well_after(
-        "no inode left: a re-initialisation and a scan",
+        "no free inode: a re-initialization and a scan",
         2,
         &node,
         &runner,
@@ -541,7 +529,7 @@ async fn a_state_directory_that_becomes_read_only_is_told_and_heals() {
     assert_eq!(runner.read_disk().unwrap(), Disk::Baseline(old));
     disk.make_writable();
     well_after(
-        "a read-only state directory: a scan and a re-initialisation",
+        "a read-only state directory: a scan and a re-initialization",
         2,
         &node,
         &runner,
@@ -555,7 +543,7 @@ async fn file_systems_without_attributes_and_loops_of_mounts_are_no_obstacle() {
     let script = "mkdir -p \"$1/etc/plain\" \"$1/etc/loop\" \"$1/etc/recursive\"; \
                   mount -t ramfs plain \"$1/etc/plain\"; \
                   mount --bind \"$1\" \"$1/etc/loop\"; mount --rbind \"$1\" \"$1/etc/recursive\"";
-    let Some(root) = own_mounts::of_test(test, script) else {
+    let Some(root) = mount_namespace::of_test(test, script) else {
         return;
     };
     let node = Node::at(
@@ -595,7 +583,7 @@ async fn links_in_place_of_the_files_that_aide_writes_are_not_followed() {
     put_links(&["aide.log"]);
     made(&node.initialise(Cause::Requested("r1".to_owned())).await);
     assert_eq!(fs::read_to_string(&victim).unwrap(), "secret");
-    let names = own_mounts::names_in(&node.etc("kubernetes"));
+    let names = mount_namespace::names_in(&node.etc("kubernetes"));
     assert!(
         !names.iter().any(|name| name.starts_with("aide.log.backup")),
         "{names:?}"
@@ -619,13 +607,13 @@ async fn nothing_is_written_through_a_link_in_place_of_the_state_directory() {
     fs::rename(node.etc("kubernetes"), &outside).unwrap();
     symlink("outside", node.etc("kubernetes")).unwrap();
     fs::write(outside.join("aide.log.new"), "mine").unwrap();
-    let before = own_mounts::names_in(&outside);
+    let before = mount_namespace::names_in(&outside);
     let done = node.scan_by(&runner).await;
     let result = &finding(&done).result;
     assert_eq!(result.error_class.as_deref(), Some("state"));
     let message = result.error_message.as_deref().unwrap();
     assert!(
-        message.contains("one that is a symbolic link to outside is in its place"),
+        message.contains("it is a symbolic link to outside; restore"),
         "{message}"
     );
     let cause = Cause::Requested("r1".to_owned());
@@ -634,7 +622,7 @@ async fn nothing_is_written_through_a_link_in_place_of_the_state_directory() {
         matches!(&done.finished, Finished::InitFailed(error) if error.class == ErrorClass::State),
         "{done:?}"
     );
-    assert_eq!(own_mounts::names_in(&outside), before);
+    assert_eq!(mount_namespace::names_in(&outside), before);
     fs::remove_file(node.etc("kubernetes")).unwrap();
     fs::rename(&outside, node.etc("kubernetes")).unwrap();
     well_after("a link in place of the state directory", 2, &node, &runner).await;
@@ -695,7 +683,7 @@ fn root_for_hanging_mount(test: &str) -> Option<PathBuf> {
         eprintln!("skipped: /dev/fuse cannot be opened here");
         return None;
     }
-    own_mounts::of_test(test, "mkdir \"$1/etc/remote\"")
+    mount_namespace::of_test(test, "mkdir \"$1/etc/remote\"")
 }
 
 #[tokio::test]
@@ -724,7 +712,7 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
     drop(mount);
     unmount(&node.etc("remote"));
     well_after(
-        "a mount that hangs: AIDE is ended",
+        "a mount that hangs: AIDE is terminated",
         1,
         &node,
         &node.runner(),
@@ -796,7 +784,7 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
     gone.await;
     unmount(&node.etc("remote"));
     well_after(
-        "a mount that hangs: AIDE cannot be ended",
+        "a mount that hangs: AIDE cannot be terminated",
         1,
         &node,
         &node.runner(),

@@ -8,7 +8,7 @@ use crate::aide::aide_tests::{AIDE, script};
 use crate::aide::config::{config_hash, prepare};
 use crate::aide::watchdog::Limits;
 use crate::api::{ChangeKind, Condition};
-use crate::own_mounts::{SmallDisk, names_in};
+use crate::testing::mount_namespace::{SmallDisk, names_in};
 
 /// A node's root, and a container's own directory.
 pub(super) struct Node {
@@ -440,8 +440,7 @@ async fn a_directory_in_place_of_the_log_is_named_until_it_is_empty() {
     assert_eq!(told, (Condition::Errored, Some("file")));
     let message = result.error_message.unwrap();
     let expected = format!(
-        "{} is a directory, and a file of fio's belongs in its place; move it elsewhere, or remove it: \
-         Directory not empty",
+        "{} is a directory, but fio needs a file there; move or remove the directory: Directory not empty",
         log.display()
     );
     assert!(message.starts_with(&expected), "{message}");

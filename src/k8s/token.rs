@@ -13,7 +13,7 @@ use kube::client::AuthError;
 use tokio::time::Instant;
 use tower::{Layer, Service as _};
 
-use super::around::{Sender, around};
+use super::client_layer::{Sender, client_layer};
 
 /// How long a token is used before its file is looked at again. A kubelet renews it long before it
 /// ends.
@@ -25,7 +25,7 @@ pub fn layer(
     config: &mut Config,
 ) -> Result<impl Layer<Sender, Service = Sender> + use<>, kube::Error> {
     let file = TokenFile::take(config)?.map(Arc::new);
-    Ok(around(move |mut request, sender| {
+    Ok(client_layer(move |mut request, sender| {
         if let Some(file) = &file {
             let header = file.header();
             request.headers_mut().insert(header::AUTHORIZATION, header);

@@ -135,7 +135,7 @@ pub fn pair(secret: &Secret) -> Option<(&[u8], &[u8])> {
 
 fn has_pair(secret: &Secret) -> bool {
     pair(secret).is_some_and(|(certificate, key)| {
-        crate::telemetry::certificate::Certificates::default()
+        crate::metrics_server::Certificates::default()
             .set_own(certificate, key)
             .is_ok()
     })

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::certificate::{CA_CERTIFICATE, server_names};
 use crate::api::names;
 use crate::k8s::{RequestError, request};
-use crate::telemetry::server::FLEET_PATH;
+use crate::metrics_server::FLEET_PATH;
 
 const GROUP_VERSION: &str = "monitoring.coreos.com/v1";
 const SERVICE_MONITOR: &str = "ServiceMonitor";

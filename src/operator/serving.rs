@@ -24,9 +24,7 @@ use crate::api::names;
 use crate::api::object_name::{InvalidName, NamespaceName, ObjectName};
 use crate::k8s::watch::{Source, watch_one};
 use crate::k8s::{RequestError, request};
-use crate::telemetry::access::Access;
-use crate::telemetry::certificate::{CA_FILE, Certificates};
-use crate::telemetry::server::{Content, FLEET_PATH, Server};
+use crate::metrics_server::{CA_FILE, Certificates, Content, FLEET_PATH, ScrapeAuth, Server};
 
 /// How often it is looked whether the certificate is due.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
@@ -77,7 +75,7 @@ impl Serving {
         let (found, own) = watch::channel(Own::Unknown);
         let mut tasks = JoinSet::new();
         if let Some(address) = scrapes.own {
-            let content = Content::Own(settings.metrics.clone());
+            let content = Content::Process(settings.metrics.clone());
             tasks.spawn(serve(address, content, None));
         }
         if let Some(address) = scrapes.fleet {
@@ -91,13 +89,13 @@ impl Serving {
             let secrets = Source::namespaced(client, own_namespace);
             let name = ObjectName::parse(names::OWN_CERT_SECRET)?;
             tasks.spawn(follow_own(secrets, name, certificates.clone(), found));
-            let access = scrapes
+            let auth = scrapes
                 .auth
-                .then(|| Arc::new(Access::new(client.clone(), &namespace, FLEET_PATH)));
+                .then(|| Arc::new(ScrapeAuth::new(client.clone(), &namespace, FLEET_PATH)));
             let content = Content::Fleet {
                 metrics: settings.metrics.clone(),
-                access,
-                with_own: scrapes.own.is_none(),
+                auth,
+                with_process: scrapes.own.is_none(),
             };
             tasks.spawn(serve(address, content, Some(certificates.clone())));
         }

@@ -1,8 +1,8 @@
 //! The health endpoints `/healthz` and `/readyz`. I/O.
 //!
-//! Live means that the process still turns its event loop: it answers. Ready is what the owner of
-//! the [`Readiness`] says. `/readyz?wait=SECONDS` answers when the process is ready, or after that time:
-//! a probe that comes while the process starts need not fail, and leaves no Warning event.
+//! `/healthz` succeeds as long as the event loop runs. `/readyz` returns the current [`Readiness`].
+//! `/readyz?wait=SECONDS` responds when the process is ready or the time is over, so that a probe during the
+//! start does not fail and cause a Warning event.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-/// Longest time for which a probe waits, whatever it asks for.
+/// Maximum wait of a probe.
 const MAX_WAIT: Duration = Duration::from_secs(600);
-/// Maximum number of probes that wait at a time. Anybody in the cluster may ask.
+/// Maximum number of waiting probes: anybody in the cluster can connect.
 const MAX_WAITING: usize = 8;
 
-/// Why health cannot be served.
+/// The server could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("listen on {address} for health checks")]
 pub struct BindError {
@@ -28,7 +28,7 @@ pub struct BindError {
     source: std::io::Error,
 }
 
-/// Whether the process is ready; clones share it.
+/// Whether the process is ready. Clones share the state.
 #[derive(Clone, Debug)]
 pub struct Readiness {
     is_ready: Arc<watch::Sender<bool>>,
@@ -45,30 +45,30 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// From now on the process is ready, or not.
+    /// Sets the state.
     pub fn set(&self, ready: bool) {
         self.is_ready.send_replace(ready);
     }
 
-    /// Whether it is.
+    /// The current state.
     pub fn get(&self) -> bool {
         *self.is_ready.borrow()
     }
 
-    /// Whether it is, or becomes so within `patience`.
-    async fn get_within(&self, patience: Duration) -> bool {
+    /// Waits until the process is ready, at most for `timeout`.
+    async fn get_within(&self, timeout: Duration) -> bool {
         let Ok(_permit) = self.waiting.try_acquire() else {
             return self.get();
         };
         let mut changes = self.is_ready.subscribe();
         let ready = changes.wait_for(|is_ready| *is_ready);
-        tokio::time::timeout(patience.min(MAX_WAIT), ready)
+        tokio::time::timeout(timeout.min(MAX_WAIT), ready)
             .await
             .is_ok()
     }
 }
 
-/// Serves both endpoints on `address` for as long as the process lives. Returns once it listens.
+/// Starts a task that serves both endpoints on `address`. Returns as soon as it listens.
 pub async fn serve(address: SocketAddr, readiness: Readiness) -> Result<(), BindError> {
     let listener = TcpListener::bind(address)
         .await
@@ -79,7 +79,7 @@ pub async fn serve(address: SocketAddr, readiness: Readiness) -> Result<(), Bind
         .with_state(readiness);
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "health checks are not served any more");
+            tracing::error!(%error, "the server for health checks failed");
         }
     });
     Ok(())
@@ -99,82 +99,4 @@ async fn ready(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn code(readiness: &Readiness, query: Option<&str>) -> StatusCode {
-        let query = RawQuery(query.map(str::to_owned));
-        ready(State(readiness.clone()), query).await.0
-    }
-
-    #[tokio::test]
-    async fn ready_is_what_was_said_last() {
-        let readiness = Readiness::default();
-        assert_eq!(
-            code(&readiness, None).await,
-            StatusCode::SERVICE_UNAVAILABLE
-        );
-        readiness.set(true);
-        assert_eq!(code(&readiness, None).await, StatusCode::OK);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_probe_waits_for_a_process_that_starts() {
-        let readiness = Readiness::default();
-        let start = tokio::time::Instant::now();
-        let ready_later = async {
-            tokio::time::sleep(Duration::from_secs(100)).await;
-            readiness.set(true);
-        };
-        let (code_of_probe, ()) = tokio::join!(code(&readiness, Some("wait=290")), ready_later);
-        assert_eq!(
-            (code_of_probe, start.elapsed().as_secs()),
-            (StatusCode::OK, 100)
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_probe_waits_no_longer_than_it_asks_for_or_may() {
-        let readiness = Readiness::default();
-        for (query, seconds) in [
-            (None, 0),
-            (Some(""), 0),
-            (Some("wait=x"), 0),
-            (Some("wait=4"), 4),
-            (Some("wait=18446744073709551615"), MAX_WAIT.as_secs()),
-        ] {
-            let start = tokio::time::Instant::now();
-            let code = code(&readiness, query).await;
-            assert_eq!(code, StatusCode::SERVICE_UNAVAILABLE, "{query:?}");
-            assert_eq!(start.elapsed().as_secs(), seconds, "{query:?}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_so_many_probes_wait_at_a_time() {
-        let readiness = Readiness::default();
-        let probes = (0..=MAX_WAITING).map(|_| async {
-            let start = tokio::time::Instant::now();
-            code(&readiness, Some("wait=4")).await;
-            start.elapsed().as_secs()
-        });
-        let mut waited = futures::future::join_all(probes).await;
-        waited.sort_unstable();
-        assert_eq!(
-            waited.iter().filter(|seconds| **seconds == 4).count(),
-            MAX_WAITING
-        );
-        assert_eq!(waited[0], 0);
-    }
-
-    #[tokio::test]
-    async fn a_taken_address_is_named() {
-        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = taken.local_addr().unwrap();
-        let error = serve(address, Readiness::default()).await.unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            format!("listen on {address} for health checks")
-        );
-    }
-}
+mod tests;

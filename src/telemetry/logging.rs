@@ -1,25 +1,25 @@
-//! Logs: lines for people on a terminal, JSON elsewhere. Writes to standard error.
+//! Logs to standard error: text on a terminal, otherwise JSON.
 
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// Text on a terminal, JSON elsewhere.
+    /// Text on a terminal, otherwise JSON
     Auto,
-    /// For people.
+    /// Text
     Text,
-    /// For log shippers.
+    /// JSON
     Json,
 }
 
-/// Starts logging. `filter` is in the form of `RUST_LOG`; without one, `debug` decides between info
-/// and debug for fio itself.
+/// Starts logging. `filter` has the syntax of `RUST_LOG`. Without it, fio's own level is debug if `debug`, otherwise
+/// info.
 pub fn init(format: Format, debug: bool, filter: Option<&str>) {
-    // Of an answer that it cannot decode, kube logs the whole: Secrets and configurations too.
+    // kube logs responses that it cannot decode completely, with the content of Secrets and configurations.
     let default = if debug {
         "warn,kube_client::client=error,fio=debug"
     } else {
@@ -33,7 +33,7 @@ pub fn init(format: Format, debug: bool, filter: Option<&str>) {
         Format::Json => true,
     };
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second call, as in tests, changes nothing.
+    // A second call, as in tests, has no effect.
     if json {
         builder
             .json()

@@ -1,4 +1,4 @@
-//! Counts the requests that go to the API server: a layer around the client.
+//! Counts the requests to the API server, in a layer of the client.
 
 use axum::http::{Method, Uri};
 use kube::{Client, Config};
@@ -7,22 +7,23 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use tower::{Layer, Service as _};
 
-use crate::k8s::around::{Sender, around};
-use crate::k8s::{self, paced::is_watch};
+use crate::k8s;
+use crate::k8s::client_layer::{Sender, client_layer};
+use crate::k8s::watch_throttle::is_watch;
 
-/// What is told of a request.
+/// The labels of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Labels {
-    /// The API's name for what was asked, of a fixed set.
+    /// The API's verb.
     verb: &'static str,
-    /// The answer's status, or `error` where there was none.
+    /// The HTTP status, or `error` without a response.
     code: Code,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Code {
     Status(u16),
-    NoAnswer,
+    NoResponse,
 }
 
 impl prometheus_client::encoding::EncodeLabelValue for Code {
@@ -34,33 +35,33 @@ impl prometheus_client::encoding::EncodeLabelValue for Code {
             Self::Status(code) => {
                 prometheus_client::encoding::EncodeLabelValue::encode(code, encoder)
             }
-            Self::NoAnswer => {
+            Self::NoResponse => {
                 prometheus_client::encoding::EncodeLabelValue::encode(&"error", encoder)
             }
         }
     }
 }
 
-/// The counts; clones share them.
+/// Counters of requests. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct ApiRequests {
     pub(super) counts: Family<Labels, Counter>,
 }
 
 impl ApiRequests {
-    /// A client as [`crate::k8s::client`] makes it, whose requests are counted here.
+    /// Creates a client like [`crate::k8s::client`], whose requests are counted.
     pub fn client(&self, config: Config) -> Result<Client, kube::Error> {
         Ok(k8s::builder(config)?.with_layer(&self.layer()).build())
     }
 
     fn layer(&self) -> impl Layer<Sender, Service = Sender> + use<> {
         let requests = self.clone();
-        around(move |request, sender| {
+        client_layer(move |request, sender| {
             let verb = verb(request.method(), request.uri());
             let (requests, answer) = (requests.clone(), sender.call(request));
             Box::pin(async move {
                 let answer = answer.await;
-                let code = answer.as_ref().map_or(Code::NoAnswer, |response| {
+                let code = answer.as_ref().map_or(Code::NoResponse, |response| {
                     Code::Status(response.status().as_u16())
                 });
                 requests.count(verb, code);
@@ -69,10 +70,10 @@ impl ApiRequests {
         })
     }
 
-    /// Counts one request that was not answered.
+    /// Counts a request without a response.
     #[cfg(test)]
     pub(super) fn count_for_tests(&self) {
-        self.count("get", Code::NoAnswer);
+        self.count("get", Code::NoResponse);
     }
 
     fn count(&self, verb: &'static str, code: Code) {
@@ -80,7 +81,7 @@ impl ApiRequests {
     }
 }
 
-/// The API's verb for a request (Kubernetes documentation, request verbs).
+/// The verb of a request (Kubernetes documentation, "Determine the Request Verb").
 fn verb(method: &Method, uri: &Uri) -> &'static str {
     match (method.as_str(), is_one_object(uri.path())) {
         ("GET", _) if is_watch(uri) => "watch",
@@ -95,7 +96,7 @@ fn verb(method: &Method, uri: &Uri) -> &'static str {
     }
 }
 
-/// Whether a path names one object or all of a kind; none: it names no kind.
+/// Whether a path names one object (true) or a collection (false); `None` for paths without a resource.
 fn is_one_object(path: &str) -> Option<bool> {
     let mut segments = path.trim_matches('/').split('/');
     match segments.next()? {
@@ -106,7 +107,7 @@ fn is_one_object(path: &str) -> Option<bool> {
     let rest: Vec<&str> = segments.collect();
     match rest.as_slice() {
         [] => None,
-        // A namespace itself, or what is in one.
+        // Resources in a namespace.
         ["namespaces", _, kind @ ..] if !kind.is_empty() => Some(kind.len() > 1),
         [_] => Some(false),
         _ => Some(true),
@@ -118,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn verbs_are_those_of_the_api() {
+    fn requests_have_the_verbs_of_the_api() {
         let table = [
             ("GET", "/api/v1/namespaces/ns/pods", "list"),
             ("GET", "/api/v1/namespaces/ns/pods?watch=true&x=1", "watch"),

@@ -1,5 +1,4 @@
-//! What the kernel says of this process, read at each scrape, under the names that Prometheus'
-//! clients agree on.
+//! Metrics of the process from `/proc`, read at each scrape, with the standard names of Prometheus clients.
 
 use std::fs;
 
@@ -8,7 +7,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
-/// Tells about this process. A value that cannot be read is left out.
+/// Collects the metrics of this process. Omits values that cannot be read.
 #[derive(Debug)]
 pub(super) struct Process;
 
@@ -75,12 +74,12 @@ impl Values {
         Self::parse(&stat, boot, ticks, page)
     }
 
-    /// From the text of /proc/self/stat, see proc(5).
+    /// Parses /proc/self/stat, see proc(5).
     fn parse(stat: &str, boot: Option<f64>, ticks: f64, page: f64) -> Option<Self> {
-        // The program's name, the second field, may have blanks and parentheses in it.
+        // The second field, the name of the program, may contain blanks and parentheses.
         let (_, after_name) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = after_name.split_whitespace().collect();
-        // The first one after the name is the third of the manual page.
+        // The first field after the name has number 3 in the manual page.
         let field = |n: usize| fields.get(n - 3)?.parse::<f64>().ok();
         Some(Self {
             cpu_seconds: (field(14)? + field(15)?) / ticks,
@@ -114,7 +113,7 @@ fn max_files() -> Option<f64> {
 
 #[expect(
     clippy::cast_precision_loss,
-    reason = "no number here comes near 2^53, and a sample is a float anyway"
+    reason = "all numbers are far below 2^53, and a sample is a float anyway"
 )]
 fn number(n: u64) -> f64 {
     n as f64
@@ -125,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_fields_of_stat_are_found_behind_any_name() {
+    fn stat_is_parsed_with_any_name() {
         let stat = "7 (a) b) S 1 7 7 0 -1 0 0 0 0 0 150 50 0 0 20 0 1 0 1000 4096 3 0";
         let values = Values::parse(stat, Some(500.0), 100.0, 4096.0).unwrap();
         let all = [

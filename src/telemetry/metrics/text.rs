@@ -1,10 +1,10 @@
-//! The two text formats in which metrics are told. Pure.
+//! The two text formats of metrics. Pure.
 //!
-//! The library writes OpenMetrics 1.0: there a counter's name has no `_total` in the lines that
-//! describe it, and a description ends with a full stop. Format 0.0.4 is made from that text, so
-//! that both tell the same values.
+//! The library writes OpenMetrics 1.0, where the HELP and TYPE lines of a counter lack the suffix `_total`,
+//! and descriptions end with a full stop. Format 0.0.4 is converted from that text, so both have
+//! the same values.
 //!
-//! The text of thousands of nodes is some megabytes, so no more of it is held than one metric's.
+//! The text for thousands of nodes has some megabytes, so only one metric at a time is buffered.
 
 use std::fmt;
 use std::io;
@@ -12,17 +12,17 @@ use std::io;
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// What every Prometheus reads.
+    /// Format 0.0.4, which every version of Prometheus supports.
     Plain,
-    /// OpenMetrics 1.0, for who asks for it.
+    /// OpenMetrics 1.0, for clients that ask for it.
     OpenMetrics,
 }
 
 const OPEN_METRICS: &str = "application/openmetrics-text";
 
 impl Format {
-    /// The format that an Accept header prefers (RFC 9110, section 12.5.1); without a header, or
-    /// where both are equally welcome to somebody who does not name OpenMetrics, the plain one.
+    /// The format that an Accept header prefers (RFC 9110, section 12.5.1). The default is the plain
+    /// format.
     pub fn accepted(accept: Option<&str>) -> Self {
         let (mut open, mut plain) = (0.0_f32, 0.0_f32);
         for range in accept.unwrap_or_default().split(',') {
@@ -44,7 +44,7 @@ impl Format {
         }
     }
 
-    /// The content type to answer with.
+    /// The content type of the response.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Plain => "text/plain; version=0.0.4; charset=utf-8",
@@ -53,101 +53,100 @@ impl Format {
     }
 }
 
-/// What each metric begins with in OpenMetrics.
+/// The first line of a metric starts with this.
 const HELP: &str = "# HELP ";
-/// What each but the first one does.
+/// The start of another metric.
 const NEXT: &[u8] = b"\n# HELP ";
 
-/// Takes OpenMetrics from the library, and passes it on in a format, metric by metric.
+/// Receives OpenMetrics from the library and writes it in the requested format, metric by metric.
 #[derive(Debug)]
-pub struct Teller<'a, W> {
+pub struct Encoder<'a, W> {
     format: Format,
     out: &'a mut W,
-    /// What is not passed on yet: one metric, or its beginning.
-    metric: String,
+    /// The metric that is not complete yet.
+    buffer: String,
 }
 
-impl<'a, W: io::Write> Teller<'a, W> {
-    /// One that writes to `out`.
+impl<'a, W: io::Write> Encoder<'a, W> {
+    /// Creates an encoder that writes to `out`.
     pub fn new(format: Format, out: &'a mut W) -> Self {
         Self {
             format,
             out,
-            metric: String::new(),
+            buffer: String::new(),
         }
     }
 
-    /// Writes what is left; to be called at the end.
+    /// Writes the last metric.
     pub fn finish(mut self) -> io::Result<()> {
-        self.pass_on(self.metric.len())
+        self.flush(self.buffer.len())
     }
 
-    /// Passes the first `length` bytes on.
-    fn pass_on(&mut self, length: usize) -> io::Result<()> {
-        let text = &self.metric[..length];
+    /// Writes and removes the first `length` bytes of the buffer.
+    fn flush(&mut self, length: usize) -> io::Result<()> {
+        let text = &self.buffer[..length];
         match self.format {
             Format::OpenMetrics => self.out.write_all(text.as_bytes())?,
-            Format::Plain => plain(text, self.out)?,
+            Format::Plain => write_plain(text, self.out)?,
         }
-        self.metric.drain(..length);
+        self.buffer.drain(..length);
         Ok(())
     }
 }
 
-impl<W: io::Write> fmt::Write for Teller<'_, W> {
+impl<W: io::Write> fmt::Write for Encoder<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // The piece may begin amid the words with which the next metric does.
-        let from = self.metric.len().saturating_sub(NEXT.len());
-        self.metric.push_str(text);
-        let added = self.metric.as_bytes()[from..].windows(NEXT.len());
+        // The start of a metric may be split between two calls.
+        let from = self.buffer.len().saturating_sub(NEXT.len());
+        self.buffer.push_str(text);
+        let added = self.buffer.as_bytes()[from..].windows(NEXT.len());
         match added.rev().position(|window| window == NEXT) {
-            // One that is before the last window by so much, and the line feed.
+            // The match is `back` bytes before the last window. The line feed belongs to the metric before.
             Some(back) => {
-                let at = self.metric.len() - NEXT.len() - back;
-                self.pass_on(at + 1).map_err(|_| fmt::Error)
+                let at = self.buffer.len() - NEXT.len() - back;
+                self.flush(at + 1).map_err(|_| fmt::Error)
             }
             None => Ok(()),
         }
     }
 }
 
-/// A metric with its lines.
+/// The lines of a metric.
 #[derive(Default)]
-struct Described<'a> {
+struct MetricText<'a> {
     name: &'a str,
     kind: &'a str,
     help: &'a str,
     samples: Vec<&'a str>,
 }
 
-/// Writes format 0.0.4 of what `open`, one or more metrics, says in OpenMetrics. Metrics without a
-/// value are left out.
-fn plain(open: &str, out: &mut impl io::Write) -> io::Result<()> {
-    let mut described = Described::default();
+/// Converts metrics from OpenMetrics to format 0.0.4. Omits metrics without samples.
+fn write_plain(open: &str, out: &mut impl io::Write) -> io::Result<()> {
+    let mut metric = MetricText::default();
     for line in open.lines() {
         if let Some(rest) = line.strip_prefix(HELP) {
-            described.write(out)?;
+            metric.write(out)?;
             let (name, help) = rest.split_once(' ').unwrap_or((rest, ""));
-            described = Described {
+            metric = MetricText {
                 name,
                 help: help.strip_suffix('.').unwrap_or(help),
-                ..Described::default()
+                ..MetricText::default()
             };
         } else if let Some(rest) = line.strip_prefix("# TYPE ") {
-            described.kind = rest.rsplit(' ').next().unwrap_or_default();
+            metric.kind = rest.rsplit(' ').next().unwrap_or_default();
         } else if !line.starts_with('#') {
-            described.samples.push(line);
+            metric.samples.push(line);
         }
     }
-    described.write(out)
+    metric.write(out)
 }
 
-impl Described<'_> {
+impl MetricText<'_> {
     fn write(&mut self, out: &mut impl io::Write) -> io::Result<()> {
         if self.samples.is_empty() {
             return Ok(());
         }
-        // The buckets of a histogram have an order of their own.
+        // The buckets of a histogram are already in order.
         if self.kind != "histogram" {
             self.samples.sort_unstable();
         }
@@ -165,82 +164,4 @@ impl Described<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::fmt::Write as _;
-
-    use super::*;
-
-    #[test]
-    fn open_metrics_is_for_who_prefers_it() {
-        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,\
-                          text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
-        let table = [
-            (None, Format::Plain),
-            (Some("*/*"), Format::Plain),
-            (Some("text/plain"), Format::Plain),
-            (Some(prometheus), Format::OpenMetrics),
-            (
-                Some("application/openmetrics-text;q=0.1, text/plain"),
-                Format::Plain,
-            ),
-            (
-                Some("application/openmetrics-text;q=0, */*;q=0"),
-                Format::Plain,
-            ),
-            (Some("application/openmetrics-text"), Format::OpenMetrics),
-        ];
-        for (accept, expected) in table {
-            assert_eq!(Format::accepted(accept), expected, "{accept:?}");
-        }
-    }
-
-    #[test]
-    fn counters_get_their_name_back_and_empty_metrics_are_left_out() {
-        let open = "\
-# HELP a The a.
-# TYPE a counter
-a_total{x=\"2\"} 1
-a_total{x=\"1\"} 1
-# HELP none Nothing.
-# TYPE none gauge
-# HELP h_seconds Time.
-# TYPE h_seconds histogram
-h_seconds_sum 0.2
-h_seconds_count 1
-h_seconds_bucket{le=\"0.1\"} 0
-h_seconds_bucket{le=\"+Inf\"} 1
-# EOF
-";
-        let expected = "\
-# HELP a_total The a
-# TYPE a_total counter
-a_total{x=\"1\"} 1
-a_total{x=\"2\"} 1
-# HELP h_seconds Time
-# TYPE h_seconds histogram
-h_seconds_sum 0.2
-h_seconds_count 1
-h_seconds_bucket{le=\"0.1\"} 0
-h_seconds_bucket{le=\"+Inf\"} 1
-";
-        let told = |format, piece: usize| {
-            let mut out = Vec::new();
-            let mut teller = Teller::new(format, &mut out);
-            for piece in open.as_bytes().chunks(piece) {
-                teller
-                    .write_str(std::str::from_utf8(piece).unwrap())
-                    .unwrap();
-            }
-            teller.finish().unwrap();
-            String::from_utf8(out).unwrap()
-        };
-        for piece in 1..=open.len() {
-            assert_eq!(
-                told(Format::Plain, piece),
-                expected,
-                "{piece} bytes at a time"
-            );
-            assert_eq!(told(Format::OpenMetrics, piece), open);
-        }
-    }
-}
+mod tests;

@@ -1,7 +1,6 @@
-//! A body of pieces of a moderate size: written like a file, sent like any body. Pure.
+//! A response body in chunks: written like a file, sent like any body. Pure.
 //!
-//! A text of some megabytes in one piece would be copied each time that it outgrows its place, and
-//! leave a hole of that size in the heap.
+//! A single buffer for a text of some megabytes would be copied each time it grows, and fragment the heap.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -11,17 +10,17 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
-/// How long a piece is, in bytes.
-const PIECE: usize = 32 * 1024;
+/// Size of a chunk, in bytes.
+const CHUNK: usize = 32 * 1024;
 
-/// The body. It takes what is written to it, and gives it out from the beginning.
+/// A body that is written first and then sent.
 #[derive(Debug, Default)]
-pub(super) struct Pieces {
+pub(super) struct ChunkedBody {
     full: VecDeque<Bytes>,
     last: Vec<u8>,
 }
 
-impl From<String> for Pieces {
+impl From<String> for ChunkedBody {
     fn from(text: String) -> Self {
         Self {
             full: VecDeque::new(),
@@ -30,13 +29,13 @@ impl From<String> for Pieces {
     }
 }
 
-impl io::Write for Pieces {
+impl io::Write for ChunkedBody {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.last.len() >= PIECE {
-            let full = std::mem::replace(&mut self.last, Vec::with_capacity(PIECE));
+        if self.last.len() >= CHUNK {
+            let full = std::mem::replace(&mut self.last, Vec::with_capacity(CHUNK));
             self.full.push_back(full.into());
         }
-        let count = bytes.len().min(PIECE - self.last.len());
+        let count = bytes.len().min(CHUNK - self.last.len());
         self.last.extend_from_slice(&bytes[..count]);
         Ok(count)
     }
@@ -46,7 +45,7 @@ impl io::Write for Pieces {
     }
 }
 
-impl Body for Pieces {
+impl Body for ChunkedBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -54,11 +53,11 @@ impl Body for Pieces {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let piece = self.full.pop_front().or_else(|| {
+        let chunk = self.full.pop_front().or_else(|| {
             let last = std::mem::take(&mut self.last);
             (!last.is_empty()).then(|| last.into())
         });
-        Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
+        Poll::Ready(chunk.map(|chunk| Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -67,7 +66,7 @@ impl Body for Pieces {
 
     fn size_hint(&self) -> SizeHint {
         let full: usize = self.full.iter().map(Bytes::len).sum();
-        // No platform has lengths that do not fit.
+        // No platform has larger lengths.
         SizeHint::with_exact(u64::try_from(full + self.last.len()).unwrap_or(u64::MAX))
     }
 }
@@ -81,19 +80,19 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_written_is_given_out_in_pieces() {
-        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 7] {
+    async fn the_body_is_sent_in_chunks() {
+        for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 7] {
             let bytes: Vec<u8> = (0..length)
                 .map(|n| u8::try_from(n % 251).unwrap())
                 .collect();
-            let mut pieces = Pieces::default();
+            let mut body = ChunkedBody::default();
             for part in bytes.chunks(1000) {
-                pieces.write_all(part).unwrap();
+                body.write_all(part).unwrap();
             }
-            assert_eq!(pieces.size_hint().exact(), u64::try_from(length).ok());
-            assert_eq!(pieces.is_end_stream(), length == 0);
-            assert!(pieces.full.iter().all(|piece| piece.len() == PIECE));
-            let collected = pieces.collect().await.unwrap().to_bytes();
+            assert_eq!(body.size_hint().exact(), u64::try_from(length).ok());
+            assert_eq!(body.is_end_stream(), length == 0);
+            assert!(body.full.iter().all(|chunk| chunk.len() == CHUNK));
+            let collected = body.collect().await.unwrap().to_bytes();
             assert_eq!(collected, bytes);
         }
     }

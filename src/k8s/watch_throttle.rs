@@ -1,25 +1,26 @@
-//! Sees to it that a watch is not opened again and again: a layer around the client.
+//! Limits how often the same watch is opened, in a layer of the client.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::Uri;
 use tokio::time::Instant;
 use tower::{Layer, Service as _};
 
-use super::around::{Sender, around};
+use super::client_layer::{Sender, client_layer};
+use crate::locks::lock;
 
-/// The same watch is opened at most this often. Who watches opens an ended watch anew at once, which is
-/// right where the API server ends it after minutes, and a flood where something ends it right away.
-const WATCH_EVERY: Duration = Duration::from_secs(1);
+/// Minimum time between two requests for the same watch. kube-rs reopens a watch at once when it ends. That
+/// is right if the API server ended it after minutes, but a flood of requests if it always ends at once.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A layer that waits before it opens a watch that was opened right now.
+/// A layer that delays requests for a watch that was opened just before.
 pub fn layer() -> impl Layer<Sender, Service = Sender> {
     let watches = Arc::new(Watches::default());
-    around(move |request, sender| {
-        let at = is_watch(request.uri()).then(|| watches.at(request.uri()));
-        // Nothing is sent before it is waited for.
+    client_layer(move |request, sender| {
+        let at = is_watch(request.uri()).then(|| watches.next_start(request.uri()));
+        // A request is sent when its future is polled.
         let answer = sender.call(request);
         Box::pin(async move {
             if let Some(at) = at {
@@ -30,19 +31,19 @@ pub fn layer() -> impl Layer<Sender, Service = Sender> {
     })
 }
 
-/// When watches were opened last, by what they watch.
+/// The times at which watches were last opened.
 #[derive(Default)]
 struct Watches(Mutex<HashMap<String, Instant>>);
 
 impl Watches {
-    /// When this watch may be opened.
-    fn at(&self, uri: &Uri) -> Instant {
+    /// The time at which this watch may be opened.
+    fn next_start(&self, uri: &Uri) -> Instant {
         let now = Instant::now();
-        let mut watches = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        watches.retain(|_, opened| *opened + WATCH_EVERY > now);
-        let at = watches.entry(watched(uri)).or_insert(now);
+        let mut watches = lock(&self.0);
+        watches.retain(|_, opened| *opened + MIN_INTERVAL > now);
+        let at = watches.entry(key(uri)).or_insert(now);
         if *at < now {
-            *at += WATCH_EVERY;
+            *at += MIN_INTERVAL;
         }
         *at
     }
@@ -54,12 +55,12 @@ pub fn is_watch(uri: &Uri) -> bool {
     query.any(|part| part == "watch=true" || part == "watch=1")
 }
 
-/// What a watch is about, from wherever it begins.
-fn watched(uri: &Uri) -> String {
+/// The key of a watch: its URI without the version at which it starts.
+fn key(uri: &Uri) -> String {
     let query = uri.query().unwrap_or_default().split('&');
-    let about = query.filter(|part| !part.starts_with("resourceVersion="));
+    let parts = query.filter(|part| !part.starts_with("resourceVersion="));
     let mut key = uri.path().to_owned();
-    about.for_each(|part| {
+    parts.for_each(|part| {
         key.push('&');
         key.push_str(part);
     });
@@ -71,10 +72,10 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn the_same_watch_is_opened_once_in_a_second() {
+    async fn the_same_watch_is_opened_at_most_once_per_second() {
         let watches = Watches::default();
         let start = Instant::now();
-        let after = |uri: &'static str| watches.at(&Uri::from_static(uri)) - start;
+        let after = |uri: &'static str| watches.next_start(&Uri::from_static(uri)) - start;
         let s = Duration::from_secs;
         assert_eq!(after("/x?watch=true&resourceVersion=1"), s(0));
         assert_eq!(
@@ -87,7 +88,7 @@ mod tests {
         assert_eq!(after("/x?watch=true&resourceVersion=3"), s(2));
         tokio::time::advance(s(5)).await;
         assert_eq!(
-            watches.at(&Uri::from_static("/x?watch=true")),
+            watches.next_start(&Uri::from_static("/x?watch=true")),
             Instant::now()
         );
     }

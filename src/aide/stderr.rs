@@ -38,7 +38,7 @@ const MAX_TAIL: usize = 1024;
 
 /// What AIDE wrote to its standard error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Complaints {
+pub struct Stderr {
     /// The first error, as AIDE wrote it; AIDE ends after it.
     pub error: Option<String>,
     /// Directories and files that were not read.
@@ -75,12 +75,12 @@ impl Class {
     }
 }
 
-impl Complaints {
+impl Stderr {
     /// Those of a whole text.
     pub fn of(text: &str) -> Self {
-        let mut complaints = Self::default();
-        text.lines().for_each(|line| complaints.add(line));
-        complaints
+        let mut stderr = Self::default();
+        text.lines().for_each(|line| stderr.add(line));
+        stderr
     }
 
     /// Takes a line into account.
@@ -159,11 +159,11 @@ mod tests {
 
     /// How many were left out, in motion, and others.
     fn counts(text: &str) -> (u64, u64, u64) {
-        let complaints = Complaints::of(text);
+        let stderr = Stderr::of(text);
         (
-            complaints.left_out.count,
-            complaints.in_motion.count,
-            complaints.others.count,
+            stderr.left_out.count,
+            stderr.in_motion.count,
+            stderr.others.count,
         )
     }
 
@@ -233,7 +233,7 @@ mod tests {
         ] {
             let text = format!("WARNING: failed to access '{name}': Permission denied (skipping)");
             assert_eq!(counts(&text).0, 1, "{text}");
-            assert_eq!(Complaints::of(&text).error, None, "{text}");
+            assert_eq!(Stderr::of(&text).error, None, "{text}");
             let text = format!(
                 "WARNING: '{name}' has changed (changed fields: mtime) during hash calculation (discarding calculated hashsums)"
             );
@@ -245,7 +245,7 @@ mod tests {
         let text = "NOTICE: ' for reading: Permission denied (skipping recursion)";
         assert_eq!(counts(text), (1, 0, 0));
         let text = "ERROR: '/a (disabling b' cannot be read";
-        assert_eq!(Complaints::of(text).error.as_deref(), Some(text));
+        assert_eq!(Stderr::of(text).error.as_deref(), Some(text));
     }
 
     #[test]
@@ -255,19 +255,19 @@ mod tests {
             "{flood}  WARNING: failed to access '/a': Permission denied (skipping)\n\
              WARNING: failed to access '/b': Permission denied (skipping)\n  ERROR: /c:1: no\nERROR: late\n"
         );
-        let complaints = Complaints::of(&text);
+        let stderr = Stderr::of(&text);
         let expected = "failed to access '/a': Permission denied (skipping) (2 in all)";
-        assert_eq!(complaints.left_out.summary().as_deref(), Some(expected));
-        assert_eq!(complaints.error.as_deref(), Some("ERROR: /c:1: no"));
-        assert_eq!(complaints.others.count, 5_000);
-        assert_eq!(complaints.in_motion.summary(), None);
+        assert_eq!(stderr.left_out.summary().as_deref(), Some(expected));
+        assert_eq!(stderr.error.as_deref(), Some("ERROR: /c:1: no"));
+        assert_eq!(stderr.others.count, 5_000);
+        assert_eq!(stderr.in_motion.summary(), None);
     }
 
     #[test]
     fn a_long_path_loses_its_middle_and_the_reason_stays() {
         let path = "/d".repeat(3_000);
         let text = format!("WARNING: failed to access '{path}': File name too long (skipping)");
-        let summary = Complaints::of(&text).left_out.summary().unwrap();
+        let summary = Stderr::of(&text).left_out.summary().unwrap();
         assert!(summary.starts_with("failed to access '/d/d"), "{summary}");
         assert!(
             summary.ends_with("/d': File name too long (skipping) (1 in all)"),

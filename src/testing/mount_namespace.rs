@@ -1,16 +1,16 @@
-//! Tests that mount: run anew where they may, on a node's root of their own.
+//! Runs tests that mount file systems in a user and mount namespace of their own.
 
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The variable by which a test tells its own process, run anew, where the root is.
+/// Environment variable with the directory of the node's root, in the process with the namespace.
 const ROOT: &str = "FIO_TEST_MOUNTS_ROOT";
 
-/// Runs the calling test once more as root of a user and mount namespace of its own, whoever it is
-/// here, after `script`, which finds the node's root in `$1`. Returns the root there, and nothing
-/// here once that run has passed.
+/// Runs the calling test in another process, as root of a user and mount namespace, after `script`, which
+/// gets the node's root in `$1`. Returns the root in that process, and `None` in this one when the
+/// other one has succeeded.
 pub(crate) fn of_test(test: &str, script: &str) -> Option<PathBuf> {
     if let Some(root) = std::env::var_os(ROOT) {
         return Some(root.into());
@@ -26,53 +26,53 @@ pub(crate) fn of_test(test: &str, script: &str) -> Option<PathBuf> {
         .env(ROOT, root.path())
         .status()
         .expect("unshare, of util-linux");
-    assert!(status.success(), "with mounts of its own: {status}");
+    assert!(status.success(), "in a mount namespace: {status}");
     None
 }
 
-/// A root with a small disk, in memory, at `etc/kubernetes`.
+/// A root directory with a small file system, in memory, at `etc/kubernetes`.
 pub(crate) struct SmallDisk {
-    /// The root.
+    /// The root directory.
     pub(crate) root: PathBuf,
 }
 
 impl SmallDisk {
-    /// Runs the calling test once more with such a disk of 256 kB, as [`of_test`] does.
+    /// Runs the calling test with a file system of 256 kB, see [`of_test`].
     pub(crate) fn of_test(test: &str) -> Option<Self> {
         Self::with(test, "size=256k")
     }
 
-    /// The same with these options of tmpfs(5).
+    /// Runs the calling test with a file system with these options of tmpfs(5).
     pub(crate) fn with(test: &str, options: &str) -> Option<Self> {
         let script = format!("mount -t tmpfs -o mode=755,{options} small \"$1/etc/kubernetes\"");
         of_test(test, &script).map(|root| Self { root })
     }
 
-    /// Where it is.
+    /// The mount point.
     pub(crate) fn path(&self) -> PathBuf {
         self.root.join("etc/kubernetes")
     }
 
-    /// Fills it up, but for `rest` bytes; returns the file that does.
-    pub(crate) fn fill(&self, rest: u64) -> PathBuf {
+    /// Writes a file that leaves `free` bytes, and returns its path.
+    pub(crate) fn fill(&self, free: u64) -> PathBuf {
         let room = rustix::fs::statvfs(self.path()).unwrap();
         let ballast = self.path().join("ballast");
-        let size = room.f_bavail * room.f_bsize - rest;
+        let size = room.f_bavail * room.f_bsize - free;
         fs::write(&ballast, vec![0; usize::try_from(size).unwrap()]).unwrap();
         ballast
     }
 
-    /// The names of what is on it, in order.
+    /// The sorted names of its files.
     pub(crate) fn names(&self) -> Vec<String> {
         names_in(&self.path())
     }
 
-    /// Lets nobody write to it any more.
+    /// Makes it read-only.
     pub(crate) fn make_read_only(&self) {
         self.remount("remount,ro");
     }
 
-    /// Takes that back.
+    /// Makes it writable again.
     pub(crate) fn make_writable(&self) {
         self.remount("remount,rw");
     }
@@ -87,7 +87,7 @@ impl SmallDisk {
     }
 }
 
-/// The names of what is in a directory, in order.
+/// The sorted names of the files in a directory.
 pub(crate) fn names_in(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).unwrap();
     let mut names: Vec<String> = entries

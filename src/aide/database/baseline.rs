@@ -1,0 +1,144 @@
+//! Loading the baseline, and replacing it with a new one. I/O.
+//!
+//! A replacement takes two renames. A crash between them leaves the new database with the old record.
+//! [`StateDir::load`] finds the record with the database's digest and finishes the replacement.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use k8s_openapi::jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use super::error::DatabaseError;
+use super::record::Record;
+use super::safe_fs::{
+    open_no_follow, remove_best_effort, remove_empty_dir, rename, restrict, sync_dir, write_synced,
+};
+use super::state_dir::{RECORD, StateDir};
+use crate::api::names;
+use crate::file_error::FileError;
+
+/// A legacy signal file in the state directory. It is removed and never starts a re-initialization.
+pub(super) const LEGACY_SIGNAL: &str = "aide.reinit";
+/// Bytes read at a time while a digest is computed.
+const CHUNK: usize = 64 * 1024;
+
+/// The content of the state directory.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// There is no database, or an empty one.
+    Nothing {
+        /// The record of a database that was deleted.
+        record: Option<Record>,
+    },
+    /// A database.
+    Database {
+        /// The sha256 of the uncompressed database, hex.
+        digest: String,
+        /// Its record, if there is one with the same digest.
+        record: Option<Record>,
+    },
+    /// The database is not a complete gzip file.
+    Unreadable {
+        /// The error of the decompression.
+        reason: String,
+    },
+}
+
+impl StateDir {
+    /// Reads the database, and finishes a replacement that a crash interrupted. Decompresses the whole
+    /// database, which takes about a second per 100,000 files.
+    pub fn load(&self) -> Result<Found, DatabaseError> {
+        let path = self.database();
+        let size = match fs::symlink_metadata(&path) {
+            Ok(meta) => meta.len(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
+            Err(e) => return Err(FileError::on("check", &path)(e).into()),
+        };
+        if size == 0 {
+            let record = Record::read(&self.record());
+            return Ok(Found::Nothing { record });
+        }
+        Ok(match digest_of_gzip(&path) {
+            Ok(digest) => Found::Database {
+                record: self.record_of(&digest),
+                digest,
+            },
+            Err(error) => Found::Unreadable {
+                reason: error.to_string(),
+            },
+        })
+    }
+
+    /// AIDE's warnings about files whose content is missing in the database with this digest.
+    pub fn unread(&self, digest: &str) -> Option<String> {
+        self.record_of(digest)?.unread
+    }
+
+    fn record_of(&self, digest: &str) -> Option<Record> {
+        if let Some(record) = Record::read(&self.record()).filter(|r| r.digest == digest) {
+            return Some(record);
+        }
+        let staged = self.new_of(RECORD);
+        let record = Record::read(&staged).filter(|r| r.digest == digest)?;
+        if let Err(error) = self.install_record(&staged) {
+            // The record is valid in its present place, too.
+            let error = crate::error_chain(&error);
+            tracing::warn!(error, "failed to finish the replacement of a baseline");
+        }
+        Some(record)
+    }
+
+    fn install_record(&self, staged: &Path) -> Result<(), DatabaseError> {
+        remove_empty_dir(&self.record())?;
+        rename(staged, &self.record())?;
+        Ok(sync_dir(self.path())?)
+    }
+
+    /// Replaces the baseline with the new database and its record. Keeps at most `max_backups` of
+    /// earlier databases and reports. A failure to remove older ones is only logged: the new baseline is
+    /// in place by then.
+    pub fn commit(
+        &self,
+        record: &Record,
+        now: Timestamp,
+        max_backups: usize,
+    ) -> Result<(), DatabaseError> {
+        // Directories in the way must not interrupt the replacement later.
+        for path in [self.database(), self.record(), self.new_of(RECORD)] {
+            remove_empty_dir(&path)?;
+        }
+        self.sync_new_database()?;
+        write_synced(&self.new_of(RECORD), &record.to_json())?;
+        self.back_up(now)?;
+        rename(&self.new_database(), &self.database())?;
+        rename(&self.new_of(RECORD), &self.record())?;
+        sync_dir(self.path())?;
+        self.prune_backups(max_backups);
+        remove_best_effort(&[self.path().join(LEGACY_SIGNAL)]);
+        Ok(())
+    }
+
+    fn sync_new_database(&self) -> Result<(), FileError> {
+        let new = self.new_database();
+        let file = open_no_follow(&new, OpenOptions::new().read(true))
+            .map_err(FileError::on("open", &new))?;
+        restrict(&file, &new)?;
+        file.sync_all().map_err(FileError::on("sync", &new))
+    }
+}
+
+/// The sha256 of the uncompressed content of a gzip file, as lower-case hex.
+pub fn digest_of_gzip(path: &Path) -> io::Result<String> {
+    let mut stream =
+        flate2::read::MultiGzDecoder::new(open_no_follow(path, OpenOptions::new().read(true))?);
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match stream.read(&mut chunk)? {
+            0 => return Ok(names::hex(&hasher.finalize())),
+            n => hasher.update(&chunk[..n]),
+        }
+    }
+}

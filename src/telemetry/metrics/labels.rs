@@ -1,0 +1,97 @@
+//! The labels of the metrics.
+//!
+//! Every label has a limited number of values: nodes and FileIntegrity objects have series only while they
+//! exist, all other values are from fixed sets.
+
+use std::sync::Arc;
+
+use prometheus_client::encoding::EncodeLabelSet;
+
+/// A phase of a FileIntegrity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct PhaseLabel {
+    /// The phase.
+    pub phase: &'static str,
+}
+
+/// An error of a FileIntegrity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ErrorLabel {
+    /// The reason, from a fixed set.
+    pub error: &'static str,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct NodeLabel {
+    /// The name of the node.
+    pub node: Arc<str>,
+}
+
+/// The trigger of a re-initialization.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ReinitLabels {
+    /// `demand`, `node`, or `config`.
+    pub by: &'static str,
+    /// The node, or an empty string for all nodes.
+    pub node: Arc<str>,
+}
+
+/// The condition of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ConditionLabels {
+    /// The condition.
+    pub condition: &'static str,
+    /// The node.
+    pub node: Arc<str>,
+}
+
+/// An error of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct NodeErrorLabels {
+    /// The error class.
+    pub error: &'static str,
+    /// The node.
+    pub node: Arc<str>,
+}
+
+/// An operation on a DaemonSet.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OperationLabel {
+    /// `update`, `delete` or `podkill`.
+    pub operation: &'static str,
+}
+
+/// A state of nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StateLabel {
+    /// The state, from a fixed set.
+    pub state: &'static str,
+}
+
+/// A FileIntegrity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct FileIntegrityLabel {
+    /// The name of the FileIntegrity.
+    pub file_integrity: String,
+}
+
+/// A kind of API objects.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct KindLabel {
+    /// The kind, one of those that the operator watches.
+    pub kind: String,
+}
+
+/// A step of a reconcile.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct StepLabel {
+    /// `observe` or `apply`.
+    pub step: &'static str,
+}
+
+/// A version of the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct VersionLabel {
+    pub(super) version: &'static str,
+}

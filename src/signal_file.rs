@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use rustix::fs::OFlags;
 
-/// How often the file is looked for. The signal is the slow way beside the node status, and one
-/// look is a single system call.
-pub const LOOK_EVERY: Duration = Duration::from_secs(3);
-/// Longest text that a signal may hold; an id is far shorter.
+/// How often the file is polled, with a single system call. The node status is the faster way to request
+/// a re-initialization.
+pub const POLL_INTERVAL: Duration = Duration::from_secs(3);
+/// Maximum bytes of the file's text; an id is much shorter.
 const MAX_TEXT: u64 = 1024;
 
-/// The signal file.
+/// A file on the node that asks for a re-initialization.
 #[derive(Clone, Debug)]
 pub struct SignalFile {
     path: PathBuf,
@@ -26,8 +26,7 @@ impl SignalFile {
         Self { path }
     }
 
-    /// Its text, if it is there. What is no file of its own (a link, a directory) counts as a
-    /// signal without text.
+    /// The text of the file, if it exists. A link or a directory counts as a file without text.
     pub fn read(&self) -> Option<String> {
         fs::symlink_metadata(&self.path).ok()?;
         let mut text = Vec::new();
@@ -47,7 +46,7 @@ impl SignalFile {
         Some(String::from_utf8_lossy(&text).trim().to_owned())
     }
 
-    /// Removes it, also where it is an empty directory. One that is gone already is fine.
+    /// Removes the file, or an empty directory. One that does not exist is no error.
     pub fn clear(&self) -> io::Result<()> {
         let removed = match fs::remove_file(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir(&self.path),
@@ -59,70 +58,30 @@ impl SignalFile {
         }
     }
 
-    /// Removes it. Returns the text of one that cannot be removed: it has been seen to, and is no
-    /// signal any more while it stays as it is.
+    /// Removes the file. If that fails, returns its text: it was handled, and is ignored as long as it does
+    /// not change.
     pub fn clear_or_remember(&self) -> Option<String> {
         let error = self.clear().err()?;
         tracing::warn!(
             error = crate::error_chain(&error),
             path = %self.path.display(),
-            "the signal file cannot be removed; it asks for another baseline after a restart"
+            "failed to remove the signal file; after a restart it requests another baseline"
         );
         self.read()
     }
 
-    /// Puts a signal with this text there, whole.
+    /// Writes the file atomically.
     pub fn put(&self, text: &str) -> io::Result<()> {
         let new = self.path.with_extension("reinit.new");
         fs::write(&new, text)?;
         fs::rename(new, &self.path)
     }
 
-    /// Whether it is there.
+    /// Whether the file exists.
     pub fn exists(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_signal_is_put_read_and_cleared() {
-        let dir = tempfile::tempdir().unwrap();
-        let signal = SignalFile::new(dir.path().join("aide.reinit"));
-        assert_eq!(signal.read(), None);
-        signal.put("r1\n").unwrap();
-        assert_eq!(signal.read().as_deref(), Some("r1"));
-        signal.clear().unwrap();
-        signal.clear().unwrap();
-        assert!(!signal.exists());
-    }
-
-    #[test]
-    fn a_directory_is_a_signal_that_is_cleared_or_remembered() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("aide.reinit");
-        let signal = SignalFile::new(path.clone());
-        fs::create_dir(&path).unwrap();
-        assert_eq!(signal.read().as_deref(), Some(""));
-        assert_eq!(signal.clear_or_remember(), None);
-        assert!(!signal.exists());
-        fs::create_dir_all(path.join("full")).unwrap();
-        assert_eq!(signal.clear_or_remember(), signal.read());
-        assert!(signal.exists());
-    }
-
-    #[test]
-    fn a_link_is_a_signal_but_is_not_followed() {
-        let dir = tempfile::tempdir().unwrap();
-        let secret = dir.path().join("secret");
-        fs::write(&secret, "secret").unwrap();
-        let signal = SignalFile::new(dir.path().join("aide.reinit"));
-        std::os::unix::fs::symlink(&secret, dir.path().join("aide.reinit")).unwrap();
-        assert_eq!(signal.read().as_deref(), Some(""));
-        signal.clear().unwrap();
-        assert!(secret.exists());
-    }
-}
+mod tests;

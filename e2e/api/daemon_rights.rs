@@ -369,7 +369,8 @@ async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
         for (fi, [mine, theirs]) in table {
             let stage = Stage::of(space, &fi, [mine, theirs]).await?;
             let name = stage.status_of(&stage.mine);
-            let (seen, mut watched) = watch::channel(fio::daemon::seen::Seen::default());
+            let (seen, mut watched) =
+                watch::channel(fio::daemon::known_status::KnownStatus::default());
             let api = stage.statuses(&stage.daemon);
             let watching = tokio::spawn(fio::daemon::watch::run(api, name.clone(), seen));
             let shown = watched.wait_for(|seen| seen.status.is_some());

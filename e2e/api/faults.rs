@@ -725,7 +725,8 @@ async fn a_daemon_that_starts_while_another_ends_waits_for_its_lock() -> anyhow:
         site.until("a clean result", |status| has(status, Condition::Succeeded))
             .await?;
         let new = site.daemon().await?;
-        new.logs("waiting, as a pod that ends may have it").await?;
+        new.logs("waiting for a terminating pod to release the lock")
+            .await?;
         site.change()?;
         old.end().await?;
         new.logs("scan finished").await?;
@@ -733,7 +734,7 @@ async fn a_daemon_that_starts_while_another_ends_waits_for_its_lock() -> anyhow:
             .until("what has changed", |status| has(status, Condition::Failed))
             .await?;
         anyhow::ensure!(!has(&status, Condition::Errored), "{status:?}");
-        let is_told = |line: &String| line.contains("the node cannot be watched");
+        let is_told = |line: &String| line.contains("the node cannot be scanned");
         anyhow::ensure!(!new.lines().iter().any(is_told), "{:?}", new.lines());
         new.still_runs()
     })

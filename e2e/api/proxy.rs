@@ -70,7 +70,7 @@ pub(crate) enum Fault {
 }
 
 /// A request that has come in.
-struct Seen {
+struct KnownStatus {
     /// Method, path and query.
     request: String,
     at: Instant,
@@ -91,7 +91,7 @@ struct Shared {
 
 struct State {
     fault: Fault,
-    requests: Vec<Seen>,
+    requests: Vec<KnownStatus>,
     /// Writes that were carried out and not answered: method, path and query.
     lost: Vec<String>,
     /// Tokens that the API does not accept any more.
@@ -316,7 +316,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> anyhow::Resu
     let bearer = request.headers().get(header::AUTHORIZATION).cloned();
     let (fault, number, is_expired) = {
         let mut state = shared.state();
-        state.requests.push(Seen {
+        state.requests.push(KnownStatus {
             request: format!("{method} {path}"),
             at: Instant::now(),
         });

@@ -765,7 +765,9 @@ async fn a_mount_is_not_believed_where_the_api_cannot_be_asked() -> anyhow::Resu
         let more = ["RUST_LOG", "warn,fio=debug"].map(str::to_owned);
         scene.site.environment.push(more.into());
         let daemon = scene.site.daemon().await?;
-        daemon.logs("the mounted configuration is another").await?;
+        daemon
+            .logs("the mounted configuration is not that of the baseline")
+            .await?;
         // It waits for the API for a while; after that it goes on with what it has.
         daemon.logs("ApiAway").await?;
         let digest = digest_of_gzip(&scene.site.database())?;

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use fio::api::DesiredNodeState;
 use fio::api::{FileIntegrityNodeStatus, names};
-use fio::daemon::machine::{self, Action, Disk, Event, Finished, KnownBaseline, Machine, Observed};
+use fio::daemon::machine::{self, Action, Disk, Event, Finished, KnownBaseline, Machine};
+use fio::daemon::node_state::{ObservedStatus, ReportedBaseline};
+use fio::daemon::start_jitter::start_jitter;
 use fio::k8s::client_layer::{Sender, client_layer};
-use fio::scan::outcome::Finding;
 use futures::StreamExt as _;
 use hyper::body::Body as _;
 use kube::client::ClientBuilder;
@@ -272,8 +274,8 @@ fn spread(report: &mut Report) {
 /// When the scans of a daemon end, from its start.
 fn scan_ends(node: &str, scan: Duration) -> Vec<Duration> {
     let mut machine = Machine::new(machine::Settings {
-        pause: Duration::from_secs(PERIOD),
-        first_pause: fio::daemon::share(node),
+        interval: Duration::from_secs(PERIOD),
+        first_fraction: start_jitter(node),
         error_on_loss: false,
         state_dir: None,
     });
@@ -283,10 +285,18 @@ fn scan_ends(node: &str, scan: Duration) -> Vec<Duration> {
         request: None,
         requested: true,
     };
-    let observed = Observed {
-        config: Some("c".to_owned()),
-        baseline: Some(("d".to_owned(), "c".to_owned())),
-        ..Observed::default()
+    let observed = ObservedStatus {
+        desired: DesiredNodeState {
+            config_hash: Some("c".to_owned()),
+            ..DesiredNodeState::default()
+        },
+        baseline: Some(ReportedBaseline {
+            digest: "d".to_owned(),
+            config_hash: "c".to_owned(),
+            state_dir: None,
+            requested: true,
+        }),
+        ..ObservedStatus::default()
     };
     let mut now = Duration::ZERO;
     let mut actions = Vec::new();
@@ -303,9 +313,8 @@ fn scan_ends(node: &str, scan: Duration) -> Vec<Duration> {
         let event = if actions.contains(&Action::Scan) {
             now += scan;
             ends.push(now);
-            let finding = Finding::new(&clean(), fio::api::time::now(), scan);
             let digest = Some("d".to_owned());
-            Event::Finished(Finished::Scanned { finding, digest })
+            Event::Finished(Finished::Scanned { digest })
         } else {
             let wake = actions.iter().find_map(|action| match action {
                 Action::WakeAt(at) => Some(*at),

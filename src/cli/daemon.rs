@@ -8,7 +8,7 @@ use clap::ValueEnum;
 
 use crate::aide::watchdog::{self, Limits};
 use crate::api::{file_integrity, names};
-use crate::daemon::{self, Settings};
+use crate::daemon::{self, settings::Settings};
 use crate::k8s;
 use crate::scan::Identity;
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::configuration::write_whole;
+use super::configuration::write_atomically;
 use crate::aide::command::{Aide, Around, Mode, RunError};
 use crate::aide::config::{self, Followed, Redirected, Unwatched};
 use crate::aide::exit::{self, AideError};
@@ -102,7 +102,7 @@ impl NodeConfig {
         let (followed, probes) = follow(text.clone(), host_root.to_owned(), limit).await?;
         let path = if followed.is_changed {
             let path = work_dir.join(FILE);
-            write_whole(&path, &followed.text).map_err(failed)?;
+            write_atomically(&path, &followed.text).map_err(failed)?;
             path
         } else {
             config.to_owned()

@@ -1,13 +1,20 @@
 //! The runner with a real AIDE on temporary trees.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
 
 use super::*;
 use crate::aide::aide_tests::{AIDE, script};
+use crate::aide::command::Aide;
 use crate::aide::config::{config_hash, prepare};
+use crate::aide::database::StateDir;
 use crate::aide::watchdog::Limits;
-use crate::api::{ChangeKind, Condition};
+use crate::api::{ChangeKind, Condition, ErrorClass};
+use crate::daemon::node_config::Verified;
+use crate::scan::Identity;
 use crate::testing::mount_namespace::{SmallDisk, names_in};
 
 /// A node's root, and a container's own directory.
@@ -86,38 +93,38 @@ impl Node {
         }
     }
 
-    pub(super) async fn initialise(&self, cause: Cause) -> Done {
-        self.initialise_by(&self.runner(), cause).await
+    pub(super) async fn initialize(&self, reason: BaselineReason) -> Completed {
+        self.initialize_by(&self.runner(), reason).await
     }
 
     /// The same by a runner that differs from the node's own.
-    pub(super) async fn initialise_by(&self, runner: &Runner, cause: Cause) -> Done {
+    pub(super) async fn initialize_by(&self, runner: &Runner, reason: BaselineReason) -> Completed {
         let hash = config_hash(&self.effective);
         runner
-            .initialise(&self.config(), &hash, &cause, &CancellationToken::new())
+            .initialize(&self.config(), &hash, &reason, &CancellationToken::new())
             .await
     }
 
-    pub(super) async fn scan(&self) -> Done {
+    pub(super) async fn scan(&self) -> Completed {
         self.scan_by(&self.runner()).await
     }
 
     /// The same by a runner that differs from the node's own.
-    pub(super) async fn scan_by(&self, runner: &Runner) -> Done {
+    pub(super) async fn scan_by(&self, runner: &Runner) -> Completed {
         runner.scan(&self.config(), &CancellationToken::new()).await
     }
 }
 
-pub(super) fn finding(done: &Done) -> &Finding {
-    match &done.finished {
-        Finished::Scanned { finding, .. } => finding,
-        other => panic!("no scan: {other:?}"),
-    }
+pub(super) fn finding(completed: &Completed) -> &Finding {
+    let Some(finding) = &completed.finding else {
+        panic!("no scan: {completed:?}");
+    };
+    finding
 }
 
-pub(super) fn made(done: &Done) -> &KnownBaseline {
-    match &done.finished {
-        Finished::Initialised(baseline) => baseline,
+pub(super) fn made(completed: &Completed) -> &KnownBaseline {
+    match &completed.finished {
+        Finished::Initialized(baseline) => baseline,
         other => panic!("no baseline: {other:?}"),
     }
 }
@@ -125,16 +132,16 @@ pub(super) fn made(done: &Done) -> &KnownBaseline {
 #[tokio::test]
 async fn a_baseline_is_found_again_and_a_scan_of_it_is_clean() {
     let node = Node::new();
-    let done = node.initialise(Cause::First).await;
-    let baseline = made(&done).clone();
-    assert_eq!(done.baseline.as_ref().unwrap().digest, baseline.digest);
+    let completed = node.initialize(BaselineReason::First).await;
+    let baseline = made(&completed).clone();
+    assert_eq!(completed.baseline.as_ref().unwrap().digest, baseline.digest);
     assert_eq!(
         node.runner().read_disk().unwrap(),
         Disk::Baseline(baseline.clone())
     );
-    let done = node.scan().await;
-    assert_eq!(finding(&done).result.condition, Condition::Succeeded);
-    let Finished::Scanned { digest, .. } = &done.finished else {
+    let completed = node.scan().await;
+    assert_eq!(finding(&completed).result.condition, Condition::Succeeded);
+    let Finished::Scanned { digest, .. } = &completed.finished else {
         panic!()
     };
     assert_eq!(
@@ -142,7 +149,7 @@ async fn a_baseline_is_found_again_and_a_scan_of_it_is_clean() {
         Some(&baseline.digest),
         "AIDE names the database it read"
     );
-    assert!(done.log.is_none());
+    assert!(completed.log.is_none());
     assert_eq!(node.runner().interruptions(), 0);
 }
 
@@ -151,7 +158,7 @@ async fn every_kind_of_change_is_reported_with_its_name() {
     let node = Node::new();
     symlink("passwd", node.etc("link")).unwrap();
     fs::write(node.etc("mode"), "").unwrap();
-    node.initialise(Cause::First).await;
+    node.initialize(BaselineReason::First).await;
     fs::write(node.etc("new\nline"), "").unwrap();
     fs::write(
         node.etc("").join(std::ffi::OsStr::from_bytes(b"b\xffyte")),
@@ -161,8 +168,8 @@ async fn every_kind_of_change_is_reported_with_its_name() {
     fs::write(node.etc("passwd"), "toor").unwrap();
     fs::remove_file(node.etc("group")).unwrap();
     fs::set_permissions(node.etc("mode"), fs::Permissions::from_mode(0o777)).unwrap();
-    let done = node.scan().await;
-    let result = &finding(&done).result;
+    let completed = node.scan().await;
+    let result = &finding(&completed).result;
     let seen: Vec<_> = result
         .changes
         .iter()
@@ -178,7 +185,7 @@ async fn every_kind_of_change_is_reported_with_its_name() {
     let mut sorted = seen.clone();
     sorted.sort_unstable_by_key(|(path, _)| *path);
     assert_eq!(sorted, expected);
-    let log = done.log.as_ref().unwrap();
+    let log = completed.log.as_ref().unwrap();
     let text = log["data"]["integritylog"].as_str().unwrap();
     let root = node.root.to_str().unwrap();
     assert!(
@@ -195,7 +202,7 @@ async fn every_kind_of_change_is_reported_with_its_name() {
 #[tokio::test]
 async fn new_content_in_a_reported_file_has_another_hash() {
     let node = Node::new();
-    node.initialise(Cause::First).await;
+    node.initialize(BaselineReason::First).await;
     let mut hashes = Vec::new();
     for content in ["a", "a", "b"] {
         fs::write(node.etc("passwd"), content).unwrap();
@@ -215,28 +222,28 @@ async fn new_content_in_a_reported_file_has_another_hash() {
 #[tokio::test]
 async fn a_database_that_is_gone_is_not_an_error_of_aide() {
     let node = Node::new();
-    assert_eq!(node.scan().await.finished, Finished::BaselineGone);
+    assert_eq!(node.scan().await.finished, Finished::BaselineMissing);
 }
 
 #[tokio::test]
 async fn a_database_that_goes_when_aide_has_begun_is_gone_as_well() {
     let (node, dir) = (Node::new(), tempfile::tempdir().unwrap());
-    let old = made(&node.initialise(Cause::First).await).clone();
+    let old = made(&node.initialize(BaselineReason::First).await).clone();
     let mut runner = node.runner();
     let database = runner.state.database();
     let remove = format!("rm {}\nexec {} \"$@\"", database.display(), AIDE.display());
     runner.aide = script(dir.path(), &remove);
-    let done = node.scan_by(&runner).await;
-    assert_eq!(done.finished, Finished::BaselineGone);
-    assert_eq!(runner.read_disk().unwrap(), Disk::Gone(old));
+    let completed = node.scan_by(&runner).await;
+    assert_eq!(completed.finished, Finished::BaselineMissing);
+    assert_eq!(runner.read_disk().unwrap(), Disk::Missing(old));
 }
 
 #[tokio::test]
 async fn a_configuration_that_watches_nothing_makes_no_baseline() {
     let node = Node::with("/nowhere p\n");
-    let done = node.initialise(Cause::First).await;
-    let Finished::InitFailed(error) = &done.finished else {
-        panic!("{done:?}")
+    let completed = node.initialize(BaselineReason::First).await;
+    let Finished::InitFailed(error) = &completed.finished else {
+        panic!("{completed:?}")
     };
     assert_eq!(error.class, ErrorClass::Empty);
     assert!(
@@ -250,13 +257,15 @@ async fn a_configuration_that_watches_nothing_makes_no_baseline() {
 }
 
 #[tokio::test]
-async fn a_failed_initialisation_leaves_the_old_baseline() {
+async fn a_failed_initialization_leaves_the_old_baseline() {
     let node = Node::new();
-    let old = made(&node.initialise(Cause::First).await).clone();
+    let old = made(&node.initialize(BaselineReason::First).await).clone();
     fs::write(node.config(), "this is no configuration\n").unwrap();
-    let done = node.initialise(Cause::Requested("r1".to_owned())).await;
-    let Finished::InitFailed(error) = &done.finished else {
-        panic!("{done:?}")
+    let completed = node
+        .initialize(BaselineReason::Requested("r1".to_owned()))
+        .await;
+    let Finished::InitFailed(error) = &completed.finished else {
+        panic!("{completed:?}")
     };
     assert_eq!(error.class, ErrorClass::Configuration);
     assert!(
@@ -283,16 +292,16 @@ async fn a_full_disk_leaves_the_old_baseline_and_heals() {
     }
     let mut runner = node.runner();
     runner.state = StateDir::at(&disk.path());
-    let initialise = async |cause| node.initialise_by(&runner, cause).await;
-    let old = made(&initialise(Cause::First).await).clone();
+    let initialize = async |reason| node.initialize_by(&runner, reason).await;
+    let old = made(&initialize(BaselineReason::First).await).clone();
     let before = disk.names();
     // Full before AIDE's first byte, in the midst of its database, and after it.
     let database = fs::metadata(runner.state.database()).unwrap().len();
     for rest in [0, database / 2, database + 4096] {
         let ballast = disk.fill(rest);
-        let done = initialise(Cause::Requested("r1".to_owned())).await;
-        let Finished::InitFailed(error) = &done.finished else {
-            panic!("with room for {rest} bytes: {done:?}")
+        let completed = initialize(BaselineReason::Requested("r1".to_owned())).await;
+        let Finished::InitFailed(error) = &completed.finished else {
+            panic!("with room for {rest} bytes: {completed:?}")
         };
         let message = &error.message;
         assert!(
@@ -315,7 +324,7 @@ async fn a_full_disk_leaves_the_old_baseline_and_heals() {
         );
         assert_eq!(disk.names(), before, "nothing is left behind: {rest}");
     }
-    let healed = initialise(Cause::Requested("r1".to_owned())).await;
+    let healed = initialize(BaselineReason::Requested("r1".to_owned())).await;
     assert_eq!(made(&healed).request.as_deref(), Some("r1"));
 }
 
@@ -349,17 +358,17 @@ async fn a_database_that_only_an_older_aide_can_read_is_outdated() {
     let node = Node::new();
     put_unreadable_database(&node.runner(), "0.16.2");
     let made_by = "0.16.2".to_owned();
-    let done = node.scan().await;
-    let Finished::BaselineOutdated { made_by: maker, .. } = &done.finished else {
-        panic!("{:?}", done.finished)
+    let completed = node.scan().await;
+    let Finished::BaselineOutdated { made_by: maker, .. } = &completed.finished else {
+        panic!("{:?}", completed.finished)
     };
     assert_eq!(*maker, made_by);
     // Where this AIDE made it, somebody has damaged it.
     put_unreadable_database(&node.runner(), "0.19.1");
-    let done = node.scan().await;
-    assert_eq!(finding(&done).result.condition, Condition::Errored);
+    let completed = node.scan().await;
+    assert_eq!(finding(&completed).result.condition, Condition::Errored);
     assert_eq!(
-        finding(&done).result.error_class.as_deref(),
+        finding(&completed).result.error_class.as_deref(),
         Some("database")
     );
 }
@@ -379,7 +388,11 @@ async fn a_database_of_an_earlier_program_is_replaced_and_kept_as_a_backup() {
             digest: digest.clone()
         }
     );
-    made(&node.initialise(Cause::Foreign { open_failure: None }).await);
+    made(
+        &node
+            .initialize(BaselineReason::Foreign { open_failure: None })
+            .await,
+    );
     assert_eq!(
         finding(&node.scan().await).result.condition,
         Condition::Succeeded
@@ -395,9 +408,11 @@ async fn a_database_of_an_earlier_program_is_replaced_and_kept_as_a_backup() {
 #[tokio::test]
 async fn a_request_stands_in_the_record_and_backups_stay() {
     let node = Node::new();
-    node.initialise(Cause::First).await;
-    let done = node.initialise(Cause::Requested("r1".to_owned())).await;
-    assert_eq!(made(&done).request.as_deref(), Some("r1"));
+    node.initialize(BaselineReason::First).await;
+    let completed = node
+        .initialize(BaselineReason::Requested("r1".to_owned()))
+        .await;
+    assert_eq!(made(&completed).request.as_deref(), Some("r1"));
     let mut names = names_in(&node.etc("kubernetes"));
     names.retain(|name| name.starts_with("aide.db.gz.backup-"));
     assert_eq!(names.len(), 1, "{names:?}");
@@ -416,11 +431,11 @@ async fn directories_in_place_of_logs_and_backups_keep_no_baseline_off() {
     for name in names {
         fs::create_dir_all(runner.state.path().join(name).join("precious")).unwrap();
     }
-    let done = node.initialise(Cause::First).await;
+    let completed = node.initialize(BaselineReason::First).await;
     let Disk::Baseline(baseline) = runner.read_disk().unwrap() else {
         panic!("no baseline");
     };
-    assert_eq!(&baseline, made(&done));
+    assert_eq!(&baseline, made(&completed));
     assert!(
         names
             .iter()
@@ -431,7 +446,7 @@ async fn directories_in_place_of_logs_and_backups_keep_no_baseline_off() {
 #[tokio::test]
 async fn a_directory_in_place_of_the_log_is_named_until_it_is_empty() {
     let node = Node::new();
-    node.initialise(Cause::First).await;
+    node.initialize(BaselineReason::First).await;
     let log = node.etc("kubernetes/aide.log");
     fs::remove_file(&log).unwrap();
     fs::create_dir_all(log.join("precious")).unwrap();
@@ -445,23 +460,23 @@ async fn a_directory_in_place_of_the_log_is_named_until_it_is_empty() {
     );
     assert!(message.starts_with(&expected), "{message}");
     fs::remove_dir(log.join("precious")).unwrap();
-    let done = node.scan().await;
-    assert_eq!(finding(&done).result.condition, Condition::Succeeded);
+    let completed = node.scan().await;
+    assert_eq!(finding(&completed).result.condition, Condition::Succeeded);
     assert!(log.is_file());
 }
 
 #[tokio::test]
 async fn an_unasked_baseline_is_recorded_as_such() {
     let node = Node::new();
-    let done = node.initialise(Cause::Lost).await;
-    assert!(!made(&done).requested);
-    assert!(!done.baseline.unwrap().requested);
+    let completed = node.initialize(BaselineReason::Lost).await;
+    assert!(!made(&completed).requested);
+    assert!(!completed.baseline.unwrap().requested);
 }
 
 #[tokio::test]
 async fn another_file_integritys_baseline_is_foreign() {
     let node = Node::new();
-    node.initialise(Cause::First).await;
+    node.initialize(BaselineReason::First).await;
     let mut runner = node.runner();
     runner.identity.file_integrity = "other".to_owned();
     assert!(matches!(runner.read_disk().unwrap(), Disk::Foreign { .. }));
@@ -473,27 +488,27 @@ async fn another_file_integritys_baseline_is_foreign() {
 #[tokio::test]
 async fn a_record_that_is_left_tells_of_the_baseline_that_is_gone() {
     let node = Node::new();
-    let old = made(&node.initialise(Cause::First).await).clone();
+    let old = made(&node.initialize(BaselineReason::First).await).clone();
     fs::remove_file(node.runner().state.database()).unwrap();
-    assert_eq!(node.scan().await.finished, Finished::BaselineGone);
-    assert_eq!(node.runner().read_disk().unwrap(), Disk::Gone(old));
+    assert_eq!(node.scan().await.finished, Finished::BaselineMissing);
+    assert_eq!(node.runner().read_disk().unwrap(), Disk::Missing(old));
 }
 
 #[tokio::test]
 async fn stopping_in_the_middle_leaves_the_baseline_and_no_marker() {
     let node = Node::new();
-    let old = made(&node.initialise(Cause::First).await).clone();
-    // AIDE is not done before it is stopped.
+    let old = made(&node.initialize(BaselineReason::First).await).clone();
+    // AIDE is not completed before it is stopped.
     let endless = File::create(node.etc("endless")).unwrap();
     endless.set_len(1 << 42).unwrap();
     let cancel = CancellationToken::new();
     cancel.cancel();
     let runner = node.runner();
     let hash = config_hash(&node.effective);
-    let done = runner
-        .initialise(&node.config(), &hash, &Cause::Config, &cancel)
+    let completed = runner
+        .initialize(&node.config(), &hash, &BaselineReason::Config, &cancel)
         .await;
-    assert_eq!(done.finished, Finished::Stopped);
+    assert_eq!(completed.finished, Finished::Stopped);
     assert_eq!(runner.read_disk().unwrap(), Disk::Baseline(old));
     assert_eq!(runner.interruptions(), 0);
 }
@@ -502,11 +517,11 @@ async fn stopping_in_the_middle_leaves_the_baseline_and_no_marker() {
 async fn a_run_cut_off_with_the_container_is_seen_at_the_next_start() {
     let node = Node::new();
     let runner = node.runner();
-    runner.set_marker().unwrap();
+    runner.marker().create().unwrap();
     assert_eq!(node.runner().interruptions(), 1);
-    runner.set_marker().unwrap();
+    runner.marker().create().unwrap();
     assert_eq!(node.runner().interruptions(), 2);
-    node.initialise(Cause::First).await;
+    node.initialize(BaselineReason::First).await;
     assert_eq!(node.runner().interruptions(), 0);
 }
 
@@ -523,8 +538,8 @@ fn node_with_links(configuration: &str) -> Node {
     node
 }
 
-fn paths(done: &Done) -> Vec<&str> {
-    let changes = finding(done).result.changes.iter();
+fn paths(completed: &Completed) -> Vec<&str> {
+    let changes = finding(completed).result.changes.iter();
     changes.map(|change| change.path.as_str()).collect()
 }
 
@@ -533,7 +548,7 @@ async fn rules_behind_links_watch_the_real_places() {
     let node =
         node_with_links("/etc p\n/root p+sha256\n!/root/\\.cache\n/sbin/auditctl p+sha256\n");
     fs::create_dir(node.root.join("var/roothome2")).unwrap();
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     let root = node.root.join("var/roothome");
     fs::write(root.join(".ssh/authorized_keys"), "b").unwrap();
     fs::write(root.join("new"), "").unwrap();
@@ -541,28 +556,28 @@ async fn rules_behind_links_watch_the_real_places() {
     fs::write(node.root.join("var/roothome2/new"), "").unwrap();
     fs::write(node.root.join("usr/sbin/auditctl"), "b").unwrap();
     fs::write(node.root.join("usr/sbin/other"), "b").unwrap();
-    let done = node.scan().await;
+    let completed = node.scan().await;
     assert_eq!(
-        paths(&done),
+        paths(&completed),
         [
             "/usr/sbin/auditctl",
             "/var/roothome/.ssh/authorized_keys",
             "/var/roothome/new",
         ]
     );
-    assert_eq!(finding(&done).result.unwatched_rules, []);
+    assert_eq!(finding(&completed).result.unwatched_rules, []);
 }
 
 #[tokio::test]
 async fn a_link_that_leads_elsewhere_is_a_change() {
     let node = node_with_links("/etc p\n/root/\\.ssh p+sha256\n");
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     fs::create_dir_all(node.root.join("tmp/.ssh")).unwrap();
     fs::remove_file(node.root.join("root")).unwrap();
     symlink("/tmp", node.root.join("root")).unwrap();
-    let done = node.scan().await;
+    let completed = node.scan().await;
     assert_eq!(
-        paths(&done),
+        paths(&completed),
         [
             "/tmp/.ssh",
             "/var/roothome/.ssh",
@@ -575,9 +590,9 @@ async fn a_link_that_leads_elsewhere_is_a_change() {
 async fn rules_that_links_keep_from_watching_are_named() {
     let node = node_with_links("/etc p\n\n/root p\n/sbin/auditctl p\n!/v[a]r\n/odd p\n");
     symlink("/", node.root.join("odd")).unwrap();
-    made(&node.initialise(Cause::First).await);
-    let done = node.scan().await;
-    let result = &finding(&done).result;
+    made(&node.initialize(BaselineReason::First).await);
+    let completed = node.scan().await;
+    let result = &finding(&completed).result;
     assert_eq!(result.condition, Condition::Succeeded);
     let rules = result.unwatched_rules.iter();
     let rules: Vec<(i64, &str, &str)> = rules
@@ -599,27 +614,27 @@ async fn rules_that_links_keep_from_watching_are_named() {
 #[tokio::test]
 async fn what_is_left_out_under_its_real_name_is_watched_under_that_of_the_link() {
     let node = node_with_links("/etc p\n/root p+sha256\n!/var\n");
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     fs::write(node.root.join("var/roothome/new"), "").unwrap();
     fs::write(node.root.join("var/new"), "").unwrap();
-    let done = node.scan().await;
-    assert_eq!(paths(&done), ["/var/roothome/new"]);
-    assert_eq!(finding(&done).result.unwatched_rules, []);
+    let completed = node.scan().await;
+    assert_eq!(paths(&completed), ["/var/roothome/new"]);
+    assert_eq!(finding(&completed).result.unwatched_rules, []);
 }
 
 #[tokio::test]
 async fn a_rule_behind_a_link_takes_nothing_from_one_for_the_real_place() {
     let node =
         node_with_links("/etc p\n/usr/ p+sha256\n/sbin/ p\n/root/ p\n/var/roothome/ p+sha256\n");
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     fs::write(node.root.join("usr/sbin/auditctl"), "b").unwrap();
     fs::write(node.root.join("var/roothome/.ssh/authorized_keys"), "b").unwrap();
-    let done = node.scan().await;
+    let completed = node.scan().await;
     assert_eq!(
-        paths(&done),
+        paths(&completed),
         ["/usr/sbin/auditctl", "/var/roothome/.ssh/authorized_keys"]
     );
-    assert_eq!(finding(&done).result.unwatched_rules, []);
+    assert_eq!(finding(&completed).result.unwatched_rules, []);
 }
 
 #[tokio::test]
@@ -627,9 +642,9 @@ async fn what_a_rule_for_the_real_place_does_not_compare_is_named() {
     let node = node_with_links(
         "/etc p\n/usr/ p\nALL = p+sha256\n/sbin/ ALL\n=/root/ p\n/var/[a-z]*/x p\n",
     );
-    made(&node.initialise(Cause::First).await);
-    let done = node.scan().await;
-    let rules = finding(&done).result.unwatched_rules.iter();
+    made(&node.initialize(BaselineReason::First).await);
+    let completed = node.scan().await;
+    let rules = finding(&completed).result.unwatched_rules.iter();
     let rules: Vec<(i64, &str)> = rules
         .map(|rule| (rule.line, rule.reason.as_str()))
         .collect();
@@ -651,22 +666,22 @@ async fn what_a_rule_for_the_real_place_does_not_compare_is_named() {
 /// As on the nodes of the original's users: their own text, for the AIDE of that time.
 #[tokio::test]
 async fn the_originals_configuration_watches_root_on_an_ostree_node() {
-    let text = include_str!("../aide/testdata/original-0.16.conf");
+    let text = include_str!("../../aide/testdata/original-0.16.conf");
     let node = node_with_links(&text.replace("/hostroot", ""));
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     fs::write(node.root.join("var/roothome/new"), "").unwrap();
-    let done = node.scan().await;
-    assert_eq!(paths(&done), ["/var/roothome/new"]);
-    assert_eq!(finding(&done).result.unwatched_rules, []);
+    let completed = node.scan().await;
+    assert_eq!(paths(&completed), ["/var/roothome/new"]);
+    assert_eq!(finding(&completed).result.unwatched_rules, []);
 }
 
 /// The lines that are added do not count in what AIDE says about a configuration.
 #[tokio::test]
 async fn an_error_behind_a_followed_link_has_the_line_of_the_users_text() {
     let node = node_with_links("/etc p\n/root p\n/usr NONE\n");
-    let done = node.initialise(Cause::First).await;
-    let Finished::InitFailed(error) = &done.finished else {
-        panic!("{done:?}");
+    let completed = node.initialize(BaselineReason::First).await;
+    let Finished::InitFailed(error) = &completed.finished else {
+        panic!("{completed:?}");
     };
     assert!(error.message.contains("line 3: "), "{}", error.message);
 }

@@ -1,13 +1,13 @@
-//! Every transition of the state machine, told as short stories.
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+//! Every transition of the state machine.
 
 use super::*;
-use crate::api::{Condition, ScanResult};
+use crate::api::{ErrorClass, EventReason, HoldReason};
+use crate::daemon::node_state::ReportedBaseline;
+use crate::scan::event::Severity;
 
 const SETTINGS: Settings = Settings {
-    pause: Duration::from_secs(100),
-    first_pause: 0.3,
+    interval: Duration::from_secs(100),
+    first_fraction: 0.3,
     error_on_loss: false,
     state_dir: None,
 };
@@ -25,41 +25,60 @@ fn baseline(config: &str, digest: &str) -> KnownBaseline {
     }
 }
 
-fn observed(config: &str) -> Observed {
-    Observed {
-        config: Some(config.to_owned()),
-        ..Observed::default()
-    }
+fn observed(config: &str) -> ObservedStatus {
+    ObservedStatus::default().with_config(config)
 }
 
-fn known(config: &str, digest: &str) -> Observed {
-    Observed {
-        baseline: Some((digest.to_owned(), config.to_owned())),
+fn known(config: &str, digest: &str) -> ObservedStatus {
+    ObservedStatus {
+        baseline: Some(ReportedBaseline {
+            digest: digest.to_owned(),
+            config_hash: config.to_owned(),
+            state_dir: None,
+            requested: true,
+        }),
         ..observed(config)
     }
 }
 
-fn requested(id: &str) -> Observed {
-    Observed {
-        request: Some(id.to_owned()),
-        ..known("c1", "d1")
+fn requested(id: &str) -> ObservedStatus {
+    known("c1", "d1").with_request(id)
+}
+
+/// Status `known("c1", "d1")` of a baseline in this state directory.
+fn known_in(state_dir: Option<&str>) -> ObservedStatus {
+    let mut status = known("c1", "d1");
+    if let Some(baseline) = &mut status.baseline {
+        baseline.state_dir = state_dir.map(str::to_owned);
+    }
+    status
+}
+
+impl ObservedStatus {
+    fn with_config(mut self, hash: &str) -> Self {
+        self.desired.config_hash = Some(hash.to_owned());
+        self
+    }
+
+    fn with_request(mut self, id: &str) -> Self {
+        self.desired.reinit_request = Some(id.to_owned());
+        self
+    }
+
+    fn held(mut self) -> Self {
+        self.desired.hold = Some(HoldReason::User);
+        self
     }
 }
 
 fn scanned(digest: &str) -> Event {
-    let at = Time(jiff::Timestamp::UNIX_EPOCH);
-    let result = ScanResult::new(Condition::Succeeded, at);
     Event::Finished(Finished::Scanned {
-        finding: Finding {
-            result,
-            changes: None,
-        },
         digest: Some(digest.to_owned()),
     })
 }
 
-fn initialised(config: &str, digest: &str) -> Event {
-    Event::Finished(Finished::Initialised(baseline(config, digest)))
+fn initialized(config: &str, digest: &str) -> Event {
+    Event::Finished(Finished::Initialized(baseline(config, digest)))
 }
 
 fn init_failed() -> Event {
@@ -69,30 +88,30 @@ fn init_failed() -> Event {
     )))
 }
 
-/// The message by which a new baseline is told that took the place of another without a request.
+/// The message of the event of a baseline that has replaced another one without a request.
 fn replaced_for_a_reason(actions: &[Action]) -> &str {
     match &actions[0] {
         Action::PublishBaseline {
             request: None,
-            warning: Some(saying),
+            event: Some(event),
         } => {
-            let told = (saying.reason, saying.severity);
-            assert_eq!(told, (EventReason::BaselineReplaced, Severity::Normal));
-            &saying.message
+            let reason = (event.reason, event.severity);
+            assert_eq!(reason, (EventReason::BaselineReplaced, Severity::Normal));
+            &event.message
         }
         _ => panic!("{actions:?}"),
     }
 }
 
-/// A machine that was given these at the start; returns the actions of the last one.
-fn started(disk: Disk, observed: Observed, config: &str) -> (Machine, Vec<Action>) {
+/// A machine that has started with these, and its last actions.
+fn started(disk: Disk, observed: ObservedStatus, config: &str) -> (Machine, Vec<Action>) {
     started_with(SETTINGS, disk, observed, config)
 }
 
 fn started_with(
     settings: Settings,
     disk: Disk,
-    observed: Observed,
+    observed: ObservedStatus,
     config: &str,
 ) -> (Machine, Vec<Action>) {
     let mut machine = Machine::new(settings);
@@ -102,8 +121,8 @@ fn started_with(
     (machine, actions)
 }
 
-/// A machine whose baseline d1 of configuration c1 is known to the disk and the API, and which has
-/// done its first scan; the next is due at 30 s.
+/// A machine whose baseline d1 of configuration c1 is on the disk and in the API. It has done its first
+/// scan; the next is due at 30 s.
 fn idle() -> Machine {
     let (mut machine, actions) = started(
         Disk::Baseline(baseline("c1", "d1")),
@@ -142,18 +161,22 @@ fn the_order_in_which_the_start_is_learned_does_not_matter() {
             .into_iter()
             .filter(|a| !matches!(a, Action::LoadConfig(_)))
             .collect();
-        assert_eq!(rest, [Action::Initialise(Cause::First)], "{order:?}");
+        assert_eq!(
+            rest,
+            [Action::Initialize(BaselineReason::First)],
+            "{order:?}"
+        );
     }
 }
 
 #[test]
 fn first_baseline_first_scan_then_a_pause() {
     let (mut machine, actions) = started(Disk::Nothing, observed("c1"), "c1");
-    assert_eq!(actions, [Action::Initialise(Cause::First)]);
-    let actions = machine.handle(initialised("c1", "d1"), s(10));
+    assert_eq!(actions, [Action::Initialize(BaselineReason::First)]);
+    let actions = machine.handle(initialized("c1", "d1"), s(10));
     let published = Action::PublishBaseline {
         request: None,
-        warning: None,
+        event: None,
     };
     assert_eq!(actions, [published, Action::Scan]);
     assert_eq!(machine.handle(Event::Published, s(11)), [Action::Ready]);
@@ -174,7 +197,7 @@ fn it_waits_for_the_configuration_that_is_wanted() {
     assert_eq!(actions, [Action::LoadConfig("new".to_owned())]);
     assert_eq!(machine.state(), &State::Starting);
     let actions = machine.handle(Event::ConfigLoaded("new".to_owned()), s(1));
-    assert_eq!(actions, [Action::Initialise(Cause::First)]);
+    assert_eq!(actions, [Action::Initialize(BaselineReason::First)]);
 }
 
 #[test]
@@ -182,7 +205,7 @@ fn a_baseline_of_the_same_configuration_is_resumed() {
     let (_, actions) = started(Disk::Baseline(baseline("c1", "d1")), observed("c1"), "c1");
     let adopted = Action::PublishBaseline {
         request: None,
-        warning: None,
+        event: None,
     };
     assert_eq!(actions, [adopted, Action::Ready, Action::Scan]);
 }
@@ -195,7 +218,7 @@ fn without_the_api_it_scans_with_what_it_has_and_reconciles_later() {
         machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0)),
         []
     );
-    assert_eq!(machine.handle(Event::ApiAway, s(10)), [Action::Scan]);
+    assert_eq!(machine.handle(Event::ApiUnreachable, s(10)), [Action::Scan]);
     assert_eq!(
         machine.handle(scanned("d1"), s(20)),
         [Action::PublishScan, Action::WakeAt(s(50))]
@@ -209,7 +232,7 @@ fn without_api_and_baseline_it_waits() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::DiskRead(Disk::Nothing), s(0));
     machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
-    assert_eq!(machine.handle(Event::ApiAway, s(10)), []);
+    assert_eq!(machine.handle(Event::ApiUnreachable, s(10)), []);
     assert_eq!(machine.state(), &State::Starting);
 }
 
@@ -219,12 +242,14 @@ fn a_request_leads_to_a_new_baseline_once() {
     let actions = machine.handle(Event::Observed(requested("r1")), s(5));
     assert_eq!(
         actions,
-        [Action::Initialise(Cause::Requested("r1".to_owned()))]
+        [Action::Initialize(BaselineReason::Requested(
+            "r1".to_owned()
+        ))]
     );
-    let actions = machine.handle(initialised("c1", "d2"), s(6));
+    let actions = machine.handle(initialized("c1", "d2"), s(6));
     let published = Action::PublishBaseline {
         request: Some("r1".to_owned()),
-        warning: None,
+        event: None,
     };
     assert_eq!(actions, [published, Action::Scan]);
     // The status object still shows the request; it is done.
@@ -245,30 +270,29 @@ fn a_request_during_a_scan_is_met_after_it() {
         actions,
         [
             Action::PublishScan,
-            Action::Initialise(Cause::Requested("r1".to_owned()))
+            Action::Initialize(BaselineReason::Requested("r1".to_owned()))
         ]
     );
 }
 
 #[test]
-fn a_request_during_an_initialisation_is_met_by_another_one() {
+fn a_request_during_an_initialization_is_met_by_another_one() {
     let mut machine = idle();
     machine.handle(Event::Observed(requested("r1")), s(5));
     assert_eq!(machine.handle(Event::Observed(requested("r2")), s(6)), []);
-    let actions = machine.handle(initialised("c1", "d2"), s(7));
+    let actions = machine.handle(initialized("c1", "d2"), s(7));
     assert_eq!(
         actions.last(),
-        Some(&Action::Initialise(Cause::Requested("r2".to_owned())))
+        Some(&Action::Initialize(BaselineReason::Requested(
+            "r2".to_owned()
+        )))
     );
 }
 
 #[test]
 fn another_configuration_is_loaded_and_gets_a_baseline() {
     let mut machine = idle();
-    let wanted = Observed {
-        config: Some("c2".to_owned()),
-        ..known("c1", "d1")
-    };
+    let wanted = known("c1", "d1").with_config("c2");
     let actions = machine.handle(Event::Observed(wanted.clone()), s(5));
     assert_eq!(
         actions,
@@ -279,16 +303,13 @@ fn another_configuration_is_loaded_and_gets_a_baseline() {
         [Action::WakeAt(s(30))]
     );
     let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(7));
-    assert_eq!(actions, [Action::Initialise(Cause::Config)]);
+    assert_eq!(actions, [Action::Initialize(BaselineReason::Config)]);
 }
 
 #[test]
 fn a_configuration_that_is_not_wanted_any_more_is_not_used() {
     let mut machine = idle();
-    let wanted = |config: &str| Observed {
-        config: Some(config.to_owned()),
-        ..known("c1", "d1")
-    };
+    let wanted = |config: &str| known("c1", "d1").with_config(config);
     machine.handle(Event::Observed(wanted("c2")), s(5));
     let actions = machine.handle(Event::Observed(wanted("c1")), s(6));
     assert_eq!(actions, [Action::StopLoading, Action::WakeAt(s(30))]);
@@ -303,7 +324,7 @@ fn a_configuration_that_is_not_wanted_any_more_is_not_used() {
         [Action::LoadConfig("c2".to_owned()), Action::WakeAt(s(30))]
     );
     let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(9));
-    assert_eq!(actions, [Action::Initialise(Cause::Config)]);
+    assert_eq!(actions, [Action::Initialize(BaselineReason::Config)]);
     assert_eq!(machine.config(), Some("c2"));
 }
 
@@ -311,7 +332,7 @@ fn a_configuration_that_is_not_wanted_any_more_is_not_used() {
 fn a_status_that_was_removed_gets_its_baseline_back() {
     let mut machine = idle();
     let actions = machine.handle(Event::Observed(observed("c1")), s(5));
-    assert_eq!(actions, [Action::PublishAgain, Action::WakeAt(s(30))]);
+    assert_eq!(actions, [Action::RepublishStatus, Action::WakeAt(s(30))]);
     assert_eq!(
         machine.handle(Event::Observed(known("c1", "d1")), s(6)),
         [Action::WakeAt(s(30))]
@@ -327,7 +348,7 @@ fn a_request_is_not_done_twice_where_somebody_removed_that_it_is_done() {
     let (_, actions) = started(Disk::Baseline(made), requested("r1"), "c1");
     let told = Action::PublishBaseline {
         request: Some("r1".to_owned()),
-        warning: None,
+        event: None,
     };
     assert_eq!(actions, [told, Action::Ready, Action::Scan]);
 }
@@ -342,14 +363,8 @@ fn a_database_that_aide_cannot_read_is_one_that_was_tampered_with_or_an_error() 
     ] {
         let mut machine = idle();
         machine.handle(Event::Timer, s(30));
-        let mut result = ScanResult::new(Condition::Errored, Time(jiff::Timestamp::UNIX_EPOCH));
-        result.error_message = Some("AIDE error: 18 IO error".to_owned());
-        let finding = Finding {
-            result,
-            changes: None,
-        };
         let digest = digest.map(str::to_owned);
-        let scanned = Event::Finished(Finished::Scanned { finding, digest });
+        let scanned = Event::Finished(Finished::Scanned { digest });
         let actions = machine.handle(scanned, s(31));
         let told = match &actions[0] {
             Action::PublishError { error, .. } => error.message.clone(),
@@ -365,7 +380,7 @@ fn without_the_api_no_other_configuration_is_believed() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::DiskRead(Disk::Baseline(baseline("c1", "d1"))), s(0));
     machine.handle(Event::ConfigLoaded("other".to_owned()), s(0));
-    assert_eq!(machine.handle(Event::ApiAway, s(10)), []);
+    assert_eq!(machine.handle(Event::ApiUnreachable, s(10)), []);
     let actions = machine.handle(Event::Observed(known("c1", "d1")), s(60));
     assert_eq!(actions, [Action::LoadConfig("c1".to_owned())]);
     let actions = machine.handle(Event::ConfigLoaded("c1".to_owned()), s(61));
@@ -373,7 +388,7 @@ fn without_the_api_no_other_configuration_is_believed() {
 }
 
 #[test]
-fn a_failed_initialisation_is_tried_again_with_growing_pauses() {
+fn a_failed_initialization_is_tried_again_with_growing_pauses() {
     let (mut machine, _) = started(Disk::Nothing, observed("c1"), "c1");
     let mut pauses = Vec::new();
     for _ in 0..9 {
@@ -385,14 +400,14 @@ fn a_failed_initialisation_is_tried_again_with_growing_pauses() {
         pauses.push(due.as_secs());
         assert_eq!(
             machine.handle(Event::Timer, *due),
-            [Action::Initialise(Cause::First)]
+            [Action::Initialize(BaselineReason::First)]
         );
     }
     assert_eq!(pauses, [10, 20, 40, 80, 160, 320, 600, 600, 600]);
 }
 
 #[test]
-fn a_failed_initialisation_still_makes_the_pod_ready() {
+fn a_failed_initialization_still_makes_the_pod_ready() {
     let (mut machine, _) = started(Disk::Nothing, observed("c1"), "c1");
     machine.handle(init_failed(), s(0));
     assert_eq!(
@@ -407,25 +422,19 @@ fn a_new_configuration_ends_the_wait_after_a_failure() {
     machine.handle(init_failed(), s(0));
     machine.handle(Event::Observed(observed("c2")), s(1));
     let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(2));
-    assert_eq!(actions, [Action::Initialise(Cause::First)]);
+    assert_eq!(actions, [Action::Initialize(BaselineReason::First)]);
 }
 
 #[test]
 fn a_held_node_does_nothing_and_scans_at_once_afterwards() {
     let mut machine = idle();
-    let held = Observed {
-        held: true,
-        ..known("c1", "d1")
-    };
+    let held = known("c1", "d1").held();
     assert_eq!(
         machine.handle(Event::Observed(held.clone()), s(5)),
         [Action::Sleep]
     );
     assert_eq!(machine.handle(Event::Timer, s(30)), []);
-    let asked = Observed {
-        request: Some("r1".to_owned()),
-        ..held
-    };
+    let asked = held.with_request("r1");
     assert_eq!(machine.handle(Event::Observed(asked), s(31)), []);
     let actions = machine.handle(Event::Observed(known("c1", "d1")), s(32));
     assert_eq!(actions, [Action::Scan]);
@@ -436,13 +445,7 @@ fn a_scan_that_runs_when_the_hold_begins_is_published() {
     let mut machine = idle();
     machine.handle(Event::Timer, s(30));
     assert_eq!(
-        machine.handle(
-            Event::Observed(Observed {
-                held: true,
-                ..known("c1", "d1")
-            }),
-            s(31)
-        ),
+        machine.handle(Event::Observed(known("c1", "d1").held()), s(31)),
         []
     );
     assert_eq!(
@@ -453,10 +456,7 @@ fn a_scan_that_runs_when_the_hold_begins_is_published() {
 
 #[test]
 fn a_daemon_that_starts_held_is_ready() {
-    let held = Observed {
-        held: true,
-        ..observed("c1")
-    };
+    let held = observed("c1").held();
     let (_, actions) = started(Disk::Nothing, held, "c1");
     assert_eq!(actions, [Action::Sleep, Action::Ready]);
 }
@@ -466,24 +466,24 @@ fn a_signal_of_an_open_request_is_no_request_of_its_own() {
     let mut machine = idle();
     machine.handle(Event::Observed(requested("r1")), s(5));
     machine.handle(Event::Signal("r1\n".to_owned()), s(6));
-    let actions = machine.handle(initialised("c1", "d2"), s(7));
+    let actions = machine.handle(initialized("c1", "d2"), s(7));
     let published = Action::PublishBaseline {
         request: Some("r1".to_owned()),
-        warning: None,
+        event: None,
     };
-    assert_eq!(actions, [published, Action::ClearSignal, Action::Scan]);
+    assert_eq!(actions, [published, Action::RemoveSignal, Action::Scan]);
 }
 
 #[test]
 fn a_signal_of_a_request_that_is_done_is_removed() {
     let mut machine = idle();
     machine.handle(Event::Observed(requested("r1")), s(5));
-    machine.handle(initialised("c1", "d2"), s(6));
+    machine.handle(initialized("c1", "d2"), s(6));
     machine.handle(scanned("d2"), s(7));
     let actions = machine.handle(Event::Signal("r1".to_owned()), s(8));
-    assert_eq!(actions, [Action::ClearSignal, Action::WakeAt(s(107))]);
+    assert_eq!(actions, [Action::RemoveSignal, Action::WakeAt(s(107))]);
     let actions = machine.handle(Event::Signal("config:c1".to_owned()), s(9));
-    assert_eq!(actions, [Action::ClearSignal, Action::WakeAt(s(107))]);
+    assert_eq!(actions, [Action::RemoveSignal, Action::WakeAt(s(107))]);
 }
 
 #[test]
@@ -491,25 +491,22 @@ fn a_signal_that_comes_after_its_request_was_followed_by_another_is_removed() {
     let mut machine = idle();
     for (id, digest, at) in [("r1", "d2", 5), ("r2", "d3", 15)] {
         machine.handle(Event::Observed(requested(id)), s(at));
-        machine.handle(initialised("c1", digest), s(at + 1));
+        machine.handle(initialized("c1", digest), s(at + 1));
         machine.handle(scanned(digest), s(at + 2));
     }
     let actions = machine.handle(Event::Signal("r1".to_owned()), s(20));
-    assert_eq!(actions, [Action::ClearSignal, Action::WakeAt(s(117))]);
-    let wanted = Observed {
-        config: Some("c2".to_owned()),
-        ..requested("r2")
-    };
+    assert_eq!(actions, [Action::RemoveSignal, Action::WakeAt(s(117))]);
+    let wanted = requested("r2").with_config("c2");
     machine.handle(Event::Observed(wanted), s(21));
     machine.handle(Event::ConfigLoaded("c2".to_owned()), s(22));
-    machine.handle(initialised("c2", "d4"), s(23));
+    machine.handle(initialized("c2", "d4"), s(23));
     machine.handle(scanned("d4"), s(24));
     let actions = machine.handle(Event::Signal("config:c1".to_owned()), s(25));
-    assert_eq!(actions, [Action::ClearSignal, Action::WakeAt(s(124))]);
+    assert_eq!(actions, [Action::RemoveSignal, Action::WakeAt(s(124))]);
     let actions = machine.handle(Event::Signal("config:c0".to_owned()), s(26));
     assert_eq!(
         actions,
-        [Action::Initialise(Cause::Signal)],
+        [Action::Initialize(BaselineReason::Signal)],
         "nothing ever explained this one"
     );
 }
@@ -519,32 +516,29 @@ fn a_signal_that_nothing_explains_is_honoured_and_reported() {
     for text in ["", "r-unknown"] {
         let mut machine = idle();
         let actions = machine.handle(Event::Signal(text.to_owned()), s(5));
-        assert_eq!(actions, [Action::Initialise(Cause::Signal)]);
-        let actions = machine.handle(initialised("c1", "d2"), s(6));
+        assert_eq!(actions, [Action::Initialize(BaselineReason::Signal)]);
+        let actions = machine.handle(initialized("c1", "d2"), s(6));
         let Action::PublishBaseline {
             request: None,
-            warning: Some(warning),
+            event: Some(warning),
         } = &actions[0]
         else {
             panic!("{actions:?}");
         };
         assert_eq!(warning.reason, EventReason::UnrequestedReinit);
         assert!(warning.message.contains("old digest d1, new digest d2"));
-        assert_eq!(actions[1..], [Action::ClearSignal, Action::Scan]);
+        assert_eq!(actions[1..], [Action::RemoveSignal, Action::Scan]);
     }
 }
 
 #[test]
 fn a_lost_baseline_is_made_anew_and_reported() {
     let (mut machine, actions) = started(Disk::Nothing, known("c1", "d1"), "c1");
-    assert_eq!(actions, [Action::Initialise(Cause::Lost)]);
-    let actions = machine.handle(initialised("c1", "d2"), s(6));
+    assert_eq!(actions, [Action::Initialize(BaselineReason::Lost)]);
+    let actions = machine.handle(initialized("c1", "d2"), s(6));
     assert!(matches!(
         &actions[0],
-        Action::PublishBaseline {
-            warning: Some(_),
-            ..
-        }
+        Action::PublishBaseline { event: Some(_), .. }
     ));
 }
 
@@ -552,17 +546,14 @@ fn a_lost_baseline_is_made_anew_and_reported() {
 fn a_baseline_that_goes_while_the_daemon_runs_is_lost_too() {
     let mut machine = idle();
     assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
-    let actions = machine.handle(Event::Finished(Finished::BaselineGone), s(31));
-    assert_eq!(actions, [Action::Initialise(Cause::Lost)]);
+    let actions = machine.handle(Event::Finished(Finished::BaselineMissing), s(31));
+    assert_eq!(actions, [Action::Initialize(BaselineReason::Lost)]);
 }
 
 #[test]
 fn an_adopted_baseline_that_goes_is_lost_too() {
     let resumed = observed("c1");
-    let after_a_crash = Observed {
-        config: Some("c2".to_owned()),
-        ..known("c1", "d1")
-    };
+    let after_a_crash = known("c1", "d1").with_config("c2");
     let table = [
         (baseline("c1", "d1"), resumed, "old digest d1, "),
         (baseline("c2", "d2"), after_a_crash, "old digest d2, "),
@@ -582,16 +573,16 @@ fn an_adopted_baseline_that_goes_is_lost_too() {
             );
             machine.handle(scanned(&digest), s(0));
             machine.handle(Event::Timer, s(30));
-            let actions = machine.handle(Event::Finished(Finished::BaselineGone), s(31));
+            let actions = machine.handle(Event::Finished(Finished::BaselineMissing), s(31));
             if error_on_loss {
                 let is_told = matches!(&actions[0], Action::PublishError { error, .. } if error.class == ErrorClass::Lost);
                 assert!(is_told, "{actions:?}");
                 continue;
             }
-            assert_eq!(actions, [Action::Initialise(Cause::Lost)]);
-            let actions = machine.handle(initialised(&config, "d3"), s(32));
+            assert_eq!(actions, [Action::Initialize(BaselineReason::Lost)]);
+            let actions = machine.handle(initialized(&config, "d3"), s(32));
             let Action::PublishBaseline {
-                warning: Some(warning),
+                event: Some(warning),
                 ..
             } = &actions[0]
             else {
@@ -603,28 +594,28 @@ fn an_adopted_baseline_that_goes_is_lost_too() {
     }
 }
 
-/// A loss comes to an error where the user wants that, or to a new baseline, with a warning each.
+/// A loss leads to an error or to a new baseline, by `onBaselineLoss`, each with a warning.
 fn is_told_as_lost(machine: &mut Machine, mut actions: Vec<Action>) {
-    let reason = if machine.settings.error_on_loss {
+    let reason = if machine.baseline.error_on_loss {
         EventReason::BaselineLost
     } else {
-        assert_eq!(actions, [Action::Initialise(Cause::Lost)]);
-        actions = machine.handle(initialised("c1", "d2"), s(90));
+        assert_eq!(actions, [Action::Initialize(BaselineReason::Lost)]);
+        actions = machine.handle(initialized("c1", "d2"), s(90));
         EventReason::UnrequestedReinit
     };
     let (Action::PublishError {
-        warning: Some(warning),
+        event: Some(warning),
         ..
     }
     | Action::PublishBaseline {
-        warning: Some(warning),
+        event: Some(warning),
         ..
     }) = &actions[0]
     else {
         panic!("{actions:?}");
     };
     assert_eq!(warning.reason, reason);
-    if !machine.settings.error_on_loss {
+    if !machine.baseline.error_on_loss {
         assert!(warning.message.contains("old digest d1, "), "{warning:?}");
     }
 }
@@ -632,7 +623,7 @@ fn is_told_as_lost(machine: &mut Machine, mut actions: Vec<Action>) {
 #[test]
 fn a_baseline_that_goes_while_the_api_is_away_is_lost_whatever_the_api_knew() {
     let whole = || Disk::Baseline(baseline("c1", "d1"));
-    let gone = || Disk::Gone(baseline("c1", "d1"));
+    let gone = || Disk::Missing(baseline("c1", "d1"));
     for (at_start, error_on_loss) in [
         (whole(), false),
         (whole(), true),
@@ -648,10 +639,10 @@ fn a_baseline_that_goes_while_the_api_is_away_is_lost_whatever_the_api_knew() {
             });
             machine.handle(Event::DiskRead(at_start.clone()), s(0));
             machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
-            let actions = machine.handle(Event::ApiAway, s(10));
+            let actions = machine.handle(Event::ApiUnreachable, s(10));
             if at_start == whole() {
                 assert_eq!(actions, [Action::Scan]);
-                let actions = machine.handle(Event::Finished(Finished::BaselineGone), s(11));
+                let actions = machine.handle(Event::Finished(Finished::BaselineMissing), s(11));
                 assert_eq!(actions, []);
             } else {
                 assert_eq!(actions, []);
@@ -665,12 +656,12 @@ fn a_baseline_that_goes_while_the_api_is_away_is_lost_whatever_the_api_knew() {
 
 #[test]
 fn what_the_api_recorded_counts_more_than_a_record_without_its_database() {
-    let (_, actions) = started(Disk::Gone(baseline("c0", "d0")), known("c1", "d1"), "c1");
-    assert_eq!(actions, [Action::Initialise(Cause::Lost)]);
-    let (_, actions) = started(Disk::Gone(baseline("c0", "d0")), observed("c1"), "c1");
-    assert_eq!(actions, [Action::Initialise(Cause::Config)]);
+    let (_, actions) = started(Disk::Missing(baseline("c0", "d0")), known("c1", "d1"), "c1");
+    assert_eq!(actions, [Action::Initialize(BaselineReason::Lost)]);
+    let (_, actions) = started(Disk::Missing(baseline("c0", "d0")), observed("c1"), "c1");
+    assert_eq!(actions, [Action::Initialize(BaselineReason::Config)]);
     let (_, actions) = started(Disk::Nothing, observed("c1"), "c1");
-    assert_eq!(actions, [Action::Initialise(Cause::First)]);
+    assert_eq!(actions, [Action::Initialize(BaselineReason::First)]);
 }
 
 #[test]
@@ -689,10 +680,7 @@ fn another_state_directory_by_the_spec_is_no_loss() {
             state_dir: asked.map(str::to_owned),
             ..SETTINGS
         };
-        let observed = Observed {
-            state_dir: recorded.map(str::to_owned),
-            ..known("c1", "d1")
-        };
+        let observed = known_in(recorded);
         let (mut machine, actions) = started_with(settings, Disk::Nothing, observed, "c1");
         if !is_moved {
             let lost = |a: &Action| matches!(a, Action::PublishError { error, .. } if error.class == ErrorClass::Lost);
@@ -703,8 +691,11 @@ fn another_state_directory_by_the_spec_is_no_loss() {
             continue;
         }
         let from = recorded.unwrap().to_owned();
-        assert_eq!(actions, [Action::Initialise(Cause::Moved(from.clone()))]);
-        let actions = machine.handle(initialised("c1", "d2"), s(1));
+        assert_eq!(
+            actions,
+            [Action::Initialize(BaselineReason::Moved(from.clone()))]
+        );
+        let actions = machine.handle(initialized("c1", "d2"), s(1));
         let why = replaced_for_a_reason(&actions);
         assert!(why.contains(&from), "{why}");
     }
@@ -719,13 +710,10 @@ fn what_was_left_in_a_state_directory_is_no_forgery_when_the_spec_returns_to_it(
         },
         Disk::Unreadable,
     ] {
-        let observed = Observed {
-            state_dir: Some("/var/lib/x".to_owned()),
-            ..known("c1", "d1")
-        };
+        let observed = known_in(Some("/var/lib/x"));
         let (_, actions) = started(left, observed, "c1");
-        let cause = Cause::Moved("/var/lib/x".to_owned());
-        assert_eq!(actions, [Action::Initialise(cause)]);
+        let cause = BaselineReason::Moved("/var/lib/x".to_owned());
+        assert_eq!(actions, [Action::Initialize(cause)]);
     }
 }
 
@@ -738,7 +726,7 @@ fn a_lost_baseline_is_an_error_where_the_user_wants_that() {
     let (mut machine, actions) = started_with(settings, Disk::Nothing, known("c1", "d1"), "c1");
     let Action::PublishError {
         error,
-        warning: Some(warning),
+        event: Some(warning),
     } = &actions[0]
     else {
         panic!("{actions:?}");
@@ -751,7 +739,9 @@ fn a_lost_baseline_is_an_error_where_the_user_wants_that() {
     let actions = machine.handle(Event::Observed(requested("r1")), s(5));
     assert_eq!(
         actions,
-        [Action::Initialise(Cause::Requested("r1".to_owned()))]
+        [Action::Initialize(BaselineReason::Requested(
+            "r1".to_owned()
+        ))]
     );
 }
 
@@ -768,7 +758,7 @@ fn a_baseline_that_nothing_explains_blocks_until_a_request() {
         let (mut machine, actions) = started(disk, known("c1", "d1"), "c1");
         let Action::PublishError {
             error,
-            warning: Some(warning),
+            event: Some(warning),
         } = &actions[0]
         else {
             panic!("{actions:?}");
@@ -781,15 +771,17 @@ fn a_baseline_that_nothing_explains_blocks_until_a_request() {
         let actions = machine.handle(Event::Timer, s(100));
         assert!(matches!(
             &actions[0],
-            Action::PublishError { warning: None, .. }
+            Action::PublishError { event: None, .. }
         ));
         assert_eq!(actions[1], Action::WakeAt(s(200)));
         let actions = machine.handle(Event::Observed(requested("r1")), s(150));
         assert_eq!(
             actions,
-            [Action::Initialise(Cause::Requested("r1".to_owned()))]
+            [Action::Initialize(BaselineReason::Requested(
+                "r1".to_owned()
+            ))]
         );
-        machine.handle(initialised("c1", "d2"), s(160));
+        machine.handle(initialized("c1", "d2"), s(160));
         assert_eq!(machine.state(), &State::Scanning);
     }
 }
@@ -817,21 +809,18 @@ fn a_crash_after_the_swap_is_explained_by_the_open_request() {
     let (_, actions) = started(Disk::Baseline(made), requested("r1"), "c1");
     let published = Action::PublishBaseline {
         request: Some("r1".to_owned()),
-        warning: None,
+        event: None,
     };
     assert_eq!(actions, [published, Action::Ready, Action::Scan]);
 }
 
 #[test]
 fn a_crash_after_the_swap_is_explained_by_the_new_configuration() {
-    let observed = Observed {
-        config: Some("c2".to_owned()),
-        ..known("c1", "d1")
-    };
+    let observed = known("c1", "d1").with_config("c2");
     let (_, actions) = started(Disk::Baseline(baseline("c2", "d2")), observed, "c2");
     let published = Action::PublishBaseline {
         request: None,
-        warning: None,
+        event: None,
     };
     assert_eq!(actions, [published, Action::Ready, Action::Scan]);
 }
@@ -842,8 +831,8 @@ fn an_old_request_explains_nothing() {
         request: Some("r1".to_owned()),
         ..baseline("c1", "forged")
     };
-    let done = Observed {
-        done: Some("r1".to_owned()),
+    let done = ObservedStatus {
+        reinit_done: Some("r1".to_owned()),
         ..requested("r1")
     };
     let (_, actions) = started(Disk::Baseline(made), done, "c1");
@@ -860,7 +849,7 @@ fn a_crash_after_an_unrequested_baseline_still_reports_it() {
     };
     let (_, actions) = started(Disk::Baseline(made), known("c1", "d1"), "c1");
     assert!(
-        matches!(&actions[0], Action::PublishBaseline { warning: Some(w), .. } if w.reason == EventReason::UnrequestedReinit)
+        matches!(&actions[0], Action::PublishBaseline { event: Some(w), .. } if w.reason == EventReason::UnrequestedReinit)
     );
 }
 
@@ -888,9 +877,11 @@ fn an_earlier_programs_database_is_replaced_and_that_is_said() {
         let (mut machine, actions) = started(disk, observed("c1"), "c1");
         assert_eq!(
             actions,
-            [Action::Initialise(Cause::Foreign { open_failure: None })]
+            [Action::Initialize(BaselineReason::Foreign {
+                open_failure: None
+            })]
         );
-        let actions = machine.handle(initialised("c1", "d1"), s(1));
+        let actions = machine.handle(initialized("c1", "d1"), s(1));
         replaced_for_a_reason(&actions);
     }
 }
@@ -898,7 +889,7 @@ fn an_earlier_programs_database_is_replaced_and_that_is_said() {
 #[test]
 fn an_upgrade_does_not_accept_an_open_failure_as_if_that_was_requested() {
     let failure = "a:0,c:3,r:0 log:ns/aide-fi-n1-failed";
-    let with_failure = |observed: Observed| Observed {
+    let with_failure = |observed: ObservedStatus| ObservedStatus {
         open_failure: Some(failure.to_owned()),
         ..observed
     };
@@ -907,8 +898,7 @@ fn an_upgrade_does_not_accept_an_open_failure_as_if_that_was_requested() {
     };
     let baseline_event = |actions: &[Action]| match &actions[0] {
         Action::PublishBaseline {
-            warning: Some(event),
-            ..
+            event: Some(event), ..
         } => (event.severity, event.reason, event.message.clone()),
         _ => panic!("{actions:?}"),
     };
@@ -918,11 +908,11 @@ fn an_upgrade_does_not_accept_an_open_failure_as_if_that_was_requested() {
         (Disk::Nothing, EventReason::UnrequestedReinit),
     ] {
         let (mut machine, actions) = started(disk, with_failure(observed("c1")), "c1");
-        let [Action::Initialise(cause)] = actions.as_slice() else {
+        let [Action::Initialize(cause)] = actions.as_slice() else {
             panic!("{actions:?}");
         };
         assert!(!cause.requested(), "{cause:?}");
-        let event = baseline_event(&machine.handle(initialised("c1", "d1"), s(1)));
+        let event = baseline_event(&machine.handle(initialized("c1", "d1"), s(1)));
         assert_eq!((event.0, event.1), (Severity::Warning, reason));
         assert!(event.2.ends_with(&format!("Failed {failure}")), "{event:?}");
     }
@@ -937,22 +927,21 @@ fn an_upgrade_does_not_accept_an_open_failure_as_if_that_was_requested() {
         digest: "d1".to_owned(),
     };
     let actions = machine.handle(Event::Finished(outdated), s(1));
-    let [Action::Initialise(cause)] = actions.as_slice() else {
+    let [Action::Initialize(cause)] = actions.as_slice() else {
         panic!("{actions:?}");
     };
     assert!(!cause.requested(), "{cause:?}");
-    let event = baseline_event(&machine.handle(initialised("c1", "d2"), s(2)));
+    let event = baseline_event(&machine.handle(initialized("c1", "d2"), s(2)));
     assert!(event.2.contains("AIDE 0.16.2"), "{event:?}");
     assert!(event.2.ends_with(&format!("Failed {failure}")), "{event:?}");
     // A request accepts it, and a crash before the event was written does not lose the record.
-    let asked = Observed {
-        request: Some("r1".to_owned()),
-        ..with_failure(observed("c1"))
-    };
+    let asked = with_failure(observed("c1")).with_request("r1");
     let (_, actions) = started(Disk::Unreadable, asked, "c1");
     assert_eq!(
         actions,
-        [Action::Initialise(Cause::Requested("r1".to_owned()))]
+        [Action::Initialize(BaselineReason::Requested(
+            "r1".to_owned()
+        ))]
     );
     let made = KnownBaseline {
         requested: false,
@@ -988,12 +977,12 @@ fn a_baseline_that_this_aide_cannot_read_is_replaced_and_that_is_said() {
     };
     assert_eq!(
         machine.handle(Event::Finished(outdated), s(31)),
-        [Action::Initialise(Cause::Outdated {
+        [Action::Initialize(BaselineReason::Outdated {
             made_by: "0.16.2".to_owned(),
             open_failure: None
         })]
     );
-    let actions = machine.handle(initialised("c1", "d2"), s(32));
+    let actions = machine.handle(initialized("c1", "d2"), s(32));
     let why = replaced_for_a_reason(&actions);
     assert!(why.contains("AIDE 0.16.2"), "{why}");
     assert_eq!(actions[1..], [Action::Scan], "and that is all");
@@ -1019,7 +1008,7 @@ fn a_scan_cut_off_with_the_container_is_reported_and_delayed() {
 }
 
 #[test]
-fn an_initialisation_cut_off_with_the_container_is_delayed_too() {
+fn an_initialization_cut_off_with_the_container_is_delayed_too() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::Interrupted(1), s(0));
     machine.handle(Event::DiskRead(Disk::Nothing), s(0));
@@ -1029,7 +1018,7 @@ fn an_initialisation_cut_off_with_the_container_is_delayed_too() {
     assert_eq!(actions[1], Action::WakeAt(s(10)));
     assert_eq!(
         machine.handle(Event::Timer, s(10)),
-        [Action::Initialise(Cause::First)]
+        [Action::Initialize(BaselineReason::First)]
     );
 }
 
@@ -1054,8 +1043,10 @@ fn an_aide_that_cannot_be_ended_is_reported_again_and_again_and_no_second_one_st
     assert!(is_told(&actions[0]), "{actions:?}");
     assert_eq!(actions[1..], [Action::WakeAt(s(231))]);
     assert_eq!(
-        machine.handle(Event::Freed, s(140)),
-        [Action::Initialise(Cause::Requested("r1".to_owned()))]
+        machine.handle(Event::AideExited, s(140)),
+        [Action::Initialize(BaselineReason::Requested(
+            "r1".to_owned()
+        ))]
     );
 }
 

@@ -1,18 +1,22 @@
 //! The runner with a real AIDE on nodes that are odd, or fail.
 
 use std::ffi::OsStr;
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::process::Command;
 
 use rustix::mount::MountFlags;
 
 use super::tests::{Node, finding, made};
 use super::*;
+use crate::aide::database::StateDir;
+use crate::aide::report;
 use crate::aide::watchdog::Limits;
-use crate::api::Condition;
+use crate::api::{Condition, ErrorClass};
 use crate::chaos::{Row, lost_and_duplicated};
 use crate::testing::mount_namespace::{self, SmallDisk};
 
@@ -24,16 +28,16 @@ const MOST_PATIENCE: Duration = Duration::from_secs(128);
 async fn scan_until(
     node: &mut Node,
     limits: fn(Duration) -> Limits,
-    is_so: impl Fn(&Done) -> bool,
-) -> Done {
+    is_so: impl Fn(&Completed) -> bool,
+) -> Completed {
     let mut patience = Duration::from_secs(1);
     loop {
         node.limit(limits(patience));
-        let done = node.scan().await;
+        let completed = node.scan().await;
         patience *= 2;
-        if is_so(&done) || patience > MOST_PATIENCE {
+        if is_so(&completed) || patience > MOST_PATIENCE {
             node.limit(Limits::default());
-            return done;
+            return completed;
         }
     }
 }
@@ -46,12 +50,10 @@ fn without_progress(stall: Duration) -> Limits {
     }
 }
 
-/// What a scan says that could not be done.
-fn said(done: &Done) -> &str {
-    let message = match &done.finished {
-        Finished::Scanned { finding, .. } => finding.result.error_message.as_deref(),
-        _ => None,
-    };
+/// What a scan says that could not be completed.
+fn said(completed: &Completed) -> &str {
+    let finding = completed.finding.as_ref();
+    let message = finding.and_then(|finding| finding.result.error_message.as_deref());
     message.unwrap_or_default()
 }
 
@@ -74,9 +76,9 @@ async fn well_after(fault: &str, tried: usize, node: &Node, runner: &Runner) {
     );
     let recovery = start.elapsed();
     fs::write(node.etc("passwd"), "toor").unwrap();
-    let done = node.scan_by(runner).await;
-    let result = &finding(&done).result;
-    assert_eq!(result.condition, Condition::Failed, "{done:?}");
+    let completed = node.scan_by(runner).await;
+    let result = &finding(&completed).result;
+    assert_eq!(result.condition, Condition::Failed, "{completed:?}");
     let found: Vec<_> = result
         .changes
         .iter()
@@ -95,7 +97,7 @@ async fn well_after(fault: &str, tried: usize, node: &Node, runner: &Runner) {
 
 /// A node with odd things is watched like any other.
 async fn is_no_obstacle(fault: &str, tried: usize, node: &Node) {
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     well_after(fault, tried, node, &node.runner()).await;
 }
 
@@ -139,14 +141,14 @@ async fn every_byte_may_stand_in_a_name_and_names_may_be_long() {
     assert_eq!(bytes.len(), 255);
     let name = OsStr::from_bytes(&bytes);
     fs::write(node.etc(name), "old").unwrap();
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     assert_eq!(
         finding(&node.scan().await).result.condition,
         Condition::Succeeded
     );
     fs::write(node.etc(name), "new").unwrap();
-    let done = node.scan().await;
-    let result = &finding(&done).result;
+    let completed = node.scan().await;
+    let result = &finding(&completed).result;
     assert_eq!(
         (
             result.files_changed,
@@ -168,12 +170,12 @@ async fn a_directory_of_many_files_is_read_whole() {
     for n in 0..200_000 {
         File::create(node.etc(format!("many/{n}"))).unwrap();
     }
-    let done = node.initialise(Cause::First).await;
-    assert!(done.baseline.as_ref().unwrap().entries > 200_000);
+    let completed = node.initialize(BaselineReason::First).await;
+    assert!(completed.baseline.as_ref().unwrap().entries > 200_000);
     fs::remove_file(node.etc("many/777")).unwrap();
-    let done = node.scan().await;
-    assert_eq!(finding(&done).result.changes[0].path, "/etc/many/777");
-    assert_eq!(finding(&done).result.files_removed, 1);
+    let completed = node.scan().await;
+    assert_eq!(finding(&completed).result.changes[0].path, "/etc/many/777");
+    assert_eq!(finding(&completed).result.files_removed, 1);
     File::create(node.etc("many/777")).unwrap();
     well_after("200,000 files in a directory", 1, &node, &node.runner()).await;
 }
@@ -183,7 +185,7 @@ async fn a_directory_of_many_files_is_read_whole() {
 async fn a_report_beyond_the_bound_is_cut_off_and_what_it_counts_is_told() {
     const FILES: u32 = 3000;
     let node = Node::new();
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     let new = |n: u32| node.etc(format!("{n:0200}"));
     for n in 0..FILES {
         File::create(new(n)).unwrap();
@@ -191,26 +193,30 @@ async fn a_report_beyond_the_bound_is_cut_off_and_what_it_counts_is_told() {
     let mut runner = node.runner();
     runner.max_report = 100_000;
     for _ in 0..2 {
-        let done = node.scan_by(&runner).await;
-        let result = &finding(&done).result;
-        assert_eq!(result.condition, Condition::Failed, "{done:?}");
+        let completed = node.scan_by(&runner).await;
+        let result = &finding(&completed).result;
+        assert_eq!(result.condition, Condition::Failed, "{completed:?}");
         assert_eq!(result.files_added, i64::from(FILES));
         assert!(
             result.changes[0].path.starts_with("/etc/0000"),
             "{result:?}"
         );
-        assert!(done.log.is_some());
+        assert!(completed.log.is_some());
         let log = fs::read_to_string(node.etc("kubernetes/aide.log")).unwrap();
         assert!(log.len() < 101_000 && log.contains("[truncated: the report had more than"));
-        let lines = done.lines.as_ref().unwrap();
+        let lines = completed.change_log.as_ref().unwrap();
         assert!(lines.contains("\"leftOut\":"), "{lines}");
-        assert!(!runner.json_report().exists());
+        assert!(!ReportFiles::of(&runner).json().exists());
     }
     // Not even the counts.
     runner.max_report = 10;
-    let done = node.scan_by(&runner).await;
-    let result = &finding(&done).result;
-    assert_eq!(result.error_class.as_deref(), Some("report"), "{done:?}");
+    let completed = node.scan_by(&runner).await;
+    let result = &finding(&completed).result;
+    assert_eq!(
+        result.error_class.as_deref(),
+        Some("report"),
+        "{completed:?}"
+    );
     let message = result.error_message.as_deref().unwrap();
     assert!(message.contains("longer than 10 bytes"), "{message}");
     for n in 0..FILES {
@@ -227,11 +233,11 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
     // Step by step: no call takes the whole path.
     let script = "cd \"$1\"; name=$(printf %0200d 0); \
                   for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do \
-                  mkdir $name; cd -P $name; done; : > file";
+                  mkdir $name; cd -P $name; completed; : > file";
     sh(script, &node.etc("deep"));
-    let done = node.initialise(Cause::First).await;
-    let Finished::InitFailed(error) = &done.finished else {
-        panic!("it was passed over: {done:?}")
+    let completed = node.initialize(BaselineReason::First).await;
+    let Finished::InitFailed(error) = &completed.finished else {
+        panic!("it was passed over: {completed:?}")
     };
     assert_eq!(error.class, ErrorClass::Incomplete);
     assert!(error.message.contains("/etc/deep/000"), "{}", error.message);
@@ -250,13 +256,13 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
 #[tokio::test]
 async fn a_flood_of_warnings_hides_no_directory_that_was_not_read() {
     let node = Node::with("warn_dead_symlinks=yes\n/etc l+p+sha256\n");
-    let script = "cd \"$1\"; for n in $(seq 1200); do ln -s /none/$(printf %060d 0) dead$n; done; \
+    let script = "cd \"$1\"; for n in $(seq 1200); do ln -s /none/$(printf %060d 0) dead$n; completed; \
                   mkdir z; cd z; name=$(printf %0200d 0); \
-                  for _ in $(seq 25); do mkdir $name; cd -P $name; done";
+                  for _ in $(seq 25); do mkdir $name; cd -P $name; completed";
     sh(script, &node.etc(""));
-    let done = node.initialise(Cause::First).await;
-    let Finished::InitFailed(error) = &done.finished else {
-        panic!("it was passed over: {done:?}")
+    let completed = node.initialize(BaselineReason::First).await;
+    let Finished::InitFailed(error) = &completed.finished else {
+        panic!("it was passed over: {completed:?}")
     };
     assert!(
         error.message.contains("/etc/z/000") && error.message.ends_with("(1 in all)"),
@@ -268,17 +274,17 @@ async fn a_flood_of_warnings_hides_no_directory_that_was_not_read() {
 
 /// A scan is an error that names this file.
 async fn is_incomplete(node: &Node, path: &str) {
-    let done = node.scan().await;
-    let class = finding(&done).result.error_class.as_deref();
-    assert_eq!(class, Some("incomplete"), "{done:?}");
-    assert!(said(&done).contains(path), "{done:?}");
+    let completed = node.scan().await;
+    let class = finding(&completed).result.error_class.as_deref();
+    assert_eq!(class, Some("incomplete"), "{completed:?}");
+    assert!(said(&completed).contains(path), "{completed:?}");
 }
 
 /// A scan finds one change.
 async fn has_one_change(node: &Node) {
-    let done = node.scan().await;
-    let result = &finding(&done).result;
-    assert_eq!(result.condition, Condition::Failed, "{done:?}");
+    let completed = node.scan().await;
+    let result = &finding(&completed).result;
+    assert_eq!(result.condition, Condition::Failed, "{completed:?}");
     assert_eq!(result.files_changed, 1, "{result:?}");
 }
 
@@ -296,7 +302,7 @@ const LEASE: &str = "use Fcntl; $SIG{IO} = 'IGNORE'; open(my $file, '+<', $ARGV[
 #[tokio::test]
 async fn a_file_that_cannot_be_opened_is_no_unchanged_file() {
     let node = Node::new();
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     fs::write(node.etc("passwd"), "toor").unwrap();
     let mut holder = Command::new("perl")
         .args(["-e", LEASE])
@@ -320,7 +326,6 @@ struct Restless(CancellationToken, Option<std::thread::JoinHandle<()>>);
 
 impl Restless {
     fn file(path: PathBuf) -> Self {
-        use std::io::Write as _;
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         // Large, so that reading it takes longer than the pause between two writes.
@@ -349,7 +354,7 @@ impl Drop for Restless {
 async fn a_file_that_is_written_without_end_is_no_unchanged_file() {
     let node = Node::new();
     let restless = Restless::file(node.etc("restless"));
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     is_incomplete(&node, "/etc/restless").await;
     // What else is found is true nevertheless.
     fs::write(node.etc("passwd"), "toor").unwrap();
@@ -358,9 +363,9 @@ async fn a_file_that_is_written_without_end_is_no_unchanged_file() {
     // Nor is it one when it has come to rest: nobody knows what it was.
     fs::write(node.etc("passwd"), "root").unwrap();
     is_incomplete(&node, "/etc/restless").await;
-    made(&node.initialise(Cause::Config).await);
-    let done = node.scan().await;
-    assert_eq!(finding(&done).result.condition, Condition::Succeeded);
+    made(&node.initialize(BaselineReason::Config).await);
+    let completed = node.scan().await;
+    assert_eq!(finding(&completed).result.condition, Condition::Succeeded);
     fs::write(node.etc("restless"), "other").unwrap();
     has_one_change(&node).await;
 }
@@ -369,9 +374,9 @@ async fn a_file_that_is_written_without_end_is_no_unchanged_file() {
 async fn a_file_that_may_grow_is_compared_while_it_is_written() {
     let node = Node::with("/etc p+u+g+ftype+sha256+growing\n");
     let restless = Restless::file(node.etc("restless"));
-    made(&node.initialise(Cause::First).await);
-    let done = node.scan().await;
-    assert_eq!(finding(&done).result.condition, Condition::Succeeded);
+    made(&node.initialize(BaselineReason::First).await);
+    let completed = node.scan().await;
+    assert_eq!(finding(&completed).result.condition, Condition::Succeeded);
     drop(restless);
     fs::write(node.etc("restless"), vec![1; 9 << 20]).unwrap();
     has_one_change(&node).await;
@@ -383,7 +388,7 @@ async fn files_that_come_and_go_while_they_are_read_hide_nothing() {
     for n in 0..200 {
         fs::write(node.etc(format!("{n}")), "x").unwrap();
     }
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     fs::write(node.etc("passwd"), "toor").unwrap();
     let busy = CancellationToken::new();
     let (stop, etc) = (busy.clone(), node.etc(""));
@@ -396,8 +401,8 @@ async fn files_that_come_and_go_while_they_are_read_hide_nothing() {
         }
     });
     for _ in 0..5 {
-        let done = node.scan().await;
-        let result = &finding(&done).result;
+        let completed = node.scan().await;
+        let result = &finding(&completed).result;
         match result.condition {
             Condition::Succeeded => panic!("a change was passed over"),
             Condition::Failed => assert!(result.files_changed >= 1, "{result:?}"),
@@ -406,8 +411,8 @@ async fn files_that_come_and_go_while_they_are_read_hide_nothing() {
     }
     busy.cancel();
     restless.await.unwrap();
-    let done = node.scan().await;
-    let result = &finding(&done).result;
+    let completed = node.scan().await;
+    let result = &finding(&completed).result;
     assert_eq!(
         (
             result.files_changed,
@@ -429,7 +434,7 @@ async fn files_that_come_and_go_while_they_are_read_hide_nothing() {
 #[tokio::test]
 async fn a_file_without_end_is_given_up_and_named() {
     let mut node = Node::new();
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     File::create(node.etc("endless"))
         .unwrap()
         .set_len(1 << 42)
@@ -439,12 +444,15 @@ async fn a_file_without_end_is_given_up_and_named() {
         ..Limits::default()
     };
     let named = " seconds at /etc/endless;";
-    let done = scan_until(&mut node, in_all, |done| said(done).contains(named)).await;
-    let result = &finding(&done).result;
+    let completed = scan_until(&mut node, in_all, |completed| {
+        said(completed).contains(named)
+    })
+    .await;
+    let result = &finding(&completed).result;
     assert_eq!(result.error_class.as_deref(), Some("hung"));
-    let message = said(&done);
+    let message = said(&completed);
     assert!(
-        message.starts_with("AIDE error: not done after ") && message.contains(named),
+        message.starts_with("AIDE error: not completed after ") && message.contains(named),
         "{message}"
     );
     assert_eq!(node.runner().interruptions(), 0);
@@ -468,15 +476,18 @@ async fn a_disk_without_room_for_another_file_leaves_the_old_baseline() {
     let node = Node::new();
     let mut runner = node.runner();
     runner.state = StateDir::at(&disk.path());
-    let initialise = async |cause| node.initialise_by(&runner, cause).await;
-    let old = made(&initialise(Cause::First).await).clone();
+    let initialize = async |reason| node.initialize_by(&runner, reason).await;
+    let old = made(&initialize(BaselineReason::First).await).clone();
     let filler = |n: u32| disk.path().join(format!("filler{n}"));
     let fillers = (0..1000)
         .take_while(|&n| File::create(filler(n)).is_ok())
         .count();
     let before = disk.names();
-    let done = initialise(Cause::Requested("r1".to_owned())).await;
-    assert!(matches!(done.finished, Finished::InitFailed(_)), "{done:?}");
+    let completed = initialize(BaselineReason::Requested("r1".to_owned())).await;
+    assert!(
+        matches!(completed.finished, Finished::InitFailed(_)),
+        "{completed:?}"
+    );
     assert_eq!(runner.read_disk().unwrap(), Disk::Baseline(old));
     assert_eq!(disk.names(), before);
     // What a scan has to write it cannot write, either; the result says so.
@@ -489,7 +500,7 @@ async fn a_disk_without_room_for_another_file_leaves_the_old_baseline() {
     for n in 0..u32::try_from(fillers).unwrap() {
         fs::remove_file(filler(n)).unwrap();
     }
-    let healed = initialise(Cause::Requested("r1".to_owned())).await;
+    let healed = initialize(BaselineReason::Requested("r1".to_owned())).await;
     assert_eq!(made(&healed).request.as_deref(), Some("r1"));
     well_after(
         "no free inode: a re-initialization and a scan",
@@ -510,16 +521,16 @@ async fn a_state_directory_that_becomes_read_only_is_told_and_heals() {
     let node = Node::new();
     let mut runner = node.runner();
     runner.state = StateDir::at(&disk.path());
-    let done = node.initialise_by(&runner, Cause::First).await;
-    let old = made(&done).clone();
+    let completed = node.initialize_by(&runner, BaselineReason::First).await;
+    let old = made(&completed).clone();
     disk.make_read_only();
     let scan = node.scan_by(&runner).await;
     let result = &finding(&scan).result;
     assert_eq!(result.condition, Condition::Errored, "{result:?}");
-    let cause = Cause::Requested("r1".to_owned());
-    let done = node.initialise_by(&runner, cause).await;
-    let Finished::InitFailed(error) = &done.finished else {
-        panic!("{done:?}")
+    let reason = BaselineReason::Requested("r1".to_owned());
+    let completed = node.initialize_by(&runner, reason).await;
+    let Finished::InitFailed(error) = &completed.finished else {
+        panic!("{completed:?}")
     };
     assert!(
         error.message.contains("Read-only file system"),
@@ -570,18 +581,22 @@ async fn links_in_place_of_the_files_that_aide_writes_are_not_followed() {
         }
     };
     put_links(&["aide.db.gz.new", "aide.log.new", "aide.log"]);
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     put_links(&["aide.db.gz.new", "aide.log.new"]);
-    let done = node.scan().await;
+    let completed = node.scan().await;
     assert_eq!(
-        finding(&done).result.condition,
+        finding(&completed).result.condition,
         Condition::Succeeded,
-        "{done:?}"
+        "{completed:?}"
     );
     // The link is not backed up as if it were a log, nor what it leads to.
     fs::remove_file(node.etc("kubernetes/aide.log")).unwrap();
     put_links(&["aide.log"]);
-    made(&node.initialise(Cause::Requested("r1".to_owned())).await);
+    made(
+        &node
+            .initialize(BaselineReason::Requested("r1".to_owned()))
+            .await,
+    );
     assert_eq!(fs::read_to_string(&victim).unwrap(), "secret");
     let names = mount_namespace::names_in(&node.etc("kubernetes"));
     assert!(
@@ -601,26 +616,26 @@ async fn links_in_place_of_the_files_that_aide_writes_are_not_followed() {
 async fn nothing_is_written_through_a_link_in_place_of_the_state_directory() {
     let node = Node::new();
     let runner = node.runner();
-    made(&node.initialise_by(&runner, Cause::First).await);
+    made(&node.initialize_by(&runner, BaselineReason::First).await);
     // The whole of it, database and all, behind a link.
     let outside = node.etc("outside");
     fs::rename(node.etc("kubernetes"), &outside).unwrap();
     symlink("outside", node.etc("kubernetes")).unwrap();
     fs::write(outside.join("aide.log.new"), "mine").unwrap();
     let before = mount_namespace::names_in(&outside);
-    let done = node.scan_by(&runner).await;
-    let result = &finding(&done).result;
+    let completed = node.scan_by(&runner).await;
+    let result = &finding(&completed).result;
     assert_eq!(result.error_class.as_deref(), Some("state"));
     let message = result.error_message.as_deref().unwrap();
     assert!(
         message.contains("it is a symbolic link to outside; restore"),
         "{message}"
     );
-    let cause = Cause::Requested("r1".to_owned());
-    let done = node.initialise_by(&runner, cause).await;
+    let reason = BaselineReason::Requested("r1".to_owned());
+    let completed = node.initialize_by(&runner, reason).await;
     assert!(
-        matches!(&done.finished, Finished::InitFailed(error) if error.class == ErrorClass::State),
-        "{done:?}"
+        matches!(&completed.finished, Finished::InitFailed(error) if error.class == ErrorClass::State),
+        "{completed:?}"
     );
     assert_eq!(mount_namespace::names_in(&outside), before);
     fs::remove_file(node.etc("kubernetes")).unwrap();
@@ -693,18 +708,18 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
         return;
     };
     let mut node = Node::at(&root, "/etc p+sha256\n");
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     let mount = HangingMount::new(&node.etc("remote"));
     let named = " at /etc/remote (fuse server:/export on /etc/remote); AIDE was ended.";
-    let is_named = |done: &Done| said(done).contains(named);
-    let done = scan_until(&mut node, without_progress, is_named).await;
+    let is_named = |completed: &Completed| said(completed).contains(named);
+    let completed = scan_until(&mut node, without_progress, is_named).await;
     assert!(
-        done.remains.is_none(),
+        completed.remains.is_none(),
         "it waits for the first answer, and can be ended"
     );
-    let result = &finding(&done).result;
+    let result = &finding(&completed).result;
     assert_eq!(result.error_class.as_deref(), Some("hung"));
-    let message = said(&done);
+    let message = said(&completed);
     assert!(
         message.starts_with("AIDE error: no progress for ") && message.contains(named),
         "{message}"
@@ -727,16 +742,16 @@ async fn a_rule_that_names_a_mount_that_hangs_holds_no_scan_up() {
         return;
     };
     let mut node = Node::at(&root, "/etc p+sha256\n/etc/remote/ p\n");
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     let mount = HangingMount::new(&node.etc("remote"));
     node.limit(Limits::of_total(Duration::from_secs(2)));
-    let done = node.scan().await;
-    let result = &finding(&done).result;
+    let completed = node.scan().await;
+    let result = &finding(&completed).result;
     assert_eq!(result.error_class.as_deref(), Some("hung"));
     assert!(
-        said(&done).contains(": no answer at /etc/remote; "),
+        said(&completed).contains(": no answer at /etc/remote; "),
         "{}",
-        said(&done)
+        said(&completed)
     );
     drop(mount);
     unmount(&node.etc("remote"));
@@ -757,7 +772,7 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
         return;
     };
     let mut node = Node::at(&root, "/etc p+sha256\n");
-    made(&node.initialise(Cause::First).await);
+    made(&node.initialize(BaselineReason::First).await);
     let mut mount = HangingMount::new(&node.etc("remote"));
     mount.begin();
     // No task of the runtime's, which would wait for its end where the test fails before.
@@ -765,10 +780,10 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
         mount.swallow();
         mount
     });
-    let is_stuck = |done: &Done| matches!(done.finished, Finished::Stuck(_));
-    let mut done = scan_until(&mut node, without_progress, is_stuck).await;
-    let Finished::Stuck(error) = &done.finished else {
-        panic!("it was ended: {done:?}")
+    let is_stuck = |completed: &Completed| matches!(completed.finished, Finished::Stuck(_));
+    let mut completed = scan_until(&mut node, without_progress, is_stuck).await;
+    let Finished::Stuck(error) = &completed.finished else {
+        panic!("it was ended: {completed:?}")
     };
     assert_eq!(error.class, ErrorClass::Hung);
     let told = "cannot be ended, and no other run starts until it has.";
@@ -777,7 +792,7 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
         "{}",
         error.message
     );
-    let mut gone = Box::pin(done.remains.take().unwrap().gone());
+    let mut gone = Box::pin(completed.remains.take().unwrap().gone());
     let still = tokio::time::timeout(Duration::from_millis(300), &mut gone).await;
     assert!(still.is_err(), "it is still there");
     drop(server.join().unwrap());

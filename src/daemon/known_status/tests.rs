@@ -1,0 +1,69 @@
+use super::*;
+
+fn status(uid: &str, version: &str) -> FileIntegrityNodeStatus {
+    let mut status = FileIntegrityNodeStatus::default();
+    status.metadata.uid = Some(uid.to_owned());
+    status.metadata.resource_version = Some(version.to_owned());
+    status
+}
+
+fn seen(status: Option<FileIntegrityNodeStatus>) -> KnownStatus {
+    KnownStatus {
+        status,
+        ..KnownStatus::default()
+    }
+}
+
+fn version(seen: KnownStatus) -> Option<String> {
+    seen.status?.metadata.resource_version
+}
+
+#[test]
+fn a_late_event_does_not_undo_what_a_write_returned() {
+    let table = [
+        (status("a", "10"), status("a", "9"), "10"),
+        (status("a", "10"), status("a", "11"), "11"),
+        // The one before, as a watch that is behind shows it.
+        (status("b", "10"), status("a", "9"), "10"),
+        (status("a", "10"), status("b", "11"), "11"),
+        (status("a", "10"), status("a", "odd"), "odd"),
+    ];
+    for (known, arrived, expected) in table {
+        let mut seen = seen(Some(known));
+        seen.keep_newest(arrived);
+        assert_eq!(version(seen).as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn the_end_of_an_earlier_object_is_not_that_of_the_known_one() {
+    for (deleted, expected) in [("11", None), ("9", Some("10")), ("odd", None)] {
+        let mut seen = seen(Some(status("a", "10")));
+        seen.keep_deleted(&status("a", deleted));
+        assert_eq!(version(seen).as_deref(), expected, "{deleted}");
+    }
+}
+
+#[test]
+fn an_object_that_was_deleted_meanwhile_does_not_come_back_by_its_last_write() {
+    let table = [
+        (None, status("a", "10"), None),
+        (Some(status("b", "9")), status("a", "10"), Some("9")),
+        (Some(status("a", "9")), status("a", "10"), Some("10")),
+    ];
+    for (known, written, expected) in table {
+        let mut seen = seen(known);
+        seen.keep_written(written);
+        assert_eq!(version(seen).as_deref(), expected);
+    }
+}
+
+#[test]
+fn what_was_read_counts_whatever_its_version_unless_a_write_was_answered_meanwhile() {
+    let mut seen = seen(Some(status("a", "100")));
+    assert!(seen.keep_read(Some(status("a", "50")), seen.writes()));
+    let writes = seen.writes();
+    seen.keep_written(status("a", "51"));
+    assert!(!seen.keep_read(Some(status("a", "50")), writes));
+    assert_eq!(version(seen).as_deref(), Some("51"));
+}

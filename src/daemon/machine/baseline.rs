@@ -1,0 +1,87 @@
+//! Baselines, and why they are made. Pure.
+
+/// Replaces the digest of a file that cannot be read as a database.
+pub const NO_DATABASE: &str = "a file that is no database";
+
+/// The baseline as the daemon knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownBaseline {
+    /// Hash of the configuration that it was made with.
+    pub config_hash: String,
+    /// sha256 of the database, in hexadecimal digits.
+    pub digest: String,
+    /// Id of the request that it was made for.
+    pub request: Option<String>,
+    /// Whether somebody requested it.
+    pub requested: bool,
+}
+
+/// What is in the state directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// No database.
+    Nothing,
+    /// No database, but the record of one that was made for this FileIntegrity.
+    Missing(KnownBaseline),
+    /// A database without a record: of another FileIntegrity, or of another program.
+    Foreign {
+        /// sha256 of the database, in hexadecimal digits.
+        digest: String,
+    },
+    /// A file that cannot be read as a database.
+    Unreadable,
+    /// A database and its record, made for this FileIntegrity.
+    Baseline(KnownBaseline),
+}
+
+/// Why a baseline is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BaselineReason {
+    /// There was none before.
+    First,
+    /// The database is of another FileIntegrity or another program, and this AIDE may not be able to
+    /// read it.
+    Foreign {
+        /// The failure that is reported now.
+        open_failure: Option<String>,
+    },
+    /// The database is of another version of AIDE, and this one cannot read it.
+    Outdated {
+        /// Version of the AIDE that made the database.
+        made_by: String,
+        /// The failure that is reported now.
+        open_failure: Option<String>,
+    },
+    /// Somebody has requested it; the id of the request.
+    Requested(String),
+    /// The configuration has changed.
+    Config,
+    /// The spec has another state directory; the one before.
+    Moved(String),
+    /// The database was deleted.
+    Lost,
+    /// The signal file asks for it, and no request explains the file.
+    Signal,
+}
+
+impl BaselineReason {
+    /// Whether somebody requested the baseline. After an upgrade there is no request; the baseline
+    /// counts as requested unless it accepts an open failure.
+    pub fn requested(&self) -> bool {
+        match self {
+            Self::Lost | Self::Signal => false,
+            Self::Foreign { open_failure } | Self::Outdated { open_failure, .. } => {
+                open_failure.is_none()
+            }
+            Self::First | Self::Requested(_) | Self::Config | Self::Moved(_) => true,
+        }
+    }
+
+    /// The request for re-initialization.
+    pub fn request(&self) -> Option<&str> {
+        match self {
+            Self::Requested(id) => Some(id),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Compares the baseline on the disk with the reported one. Pure.
+
+use super::baseline::{Disk, KnownBaseline, NO_DATABASE};
+use super::messages;
+use crate::daemon::node_state::{ObservedStatus, ReportedBaseline};
+use crate::scan::event::EventMessage;
+use crate::scan::outcome::ScanError;
+
+/// What disk and API together show of the baseline.
+#[derive(Debug, PartialEq)]
+pub(super) enum Comparison {
+    /// Both have the same baseline.
+    Same,
+    /// The disk has a baseline that must be reported.
+    Adopt {
+        request: Option<String>,
+        event: Option<EventMessage>,
+    },
+    /// Both have the same baseline, but its record on the disk was lost. It is restored from the API.
+    Restored(KnownBaseline),
+    /// The disk has a baseline that nothing explains.
+    Tampered(ScanError),
+    /// The disk has no baseline that could be used.
+    NoBaseline,
+}
+
+/// A baseline that was not reported is explained by a crash before it was published: its record has a
+/// request or a configuration that is still desired, or says that it was made without a request. Any
+/// other baseline was placed there by somebody.
+pub(super) fn compare(disk: &Disk, observed: &ObservedStatus) -> Comparison {
+    match (disk, &observed.baseline) {
+        (Disk::Nothing | Disk::Missing(_), _) | (Disk::Foreign { .. } | Disk::Unreadable, None) => {
+            Comparison::NoBaseline
+        }
+        (Disk::Unreadable, Some(reported)) => {
+            Comparison::Tampered(messages::tampered(&reported.digest, NO_DATABASE))
+        }
+        (Disk::Foreign { digest }, Some(reported)) if *digest != reported.digest => {
+            Comparison::Tampered(messages::tampered(&reported.digest, digest))
+        }
+        (Disk::Foreign { digest }, Some(reported)) => Comparison::Restored(KnownBaseline {
+            config_hash: reported.config_hash.clone(),
+            digest: digest.clone(),
+            request: observed.reinit_done.clone(),
+            requested: reported.requested,
+        }),
+        (Disk::Baseline(known), None) => unreported(known, observed),
+        (Disk::Baseline(known), Some(reported)) if known.digest == reported.digest => {
+            match open_request(known, observed) {
+                // Somebody has removed from the status that it is done. It is not done again.
+                request @ Some(_) => Comparison::Adopt {
+                    request,
+                    event: None,
+                },
+                None => Comparison::Same,
+            }
+        }
+        (Disk::Baseline(known), Some(reported)) => another(known, reported, observed),
+    }
+}
+
+/// The API has no baseline.
+fn unreported(known: &KnownBaseline, observed: &ObservedStatus) -> Comparison {
+    let failure = observed.open_failure.as_deref();
+    let request = known.request.clone();
+    Comparison::Adopt {
+        request: request.filter(|id| observed.desired.reinit_request.as_ref() == Some(id)),
+        event: (!known.requested).then(|| messages::unrequested(None, &known.digest, failure)),
+    }
+}
+
+/// The API has another baseline than the disk.
+fn another(
+    known: &KnownBaseline,
+    reported: &ReportedBaseline,
+    observed: &ObservedStatus,
+) -> Comparison {
+    let request = open_request(known, observed);
+    let is_of_new_config = known.config_hash != reported.config_hash
+        && observed.desired.config_hash.as_ref() == Some(&known.config_hash);
+    if request.is_some() || is_of_new_config {
+        Comparison::Adopt {
+            request,
+            event: None,
+        }
+    } else if !known.requested {
+        let failure = observed.open_failure.as_deref();
+        let event = messages::unrequested(Some(&reported.digest), &known.digest, failure);
+        Comparison::Adopt {
+            request: None,
+            event: Some(event),
+        }
+    } else {
+        Comparison::Tampered(messages::tampered(&reported.digest, &known.digest))
+    }
+}
+
+/// The request that this baseline was made for, if it is not reported as done.
+fn open_request(known: &KnownBaseline, observed: &ObservedStatus) -> Option<String> {
+    let request = known.request.clone();
+    request.filter(|id| {
+        observed.desired.reinit_request.as_ref() == Some(id)
+            && observed.reinit_done.as_ref() != Some(id)
+    })
+}

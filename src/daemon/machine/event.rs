@@ -1,0 +1,106 @@
+//! The events of the state machine, and the actions that it returns. Pure.
+
+use std::time::Duration;
+
+use super::baseline::{BaselineReason, Disk, KnownBaseline};
+use crate::daemon::node_state::ObservedStatus;
+use crate::scan::event::EventMessage;
+use crate::scan::outcome::ScanError;
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The state directory was read.
+    DiskRead(Disk),
+    /// The last runs of AIDE were killed together with the container; their number.
+    Interrupted(u32),
+    /// The node status was read, or has changed.
+    Observed(ObservedStatus),
+    /// The API server did not answer in time after the start.
+    ApiUnreachable,
+    /// The configuration with this hash is available.
+    ConfigLoaded(String),
+    /// The signal file exists, with this text.
+    Signal(String),
+    /// A run of AIDE has finished.
+    Finished(Finished),
+    /// An AIDE that could not be terminated has exited.
+    AideExited,
+    /// An update was published.
+    Published,
+    /// The time of [`Action::WakeAt`] has come.
+    Timer,
+    /// The daemon must exit.
+    Shutdown,
+}
+
+/// How a run of AIDE ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finished {
+    /// A new baseline was made.
+    Initialized(KnownBaseline),
+    /// No baseline was made; the old one, if any, is unchanged.
+    InitFailed(ScanError),
+    /// The scan is over.
+    Scanned {
+        /// sha256 of the database that AIDE has read, or [`NO_DATABASE`](super::NO_DATABASE), if it
+        /// is known.
+        digest: Option<String>,
+    },
+    /// There was no database to compare with.
+    BaselineMissing,
+    /// The database was made by another version of AIDE, and this one cannot read it.
+    BaselineOutdated {
+        /// Version of the AIDE that made the database.
+        made_by: String,
+        /// sha256 of the database, in hexadecimal digits.
+        digest: String,
+    },
+    /// AIDE does not finish, and cannot be terminated.
+    Stuck(ScanError),
+    /// AIDE was terminated because the daemon must exit.
+    Stopped,
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Load the configuration with this hash.
+    LoadConfig(String),
+    /// Stop loading: that configuration is not desired any more.
+    StopLoading,
+    /// Make a baseline.
+    Initialize(BaselineReason),
+    /// Compare the node with the baseline.
+    Scan,
+    /// Publish the result of the scan that has finished.
+    PublishScan,
+    /// Publish the baseline that was made, or was found at the start.
+    PublishBaseline {
+        /// The request for re-initialization that is done.
+        request: Option<String>,
+        /// An event to create besides.
+        event: Option<EventMessage>,
+    },
+    /// Write the node status again: somebody has removed the baseline in it.
+    RepublishStatus,
+    /// Publish an Errored result.
+    PublishError {
+        /// Why there is no scan.
+        error: ScanError,
+        /// An event to create besides.
+        event: Option<EventMessage>,
+    },
+    /// Remove the signal file.
+    RemoveSignal,
+    /// Send [`Event::Timer`] at this time.
+    WakeAt(Duration),
+    /// Send no [`Event::Timer`]: scans are held.
+    Sleep,
+    /// The daemon's pod is ready.
+    Ready,
+    /// Terminate AIDE.
+    StopAide,
+    /// Exit the daemon.
+    Exit,
+}

@@ -1,0 +1,52 @@
+//! The states of the state machine. Pure.
+
+use std::time::Duration;
+
+use super::baseline::BaselineReason;
+use crate::scan::outcome::ScanError;
+
+/// The state of the daemon. All times are since its start.
+#[derive(Clone, Debug, PartialEq)]
+pub enum State {
+    /// The disk, the configuration or the node status is not known yet.
+    Starting,
+    /// AIDE makes a baseline.
+    Initializing(BaselineReason),
+    /// AIDE compares the node with the baseline.
+    Scanning,
+    /// Waiting for the next scan.
+    Idle {
+        /// When the next scan starts.
+        due: Duration,
+    },
+    /// Scans are held.
+    Held,
+    /// Waiting for the next attempt to make a baseline.
+    InitFailed {
+        /// When the next attempt starts.
+        due: Duration,
+        /// Number of failed attempts.
+        attempts: u32,
+        /// Why the baseline is needed.
+        reason: BaselineReason,
+    },
+    /// AIDE cannot be terminated.
+    Stuck {
+        /// When the error is reported again.
+        due: Duration,
+        /// What is reported.
+        error: ScanError,
+    },
+    /// The baseline cannot be trusted.
+    Untrusted {
+        /// When the error is reported again.
+        due: Duration,
+    },
+}
+
+impl State {
+    /// Whether the daemon runs AIDE.
+    pub fn runs_aide(&self) -> bool {
+        matches!(self, Self::Initializing(_) | Self::Scanning)
+    }
+}

@@ -1,0 +1,75 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+
+use super::*;
+use crate::api::{Condition, Reinit, ScanResult};
+use crate::scan::outcome::Finding;
+
+pub(in crate::daemon) fn result(condition: Condition, second: i64) -> Item {
+    let at = Time(Timestamp::from_second(second).unwrap());
+    let finding = Finding {
+        result: ScanResult::new(condition, at),
+        changes: None,
+    };
+    Item {
+        update: NodeUpdate {
+            finding: Some(finding),
+            ..NodeUpdate::default()
+        },
+        log: None,
+    }
+}
+
+fn reinit(second: i64) -> Item {
+    let at = Time(Timestamp::from_second(second).unwrap());
+    let reinit = Reinit {
+        id: second.to_string(),
+        started_at: at.clone(),
+        finished_at: at,
+    };
+    Item {
+        update: NodeUpdate {
+            reinit: Some(reinit),
+            ..NodeUpdate::default()
+        },
+        log: None,
+    }
+}
+
+fn drain(mut outbox: Outbox) -> Vec<Item> {
+    let mut items = Vec::new();
+    while let Some(item) = outbox.front().cloned() {
+        outbox.pop();
+        items.push(item);
+    }
+    items
+}
+
+#[test]
+fn the_newest_of_each_condition_is_kept_in_order_of_time() {
+    let mut outbox = Outbox::default();
+    for item in [
+        result(Condition::Succeeded, 1),
+        result(Condition::Failed, 2),
+        result(Condition::Succeeded, 3),
+        result(Condition::Failed, 4),
+        result(Condition::Failed, 5),
+    ] {
+        outbox.push(item);
+    }
+    let expected = [
+        result(Condition::Succeeded, 3),
+        result(Condition::Failed, 5),
+    ];
+    assert_eq!(drain(outbox), expected);
+}
+
+#[test]
+fn a_finished_request_is_never_dropped() {
+    let mut outbox = Outbox::default();
+    let items = [reinit(1), result(Condition::Succeeded, 2), reinit(3)];
+    for item in items.clone() {
+        outbox.push(item);
+    }
+    assert_eq!(drain(outbox), items);
+}

@@ -1,0 +1,219 @@
+//! One run of AIDE with this node's configuration: attempts, limits, and what they mean. I/O.
+
+use std::path::Path;
+
+use tokio_util::sync::CancellationToken;
+
+use super::context::Runner;
+use super::disk_space;
+use super::error::RunnerError;
+use super::marker::Marker;
+use super::report_files::ReportFiles;
+use crate::aide::command::{self, Aide, Around, Mode};
+use crate::aide::config::{RunOptions, Unwatched};
+use crate::aide::exit::{self, AideError, Verdict};
+use crate::aide::report::Report;
+use crate::aide::stderr::Stderr;
+use crate::api::{ErrorClass, UnwatchedRule};
+use crate::daemon::node_config::{self, Asked, NodeConfig};
+use crate::scan::outcome::ScanError;
+
+/// Maximum attempts when AIDE skips files.
+const MAX_ATTEMPTS: u32 = 4;
+
+/// A run of AIDE that is prepared.
+#[derive(Debug)]
+pub(super) struct AideRun<'a> {
+    runner: &'a Runner,
+    config: NodeConfig,
+    unwatched: Vec<Unwatched>,
+    /// Maximum bytes of a report.
+    report_limit: u64,
+    cancel: &'a CancellationToken,
+}
+
+/// A database that AIDE has written.
+#[derive(Debug)]
+pub(super) struct NewDatabase {
+    pub(super) report: Report,
+    /// Files whose content it lacks, as they were written while AIDE read them.
+    pub(super) unread: Option<String>,
+}
+
+/// How a check ended that compared something.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum CheckEnd {
+    Complete(Verdict),
+    /// AIDE was terminated since its report exceeded this number of bytes.
+    ReportTooLarge {
+        limit: u64,
+    },
+}
+
+/// The attempt that counts.
+struct Attempt {
+    verdict: Verdict,
+    stderr: Stderr,
+}
+
+impl<'a> AideRun<'a> {
+    /// Prepares a run: removes the files of an unfinished one, creates the marker, and makes the
+    /// configuration for this node.
+    pub(super) async fn prepare(
+        runner: &'a Runner,
+        config: &Path,
+        cancel: &'a CancellationToken,
+    ) -> Result<Self, RunnerError> {
+        runner.state.clear_unfinished()?;
+        Marker::in_dir(&runner.work_dir).create()?;
+        let report_limit = disk_space::report_limit(runner);
+        let around = around(runner);
+        let asked = Asked {
+            aide: &runner.aide,
+            around: &around,
+            host_root: &runner.host_root,
+            cancel,
+        };
+        let limit = runner.aide.stall_limit().unwrap_or(node_config::LIMIT);
+        let limit = limit.min(node_config::LIMIT);
+        let mut made = NodeConfig::make(config, &runner.work_dir, &runner.host_root, limit).await?;
+        let unwatched = made.verify(config, &runner.verified, asked).await?;
+        Ok(Self {
+            runner,
+            config: made,
+            unwatched,
+            report_limit,
+            cancel,
+        })
+    }
+
+    /// Rules that watch nothing on this node because of symbolic links.
+    pub(super) fn unwatched_rules(&self) -> Vec<UnwatchedRule> {
+        node_config::listed(&self.unwatched)
+    }
+
+    /// Writes a new database.
+    pub(super) async fn init(&self) -> Result<NewDatabase, RunnerError> {
+        let attempt = self.run(&self.runner.aide, Mode::Init).await?;
+        if let Verdict::Error(error) = attempt.verdict {
+            return Err(RunnerError::Scan(self.not_written(error, &attempt)));
+        }
+        let report = ReportFiles::of(self.runner).read_json()?;
+        if report.total == 0 {
+            return Err(RunnerError::Scan(ScanError::new(
+                ErrorClass::Empty,
+                "the configuration watches no file on this node",
+            )));
+        }
+        let unread = attempt.stderr.in_motion.summary();
+        Ok(NewDatabase { report, unread })
+    }
+
+    /// Compares the node with the database.
+    pub(super) async fn check(&self) -> Result<CheckEnd, RunnerError> {
+        let aide = self.runner.aide.clone();
+        let aide = aide.writing_at_most(self.report_limit);
+        let attempt = self.run(&aide, Mode::Check).await?;
+        match attempt.verdict {
+            Verdict::Error(AideError::Signal(exit::SIGXFSZ)) => Ok(CheckEnd::ReportTooLarge {
+                limit: self.report_limit,
+            }),
+            Verdict::Error(error) => Err(RunnerError::Scan(self.scan_error(error, &attempt))),
+            verdict => Ok(CheckEnd::Complete(verdict)),
+        }
+    }
+
+    /// Runs AIDE until it has read everything. If files or directories change, AIDE skips them or their
+    /// content, so it runs again; if that does not help, the run has failed. A file that is always being
+    /// written does not prevent a baseline, but scans without changes are then no success.
+    async fn run(&self, aide: &Aide, mode: Mode) -> Result<Attempt, RunnerError> {
+        let mut skipped = String::new();
+        for number in 1..=MAX_ATTEMPTS {
+            let attempt = self.attempt(aide, mode).await?;
+            let stderr = &attempt.stderr;
+            if let Some(warnings) = stderr.others.summary() {
+                tracing::debug!(warnings, "AIDE warns");
+            }
+            let in_motion = stderr.in_motion.summary();
+            let counts = counts_in_motion(mode, attempt.verdict, number);
+            let in_the_way = in_motion.clone().filter(|_| !counts);
+            let Some(files) = stderr.left_out.summary().or(in_the_way) else {
+                if let Some(files) = in_motion {
+                    tracing::warn!(
+                        files,
+                        "files were written while AIDE read them; their content is not compared"
+                    );
+                }
+                return Ok(attempt);
+            };
+            skipped = files;
+            tracing::info!(unread = skipped, "AIDE skipped files; running it again");
+        }
+        Err(RunnerError::Scan(ScanError::new(
+            ErrorClass::Incomplete,
+            format!("AIDE error: it could not read everything: {skipped}"),
+        )))
+    }
+
+    async fn attempt(&self, aide: &Aide, mode: Mode) -> Result<Attempt, RunnerError> {
+        ReportFiles::of(self.runner).remove_json()?;
+        let around = around(self.runner);
+        let ended = aide
+            .run(mode, &self.config.path, &around, self.cancel)
+            .await?;
+        Ok(Attempt {
+            verdict: verdict(mode, &ended),
+            stderr: ended.stderr,
+        })
+    }
+
+    fn scan_error(&self, error: AideError, attempt: &Attempt) -> ScanError {
+        let stderr = attempt.stderr.error.as_deref().unwrap_or_default();
+        let detail = self.config.aide_error(stderr);
+        let message = if detail.is_empty() {
+            error.message()
+        } else {
+            format!("{}: {detail}", error.message())
+        };
+        ScanError::new(error.class(), message)
+    }
+
+    /// AIDE does not report that a disk is full, only that it could not write.
+    fn not_written(&self, error: AideError, attempt: &Attempt) -> ScanError {
+        let mut scan_error = self.scan_error(error, attempt);
+        if matches!(error, AideError::Io | AideError::Write)
+            && disk_space::is_nearly_full(self.runner)
+        {
+            let dir = &self.runner.state_dir_on_node;
+            let message = &mut scan_error.message;
+            *message = format!("{message}; there is no room left in {dir}");
+        }
+        scan_error
+    }
+}
+
+fn around(runner: &Runner) -> Around {
+    let reports = ReportFiles::of(runner);
+    Around::of(&RunOptions::new(
+        runner.state.path(),
+        reports.json(),
+        runner.workers,
+    ))
+}
+
+/// The verdict of a run. Changes are no valid end of an initialization.
+fn verdict(mode: Mode, ended: &command::Finished) -> Verdict {
+    match mode {
+        Mode::Init => exit::decode_plain(ended.code, ended.signal)
+            .map_or_else(Verdict::Error, |()| Verdict::Clean),
+        Mode::Check | Mode::ConfigCheck => exit::decode(ended.code, ended.signal),
+    }
+}
+
+/// Whether an attempt counts although files were written while AIDE read them.
+fn counts_in_motion(mode: Mode, verdict: Verdict, attempt: u32) -> bool {
+    match verdict {
+        Verdict::Clean => mode == Mode::Init && attempt == MAX_ATTEMPTS,
+        Verdict::Changes { .. } | Verdict::Error(_) => true,
+    }
+}

@@ -1,0 +1,88 @@
+//! What a run of AIDE leaves besides the fact that it has finished.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
+
+use super::error::RunnerError;
+use crate::aide::command::{Remains, RunError};
+use crate::api::{Baseline, ErrorClass, time};
+use crate::daemon::configuration::ConfigurationError;
+use crate::daemon::machine::Finished;
+use crate::daemon::node_config::NodeConfigError;
+use crate::scan::outcome::{Finding, Outcome, ScanError};
+
+/// A run that has finished, and what is published of it.
+#[derive(Debug)]
+pub struct Completed {
+    /// How the run ended, for the state machine.
+    pub finished: Finished,
+    /// The result of a scan.
+    pub finding: Option<Finding>,
+    /// The new baseline, as it is published.
+    pub baseline: Option<Baseline>,
+    /// The failure log of a failed scan.
+    pub log: Option<Value>,
+    /// The id of a scan.
+    pub scan: String,
+    /// The change log of a failed scan.
+    pub change_log: Option<String>,
+    /// When the run began.
+    pub started_at: Time,
+    /// An AIDE that could not be terminated.
+    pub remains: Option<Remains>,
+}
+
+impl Completed {
+    pub(super) fn new(finished: Finished, started_at: Time) -> Self {
+        Self {
+            finished,
+            finding: None,
+            baseline: None,
+            log: None,
+            scan: String::new(),
+            change_log: None,
+            started_at,
+            remains: None,
+        }
+    }
+
+    /// No baseline was made: the configuration could not be loaded.
+    pub fn not_initialized(error: &ConfigurationError) -> Self {
+        Self::new(Finished::InitFailed(not_loaded(error)), time::now())
+    }
+
+    /// No scan was made: the configuration could not be loaded.
+    pub fn not_scanned(error: &ConfigurationError) -> Self {
+        let outcome = Outcome::Errored(not_loaded(error));
+        Self {
+            finding: Some(Finding::new(&outcome, time::now(), Duration::ZERO)),
+            ..Self::new(Finished::Scanned { digest: None }, time::now())
+        }
+    }
+
+    /// The run of an AIDE that was terminated as the daemon exits, or could not be terminated. Any other
+    /// error is returned.
+    pub(super) fn unfinished(error: RunnerError, started_at: Time) -> Result<Self, RunnerError> {
+        match error {
+            RunnerError::Run(RunError::Cancelled)
+            | RunnerError::NodeConfig(NodeConfigError::Run(RunError::Cancelled)) => {
+                Ok(Self::new(Finished::Stopped, started_at))
+            }
+            RunnerError::Run(error @ RunError::Stuck { .. }) => {
+                let stuck = ScanError::new(ErrorClass::Hung, error.to_string());
+                let mut completed = Self::new(Finished::Stuck(stuck), started_at);
+                if let RunError::Stuck { remains, .. } = error {
+                    completed.remains = Some(remains);
+                }
+                Ok(completed)
+            }
+            error => Err(error),
+        }
+    }
+}
+
+fn not_loaded(error: &ConfigurationError) -> ScanError {
+    ScanError::new(ErrorClass::Configuration, crate::error_chain(error))
+}

@@ -1,0 +1,68 @@
+//! The files with AIDE's two reports of a run. I/O.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::context::Runner;
+use super::error::RunnerError;
+use crate::aide::report::{self, Report};
+use crate::file_error::FileError;
+use crate::scan::failure_log::{self, Reports};
+
+/// Name of the JSON report in the container's own directory.
+const JSON_REPORT: &str = "aide.report.json";
+
+/// The files with AIDE's two reports of a run.
+#[derive(Debug)]
+pub(super) struct ReportFiles<'a> {
+    runner: &'a Runner,
+    json: PathBuf,
+}
+
+impl<'a> ReportFiles<'a> {
+    pub(super) fn of(runner: &'a Runner) -> Self {
+        Self {
+            json: runner.work_dir.join(JSON_REPORT),
+            runner,
+        }
+    }
+
+    /// Path of the JSON report.
+    pub(super) fn json(&self) -> &PathBuf {
+        &self.json
+    }
+
+    pub(super) fn read_json(&self) -> Result<Report, RunnerError> {
+        let file = File::open(&self.json).map_err(FileError::on("open", &self.json))?;
+        let mut report = report::parse_json(file)?;
+        report.strip_host_root(&self.runner.host_root);
+        Ok(report)
+    }
+
+    /// The report of an earlier run must not be read as that of the next one.
+    pub(super) fn remove_json(&self) -> Result<(), FileError> {
+        match fs::remove_file(&self.json) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(FileError::on("remove", &self.json)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The failure log of the two reports.
+    pub(super) fn failure_log(&self, report: &Report) -> Result<Value, RunnerError> {
+        let (log, identity) = (self.runner.state.log(), &self.runner.identity);
+        let dir = self.runner.state_dir_on_node.trim_end_matches('/');
+        let reports = Reports {
+            plain: File::open(&log).map_err(FileError::on("open", &log))?,
+            json: File::open(&self.json).map_err(FileError::on("open", &self.json))?,
+            path_on_node: format!("{dir}/aide.log"),
+        };
+        let content =
+            failure_log::fit(identity, report, reports).map_err(FileError::on("read", &log))?;
+        Ok(failure_log::config_map(identity, report, &content))
+    }
+}

@@ -1,0 +1,39 @@
+//! Settings of a daemon, from its arguments and environment.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::aide::watchdog::Limits;
+use crate::scan::Identity;
+
+/// Settings of a daemon.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The node, and the FileIntegrity that selects it.
+    pub identity: Identity,
+    /// The pod or host, for events.
+    pub reporter: String,
+    /// Pause between the end of a scan and the next.
+    pub interval: Duration,
+    /// Number of backups to keep.
+    pub max_backups: usize,
+    /// Mount of the active ConfigMap.
+    pub config_dir: PathBuf,
+    /// Mount of the node's root.
+    pub host_root: PathBuf,
+    /// The state directory in the spec, if there is one.
+    pub state_dir: Option<String>,
+    /// A directory of the container's own.
+    pub work_dir: PathBuf,
+    /// The AIDE program.
+    pub aide: PathBuf,
+    /// Number of AIDE's worker threads.
+    pub workers: u32,
+    /// How long AIDE may take.
+    pub limits: Limits,
+    /// A lost baseline is reported, and not made again.
+    pub error_on_loss: bool,
+    /// Address of the health checks.
+    pub health: Option<SocketAddr>,
+}

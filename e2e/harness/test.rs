@@ -486,7 +486,7 @@ impl Test {
         self.api::<ConfigMap>()
             .delete_collection(&params, &mine)
             .await?;
-        self.remove_kept_logs().await?;
+        self.remove_failure_logs().await?;
         for node in &self.nodes {
             node.clean().await?;
         }
@@ -494,7 +494,7 @@ impl Test {
     }
 
     /// Kept logs outlive their FileIntegrity.
-    async fn remove_kept_logs(&self) -> Result<()> {
+    async fn remove_failure_logs(&self) -> Result<()> {
         let api = self.api::<ConfigMap>();
         let logs = ListParams::default().labels(names::LABEL_RESULT_LOG);
         for log in api.list_metadata(&logs).await? {

@@ -135,8 +135,8 @@ pub fn node_status(file_integrity: &str, node: &str) -> String {
     shortened(&format!("{file_integrity}-{node}"), MAX_OBJECT_NAME)
 }
 
-/// Name of the ConfigMap with a node's kept log; `prefix` is the DaemonSet's name.
-pub fn kept_log(prefix: &str, node: &str) -> String {
+/// Name of the ConfigMap with a node's failure log; `prefix` is the DaemonSet's name.
+pub fn failure_log(prefix: &str, node: &str) -> String {
     shortened(&format!("{prefix}-{node}-failed"), MAX_OBJECT_NAME)
 }
 
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(signaller("example", None), "aide-ini-example");
         assert_eq!(signaller("example", Some("n1")), "aide-ini-example-n1");
         assert_eq!(node_status("example", "n1"), "example-n1");
-        assert_eq!(kept_log("aide-example", "n1"), "aide-example-n1-failed");
+        assert_eq!(failure_log("aide-example", "n1"), "aide-example-n1-failed");
     }
 
     /// The expected values come from `printf %s aide-aaa… | sha1sum`.

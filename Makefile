@@ -125,7 +125,7 @@ olm-test: image cluster-up ## Install, upgrade and remove fio with a real OLM on
 	IMG=$(IMG) hack/olm-test
 
 e2e: IMG := $(DEV_IMG)
-e2e: WORKERS := 3
+e2e: WORKERS := 4
 e2e: image cluster-up ## Run the end-to-end tests on a cluster
 	hack/cluster load-image $(IMG)
 	hack/deploy apply

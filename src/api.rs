@@ -4,6 +4,7 @@
 //! file-integrity-operator; fields that it lacks are optional, so that its stored objects stay
 //! valid.
 
+pub mod condition;
 pub mod crd;
 pub mod desired_node_state;
 pub mod error_class;

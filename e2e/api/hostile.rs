@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::k8s::client_layer::client_layer;
-use fio::operator::serving::Scrapes;
+use fio::operator::ScrapeSettings;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, PostParams};
@@ -177,7 +177,7 @@ impl Recorded {
         };
         let kill = CancellationToken::new();
         space
-            .operator_by("op", Scrapes::default(), kill, client)
+            .operator_by("op", ScrapeSettings::default(), kill, client)
             .await
     }
 }
@@ -335,7 +335,7 @@ async fn no_text_of_a_user_makes_another_request() -> anyhow::Result<()> {
         }
         // What comes after that: the signallers of those that request a baseline.
         for number in 2..=3 {
-            let signaller = names::signaller(&format!("fi-{number}"), None);
+            let signaller = names::reinit_daemon_set(&format!("fi-{number}"), None);
             space
                 .until_is(&signaller, "to be there", |_: &DaemonSet| true)
                 .await?;

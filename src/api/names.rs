@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 pub const LABEL_AIDE_CONF: &str = "file-integrity.openshift.io/aide-conf";
 /// The FileIntegrity that an object belongs to.
 pub const LABEL_OWNER: &str = "file-integrity.openshift.io/owner";
-/// The FileIntegrity that a signaller DaemonSet belongs to.
+/// The FileIntegrity that a re-init DaemonSet belongs to.
 pub const LABEL_REINIT_OWNER: &str = "file-integrity.openshift.io/reinit-owner";
 /// The node that an object speaks of.
 pub const LABEL_NODE: &str = "file-integrity.openshift.io/node";
@@ -95,8 +95,8 @@ pub const CONFIG_SIGNAL: &str = "config:";
 
 /// First name component of the daemon's DaemonSet.
 const DAEMON_SET_PREFIX: &str = "aide";
-/// First name component of the signaller's DaemonSet.
-const SIGNALLER_PREFIX: &str = "aide-ini";
+/// First name component of the re-init DaemonSet.
+const REINIT_PREFIX: &str = "aide-ini";
 /// First name component of the original's earlier DaemonSets.
 const LEGACY_DAEMON_SET_PREFIX: &str = "aide-ds";
 /// Names at least this long are hashed, as the original did for DNS labels.
@@ -116,13 +116,13 @@ pub fn daemon_set(file_integrity: &str) -> String {
     )
 }
 
-/// Name of the DaemonSet that signals a re-initialisation, to all nodes or to one.
-pub fn signaller(file_integrity: &str, node: Option<&str>) -> String {
+/// Name of the re-init DaemonSet, for all nodes or for one.
+pub fn reinit_daemon_set(file_integrity: &str, node: Option<&str>) -> String {
     let full = match node {
-        None => format!("{SIGNALLER_PREFIX}-{file_integrity}"),
-        Some(node) => format!("{SIGNALLER_PREFIX}-{file_integrity}-{node}"),
+        None => format!("{REINIT_PREFIX}-{file_integrity}"),
+        Some(node) => format!("{REINIT_PREFIX}-{file_integrity}-{node}"),
     };
-    hashed_if_long(SIGNALLER_PREFIX, &full)
+    hashed_if_long(REINIT_PREFIX, &full)
 }
 
 /// Name of the DaemonSet that early versions of the original left behind.
@@ -203,8 +203,11 @@ mod tests {
     #[test]
     fn short_names_are_readable() {
         assert_eq!(daemon_set("example"), "aide-example");
-        assert_eq!(signaller("example", None), "aide-ini-example");
-        assert_eq!(signaller("example", Some("n1")), "aide-ini-example-n1");
+        assert_eq!(reinit_daemon_set("example", None), "aide-ini-example");
+        assert_eq!(
+            reinit_daemon_set("example", Some("n1")),
+            "aide-ini-example-n1"
+        );
         assert_eq!(node_status("example", "n1"), "example-n1");
         assert_eq!(failure_log("aide-example", "n1"), "aide-example-n1-failed");
     }
@@ -220,7 +223,7 @@ mod tests {
             "aide329f631b8229daeea89a70e409f7a7c2b9603b10"
         );
         assert_eq!(
-            signaller(&too_long, None),
+            reinit_daemon_set(&too_long, None),
             "aide-ini53477af35767178b346f94737a64fba6359ad13a"
         );
     }

@@ -12,10 +12,10 @@ use crate::daemon::{self, settings::Settings};
 use crate::k8s;
 use crate::scan::Identity;
 
-/// What to do when the baseline is lost.
+/// What to do if the baseline is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum OnLoss {
-    /// Make a new one, and warn.
+    /// Make a new baseline, and report a warning.
     Reinit,
     /// Report the node as Errored.
     Error,
@@ -23,59 +23,59 @@ enum OnLoss {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The FileIntegrity that this daemon serves.
+    /// Name of the FileIntegrity.
     #[arg(long, value_parser = super::object_name)]
     owner: String,
-    /// Its namespace.
+    /// Namespace of the FileIntegrity.
     #[arg(long, env = "WATCH_NAMESPACE")]
     namespace: Option<String>,
-    /// The node.
+    /// Name of the node.
     #[arg(long, env = "NODE_NAME", value_parser = super::object_name)]
     node: Option<String>,
-    /// The pod, for events.
+    /// Name of the pod, for events.
     #[arg(long, env = "POD_NAME", hide = true)]
     pod: Option<String>,
-    /// What the names of kept logs begin with [default: aide-OWNER].
+    /// Prefix of the names of failure logs [default: aide-OWNER].
     #[arg(long, value_name = "PREFIX", value_parser = super::object_name)]
     lc_config_map_prefix: Option<String>,
-    /// AIDE's plain report on the node; it stands in the state directory.
+    /// Ignored: AIDE's plain report is in the state directory.
     #[arg(long, value_name = "FILE")]
     lc_file: Option<PathBuf>,
-    /// Seconds of pause between scans.
+    /// Pause between scans, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 900)]
     interval: u64,
-    /// More detail in the log.
+    /// Log debug messages.
     #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", require_equals = true, action = clap::ArgAction::Set)]
     pub(super) debug: bool,
-    /// Backups to keep of the database and of the log, each.
+    /// Number of backups to keep of the database and of the log, each.
     #[arg(long, value_name = "N", default_value_t = 5)]
     maxbackups: usize,
-    /// Where the active ConfigMap is mounted.
+    /// Mount of the active ConfigMap.
     #[arg(long, value_name = "DIR", default_value = names::CONFIG_DIR)]
     aideconfigdir: PathBuf,
     /// Directory on the node for the database, the log and their backups [default: /etc/kubernetes,
-    /// or /var/lib/file-integrity where that is missing, read-only or in memory].
+    /// or /var/lib/file-integrity if that is missing, read-only or in memory].
     #[arg(long, value_name = "DIR")]
     state_dir: Option<String>,
-    /// Where the node's root is mounted.
+    /// Mount of the node's root.
     #[arg(long, value_name = "DIR", default_value = names::HOST_ROOT)]
     host_root: PathBuf,
-    /// What to do when the baseline is lost and nobody asked for a new one.
+    /// What to do if the baseline is lost and nobody has requested a new one.
     #[arg(long, value_enum, default_value_t = OnLoss::Reinit)]
     on_baseline_loss: OnLoss,
-    /// Files that are hashed at once [default: 1].
+    /// Number of AIDE's worker threads, which hash files [default: 1].
     #[arg(long, env = "FIO_WORKERS", value_name = "N")]
     workers: Option<u32>,
-    /// Seconds after which a scan that is not over is ended, and reported as hung.
+    /// Maximum duration of a scan, in seconds; a longer one is terminated and reported as hung.
     #[arg(long, value_name = "SECONDS", default_value_t = watchdog::TOTAL.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     scan_timeout: u64,
-    /// The AIDE program.
+    /// Path of the AIDE program.
     #[arg(long, default_value = "/usr/bin/aide", env = "FIO_AIDE")]
     aide: PathBuf,
     /// A directory of the container's own.
     #[arg(long, default_value = "/tmp", env = "FIO_WORK_DIR")]
     work_dir: PathBuf,
-    /// Where /healthz and /readyz are served.
+    /// Address of /healthz and /readyz.
     #[arg(long, default_value = "0.0.0.0:8081", env = "FIO_HEALTH_ADDRESS")]
     health_address: SocketAddr,
     #[arg(long, hide = true)]

@@ -1,5 +1,5 @@
-//! `fio reinit-signal`: by hand, from anywhere with a kubeconfig (`--node`), or as the signaller's
-//! pod on a node (`--signal-file`).
+//! `fio reinit-signal`: requests a re-initialization with a kubeconfig (`--node`), or writes the signal
+//! file on a node, as a pod of the re-init DaemonSet (`--signal-file`).
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,8 +17,8 @@ use crate::k8s::watch::{self, Source};
 use crate::signal_file::SignalFile;
 use crate::telemetry::health::{self, Readiness};
 
-/// How often the signaller looks whether its signal was taken.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the status or the signal file is polled.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("where").required(true).args(["node", "signal_file"]))]
@@ -26,28 +26,28 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
     after_help = "Examples:\n  fio reinit-signal --node worker-1\n  fio reinit-signal --node worker-1 --file-integrity example-fileintegrity -n openshift-file-integrity"
 )]
 pub(super) struct Args {
-    /// The node whose baseline is to be made anew.
+    /// Node to re-initialize.
     #[arg(long, value_parser = super::object_name)]
     node: Option<String>,
-    /// Only for this FileIntegrity [default: all that watch the node].
+    /// Only for this FileIntegrity [default: all that select the node].
     #[arg(long, requires = "node", value_parser = super::object_name)]
     file_integrity: Option<String>,
     /// Namespace of the FileIntegrity [default: that of the kubeconfig's context].
     #[arg(long, short, requires = "node")]
     namespace: Option<String>,
-    /// Stay until the new baseline stands.
+    /// Wait until the new baseline is in place.
     #[arg(long, requires = "node")]
     wait: bool,
-    /// Give up waiting after so many seconds.
+    /// Maximum seconds to wait.
     #[arg(long, value_name = "SECONDS", default_value_t = 600, requires = "wait")]
     timeout: u64,
-    /// Put the signal into this file, and stay; the pod is ready when it was taken.
+    /// Write the signal to this file, and keep running. The pod is ready when the daemon has removed the file.
     #[arg(long, hide = true, requires = "request")]
     signal_file: Option<PathBuf>,
-    /// Text of the signal.
+    /// Text of the signal file.
     #[arg(long, hide = true)]
     request: Option<String>,
-    /// Where /healthz and /readyz are served.
+    /// Address of /healthz and /readyz.
     #[arg(long, hide = true, default_value = "0.0.0.0:8081")]
     health_address: SocketAddr,
 }
@@ -79,16 +79,16 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     }
 }
 
-/// So often an annotation is set anew where others write the object at the same time.
-const MAX_TRIES: u32 = 5;
+/// Maximum attempts to set an annotation while others write the object.
+const MAX_ATTEMPTS: u32 = 5;
 
-/// A request that was made: the FileIntegrity, and the id of the node's request before it.
+/// A request for re-initialization: the FileIntegrity, and the id of the node's request before.
 struct Asked {
     file_integrity: String,
     before: Option<String>,
 }
 
-/// Adds the node to the annotation by which users ask for a re-initialisation.
+/// Adds the node to the annotation that requests re-initializations.
 async fn ask(
     client: &Client,
     namespace: &NamespaceName,
@@ -98,9 +98,9 @@ async fn ask(
     let asked = watching(client, namespace, node, only).await?;
     let api = Api::<FileIntegrity>::namespaced(client.clone(), namespace.as_str());
     for name in asked.iter().map(|asked| asked.file_integrity.as_str()) {
-        let mut tries = 1..=MAX_TRIES;
+        let mut attempts = 1..=MAX_ATTEMPTS;
         while let Err(error) = annotate(&api, name, node).await {
-            let is_last = tries.next().is_none();
+            let is_last = attempts.next().is_none();
             if is_last || !is_conflict(&error) {
                 return Err(error).with_context(|| format!("annotate FileIntegrity {name}"));
             }
@@ -110,7 +110,7 @@ async fn ask(
     Ok(asked)
 }
 
-/// Whether somebody else has written the object since it was read; the operator does at times.
+/// Whether the object was written since it was read. The operator writes it at times.
 fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
 }
@@ -122,7 +122,7 @@ async fn annotate(api: &Api<FileIntegrity>, name: &str, node: &str) -> kube::Res
         .get(names::ANNOTATION_REINIT)
         .map(String::as_str)
     {
-        // All nodes are asked for already.
+        // All nodes are requested already.
         Some("") => String::new(),
         Some(nodes) if nodes.split(',').any(|n| n.trim() == node) => nodes.to_owned(),
         Some(nodes) => format!("{nodes},{node}"),
@@ -138,7 +138,7 @@ async fn annotate(api: &Api<FileIntegrity>, name: &str, node: &str) -> kube::Res
         .map(|_| ())
 }
 
-/// Returns when the node has done what it was asked for, under each FileIntegrity.
+/// Waits until the node is re-initialized for each FileIntegrity.
 async fn wait_until_done(
     client: &Client,
     namespace: &NamespaceName,
@@ -161,21 +161,21 @@ async fn wait_until_done(
             if request != *before && request == done {
                 break;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         tracing::info!(node, file_integrity, "the new baseline stands");
     }
     Ok(())
 }
 
-/// The FileIntegrities that watch this node.
+/// The FileIntegrities that select this node.
 async fn watching(
     client: &Client,
     namespace: &NamespaceName,
     node: &str,
     only: Option<&str>,
 ) -> anyhow::Result<Vec<Asked>> {
-    // One that cannot be read, which another node may have written, is left out.
+    // Objects that cannot be decoded are skipped: another node may have written them.
     let source = Source::<FileIntegrityNodeStatus>::namespaced(client, namespace);
     let statuses = watch::list_now(&source)
         .await
@@ -202,8 +202,8 @@ async fn watching(
     Ok(asked)
 }
 
-/// Drops the signal and waits until the daemon has taken it away, which it does when the new
-/// baseline stands. Stays until the pod is removed.
+/// Writes the signal file and waits until the daemon removes it, when the new baseline is in place. Runs until
+/// the pod is deleted.
 async fn signal(file: PathBuf, text: &str, health: SocketAddr) -> anyhow::Result<()> {
     let stop = super::stop_signal()?;
     let readiness = Readiness::default();
@@ -219,7 +219,7 @@ async fn signal(file: PathBuf, text: &str, health: SocketAddr) -> anyhow::Result
             readiness.set(true);
         }
         tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
             () = stop.cancelled() => return Ok(()),
         }
     }

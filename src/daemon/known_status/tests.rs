@@ -19,7 +19,7 @@ fn version(seen: KnownStatus) -> Option<String> {
 }
 
 #[test]
-fn a_late_event_does_not_undo_what_a_write_returned() {
+fn a_late_event_does_not_replace_a_newer_write() {
     let table = [
         (status("a", "10"), status("a", "9"), "10"),
         (status("a", "10"), status("a", "11"), "11"),
@@ -36,7 +36,7 @@ fn a_late_event_does_not_undo_what_a_write_returned() {
 }
 
 #[test]
-fn the_end_of_an_earlier_object_is_not_that_of_the_known_one() {
+fn the_deletion_of_an_earlier_object_is_ignored() {
     for (deleted, expected) in [("11", None), ("9", Some("10")), ("odd", None)] {
         let mut seen = seen(Some(status("a", "10")));
         seen.keep_deleted(&status("a", deleted));
@@ -45,7 +45,7 @@ fn the_end_of_an_earlier_object_is_not_that_of_the_known_one() {
 }
 
 #[test]
-fn an_object_that_was_deleted_meanwhile_does_not_come_back_by_its_last_write() {
+fn a_deleted_object_is_not_restored_by_its_last_write() {
     let table = [
         (None, status("a", "10"), None),
         (Some(status("b", "9")), status("a", "10"), Some("9")),
@@ -59,7 +59,7 @@ fn an_object_that_was_deleted_meanwhile_does_not_come_back_by_its_last_write() {
 }
 
 #[test]
-fn what_was_read_counts_whatever_its_version_unless_a_write_was_answered_meanwhile() {
+fn a_read_replaces_any_version_unless_a_write_was_answered_meanwhile() {
     let mut seen = seen(Some(status("a", "100")));
     assert!(seen.keep_read(Some(status("a", "50")), seen.writes()));
     let writes = seen.writes();

@@ -138,7 +138,7 @@ fn idle() -> Machine {
 }
 
 #[test]
-fn the_order_in_which_the_start_is_learned_does_not_matter() {
+fn the_order_of_the_first_events_does_not_matter() {
     let events = [
         Event::DiskRead(Disk::Nothing),
         Event::Observed(observed("c1")),
@@ -189,7 +189,7 @@ fn first_baseline_first_scan_then_a_pause() {
 }
 
 #[test]
-fn it_waits_for_the_configuration_that_is_wanted() {
+fn it_waits_for_the_desired_configuration() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::DiskRead(Disk::Nothing), s(0));
     machine.handle(Event::ConfigLoaded("old".to_owned()), s(0));
@@ -211,7 +211,7 @@ fn a_baseline_of_the_same_configuration_is_resumed() {
 }
 
 #[test]
-fn without_the_api_it_scans_with_what_it_has_and_reconciles_later() {
+fn without_the_api_it_scans_and_compares_later() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::DiskRead(Disk::Baseline(baseline("c1", "d1"))), s(0));
     assert_eq!(
@@ -261,7 +261,7 @@ fn a_request_leads_to_a_new_baseline_once() {
 }
 
 #[test]
-fn a_request_during_a_scan_is_met_after_it() {
+fn a_request_during_a_scan_is_done_after_it() {
     let mut machine = idle();
     assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
     assert_eq!(machine.handle(Event::Observed(requested("r1")), s(31)), []);
@@ -276,7 +276,7 @@ fn a_request_during_a_scan_is_met_after_it() {
 }
 
 #[test]
-fn a_request_during_an_initialization_is_met_by_another_one() {
+fn a_request_during_an_initialization_leads_to_another_one() {
     let mut machine = idle();
     machine.handle(Event::Observed(requested("r1")), s(5));
     assert_eq!(machine.handle(Event::Observed(requested("r2")), s(6)), []);
@@ -307,7 +307,7 @@ fn another_configuration_is_loaded_and_gets_a_baseline() {
 }
 
 #[test]
-fn a_configuration_that_is_not_wanted_any_more_is_not_used() {
+fn a_configuration_that_is_no_longer_desired_is_not_used() {
     let mut machine = idle();
     let wanted = |config: &str| known("c1", "d1").with_config(config);
     machine.handle(Event::Observed(wanted("c2")), s(5));
@@ -329,7 +329,7 @@ fn a_configuration_that_is_not_wanted_any_more_is_not_used() {
 }
 
 #[test]
-fn a_status_that_was_removed_gets_its_baseline_back() {
+fn a_baseline_removed_from_the_status_is_published_again() {
     let mut machine = idle();
     let actions = machine.handle(Event::Observed(observed("c1")), s(5));
     assert_eq!(actions, [Action::RepublishStatus, Action::WakeAt(s(30))]);
@@ -340,7 +340,7 @@ fn a_status_that_was_removed_gets_its_baseline_back() {
 }
 
 #[test]
-fn a_request_is_not_done_twice_where_somebody_removed_that_it_is_done() {
+fn a_request_is_not_done_again_if_somebody_removes_it_from_the_status() {
     let made = KnownBaseline {
         request: Some("r1".to_owned()),
         ..baseline("c1", "d1")
@@ -354,7 +354,7 @@ fn a_request_is_not_done_twice_where_somebody_removed_that_it_is_done() {
 }
 
 #[test]
-fn a_database_that_aide_cannot_read_is_one_that_was_tampered_with_or_an_error() {
+fn an_unreadable_database_is_tampered_or_an_error() {
     for (digest, expected) in [
         (Some("d1"), "AIDE error: 18 IO error"),
         (None, "AIDE error: 18 IO error"),
@@ -376,7 +376,7 @@ fn a_database_that_aide_cannot_read_is_one_that_was_tampered_with_or_an_error() 
 }
 
 #[test]
-fn without_the_api_no_other_configuration_is_believed() {
+fn without_the_api_another_mounted_configuration_is_not_used() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::DiskRead(Disk::Baseline(baseline("c1", "d1"))), s(0));
     machine.handle(Event::ConfigLoaded("other".to_owned()), s(0));
@@ -388,7 +388,7 @@ fn without_the_api_no_other_configuration_is_believed() {
 }
 
 #[test]
-fn a_failed_initialization_is_tried_again_with_growing_pauses() {
+fn a_failed_initialization_is_retried_with_growing_pauses() {
     let (mut machine, _) = started(Disk::Nothing, observed("c1"), "c1");
     let mut pauses = Vec::new();
     for _ in 0..9 {
@@ -462,7 +462,7 @@ fn a_daemon_that_starts_held_is_ready() {
 }
 
 #[test]
-fn a_signal_of_an_open_request_is_no_request_of_its_own() {
+fn a_signal_for_a_pending_request_is_no_other_request() {
     let mut machine = idle();
     machine.handle(Event::Observed(requested("r1")), s(5));
     machine.handle(Event::Signal("r1\n".to_owned()), s(6));
@@ -487,7 +487,7 @@ fn a_signal_of_a_request_that_is_done_is_removed() {
 }
 
 #[test]
-fn a_signal_that_comes_after_its_request_was_followed_by_another_is_removed() {
+fn a_signal_for_a_superseded_request_is_removed() {
     let mut machine = idle();
     for (id, digest, at) in [("r1", "d2", 5), ("r2", "d3", 15)] {
         machine.handle(Event::Observed(requested(id)), s(at));
@@ -512,7 +512,7 @@ fn a_signal_that_comes_after_its_request_was_followed_by_another_is_removed() {
 }
 
 #[test]
-fn a_signal_that_nothing_explains_is_honoured_and_reported() {
+fn an_unexplained_signal_leads_to_a_baseline_and_is_reported() {
     for text in ["", "r-unknown"] {
         let mut machine = idle();
         let actions = machine.handle(Event::Signal(text.to_owned()), s(5));
@@ -532,7 +532,7 @@ fn a_signal_that_nothing_explains_is_honoured_and_reported() {
 }
 
 #[test]
-fn a_lost_baseline_is_made_anew_and_reported() {
+fn a_lost_baseline_is_made_again_and_reported() {
     let (mut machine, actions) = started(Disk::Nothing, known("c1", "d1"), "c1");
     assert_eq!(actions, [Action::Initialize(BaselineReason::Lost)]);
     let actions = machine.handle(initialized("c1", "d2"), s(6));
@@ -543,7 +543,7 @@ fn a_lost_baseline_is_made_anew_and_reported() {
 }
 
 #[test]
-fn a_baseline_that_goes_while_the_daemon_runs_is_lost_too() {
+fn a_baseline_deleted_while_the_daemon_runs_is_lost() {
     let mut machine = idle();
     assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
     let actions = machine.handle(Event::Finished(Finished::BaselineMissing), s(31));
@@ -551,7 +551,7 @@ fn a_baseline_that_goes_while_the_daemon_runs_is_lost_too() {
 }
 
 #[test]
-fn an_adopted_baseline_that_goes_is_lost_too() {
+fn an_adopted_baseline_that_is_deleted_is_lost() {
     let resumed = observed("c1");
     let after_a_crash = known("c1", "d1").with_config("c2");
     let table = [
@@ -575,8 +575,8 @@ fn an_adopted_baseline_that_goes_is_lost_too() {
             machine.handle(Event::Timer, s(30));
             let actions = machine.handle(Event::Finished(Finished::BaselineMissing), s(31));
             if error_on_loss {
-                let is_told = matches!(&actions[0], Action::PublishError { error, .. } if error.class == ErrorClass::Lost);
-                assert!(is_told, "{actions:?}");
+                let is_reported = matches!(&actions[0], Action::PublishError { error, .. } if error.class == ErrorClass::Lost);
+                assert!(is_reported, "{actions:?}");
                 continue;
             }
             assert_eq!(actions, [Action::Initialize(BaselineReason::Lost)]);
@@ -595,7 +595,7 @@ fn an_adopted_baseline_that_goes_is_lost_too() {
 }
 
 /// A loss leads to an error or to a new baseline, by `onBaselineLoss`, each with a warning.
-fn is_told_as_lost(machine: &mut Machine, mut actions: Vec<Action>) {
+fn is_reported_as_lost(machine: &mut Machine, mut actions: Vec<Action>) {
     let reason = if machine.baseline.error_on_loss {
         EventReason::BaselineLost
     } else {
@@ -621,7 +621,7 @@ fn is_told_as_lost(machine: &mut Machine, mut actions: Vec<Action>) {
 }
 
 #[test]
-fn a_baseline_that_goes_while_the_api_is_away_is_lost_whatever_the_api_knew() {
+fn a_baseline_deleted_while_the_api_is_unreachable_is_lost() {
     let whole = || Disk::Baseline(baseline("c1", "d1"));
     let gone = || Disk::Missing(baseline("c1", "d1"));
     for (at_start, error_on_loss) in [
@@ -649,13 +649,13 @@ fn a_baseline_that_goes_while_the_api_is_away_is_lost_whatever_the_api_knew() {
             }
             assert_eq!(machine.state(), &State::Starting);
             let actions = machine.handle(Event::Observed(observed), s(80));
-            is_told_as_lost(&mut machine, actions);
+            is_reported_as_lost(&mut machine, actions);
         }
     }
 }
 
 #[test]
-fn what_the_api_recorded_counts_more_than_a_record_without_its_database() {
+fn the_reported_baseline_overrides_a_record_without_database() {
     let (_, actions) = started(Disk::Missing(baseline("c0", "d0")), known("c1", "d1"), "c1");
     assert_eq!(actions, [Action::Initialize(BaselineReason::Lost)]);
     let (_, actions) = started(Disk::Missing(baseline("c0", "d0")), observed("c1"), "c1");
@@ -665,7 +665,7 @@ fn what_the_api_recorded_counts_more_than_a_record_without_its_database() {
 }
 
 #[test]
-fn another_state_directory_by_the_spec_is_no_loss() {
+fn another_state_directory_in_the_spec_is_no_loss() {
     let table = [
         (Some("/var/lib/x"), None, false),
         (Some("/var/lib/x"), Some("/var/lib/x"), false),
@@ -702,7 +702,7 @@ fn another_state_directory_by_the_spec_is_no_loss() {
 }
 
 #[test]
-fn what_was_left_in_a_state_directory_is_no_forgery_when_the_spec_returns_to_it() {
+fn an_old_database_in_a_former_state_directory_is_not_tampered() {
     for left in [
         Disk::Baseline(baseline("c1", "d0")),
         Disk::Foreign {
@@ -718,7 +718,7 @@ fn what_was_left_in_a_state_directory_is_no_forgery_when_the_spec_returns_to_it(
 }
 
 #[test]
-fn a_lost_baseline_is_an_error_where_the_user_wants_that() {
+fn a_lost_baseline_is_an_error_if_the_spec_says_so() {
     let settings = Settings {
         error_on_loss: true,
         ..SETTINGS
@@ -746,7 +746,7 @@ fn a_lost_baseline_is_an_error_where_the_user_wants_that() {
 }
 
 #[test]
-fn a_baseline_that_nothing_explains_blocks_until_a_request() {
+fn an_unexplained_baseline_is_untrusted_until_a_request() {
     let disks = [
         Disk::Baseline(baseline("c1", "forged")),
         Disk::Foreign {
@@ -787,7 +787,7 @@ fn a_baseline_that_nothing_explains_blocks_until_a_request() {
 }
 
 #[test]
-fn a_database_replaced_under_a_running_daemon_is_found_by_the_next_scan() {
+fn a_database_replaced_while_the_daemon_runs_is_detected_by_the_next_scan() {
     let mut machine = idle();
     machine.handle(Event::Timer, s(30));
     let actions = machine.handle(scanned("forged"), s(31));
@@ -854,7 +854,7 @@ fn a_crash_after_an_unrequested_baseline_still_reports_it() {
 }
 
 #[test]
-fn a_lost_record_is_taken_from_the_api() {
+fn a_lost_record_is_restored_from_the_api() {
     let (mut machine, actions) = started(
         Disk::Foreign {
             digest: "d1".to_owned(),
@@ -867,7 +867,7 @@ fn a_lost_record_is_taken_from_the_api() {
 }
 
 #[test]
-fn an_earlier_programs_database_is_replaced_and_that_is_said() {
+fn the_database_of_another_program_is_replaced_and_reported() {
     for disk in [
         Disk::Foreign {
             digest: "x".to_owned(),
@@ -887,7 +887,7 @@ fn an_earlier_programs_database_is_replaced_and_that_is_said() {
 }
 
 #[test]
-fn an_upgrade_does_not_accept_an_open_failure_as_if_that_was_requested() {
+fn after_an_upgrade_an_open_failure_is_not_accepted_as_requested() {
     let failure = "a:0,c:3,r:0 log:ns/aide-fi-n1-failed";
     let with_failure = |observed: ObservedStatus| ObservedStatus {
         open_failure: Some(failure.to_owned()),
@@ -953,7 +953,7 @@ fn an_upgrade_does_not_accept_an_open_failure_as_if_that_was_requested() {
 }
 
 #[test]
-fn a_database_that_calls_itself_outdated_is_compared_with_the_known_one() {
+fn an_outdated_database_is_compared_with_the_known_one() {
     let mut machine = idle();
     machine.handle(Event::Timer, s(30));
     let forged = Finished::BaselineOutdated {
@@ -968,7 +968,7 @@ fn a_database_that_calls_itself_outdated_is_compared_with_the_known_one() {
 }
 
 #[test]
-fn a_baseline_that_this_aide_cannot_read_is_replaced_and_that_is_said() {
+fn an_outdated_baseline_is_replaced_and_reported() {
     let mut machine = idle();
     assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
     let outdated = Finished::BaselineOutdated {
@@ -993,7 +993,7 @@ fn a_baseline_that_this_aide_cannot_read_is_replaced_and_that_is_said() {
 }
 
 #[test]
-fn a_scan_cut_off_with_the_container_is_reported_and_delayed() {
+fn a_scan_killed_with_the_container_is_reported_and_delayed() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::Interrupted(3), s(0));
     machine.handle(Event::DiskRead(Disk::Baseline(baseline("c1", "d1"))), s(0));
@@ -1008,7 +1008,7 @@ fn a_scan_cut_off_with_the_container_is_reported_and_delayed() {
 }
 
 #[test]
-fn an_initialization_cut_off_with_the_container_is_delayed_too() {
+fn an_initialization_killed_with_the_container_is_delayed() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::Interrupted(1), s(0));
     machine.handle(Event::DiskRead(Disk::Nothing), s(0));
@@ -1023,24 +1023,24 @@ fn an_initialization_cut_off_with_the_container_is_delayed_too() {
 }
 
 #[test]
-fn an_aide_that_cannot_be_ended_is_reported_again_and_again_and_no_second_one_starts() {
+fn a_stuck_aide_is_reported_repeatedly_and_no_other_one_starts() {
     let stuck = || {
         Event::Finished(Finished::Stuck(ScanError::new(
             ErrorClass::Hung,
             "no progress",
         )))
     };
-    let is_told = |action: &Action| matches!(action, Action::PublishError { error, .. } if error.class == ErrorClass::Hung);
+    let is_reported = |action: &Action| matches!(action, Action::PublishError { error, .. } if error.class == ErrorClass::Hung);
     let mut machine = idle();
     machine.handle(Event::Timer, s(30));
     let actions = machine.handle(stuck(), s(31));
-    assert!(is_told(&actions[0]), "{actions:?}");
+    assert!(is_reported(&actions[0]), "{actions:?}");
     assert_eq!(actions[1..], [Action::WakeAt(s(131))]);
     // Nothing that happens starts another one, not even a request.
     let wished = machine.handle(Event::Observed(requested("r1")), s(40));
     assert_eq!(wished, [Action::WakeAt(s(131))]);
     let actions = machine.handle(Event::Timer, s(131));
-    assert!(is_told(&actions[0]), "{actions:?}");
+    assert!(is_reported(&actions[0]), "{actions:?}");
     assert_eq!(actions[1..], [Action::WakeAt(s(231))]);
     assert_eq!(
         machine.handle(Event::AideExited, s(140)),
@@ -1051,7 +1051,7 @@ fn an_aide_that_cannot_be_ended_is_reported_again_and_again_and_no_second_one_st
 }
 
 #[test]
-fn a_daemon_does_not_wait_for_an_aide_that_cannot_be_ended() {
+fn a_stopping_daemon_does_not_wait_for_a_stuck_aide() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::DiskRead(Disk::Nothing), s(0));
     machine.handle(Event::Observed(observed("c1")), s(0));
@@ -1078,7 +1078,7 @@ fn stopping_ends_aide_first() {
 }
 
 #[test]
-fn a_result_that_came_before_the_stop_is_published() {
+fn a_result_before_the_stop_is_published() {
     let mut machine = idle();
     machine.handle(Event::Timer, s(30));
     machine.handle(Event::Shutdown, s(31));

@@ -11,7 +11,7 @@ use crate::daemon::outbox::tests::result;
 use crate::scan::identity;
 
 #[tokio::test]
-async fn while_there_is_no_status_old_results_make_room_for_new_ones() {
+async fn without_a_status_new_results_replace_old_ones() {
     let nobody = tower::service_fn(async |_: Request<Body>| {
         Err::<Response<Body>, _>(std::io::Error::other("away"))
     });
@@ -50,7 +50,7 @@ async fn while_there_is_no_status_old_results_make_room_for_new_ones() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_status_that_cannot_be_read_is_not_written_again_and_again() {
+async fn an_unreadable_status_is_not_written_repeatedly() {
     let writes = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&writes);
     let server = tower::service_fn(move |_: Request<Body>| {

@@ -15,7 +15,7 @@ use crate::aide::exit::{self, AideError, Verdict};
 use crate::aide::report::Report;
 use crate::aide::stderr::Stderr;
 use crate::api::{ErrorClass, UnwatchedRule};
-use crate::daemon::node_config::{self, Asked, NodeConfig};
+use crate::daemon::node_config::{self, AideQuery, NodeConfig};
 use crate::scan::outcome::ScanError;
 
 /// Maximum attempts when AIDE skips files.
@@ -68,16 +68,17 @@ impl<'a> AideRun<'a> {
         Marker::in_dir(&runner.work_dir).create()?;
         let report_limit = disk_space::report_limit(runner);
         let around = around(runner);
-        let asked = Asked {
+        let query = AideQuery {
             aide: &runner.aide,
             around: &around,
             host_root: &runner.host_root,
             cancel,
         };
-        let limit = runner.aide.stall_limit().unwrap_or(node_config::LIMIT);
-        let limit = limit.min(node_config::LIMIT);
-        let mut made = NodeConfig::make(config, &runner.work_dir, &runner.host_root, limit).await?;
-        let unwatched = made.verify(config, &runner.verified, asked).await?;
+        let timeout = runner.aide.stall_limit().unwrap_or(node_config::TIMEOUT);
+        let timeout = timeout.min(node_config::TIMEOUT);
+        let mut made =
+            NodeConfig::make(config, &runner.work_dir, &runner.host_root, timeout).await?;
+        let unwatched = made.verify(config, &runner.verified, query).await?;
         Ok(Self {
             runner,
             config: made,

@@ -220,13 +220,13 @@ async fn new_content_in_a_reported_file_has_another_hash() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_gone_is_not_an_error_of_aide() {
+async fn a_missing_database_is_not_an_error_of_aide() {
     let node = Node::new();
     assert_eq!(node.scan().await.finished, Finished::BaselineMissing);
 }
 
 #[tokio::test]
-async fn a_database_that_goes_when_aide_has_begun_is_gone_as_well() {
+async fn a_database_deleted_after_the_start_of_aide_is_missing() {
     let (node, dir) = (Node::new(), tempfile::tempdir().unwrap());
     let old = made(&node.initialize(BaselineReason::First).await).clone();
     let mut runner = node.runner();
@@ -279,8 +279,8 @@ async fn a_failed_initialization_leaves_the_old_baseline() {
 }
 
 #[tokio::test]
-async fn a_full_disk_leaves_the_old_baseline_and_heals() {
-    let test = "daemon::runner::tests::a_full_disk_leaves_the_old_baseline_and_heals";
+async fn a_full_disk_leaves_the_old_baseline_and_recovers() {
+    let test = "daemon::runner::tests::a_full_disk_leaves_the_old_baseline_and_recovers";
     let Some(disk) = SmallDisk::of_test(test) else {
         return;
     };
@@ -406,7 +406,7 @@ async fn a_database_of_an_earlier_program_is_replaced_and_kept_as_a_backup() {
 }
 
 #[tokio::test]
-async fn a_request_stands_in_the_record_and_backups_stay() {
+async fn a_request_is_recorded_and_backups_are_kept() {
     let node = Node::new();
     node.initialize(BaselineReason::First).await;
     let completed = node
@@ -419,7 +419,7 @@ async fn a_request_stands_in_the_record_and_backups_stay() {
 }
 
 #[tokio::test]
-async fn directories_in_place_of_logs_and_backups_keep_no_baseline_off() {
+async fn directories_in_place_of_logs_and_backups_prevent_no_baseline() {
     let node = Node::new();
     let runner = node.runner();
     let names = [
@@ -444,7 +444,7 @@ async fn directories_in_place_of_logs_and_backups_keep_no_baseline_off() {
 }
 
 #[tokio::test]
-async fn a_directory_in_place_of_the_log_is_named_until_it_is_empty() {
+async fn a_directory_in_place_of_the_log_is_reported_until_it_is_empty() {
     let node = Node::new();
     node.initialize(BaselineReason::First).await;
     let log = node.etc("kubernetes/aide.log");
@@ -466,7 +466,7 @@ async fn a_directory_in_place_of_the_log_is_named_until_it_is_empty() {
 }
 
 #[tokio::test]
-async fn an_unasked_baseline_is_recorded_as_such() {
+async fn an_unrequested_baseline_is_recorded_as_such() {
     let node = Node::new();
     let completed = node.initialize(BaselineReason::Lost).await;
     assert!(!made(&completed).requested);
@@ -486,7 +486,7 @@ async fn another_file_integritys_baseline_is_foreign() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_left_tells_of_the_baseline_that_is_gone() {
+async fn a_record_without_database_shows_the_missing_baseline() {
     let node = Node::new();
     let old = made(&node.initialize(BaselineReason::First).await).clone();
     fs::remove_file(node.runner().state.database()).unwrap();
@@ -495,7 +495,7 @@ async fn a_record_that_is_left_tells_of_the_baseline_that_is_gone() {
 }
 
 #[tokio::test]
-async fn stopping_in_the_middle_leaves_the_baseline_and_no_marker() {
+async fn a_stopped_run_leaves_the_baseline_and_no_marker() {
     let node = Node::new();
     let old = made(&node.initialize(BaselineReason::First).await).clone();
     // AIDE is not completed before it is stopped.
@@ -514,7 +514,7 @@ async fn stopping_in_the_middle_leaves_the_baseline_and_no_marker() {
 }
 
 #[tokio::test]
-async fn a_run_cut_off_with_the_container_is_seen_at_the_next_start() {
+async fn a_run_killed_with_the_container_is_detected_at_the_next_start() {
     let node = Node::new();
     let runner = node.runner();
     runner.marker().create().unwrap();
@@ -569,7 +569,7 @@ async fn rules_behind_links_watch_the_real_places() {
 }
 
 #[tokio::test]
-async fn a_link_that_leads_elsewhere_is_a_change() {
+async fn a_link_with_another_target_is_a_change() {
     let node = node_with_links("/etc p\n/root/\\.ssh p+sha256\n");
     made(&node.initialize(BaselineReason::First).await);
     fs::create_dir_all(node.root.join("tmp/.ssh")).unwrap();
@@ -587,7 +587,7 @@ async fn a_link_that_leads_elsewhere_is_a_change() {
 }
 
 #[tokio::test]
-async fn rules_that_links_keep_from_watching_are_named() {
+async fn rules_that_watch_nothing_because_of_links_are_listed() {
     let node = node_with_links("/etc p\n\n/root p\n/sbin/auditctl p\n!/v[a]r\n/odd p\n");
     symlink("/", node.root.join("odd")).unwrap();
     made(&node.initialize(BaselineReason::First).await);
@@ -612,7 +612,7 @@ async fn rules_that_links_keep_from_watching_are_named() {
 }
 
 #[tokio::test]
-async fn what_is_left_out_under_its_real_name_is_watched_under_that_of_the_link() {
+async fn a_target_excluded_by_its_real_path_is_watched_by_the_link() {
     let node = node_with_links("/etc p\n/root p+sha256\n!/var\n");
     made(&node.initialize(BaselineReason::First).await);
     fs::write(node.root.join("var/roothome/new"), "").unwrap();
@@ -638,7 +638,7 @@ async fn a_rule_behind_a_link_takes_nothing_from_one_for_the_real_place() {
 }
 
 #[tokio::test]
-async fn what_a_rule_for_the_real_place_does_not_compare_is_named() {
+async fn attributes_that_the_applying_rule_does_not_compare_are_listed() {
     let node = node_with_links(
         "/etc p\n/usr/ p\nALL = p+sha256\n/sbin/ ALL\n=/root/ p\n/var/[a-z]*/x p\n",
     );

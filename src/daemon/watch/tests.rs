@@ -42,7 +42,7 @@ async fn asked_again_after(opens: bool) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_watch_that_falls_silent_is_opened_anew() {
+async fn a_silent_watch_is_opened_again() {
     let table = [(false, REQUEST_TIMEOUT), (true, WATCH_DEADLINE)];
     for (opens, deadline) in table {
         let after = asked_again_after(opens).await;
@@ -102,7 +102,7 @@ async fn known_after(shows: &[(&str, u64)], has: Option<u64>) -> (Option<String>
 }
 
 #[tokio::test]
-async fn a_new_watch_begins_with_what_the_api_server_has() {
+async fn a_new_watch_begins_with_the_object_of_the_api_server() {
     let table = [
         ("as before", vec![("ADDED", 100)], Some(100), Some("100"), 0),
         ("changed", vec![("ADDED", 101)], Some(101), Some("101"), 0),
@@ -143,7 +143,7 @@ async fn a_new_watch_begins_with_what_the_api_server_has() {
 }
 
 #[tokio::test]
-async fn nothing_is_known_of_an_object_that_cannot_be_read() {
+async fn an_unreadable_object_is_not_known() {
     let mut odd = object(101);
     odd["lastResult"] = json!("none");
     let mut late = object(101);

@@ -115,8 +115,8 @@ fn all_documented_metrics_exist() {
     let metrics = filled();
     let exported = metrics.fleet_text(Format::Plain, true);
     for text in [
-        include_str!("../../operator/monitoring/failure.json"),
-        include_str!("../../operator/monitoring/further.json"),
+        include_str!("../../operator/monitoring_objects/failure.json"),
+        include_str!("../../operator/monitoring_objects/further.json"),
         include_str!("../../../manifests/monitoring/dashboard.json"),
         include_str!("../../../docs/metrics.md"),
     ] {

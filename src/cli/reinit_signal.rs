@@ -57,9 +57,10 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         (Some(node), _) => {
             let client = super::client().await?;
             let namespace = super::namespace(args.namespace, &client)?;
-            let asked = ask(&client, &namespace, &node, args.file_integrity.as_deref()).await?;
+            let requests =
+                request(&client, &namespace, &node, args.file_integrity.as_deref()).await?;
             if args.wait {
-                let done = wait_until_done(&client, &namespace, &node, &asked);
+                let done = wait_until_done(&client, &namespace, &node, &requests);
                 let timeout = Duration::from_secs(args.timeout);
                 tokio::time::timeout(timeout, done)
                     .await
@@ -75,7 +76,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         (None, Some(file)) => {
             signal(file, &args.request.unwrap_or_default(), args.health_address).await
         }
-        (None, None) => anyhow::bail!("say which node: --node NODE"),
+        (None, None) => anyhow::bail!("missing --node NODE"),
     }
 }
 
@@ -83,21 +84,24 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 const MAX_ATTEMPTS: u32 = 5;
 
 /// A request for re-initialization: the FileIntegrity, and the id of the node's request before.
-struct Asked {
+struct Request {
     file_integrity: String,
     before: Option<String>,
 }
 
 /// Adds the node to the annotation that requests re-initializations.
-async fn ask(
+async fn request(
     client: &Client,
     namespace: &NamespaceName,
     node: &str,
     only: Option<&str>,
-) -> anyhow::Result<Vec<Asked>> {
-    let asked = watching(client, namespace, node, only).await?;
+) -> anyhow::Result<Vec<Request>> {
+    let requests = selecting(client, namespace, node, only).await?;
     let api = Api::<FileIntegrity>::namespaced(client.clone(), namespace.as_str());
-    for name in asked.iter().map(|asked| asked.file_integrity.as_str()) {
+    for name in requests
+        .iter()
+        .map(|request| request.file_integrity.as_str())
+    {
         let mut attempts = 1..=MAX_ATTEMPTS;
         while let Err(error) = annotate(&api, name, node).await {
             let is_last = attempts.next().is_none();
@@ -105,9 +109,9 @@ async fn ask(
                 return Err(error).with_context(|| format!("annotate FileIntegrity {name}"));
             }
         }
-        tracing::info!(node, file_integrity = name, "asked for a new baseline");
+        tracing::info!(node, file_integrity = name, "requested a re-initialization");
     }
-    Ok(asked)
+    Ok(requests)
 }
 
 /// Whether the object was written since it was read. The operator writes it at times.
@@ -143,13 +147,13 @@ async fn wait_until_done(
     client: &Client,
     namespace: &NamespaceName,
     node: &str,
-    asked: &[Asked],
+    requests: &[Request],
 ) -> anyhow::Result<()> {
     let statuses = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), namespace.as_str());
-    for Asked {
+    for Request {
         file_integrity,
         before,
-    } in asked
+    } in requests
     {
         let name = names::node_status(file_integrity, node);
         loop {
@@ -163,43 +167,43 @@ async fn wait_until_done(
             }
             tokio::time::sleep(POLL_INTERVAL).await;
         }
-        tracing::info!(node, file_integrity, "the new baseline stands");
+        tracing::info!(node, file_integrity, "the new baseline is in place");
     }
     Ok(())
 }
 
 /// The FileIntegrities that select this node.
-async fn watching(
+async fn selecting(
     client: &Client,
     namespace: &NamespaceName,
     node: &str,
     only: Option<&str>,
-) -> anyhow::Result<Vec<Asked>> {
+) -> anyhow::Result<Vec<Request>> {
     // Objects that cannot be decoded are skipped: another node may have written them.
     let source = Source::<FileIntegrityNodeStatus>::namespaced(client, namespace);
     let statuses = watch::list_now(&source)
         .await
         .with_context(|| format!("list fileintegritynodestatuses in namespace {namespace}"))?;
-    let asked: Vec<Asked> = statuses
+    let requests: Vec<Request> = statuses
         .iter()
         .filter(|status| status.node_name == node)
         .filter_map(|status| {
             let (name, _) = status
                 .owner()
                 .filter(|(name, _)| only.is_none_or(|only| only == *name))?;
-            Some(Asked {
+            Some(Request {
                 file_integrity: name.to_owned(),
                 before: status.desired().reinit_request,
             })
         })
         .collect();
     anyhow::ensure!(
-        !asked.is_empty(),
+        !requests.is_empty(),
         "no FileIntegrity{} in namespace {namespace} watches node {node}; \
          kubectl get fileintegritynodestatuses -n {namespace} lists the nodes that are watched",
         only.map(|name| format!(" {name}")).unwrap_or_default()
     );
-    Ok(asked)
+    Ok(requests)
 }
 
 /// Writes the signal file and waits until the daemon removes it, when the new baseline is in place. Runs until
@@ -212,10 +216,10 @@ async fn signal(file: PathBuf, text: &str, health: SocketAddr) -> anyhow::Result
     signal
         .put(text)
         .with_context(|| format!("write {}", file.display()))?;
-    tracing::info!(file = %file.display(), text, "signalled");
+    tracing::info!(file = %file.display(), text, "wrote the signal file");
     loop {
         if !readiness.get() && !signal.exists() {
-            tracing::info!("the signal was taken");
+            tracing::info!("the daemon has removed the signal file");
             readiness.set(true);
         }
         tokio::select! {

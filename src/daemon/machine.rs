@@ -22,6 +22,7 @@ mod comparison;
 mod config;
 mod event;
 mod messages;
+mod readiness;
 mod schedule;
 mod settings;
 mod signal;
@@ -37,6 +38,7 @@ pub use self::state::State;
 use self::assessment::{Assessment, BaselineState, Inputs};
 use self::comparison::{Comparison, compare};
 use self::config::Config;
+use self::readiness::Readiness;
 use self::schedule::{Schedule, retry_after};
 use self::signal::Signal;
 use super::node_state::ObservedStatus;
@@ -64,9 +66,7 @@ pub struct Machine {
     baseline_shown: bool,
     /// Number of runs of AIDE in a row that were killed, or failed to make a baseline.
     interrupted: u32,
-    /// An initialization or an adoption is over: the pod is ready once that is published.
-    attempt_over: bool,
-    ready: bool,
+    readiness: Readiness,
     stopping: bool,
 }
 
@@ -85,8 +85,7 @@ impl Machine {
             is_compared: false,
             baseline_shown: false,
             interrupted: 0,
-            attempt_over: false,
-            ready: false,
+            readiness: Readiness::default(),
             stopping: false,
         }
     }
@@ -113,11 +112,7 @@ impl Machine {
             Event::Signal(text) => self.signal.set(&text),
             Event::Finished(finished) => self.finish(finished, now, &mut actions),
             Event::AideExited => self.state = State::Idle { due: now },
-            Event::Published => {
-                if self.attempt_over {
-                    self.become_ready(&mut actions);
-                }
-            }
+            Event::Published => self.readiness.published(&mut actions),
             Event::Timer => {}
             Event::Shutdown => self.stopping = true,
         }
@@ -153,13 +148,6 @@ impl Machine {
         }
     }
 
-    fn become_ready(&mut self, actions: &mut Vec<Action>) {
-        if !self.ready {
-            self.ready = true;
-            actions.push(Action::Ready);
-        }
-    }
-
     fn finish(&mut self, finished: Finished, now: Duration, actions: &mut Vec<Action>) {
         match finished {
             Finished::Initialized(made) => self.initialized(made, now, actions),
@@ -174,7 +162,7 @@ impl Machine {
                 self.state = State::Idle { due: now };
             }
             Finished::Stuck(error) => {
-                self.attempt_over = true;
+                self.readiness.attempt_over();
                 self.state = State::Stuck { due: now, error };
             }
             Finished::Stopped => self.state = State::Starting,
@@ -186,7 +174,7 @@ impl Machine {
             State::Initializing(reason) => reason,
             _ => BaselineReason::First,
         };
-        self.attempt_over = true;
+        self.readiness.attempt_over();
         self.interrupted = 0;
         if let Some(id) = reason.request() {
             self.reinit_done = Some(id.to_owned());
@@ -223,7 +211,7 @@ impl Machine {
         };
         let attempts = attempts + 1;
         self.interrupted = attempts;
-        self.attempt_over = true;
+        self.readiness.attempt_over();
         self.state = State::InitFailed {
             due: now + retry_after(attempts),
             attempts,
@@ -315,17 +303,15 @@ impl Machine {
         let comparison = compare(disk, observed);
         self.is_compared = true;
         self.take_comparison(comparison, actions);
-        if self.attempt_over {
-            self.become_ready(actions);
-        }
+        self.readiness.published(actions);
         true
     }
 
     fn take_comparison(&mut self, comparison: Comparison, actions: &mut Vec<Action>) {
         match comparison {
-            Comparison::Same => self.attempt_over = true,
+            Comparison::Same => self.readiness.attempt_over(),
             Comparison::Adopt { request, event } => {
-                self.attempt_over = true;
+                self.readiness.attempt_over();
                 if let Some(adopted) = self.baseline.known().cloned() {
                     self.baseline.record(&adopted);
                 }
@@ -335,7 +321,7 @@ impl Machine {
                 actions.push(Action::PublishBaseline { request, event });
             }
             Comparison::Restored(known) => {
-                self.attempt_over = true;
+                self.readiness.attempt_over();
                 self.baseline.disk = Some(Disk::Baseline(known));
             }
             Comparison::Tampered(error) => self.baseline.error = Some(error),
@@ -348,7 +334,7 @@ impl Machine {
             self.state = State::Held;
             actions.push(Action::Sleep);
         }
-        self.become_ready(actions);
+        self.readiness.become_ready(actions);
     }
 
     fn remove_done_signal(&mut self, actions: &mut Vec<Action>) {
@@ -374,7 +360,7 @@ impl Machine {
             },
             Assessment::Usable | Assessment::Untrusted(_) => State::Idle { due },
         };
-        self.attempt_over = true;
+        self.readiness.attempt_over();
         actions.push(Action::PublishError { error, event: None });
     }
 
@@ -440,7 +426,7 @@ impl Machine {
         let (mut due, event) = if let State::Untrusted { due } = self.state {
             (due, None)
         } else {
-            self.attempt_over = true;
+            self.readiness.attempt_over();
             (now, Some(messages::untrusted(&error)))
         };
         if due <= now {

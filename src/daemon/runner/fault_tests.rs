@@ -233,7 +233,7 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
     // Step by step: no call takes the whole path.
     let script = "cd \"$1\"; name=$(printf %0200d 0); \
                   for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25; do \
-                  mkdir $name; cd -P $name; completed; : > file";
+                  mkdir $name; cd -P $name; done; : > file";
     sh(script, &node.etc("deep"));
     let completed = node.initialize(BaselineReason::First).await;
     let Finished::InitFailed(error) = &completed.finished else {
@@ -256,9 +256,9 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
 #[tokio::test]
 async fn a_flood_of_warnings_hides_no_directory_that_was_not_read() {
     let node = Node::with("warn_dead_symlinks=yes\n/etc l+p+sha256\n");
-    let script = "cd \"$1\"; for n in $(seq 1200); do ln -s /none/$(printf %060d 0) dead$n; completed; \
+    let script = "cd \"$1\"; for n in $(seq 1200); do ln -s /none/$(printf %060d 0) dead$n; done; \
                   mkdir z; cd z; name=$(printf %0200d 0); \
-                  for _ in $(seq 25); do mkdir $name; cd -P $name; completed";
+                  for _ in $(seq 25); do mkdir $name; cd -P $name; done";
     sh(script, &node.etc(""));
     let completed = node.initialize(BaselineReason::First).await;
     let Finished::InitFailed(error) = &completed.finished else {
@@ -452,7 +452,7 @@ async fn a_file_without_end_is_given_up_and_named() {
     assert_eq!(result.error_class.as_deref(), Some("hung"));
     let message = said(&completed);
     assert!(
-        message.starts_with("AIDE error: not completed after ") && message.contains(named),
+        message.starts_with("AIDE error: not done after ") && message.contains(named),
         "{message}"
     );
     assert_eq!(node.runner().interruptions(), 0);

@@ -4,6 +4,7 @@
 //! fields are optional, so that existing objects remain valid.
 
 pub mod crd;
+pub mod desired_node_state;
 pub mod file_integrity;
 pub mod names;
 pub mod node_status;
@@ -12,6 +13,7 @@ pub mod reference;
 pub mod state_dir;
 pub mod time;
 
+pub use desired_node_state::{DesiredNodeState, HoldReason};
 pub use file_integrity::{
     AideConfig, BaselineLoss, FileIntegrity, FileIntegritySpec, FileIntegrityStatus, NodeCounts,
     Phase, ProfileName, Resources, SecurityProfile,

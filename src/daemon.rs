@@ -313,11 +313,11 @@ async fn observe(mut seen: watched::Receiver<Seen>, events: mpsc::UnboundedSende
 }
 
 fn wishes(status: &FileIntegrityNodeStatus) -> Observed {
-    let annotation = |key| status.annotation(key).map(str::to_owned);
+    let desired = status.desired();
     Observed {
-        held: annotation(names::ANNOTATION_HOLDOFF).is_some(),
-        config: annotation(names::ANNOTATION_WANTED_CONFIG),
-        request: annotation(names::ANNOTATION_REQUEST),
+        held: desired.hold.is_some(),
+        config: desired.config_hash,
+        request: desired.reinit_request,
         done: status.reinit.as_ref().map(|r| r.id.clone()),
         baseline: status
             .baseline

@@ -283,8 +283,9 @@ fn labels_and_annotations_are_explained() {
 
 #[test]
 fn metrics_and_alerts_are_explained() {
-    let fleet =
-        include_str!("telemetry/snapshots/fio__telemetry__metrics__tests__the_whole_text.snap");
+    let fleet = include_str!(
+        "telemetry/metrics/snapshots/fio__telemetry__metrics__tests__the_whole_text.snap"
+    );
     let own = Metrics::new().fleet_text(Format::Plain, true);
     // Others are about the process, the same for all programs.
     let names = fleet.lines().chain(own.lines()).filter_map(|line| {

@@ -746,14 +746,14 @@ fn phase_saying(phase: Phase) -> Saying {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::DesiredNodeState;
     use crate::k8s::RequestError;
-    use crate::operator::build::Wishes;
     use crate::operator::plan::WantedStatus;
 
     fn status_of(node: &str) -> Wanted {
         Wanted::NodeStatus(WantedStatus {
             node: node.into(),
-            wishes: Wishes::default(),
+            desired: DesiredNodeState::default(),
             there: None,
         })
     }

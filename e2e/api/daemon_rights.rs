@@ -2,8 +2,8 @@
 //! the admission policy in manifests/, attacked with real tokens.
 
 use anyhow::Context as _;
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::operator::build::{self, ActiveConfig, Wishes};
+use fio::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::operator::build::{self, ActiveConfig};
 use fio::scan::Identity;
 use fio::scan::kept_log::{self, Reports};
 use fio::scan::outcome::{Finding, Outcome};
@@ -121,11 +121,11 @@ impl Stage {
         };
         apply::<ConfigMap>(&space.client, build::config_map(&fi, &config)).await?;
         for node in [mine, theirs] {
-            let wishes = Wishes {
-                config: Some("c1".to_owned()),
-                ..Wishes::default()
+            let desired = DesiredNodeState {
+                config_hash: Some("c1".to_owned()),
+                ..DesiredNodeState::default()
             };
-            let status = build::node_status(&fi, node, &wishes);
+            let status = build::node_status(&fi, node, &desired);
             apply::<FileIntegrityNodeStatus>(&space.client, status).await?;
         }
         let stage = Self {

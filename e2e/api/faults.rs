@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use fio::aide::config::config_hash;
-use fio::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::operator::build::{self, ActiveConfig, Wishes};
+use fio::api::{Condition, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::operator::build::{self, ActiveConfig};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
@@ -244,11 +244,11 @@ async fn wish(space: &Space, node: &str, text: &str) -> anyhow::Result<()> {
         effective: text.to_owned(),
     };
     apply::<ConfigMap>(&space.client, build::config_map(&fi, &config)).await?;
-    let wishes = Wishes {
-        config: Some(config_hash(text)),
-        ..Wishes::default()
+    let desired = DesiredNodeState {
+        config_hash: Some(config_hash(text)),
+        ..DesiredNodeState::default()
     };
-    let status = build::node_status(&fi, node, &wishes);
+    let status = build::node_status(&fi, node, &desired);
     apply::<FileIntegrityNodeStatus>(&space.client, status).await?;
     Ok(())
 }

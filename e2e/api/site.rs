@@ -6,8 +6,8 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
 use fio::aide::config::{config_hash, prepare};
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::operator::build::{self, ActiveConfig, Hold, Wishes};
+use fio::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::operator::build::{self, ActiveConfig};
 use k8s_openapi::api::core::v1::ConfigMap;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -138,12 +138,12 @@ impl<'a> Site<'a> {
 
     /// The operator's part.
     pub(crate) async fn wish(&self, request: Option<&str>) -> anyhow::Result<()> {
-        let wishes = Wishes {
-            config: Some(config_hash(&self.effective)),
-            request: request.map(str::to_owned),
-            hold: Hold::No,
+        let desired = DesiredNodeState {
+            config_hash: Some(config_hash(&self.effective)),
+            reinit_request: request.map(str::to_owned),
+            hold: None,
         };
-        let object = build::node_status(&self.fi, &self.node, &wishes);
+        let object = build::node_status(&self.fi, &self.node, &desired);
         apply::<FileIntegrityNodeStatus>(&self.space.client, object).await?;
         Ok(())
     }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use fio::aide::config::config_hash;
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::operator::build::{ActiveConfig, Wishes, config_map, node_status};
+use fio::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::operator::build::{ActiveConfig, config_map, node_status};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -190,12 +190,12 @@ async fn prepare(space: &Space, config: &str) -> anyhow::Result<()> {
         conf: config.to_owned(),
         effective: config.to_owned(),
     };
-    let wishes = Wishes {
-        config: Some(config_hash(config)),
-        ..Wishes::default()
+    let desired = DesiredNodeState {
+        config_hash: Some(config_hash(config)),
+        ..DesiredNodeState::default()
     };
     let params = PatchParams::apply(names::FIELD_MANAGER_OPERATOR).force();
-    let status = Patch::Apply(node_status(&fi, NODE, &wishes));
+    let status = Patch::Apply(node_status(&fi, NODE, &desired));
     let name = names::node_status(FILE_INTEGRITY, NODE);
     let statuses = space.api::<FileIntegrityNodeStatus>();
     statuses.patch(&name, &params, &status).await?;

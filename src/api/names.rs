@@ -25,27 +25,22 @@ pub const LABEL_RESULT_LOG: &str = "file-integrity.openshift.io/result-log";
 pub const ANNOTATION_REINIT: &str = "file-integrity.openshift.io/re-init";
 /// On a FileIntegrity: re-initialise the nodes whose last scan failed.
 pub const ANNOTATION_REINIT_ON_FAILED: &str = "file-integrity.openshift.io/re-init-on-failed";
-/// On a FileIntegrity: hold the scans of the named nodes (empty: all). On a node status: the
-/// operator's word to the daemon that its scans are held.
+/// On a FileIntegrity: hold the scans of the named nodes (empty: all). On a node status: scans are held,
+/// see [`super::DesiredNodeState`].
 pub const ANNOTATION_HOLDOFF: &str = "file-integrity.openshift.io/holdoff";
 /// On a FileIntegrity: the re-initialisation that is being handed to the nodes, as JSON. It takes
 /// the place of [`ANNOTATION_REINIT`] in one write, so that no request is lost or done twice.
 pub const ANNOTATION_REINIT_RECORD: &str = "file-integrity.openshift.io/re-init-record";
-/// Value of [`ANNOTATION_HOLDOFF`] on a node status whose node is being updated: when that is over
-/// the node re-initialises, while a hold by hand just ends.
-pub const HOLDOFF_UPDATE: &str = "node-update";
-/// Value of [`ANNOTATION_HOLDOFF`] on a node status that is held because a user wants it.
-pub const HOLDOFF_BY_HAND: &str = "";
-/// On a node status: id of the re-initialisation that the daemon should have done.
+/// Value of [`ANNOTATION_HOLDOFF`] on the status of a node that is being updated.
+pub const HOLDOFF_NODE_UPDATE: &str = "node-update";
+/// Value of [`ANNOTATION_HOLDOFF`] on the status of a node whose scans a user holds.
+pub const HOLDOFF_BY_USER: &str = "";
+/// On a node status: id of the re-initialization that the daemon should do.
 pub const ANNOTATION_REQUEST: &str = "file-integrity.openshift.io/reinit-request";
-/// On a node status: hash of the configuration that the daemon should run.
+/// On a node status: hash of the configuration that the daemon should scan with.
 pub const ANNOTATION_WANTED_CONFIG: &str = "file-integrity.openshift.io/wanted-config";
-/// On a node status: the annotations that are the operator's wishes.
-pub const WISHES: [&str; 3] = [
-    ANNOTATION_HOLDOFF,
-    ANNOTATION_REQUEST,
-    ANNOTATION_WANTED_CONFIG,
-];
+/// On an object that the operator applied: sha256 of what it applied.
+pub const ANNOTATION_APPLIED_HASH: &str = "file-integrity.openshift.io/applied-hash";
 /// On a kept log: the log is gzip and base64.
 pub const ANNOTATION_COMPRESSED: &str = "file-integrity.openshift.io/compressed";
 /// On a kept log: how many files were added.

@@ -11,6 +11,7 @@ use kube::Resource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::desired_node_state::DesiredNodeState;
 use super::{GROUP, VERSION};
 
 /// FileIntegrityNodeStatus contains the scan results of one node.
@@ -193,6 +194,14 @@ impl FileIntegrityNodeStatus {
             .iter()
             .find(|o| o.controller == Some(true) && o.kind == super::FILE_INTEGRITY_KIND)
             .map(|o| (o.name.as_str(), o.uid.as_str()))
+    }
+
+    /// The desired state of the node.
+    pub fn desired(&self) -> DesiredNodeState {
+        let annotations = self.metadata.annotations.as_ref();
+        annotations
+            .map(DesiredNodeState::from_annotations)
+            .unwrap_or_default()
     }
 
     /// The value of an annotation.

@@ -156,9 +156,9 @@ async fn wait_until_done(
             let status = raw::get(&statuses, &name)
                 .await
                 .with_context(|| format!("read FileIntegrityNodeStatus {name}"))?;
-            let request = status.annotation(names::ANNOTATION_REQUEST);
-            let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
-            if request != before.as_deref() && request == done {
+            let request = status.desired().reinit_request;
+            let done = status.reinit.map(|reinit| reinit.id);
+            if request != *before && request == done {
                 break;
             }
             tokio::time::sleep(LOOK_EVERY).await;
@@ -187,12 +187,9 @@ async fn watching(
             let (name, _) = status
                 .owner()
                 .filter(|(name, _)| only.is_none_or(|only| only == *name))?;
-            let before = status
-                .annotation(names::ANNOTATION_REQUEST)
-                .map(str::to_owned);
             Some(Asked {
                 file_integrity: name.to_owned(),
-                before,
+                before: status.desired().reinit_request,
             })
         })
         .collect();

@@ -17,12 +17,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::build::{self, ANNOTATION_HASH};
+use super::build;
 use super::plan::{Observed, Unwanted, Wanted};
 use super::statuses::WatchedStatus;
 use crate::api::{
-    FILE_INTEGRITY_KIND, FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, GROUP, names,
-    time,
+    DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrity, FileIntegrityNodeStatus,
+    FileIntegrityStatus, GROUP, names, time,
 };
 use crate::k8s::decode::Unreadable;
 use crate::k8s::{RequestError, raw, request};
@@ -126,7 +126,7 @@ impl Applier {
                 let kind = "FileIntegrityNodeStatus";
                 let there = status.there.as_deref().map(WatchedStatus::as_applied);
                 let fi = &observed.file_integrity;
-                let object = build::node_status(fi, &status.node, &status.wishes);
+                let object = build::node_status(fi, &status.node, &status.desired);
                 self.apply_one(kind, &self.statuses, there.as_ref(), observed, &object)
                     .await
             }
@@ -166,8 +166,9 @@ impl Applier {
             let seen = serde_json::to_value(existing)?;
             // A ConfigMap that is can be written no more.
             let is_immutable = seen["immutable"] == json!(true);
-            let is_wished = unwished(existing.annotations(), object).is_none();
-            if !is_immutable && is_wished && is_as_wanted(&seen, object) {
+            let has_no_foreign_annotations =
+                foreign_annotations_removal(existing.annotations(), object).is_none();
+            if !is_immutable && has_no_foreign_annotations && is_as_wanted(&seen, object) {
                 return Ok(None);
             }
             if is_immutable || (kind == "DaemonSet" && !is_ours(existing)) {
@@ -189,11 +190,12 @@ impl Applier {
         let written = raw::patch_metadata(api, &name, &params, &patch);
         let written = request(format!("apply {name}"), written).await?;
         let annotations = written.annotations.as_ref();
-        if let Some(removal) = annotations.and_then(|all| unwished(all, object)) {
-            // Applying leaves what somebody else has set, and a daemon would take it for a wish.
+        if let Some(removal) = annotations.and_then(|all| foreign_annotations_removal(all, object))
+        {
+            // Applying does not remove annotations that somebody else has set.
             let (params, patch) = (PatchParams::default(), Patch::Merge(&removal));
-            let mended = raw::patch_metadata(api, &name, &params, &patch);
-            request(format!("mend {name}"), mended).await?;
+            let removed = raw::patch_metadata(api, &name, &params, &patch);
+            request(format!("remove annotations of {name}"), removed).await?;
         }
         Ok(Some(Applied {
             uid: written.uid.unwrap_or_default(),
@@ -462,15 +464,18 @@ pub(super) fn is_replaced(observed: &Observed, daemon_set: &Value) -> bool {
 
 fn is_as_wanted(existing: &Value, wanted: &Value) -> bool {
     fn hash(object: &Value) -> &Value {
-        &object["metadata"]["annotations"][ANNOTATION_HASH]
+        &object["metadata"]["annotations"][names::ANNOTATION_APPLIED_HASH]
     }
     hash(existing) == hash(wanted) && contains(existing, wanted)
 }
 
-/// The patch that removes wishes to a daemon which are none of the operator's.
-fn unwished(annotations: &BTreeMap<String, String>, wanted: &Value) -> Option<Value> {
+/// The patch that removes annotations which a daemon would take for the operator's.
+fn foreign_annotations_removal(
+    annotations: &BTreeMap<String, String>,
+    wanted: &Value,
+) -> Option<Value> {
     let wanted = &wanted["metadata"]["annotations"];
-    let removals: Map<String, Value> = names::WISHES
+    let removals: Map<String, Value> = DesiredNodeState::ANNOTATIONS
         .into_iter()
         .filter(|key| annotations.contains_key(*key) && wanted.get(key).is_none())
         .map(|key| (key.to_owned(), Value::Null))
@@ -524,7 +529,8 @@ async fn removed<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operator::build::{Hold, Wishes, node_status};
+    use crate::api::HoldReason;
+    use crate::operator::build::node_status;
     use crate::operator::statuses;
 
     #[test]
@@ -582,7 +588,7 @@ mod tests {
         let wanted = json!({"metadata": {"annotations": {names::ANNOTATION_REQUEST: "r"}}});
         let removed = |keys: &[&str]| {
             let annotations = keys.iter().map(|key| ((*key).to_owned(), String::new()));
-            unwished(&annotations.collect(), &wanted)
+            foreign_annotations_removal(&annotations.collect(), &wanted)
         };
         assert_eq!(
             removed(&[names::ANNOTATION_REQUEST, "somebody/else's"]),
@@ -595,28 +601,28 @@ mod tests {
     #[test]
     fn a_node_status_is_kept_with_all_that_was_applied_but_its_hash() {
         let fi = json!({"metadata": {"name": "f".repeat(70), "namespace": "ns", "uid": "u"}, "spec": {"config": {}}});
-        let wishes = Wishes {
-            config: Some("c".to_owned()),
-            request: Some("r".to_owned()),
-            hold: Hold::ByHand,
+        let desired = DesiredNodeState {
+            config_hash: Some("c".to_owned()),
+            reinit_request: Some("r".to_owned()),
+            hold: Some(HoldReason::User),
         };
         let fi = serde_json::from_value(fi).unwrap();
-        let mut object = node_status(&fi, "n1", &wishes);
+        let mut object = node_status(&fi, "n1", &desired);
         let existing = statuses::kept(object.clone()).as_applied();
         let seen = serde_json::to_value(&existing).unwrap();
         assert!(!is_as_wanted(&seen, &object));
-        let nothing = node_status(&fi, "n1", &Wishes::default());
-        let removal = unwished(existing.annotations(), &nothing).unwrap();
+        let nothing = node_status(&fi, "n1", &DesiredNodeState::default());
+        let removal = foreign_annotations_removal(existing.annotations(), &nothing).unwrap();
         let removed = removal["metadata"]["annotations"].as_object().unwrap();
-        assert_eq!(removed.len(), names::WISHES.len());
+        assert_eq!(removed.len(), DesiredNodeState::ANNOTATIONS.len());
         let annotations = object["metadata"]["annotations"].as_object_mut().unwrap();
-        assert!(annotations.remove(ANNOTATION_HASH).is_some());
+        assert!(annotations.remove(names::ANNOTATION_APPLIED_HASH).is_some());
         assert!(contains(&seen, &object));
     }
 
     #[test]
     fn an_object_made_from_another_wish_is_not_as_wanted() {
-        let wanted = |hash: &str| json!({"metadata": {"name": "x", "annotations": {ANNOTATION_HASH: hash}}, "data": {"k": "v"}});
+        let wanted = |hash: &str| json!({"metadata": {"name": "x", "annotations": {names::ANNOTATION_APPLIED_HASH: hash}}, "data": {"k": "v"}});
         assert!(is_as_wanted(&wanted("1"), &wanted("1")));
         assert!(!is_as_wanted(&wanted("1"), &wanted("2")));
     }

@@ -9,14 +9,14 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use super::statuses::WatchedStatus;
-use crate::api::{BaselineLoss, FILE_INTEGRITY_KIND, FileIntegrity, GROUP, VERSION, names};
+use crate::api::{
+    BaselineLoss, DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrity, GROUP, VERSION, names,
+};
 
 /// Port of the daemon's health checks.
 const HEALTH_PORT: u16 = 8081;
 /// How many seconds a readiness probe waits for a pod to be ready before it fails.
 const READY_WITHIN: u32 = 590;
-/// On applied objects: sha256 of what they should be.
-pub const ANNOTATION_HASH: &str = "file-integrity.openshift.io/applied-hash";
 /// Where the host's root is mounted in the container that checks folders.
 const CHECK_ROOT: &str = "/host";
 /// On an OpenShift node this directory is made late in its first start; a baseline from before it
@@ -63,50 +63,18 @@ pub fn config_map(fi: &FileIntegrity, config: &ActiveConfig) -> Value {
     }))
 }
 
-/// What the operator says to a node's daemon.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
-    /// Hash of the configuration to run.
-    pub config: Option<String>,
-    /// Id of the re-initialisation to do.
-    pub request: Option<String>,
-    /// Scans are held.
-    pub hold: Hold,
-}
-
-/// Whether a node's scans are held, and why.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Hold {
-    /// They are not.
-    #[default]
-    No,
-    /// A user says so.
-    ByHand,
-    /// The node is being updated.
-    ForUpdate,
-}
-
-/// The status object of a node, as far as it is the operator's.
-pub fn node_status(fi: &FileIntegrity, node: &str, wishes: &Wishes) -> Value {
+/// The part of a node's status object that the operator writes.
+pub fn node_status(fi: &FileIntegrity, node: &str, desired: &DesiredNodeState) -> Value {
     let fi_name = name(fi);
-    let mut annotations = json!({});
-    if let Some(config) = &wishes.config {
-        annotations[names::ANNOTATION_WANTED_CONFIG] = json!(config);
-    }
-    if let Some(request) = &wishes.request {
-        annotations[names::ANNOTATION_REQUEST] = json!(request);
-    }
-    match wishes.hold {
-        Hold::No => {}
-        Hold::ByHand => annotations[names::ANNOTATION_HOLDOFF] = json!(names::HOLDOFF_BY_HAND),
-        Hold::ForUpdate => annotations[names::ANNOTATION_HOLDOFF] = json!(names::HOLDOFF_UPDATE),
-    }
     let labels = json!({
         names::LABEL_OWNER: names::label_value(&fi_name),
         names::LABEL_NODE: names::label_value(node),
     });
     let mut metadata = metadata(fi, &names::node_status(&fi_name, node), &labels);
-    merge(&mut metadata["annotations"], annotations);
+    merge(
+        &mut metadata["annotations"],
+        json!(desired.to_annotations()),
+    );
     finished(json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
         "kind": "FileIntegrityNodeStatus",
@@ -121,14 +89,9 @@ pub fn is_node_status(
     status: &WatchedStatus,
     fi: &FileIntegrity,
     node: &str,
-    wishes: &Wishes,
+    desired: &DesiredNodeState,
 ) -> bool {
     let fi_name = name(fi);
-    let hold = match wishes.hold {
-        Hold::No => None,
-        Hold::ByHand => Some(names::HOLDOFF_BY_HAND),
-        Hold::ForUpdate => Some(names::HOLDOFF_UPDATE),
-    };
     let whole_owner = names::label_is_shortened(&fi_name).then_some(fi_name.as_str());
     *status.node_name == *node
         && status.owners().iter().any(|owner| {
@@ -141,10 +104,8 @@ pub fn is_node_status(
         })
         && status.label(names::LABEL_OWNER) == Some(&*names::label_value(&fi_name))
         && status.label(names::LABEL_NODE) == Some(&*names::label_value(node))
-        && status.annotation(names::ANNOTATION_WANTED_CONFIG) == wishes.config.as_deref()
-        && status.annotation(names::ANNOTATION_REQUEST) == wishes.request.as_deref()
-        && status.annotation(names::ANNOTATION_HOLDOFF) == hold
-        && (whole_owner.is_none() || status.annotation(names::LABEL_OWNER) == whole_owner)
+        && *status.desired == *desired
+        && (whole_owner.is_none() || status.whole_owner() == whole_owner)
         && status.is_applied()
 }
 
@@ -515,7 +476,7 @@ fn metadata(fi: &FileIntegrity, object: &str, labels: &Value) -> Value {
 /// Adds the hash of the whole.
 fn finished(mut object: Value) -> Value {
     let hash = names::sha256_hex(object.to_string());
-    object["metadata"]["annotations"][ANNOTATION_HASH] = json!(hash);
+    object["metadata"]["annotations"][names::ANNOTATION_APPLIED_HASH] = json!(hash);
     object
 }
 
@@ -528,6 +489,7 @@ fn merge(into: &mut Value, from: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::HoldReason;
     use crate::operator::statuses::{ReadStatus, kept};
 
     fn fi(spec: &Value) -> FileIntegrity {
@@ -693,12 +655,12 @@ mod tests {
             effective: "b".to_owned(),
         };
         insta::assert_yaml_snapshot!(config_map(&fi, &config));
-        let wishes = Wishes {
-            config: Some("hash".to_owned()),
-            request: Some("r1".to_owned()),
-            hold: Hold::ByHand,
+        let desired = DesiredNodeState {
+            config_hash: Some("hash".to_owned()),
+            reinit_request: Some("r1".to_owned()),
+            hold: Some(HoldReason::User),
         };
-        insta::assert_yaml_snapshot!(node_status(&fi, "n1", &wishes));
+        insta::assert_yaml_snapshot!(node_status(&fi, "n1", &desired));
     }
 
     /// The object with each of its values left out in turn: how the value is called, and the rest.
@@ -733,17 +695,17 @@ mod tests {
         for name in ["example", long.as_str()] {
             let mut fi = fi(&json!({"config": {}}));
             fi.metadata.name = Some(name.to_owned());
-            let wishes = |config: &str, request: Option<&str>, hold| Wishes {
-                config: Some(config.to_owned()),
-                request: request.map(str::to_owned),
+            let desired = |config: &str, request: Option<&str>, hold| DesiredNodeState {
+                config_hash: Some(config.to_owned()),
+                reinit_request: request.map(str::to_owned),
                 hold,
             };
             let all = [
-                wishes("c1", None, Hold::No),
-                wishes("c2", None, Hold::No),
-                wishes("c1", Some("r1"), Hold::No),
-                wishes("c1", Some("r2"), Hold::ByHand),
-                wishes("c1", Some("r2"), Hold::ForUpdate),
+                desired("c1", None, None),
+                desired("c2", None, None),
+                desired("c1", Some("r1"), None),
+                desired("c1", Some("r2"), Some(HoldReason::User)),
+                desired("c1", Some("r2"), Some(HoldReason::NodeUpdate)),
             ];
             for made in &all {
                 let object = node_status(&fi, "n1", made);
@@ -779,8 +741,11 @@ mod tests {
             fi(&json!({"config": {}})),
             fi(&json!({"config": {}, "debug": true})),
         );
-        let hash =
-            |fi| daemon_set(fi, &environment())["metadata"]["annotations"][ANNOTATION_HASH].clone();
+        let hash = |fi| {
+            daemon_set(fi, &environment())["metadata"]["annotations"]
+                [names::ANNOTATION_APPLIED_HASH]
+                .clone()
+        };
         assert_ne!(hash(&one), hash(&two));
     }
 }

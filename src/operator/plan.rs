@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use serde_json::Value;
 
 use super::apply;
-use super::build::{self, ActiveConfig, Environment, Hold, Wishes};
+use super::build::{self, ActiveConfig, Environment};
 use super::excluded::Excluded;
 use super::freshness;
 use super::nodes::{DaemonPod, NodeFacts, Update};
@@ -21,7 +21,9 @@ use super::running::{self, Running};
 use super::status::{self, ConfigState, Facts, NodeView};
 use super::statuses::WatchedStatus;
 use crate::api::object_name::visible;
-use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, names, state_dir};
+use crate::api::{
+    DesiredNodeState, FileIntegrity, FileIntegrityStatus, HoldReason, Phase, names, state_dir,
+};
 use crate::scan::event::{Saying, Severity};
 
 /// PriorityClasses are not watched, and pods of one that was deleted could not be made any more.
@@ -113,8 +115,8 @@ pub enum Wanted {
 pub struct WantedStatus {
     /// The node's name.
     pub node: Arc<str>,
-    /// What its daemon is told.
-    pub wishes: Wishes,
+    /// What its daemon should do.
+    pub desired: DesiredNodeState,
     /// The status that is there.
     pub there: Option<Arc<WatchedStatus>>,
 }
@@ -303,14 +305,14 @@ impl<'a> Planner<'a> {
 
     /// The status object of a node, unless it is there as it should be: of thousands, most are.
     fn node_status(&self, node: &NodeFacts) -> Option<Wanted> {
-        let (fi, wishes) = (self.fi, self.wishes(node));
+        let (fi, desired) = (self.fi, self.desired(node));
         let there = self.statuses.get(&*node.name).copied();
-        if there.is_some_and(|status| build::is_node_status(status, fi, &node.name, &wishes)) {
+        if there.is_some_and(|status| build::is_node_status(status, fi, &node.name, &desired)) {
             return None;
         }
         Some(Wanted::NodeStatus(WantedStatus {
             node: Arc::clone(&node.name),
-            wishes,
+            desired,
             there: there.cloned(),
         }))
     }
@@ -352,7 +354,7 @@ impl<'a> Planner<'a> {
             .iter()
             .filter(|n| record.names_node(&n.name))
             .all(|node| match self.status_of(node) {
-                Some(status) => status.annotation(names::ANNOTATION_REQUEST) == Some(&record.id),
+                Some(status) => status.desired.reinit_request.as_ref() == Some(&record.id),
                 // Who waited for these would wait for ever, and nothing more could be asked of any node.
                 None => self.observed.nameless.contains(&node.name),
             });
@@ -497,7 +499,7 @@ impl<'a> Planner<'a> {
         let request = self.request(node);
         let open = status.is_none_or(|s| reinit::is_open(s, request.as_deref()));
         let initialized = has_baseline && !open;
-        let held = self.hold(node) != Hold::No;
+        let held = self.hold(node).is_some();
         let last = status.and_then(|status| status.report.last.as_ref());
         NodeView {
             name: Arc::clone(&node.name),
@@ -521,32 +523,29 @@ impl<'a> Planner<'a> {
         Some(patience.saturating_sub(*silence))
     }
 
-    fn wishes(&self, node: &NodeFacts) -> Wishes {
-        Wishes {
-            config: self.running.hash.clone(),
-            request: self.request(node),
+    fn desired(&self, node: &NodeFacts) -> DesiredNodeState {
+        DesiredNodeState {
+            config_hash: self.running.hash.clone(),
+            reinit_request: self.request(node),
             hold: self.hold(node),
         }
     }
 
-    fn hold(&self, node: &NodeFacts) -> Hold {
+    fn hold(&self, node: &NodeFacts) -> Option<HoldReason> {
         let held_before = self.is_held_for_update(node);
         match self.update(node) {
-            Update::Under => Hold::ForUpdate,
-            Update::Between if held_before => Hold::ForUpdate,
-            _ if reinit::is_held(self.fi, &node.name) => Hold::ByHand,
-            _ if self.waits_for_its_request(node) => Hold::ByHand,
-            _ => Hold::No,
+            Update::Under => Some(HoldReason::NodeUpdate),
+            Update::Between if held_before => Some(HoldReason::NodeUpdate),
+            _ if reinit::is_held(self.fi, &node.name) => Some(HoldReason::User),
+            _ if self.waits_for_its_request(node) => Some(HoldReason::User),
+            _ => None,
         }
     }
 
     /// Whoever ends a hold and asks for a new baseline in one write wants no scan against the old one
     /// in between: the hold goes on until the request has an id and can be handed over with its end.
     fn waits_for_its_request(&self, node: &NodeFacts) -> bool {
-        let is_held = self.status_of(node).is_some_and(|s| {
-            s.annotation(names::ANNOTATION_HOLDOFF) == Some(names::HOLDOFF_BY_HAND)
-        });
-        is_held && reinit::is_asked(self.fi)
+        self.held_before(node) == Some(&HoldReason::User) && reinit::is_asked(self.fi)
     }
 
     fn update(&self, node: &NodeFacts) -> Update {
@@ -554,9 +553,12 @@ impl<'a> Planner<'a> {
     }
 
     fn is_held_for_update(&self, node: &NodeFacts) -> bool {
-        self.status_of(node)
-            .and_then(|s| s.annotation(names::ANNOTATION_HOLDOFF))
-            == Some(names::HOLDOFF_UPDATE)
+        self.held_before(node) == Some(&HoldReason::NodeUpdate)
+    }
+
+    /// Why the node's status object says that its scans are held, if it does.
+    fn held_before(&self, node: &NodeFacts) -> Option<&HoldReason> {
+        self.status_of(node)?.desired.hold.as_ref()
     }
 
     /// The id of the re-initialisation that ends a hold for an update. It is written together with
@@ -578,9 +580,8 @@ impl<'a> Planner<'a> {
             Some(record) if record.names_node(&node.name) => Some(record.id.clone()),
             _ => self
                 .status_of(node)
-                .and_then(|status| status.annotation(names::ANNOTATION_REQUEST))
-                .filter(|id| reinit::is_request_id(id))
-                .map(str::to_owned),
+                .and_then(|status| status.desired.reinit_request.clone())
+                .filter(|id| reinit::is_request_id(id)),
         }
     }
 
@@ -596,7 +597,7 @@ impl<'a> Planner<'a> {
     }
 
     fn candidate(&self, node: &NodeFacts) -> Candidate {
-        let can_act = node.ready && self.hold(node) == Hold::No;
+        let can_act = node.ready && self.hold(node).is_none();
         let (id, is_open) = self.signal_for(node).unwrap_or_default();
         Candidate {
             node: Arc::clone(&node.name),
@@ -705,7 +706,7 @@ fn running(observed: &Observed) -> Running {
     let active = observed.active.as_deref();
     let active = active.filter(|active| has_label(&active.metadata, names::LABEL_OWNER, &owner));
     let statuses = observed.statuses.iter();
-    let told = statuses.filter_map(|status| status.annotation(names::ANNOTATION_WANTED_CONFIG));
+    let told = statuses.filter_map(|status| status.desired.config_hash.as_deref());
     Running::on(
         observed.last_good.as_deref(),
         active.and_then(running::held_by),

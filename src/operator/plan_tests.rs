@@ -157,13 +157,13 @@ fn wanted(plan: &Plan) -> Vec<String> {
 }
 
 /// The annotations that a node's status should have.
-fn wishes(plan: &Plan, node: &str) -> Value {
+fn desired_annotations(plan: &Plan, node: &str) -> Value {
     plan.wanted
         .iter()
         .find_map(|wanted| match wanted {
             Wanted::NodeStatus(status) if *status.node == *node => {
                 let fi = file_integrity(&json!({}), &json!({"config": {}}));
-                let object = build::node_status(&fi, node, &status.wishes);
+                let object = build::node_status(&fi, node, &status.desired);
                 Some(object["metadata"]["annotations"].clone())
             }
             _ => None,
@@ -188,7 +188,7 @@ fn everything_is_made_before_the_daemons() {
     ];
     assert_eq!(wanted(&plan), expected);
     assert_eq!(
-        wishes(&plan, "n1")[names::ANNOTATION_WANTED_CONFIG],
+        desired_annotations(&plan, "n1")[names::ANNOTATION_WANTED_CONFIG],
         json!(hash())
     );
     assert_eq!(phase(&plan), Phase::Pending);
@@ -333,7 +333,10 @@ fn an_annotation_becomes_a_record_first() {
     let annotations = &plan.metadata.as_ref().unwrap()["metadata"]["annotations"];
     assert_eq!(annotations[names::ANNOTATION_REINIT], Value::Null);
     assert!(annotations[names::ANNOTATION_REINIT_RECORD].is_string());
-    assert_eq!(wishes(&plan, "n1").get(names::ANNOTATION_REQUEST), None);
+    assert_eq!(
+        desired_annotations(&plan, "n1").get(names::ANNOTATION_REQUEST),
+        None
+    );
     assert_eq!(phase(&plan), Phase::Initializing);
 }
 
@@ -342,8 +345,14 @@ fn a_record_is_handed_to_the_nodes_then_dropped() {
     let record = json!({names::ANNOTATION_REINIT_RECORD: r#"{"id":"r1"}"#});
     let observed = with_annotations(&record);
     let first = plan(&observed);
-    assert_eq!(wishes(&first, "n1")[names::ANNOTATION_REQUEST], "r1");
-    assert_eq!(wishes(&first, "n2")[names::ANNOTATION_REQUEST], "r1");
+    assert_eq!(
+        desired_annotations(&first, "n1")[names::ANNOTATION_REQUEST],
+        "r1"
+    );
+    assert_eq!(
+        desired_annotations(&first, "n2")[names::ANNOTATION_REQUEST],
+        "r1"
+    );
     assert_eq!(first.metadata, None);
     assert!(wanted(&first).contains(&"DaemonSet aide-ini-fi".to_owned()));
     let handed = |node| annotated(status(node), names::ANNOTATION_REQUEST, "r1");
@@ -367,7 +376,10 @@ fn a_record_does_not_wait_for_a_node_that_can_have_no_status() {
     let dropped = with("r1", &["n2"]);
     assert_eq!(dropped.metadata, Some(reinit::drop_record_patch()));
     // Should the name have become free, its status is made with the request.
-    assert_eq!(wishes(&dropped, "n2")[names::ANNOTATION_REQUEST], "r1");
+    assert_eq!(
+        desired_annotations(&dropped, "n2")[names::ANNOTATION_REQUEST],
+        "r1"
+    );
     assert_eq!(phase(&dropped), Phase::Initializing);
     // Those that have a status get the request before.
     assert_eq!(with("r0", &["n2"]).metadata, None);
@@ -378,8 +390,14 @@ fn a_record_does_not_wait_for_a_node_that_can_have_no_status() {
 fn a_record_for_some_nodes_leaves_the_others_alone() {
     let record = json!({names::ANNOTATION_REINIT_RECORD: r#"{"id":"r1","nodes":["n2"]}"#});
     let plan = plan(&with_annotations(&record));
-    assert_eq!(wishes(&plan, "n1").get(names::ANNOTATION_REQUEST), None);
-    assert_eq!(wishes(&plan, "n2")[names::ANNOTATION_REQUEST], "r1");
+    assert_eq!(
+        desired_annotations(&plan, "n1").get(names::ANNOTATION_REQUEST),
+        None
+    );
+    assert_eq!(
+        desired_annotations(&plan, "n2")[names::ANNOTATION_REQUEST],
+        "r1"
+    );
     assert!(wanted(&plan).contains(&"DaemonSet aide-ini-fi-n2".to_owned()));
 }
 
@@ -403,15 +421,24 @@ fn the_signaller_goes_when_all_reachable_nodes_are_done() {
     );
     assert_eq!(phase(&away), Phase::Active);
     // The wish stays, for when it is back.
-    assert_eq!(wishes(&away, "n2")[names::ANNOTATION_REQUEST], "r1");
+    assert_eq!(
+        desired_annotations(&away, "n2")[names::ANNOTATION_REQUEST],
+        "r1"
+    );
 }
 
 #[test]
 fn held_nodes_are_told_and_counted() {
     let observed = with_annotations(&json!({names::ANNOTATION_HOLDOFF: "n2"}));
     let plan = plan(&observed);
-    assert_eq!(wishes(&plan, "n1").get(names::ANNOTATION_HOLDOFF), None);
-    assert_eq!(wishes(&plan, "n2")[names::ANNOTATION_HOLDOFF], "");
+    assert_eq!(
+        desired_annotations(&plan, "n1").get(names::ANNOTATION_HOLDOFF),
+        None
+    );
+    assert_eq!(
+        desired_annotations(&plan, "n2")[names::ANNOTATION_HOLDOFF],
+        ""
+    );
     assert_eq!(plan.status.nodes.unwrap().held, 1);
 }
 
@@ -425,7 +452,7 @@ fn a_hold_that_ends_with_a_request_goes_on_until_that_can_be_handed_over() {
     };
     let planned = |annotations: &Value| {
         let observed = with_annotations(annotations);
-        wishes(&plan(&with_statuses(observed, &held())), "n2")
+        desired_annotations(&plan(&with_statuses(observed, &held())), "n2")
     };
     assert_eq!(planned(&json!({})).get(names::ANNOTATION_HOLDOFF), None);
     let asked = planned(&json!({names::ANNOTATION_REINIT: "n2"}));
@@ -454,23 +481,26 @@ fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
         annotated(
             status("n2"),
             names::ANNOTATION_HOLDOFF,
-            names::HOLDOFF_UPDATE,
+            names::HOLDOFF_NODE_UPDATE,
         )
     };
     let planned = |current: &str, state: &str, second: FileIntegrityNodeStatus| {
         let mut observed = with_statuses(at_rest(), &[status("n1"), second]);
         observed.nodes[1] = node_with(current, state);
-        wishes(&plan(&observed), "n2")
+        desired_annotations(&plan(&observed), "n2")
     };
     // It begins when the update does, not when one is merely wanted.
     let wanted_only = planned("old", "Done", status("n2"));
     assert_eq!(wanted_only.get(names::ANNOTATION_HOLDOFF), None);
     let begun = planned("old", "Working", status("n2"));
-    assert_eq!(begun[names::ANNOTATION_HOLDOFF], names::HOLDOFF_UPDATE);
+    assert_eq!(begun[names::ANNOTATION_HOLDOFF], names::HOLDOFF_NODE_UPDATE);
     assert_eq!(begun.get(names::ANNOTATION_REQUEST), None);
     // It goes on until the update says that it is over.
     let between = planned("new", "Working", held());
-    assert_eq!(between[names::ANNOTATION_HOLDOFF], names::HOLDOFF_UPDATE);
+    assert_eq!(
+        between[names::ANNOTATION_HOLDOFF],
+        names::HOLDOFF_NODE_UPDATE
+    );
     for (current, state) in [("new", "Done"), ("old", "Degraded")] {
         let over = planned(current, state, held());
         assert_eq!(over.get(names::ANNOTATION_HOLDOFF), None);
@@ -489,14 +519,17 @@ fn a_cordon_counts_as_an_update_only_where_the_user_says_so() {
         (json!({"config": {}}), None),
         (
             json!({"config": {"holdoffWhenCordoned": true}}),
-            Some(json!(names::HOLDOFF_UPDATE)),
+            Some(json!(names::HOLDOFF_NODE_UPDATE)),
         ),
     ] {
         let mut observed = at_rest();
         observed.file_integrity = Arc::new(file_integrity(&json!({}), &spec));
         Arc::make_mut(&mut observed.nodes[1]).cordoned = true;
-        let wishes = wishes(&plan(&observed), "n2");
-        assert_eq!(wishes.get(names::ANNOTATION_HOLDOFF), expected.as_ref());
+        let annotations = desired_annotations(&plan(&observed), "n2");
+        assert_eq!(
+            annotations.get(names::ANNOTATION_HOLDOFF),
+            expected.as_ref()
+        );
     }
 }
 
@@ -569,7 +602,10 @@ fn an_edited_configuration_is_handed_to_nobody() {
         }
         assert!(!wanted(&plan).iter().any(|w| w.contains("aide-ini")));
         for node in ["n1", "n2"] {
-            assert_eq!(wishes(&plan, node)[names::ANNOTATION_WANTED_CONFIG], hash());
+            assert_eq!(
+                desired_annotations(&plan, node)[names::ANNOTATION_WANTED_CONFIG],
+                hash()
+            );
         }
         assert_eq!(plan.status.nodes.unwrap().initialized, 2);
         let conditions = plan.status.conditions;

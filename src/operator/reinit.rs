@@ -205,7 +205,7 @@ pub fn is_open(status: &WatchedStatus, request: Option<&str>) -> bool {
 pub fn next_request(status: &WatchedStatus) -> String {
     let after =
         |before: &str| names::short_hash(format!("{}/{}/{before}", status.name, status.uid));
-    let before = status.annotation(names::ANNOTATION_REQUEST);
+    let before = status.desired.reinit_request.as_deref();
     let next = after(before.unwrap_or_default());
     if is_open(status, Some(&next)) {
         next

@@ -17,12 +17,13 @@ use kube::core::ObjectMeta;
 use kube::runtime::reflector::Lookup;
 use serde::{Deserialize, Deserializer};
 
-use super::build::ANNOTATION_HASH;
 use super::kinds::same_kind_as;
 use super::pool::{Pool, Texts};
 use super::triggers::hash;
 use crate::aide::report::display_path;
-use crate::api::{Condition, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, UnwatchedRule, names};
+use crate::api::{
+    Condition, DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, UnwatchedRule, names,
+};
 use crate::text::shorten_middle;
 
 /// Most bytes of what is kept about a rule that watches nothing.
@@ -30,12 +31,6 @@ const MAX_RULE: usize = 512;
 
 /// The labels that all statuses of a FileIntegrity have in common, and matter.
 const LABELS: [&str; 2] = [names::LABEL_OWNER, names::LABEL_REINIT_OWNER];
-/// As many annotations.
-const ANNOTATIONS: [&str; 3] = [
-    names::ANNOTATION_HOLDOFF,
-    names::ANNOTATION_WANTED_CONFIG,
-    names::LABEL_OWNER,
-];
 
 /// A node's status.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,12 +45,13 @@ pub struct WatchedStatus {
     pub node_name: Arc<str>,
     /// When the API server took in the last change.
     pub written_at: Option<Timestamp>,
+    /// What its annotations ask of the daemon.
+    pub desired: Arc<DesiredNodeState>,
     /// What the daemon reports.
     pub report: Arc<Report>,
     is_applied: bool,
     is_going: bool,
     node_label: Option<Arc<str>>,
-    request: Option<Arc<str>>,
     common: Arc<Common>,
 }
 
@@ -65,7 +61,8 @@ struct Common {
     namespace: Option<String>,
     owners: Vec<Owner>,
     labels: BTreeMap<&'static str, String>,
-    annotations: BTreeMap<&'static str, String>,
+    /// The annotation with the whole value of the label for the owner.
+    whole_owner: Option<String>,
 }
 
 /// What of an owner matters.
@@ -168,12 +165,9 @@ impl WatchedStatus {
         }
     }
 
-    /// The value of one of the operator's annotations.
-    pub fn annotation(&self, key: &str) -> Option<&str> {
-        match key {
-            names::ANNOTATION_REQUEST => self.request.as_deref(),
-            _ => self.common.annotations.get(key).map(String::as_str),
-        }
+    /// The annotation with the whole value of the label for the owner, which may be shortened.
+    pub fn whole_owner(&self) -> Option<&str> {
+        self.common.whole_owner.as_deref()
     }
 
     /// Whether a daemon has reported anything in it.
@@ -198,7 +192,7 @@ impl WatchedStatus {
         let last = report.last.as_ref();
         let matters = (
             (&self.node_name, &self.node_label),
-            (&self.common, &self.request),
+            (&self.common, &self.desired),
             (self.is_applied, self.is_going),
             last.map(|last| (last.condition, last.counts, &last.unwatched_rule)),
             report.baseline.as_ref().map(|b| (&b.config_hash, b.digest)),
@@ -213,11 +207,10 @@ impl WatchedStatus {
     pub fn as_applied(&self) -> FileIntegrityNodeStatus {
         let common = &self.common;
         let own = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        let map = |map: &BTreeMap<&'static str, String>, key, value: Option<&str>| {
-            let common = map.iter().map(|(key, value)| own(key, value));
-            let all = common.chain(value.map(|value| own(key, value)));
-            all.collect::<BTreeMap<_, _>>()
-        };
+        let mut labels: BTreeMap<_, _> = common.labels.iter().map(|(k, v)| own(k, v)).collect();
+        labels.extend(self.node_label.as_ref().map(|v| own(names::LABEL_NODE, v)));
+        let mut annotations = self.desired.to_annotations();
+        annotations.extend(self.whole_owner().map(|v| own(names::LABEL_OWNER, v)));
         let owner = |owner: &Owner| OwnerReference {
             api_version: owner.api_version.clone(),
             kind: owner.kind.clone(),
@@ -226,13 +219,12 @@ impl WatchedStatus {
             controller: owner.controller,
             block_owner_deletion: owner.block_owner_deletion,
         };
-        let (node_label, request) = (self.node_label.as_deref(), self.request.as_deref());
         FileIntegrityNodeStatus {
             metadata: ObjectMeta {
                 name: Some(self.name.to_string()),
                 namespace: common.namespace.clone(),
-                labels: Some(map(&common.labels, names::LABEL_NODE, node_label)),
-                annotations: Some(map(&common.annotations, names::ANNOTATION_REQUEST, request)),
+                labels: Some(labels),
+                annotations: Some(annotations),
                 owner_references: Some(common.owners.iter().map(owner).collect()),
                 ..ObjectMeta::default()
             },
@@ -264,6 +256,7 @@ impl Lookup for WatchedStatus {
 #[derive(Debug)]
 pub struct Keeper {
     texts: Arc<Texts>,
+    desired: Pool<DesiredNodeState>,
     commons: Pool<Common>,
 }
 
@@ -272,6 +265,7 @@ impl Keeper {
     pub fn new(texts: Arc<Texts>) -> Self {
         Self {
             texts,
+            desired: Pool::default(),
             commons: Pool::default(),
         }
     }
@@ -280,15 +274,14 @@ impl Keeper {
     pub fn keep(&self, read: ReadStatus) -> WatchedStatus {
         let ReadStatus { metadata, wire } = read;
         let meta = wire.metadata;
-        let optional = |map: &BTreeMap<String, String>, key| {
-            map.get(key).map(|value| self.texts.shared(value.as_str()))
-        };
+        let node_label = meta.labels.get(names::LABEL_NODE);
+        let desired = DesiredNodeState::from_annotations(&meta.annotations);
         let times = meta.managed_fields.iter().filter_map(|entry| entry.time);
         let common = Common {
             namespace: meta.namespace,
             owners: meta.owner_references,
             labels: picked(&LABELS, &meta.labels),
-            annotations: picked(&ANNOTATIONS, &meta.annotations),
+            whole_owner: meta.annotations.get(names::LABEL_OWNER).cloned(),
         };
         WatchedStatus {
             name: self.texts.shared(metadata.name.unwrap_or_default()),
@@ -299,10 +292,12 @@ impl Keeper {
                 .chain(meta.creation_timestamp)
                 .map(|time| time.0)
                 .max(),
-            is_applied: meta.annotations.contains_key(ANNOTATION_HASH),
+            is_applied: meta
+                .annotations
+                .contains_key(names::ANNOTATION_APPLIED_HASH),
             is_going: meta.deletion_timestamp.is_some(),
-            node_label: optional(&meta.labels, names::LABEL_NODE),
-            request: optional(&meta.annotations, names::ANNOTATION_REQUEST),
+            node_label: node_label.map(|value| self.texts.shared(value.as_str())),
+            desired: self.desired.shared(desired),
             common: self.commons.shared(common),
             report: Arc::new(Report {
                 failed: failed(wire.last_result.as_ref(), &wire.results),
@@ -523,7 +518,7 @@ mod tests {
                 "labels": {names::LABEL_OWNER: "fi", names::LABEL_NODE: node, "team": node},
                 "annotations": {
                     names::ANNOTATION_WANTED_CONFIG: "c", names::ANNOTATION_REQUEST: node,
-                    ANNOTATION_HASH: node,
+                    names::ANNOTATION_APPLIED_HASH: node,
                 },
                 "ownerReferences": [{
                     "apiVersion": "v1", "kind": "FileIntegrity", "name": "fi", "uid": "u",
@@ -560,12 +555,12 @@ mod tests {
         assert_eq!(status.owner().map(|owner| &**owner), Some("fi"));
         assert_eq!(status.label(names::LABEL_NODE), Some("n1"));
         assert_eq!(status.label(names::LABEL_OWNER), Some("fi"));
-        assert_eq!(status.annotation(names::ANNOTATION_REQUEST), Some("n1"));
-        assert_eq!(
-            status.annotation(names::ANNOTATION_WANTED_CONFIG),
-            Some("c")
-        );
-        assert_eq!(status.annotation(names::ANNOTATION_HOLDOFF), None);
+        let desired = DesiredNodeState {
+            config_hash: Some("c".to_owned()),
+            reinit_request: Some("n1".to_owned()),
+            hold: None,
+        };
+        assert_eq!(*status.desired, desired);
         assert!(status.is_applied());
         let written = status.written_at.unwrap().to_string();
         assert_eq!(written, "2026-01-02T03:04:09Z");

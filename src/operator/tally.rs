@@ -22,7 +22,9 @@ use super::apply::{self, Applied};
 use super::plan::{Observed, Unwanted, Wanted};
 use super::statuses::{Report, WatchedStatus};
 use super::triggers::hash;
-use crate::api::{Condition, FileIntegrity, FileIntegrityStatus, NodeCounts, Phase, names};
+use crate::api::{
+    Condition, FileIntegrity, FileIntegrityStatus, HoldReason, NodeCounts, Phase, names,
+};
 use crate::telemetry::metrics::{
     ConditionLabels, ErrorLabel, FileIntegrityLabel, Fleet, KindLabel, NodeErrorLabels, NodeLabel,
     OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
@@ -322,11 +324,10 @@ impl Tally {
     /// Counts what the operator asks of a node: the begin and the end of a hold, and another
     /// configuration.
     fn asked(&self, memory: &mut Memory, status: &WatchedStatus) {
-        let annotation = |key| status.annotation(key);
+        let desired = &status.desired;
         let now = AskedOfNode {
-            is_held_for_update: annotation(names::ANNOTATION_HOLDOFF)
-                == Some(names::HOLDOFF_UPDATE),
-            config: annotation(names::ANNOTATION_WANTED_CONFIG).map(|config| hash(&config)),
+            is_held_for_update: desired.hold == Some(HoldReason::NodeUpdate),
+            config: desired.config_hash.as_ref().map(hash),
         };
         let before = memory.asked.insert(Arc::clone(&status.name), now);
         let Some(before) = before.filter(|_| memory.listed) else {

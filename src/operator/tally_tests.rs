@@ -7,8 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 
 use super::*;
+use crate::api::DesiredNodeState;
 use crate::api::{Baseline, FileIntegrityNodeStatus, ScanResult};
-use crate::operator::build::{self, Environment, Hold, Wishes};
+use crate::operator::build::{self, Environment};
 use crate::operator::plan::Configured;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::text::Format;
@@ -125,8 +126,8 @@ impl Story {
     }
 
     /// A node is asked for this.
-    fn wishes(&self, status: &mut FileIntegrityNodeStatus, wishes: &Wishes) {
-        let object = build::node_status(&file_integrity(), &status.node_name, wishes);
+    fn asks_of(&self, status: &mut FileIntegrityNodeStatus, desired: &DesiredNodeState) {
+        let object = build::node_status(&file_integrity(), &status.node_name, desired);
         status.metadata = serde_json::from_value(object["metadata"].clone()).unwrap();
         self.sees(status);
         self.sees(status);
@@ -246,13 +247,13 @@ fn deploy_a_failure_a_reinit_by_annotation() {
 fn a_configuration_a_failure_and_no_configuration() {
     let mut story = Story::begins(&[]);
     let mut nodes = [status("fi", "n1"), status("fi", "n2")];
-    let config = |hash: &str| Wishes {
-        config: Some(hash.to_owned()),
-        ..Wishes::default()
+    let config = |hash: &str| DesiredNodeState {
+        config_hash: Some(hash.to_owned()),
+        ..DesiredNodeState::default()
     };
     let told = |story: &Story, nodes: &mut [FileIntegrityNodeStatus], after: &str| {
         for node in nodes {
-            story.wishes(node, &config(after));
+            story.asks_of(node, &config(after));
         }
     };
     let all = |story: &mut Story, nodes: &mut [FileIntegrityNodeStatus], condition, counts| {
@@ -418,16 +419,17 @@ fn what_is_there_at_the_start_is_not_counted() {
 #[test]
 fn an_update_of_a_node_pauses_and_its_end_reinitialises() {
     let story = Story::begins(&[]);
-    let [free, held, by_hand] = [Hold::No, Hold::ForUpdate, Hold::ByHand].map(|hold| Wishes {
+    let holds = [None, Some(HoldReason::NodeUpdate), Some(HoldReason::User)];
+    let [free, held, by_user] = holds.map(|hold| DesiredNodeState {
         hold,
-        ..Wishes::default()
+        ..DesiredNodeState::default()
     });
     let (mut n1, mut n2) = (status("fi", "n1"), status("fi", "n2"));
     for wishes in [&free, &held, &free] {
-        story.wishes(&mut n1, wishes);
+        story.asks_of(&mut n1, wishes);
     }
-    for wishes in [&free, &by_hand] {
-        story.wishes(&mut n2, wishes);
+    for wishes in [&free, &by_user] {
+        story.asks_of(&mut n2, wishes);
     }
     story.expect(
         &["pause_total", "unpause_total", "reinit_total"],

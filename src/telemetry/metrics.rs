@@ -113,7 +113,7 @@ impl Metrics {
         out: &mut impl io::Write,
     ) -> io::Result<()> {
         let fleet = locks::read(&self.0.fleet).clone();
-        let fleet = fleet.as_ref().map(|fleet| &fleet.registry());
+        let fleet = fleet.as_ref().map(|fleet| fleet.registry());
         let registries: Vec<&Registry> = with_process
             .then_some(&self.0.process)
             .into_iter()

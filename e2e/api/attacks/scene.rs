@@ -434,7 +434,7 @@ impl Scene {
         let mut tries = Vec::new();
         for change in [
             annotation(names::ANNOTATION_HOLDOFF, json!("")),
-            annotation(names::ANNOTATION_HOLDOFF, json!(names::HOLDOFF_UPDATE)),
+            annotation(names::ANNOTATION_HOLDOFF, json!(names::HOLDOFF_NODE_UPDATE)),
             annotation(names::ANNOTATION_WANTED_CONFIG, json!("another")),
             annotation(names::ANNOTATION_REQUEST, json!("request")),
             annotation("example.com/any", json!("any")),

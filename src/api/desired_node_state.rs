@@ -1,0 +1,124 @@
+//! What the operator asks of a node. Pure.
+//!
+//! The operator writes it as annotations of the node's FileIntegrityNodeStatus, and the node's daemon
+//! reads them. This is the only place that encodes and decodes these annotations.
+
+use std::collections::BTreeMap;
+
+use super::names;
+
+/// What the operator asks of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DesiredNodeState {
+    /// Hash of the configuration to scan with.
+    pub config_hash: Option<String>,
+    /// Id of the newest re-initialization to do.
+    pub reinit_request: Option<String>,
+    /// Why scans are held, if they are.
+    pub hold: Option<HoldReason>,
+}
+
+/// Why the scans of a node are held.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum HoldReason {
+    /// A user asks for it.
+    User,
+    /// The node is being updated. When the update is over, the node is re-initialized.
+    NodeUpdate,
+    /// A value that fio does not write.
+    Unknown(String),
+}
+
+impl DesiredNodeState {
+    /// The annotations that it is encoded in.
+    pub const ANNOTATIONS: [&str; 3] = [
+        names::ANNOTATION_HOLDOFF,
+        names::ANNOTATION_REQUEST,
+        names::ANNOTATION_WANTED_CONFIG,
+    ];
+
+    /// Decodes the annotations of a node status. Other annotations are ignored.
+    pub fn from_annotations(annotations: &BTreeMap<String, String>) -> Self {
+        let get = |key| annotations.get(key).cloned();
+        Self {
+            config_hash: get(names::ANNOTATION_WANTED_CONFIG),
+            reinit_request: get(names::ANNOTATION_REQUEST),
+            hold: get(names::ANNOTATION_HOLDOFF).map(HoldReason::from),
+        }
+    }
+
+    /// Encodes it as annotations of a node status.
+    pub fn to_annotations(&self) -> BTreeMap<String, String> {
+        let hold = self.hold.as_ref().map(HoldReason::as_str);
+        let annotations = [
+            (names::ANNOTATION_WANTED_CONFIG, self.config_hash.as_deref()),
+            (names::ANNOTATION_REQUEST, self.reinit_request.as_deref()),
+            (names::ANNOTATION_HOLDOFF, hold),
+        ];
+        annotations
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned())))
+            .collect()
+    }
+}
+
+impl HoldReason {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::User => names::HOLDOFF_BY_USER,
+            Self::NodeUpdate => names::HOLDOFF_NODE_UPDATE,
+            Self::Unknown(value) => value,
+        }
+    }
+}
+
+impl From<String> for HoldReason {
+    fn from(value: String) -> Self {
+        match value.as_str() {
+            names::HOLDOFF_BY_USER => Self::User,
+            names::HOLDOFF_NODE_UPDATE => Self::NodeUpdate,
+            _ => Self::Unknown(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_round_trip() {
+        let full = |hold| DesiredNodeState {
+            config_hash: Some("c".to_owned()),
+            reinit_request: Some("r".to_owned()),
+            hold: Some(hold),
+        };
+        let table = [
+            (DesiredNodeState::default(), None),
+            (full(HoldReason::User), Some("")),
+            (full(HoldReason::NodeUpdate), Some("node-update")),
+            (full(HoldReason::Unknown("x".to_owned())), Some("x")),
+        ];
+        for (state, holdoff) in table {
+            let mut annotations = state.to_annotations();
+            let encoded = annotations.get("file-integrity.openshift.io/holdoff");
+            assert_eq!(encoded.map(String::as_str), holdoff);
+            annotations.insert("example.com/other".to_owned(), "o".to_owned());
+            assert_eq!(DesiredNodeState::from_annotations(&annotations), state);
+        }
+    }
+
+    #[test]
+    fn all_annotations_are_listed() {
+        let state = DesiredNodeState {
+            config_hash: Some("c".to_owned()),
+            reinit_request: Some("r".to_owned()),
+            hold: Some(HoldReason::User),
+        };
+        let encoded = state.to_annotations();
+        let encoded: Vec<&str> = encoded.keys().map(String::as_str).collect();
+        let mut listed = DesiredNodeState::ANNOTATIONS;
+        listed.sort_unstable();
+        assert_eq!(encoded, listed);
+    }
+}

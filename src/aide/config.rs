@@ -19,6 +19,7 @@ mod migrate;
 mod options;
 mod paths;
 mod refuse;
+mod regex;
 mod relocate;
 mod rule_path;
 mod written_for;

@@ -605,7 +605,7 @@ fn says_what_is_not_watched() {
         assert_eq!(told(text), ["no rule selects /etc"], "{text:?}");
     }
     for text in ["/ p\n-/etc\n", "/etc p\n-/etc$\n"] {
-        assert_eq!(told(text), ["the rule leaves /etc out"], "{text:?}");
+        assert_eq!(told(text), ["the rule excludes /etc"], "{text:?}");
     }
     for text in [
         "/ p\n-/x\n",

@@ -1,5 +1,7 @@
 //! Rules behind links, as texts.
 
+use super::place::real_place;
+use super::writer::MAX_STATEMENTS;
 use super::*;
 
 /// `/root`, `/sbin` and `/odd` are links.

@@ -17,8 +17,8 @@ use super::super::budget::Budget;
 use super::super::line::{Line, Rule, RuleKind};
 use super::super::macros::{Macros, Readings};
 use super::super::paths::Paths;
-use super::super::rule_path::{
-    is_literal, literal_beginning, literal_end, node, regex_alternatives,
+use super::super::regex::{
+    is_literal, literal_prefix, literal_suffix, node, regex_alternatives,
 };
 use super::super::written_for::WrittenFor;
 use super::Configuration;
@@ -124,9 +124,9 @@ impl Deeper {
             && rule.kind == RuleKind::Regular
             && takes_directories(line, rule);
         // AIDE keeps rules for the root in two places.
-        let at_root = literal_beginning(&format!("{}/", self.root)) == format!("{directory}/");
+        let at_root = literal_prefix(&format!("{}/", self.root)) == format!("{directory}/");
         let node = if at_root { "/" } else { directory }.to_owned();
-        let beginning = literal_beginning(&plain);
+        let beginning = literal_prefix(&plain);
         self.room = self.room.saturating_sub(node.len() + beginning.len());
         self.selective.push(Selective {
             node,
@@ -149,7 +149,7 @@ impl Deeper {
 
     /// Does a rule name something in a directory that the expression matches?
     fn has_node(&self, regex: &str) -> bool {
-        let (beginning, end) = (literal_beginning(regex), literal_end(regex));
+        let (beginning, end) = (literal_prefix(regex), literal_suffix(regex));
         if regex.strip_suffix('$').is_some_and(is_literal) {
             return self.directories.contains(&beginning);
         }
@@ -165,7 +165,7 @@ impl Deeper {
 
     /// May a directory that the expression matches be selected in part only?
     fn may_match_in_part(&self, regex: &str) -> bool {
-        let beginning = literal_beginning(regex);
+        let beginning = literal_prefix(regex);
         let certain = self.selective.iter().filter(|rule| {
             rule.is_certain && !self.is_used_up() && beginning.starts_with(&rule.beginning)
         });

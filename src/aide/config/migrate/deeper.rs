@@ -17,9 +17,7 @@ use super::super::budget::Budget;
 use super::super::line::{Line, Rule, RuleKind};
 use super::super::macros::{Macros, Readings};
 use super::super::paths::Paths;
-use super::super::regex::{
-    is_literal, literal_prefix, literal_suffix, node, regex_alternatives,
-};
+use super::super::regex::{is_literal, literal_prefix, literal_suffix, node, regex_alternatives};
 use super::super::written_for::WrittenFor;
 use super::Configuration;
 

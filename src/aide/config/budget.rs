@@ -10,7 +10,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::Diagnostic;
+use super::diagnostic::Diagnostic;
 
 /// Maximum size of a text in bytes: what the API server takes for a whole `ConfigMap`.
 pub(super) const MAX_TEXT: usize = 1024 * 1024;

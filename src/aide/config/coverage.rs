@@ -3,10 +3,11 @@
 //! The literal prefixes of the rules show what is certainly not watched.
 
 use super::budget::Budget;
+use super::configuration::Configuration;
+use super::diagnostic::Diagnostic;
 use super::macros::Macros;
 use super::paths::Paths;
 use super::regex::{is_literal, literal_prefix, regex_alternatives};
-use super::{Configuration, Diagnostic};
 
 /// Warns if the converted configuration `conf` of the text `user` does not watch `/etc`.
 pub(super) fn gaps(

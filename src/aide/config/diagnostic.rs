@@ -6,7 +6,7 @@ use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use super::Configuration;
+use super::configuration::Configuration;
 
 /// More of a line is not quoted.
 const QUOTED: usize = 120;

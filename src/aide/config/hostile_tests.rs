@@ -14,7 +14,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use super::budget::{
     Budget, MAX_DIAGNOSTIC_BYTES, MAX_DIAGNOSTICS, MAX_LINE, MAX_LINES, MAX_TEXT, MAX_WORK,
 };
-use super::{Prepared, Refused, prepare_within};
+use super::prepare::{Prepared, Refused, prepare_within};
 
 /// Memory that a conversion may take, in bytes.
 const MEMORY: u64 = 64 << 20;

@@ -17,8 +17,8 @@ mod writer;
 mod tests;
 
 use self::rules::{Occurrence, Rules};
-use super::Configuration;
 use super::budget::Budget;
+use super::configuration::Configuration;
 use super::line::Directive;
 use super::macros::Macros;
 

@@ -7,10 +7,11 @@
 //! here first.
 
 use super::budget::{Budget, Diagnostics};
+use super::configuration::Configuration;
+use super::diagnostic::Diagnostic;
 use super::line::{Directive, Line, Statement};
 use super::macros::{Macros, Readings, split_definition};
 use super::paths::{Paths, leaves};
-use super::{Configuration, Diagnostic};
 
 /// Everything in the user's text that is refused. `relocated` is the same text after conversion:
 /// its macros are the ones that count.

@@ -7,11 +7,12 @@
 mod rules;
 
 use super::budget::Budget;
+use super::configuration::Configuration;
+use super::diagnostic::Diagnostic;
 use super::line::{Directive, Line, Statement, macro_at, string_end};
 use super::macros::{Macros, split_definition};
 use super::paths::{Paths, escape};
 use super::written_for::WrittenFor;
-use super::{Configuration, Diagnostic};
 
 use rules::{Meaning, Rules};
 

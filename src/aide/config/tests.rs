@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
-use super::budget::MAX_LINES;
+use super::budget::{self, Budget, MAX_LINES};
+use super::prepare::prepare_within;
 use super::*;
 use crate::aide::profiles::Profile;
 

@@ -3,7 +3,7 @@
 //! Pure. The meaning of `!`, of `%20` and of backslashes changed between versions, so the same line
 //! may mean different things.
 
-use super::Configuration;
+use super::configuration::Configuration;
 use super::groups::is_new;
 use super::line::{Directive, Line, RuleKind, Span, Statement, operands};
 

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::json::MAX_DETAILS;
 use super::*;
 
 const CHANGED_0_15: &str = "\

@@ -1,7 +1,7 @@
 //! The literal prefixes of a rule's regular expression. Pure.
 
-use super::super::line::macro_at;
-use super::super::regex::{group_alternatives, regex_alternatives, split_literal};
+use crate::aide::config::line::macro_at;
+use crate::aide::config::regex::{group_alternatives, regex_alternatives, split_literal};
 
 /// Maximum number of expressions that one is expanded to.
 const MAX_EXPRESSIONS: usize = 64;

@@ -4,8 +4,9 @@
 //! One of the branch's lines becomes a definition that nobody uses. Where the branch has no line at
 //! all, the condition is turned round, or goes.
 
-use super::super::line::{Directive, Line, Statement};
-use super::{Configuration, leave_out};
+use super::notes::comment_out;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::line::{Directive, Line, Statement};
 
 /// A statement without effect.
 const NOTHING: &str = "@@define FIO_NOTHING nothing";
@@ -55,7 +56,7 @@ pub(super) fn migrate(effective: &mut Configuration) {
         };
         match change {
             Change::Fill(_) => line.set_text(NOTHING.to_owned()),
-            Change::LeaveOut(_) => leave_out(line),
+            Change::LeaveOut(_) => comment_out(line),
             Change::Negate(_) => negate(line),
         }
     }

@@ -13,13 +13,15 @@ use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use super::super::budget::Budget;
-use super::super::line::{Line, Rule, RuleKind};
-use super::super::macros::{Macros, Readings};
-use super::super::paths::Paths;
-use super::super::regex::{is_literal, literal_prefix, literal_suffix, node, regex_alternatives};
-use super::super::written_for::WrittenFor;
-use super::Configuration;
+use crate::aide::config::budget::Budget;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::line::{Line, Rule, RuleKind};
+use crate::aide::config::macros::{Macros, Readings};
+use crate::aide::config::paths::Paths;
+use crate::aide::config::regex::{
+    is_literal, literal_prefix, literal_suffix, node, regex_alternatives,
+};
+use crate::aide::config::written_for::WrittenFor;
 
 /// More directories and rules than this are not compared with all `!` rules; the rules then count as
 /// not leaving out what lies below, so that nothing is lost.

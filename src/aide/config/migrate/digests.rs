@@ -4,17 +4,18 @@
 //! out, they must not leave a rule without a look at the content: where no digest would remain,
 //! sha256 takes their place.
 
-use super::super::expression::{Instead, Term, terms, without};
-use super::super::groups::{Groups, is_removed};
-use super::super::line::{Line, Span, Statement};
-use super::{Configuration, Notes};
+use super::notes::Notes;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::expression::{Instead, Term, terms, without};
+use crate::aide::config::groups::{Groups, is_removed};
+use crate::aide::config::line::{Line, Span, Statement};
 
 pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
     let mut groups = Groups::default();
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         if let Some(expression) = expression(line) {
             replace_digests(line, &expression, &groups, |message| {
-                notes.tell(index, message, "use sha256 or sha512");
+                notes.warn(index, message, "use sha256 or sha512");
             });
         }
         if let Statement::Group {

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::groups::is_builtin;
-use super::super::line::{Line, Span, Statement, operands};
-use super::{Configuration, Notes};
+use super::notes::Notes;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::groups::is_builtin;
+use crate::aide::config::line::{Line, Span, Statement, operands};
 
 pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
     let renamed = new_names(effective);
@@ -18,7 +19,7 @@ pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
         if let Statement::Group { name, .. } = line.statement()
             && let Some(new) = renamed.get(line.get(name))
         {
-            notes.tell(
+            notes.warn(
                 index,
                 &format!("AIDE 0.19 takes the group's name for an option, so it becomes {new}"),
                 "use letters and digits only in names of groups",

@@ -7,10 +7,11 @@
 
 use std::collections::BTreeSet;
 
-use super::super::line::{Directive, Line, Statement, macro_at};
-use super::super::macros::split_definition;
-use super::super::written_for::WrittenFor;
-use super::{Configuration, Notes};
+use super::notes::Notes;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::line::{Directive, Line, Statement, macro_at};
+use crate::aide::config::macros::split_definition;
+use crate::aide::config::written_for::WrittenFor;
 
 /// Rewrites paths for the scanner of AIDE 0.19.
 pub(super) fn migrate(
@@ -29,7 +30,7 @@ fn rewrite(effective: &mut Configuration, notes: &mut Notes<'_>) {
     let in_paths = macros_in_paths(effective);
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         if cut_comment(line) {
-            notes.tell(
+            notes.warn(
                 index,
                 "AIDE 0.16 and before ended the path at `#`, so what follows is left out",
                 "put the comment on a line of its own",
@@ -42,7 +43,7 @@ fn rewrite(effective: &mut Configuration, notes: &mut Notes<'_>) {
         let (new, is_exact) = rewritten(&old);
         if new != old {
             line.replace(&span, &new);
-            notes.tell(
+            notes.warn(
                 index,
                 "AIDE 0.16 and before took %XX for a character and doubled backslashes for two, so \
                  the path is rewritten for AIDE 0.19",
@@ -50,7 +51,7 @@ fn rewrite(effective: &mut Configuration, notes: &mut Notes<'_>) {
             );
         }
         if !is_exact {
-            notes.tell(
+            notes.warn(
                 index,
                 "the path holds a %XX that no configuration of AIDE 0.19 can, so the rule may match \
                  something else",
@@ -65,7 +66,7 @@ fn warn(effective: &Configuration, notes: &mut Notes<'_>) {
         let Some(rule) = line.rule() else { continue };
         let path = line.get(&rule.path);
         if hex_pairs(path) {
-            notes.tell(
+            notes.warn(
                 index,
                 "%XX in the path stands for itself, as since AIDE 0.17; up to 0.16 it stood for a \
                  character",
@@ -73,7 +74,7 @@ fn warn(effective: &Configuration, notes: &mut Notes<'_>) {
             );
         }
         if rule.kind.is_negative() && unescaped_hash(path).is_some() {
-            notes.tell(
+            notes.warn(
                 index,
                 "`#` is part of the path, as since AIDE 0.17; up to 0.16 it began a comment",
                 "put the comment on a line of its own, or write `\\#`",
@@ -108,7 +109,10 @@ fn note_macros(text: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-fn path_or_value(line: &Line, in_paths: &BTreeSet<String>) -> Option<super::super::line::Span> {
+fn path_or_value(
+    line: &Line,
+    in_paths: &BTreeSet<String>,
+) -> Option<crate::aide::config::line::Span> {
     match line.statement() {
         Statement::Rule(rule) => Some(rule.path.clone()),
         Statement::Directive {

@@ -2,8 +2,9 @@
 //!
 //! Pure.
 
-use super::super::line::Statement;
-use super::{Configuration, Notes, leave_out};
+use super::notes::{Notes, comment_out};
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::line::Statement;
 
 /// What becomes of an option.
 enum Fate {
@@ -32,23 +33,23 @@ pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
         match fate(name, value) {
             Fate::Stay => {}
             Fate::Rename(new) => {
-                notes.tell(index, "AIDE 0.19 calls the option database_in", "rename it");
+                notes.warn(index, "AIDE 0.19 calls the option database_in", "rename it");
                 if let Statement::Option { name, .. } = line.statement() {
                     let name = name.clone();
                     line.replace(&name, new);
                 }
             }
             Fate::GoReport => {
-                leave_out(line);
+                comment_out(line);
                 reports.push(index);
             }
             Fate::GoTelling(message, remedy) => {
-                leave_out(line);
-                notes.tell(index, message, remedy);
+                comment_out(line);
+                notes.warn(index, message, remedy);
             }
         }
     }
-    notes.tell_once(
+    notes.warn_once(
         &reports,
         "report_url has no effect: each run writes its reports to the node's log file and the cluster",
         REMOVE,
@@ -98,7 +99,7 @@ fn ignoring(name: &str, value: &str) -> Fate {
     )
 }
 
-/// Options that [`super::super::options`] sets to these values. All others stay.
+/// Options that [`crate::aide::config::options`] sets to these values. All others stay.
 fn overridden(name: &str, value: &str) -> Fate {
     let same: &[&str] = match name {
         "gzip_dbout" | "report_grouped" | "report_summarize_changes" => &["yes", "true"],

@@ -6,12 +6,13 @@
 //! all of `/dev`, and now leaves out the directory's own entry. Restricted `!` rules mean what they
 //! did.
 
-use super::super::line::{Line, Rule, RuleKind, Span};
-use super::super::macros::Macros;
-use super::super::paths::Paths;
-use super::super::written_for::WrittenFor;
 use super::deeper::Deeper;
-use super::{Configuration, Notes};
+use super::notes::Notes;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::line::{Line, Rule, RuleKind, Span};
+use crate::aide::config::macros::Macros;
+use crate::aide::config::paths::Paths;
+use crate::aide::config::written_for::WrittenFor;
 
 /// Every file type of AIDE on Linux.
 const ALL_TYPES: &str = "f,d,l,c,b,p,s";
@@ -51,18 +52,18 @@ fn negatives(effective: &mut Configuration, deeper: &Deeper, notes: &mut Notes<'
         }
         macros.pass(line);
     }
-    notes.tell_once(
+    notes.warn_once(
         &different,
         "AIDE 0.19 would no longer leave out what lies below, so `!` becomes `-`, which means what \
          `!` meant",
         "write `-`; in a file with a `-` rule every `!` is 0.19's",
     );
-    notes.tell_once(
+    notes.warn_once(
         &same,
         "`!` becomes `-`, which spares AIDE 0.19 the walk below and leaves out the same",
         "nothing needs to be done; new files write `-`",
     );
-    notes.tell_once(
+    notes.warn_once(
         &entered,
         "AIDE before 0.17 may have looked below what this leaves out, so the rule leaves out the entry \
          only; it gets all file types, so that it means the same in each version",
@@ -123,7 +124,7 @@ fn attributes_of_negatives(effective: &mut Configuration, notes: &mut Notes<'_>)
             had_attributes = true;
         }
         if had_attributes {
-            notes.tell(
+            notes.warn(
                 index,
                 "a rule that leaves something out takes no attributes, so they are left out",
                 "remove them",
@@ -152,7 +153,7 @@ fn double_slashes(effective: &mut Configuration, notes: &mut Notes<'_>) {
         }
         if literal.len() < end {
             line.replace(&(start..start + end), &literal);
-            notes.tell(
+            notes.warn(
                 index,
                 "AIDE 0.19 takes no double slash in a path",
                 "write one slash",

@@ -4,11 +4,12 @@
 //! Pure. AIDE 0.16 filled macros in anywhere on a line; 0.17 and later take them in paths and values
 //! only.
 
-use super::super::budget::Budget;
-use super::super::line::{Line, Span, Statement, macro_at};
-use super::super::macros::{Macros, Readings};
-use super::super::paths::escape;
-use super::{Configuration, Notes};
+use super::notes::Notes;
+use crate::aide::config::budget::Budget;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::line::{Line, Span, Statement, macro_at};
+use crate::aide::config::macros::{Macros, Readings};
+use crate::aide::config::paths::escape;
 
 /// Writes out the macros that rules begin with, in a converted configuration: AIDE since 0.17 takes
 /// no rule that does not begin with a slash.
@@ -51,7 +52,7 @@ pub(super) fn expressions(
                     if values.len() == 1 && notes.budget.output(index, values[0].len()) =>
                 {
                     line.replace(&(span.start + at..span.end), &values[0]);
-                    notes.tell(
+                    notes.warn(
                         index,
                         "AIDE 0.19 takes no macro in an attribute expression, so its value is written \
                          out",

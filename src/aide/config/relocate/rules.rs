@@ -9,14 +9,14 @@
 //!   directory first. Such a rule is kept at `/`, above `/hostroot`, so later rules of the node's
 //!   root have to be kept there as well (`/hostroot(/)etc`).
 
-use super::super::budget::Budget;
-use super::super::line::{Line, Rule, RuleKind, macro_at};
-use super::super::macros::{Macros, Readings};
-use super::super::migrate::depends_on_end;
-use super::super::paths::{Paths, escape};
-use super::super::rule_path::{Alternative, RulePath};
-use super::super::written_for::WrittenFor;
 use super::Unclear;
+use crate::aide::config::budget::Budget;
+use crate::aide::config::line::{Line, Rule, RuleKind, macro_at};
+use crate::aide::config::macros::{Macros, Readings};
+use crate::aide::config::migrate::depends_on_end;
+use crate::aide::config::paths::{Paths, escape};
+use crate::aide::config::rule_path::{Alternative, RulePath};
+use crate::aide::config::written_for::WrittenFor;
 
 /// What became of a line's meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

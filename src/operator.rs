@@ -813,7 +813,7 @@ mod tests {
         ];
         assert_eq!(told, expected);
         let error = done.unwrap_err().to_string();
-        assert_eq!(error, "apply fi-n2: no answer in 30 s");
+        assert_eq!(error, "apply fi-n2: no response within 30 s");
         assert_eq!(collisions.sentences, [taken("fi-n3").to_string()]);
         assert_eq!(collisions.nodes, ["n3".into()].into());
     }

@@ -208,7 +208,7 @@ async fn a_daemon_without_what_it_needs() -> anyhow::Result<()> {
             "/nowhere/aide",
             &root,
             [
-                "no AIDE to use; say where it is, with --aide or FIO_AIDE: start /nowhere/aide",
+                "AIDE not found; set --aide or FIO_AIDE: start /nowhere/aide",
                 "No such file",
             ],
         ),
@@ -217,11 +217,7 @@ async fn a_daemon_without_what_it_needs() -> anyhow::Result<()> {
             &root,
             [&old, "is AIDE 0.16.2; fio needs AIDE 0.19 or later"],
         ),
-        (
-            "/bin/true",
-            &root,
-            ["/bin/true", "did not tell its version"],
-        ),
+        ("/bin/true", &root, ["/bin/true", "printed no version"]),
         (
             &new,
             &root,

@@ -707,7 +707,7 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
     let mut node = Node::at(&root, "/etc p+sha256\n");
     made(&node.initialise(Cause::First).await);
     let mount = HangingMount::new(&node.etc("remote"));
-    let named = " at /etc/remote (fuse server:/export on /etc/remote); AIDE was ended.";
+    let named = " at /etc/remote (fuse server:/export on /etc/remote); AIDE was terminated.";
     let is_named = |done: &Done| said(done).contains(named);
     let done = scan_until(&mut node, without_progress, is_named).await;
     assert!(
@@ -783,7 +783,7 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
         panic!("it was ended: {done:?}")
     };
     assert_eq!(error.class, "hung");
-    let told = "cannot be ended, and no other run starts until it has.";
+    let told = "cannot be terminated. No other run starts until it exits.";
     assert!(
         error.message.contains(" at /etc/remote (fuse ") && error.message.contains(told),
         "{}",

@@ -1,0 +1,136 @@
+use super::*;
+use crate::aide::aide_tests::AIDE;
+
+const STATE: &str = "/etc/kubernetes";
+
+async fn check(text: &str) -> Verdict {
+    let dir = tempfile::tempdir().unwrap();
+    let checker = Checker::new(Aide::new(&*AIDE), dir.path().to_owned());
+    let verdict = checker.check(text, STATE).await.unwrap();
+    assert_eq!(
+        std::fs::read_dir(dir.path()).unwrap().count(),
+        0,
+        "a file is left"
+    );
+    verdict
+}
+
+#[tokio::test]
+async fn good_refused_and_refused_by_aide() {
+    assert!(matches!(check("/etc p+sha256\n").await, Verdict::Good(_)));
+    let Verdict::Refused(diagnostics) = check("/etc p\n@@x_include /bin/id\n").await else {
+        panic!("an include is refused");
+    };
+    assert_eq!(diagnostics[0].line, 2);
+    let Verdict::RefusedByAide(message) = check("/etc p\n/usr nosuchgroup\n").await else {
+        panic!("AIDE knows no such group");
+    };
+    assert!(
+        message.starts_with("AIDE error: 17 Invalid configureline error: line 2: "),
+        "{message}"
+    );
+}
+
+/// Texts that the conversion takes, and that cost AIDE more than it may use.
+#[tokio::test]
+async fn aide_gets_no_more_than_its_memory() {
+    let nested = |n: usize| format!("/d{n}/((((a{{1,9}}){{1,9}}){{1,9}}){{1,9}}) p\n");
+    let directories = |n: usize| format!("{} p\n", "/d".repeat(n + 1));
+    for text in [
+        (0..4_900).map(nested).collect::<String>(),
+        (0..900).map(directories).collect(),
+    ] {
+        let Verdict::RefusedByAide(message) = check(&text).await else {
+            panic!("AIDE takes it: {text:.60}");
+        };
+        let limit = "; AIDE may use 96 MiB of memory to read a configuration: use fewer rules";
+        assert!(message.contains(limit), "{message}");
+    }
+}
+
+#[test]
+fn an_end_by_the_text_is_told_from_one_by_the_machine() {
+    let table = [
+        (Some(17), None, true),
+        (Some(22), None, true),
+        (Some(23), None, false),
+        (None, Some(exit::SIGXCPU), true),
+        (None, Some(11), true),
+        (None, Some(9), false),
+        (None, Some(15), false),
+    ];
+    for (code, signal, is_refusal) in table {
+        let error = exit::decode_plain(code, signal).unwrap_err();
+        let is_refused = matches!(complaint(error, ""), Complaint::Refusal(_));
+        assert_eq!(is_refused, is_refusal, "{error}");
+    }
+}
+
+#[test]
+fn the_end_of_one_check_leaves_the_file_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let checker = Checker::new(Aide::new(&*AIDE), dir.path().to_owned());
+    let one = checker.write("/etc p\n").unwrap();
+    let other = checker.write("/etc p\n").unwrap();
+    drop(one);
+    assert_eq!(std::fs::read_to_string(&other.0).unwrap(), "/etc p\n");
+}
+
+#[tokio::test]
+async fn a_path_is_looked_up_by_the_users_own_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let checker = Checker::new(Aide::new(&*AIDE), dir.path().to_owned());
+    let Verdict::Good(prepared) = check("# mine\nP = p+u\n/etc P+sha256\n!/etc/mtab$\n").await
+    else {
+        panic!("a good configuration");
+    };
+    let path = async |path| {
+        checker
+            .path(&prepared.effective, STATE, path)
+            .await
+            .unwrap()
+    };
+    let watched = path("/etc/passwd").await;
+    assert_eq!((watched.watched, watched.line), (true, Some(3)));
+    assert_eq!(watched.attributes.as_deref(), Some("p+u+sha256"));
+    let excluded = path("/etc/mtab").await;
+    assert_eq!((excluded.watched, excluded.line), (false, Some(4)));
+    assert_eq!(path("d:/usr").await.kind, None);
+    assert!(path("d:/etc/").await.watched);
+    assert!(
+        checker
+            .path(&prepared.effective, STATE, "etc")
+            .await
+            .is_err()
+    );
+}
+
+#[tokio::test]
+async fn the_root_and_a_directory_with_a_slash_are_what_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let checker = Checker::new(Aide::new(&*AIDE), dir.path().to_owned());
+    let watched = async |text: &str, path: &str| {
+        let Verdict::Good(prepared) = check(text).await else {
+            panic!("a good configuration");
+        };
+        let answer = checker.path(&prepared.effective, STATE, path).await;
+        answer.unwrap().watched
+    };
+    assert!(watched("/ p\n-/proc\n", "d:/").await);
+    assert!(!watched("/etc/ p\n", "d:/etc/").await);
+    assert!(!watched("/etc/ p\n", "d:/etc").await);
+    assert!(!watched("/etc p\n", "/").await);
+    assert!(watched("/etc/pass.*$|/etc/shadow$ p\n", "/etc/shadow").await);
+    let old = "verbose=5\n/etc p\n!/etc/old%20stuff\n/srv/My%20App p\n";
+    assert!(watched(old, "/srv/My App/x").await);
+    assert!(!watched(old, "/etc/old stuff/y").await);
+    let deeper = "verbose=5\n/etc/app p\n!/etc/app/sub$\n/etc/app/sub/deep p\n";
+    for path in [
+        "/etc/app/sub/deep/c.conf",
+        "d:/etc/app/sub/deep",
+        "/etc/app/sub/b.conf",
+    ] {
+        assert!(watched(deeper, path).await, "{path}");
+    }
+    assert!(!watched(deeper, "d:/etc/app/sub").await);
+}

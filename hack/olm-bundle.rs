@@ -1,8 +1,8 @@
-//! Makes the bundle by which OLM installs fio out of the manifests that everybody else applies, so
-//! that the two cannot differ. `hack/olm bundle` runs it.
+//! Generates the OLM bundle from the manifests, so that the two cannot differ. Run by
+//! `hack/olm bundle`.
 //!
-//! OLM has a form of its own for what an operator is: the Deployment and the rights of its accounts
-//! stand in a `ClusterServiceVersion`, all else lies beside it
+//! In OLM's format, a `ClusterServiceVersion` has the Deployment and the permissions of its
+//! accounts; the bundle has other objects as separate files
 //! (<https://olm.operatorframework.io/docs/tasks/creating-operator-manifests/>).
 
 use std::collections::BTreeMap;
@@ -16,31 +16,31 @@ use clap::Parser;
 use serde_json::{Value, json};
 
 const PACKAGE: &str = "file-integrity-operator";
-/// The oldest release of the original from which OLM may go over to this one.
+/// The oldest release of the original that OLM may upgrade.
 const UPGRADES_FROM: &str = "1.0.0";
 
-/// Prints nothing; writes `manifests/` and `metadata/` into a folder. The manifests come on standard
-/// input, as `kubectl kustomize manifests/olm` prints them.
+/// Writes `manifests/` and `metadata/`. Reads the output of `kubectl kustomize manifests/olm` from
+/// standard input.
 #[derive(Debug, Parser)]
 struct Args {
-    /// The release, X.Y.Z
+    /// Version of the release, X.Y.Z
     #[arg(long)]
     version: String,
-    /// The operator's image
+    /// Image of the operator
     #[arg(long)]
     image: String,
-    /// The folder with clusterserviceversion.yaml, annotations.yaml and icon.svg
+    /// Directory with clusterserviceversion.yaml, annotations.yaml and icon.svg
     #[arg(long, default_value = "manifests/olm")]
     base: PathBuf,
-    /// The example that a user is shown
+    /// Example for users
     #[arg(long, default_value = "manifests/samples/fileintegrity.yaml")]
     sample: PathBuf,
-    /// Where the bundle goes; what is there is replaced
+    /// Output directory; existing files are replaced
     #[arg(long, default_value = "bundle")]
     output: PathBuf,
 }
 
-/// What the bundle is made of.
+/// Input of the bundle.
 struct Parts {
     csv: Value,
     icon: Vec<u8>,
@@ -65,7 +65,7 @@ fn main() -> anyhow::Result<()> {
         if dir.exists() {
             std::fs::remove_dir_all(dir).with_context(|| format!("remove {}", dir.display()))?;
         }
-        std::fs::create_dir_all(dir).with_context(|| format!("make {}", dir.display()))?;
+        std::fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;
     }
     for (name, object) in files {
         std::fs::write(manifests.join(name), serde_saphyr::to_string(&object)?)?;
@@ -83,7 +83,7 @@ fn yaml(path: &Path) -> anyhow::Result<Value> {
     serde_saphyr::from_str(&read(path)?).with_context(|| format!("read {}", path.display()))
 }
 
-/// The files of a bundle's manifests folder, by name.
+/// The files in the manifests directory of a bundle, by name.
 fn bundle(parts: Parts, version: &str, image: &str) -> anyhow::Result<BTreeMap<String, Value>> {
     let Parts {
         mut csv,
@@ -109,21 +109,21 @@ fn bundle(parts: Parts, version: &str, image: &str) -> anyhow::Result<BTreeMap<S
         let name = format!("{}_{}.yaml", name(&object)?, kind(&object)?.to_lowercase());
         ensure!(
             files.insert(name.clone(), object).is_none(),
-            "two objects would be called {name}"
+            "two objects have the file name {name}"
         );
     }
     files.insert(format!("{PACKAGE}.clusterserviceversion.yaml"), csv);
     Ok(files)
 }
 
-/// The Deployments and rights as a `ClusterServiceVersion` has them, and the objects beside it.
+/// The Deployment and permissions for the `ClusterServiceVersion`, and the remaining objects.
 fn install(objects: Vec<Value>, image: &str) -> anyhow::Result<(Value, Vec<Value>)> {
     let accounts = accounts(&objects)?;
     let permissions = permissions(&objects, "RoleBinding", "Role", &accounts)?;
     let cluster = permissions_of_cluster(&objects, &accounts)?;
     let mut deployments = Vec::new();
     let mut rest = Vec::new();
-    let told: Vec<String> = [&permissions, &cluster]
+    let included: Vec<String> = [&permissions, &cluster]
         .into_iter()
         .flat_map(|p| p.objects.clone())
         .collect();
@@ -132,9 +132,9 @@ fn install(objects: Vec<Value>, image: &str) -> anyhow::Result<(Value, Vec<Value
         match kind(&object)? {
             "Deployment" => deployments.push(deployment(&object, image)?),
             "ServiceAccount" if accounts.contains(&name(&object)?.to_owned()) => {}
-            _ if told.contains(&id) => {}
+            _ if included.contains(&id) => {}
             _ => {
-                // OLM puts all of it into the namespace that it installs into.
+                // OLM sets the namespace of the installation.
                 if let Some(metadata) = object["metadata"].as_object_mut() {
                     metadata.remove("namespace");
                 }
@@ -151,8 +151,8 @@ fn install(objects: Vec<Value>, image: &str) -> anyhow::Result<(Value, Vec<Value
     Ok((install, rest))
 }
 
-/// The accounts whose rights OLM takes care of: that of the operator's pods, and that of the daemons,
-/// which is not in any manifest but in what the operator makes.
+/// The accounts whose permissions OLM manages: that of the operator's Deployment, and that of the
+/// daemons, whose DaemonSets the operator creates.
 fn accounts(objects: &[Value]) -> anyhow::Result<Vec<String>> {
     let mut accounts = vec!["file-integrity-daemon".to_owned()];
     for object in objects {
@@ -164,7 +164,7 @@ fn accounts(objects: &[Value]) -> anyhow::Result<Vec<String>> {
     Ok(accounts)
 }
 
-/// Rights by account, and the objects that said them.
+/// Permissions by account, and the objects that they were read from.
 struct Permissions {
     rules: Vec<Value>,
     objects: Vec<String>,
@@ -174,7 +174,7 @@ fn permissions_of_cluster(objects: &[Value], accounts: &[String]) -> anyhow::Res
     permissions(objects, "ClusterRoleBinding", "ClusterRole", accounts)
 }
 
-/// What the bindings of this kind give these accounts. Bindings of others stay objects.
+/// The permissions that bindings of this kind grant these accounts. Other bindings remain objects.
 fn permissions(
     objects: &[Value],
     binding_kind: &str,
@@ -182,7 +182,7 @@ fn permissions(
     accounts: &[String],
 ) -> anyhow::Result<Permissions> {
     let mut by_account: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
-    let mut told = Vec::new();
+    let mut sources = Vec::new();
     for binding in objects {
         if kind(binding)? != binding_kind {
             continue;
@@ -197,14 +197,17 @@ fn permissions(
             object["kind"] == role_kind && object["metadata"]["name"] == binding["roleRef"]["name"]
         });
         let Some(role) = role else {
-            bail!("{} names a {role_kind} that is not there", id(binding)?)
+            bail!(
+                "{} references a {role_kind} that does not exist",
+                id(binding)?
+            )
         };
         let rules = role["rules"].as_array().context("rules")?;
         by_account
             .entry(account)
             .or_default()
             .extend(rules.iter().cloned());
-        told.extend([id(binding)?, id(role)?]);
+        sources.extend([id(binding)?, id(role)?]);
     }
     let rules = by_account
         .into_iter()
@@ -212,12 +215,12 @@ fn permissions(
         .collect();
     Ok(Permissions {
         rules,
-        objects: told,
+        objects: sources,
     })
 }
 
-/// The Deployment with its image, and with that image for the daemons: OLM changes the one in
-/// `RELATED_IMAGE_OPERATOR` where a registry is mirrored.
+/// The Deployment with its image, also for the daemons: OLM replaces the image in
+/// `RELATED_IMAGE_OPERATOR` if a registry is mirrored.
 fn deployment(object: &Value, image: &str) -> anyhow::Result<Value> {
     let mut spec = object["spec"].clone();
     let containers = spec["template"]["spec"]["containers"].as_array_mut();

@@ -5,7 +5,10 @@
 
 pub mod crd;
 pub mod desired_node_state;
+pub mod error_class;
+pub mod event_reason;
 pub mod file_integrity;
+mod named_enum;
 pub mod names;
 pub mod node_status;
 pub mod object_name;
@@ -14,6 +17,8 @@ pub mod state_dir;
 pub mod time;
 
 pub use desired_node_state::{DesiredNodeState, HoldReason};
+pub use error_class::{ErrorClass, ReportedErrorClass};
+pub use event_reason::EventReason;
 pub use file_integrity::{
     AideConfig, BaselineLoss, FileIntegrity, FileIntegritySpec, FileIntegrityStatus, NodeCounts,
     Phase, ProfileName, Resources, SecurityProfile,

@@ -36,7 +36,9 @@ use self::seen::Seen;
 use crate::aide::command::{Aide, NO_AIDE};
 use crate::aide::database::{DatabaseError, StateDir};
 use crate::aide::watchdog::Limits;
-use crate::api::{Condition, FileIntegrityNodeStatus, Reinit, ScanResult, names, state_dir, time};
+use crate::api::{
+    Condition, ErrorClass, FileIntegrityNodeStatus, Reinit, ScanResult, names, state_dir, time,
+};
 use crate::scan::Identity;
 use crate::scan::outcome::{Finding, Outcome, ScanError};
 use crate::scan::publish::Publisher;
@@ -206,7 +208,7 @@ async fn claim(
         let error = crate::error_chain(&error);
         if !is_patient && error != last {
             tracing::error!(error, "the node cannot be watched");
-            let outcome = Outcome::Errored(ScanError::new("state", error.clone()));
+            let outcome = Outcome::Errored(ScanError::new(ErrorClass::State, error.clone()));
             let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
             let news = News {
                 finding: Some(finding),
@@ -491,7 +493,7 @@ impl Daemon {
             }
             Action::PublishAgain => self.publish_again(),
             Action::PublishError { error, warning } => {
-                tracing::error!(class = error.class, error = error.message, "no scan");
+                tracing::error!(class = %error.class, error = error.message, "no scan");
                 let outcome = Outcome::Errored(error);
                 let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
                 let news = News {
@@ -617,7 +619,7 @@ impl Daemon {
     fn publish_baseline(
         &mut self,
         request: Option<String>,
-        warning: Option<crate::scan::event::Saying>,
+        warning: Option<crate::scan::event::EventMessage>,
     ) -> anyhow::Result<()> {
         let done = self.last.take();
         let started_at = done

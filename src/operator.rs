@@ -63,9 +63,9 @@ use self::tally::{ApplyOutcome, Tally};
 use crate::aide::check::Checker;
 use crate::aide::command::{Aide, NO_AIDE};
 use crate::api::object_name::NamespaceName;
-use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, time};
+use crate::api::{EventReason, FileIntegrity, FileIntegrityStatus, Phase, time};
 use crate::k8s::{self, watch::Source};
-use crate::scan::event::{Saying, Severity};
+use crate::scan::event::{EventMessage, Severity};
 use crate::telemetry::health::{self, Readiness};
 use crate::telemetry::metrics::Metrics;
 
@@ -494,7 +494,7 @@ impl Context {
     async fn tell(
         &self,
         fi: &FileIntegrity,
-        sayings: &[Saying],
+        sayings: &[EventMessage],
         status: &mut FileIntegrityStatus,
     ) -> Result<(), ApplyError> {
         let generation = fi.metadata.generation.unwrap_or_default().to_string();
@@ -642,7 +642,7 @@ impl Context {
     async fn say(
         &self,
         fi: &FileIntegrity,
-        saying: &Saying,
+        saying: &EventMessage,
         transition: &str,
     ) -> Result<(), ApplyError> {
         let uid = fi.uid().unwrap_or_default();
@@ -654,7 +654,7 @@ impl Context {
             let name = fi.name_any();
             tracing::warn!(
                 file_integrity = name,
-                reason = saying.reason,
+                reason = %saying.reason,
                 "{}",
                 saying.message
             );
@@ -731,14 +731,14 @@ fn take_in<'a>(
     done
 }
 
-fn phase_saying(phase: Phase) -> Saying {
-    Saying {
+fn phase_saying(phase: Phase) -> EventMessage {
+    EventMessage {
         severity: if phase == Phase::Error {
             Severity::Warning
         } else {
             Severity::Normal
         },
-        reason: "FileIntegrityStatus",
+        reason: EventReason::FileIntegrityStatus,
         message: phase.to_string(),
     }
 }

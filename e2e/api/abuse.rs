@@ -183,7 +183,7 @@ async fn whoever_holds_connections_open_keeps_no_scraper_out() -> anyhow::Result
         for stream in slow {
             refused += usize::from(is_closed(stream).await);
         }
-        attack_row("https: half a handshake, half a head", count, refused)?;
+        attack_row("https: incomplete handshakes and heads", count, refused)?;
         assert_eq!(refused, count, "after {:?}", started.elapsed());
 
         // A head that comes byte by byte has no longer than one that does not come.
@@ -240,7 +240,7 @@ async fn what_is_no_scrape_is_refused_and_costs_no_memory() -> anyhow::Result<()
             }
             endpoint.holds(what).await?;
         }
-        attack_row("https: no TLS, or an old one", tries * no_tls.len(), refused)?;
+        attack_row("https: no TLS, or an outdated version", tries * no_tls.len(), refused)?;
 
         let get = |path: &str, more: &str| {
             format!("GET {path} HTTP/1.1\r\nHost: x\r\n{more}Connection: close\r\n\r\n")
@@ -280,7 +280,7 @@ async fn what_is_no_scrape_is_refused_and_costs_no_memory() -> anyhow::Result<()
             }
             endpoint.holds(what).await?;
         }
-        attack_row("https: requests that are no scrapes", count, count)?;
+        attack_row("https: requests other than scrapes", count, count)?;
 
         // One after the other in one go, without reading: they wait in the sockets.
         let request = get("/metrics-fio", "").replace("Connection: close\r\n", "");

@@ -223,7 +223,7 @@ async fn a_daemon_whose_clock_jumps_scans_on_and_tells_once() -> anyhow::Result<
         let said = space.said("fi", "NodeIntegrityStatus").await?;
         let (lost, duplicated) = lost_and_duplicated(&expected, &said);
         Row {
-            fault: "daemon: the clock a day ahead, then two days behind".to_owned(),
+            fault: "daemon: clock one day ahead, then two days behind".to_owned(),
             tried: 3,
             lost,
             duplicated,
@@ -360,7 +360,7 @@ async fn an_operator_whose_clock_jumps_goes_on_and_gives_way_to_another() -> any
         let expected = ["Pending", "Initializing", "Active"].map(str::to_owned);
         let (lost, duplicated) = lost_and_duplicated(&expected, &said);
         Row {
-            fault: "operator: the clock a day ahead, then two days behind".to_owned(),
+            fault: "operator: clock one day ahead, then two days behind".to_owned(),
             tried: 4,
             lost,
             duplicated,

@@ -101,11 +101,11 @@ impl Task {
         match self {
             Self::Creation => "first creation",
             Self::Adoption => "adoption of the original's DaemonSets",
-            Self::Configuration => "another configuration",
-            Self::Specification => "another specification",
-            Self::NodeMore => "a node more",
-            Self::NodeLess => "a node less",
-            Self::Reinit => "re-initialisation",
+            Self::Configuration => "configuration change",
+            Self::Specification => "specification change",
+            Self::NodeMore => "a node is added",
+            Self::NodeLess => "a node is removed",
+            Self::Reinit => "re-initialization",
         }
     }
 

@@ -21,13 +21,15 @@ use tokio::sync::watch;
 
 use crate::harness::{Space, admin, eventually, in_space, report};
 
-const OWN_STATUS: &str = "a daemon writes the status of its own node only, and this one runs on ";
-const OWN_LOG: &str = "a daemon writes the kept logs of its own node only, and this one runs on ";
-const OWN_EVENT: &str = "a daemon creates events about its own node only, and this one runs on ";
+const OWN_STATUS: &str =
+    "a daemon may write only the status of its own node, and this one runs on ";
+const OWN_LOG: &str =
+    "a daemon may write only the failure logs of its own node, and this one runs on ";
+const OWN_EVENT: &str = "a daemon may create events only about its own node, and this one runs on ";
 const OPERATORS: &str =
-    "labels, annotations, owners and finalizers of a node's status are the operator's";
+    "only the operator may change labels, annotations, owners and finalizers of a node status";
 const UNBOUND: &str =
-    "the token does not say on which node it is used; a daemon's token is bound to its pod";
+    "the token does not identify a node; a daemon's token must be bound to its pod";
 
 /// One request, and the words in which it is refused, if it is.
 struct Try {
@@ -598,7 +600,7 @@ async fn a_daemon_keeps_to_the_logs_of_its_node() -> anyhow::Result<()> {
         let mut in_the_way = own.clone();
         in_the_way["metadata"]["name"] = json!(format!("aide-another-{}-failed", stage.theirs));
         let config_maps = || Api::<ConfigMap>::namespaced(stage.daemon.clone(), &stage.namespace);
-        let no_owners = "a kept log or an event of a daemon has no owners and no finalizers";
+        let no_owners = "a failure log or an event of a daemon must not have owners or finalizers";
         let text = json!({"data": {"integritylog": "all is well"}});
         carry_out(vec![
             allowed("its log, the first time", stage.apply(own.clone())),

@@ -230,7 +230,7 @@ async fn a_status_that_others_edit_is_put_right_and_told_once() -> anyhow::Resul
             .await;
         none_is_wrong(&errors_of(results))?;
         Row {
-            fault: "a hand edits a node's status".to_owned(),
+            fault: "manual edits of a node status".to_owned(),
             tried,
             ..Row::default()
         }

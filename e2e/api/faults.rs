@@ -534,7 +534,7 @@ const TROUBLES: [(&str, &str, Trouble); 13] = [
     ),
     (
         "slow",
-        "answers 5 s late",
+        "responses delayed by 5 s",
         Trouble::Proxy(Fault::Slow(Duration::from_secs(5))),
     ),
     (
@@ -549,7 +549,7 @@ const TROUBLES: [(&str, &str, Trouble); 13] = [
     ),
     (
         "cut",
-        "answers break off in the middle",
+        "truncated responses",
         Trouble::Proxy(Fault::CutBodies),
     ),
     (
@@ -557,7 +557,7 @@ const TROUBLES: [(&str, &str, Trouble); 13] = [
         "connections refused",
         Trouble::Proxy(Fault::Refused),
     ),
-    ("tls", "another certificate", Trouble::Certificate),
+    ("tls", "a different certificate", Trouble::Certificate),
     ("token", "token expired, later renewed", Trouble::Token),
 ];
 

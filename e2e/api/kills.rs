@@ -609,7 +609,7 @@ async fn a_daemon_that_is_killed_while_it_makes_the_first_baseline() -> anyhow::
         walk(
             space,
             Story::First,
-            "kill -9 of the daemon while it makes a baseline",
+            "kill -9 of the daemon during an initialization",
         )
         .await
     })
@@ -622,7 +622,7 @@ async fn a_daemon_that_is_killed_while_it_renews_the_baseline() -> anyhow::Resul
         walk(
             space,
             Story::Renewed,
-            "kill -9 of the daemon while it renews a baseline",
+            "kill -9 of the daemon during a re-initialization",
         )
         .await
     })
@@ -635,7 +635,7 @@ async fn a_daemon_that_is_killed_while_it_finds_and_tells_changes() -> anyhow::R
         walk(
             space,
             Story::Changed,
-            "kill -9 of the daemon while it scans and publishes",
+            "kill -9 of the daemon during scanning and publishing",
         )
         .await
     })
@@ -768,8 +768,8 @@ async fn kill_all_amid(
 async fn an_aide_that_is_killed_is_told_and_run_again() -> anyhow::Result<()> {
     in_space("kill-aide", async |space| {
         for (story, fault) in [
-            (Story::First, "kill -9 of AIDE while it makes a baseline"),
-            (Story::Changed, "kill -9 of AIDE while it compares"),
+            (Story::First, "kill -9 of AIDE during an initialization"),
+            (Story::Changed, "kill -9 of AIDE during a scan"),
         ] {
             kill_all_amid(space, Victim::Aide, story, fault).await?;
         }
@@ -784,15 +784,15 @@ async fn a_daemon_that_is_killed_with_its_aide_tells_so_and_begins_anew() -> any
         for (story, fault) in [
             (
                 Story::First,
-                "kill -9 of daemon and AIDE in the middle of a first baseline",
+                "kill -9 of the daemon and AIDE during the first initialization",
             ),
             (
                 Story::Renewed,
-                "kill -9 of daemon and AIDE in the middle of a new baseline",
+                "kill -9 of the daemon and AIDE during a re-initialization",
             ),
             (
                 Story::Changed,
-                "kill -9 of daemon and AIDE in the middle of a scan",
+                "kill -9 of the daemon and AIDE during a scan",
             ),
         ] {
             kill_all_amid(space, Victim::Both, story, fault).await?;

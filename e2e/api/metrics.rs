@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::api::{ErrorClass, FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::operator::serving::Scrapes;
 use fio::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
@@ -781,7 +781,7 @@ async fn a_webhook_that_is_down_hides_nothing_of_the_nodes() -> anyhow::Result<(
         let backups = json!({"spec": {"config": {"maxBackups": 3}}});
         space.merge::<FileIntegrity>("fi", backups).await?;
         first.finds(&changed()).await?;
-        let error = ScanError::new("io", "AIDE error: 18 I/O error");
+        let error = ScanError::new(ErrorClass::Io, "AIDE error: 18 I/O error");
         second.finds(&Outcome::Errored(error)).await?;
         space.set_ready(&nodes[0], false).await?;
         let fi = space

@@ -1,7 +1,9 @@
 //! The operator against a real API server: from a FileIntegrity to its objects and its status.
 
 use anyhow::Context as _;
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, Phase, names};
+use fio::api::{
+    ErrorClass, FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, Phase, names,
+};
 use fio::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret};
@@ -109,7 +111,10 @@ async fn results_make_counts_and_an_error_makes_the_phase() -> anyhow::Result<()
         // Changed files are the nodes' matter: watching them goes on as it should.
         assert_eq!(condition_of(&fi, "Ready"), "True/Active");
 
-        let error = ScanError::new("config", "AIDE error: 17 Invalid configureline error");
+        let error = ScanError::new(
+            ErrorClass::Configuration,
+            "AIDE error: 17 Invalid configureline error",
+        );
         second.finds(&Outcome::Errored(error)).await?;
         let fi = space.until_phase("fi", "Error").await?;
         assert!(
@@ -597,7 +602,7 @@ async fn a_phase_that_cannot_be_said_is_said_later_and_hides_nothing() -> anyhow
         let operator = space.operator("op").await?;
         let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
         let narrowed = narrow(space, "create", ("events.k8s.io", "events")).await?;
-        let error = ScanError::new("io", "AIDE error: 18 I/O error");
+        let error = ScanError::new(ErrorClass::Io, "AIDE error: 18 I/O error");
         first.finds(&Outcome::Errored(error)).await?;
         second.finds(&changed()).await?;
         let fi = space

@@ -475,13 +475,13 @@ fn swapped() -> Vec<Attack> {
 fn rows() -> Vec<Row> {
     vec![
         ("the database replaced", replaced()),
-        ("the database cut off", truncated()),
+        ("the database truncated", truncated()),
         ("the database rolled back", rolled_back()),
-        ("the database gone or empty", lost()),
-        ("the signal file by hand", signalled()),
+        ("the database missing or empty", lost()),
+        ("the signal file created manually", signalled()),
         ("the configuration shadowed", shadowed()),
         ("links in place of files", linked()),
-        ("the state directory swapped", swapped()),
+        ("the state directory replaced", swapped()),
     ]
 }
 
@@ -776,7 +776,7 @@ async fn a_mount_is_not_believed_where_the_api_cannot_be_asked() -> anyhow::Resu
         proxy.set(Fault::None).await?;
         let caught = is_caught(&scene, daemon, Caught::InVain).await;
         attack_row(
-            "on the node: the configuration shadowed, the API away",
+            "on the node: the configuration shadowed, the API unreachable",
             1,
             usize::from(caught.is_ok()),
         )?;
@@ -823,7 +823,7 @@ async fn a_database_that_is_removed_while_the_api_is_away_is_missed() -> anyhow:
         );
         let wrong = errors_of(vec![running, stopped]);
         attack_row(
-            "on the node: the database gone, the API away, nothing recorded there",
+            "on the node: the database missing, the API unreachable, nothing recorded there",
             2,
             2 - wrong.len(),
         )?;

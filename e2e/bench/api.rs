@@ -263,9 +263,9 @@ fn spread(report: &mut Report) {
         }
         let mean = seconds.iter().sum::<f64>() / number(PERIOD);
         let case = format!("{case}, 5,000 nodes, computed");
-        report.add(&case, "writes a second, mean", mean, "");
-        report.add(&case, "writes in the largest second", largest(&seconds), "");
-        report.add(&case, "largest against mean", largest(&seconds) / mean, "");
+        report.add(&case, "writes per second, mean", mean, "");
+        report.add(&case, "writes per second, maximum", largest(&seconds), "");
+        report.add(&case, "maximum / mean", largest(&seconds) / mean, "");
     }
 }
 

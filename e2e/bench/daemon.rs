@@ -45,12 +45,12 @@ async fn at_rest(report: &mut Report, run: &Run, space: &Space) -> anyhow::Resul
     let after = daemon.sample()?;
     let made = requests_of(space, "daemon")?;
     let seconds = number(run.seconds);
-    report.add(case, "watched for", seconds, "s");
+    report.add(case, "observed for", seconds, "s");
     report.add(case, "RSS", megabytes(after.rss), "MB");
     report.add(case, "of that anonymous", megabytes(after.anonymous), "MB");
     report.add(
         case,
-        "largest RSS since the start",
+        "maximum RSS since the start",
         megabytes(after.peak),
         "MB",
     );
@@ -65,7 +65,7 @@ async fn at_rest(report: &mut Report, run: &Run, space: &Space) -> anyhow::Resul
         "",
     );
     let cpu = after.cpu_since(before).as_secs_f64() / seconds;
-    report.add(case, "CPU in an hour", cpu * 3600.0, "s");
+    report.add(case, "CPU per hour", cpu * 3600.0, "s");
     report.add(case, "threads", number(after.threads), "");
     report.add(case, "open files", number(after.files), "");
     report.add(case, "of these sockets", number(after.sockets), "");
@@ -76,7 +76,7 @@ async fn at_rest(report: &mut Report, run: &Run, space: &Space) -> anyhow::Resul
         "",
     );
     let new = number(made.len() - requests) / seconds;
-    report.add(case, "requests in an hour", new * 3600.0, "");
+    report.add(case, "requests per hour", new * 3600.0, "");
     let watches = made
         .iter()
         .filter(|request| request["verb"] == "watch")

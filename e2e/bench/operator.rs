@@ -222,7 +222,12 @@ async fn at_size(
     operator.until_it_tells(size).await?;
     let told = operator.started.elapsed().as_secs_f64();
     report.add(&case, "start to /readyz", healthy, "s");
-    report.add(&case, "start to all nodes told and a first pass", told, "s");
+    report.add(
+        &case,
+        "start until all nodes are exposed and the first reconcile is done",
+        told,
+        "s",
+    );
     let sample = operator.sample()?;
     report.add(&case, "the same, CPU", sample.cpu.as_secs_f64(), "s");
     operator
@@ -240,7 +245,7 @@ async fn at_size(
     );
     report.add(
         &case,
-        "largest RSS since the start",
+        "maximum RSS since the start",
         megabytes(sample.peak),
         "MB",
     );
@@ -249,7 +254,7 @@ async fn at_size(
     latency(report, &case, &operator, fleet).await?;
     // What an allocator keeps of memory that was in use for a while.
     let after = megabytes(operator.sample()?.rss);
-    report.add(&case, "RSS after rest, scrapes and failures", after, "MB");
+    report.add(&case, "idle RSS after scrapes and failures", after, "MB");
     operator.end()
 }
 
@@ -287,7 +292,7 @@ async fn deploy(
         operator.sample()?,
     );
     let per_node = 1.0 / number(joining);
-    report.add(case, "nodes that join at once", number(joining), "");
+    report.add(case, "new nodes at once", number(joining), "");
     report.add(
         case,
         "last node made to last status made",
@@ -309,7 +314,7 @@ async fn deploy(
     );
     report.add(
         case,
-        "largest RSS while they join",
+        "maximum RSS while they join",
         megabytes(used.peak),
         "MB",
     );
@@ -331,17 +336,17 @@ async fn rest(
     let seconds = number(run.seconds);
     let cpu = after.cpu_since(before).as_secs_f64();
     let hour = HOUR / seconds;
-    report.add(case, "at rest: CPU of a core", cpu / seconds * 100.0, "%");
-    report.add(case, "at rest: CPU in an hour", cpu * hour, "s");
+    report.add(case, "idle: CPU of a core", cpu / seconds * 100.0, "%");
+    report.add(case, "idle: CPU per hour", cpu * hour, "s");
     report.add(
         case,
-        "at rest: waits",
+        "idle: waits",
         number(after.waits.saturating_sub(before.waits)) / seconds,
         "1/s",
     );
-    requests.add_to(report, case, "at rest: requests in an hour", hour);
+    requests.add_to(report, case, "idle: requests per hour", hour);
     let scans = number(fleet.size()) / number(PERIOD);
-    report.add(case, "at rest: results of daemons", scans, "1/s");
+    report.add(case, "idle: results of daemons", scans, "1/s");
     Ok(())
 }
 
@@ -358,7 +363,7 @@ async fn scrape(report: &mut Report, case: &str, operator: &Operator) -> anyhow:
     let cpu = operator.sample()?.cpu_since(before) / SCRAPES;
     report.add(case, "scrape: text", megabytes(text.try_into()?), "MB");
     let packed = megabytes(packed.try_into()?);
-    report.add(case, "scrape: packed", packed, "MB");
+    report.add(case, "scrape: gzip", packed, "MB");
     report.add(case, "scrape: CPU", cpu.as_secs_f64() * 1e3, "ms");
     report.add(case, "scrape: time, median", median(&times) * 1e3, "ms");
     Ok(())
@@ -438,7 +443,7 @@ async fn failures(
         .await?;
     let after = operator.sample()?;
     let name = |what: &str| format!("{failing} nodes fail with logs of 0.95 MB: {what}");
-    report.add(case, &name("largest RSS"), megabytes(after.peak), "MB");
+    report.add(case, &name("maximum RSS"), megabytes(after.peak), "MB");
     report.add(
         case,
         &name("RSS more than before"),
@@ -492,7 +497,7 @@ async fn appearing(
         requests.total() / number(more),
         "",
     );
-    report.add(case, &name("largest RSS"), megabytes(after.peak), "MB");
+    report.add(case, &name("maximum RSS"), megabytes(after.peak), "MB");
     fleet.obey().await?;
     Ok(())
 }
@@ -523,7 +528,7 @@ async fn take_over(
     let took = ended.elapsed().as_secs_f64();
     report.add(
         case,
-        "SIGTERM of the leader to all nodes told by the next",
+        "SIGTERM of the leader until the next leader exposes all nodes",
         took,
         "s",
     );

@@ -57,7 +57,7 @@ async fn roll_out(
     let active = started.elapsed().as_secs_f64();
     let requests = operator.requests().await?.since(requests);
     let after = operator.sample()?;
-    report.add(&case, "new configuration to Active", active, "s");
+    report.add(&case, "configuration change until Active", active, "s");
     report.add(
         &case,
         "requests of the operator per node",
@@ -72,12 +72,12 @@ async fn roll_out(
     );
     report.add(
         &case,
-        "largest RSS of the operator",
+        "maximum RSS of the operator",
         megabytes(after.peak),
         "MB",
     );
     let largest = largest(&waiting) / number(size) * 100.0;
-    report.add(&case, "nodes asked and not done yet, at most", largest, "%");
+    report.add(&case, "nodes with a pending request, maximum", largest, "%");
     let rolled = daemon_set(space).await? - generation;
     let rolled = u32::try_from(rolled).unwrap_or_default();
     report.add(&case, "changes of the DaemonSet", number(rolled), "");

@@ -132,7 +132,7 @@ async fn pairs(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> an
     );
     report.add(
         case,
-        "largest RSS of the daemon itself",
+        "maximum RSS of the daemon itself",
         megabytes(daemon.sample()?.peak),
         "MB",
     );
@@ -330,7 +330,7 @@ impl<'a> Scanner<'a> {
 fn tell(report: &mut Report, case: &str, scanned: &Scanned) {
     report.add(case, "wall time", scanned.wall.as_secs_f64(), "s");
     report.add(case, "CPU", scanned.cpu.as_secs_f64(), "s");
-    report.add(case, "largest RSS of AIDE", megabytes(scanned.peak), "MB");
+    report.add(case, "maximum RSS of AIDE", megabytes(scanned.peak), "MB");
     report.add(case, "read", megabytes(scanned.read), "MB");
     report.add(
         case,

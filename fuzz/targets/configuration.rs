@@ -1,4 +1,4 @@
-//! A user's configuration: printed as it was read, and prepared once and for all.
+//! Fuzzes the conversion of a user's configuration: parsing is lossless, and preparation is idempotent.
 #![no_main]
 
 use fio::aide::config::{Configuration, prepare};
@@ -11,7 +11,7 @@ fuzz_target!(|text: &str| {
     let Ok(prepared) = prepare(text, STATE_DIR, "/hostroot") else {
         return;
     };
-    // What was prepared is accepted, and stays as it is.
+    // A prepared configuration is accepted and does not change.
     match prepare(&prepared.conf, STATE_DIR, "/hostroot") {
         Ok(again) => assert_eq!(again.conf, prepared.conf, "of {text:?}"),
         Err(refused) => panic!("prepared of {text:?}: {refused:?}"),

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# The API alone: etcd and kube-apiserver on this machine's loopback, without
-# nodes or controllers. For tests that need a real API and nothing more; needs
-# no root. Everything is in .cluster/api and new at each start.
+# The API server alone: etcd and kube-apiserver on loopback, without nodes or
+# controllers. For tests that need only a real API; requires no root. All files are in
+# .cluster/api and are created again at each start.
 
 API=$STATE/api
 API_PORT=$((PORT_BASE + 1))
@@ -32,7 +32,7 @@ api_down() {
   clear_api
 }
 
-# Ends the API server as a crash would; what it holds stays in etcd.
+# Kills the API server; its data stays in etcd.
 api_stop() {
   take_lock "$STATE/api.lock" "this checkout's API"
   stop_spawned api/kube-apiserver
@@ -44,34 +44,34 @@ api_start() {
   [[ -d $API/etcd ]] || die "the API is not up: run hack/cluster api-up"
   if ! spawned_pid api/etcd >/dev/null; then
     etcd=$(binaries etcd)
-    again api/etcd run_api_etcd "$etcd"
+    restart api/etcd run_api_etcd "$etcd"
   fi
   ! spawned_pid api/kube-apiserver >/dev/null || return 0
   kubernetes=$(binaries kubernetes)
-  again api/kube-apiserver run_api "$kubernetes"
+  restart api/kube-apiserver run_api "$kubernetes"
 }
 
-# Makes a backup of what the API holds.
+# Backs up etcd.
 api_save() {
   take_lock "$STATE/api.lock" "this checkout's API"
-  with_api_ended cp -a "$API/etcd" "$API/backup"
+  with_api_stopped cp -a "$API/etcd" "$API/backup"
 }
 
-# Restores etcd from that backup, as after a disaster: resource versions count
-# on from those of the backup.
+# Restores etcd from the backup, as in disaster recovery: resource versions continue
+# from those of the backup.
 api_restore() {
   take_lock "$STATE/api.lock" "this checkout's API"
   [[ -d $API/backup ]] || die "there is no backup: run hack/cluster api-save"
-  with_api_ended put_api_backup
+  with_api_stopped put_api_backup
 }
 
 put_api_backup() {
   rm -rf --one-file-system "$API/etcd" && mv "$API/backup" "$API/etcd"
 }
 
-# with_api_ended COMMAND...: ends etcd and the API server while it runs. They run
-# again afterwards, also where it fails.
-with_api_ended() {
+# with_api_stopped COMMAND...: stops etcd and the API server, runs COMMAND, and starts
+# them again, also if COMMAND fails.
+with_api_stopped() {
   local kubernetes etcd status=0
   spawned_pid api/etcd >/dev/null || die "the API is not up: run hack/cluster api-up"
   kubernetes=$(binaries kubernetes)
@@ -79,26 +79,25 @@ with_api_ended() {
   stop_spawned api/kube-apiserver
   stop_spawned api/etcd
   "$@" || status=$?
-  again api/etcd run_api_etcd "$etcd"
-  again api/kube-apiserver run_api "$kubernetes"
+  restart api/etcd run_api_etcd "$etcd"
+  restart api/kube-apiserver run_api "$kubernetes"
   [[ $status == 0 ]] || die "$* failed"
 }
 
-# again GROUP/NAME COMMAND...: starts a process that ran before by this command,
-# and does so again where it ends by itself or does not become ready: on a machine
-# that is busy an API server may give up what it does first.
-again() {
+# restart GROUP/NAME COMMAND...: starts a process again. Retries if it exits or does not
+# become ready: on a busy machine an API server may exit during its initialization.
+restart() {
   local name=$1 tries
   shift
   for tries in 1 2 3; do
-    # A subshell, as a start that fails ends the script.
+    # In a subshell, because a failed start exits.
     if ("$@"); then
       return
     fi
     stop_spawned "$name"
-    log "try $tries to start ${name#*/} again failed"
+    log "attempt $tries to restart ${name#*/} failed"
   done
-  die "${name#*/} could not be started again"
+  die "cannot restart ${name#*/}"
 }
 
 run_api_etcd() {
@@ -121,7 +120,7 @@ clear_api() {
 run_api() {
   local kubernetes=$1 args output=$API/logs/kube-apiserver.log
   readarray -t args < <(apiserver_args "$API/pki" "$API_ETCD_PORT" "$API/audit.log")
-  # No endpoints for the kubernetes Service: a loopback address is not allowed.
+  # No endpoints for the Service kubernetes: a loopback address is not allowed.
   spawn api/kube-apiserver "$output" "$kubernetes/kube-apiserver" "${args[@]}" \
     --bind-address=127.0.0.1 --advertise-address=127.0.0.1 \
     --secure-port="$API_PORT" --endpoint-reconciler-type=none

@@ -1,8 +1,7 @@
 # shellcheck shell=bash
-# etcd and kube-apiserver: what the local cluster and the API alone (api.sh)
-# have in common.
+# etcd and kube-apiserver, for the local cluster and for the API server alone (api.sh).
 
-# Names and addresses that the API server's certificate must answer to.
+# Names and addresses in the certificate of the API server.
 APISERVER_NAMES=DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local,IP:127.0.0.1
 
 # make_apiserver_pki DIR [MORE_NAMES]
@@ -20,7 +19,7 @@ make_apiserver_pki() {
 # etcd_args DATA_DIR CLIENT_PORT PEER_PORT
 etcd_args() {
   local client=http://127.0.0.1:$2 peer=http://127.0.0.1:$3
-  # A crash of the machine may cost the data: that is thrown away anyway.
+  # The data is temporary, so it may be lost if the machine crashes.
   printf '%s\n' --name=fio --data-dir="$1" --unsafe-no-fsync --log-level=warn \
     --listen-client-urls="$client" --advertise-client-urls="$client" \
     --listen-peer-urls="$peer" --initial-advertise-peer-urls="$peer" \

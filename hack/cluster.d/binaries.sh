@@ -1,13 +1,13 @@
 # shellcheck shell=bash
-# Builds what the local cluster runs (Kubernetes, etcd, CoreDNS), what
-# hack/monitoring does, OLM and the tools for it and for releases from Go modules,
-# and caches it. The versions are those in hack/go/*/go.mod.
+# Builds and caches programs from Go modules: those of the local cluster (Kubernetes,
+# etcd, CoreDNS), of hack/monitoring and OLM, and tools for releases. The versions are
+# in hack/go/*/go.mod.
 
-# How the modules are built; part of the cache's key.
+# Build flags; part of the cache key.
 GO_FLAGS=(-trimpath -mod=readonly)
 
-# binaries MODULE: prints the folder with the commands of hack/go/MODULE, built
-# if missing.
+# binaries MODULE: prints the directory with the commands of hack/go/MODULE, and builds
+# them if necessary.
 binaries() {
   local module=$1 source=$CHECKOUT/hack/go/$1 version dir
   version=$(module_version "$module")
@@ -18,8 +18,7 @@ binaries() {
   printf '%s\n' "$dir"
 }
 
-# The version of the one module that a module of ours is about: the first that
-# its go.mod requires.
+# Prints the version of the main dependency of a module: the first one in its go.mod.
 module_version() {
   sed -nE '/^require [^ ]+ v[^ ]+$/ { s/.* //p; q }' "$CHECKOUT/hack/go/$1/go.mod"
 }
@@ -28,13 +27,13 @@ ldflags() {
   local module=$1 version=$2
   printf '%s' '-s -w'
   [[ $module == kubernetes ]] || return 0
-  # Without these, a Kubernetes built from modules calls itself v0.0.0.
+  # Without these, a Kubernetes built from modules reports the version v0.0.0.
   local set='-X k8s.io/component-base/version.git' minor=${version#v*.}
   printf ' %s' "${set}Version=$version" "${set}Major=${version:1:1}" \
     "${set}Minor=${minor%%.*}" "${set}TreeState=clean"
 }
 
-# Without these, some modules want C libraries that only their other uses need.
+# Without these, some modules require C libraries for unused features.
 build_tags() {
   case $1 in
     olm) printf 'containers_image_openpgp,exclude_graphdriver_btrfs,exclude_graphdriver_devicemapper' ;;
@@ -68,11 +67,10 @@ module_packages() {
   esac
 }
 
-# The one command of these modules is named after its folder or module, which
-# says little; ours is named after the module's folder in hack/go.
+# If a module has one command, name it after the directory in hack/go.
 build_module() {
   local module=$1 version=$2 dir=$3 output=$3 targets flags
-  command -v go >/dev/null || die "go is missing: install Go 1.26 or newer"
+  command -v go >/dev/null || die "go is missing: install Go 1.26 or later"
   readarray -t targets < <(module_packages "$module")
   [[ ${#targets[@]} -gt 1 ]] || output=$dir/$module
   flags=$(ldflags "$module" "$version")
@@ -88,19 +86,18 @@ run_go_build() {
   rm "$output"
 }
 
-# module_source MODULE PATH: where the sources of one of the Go modules are that
-# hack/go/MODULE names. The commands may come from our cache, and the module not
-# be in Go's.
+# module_source MODULE PATH: prints the source directory of a dependency of hack/go/MODULE.
+# Downloads it, because the commands may be cached while the module is not.
 module_source() {
   (cd "$CHECKOUT/hack/go/$1" && GOFLAGS='' go mod download "$2" &&
     GOFLAGS='' go list -m -f '{{.Dir}}' "$2")
 }
 
-# with_progress WHAT COMMAND...: says every half minute that it is not stuck.
+# with_progress WHAT COMMAND...: logs every 30 seconds while the command runs.
 with_progress() {
   local what=$1 ticker status=0
   shift
-  log "$what (minutes when it is the first time)"
+  log "$what (minutes the first time)"
   tick "$what" &
   ticker=$!
   ("$@") || status=$?
@@ -110,18 +107,18 @@ with_progress() {
   log "$what: done"
 }
 
-# Ends with the script, also if that is killed. It holds no lock, and its sleep
-# none of the script's output, or whoever reads that would wait for it.
+# Exits with the script, also if that is killed. It holds no lock and no output of the
+# script, so that nobody waits for it.
 tick() {
   local seconds=0
   close_files
   while sleep 2 >/dev/null 2>&1 && kill -0 "$$" 2>/dev/null; do
     seconds=$((seconds + 2))
-    ((seconds % 30)) || log "$1: still at it"
+    ((seconds % 30)) || log "$1: still running"
   done
 }
 
-# link_kubectl KUBERNETES: for scripts and people, at .cluster/bin/kubectl.
+# link_kubectl KUBERNETES: links .cluster/bin/kubectl for scripts and users.
 link_kubectl() {
   mkdir -p "$STATE/bin"
   ln -sfn "$1/kubectl" "$STATE/bin/kubectl"

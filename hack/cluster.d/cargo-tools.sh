@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Tools that come as crates, compiled into the cache where they are not installed.
+# Tools from crates, compiled and cached if they are not installed.
 
 # shellcheck disable=SC2034 # used by the scripts that source this
 DENY_VERSION=0.20.2
@@ -16,11 +16,11 @@ cargo_tool() {
   printf '%s\n' "$dir/bin/$name"
 }
 
-# install_cargo_tool NAME VERSION DIR: without optimising, which takes longer
-# than it would save.
+# install_cargo_tool NAME VERSION DIR: compiles without optimization, which would take
+# longer than it saves.
 install_cargo_tool() {
   need_compiler
-  log "compiling $1 $2 (minutes, once)"
+  log "compiling $1 $2 (minutes the first time)"
   cargo install --locked --quiet --debug --root "$3" --target-dir "$3/target" "$1@$2" >&2
   rm -r "$3/target"
 }

@@ -1,11 +1,10 @@
 # shellcheck shell=bash
-# The cgroups of the local cluster: /fio-<checkout>/<node> in every hierarchy.
-# A node sees its own as the root (node-cgroups.sh), so all that it makes is
-# below. No other cgroup is made or touched.
+# The cgroups of the local cluster: /fio-<checkout>/<node> in every hierarchy. A node
+# sees its own cgroup as the root (node-cgroups.sh) and creates others only below it.
 
 node_cgroup() { printf '/fio-%s/%s\n' "$CHECKOUT_ID" "$1"; }
 
-# Where the hierarchies are mounted, one a line.
+# Prints the mount points of the hierarchies.
 cgroup_mounts() {
   awk '$0 ~ / - cgroup2? / { print $5 }' /proc/self/mountinfo | sort -u
 }
@@ -16,13 +15,13 @@ make_node_cgroups() {
     ours=$top/fio-$CHECKOUT_ID
     mkdir -p "$ours"
     [[ ! -e $top/cpuset.cpus || ! -e $top/cgroup.clone_children ]] || fill_cpuset "$top" "$ours"
-    [[ ! -e $top/cgroup.controllers ]] || hand_down "$top" "$ours"
+    [[ ! -e $top/cgroup.controllers ]] || enable_controllers "$top" "$ours"
     mkdir -p "$top$(node_cgroup "$node")"
   done < <(cgroup_mounts)
 }
 
-# fill_cpuset TOP CGROUP: a new version 1 cpuset is empty and takes no process;
-# with clone_children those below it get what it has.
+# fill_cpuset TOP CGROUP: a new cpuset of version 1 is empty and accepts no process. With
+# clone_children its children inherit its values.
 fill_cpuset() {
   local file
   for file in cpuset.cpus cpuset.mems; do
@@ -31,9 +30,9 @@ fill_cpuset() {
   echo 1 >"$2/cgroup.clone_children"
 }
 
-# hand_down CGROUP...: switches version 2's controllers on for the cgroups below
-# each. At the top they are on wherever systemd or a container engine runs.
-hand_down() {
+# enable_controllers CGROUP...: enables the controllers of version 2 for the children of
+# each cgroup. At the top, systemd or a container engine has usually enabled them.
+enable_controllers() {
   local cgroup controller
   for cgroup in "$@"; do
     for controller in $(<"$cgroup/cgroup.controllers"); do
@@ -43,10 +42,10 @@ hand_down() {
   done
 }
 
-# remove_cgroups PATH: with all below it, in every hierarchy. The kernel takes a
-# moment to forget processes that have ended.
+# remove_cgroups PATH: removes the cgroup and its children in every hierarchy. The kernel
+# removes terminated processes with a delay.
 remove_cgroups() {
-  wait_until "$END_PATIENCE" "the cgroups $1 to be empty" cgroups_removed "$1"
+  wait_until "$KILL_TIMEOUT" "the cgroups $1 to be empty" cgroups_removed "$1"
 }
 
 cgroups_removed() {

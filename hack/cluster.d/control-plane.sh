@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The local cluster's control plane: etcd, kube-apiserver, controller manager,
-# scheduler and DNS, in a network namespace of their own, and the way in.
+# The control plane of the local cluster: etcd, kube-apiserver, controller manager,
+# scheduler and DNS in a network namespace, and a proxy to it.
 
 PKI=$STATE/pki
 CONTROL_PLANE=$STATE/control-plane
@@ -9,7 +9,7 @@ CLUSTER_PORT=$PORT_BASE
 CONTROL_PLANE_PROCESSES=(etcd kube-apiserver api-socket api-port
   kube-controller-manager kube-scheduler coredns)
 
-# start_control_plane KUBERNETES ETCD COREDNS: starts what does not run.
+# start_control_plane KUBERNETES ETCD COREDNS: starts the processes that are not running.
 start_control_plane() {
   local kubernetes=$1 etcd=$2 coredns=$3
   make_control_plane_network
@@ -19,19 +19,19 @@ start_control_plane() {
   start_proxies
   wait_spawned 60 cluster/kube-apiserver "$LOGS/kube-apiserver.log" \
     kubectl get --raw /readyz
-  # Not before: the controller manager ends where it finds no API.
+  # Start it last: the controller manager exits if it cannot reach the API.
   start_controllers "$kubernetes"
   kubectl apply --server-side --filename "$CLUSTER_D/system.yaml" >/dev/null
   start_dns "$coredns"
 }
 
-# Pods can be made as soon as the controllers have made the account they run as.
+# Pods can be created when the controllers have created their ServiceAccount.
 wait_control_plane() {
   wait_spawned 60 cluster/kube-controller-manager "$LOGS/kube-controller-manager.log" \
     kubectl get serviceaccount default
   local name
   for name in "${CONTROL_PLANE_PROCESSES[@]}"; do
-    spawned_pid "cluster/$name" >/dev/null || die "$name ended: see $LOGS/$name.log"
+    spawned_pid "cluster/$name" >/dev/null || die "$name exited: see $LOGS/$name.log"
   done
 }
 
@@ -46,7 +46,7 @@ make_control_plane_credentials() {
   write_kubeconfig "$STATE/kubeconfig" "https://127.0.0.1:$CLUSTER_PORT" "$PKI" admin
 }
 
-# run NAME COMMAND...: in the control plane's network, unless it runs.
+# run NAME COMMAND...: starts a process in the network of the control plane unless it is running.
 run() {
   local name=$1
   shift
@@ -64,8 +64,8 @@ start_etcd() {
 start_apiserver() {
   local args
   readarray -t args < <(apiserver_args "$PKI" 2379 "$STATE/audit.log")
-  # Webhooks and proxied Services go straight to pods: kube-proxy's rules, which
-  # lead from a Service to its pods, are in the nodes.
+  # Aggregated routing: only the nodes have the rules of kube-proxy that map a Service to
+  # its pods.
   run kube-apiserver "$1/kube-apiserver" "${args[@]}" \
     --advertise-address="$CONTROL_PLANE_IP" \
     --enable-aggregator-routing \
@@ -75,8 +75,8 @@ start_apiserver() {
     --kubelet-client-key="$PKI/apiserver-kubelet-client.key"
 }
 
-# From the machine's loopback to the API server: a socket in the file system is
-# seen from every network namespace.
+# Forwards a loopback port to the API server, through a socket in the file system, which is
+# reachable from every network namespace.
 start_proxies() {
   run api-socket socat "UNIX-LISTEN:$API_SOCKET,fork,mode=600,unlink-early" \
     TCP:127.0.0.1:6443
@@ -87,8 +87,8 @@ start_proxies() {
     "UNIX-CONNECT:$API_SOCKET"
 }
 
-# Nodes report every 3 s (node.sh): 20 s of silence is a dead node, not a busy
-# machine.
+# Nodes report every 3 s (node.sh). A node without a report for 20 s is down, even on a
+# busy machine.
 start_controllers() {
   local kubernetes=$1
   run kube-controller-manager "$kubernetes/kube-controller-manager" \
@@ -109,8 +109,8 @@ start_controllers() {
     --bind-address=127.0.0.1 --leader-elect=false
 }
 
-# There is nobody to forward to: other names do not exist, and saying so at once
-# keeps a pod's search list quick.
+# There is no upstream server: other names do not exist. An immediate answer keeps lookups
+# with the search list of a pod fast.
 start_dns() {
   cat >"$CONTROL_PLANE/Corefile" <<EOF
 cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {

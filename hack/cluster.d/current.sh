@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# CLUSTER=current: the cluster that your kubeconfig's current context is about.
-# It is yours: nothing of it is started, stopped or removed.
+# CLUSTER=current: the cluster of the current kubeconfig context. These scripts do not
+# start, stop or remove it.
 
-# A copy of the context as it is now: what you switch to later is left alone.
+# Copies the context, so that a later switch to another context has no effect.
 current_up() {
   command -v kubectl >/dev/null || die "kubectl is missing: install it"
   make_state
@@ -10,15 +10,11 @@ current_up() {
     die "your kubeconfig has no current context: set one with kubectl config use-context"
   mv "$STATE/kubeconfig.tmp" "$STATE/kubeconfig"
   printf 'current\n' >"$STATE/backend"
-  kubectl get nodes >&2 || die "the cluster of your current context does not answer: check kubectl get nodes"
+  kubectl get nodes >&2 || die "the cluster of your current context is unreachable: check kubectl get nodes"
 }
 
 current_down() {
   rm -f "$STATE/kubeconfig" "$STATE/backend"
-}
-
-current_prepare() {
-  :
 }
 
 current_status() {
@@ -29,8 +25,8 @@ current_nodes() {
   kubectl get nodes --selector node-role.kubernetes.io/worker --output name | sed 's|^node/||'
 }
 
-# In a privileged pod on the node, whose root directory the command gets as its
-# own. FIO_DEBUG_IMAGE needs sleep and chroot.
+# Runs a command in a privileged pod on the node, with the root directory of the node.
+# FIO_DEBUG_IMAGE must contain sleep and chroot.
 current_node_exec() {
   local node=$1 pod=fio-node-exec-$$ status=0
   shift
@@ -88,5 +84,5 @@ current_stop_node() { current_refuse stop-node; }
 current_start_node() { current_refuse start-node; }
 
 current_refuse() {
-  die "$1 is not possible with CLUSTER=current, whose nodes are not ours: use CLUSTER=kind or local"
+  die "$1 is not supported with CLUSTER=current: use CLUSTER=kind or local"
 }

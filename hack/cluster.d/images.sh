@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Image archives for the local cluster's nodes, which pull from no registry.
-# They are kept in .cluster/images, for nodes that are added or started later.
+# Image archives for the nodes of the local cluster. They are stored in .cluster/images for
+# nodes that are added or started later.
 
 IMAGES=$STATE/images
 PAUSE_IMAGE=localhost/fio-pause:1
 
-# Prints the path of the sandbox image's archive, made if missing.
+# Prints the path of the archive of the sandbox image, and creates it if necessary.
 pause_archive() {
   local dir
   dir=$CACHE/pause/$(hash "$(cat "$CLUSTER_D/pause.c")" "$(uname -m)" "$PAUSE_IMAGE")
@@ -21,8 +21,8 @@ make_pause() {
   archive_binary "$dir" pause "$PAUSE_IMAGE"
 }
 
-# archive_binary DIR NAME IMAGE: writes DIR/NAME.tar, an archive as `docker save`
-# makes it, of an image that holds the one static program DIR/NAME.
+# archive_binary DIR NAME IMAGE: writes DIR/NAME.tar, an archive in the format of `docker
+# save`, of an image with the static program DIR/NAME.
 archive_binary() {
   local dir=$1 name=$2 image=$3 arch layer
   arch=$(go_arch)
@@ -38,7 +38,7 @@ EOF
   tar -C "$dir" -cf "$dir/$name.tar" manifest.json config.json layer.tar
 }
 
-# This machine's architecture as images and Go name it.
+# Prints the architecture of this machine as images and Go name it.
 go_arch() {
   case $(uname -m) in
     x86_64) printf 'amd64\n' ;;
@@ -47,8 +47,8 @@ go_arch() {
   esac
 }
 
-# keep_image ARCHIVE|NAME: puts it into .cluster/images and prints its path
-# there. Renamed into place, for a node may be reading the folder.
+# keep_image ARCHIVE|NAME: stores the image in .cluster/images and prints its path. Uses a
+# rename, because a node may be reading the directory.
 keep_image() {
   local image=$1 file=$IMAGES/${1//[^A-Za-z0-9._-]/_}
   file=${file%.tar}.tar
@@ -62,7 +62,7 @@ keep_image() {
   printf '%s\n' "$file"
 }
 
-# export_image NAME FILE: from whichever local image store has it.
+# export_image NAME FILE: exports the image from the first local image store that has it.
 export_image() {
   local image=$1 file=$2 tool
   rm -f "$file"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# CLUSTER=kind: nodes in docker containers, made by kind. Its workers are called
-# fio-<checkout>-worker and -worker2, so several checkouts do not meet. KIND_IMAGE
-# is the nodes' image, which says the version of Kubernetes.
+# CLUSTER=kind: nodes in docker containers, created by kind. The workers are named
+# fio-<checkout>-worker and -worker2, so that several checkouts do not conflict.
+# KIND_IMAGE is the node image, which determines the version of Kubernetes.
 
 KIND_NAME=fio-$CHECKOUT_ID
 
@@ -11,14 +11,13 @@ kind_up() {
   make_state
   printf 'kind\n' >"$STATE/backend"
   kind_create
-  # Not in the configuration: a kubelet may not give itself the worker's role.
+  # Not in the configuration: a kubelet cannot set the label of the role worker itself.
   kubectl label nodes --overwrite --selector '!node-role.kubernetes.io/control-plane' \
     node-role.kubernetes.io/worker= >/dev/null
   log "cluster ready: export KUBECONFIG=$STATE/kubeconfig"
 }
 
-# Creates the cluster, unless a run has finished that. What is left of a run
-# that was killed is of no use to kind.
+# Creates the cluster unless that was completed before. kind cannot continue a killed run.
 kind_create() {
   [[ ! -e $STATE/kind/created ]] || return 0
   mkdir -p "$STATE/kind/audit"
@@ -32,17 +31,12 @@ kind_create() {
   touch "$STATE/kind/created"
 }
 
-# kind pulls its node image itself.
-kind_prepare() {
-  kind_check
-}
-
 kind_down() {
   kind_lock
   kind_check
   kind delete cluster --name "$KIND_NAME" >&2
   rm -rf "$IMAGES" "$STATE/kubeconfig" "$STATE/backend"
-  # The API server, which is root, wrote in there.
+  # The API server runs as root and has written files there.
   rm -rf "$STATE/kind" 2>/dev/null || log "remove $STATE/kind as root"
 }
 
@@ -51,14 +45,14 @@ kind_status() {
   [[ ! -e $STATE/kubeconfig ]] || kubectl get nodes --output wide
 }
 
-# The API server's log is root's alone: this lets others read it.
+# Only root can read the log of the API server; make it readable for others.
 kind_audit_log() {
   kind_need_up
   docker exec "$KIND_NAME-control-plane" chmod a+r /var/log/fio/audit.log
   printf '%s\n' "$STATE/kind/audit/audit.log"
 }
 
-# Stopped nodes, too.
+# Includes stopped nodes.
 kind_nodes() {
   docker ps --all --filter "label=io.x-k8s.kind.cluster=$KIND_NAME" \
     --filter label=io.x-k8s.kind.role=worker --format '{{.Names}}' | sort -V
@@ -87,7 +81,7 @@ kind_registry() { kind_no_registry; }
 kind_push_image() { kind_no_registry; }
 
 kind_no_registry() {
-  die "kind's nodes have no registry of ours: use hack/cluster load-image, or CLUSTER=local"
+  die "CLUSTER=kind has no registry: use hack/cluster load-image, or CLUSTER=local"
 }
 
 kind_remove_node() {
@@ -119,7 +113,7 @@ kind_need_up() {
 }
 
 kind_check() {
-  docker info >/dev/null 2>&1 || die "docker is not there or not running: install or start it"
+  docker info >/dev/null 2>&1 || die "docker is not running: install or start it"
   command -v kind >/dev/null || die "kind is missing: install it"
 }
 

@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Which kubectl the scripts run that work on any cluster. Needs common.sh and
+# The kubectl for scripts that work with any cluster. Requires common.sh and
 # binaries.sh.
 
-# The one that KUBECTL says; else that of the cluster which hack/cluster runs;
-# else the one that is installed; else one that is built.
+# Uses KUBECTL if it is set; otherwise the running cluster of hack/cluster; otherwise
+# an installed kubectl or oc; otherwise builds one.
 kubectl() {
   local words
   if [[ -n ${KUBECTL:-} ]]; then

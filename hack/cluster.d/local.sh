@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# CLUSTER=local: a real cluster in namespaces of this machine, for machines
-# without docker. Needs root and Debian.
+# CLUSTER=local: a cluster in namespaces of this machine, for machines without docker.
+# Requires root and Debian.
 
 local_works() {
   [[ $(id -u) == 0 && -e /etc/debian_version ]] && command -v unshare >/dev/null
@@ -15,7 +15,7 @@ local_up() {
   etcd=$(binaries etcd)
   coredns=$(binaries coredns)
   rootfs=$(node_rootfs)
-  # A new cluster, not one to be finished: what the last one told is old now.
+  # For a new cluster, delete the logs of the previous one.
   [[ -e $STATE/backend ]] || rm -rf "$LOGS" "$STATE/audit.log"
   make_state
   printf 'local\n' >"$STATE/backend"
@@ -35,17 +35,8 @@ local_up() {
   log "cluster ready: export KUBECONFIG=$STATE/kubeconfig"
 }
 
-local_prepare() {
-  local_tools
-  binaries kubernetes >&2
-  binaries etcd >&2
-  binaries coredns >&2
-  node_rootfs >&2
-  pause_archive >&2
-}
-
-# Undoes all of up, whatever is there of it: processes first, as everything else
-# is busy while they run.
+# Reverts up, also a partial one. Stops the processes first, because they use all other
+# resources.
 local_down() {
   local ns
   [[ $(id -u) == 0 ]] || die "CLUSTER=local needs root: run it as root"
@@ -64,16 +55,16 @@ local_down() {
   remove_run
   rm -rf --one-file-system "$NODES" "$CONTROL_PLANE" "$PKI" "$IMAGES"
   rm -f "$STATE/kubeconfig" "$STATE/backend"
-  log "the cluster is gone; its logs are in $LOGS"
+  log "the cluster is removed; its logs are in $LOGS"
 }
 
 local_status() {
   local name
   for name in "${CONTROL_PLANE_PROCESSES[@]}" $(node_names); do
     if spawned_pid "cluster/$name" >/dev/null; then
-      printf '%-24s runs\n' "$name"
+      printf '%-24s running\n' "$name"
     else
-      printf '%-24s does not run\n' "$name"
+      printf '%-24s stopped\n' "$name"
     fi
   done
   [[ ! -e $STATE/kubeconfig ]] || kubectl get nodes --output wide
@@ -153,10 +144,10 @@ need_up() {
 local_check() {
   [[ $(id -u) == 0 ]] || die "CLUSTER=local needs root: run it as root"
   [[ $CHECKOUT != *[:,\\]* ]] ||
-    die "overlayfs takes no path with a colon, comma or backslash: move $CHECKOUT"
+    die "overlayfs does not support a path with a colon, comma or backslash: move $CHECKOUT"
   make_state
   [[ $(stat --file-system --format=%T "$STATE") != overlayfs ]] ||
-    die "$STATE is on an overlay, which cannot hold another's layers: move the checkout to a real file system"
+    die "$STATE is on an overlay, which cannot contain the layers of another one: move the checkout to another file system"
 }
 
 local_tools() {

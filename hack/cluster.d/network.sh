@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# The local cluster's network: a namespace for the control plane, which holds
-# the bridge, and one for each node, joined to it by a veth.
+# The network of the local cluster: a namespace for the control plane with the bridge, and
+# one for each node, connected with a veth.
 #
-# Nothing of it has an address in the machine's own namespace, so every checkout
-# uses the same addresses, and deleting the namespaces deletes all of it. There
-# is no way out of it either: nothing that runs in the cluster leaves the machine.
+# It has no address in the namespace of the machine, so every checkout uses the same
+# addresses, and deleting the namespaces deletes the network. The cluster cannot reach
+# anything outside.
 
 CONTROL_PLANE_IP=172.30.0.1
 POD_NETWORK=10.244.0.0/16
@@ -26,8 +26,8 @@ make_control_plane_network() {
   ip -n "$ns" link set br0 up
 }
 
-# make_node_network NODE: pods of other nodes are reached through the control
-# plane, which routes, so a node's routes do not depend on the other nodes.
+# make_node_network NODE: the control plane routes to the pods of other nodes, so the
+# routes of a node do not depend on the other nodes.
 make_node_network() {
   local node=$1 ns bridge=$CONTROL_PLANE_NETNS
   ns=$(node_netns "$node")
@@ -38,27 +38,27 @@ make_node_network() {
   ip -n "$ns" address replace "$(node_ip "$node")/24" dev eth0
   ip -n "$ns" link set eth0 up
   ip -n "$ns" route replace "$POD_NETWORK" via "$CONTROL_PLANE_IP"
-  # Into kube-proxy's rules: they decide before the packet would leave.
+  # The rules of kube-proxy apply before a packet leaves the node.
   ip -n "$ns" route replace "$SERVICE_NETWORK" via "$CONTROL_PLANE_IP"
-  # An address that no pod has would go round between node and control plane.
+  # Otherwise packets to an unused address would loop between the node and the control plane.
   ip -n "$ns" route replace blackhole "$(node_pod_network "$node")"
   ip -n "$bridge" route replace "$(node_pod_network "$node")" via "$(node_ip "$node")"
 }
 
-# Deleting a node's namespace deletes its veth and with it the bridge's route.
+# Deleting the namespace of a node deletes its veth and the route of the bridge.
 delete_node_network() {
   delete_netns "$(node_netns "$1")"
   [[ ! -e /run/netns/$CONTROL_PLANE_NETNS ]] ||
     ip -n "$CONTROL_PLANE_NETNS" route del "$(node_pod_network "$1")" 2>/dev/null || true
 }
 
-# make_netns NAME: one that routes. A run that was killed can have left the
-# name without the namespace.
+# make_netns NAME: creates a namespace with routing. A killed run may have left the name
+# without the namespace.
 make_netns() {
   local ns=$1
   if ! in_netns "$ns" true 2>/dev/null; then
     rm -f "/run/netns/$ns"
-    # `ip netns` makes a mount of that folder, which it leaves behind.
+    # `ip netns` creates a mount at this directory and does not remove it.
     mountpoint --quiet /run/netns || { mkdir -p "$RUN" && touch "$RUN/mounted-netns"; }
     ip netns add "$ns"
   fi
@@ -70,21 +70,20 @@ delete_netns() {
   [[ ! -e /run/netns/$1 ]] || ip netns delete "$1"
 }
 
-# Undoes what the first namespace's making did to the machine. Where somebody
-# else has one by now it fails, and stays as it has to.
+# Removes the mount of the first namespace. This fails if other namespaces exist, which
+# need it.
 release_netns_folder() {
   [[ -e $RUN/mounted-netns ]] || return 0
   rm "$RUN/mounted-netns"
   ! umount /run/netns 2>/dev/null || rmdir --ignore-fail-on-non-empty /run/netns
 }
 
-# in_netns NAME COMMAND...: not `ip netns exec`, which mounts /sys anew and so
-# hides the cgroups.
+# in_netns NAME COMMAND...: not `ip netns exec`, which remounts /sys and hides the cgroups.
 in_netns() {
   nsenter --net="/run/netns/$1" "${@:2}"
 }
 
-# The names of this checkout's namespaces.
+# Prints the namespaces of this checkout.
 our_netns() {
   local path
   for path in "/run/netns/fio-$CHECKOUT_ID-"*; do
@@ -92,18 +91,18 @@ our_netns() {
   done
 }
 
-# kill_netns NAME: all that runs in it, which nothing enters but through these
-# scripts. Pods have namespaces of their own and end with their node's init.
+# kill_netns NAME: kills all processes in the namespace. Only these scripts use it. Pods
+# have their own namespaces and end with the init process of their node.
 kill_netns() {
   local ns=$1
-  wait_until "$END_PATIENCE" "the processes in $ns to end" netns_killed "$ns"
+  wait_until "$KILL_TIMEOUT" "the processes in $ns to end" netns_killed "$ns"
 }
 
 netns_killed() {
   local pids
   pids=$(ip netns pids "$1" 2>/dev/null) || return 0
   [[ -n $pids ]] || return 0
-  # shellcheck disable=SC2086 # one argument a pid
+  # shellcheck disable=SC2086 # one argument per pid
   kill -KILL $pids 2>/dev/null
   return 1
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A local node's init: starts containerd, gives it the images, starts kube-proxy
-# and the kubelet, and reaps what the node's processes leave behind.
+# The init process of a local node: starts containerd, imports the images, starts
+# kube-proxy and the kubelet, and reaps orphaned processes.
 #
 # node-boot.sh NODE
 set -euo pipefail
@@ -8,13 +8,13 @@ set -euo pipefail
 node=$1
 private=/var/lib/fio-node
 
-# keep_running NAME COMMAND...: as a service manager would.
+# keep_running NAME COMMAND...: restarts the command when it exits.
 keep_running() {
   local name=$1
   shift
   while :; do
     "$@" >>"$private/logs/$name.log" 2>&1 </dev/null || true
-    printf '%s ended and is started again\n' "$name" >>"$private/logs/$name.log"
+    printf '%s exited and is restarted\n' "$name" >>"$private/logs/$name.log"
     sleep 1
   done &
 }
@@ -25,7 +25,7 @@ wait_for_containerd() {
   done
 }
 
-# Before the kubelet: it would try to pull what is not there, and then wait.
+# Before the kubelet starts: it would try to pull missing images, and then back off.
 import_images() {
   local archive
   for archive in "$private"/images/*.tar; do
@@ -34,8 +34,8 @@ import_images() {
   done
 }
 
-# As systemd has it: pods that mount / ask to see what is mounted later. The
-# peers are mounts of this namespace only.
+# Shared, as with systemd: pods that mount / must see later mounts. Only mounts of this
+# namespace are peers.
 mount --make-rshared /
 keep_running containerd containerd --config "$private/conf/containerd.toml"
 wait_for_containerd
@@ -45,5 +45,5 @@ keep_running kubelet "$private/bin/kubelet" --config "$private/conf/kubelet.yaml
   --kubeconfig "$private/conf/kubelet.kubeconfig" --hostname-override "$node" \
   --node-ip "$(ip -4 -o address show dev eth0 | awk '{ sub("/.*", "", $4); print $4 }')"
 
-# Bash reaps every child while it waits, orphans included; these never end.
+# While it waits, bash reaps all children, including orphans. The services never end.
 wait

@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
-# Runs a command in a local node's cgroup, in a cgroup namespace whose root that
-# is: the node's kubelet and container runtime find a hierarchy of their own, as
-# on a machine of their own.
+# Runs a command in the cgroup of a local node, as the root of a cgroup namespace: the
+# kubelet and the container runtime of the node see only their own hierarchy.
 #
 # node-cgroups.sh CGROUP COMMAND...
 set -euo pipefail
 
-# join CGROUP: in every hierarchy.
+# join CGROUP: joins the cgroup in every hierarchy.
 join() {
   local top
   while read -r top; do
@@ -21,8 +20,8 @@ if [[ $1 != --inside ]]; then
 fi
 shift
 
-# The root was taken from where this process was. It may not stay there: in
-# version 2 a cgroup has either processes or controllers for those below it.
+# The process must leave the root of the namespace: in version 2, a cgroup has either
+# processes or controllers for its children.
 join "$1/init"
 shift
 exec "$@"

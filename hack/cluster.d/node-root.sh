@@ -1,20 +1,19 @@
 #!/usr/bin/env bash
-# A local node's first process, in new mount, pid, uts and ipc namespaces and in
-# the node's network namespace: makes the root file system, moves into it and
-# turns into the node's init. All mounts are the mount namespace's and go with it.
+# The first process of a local node, in new mount, pid, uts and ipc namespaces and in the
+# network namespace of the node: creates the root file system, switches to it and executes
+# the init process. The mounts are removed with the mount namespace.
 #
 # node-root.sh NODE DIR ROOTFS KUBERNETES IMAGES LOGS
 set -euo pipefail
 
 node=$1 dir=$2 rootfs=$3 kubernetes=$4 images=$5 logs=$6
 root=$dir/root
-# Where AIDE's usual rules do not look.
+# A directory that AIDE's usual rules do not select.
 private=$root/var/lib/fio-node
 
-# With index=on an overlay stays busy until the last mount of the node's former
-# life is gone. The kernel does that after the last process, and writes the
-# machine's file system out first.
-# Without index and nfs_export fanotify refuses the overlay.
+# With index=on, the overlay is busy until the kernel has removed the last mount of the
+# previous run of the node, which happens after the last process has exited and the file
+# system has been synced. fanotify requires index and nfs_export.
 mount_root() {
   local options="lowerdir=$rootfs,upperdir=$dir/upper,workdir=$dir/work" errors
   options+=,index=on,nfs_export=on,redirect_dir=off,metacopy=off
@@ -37,8 +36,8 @@ mount_system() {
   mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
 }
 
-# The machine's hierarchies, mounted anew: so they begin at the root of this
-# cgroup namespace.
+# Mounts the hierarchies of the machine again, so that they begin at the root of this cgroup
+# namespace.
 mount_cgroups() {
   local top type options at
   [[ -e /sys/fs/cgroup/cgroup.controllers ]] ||
@@ -51,8 +50,8 @@ mount_cgroups() {
     /proc/self/mountinfo)
 }
 
-# containerd's and the kubelet's files lie outside the overlay: one overlay
-# cannot hold another's upper layer.
+# The files of containerd and the kubelet are outside the overlay: an overlay cannot
+# contain the upper layer of another one.
 mount_private() {
   mkdir -p "$root/var/lib"/{containerd,kubelet} "$private"/{bin,images,logs,conf}
   mount --bind "$dir/containerd" "$root/var/lib/containerd"
@@ -63,8 +62,8 @@ mount_private() {
   mount --bind "$logs" "$private/logs"
 }
 
-# The kubelet insists on values of these settings, which are the whole
-# machine's. It gets files that already hold them.
+# The kubelet requires values of these settings, which are global. It gets files with these
+# values.
 mask_sysctls() {
   local setting value
   while read -r setting value; do
@@ -82,7 +81,7 @@ kernel/keys/root_maxbytes 25000000
 EOF
 }
 
-# put FILE TEXT: an unchanged file is left alone, for AIDE would see the write.
+# put FILE TEXT: writes only changed files, because AIDE would report the write.
 put() {
   [[ -e $root$1 && $(<"$root$1") == "$2" ]] || printf '%s\n' "$2" >"$root$1"
 }
@@ -91,7 +90,7 @@ write_identity() {
   put /etc/hostname "$node"
   put /etc/hosts "127.0.0.1 localhost"$'\n'"::1 localhost"
   put /etc/machine-id "$(printf %s "$dir" | sha256sum | cut -c1-32)"
-  # No name server: nodes look nothing up, and pods get the cluster's.
+  # No name server: nodes need none, and pods use that of the cluster.
   put /etc/resolv.conf "# empty: see hack/cluster.d/node-root.sh"
   mkdir -p "$root/etc/kubernetes"
 }
@@ -102,7 +101,7 @@ enter_root() {
   mkdir -p "$root/run/old-root"
   cd "$root"
   pivot_root . run/old-root
-  # Children keep it busy until they are in the new root too: hence lazily.
+  # Lazily, because it is busy until the children have switched to the new root.
   umount --lazy /run/old-root
   rmdir /run/old-root
   exec env -i HOME=/root LANG=C.UTF-8 container=fio \

@@ -1,11 +1,10 @@
 # shellcheck shell=bash
-# The local cluster's nodes. A node is a set of namespaces of this machine: a
-# network (network.sh), a root file system of its own (an overlay over the
-# cached Debian tree) and an init (node-boot.sh) that runs containerd, kubelet
-# and kube-proxy. The end of that init ends all that runs on the node, and with
-# the last process go its mounts.
+# The nodes of the local cluster. A node is a set of namespaces of this machine: a network
+# (network.sh), a root file system (an overlay over the cached Debian tree) and an init
+# process (node-boot.sh) that runs containerd, the kubelet and kube-proxy. When the init
+# process exits, all processes of the node are killed and its mounts are removed.
 #
-# .cluster/nodes/NODE holds its disk; it is there as long as the node exists.
+# .cluster/nodes/NODE has its disk and exists as long as the node.
 
 NODES=$STATE/nodes
 
@@ -21,18 +20,18 @@ node_names() {
   done | sort -V
 }
 
-# The lowest number that no node has.
+# Prints the name with the lowest unused number.
 next_node() {
   local number=1
   while [[ -e $NODES/node$number ]]; do
     number=$((number + 1))
   done
-  # Addresses end there: see network.sh.
+  # The limit of the addresses, see network.sh.
   ((number <= 200)) || die "there are 200 nodes already: remove one first"
   printf 'node%d\n' "$number"
 }
 
-# boot_node NODE KUBERNETES ROOTFS: makes what is missing and starts it.
+# boot_node NODE KUBERNETES ROOTFS: creates missing files and starts the node.
 boot_node() {
   local node=$1 kubernetes=$2 rootfs=$3
   mkdir -p "$IMAGES" "$NODES/$node"/{upper,work,root,containerd,kubelet,conf/cni,conf/sysctl} \
@@ -50,8 +49,8 @@ boot_node() {
     "$IMAGES" "$LOGS/$node"
 }
 
-# The administrator makes the Node object: the kubelet may not give itself the
-# worker's role.
+# Creates the Node object as the administrator: a kubelet cannot set the label of the role
+# worker itself.
 register_node() {
   local node=$1
   kubectl apply --server-side --filename - >/dev/null <<EOF
@@ -67,8 +66,8 @@ spec:
 EOF
 }
 
-# wait_node NODE: asks the kubelet too, for a node that was just stopped is
-# Ready in the API for a while.
+# wait_node NODE: also queries the kubelet, because a node that was just stopped is still
+# Ready in the API.
 wait_node() {
   local node=$1
   wait_spawned 120 "cluster/$node" "$LOGS/$node/" \
@@ -77,8 +76,8 @@ wait_node() {
     die "$node did not become Ready: see $LOGS/$node/kubelet.log"
 }
 
-# halt_node NODE: what `wait_until` waits for includes the end of all processes
-# on the node, as the init's end is reported only after theirs.
+# halt_node NODE: also waits for all processes of the node, because the init process exits
+# after them.
 halt_node() {
   local node=$1
   stop_spawned "cluster/$node"
@@ -93,18 +92,18 @@ delete_node() {
   rm -rf --one-file-system "${NODES:?}/$node"
 }
 
-# run_on_node NODE COMMAND...: in all of the node's namespaces.
+# run_on_node NODE COMMAND...: runs a command in all namespaces of the node.
 run_on_node() {
   local node=$1 parent init
   shift
   parent=$(spawned_pid "cluster/$node") || die "$node is stopped: run hack/cluster start-node $node"
-  init=$(pgrep --parent "$parent") || die "$node is just starting or ending: try again"
+  init=$(pgrep --parent "$parent") || die "$node is starting or stopping: try again"
   nsenter --target "$init" --mount --pid --net --uts --ipc -- \
     env -i HOME=/root TERM="${TERM:-dumb}" LANG=C.UTF-8 \
     PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 
-# import_image NODE FILE: FILE is in .cluster/images, which the node sees too.
+# import_image NODE FILE: FILE is in .cluster/images, which is mounted in the node.
 import_image() {
   local node=$1 file=$2 errors
   errors=$(run_on_node "$node" ctr --namespace k8s.io images import \
@@ -125,9 +124,9 @@ write_node_conf() {
   write_kube_proxy_conf "$node" >"$conf/kube-proxy.yaml"
 }
 
-# ptp, not bridge: without a switch between a node's pods their packets always
-# pass kube-proxy's rules, also where the kernel has no br_netfilter. Addresses
-# given out are forgotten with /run, as the pods are.
+# ptp instead of bridge: without a switch between the pods of a node, their packets always
+# pass the rules of kube-proxy, also if the kernel has no br_netfilter. The address records
+# in /run are removed with the pods.
 write_cni_conf() {
   cat <<EOF
 {"cniVersion": "1.0.0", "name": "fio", "plugins": [
@@ -157,8 +156,8 @@ oom_score = 0
 EOF
 }
 
-# The disk is the machine's, and images cannot be pulled again: nothing may be
-# evicted or collected because the machine's disk is nearly full.
+# The node uses the disk of the machine, and images cannot be pulled again: disable eviction
+# and garbage collection for a nearly full disk.
 write_kubelet_conf() {
   local node=$1
   cat <<EOF
@@ -186,7 +185,7 @@ shutdownGracePeriod: 0s
 EOF
 }
 
-# Zeros: connection tracking has limits that are the whole machine's; leave them.
+# Zeros keep the limits of connection tracking, which are global.
 write_kube_proxy_conf() {
   cat <<EOF
 apiVersion: kubeproxy.config.k8s.io/v1alpha1

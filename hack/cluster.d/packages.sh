@@ -1,19 +1,18 @@
 # shellcheck shell=bash
-# Debian packages: installed where they are missing, or only unpacked. Needs
-# common.sh, which sources it. Nothing else in this repository runs apt-get to
-# install or download anything.
+# Installs or unpacks Debian packages. Requires common.sh, which sources it. Nothing else in
+# this repository runs apt-get to install or download packages.
 
 # Maximum time in seconds to wait for another apt or dpkg.
 APT_LOCK_SECONDS=300
 
-# need_command COMMAND PACKAGE...: installs the packages where COMMAND is missing.
+# need_command COMMAND PACKAGE...: installs the packages if COMMAND is missing.
 need_command() {
   local command=$1
   shift
   need "$command" "has_command $command" "$@"
 }
 
-# need_compiler: what Rust's crates are compiled and linked by.
+# need_compiler: installs the compiler and linker for Rust crates.
 need_compiler() {
   need_command cc gcc libc6-dev
 }
@@ -22,8 +21,8 @@ has_command() {
   command -v "$1" >/dev/null
 }
 
-# need WHAT CHECK PACKAGE...: installs the packages where CHECK, a command and its
-# arguments, fails and that is possible, else says what to install.
+# need WHAT CHECK PACKAGE...: if CHECK, a command with arguments, fails, installs the
+# packages, or fails with the list of packages if that is not possible.
 need() {
   local what=$1 check
   read -ra check <<<"$2"
@@ -37,7 +36,7 @@ need() {
   "${check[@]}" || die "$what is still missing after installing $*"
 }
 
-# The second try is with fresh package lists: they may be old, or missing.
+# The second attempt updates the package lists first: they may be outdated or missing.
 apt_install() {
   local output=$CACHE/apt.log install=(install -y --no-install-recommends "$@")
   mkdir -p "$CACHE"
@@ -45,9 +44,9 @@ apt_install() {
     die "apt-get could not install $*: see $output"
 }
 
-# unpack_packages MIRROR SUITE DIR PACKAGE...: downloads the packages of a release,
-# with all that they need, and unpacks them into DIR/root. Nothing is installed:
-# apt's lists, archives and locks are in DIR too, so no rights are needed.
+# unpack_packages MIRROR SUITE DIR PACKAGE...: downloads the packages of a release with
+# their dependencies, and unpacks them into DIR/root. Nothing is installed: the lists,
+# archives and locks of apt are also in DIR, so no permissions are required.
 unpack_packages() {
   local mirror=$1 suite=$2 dir=$3 options package
   shift 3
@@ -67,9 +66,9 @@ unpack_packages() {
   done
 }
 
-# apt ARG...: apt-get, which waits while another process holds a lock. Its own
-# option covers the lock of dpkg, but not those of the package lists and of the
-# downloads: these it reports, and this function tries again.
+# apt ARG...: runs apt-get and waits while another process holds a lock. The option of
+# apt-get applies to the lock of dpkg, but not to those of the package lists and the
+# downloads: for these the function retries.
 apt() {
   local output limit=$((SECONDS + APT_LOCK_SECONDS)) status
   while true; do
@@ -85,7 +84,7 @@ apt() {
   return "$status"
 }
 
-# is_locked STATUS OUTPUT: whether apt-get failed because another process holds a lock.
+# is_locked STATUS OUTPUT: succeeds if apt-get failed because another process holds a lock.
 is_locked() {
   [[ $1 != 0 && $2 == *'Could not get lock'* ]]
 }

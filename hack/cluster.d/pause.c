@@ -1,5 +1,5 @@
-/* The process that holds a pod's namespaces open in the local cluster: it waits
- * for its end and reaps what is left to it. */
+/* Keeps the namespaces of a pod open in the local cluster: waits for a signal and reaps
+ * orphaned processes. */
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Keys, certificates and kubeconfigs, for the cluster and for the API alone.
+# Keys, certificates and kubeconfigs, for the cluster and for the API server alone.
 #
-# The certificate is moved into place last and says that the pair is whole.
+# The certificate is moved into place last: if it exists, the pair is complete.
 
 # make_ca DIR NAME
 make_ca() {
@@ -32,7 +32,7 @@ make_pair() {
       -config <(printf '[req]\ndistinguished_name=dn\n[dn]\n[ext]\n%s\n' "$extensions") \
       -extensions ext -days 3650 -subj "$subject" "$@" \
       -keyout "$dir/$name.key" -out "$dir/$name.crt.tmp" 2>&1
-  ) || die "openssl could not make the certificate $name: $errors"
+  ) || die "openssl cannot create the certificate $name: $errors"
   mv "$dir/$name.crt.tmp" "$dir/$name.crt"
 }
 

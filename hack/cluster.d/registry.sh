@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# An image registry for the local cluster's nodes: for images that have to be
-# pulled, as those that OLM unpacks. It listens on the control plane's address,
-# which the nodes reach and the machine does not.
+# An image registry for the nodes of the local cluster, for images that must be pulled, such
+# as those that OLM unpacks. It listens on the address of the control plane, which only the
+# nodes can reach.
 
 REGISTRY=$CONTROL_PLANE_IP:5000
 
@@ -12,7 +12,7 @@ local_registry() {
   printf '%s\n' "$REGISTRY"
 }
 
-# Without traces: by default it would send them somewhere.
+# Disable traces, which it sends by default.
 start_registry() {
   local registry
   registry=$(binaries registry)
@@ -37,8 +37,8 @@ registry_answers() {
   in_netns "$CONTROL_PLANE_NETNS" bash -c "exec 3<>/dev/tcp/${REGISTRY/://}"
 }
 
-# containerd takes it that a registry has TLS unless it is told: what node.sh
-# writes as its configuration has this folder.
+# containerd expects TLS unless this directory, which is in its configuration (node.sh),
+# disables it.
 write_registry_hosts() {
   local dir=$1/$REGISTRY
   mkdir -p "$dir"
@@ -49,12 +49,12 @@ server = "http://$REGISTRY"
 TOML
 }
 
-# From where the registry is reached. The store of images is in the file system,
-# and the same there.
+# Pushes from the namespace of the registry. The image store is in the file system, which
+# is the same there.
 local_push_image() {
   local image=$1 tool
   spawned_pid cluster/registry >/dev/null || die "the registry is not up: run hack/cluster registry"
-  [[ $image == "$REGISTRY"/* ]] || die "$image is not of the cluster's registry: name it $REGISTRY/..."
+  [[ $image == "$REGISTRY"/* ]] || die "the name of $image does not begin with the registry: use $REGISTRY/..."
   for tool in buildah podman; do
     "image_in_$tool" "$image" >/dev/null 2>&1 || continue
     in_netns "$CONTROL_PLANE_NETNS" "$tool" push --quiet --tls-verify=false "$image" "docker://$image" >&2 ||

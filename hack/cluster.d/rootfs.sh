@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# Debian 13 trees, made once by debootstrap and cached: the root file system of
-# the local cluster's nodes, and the base image where no registry is at hand.
+# Debian 13 trees, created with debootstrap and cached: the root file system of the nodes of
+# the local cluster, and the base image without a registry.
 
 ROOTFS_SUITE=trixie
 
-# What a node needs beyond the base system. aide is for hack/aide and for tests
-# that compare with it; fio brings its own.
+# Packages of a node in addition to the base system. aide is for hack/aide and for tests;
+# fio uses its own.
 ROOTFS_NODE_PACKAGES=aide,ca-certificates,containerd,containernetworking-plugins,iproute2,iptables,mount,nftables,procps,runc,util-linux
 
-# Prints the path of the nodes' tree, made if missing.
+# Prints the path of the tree for nodes, and creates it if necessary.
 node_rootfs() {
   rootfs node "$ROOTFS_NODE_PACKAGES"
 }
 
-# Prints the path of the base image's tree, made if missing.
+# Prints the path of the tree for the base image, and creates it if necessary.
 base_rootfs() {
   rootfs base ''
 }
@@ -26,26 +26,25 @@ rootfs() {
   printf '%s\n' "$dir"
 }
 
-# make_rootfs PACKAGES DIR: in a mount namespace of its own, so that a run that
-# is killed leaves none of debootstrap's mounts behind.
+# make_rootfs PACKAGES DIR: uses a separate mount namespace, so that a killed run leaves no
+# mounts of debootstrap.
 make_rootfs() {
   local packages=$1 dir=$2 output=${2%.tmp}.log mirror
-  [[ $(id -u) == 0 ]] || die "debootstrap needs root: run this as root"
+  [[ $(id -u) == 0 ]] || die "debootstrap requires root: run this as root"
   need_command debootstrap debootstrap
   mirror=$(debian_mirror 'deb.*/debian/?$')
-  log "making a Debian $ROOTFS_SUITE tree (about 40 s)"
-  # shellcheck disable=SC2086 # no mirror is no argument: debootstrap's default
+  log "creating a Debian $ROOTFS_SUITE tree (about 40 s)"
+  # shellcheck disable=SC2086 # without a mirror, pass no argument
   unshare --mount --propagation private debootstrap --variant=minbase \
     ${packages:+--include="$packages"} "$ROOTFS_SUITE" "$dir" $mirror >"$output" 2>&1 </dev/null ||
     die "debootstrap failed: see $output"
   add_updates "$dir" "$mirror"
   rm -rf "$dir"/var/cache/apt/archives/*.deb "$dir"/var/lib/apt/lists/*
-  # Both came from this machine; they are different in every node and image.
+  # Both are from this machine and differ in every node and image.
   rm -f "$dir/etc/hostname" "$dir/etc/resolv.conf"
 }
 
-# Adds the updates that Debian publishes beside the release itself, from where
-# this machine has them.
+# Adds the sources for updates of the release that this machine uses.
 add_updates() {
   local dir=$1 mirror=$2 security
   security=$(debian_mirror '/debian-security/?$')
@@ -55,7 +54,7 @@ add_updates() {
     >>"$dir/etc/apt/sources.list"
 }
 
-# debian_mirror PATTERN: the first archive this machine's apt uses that fits.
+# debian_mirror PATTERN: prints the first matching archive of apt on this machine.
 debian_mirror() {
   apt-get indextargets --format "\$(SITE)" 2>/dev/null | grep -E -m1 "$1" || true
 }

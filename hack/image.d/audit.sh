@@ -1,10 +1,9 @@
 # shellcheck shell=bash
-# What an image must not hold: what somebody who gets into a container of it could
-# use, or change.
+# Checks an image for files that an attacker in its container could use or change.
 
-# audit_image ARCHIVE: fails, naming each, where the image in this archive (docker
-# save) holds a setuid or setgid file, a shell, a package manager, or something
-# that everybody, or the user that fio runs as, can write.
+# audit_image ARCHIVE: fails if the image in this archive (docker save) contains a
+# setuid or setgid file, a shell, a package manager, or a file that everybody or the
+# user fio can write. Prints each of them.
 audit_image() {
   local dir layer found=''
   dir=$(mktemp -d)
@@ -13,10 +12,10 @@ audit_image() {
     found+=$(tar --list --verbose --numeric-owner --file "$dir/$layer" | audit_files)
   done < <(grep -o '"Layers": *\[[^]]*\]' "$dir/manifest.json" | grep -o '"[^"]*"' | tr -d '"' | grep -v '^Layers$')
   rm -r "$dir"
-  [[ -z $found ]] || die "the image holds what it must not:"$'\n'"$found"
+  [[ -z $found ]] || die "the image contains forbidden files:"$'\n'"$found"
 }
 
-# audit_files: reads what tar lists, prints a line for each that must not be there.
+# audit_files: reads the output of tar --list, prints a line for each forbidden file.
 audit_files() {
   awk '
     function bad(why) { print why ": " $1 " " $2 " " $6 }

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Collects the image's root file system: fio, AIDE, what the two load, and what
-# tells a scanner or a lawyer where that came from. Runs in the Containerfile's
-# Debian stage.
+# Collects the root file system of the image: fio, AIDE, their libraries, and the package
+# records and licenses for scanners and license audits. Runs in the Debian stage of the
+# Containerfile.
 #
 # collect.sh ROOT
 set -eu
@@ -9,8 +9,8 @@ set -eu
 root=$1
 files=$(mktemp)
 
-# add FILE: copies it to where it is, with every symbolic link on the way to it,
-# and notes the path under which dpkg knows it.
+# add FILE: copies it to the same path, follows symbolic links, and records the path for
+# dpkg.
 add() {
   path=$(realpath "$(dirname "$1")")/$(basename "$1")
   [ ! -e "$root$path" ] || return 0
@@ -26,7 +26,7 @@ add() {
   fi
 }
 
-# Debian's top-level links, without which no program finds its loader.
+# The top-level links of Debian, which programs need to find their loader.
 link_usr() {
   mkdir -p "$root/usr"
   for dir in bin sbin lib lib64; do
@@ -35,11 +35,11 @@ link_usr() {
   done
 }
 
-# add_program FILE: with its libraries and its loader.
+# add_program FILE: adds it with its libraries and its loader.
 add_program() {
   libraries=$(ldd "$1" 2>&1) || { echo "$1 is not dynamically linked: $libraries" >&2; exit 1; }
   if echo "$libraries" | grep 'not found' >&2; then
-    echo "$1 was built against newer libraries than this Debian's: build it on an older system" >&2
+    echo "$1 was built with later libraries than this Debian has: build it on an earlier system" >&2
     exit 1
   fi
   add "$1"
@@ -48,8 +48,8 @@ add_program() {
   done
 }
 
-# The entries of dpkg's database in the form that distroless images made usual,
-# and the licences, of each package that a file came from.
+# Adds the entry of the dpkg database, in the format of distroless images, and the license
+# of each package with a collected file.
 add_packages() {
   packages=$(xargs -n1 dpkg -S <"$files" 2>/dev/null | sed 's/:.*//' | sort -u)
   mkdir -p "$root/var/lib/dpkg/status.d"
@@ -60,7 +60,7 @@ add_packages() {
   done
 }
 
-# Users for who looks up a number's name; the operator runs as fio.
+# User names for lookups; the operator runs as fio.
 add_users() {
   cat >"$root/etc/passwd" <<'EOF'
 root:x:0:0:root:/:/sbin/nologin

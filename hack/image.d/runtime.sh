@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# Building and pushing images with what is here: docker, podman or buildah. The
-# last needs no registry, as what the images begin with is made here.
+# Builds and pushes images with docker, podman or buildah. buildah requires no
+# registry, because the base images are created on this machine.
 
 BASE_IMAGE=docker.io/library/debian:trixie-slim
 
-# The tool: RUNTIME, or the first that works here.
+# Prints RUNTIME, or the first tool that works.
 runtime() {
   case ${RUNTIME:-} in
     docker | podman | buildah) printf '%s\n' "$RUNTIME" ;;
     '')
-      # Images are built by docker's plugin buildx, which may be missing.
+      # Builds with docker require its plugin buildx.
       if docker info >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1; then
         printf 'docker\n'
       elif command -v podman >/dev/null; then
@@ -18,12 +18,12 @@ runtime() {
         printf 'buildah\n'
       fi
       ;;
-    *) die "RUNTIME=$RUNTIME is not known: use docker, podman or buildah" ;;
+    *) die "RUNTIME=$RUNTIME is unknown: use docker, podman or buildah" ;;
   esac
 }
 
-# build_image RUNTIME TAG CONTEXT ARG...: with PLATFORMS set (linux/amd64,linux/arm64)
-# a manifest list of an image for each.
+# build_image RUNTIME TAG CONTEXT ARG...: with PLATFORMS (linux/amd64,linux/arm64), builds a
+# manifest list with an image for each.
 build_image() {
   local runtime=$1 tag=$2 context=$3 options=()
   shift 3
@@ -41,20 +41,20 @@ build_image() {
     buildah)
       need_command buildah buildah
       [[ -n ${PLATFORMS:-} ]] || options+=(--pull-never)
-      # The chroot: this may run where no container can. The host's network:
-      # apt-get needs one, and a bridge would have to be made for it.
+      # chroot also works where containers cannot run. apt-get needs a network; that of the
+      # host requires no bridge.
       buildah build --layers --isolation chroot --network host "${options[@]}" "$@" "$context"
       ;;
   esac
 }
 
-# needs_base RUNTIME: whether the images that ours begin with are made here, as no
-# registry can be expected to have them.
+# needs_base RUNTIME: succeeds if the base images are created on this machine instead of
+# pulled from a registry.
 needs_base() {
   [[ $1 == buildah && -z ${PLATFORMS:-} ]]
 }
 
-# debian_base RUNTIME: the Debian that images begin with. Needs cluster.d/rootfs.sh.
+# debian_base RUNTIME: creates the Debian base image. Requires cluster.d/rootfs.sh.
 debian_base() {
   local rootfs
   needs_base "$1" || return 0
@@ -68,7 +68,7 @@ fill_base() {
   buildah config --cmd /bin/bash "$2"
 }
 
-# run_image RUNTIME TAG ARG...: in a container that is removed afterwards.
+# run_image RUNTIME TAG ARG...: runs fio in a temporary container.
 run_image() {
   local runtime=$1 tag=$2 container status=0
   shift 2
@@ -83,8 +83,8 @@ run_image() {
   return "$status"
 }
 
-# push_image RUNTIME TAG: to the registry that its name says. A registry on this
-# machine needs no certificate.
+# push_image RUNTIME TAG: pushes to the registry in the name. A registry on this machine
+# requires no certificate.
 push_image() {
   local runtime=$1 tag=$2 tls=()
   [[ $tag != localhost:* && $tag != 127.0.0.1:* ]] || tls=(--tls-verify=false)
@@ -105,16 +105,15 @@ tag_image() {
   "$1" tag "$2" "$3"
 }
 
-# base_image NAME LABEL COMMAND...: where no registry is, what a Containerfile
-# begins with is made here, unless it is there with the same label. COMMAND gets
-# an empty container to fill.
+# base_image NAME LABEL COMMAND...: creates a base image unless it exists with the same
+# label. COMMAND fills an empty container.
 base_image() {
   local name=$1 label=$2 container
   shift 2
   need_command buildah buildah
   [[ $(buildah inspect --type image --format '{{index .OCIv1.Config.Labels "fio.base"}}' \
     "$name" 2>/dev/null) != "$label" ]] || return 0
-  log "making $name"
+  log "creating $name"
   container=$(buildah from scratch)
   "$@" "$container"
   buildah config --label "fio.base=$label" "$container"

@@ -1,21 +1,21 @@
 # shellcheck shell=bash
-# What the Containerfile's build stage needs where there is no image registry: the
-# Rust image that it begins with, made of this machine's toolchain, and the crates.
-# Needs cluster.d/rootfs.sh and runtime.sh.
+# Replaces an image registry for the build stage of the Containerfile: creates the Rust
+# base image from the toolchain of this machine, and collects the crates. Requires
+# cluster.d/rootfs.sh and runtime.sh.
 
 RUST_PACKAGES=ca-certificates,gcc,libc6-dev
 
-# rust_base: makes the image under the name that the Containerfile has for it.
+# rust_base: creates the image with the name in the Containerfile.
 rust_base() {
   local name rootfs
   name=$(sed -nE 's/^FROM (.*) AS build$/\1/p' "$CHECKOUT/Containerfile")
-  [[ -n $name ]] || die "the Containerfile has no stage called build"
+  [[ -n $name ]] || die "the Containerfile has no stage named build"
   rootfs=$(rootfs rust "$RUST_PACKAGES")
   base_image "$name" "${rootfs##*/}-$(hash "$(rustc -vV)")" fill_rust "$rootfs" "$(rustc --print sysroot)"
 }
 
-# fill_rust ROOTFS SYSROOT CONTAINER: without the toolchain's documentation, which
-# is most of it.
+# fill_rust ROOTFS SYSROOT CONTAINER: omits the documentation, which is the largest part
+# of the toolchain.
 fill_rust() {
   local rootfs=$1 sysroot=$2 container=$3 dir=/usr/local/rust
   fill_base "$rootfs" "$container"
@@ -25,9 +25,9 @@ fill_rust() {
     --env "PATH=$dir/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" "$container"
 }
 
-# crates: prints a folder to mount at /.cargo in the build. It has the crates of
-# Cargo.lock, and the configuration by which cargo takes them from there. So the
-# build needs neither the network nor this machine's configuration of cargo.
+# crates: prints a directory to mount at /.cargo in the build. It has the crates of
+# Cargo.lock, and the cargo configuration that uses them. The build then requires neither
+# the network nor the cargo configuration of this machine.
 crates() {
   local dir
   dir=$CACHE/crates/$(hash "$(<"$CHECKOUT/Cargo.lock")")

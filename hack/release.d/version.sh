@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# The version of this checkout, and what a version looks like.
+# Reads and checks the version of the checkout.
 
-# The crate's version.
+# Prints the version of the crate.
 crate_version() {
   sed -nE '/^\[package\]/,/^\[[^p]/ s/^version = "(.*)"/\1/p' "$CHECKOUT/Cargo.toml"
 }
 
-# check_version VERSION: X.Y.Z, with a pre-release behind it or not
-# (https://semver.org); build metadata cannot be an image's tag.
+# check_version VERSION: X.Y.Z, optionally with a pre-release (https://semver.org).
+# Build metadata is not allowed in the tag of an image.
 check_version() {
   local number='(0|[1-9][0-9]*)'
   [[ $1 =~ ^$number\.$number\.$number(-[0-9A-Za-z.-]+)?$ ]] ||
-    die "VERSION='$1' is no semantic version: use X.Y.Z, as in VERSION=2.1.0"
+    die "VERSION='$1' is not a semantic version: use X.Y.Z, such as VERSION=2.1.0"
 }

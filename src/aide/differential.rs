@@ -16,7 +16,7 @@ use super::config::tests::TEXTS;
 use generator::{Version, rule_set};
 use pair::{Outcome, Pair};
 
-/// Of each version in `make unit`.
+/// Of each version in `make test-unit`.
 const SECONDS: u64 = 8;
 
 const VERSIONS: [Version; 3] = [Version::V0_17, Version::V0_18, Version::V0_19];

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::api::ErrorClass;
+
 /// What an exit status of `--check` or `--update` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -170,22 +172,22 @@ impl AideError {
         matches!(self, Self::Signal(signal) if CRASHES.contains(&signal))
     }
 
-    /// A name from a small, fixed set, for labels of metrics.
-    pub fn class(self) -> &'static str {
+    /// The class under which it is counted.
+    pub fn class(self) -> ErrorClass {
         match self {
-            Self::Write => "write",
-            Self::Argument => "argument",
-            Self::Unimplemented => "unimplemented",
-            Self::Configuration => "configuration",
-            Self::Io => "io",
-            Self::Version => "version",
-            Self::Exec => "exec",
-            Self::Lock => "lock",
-            Self::Memory | Self::Signal(SIGKILL) => "memory",
-            Self::Thread => "thread",
-            Self::Database => "database",
-            Self::Interrupted | Self::Signal(_) => "signal",
-            Self::Other(_) | Self::Unknown => "unexpected",
+            Self::Write => ErrorClass::Write,
+            Self::Argument => ErrorClass::Argument,
+            Self::Unimplemented => ErrorClass::Unimplemented,
+            Self::Configuration => ErrorClass::Configuration,
+            Self::Io => ErrorClass::Io,
+            Self::Version => ErrorClass::Version,
+            Self::Exec => ErrorClass::Exec,
+            Self::Lock => ErrorClass::Lock,
+            Self::Memory | Self::Signal(SIGKILL) => ErrorClass::Memory,
+            Self::Thread => ErrorClass::Thread,
+            Self::Database => ErrorClass::Database,
+            Self::Interrupted | Self::Signal(_) => ErrorClass::Signal,
+            Self::Other(_) | Self::Unknown => ErrorClass::Unexpected,
         }
     }
 }

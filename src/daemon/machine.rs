@@ -19,8 +19,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::api::{names, state_dir};
-use crate::scan::event::{Saying, Severity};
+use crate::api::{ErrorClass, EventReason, names, state_dir};
+use crate::scan::event::{EventMessage, Severity};
 use crate::scan::outcome::{Finding, ScanError};
 
 /// First pause after a failed initialisation; it doubles up to [`MAX_RETRY`].
@@ -228,7 +228,7 @@ pub enum Action {
         /// The request that is over by it.
         request: Option<String>,
         /// What to say besides.
-        warning: Option<Saying>,
+        warning: Option<EventMessage>,
     },
     /// Publish again what is known: somebody has removed it.
     PublishAgain,
@@ -237,7 +237,7 @@ pub enum Action {
         /// Why not.
         error: ScanError,
         /// What to say besides.
-        warning: Option<Saying>,
+        warning: Option<EventMessage>,
     },
     /// Remove the signal file.
     ClearSignal,
@@ -751,7 +751,7 @@ impl Machine {
 
     fn report_interruption(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let error = ScanError::new(
-            "interrupted",
+            ErrorClass::Interrupted,
             format!(
                 "ScanInterrupted: AIDE and the daemon were ended in the middle of a scan, {} time(s) in a row; \
                  the usual reason is the memory limit, see spec.resources",
@@ -820,7 +820,7 @@ impl Machine {
             (due, None)
         } else {
             self.attempt_over = true;
-            let warning = Saying {
+            let warning = EventMessage {
                 severity: Severity::Warning,
                 reason: error_reason(error.class),
                 message: error.message.clone(),
@@ -837,7 +837,7 @@ impl Machine {
         &self,
         due: Duration,
         error: ScanError,
-        warning: Option<Saying>,
+        warning: Option<EventMessage>,
         now: Duration,
         actions: &mut Vec<Action>,
     ) -> Duration {
@@ -929,7 +929,7 @@ enum Comparison {
     /// The disk has one that the API should know.
     Adopt {
         request: Option<String>,
-        warning: Option<Saying>,
+        warning: Option<EventMessage>,
     },
     /// Both know the same one; its record on the disk was lost and is taken from the API.
     Restored(KnownBaseline),
@@ -1006,10 +1006,10 @@ fn open_request(baseline: &KnownBaseline, observed: &Observed) -> Option<String>
     request.filter(|id| observed.request.as_ref() == Some(id) && observed.done.as_ref() != Some(id))
 }
 
-fn unrequested(old: Option<&str>, new: &str, open_failure: Option<&str>) -> Saying {
+fn unrequested(old: Option<&str>, new: &str, open_failure: Option<&str>) -> EventMessage {
     let old = old.unwrap_or("unknown");
     baseline_event(
-        "UnrequestedReinit",
+        EventReason::UnrequestedReinit,
         Severity::Warning,
         &format!(
             "a new baseline was made that nobody asked for: old digest {old}, new digest {new}; \
@@ -1019,9 +1019,9 @@ fn unrequested(old: Option<&str>, new: &str, open_failure: Option<&str>) -> Sayi
     )
 }
 
-fn replaced(new: &str, open_failure: Option<&str>) -> Saying {
+fn replaced(new: &str, open_failure: Option<&str>) -> EventMessage {
     baseline_event(
-        "BaselineReplaced",
+        EventReason::BaselineReplaced,
         Severity::Normal,
         &format!(
             "the database on the node was not made by this FileIntegrity's daemon; it was kept as a \
@@ -1031,9 +1031,9 @@ fn replaced(new: &str, open_failure: Option<&str>) -> Saying {
     )
 }
 
-fn outdated(made_by: &str, new: &str, open_failure: Option<&str>) -> Saying {
+fn outdated(made_by: &str, new: &str, open_failure: Option<&str>) -> EventMessage {
     baseline_event(
-        "BaselineReplaced",
+        EventReason::BaselineReplaced,
         Severity::Normal,
         &format!(
             "the database on the node was made by AIDE {made_by}, and this version cannot read it; it \
@@ -1046,13 +1046,13 @@ fn outdated(made_by: &str, new: &str, open_failure: Option<&str>) -> Saying {
 /// The event of a baseline that was made without a request. It is the record of an open failure, which
 /// the new baseline accepts: the next result is Succeeded.
 fn baseline_event(
-    reason: &'static str,
+    reason: EventReason,
     severity: Severity,
     message: &str,
     open_failure: Option<&str>,
-) -> Saying {
+) -> EventMessage {
     match open_failure {
-        Some(failure) => Saying {
+        Some(failure) => EventMessage {
             severity: Severity::Warning,
             reason,
             message: format!(
@@ -1060,7 +1060,7 @@ fn baseline_event(
                  Failed {failure}"
             ),
         },
-        None => Saying {
+        None => EventMessage {
             severity,
             reason,
             message: message.to_owned(),
@@ -1068,10 +1068,10 @@ fn baseline_event(
     }
 }
 
-fn moved(from: &str, new: &str) -> Saying {
-    Saying {
+fn moved(from: &str, new: &str) -> EventMessage {
+    EventMessage {
         severity: Severity::Normal,
-        reason: "BaselineReplaced",
+        reason: EventReason::BaselineReplaced,
         message: format!(
             "the state directory is another one by the spec; the files in {from} stay there, and a new \
              baseline was made, digest {new}"
@@ -1081,7 +1081,7 @@ fn moved(from: &str, new: &str) -> Saying {
 
 fn tampered(recorded: &str, found: &str) -> ScanError {
     ScanError::new(
-        "tampered",
+        ErrorClass::Tampered,
         format!(
             "BaselineTampered: the database on the node is not the one that was recorded (recorded {recorded}, found {found}); \
              look into the node, then re-initialise it"
@@ -1091,17 +1091,16 @@ fn tampered(recorded: &str, found: &str) -> ScanError {
 
 fn lost() -> ScanError {
     ScanError::new(
-        "lost",
+        ErrorClass::Lost,
         "BaselineLost: the database on the node is gone and spec.config.onBaselineLoss is error; \
          look into the node, then re-initialise it",
     )
 }
 
-fn error_reason(class: &str) -> &'static str {
-    if class == "lost" {
-        "BaselineLost"
-    } else {
-        "BaselineTampered"
+fn error_reason(class: ErrorClass) -> EventReason {
+    match class {
+        ErrorClass::Lost => EventReason::BaselineLost,
+        _ => EventReason::BaselineTampered,
     }
 }
 

@@ -64,7 +64,7 @@ fn initialised(config: &str, digest: &str) -> Event {
 
 fn init_failed() -> Event {
     Event::Finished(Finished::InitFailed(ScanError::new(
-        "io",
+        ErrorClass::Io,
         "AIDE error: 18 IO error",
     )))
 }
@@ -77,7 +77,7 @@ fn replaced_for_a_reason(actions: &[Action]) -> &str {
             warning: Some(saying),
         } => {
             let told = (saying.reason, saying.severity);
-            assert_eq!(told, ("BaselineReplaced", Severity::Normal));
+            assert_eq!(told, (EventReason::BaselineReplaced, Severity::Normal));
             &saying.message
         }
         _ => panic!("{actions:?}"),
@@ -528,7 +528,7 @@ fn a_signal_that_nothing_explains_is_honoured_and_reported() {
         else {
             panic!("{actions:?}");
         };
-        assert_eq!(warning.reason, "UnrequestedReinit");
+        assert_eq!(warning.reason, EventReason::UnrequestedReinit);
         assert!(warning.message.contains("old digest d1, new digest d2"));
         assert_eq!(actions[1..], [Action::ClearSignal, Action::Scan]);
     }
@@ -584,7 +584,7 @@ fn an_adopted_baseline_that_goes_is_lost_too() {
             machine.handle(Event::Timer, s(30));
             let actions = machine.handle(Event::Finished(Finished::BaselineGone), s(31));
             if error_on_loss {
-                let is_told = matches!(&actions[0], Action::PublishError { error, .. } if error.class == "lost");
+                let is_told = matches!(&actions[0], Action::PublishError { error, .. } if error.class == ErrorClass::Lost);
                 assert!(is_told, "{actions:?}");
                 continue;
             }
@@ -597,7 +597,7 @@ fn an_adopted_baseline_that_goes_is_lost_too() {
             else {
                 panic!("{actions:?}");
             };
-            assert_eq!(warning.reason, "UnrequestedReinit");
+            assert_eq!(warning.reason, EventReason::UnrequestedReinit);
             assert!(warning.message.contains(expected), "{warning:?}");
         }
     }
@@ -606,11 +606,11 @@ fn an_adopted_baseline_that_goes_is_lost_too() {
 /// A loss comes to an error where the user wants that, or to a new baseline, with a warning each.
 fn is_told_as_lost(machine: &mut Machine, mut actions: Vec<Action>) {
     let reason = if machine.settings.error_on_loss {
-        "BaselineLost"
+        EventReason::BaselineLost
     } else {
         assert_eq!(actions, [Action::Initialise(Cause::Lost)]);
         actions = machine.handle(initialised("c1", "d2"), s(90));
-        "UnrequestedReinit"
+        EventReason::UnrequestedReinit
     };
     let (Action::PublishError {
         warning: Some(warning),
@@ -695,7 +695,7 @@ fn another_state_directory_by_the_spec_is_no_loss() {
         };
         let (mut machine, actions) = started_with(settings, Disk::Nothing, observed, "c1");
         if !is_moved {
-            let lost = |a: &Action| matches!(a, Action::PublishError { error, .. } if error.class == "lost");
+            let lost = |a: &Action| matches!(a, Action::PublishError { error, .. } if error.class == ErrorClass::Lost);
             assert!(
                 actions.iter().any(lost),
                 "{asked:?} {recorded:?}: {actions:?}"
@@ -743,7 +743,10 @@ fn a_lost_baseline_is_an_error_where_the_user_wants_that() {
     else {
         panic!("{actions:?}");
     };
-    assert_eq!((error.class, warning.reason), ("lost", "BaselineLost"));
+    assert_eq!(
+        (error.class, warning.reason),
+        (ErrorClass::Lost, EventReason::BaselineLost)
+    );
     assert_eq!(actions[1], Action::WakeAt(s(100)));
     let actions = machine.handle(Event::Observed(requested("r1")), s(5));
     assert_eq!(
@@ -772,7 +775,7 @@ fn a_baseline_that_nothing_explains_blocks_until_a_request() {
         };
         assert_eq!(
             (error.class, warning.reason),
-            ("tampered", "BaselineTampered")
+            (ErrorClass::Tampered, EventReason::BaselineTampered)
         );
         // Reported again, without the warning, after each pause.
         let actions = machine.handle(Event::Timer, s(100));
@@ -796,7 +799,9 @@ fn a_database_replaced_under_a_running_daemon_is_found_by_the_next_scan() {
     let mut machine = idle();
     machine.handle(Event::Timer, s(30));
     let actions = machine.handle(scanned("forged"), s(31));
-    assert!(matches!(&actions[0], Action::PublishError { error, .. } if error.class == "tampered"));
+    assert!(
+        matches!(&actions[0], Action::PublishError { error, .. } if error.class == ErrorClass::Tampered)
+    );
     assert!(
         !actions.contains(&Action::PublishScan),
         "what it found is not to be believed"
@@ -842,7 +847,9 @@ fn an_old_request_explains_nothing() {
         ..requested("r1")
     };
     let (_, actions) = started(Disk::Baseline(made), done, "c1");
-    assert!(matches!(&actions[0], Action::PublishError { error, .. } if error.class == "tampered"));
+    assert!(
+        matches!(&actions[0], Action::PublishError { error, .. } if error.class == ErrorClass::Tampered)
+    );
 }
 
 #[test]
@@ -853,7 +860,7 @@ fn a_crash_after_an_unrequested_baseline_still_reports_it() {
     };
     let (_, actions) = started(Disk::Baseline(made), known("c1", "d1"), "c1");
     assert!(
-        matches!(&actions[0], Action::PublishBaseline { warning: Some(w), .. } if w.reason == "UnrequestedReinit")
+        matches!(&actions[0], Action::PublishBaseline { warning: Some(w), .. } if w.reason == EventReason::UnrequestedReinit)
     );
 }
 
@@ -906,9 +913,9 @@ fn an_upgrade_does_not_accept_an_open_failure_as_if_that_was_requested() {
         _ => panic!("{actions:?}"),
     };
     for (disk, reason) in [
-        (foreign, "BaselineReplaced"),
-        (Disk::Unreadable, "BaselineReplaced"),
-        (Disk::Nothing, "UnrequestedReinit"),
+        (foreign, EventReason::BaselineReplaced),
+        (Disk::Unreadable, EventReason::BaselineReplaced),
+        (Disk::Nothing, EventReason::UnrequestedReinit),
     ] {
         let (mut machine, actions) = started(disk, with_failure(observed("c1")), "c1");
         let [Action::Initialise(cause)] = actions.as_slice() else {
@@ -966,7 +973,7 @@ fn a_database_that_calls_itself_outdated_is_compared_with_the_known_one() {
     };
     let actions = machine.handle(Event::Finished(forged), s(31));
     assert!(
-        matches!(&actions[0], Action::PublishError { error, .. } if error.class == "tampered"),
+        matches!(&actions[0], Action::PublishError { error, .. } if error.class == ErrorClass::Tampered),
         "{actions:?}"
     );
 }
@@ -1005,7 +1012,7 @@ fn a_scan_cut_off_with_the_container_is_reported_and_delayed() {
     let actions = machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
     assert_eq!(actions[0], Action::Ready);
     assert!(
-        matches!(&actions[1], Action::PublishError { error, .. } if error.class == "interrupted")
+        matches!(&actions[1], Action::PublishError { error, .. } if error.class == ErrorClass::Interrupted)
     );
     assert_eq!(actions[2], Action::WakeAt(s(40)));
     assert_eq!(machine.handle(Event::Timer, s(40)), [Action::Scan]);
@@ -1028,8 +1035,13 @@ fn an_initialisation_cut_off_with_the_container_is_delayed_too() {
 
 #[test]
 fn an_aide_that_cannot_be_ended_is_reported_again_and_again_and_no_second_one_starts() {
-    let stuck = || Event::Finished(Finished::Stuck(ScanError::new("hung", "no progress")));
-    let is_told = |action: &Action| matches!(action, Action::PublishError { error, .. } if error.class == "hung");
+    let stuck = || {
+        Event::Finished(Finished::Stuck(ScanError::new(
+            ErrorClass::Hung,
+            "no progress",
+        )))
+    };
+    let is_told = |action: &Action| matches!(action, Action::PublishError { error, .. } if error.class == ErrorClass::Hung);
     let mut machine = idle();
     machine.handle(Event::Timer, s(30));
     let actions = machine.handle(stuck(), s(31));
@@ -1053,7 +1065,7 @@ fn a_daemon_does_not_wait_for_an_aide_that_cannot_be_ended() {
     machine.handle(Event::DiskRead(Disk::Nothing), s(0));
     machine.handle(Event::Observed(observed("c1")), s(0));
     machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
-    let stuck = Finished::Stuck(ScanError::new("hung", "no progress"));
+    let stuck = Finished::Stuck(ScanError::new(ErrorClass::Hung, "no progress"));
     machine.handle(Event::Finished(stuck), s(31));
     assert_eq!(
         machine.handle(Event::Published, s(32)),

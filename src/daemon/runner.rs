@@ -18,7 +18,7 @@ use crate::aide::database::{self, DatabaseError, Found, Record, StateDir};
 use crate::aide::exit::{self, AideError, Verdict};
 use crate::aide::report::{self, Report};
 use crate::aide::stderr::Stderr;
-use crate::api::{Baseline, UnwatchedRule, time};
+use crate::api::{Baseline, ErrorClass, UnwatchedRule, time};
 use crate::scan::Identity;
 use crate::scan::kept_log::{self, Reports};
 use crate::scan::lines;
@@ -36,9 +36,6 @@ const MIN_ROOM: u64 = 1024 * 1024;
 pub const MAX_REPORT: u64 = 1024 * 1024 * 1024;
 /// Each may have this part of the room that there is, so that half of it stays free.
 const PART_OF_ROOM: u64 = 4;
-
-/// The class of errors of runs that do not end.
-const HUNG: &str = "hung";
 
 /// So often AIDE is run when it leaves something out.
 const MAX_RUNS: u32 = 4;
@@ -104,13 +101,13 @@ impl Done {
 
     /// No baseline was made: its configuration cannot be had.
     pub fn not_initialised(error: &ConfigurationError) -> Self {
-        let error = ScanError::new("configuration", crate::error_chain(error));
+        let error = ScanError::new(ErrorClass::Configuration, crate::error_chain(error));
         Self::new(Finished::InitFailed(error), time::now())
     }
 
     /// No scan was made: its configuration cannot be had.
     pub fn not_scanned(error: &ConfigurationError) -> Self {
-        let error = ScanError::new("configuration", crate::error_chain(error));
+        let error = ScanError::new(ErrorClass::Configuration, crate::error_chain(error));
         let finding = Finding::new(&Outcome::Errored(error), time::now(), Duration::ZERO);
         let digest = None;
         Self::new(Finished::Scanned { finding, digest }, time::now())
@@ -124,7 +121,7 @@ impl Done {
                 Ok(Self::new(Finished::Stopped, started_at))
             }
             RunnerError::Run(error @ RunError::Stuck { .. }) => {
-                let said = ScanError::new(HUNG, error.to_string());
+                let said = ScanError::new(ErrorClass::Hung, error.to_string());
                 let mut done = Self::new(Finished::Stuck(said), started_at);
                 if let RunError::Stuck { remains, .. } = error {
                     done.remains = Some(remains);
@@ -244,7 +241,10 @@ impl Runner {
         let report = self.read_json_report()?;
         if report.total == 0 {
             let message = "the configuration watches no file on this node";
-            return Err(RunnerError::Scan(ScanError::new("empty", message)));
+            return Err(RunnerError::Scan(ScanError::new(
+                ErrorClass::Empty,
+                message,
+            )));
         }
         let runner = self.clone();
         let (config_hash, cause) = (config_hash.to_owned(), cause.clone());
@@ -487,7 +487,7 @@ impl Runner {
             tracing::info!(unread, "AIDE left something out; it runs again");
         }
         Err(RunnerError::Scan(ScanError::new(
-            "incomplete",
+            ErrorClass::Incomplete,
             format!("AIDE error: it could not read everything: {unread}"),
         )))
     }
@@ -682,7 +682,7 @@ fn tell_motion(files: Option<String>) {
 fn judge_what_was_read(outcome: Outcome, unread: Option<String>) -> Outcome {
     match (outcome, unread) {
         (Outcome::Clean { .. }, Some(unread)) => Outcome::Errored(ScanError::new(
-            "incomplete",
+            ErrorClass::Incomplete,
             format!(
                 "AIDE error: a file was written while the baseline was made, which lacks its content; \
                  re-initialise the node when it has come to rest: {unread}"
@@ -713,16 +713,16 @@ fn scan_error(error: &RunnerError) -> ScanError {
     let class = match error {
         RunnerError::Scan(error) => return error.clone(),
         RunnerError::Run(RunError::Hung(_) | RunError::Stuck { .. })
-        | RunnerError::NodeConfig(NodeConfigError::Hung(_)) => HUNG,
-        RunnerError::Run(_) | RunnerError::NodeConfig(NodeConfigError::Run(_)) => "start",
+        | RunnerError::NodeConfig(NodeConfigError::Hung(_)) => ErrorClass::Hung,
+        RunnerError::Run(_) | RunnerError::NodeConfig(NodeConfigError::Run(_)) => ErrorClass::Start,
         RunnerError::Database(DatabaseError::Replaced { .. } | DatabaseError::Unsafe { .. }) => {
-            "state"
+            ErrorClass::State
         }
         RunnerError::Database(_)
         | RunnerError::File { .. }
-        | RunnerError::NodeConfig(NodeConfigError::File { .. }) => "file",
-        RunnerError::Report(_) => "report",
-        RunnerError::Json(_) | RunnerError::Join(_) => "internal",
+        | RunnerError::NodeConfig(NodeConfigError::File { .. }) => ErrorClass::File,
+        RunnerError::Report(_) => ErrorClass::Report,
+        RunnerError::Json(_) | RunnerError::Join(_) => ErrorClass::Internal,
     };
     ScanError::new(class, crate::error_chain(error))
 }

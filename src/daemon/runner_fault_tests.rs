@@ -158,13 +158,7 @@ async fn every_byte_may_stand_in_a_name_and_names_may_be_long() {
     let expected = report::display_path(&[b"/etc/".as_slice(), &bytes].concat());
     assert_eq!(result.changes[0].path, expected);
     fs::write(node.etc(name), "old").unwrap();
-    well_after(
-        "a name of 255 bytes, each another one",
-        1,
-        &node,
-        &node.runner(),
-    )
-    .await;
+    well_after("a name with 255 different bytes", 1, &node, &node.runner()).await;
 }
 
 #[tokio::test]
@@ -222,13 +216,7 @@ async fn a_report_beyond_the_bound_is_cut_off_and_what_it_counts_is_told() {
     for n in 0..FILES {
         fs::remove_file(new(n)).unwrap();
     }
-    well_after(
-        "a report that is longer than may be",
-        3,
-        &node,
-        &node.runner(),
-    )
-    .await;
+    well_after("a report that exceeds the limit", 3, &node, &node.runner()).await;
 }
 
 /// Paths that the kernel takes in no call are beyond AIDE; that is said, not passed over.
@@ -245,13 +233,13 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
     let Finished::InitFailed(error) = &done.finished else {
         panic!("it was passed over: {done:?}")
     };
-    assert_eq!(error.class, "incomplete");
+    assert_eq!(error.class, ErrorClass::Incomplete);
     assert!(error.message.contains("/etc/deep/000"), "{}", error.message);
     let reason = "': File name too long (skipping) (1 in all)";
     assert!(error.message.ends_with(reason), "{}", error.message);
     sh("cd \"$1\" && rm -rf deep", &node.etc(""));
     is_no_obstacle(
-        "a path of more than 4,096 bytes: Errored, and named",
+        "a path of more than 4,096 bytes: Errored, with the path",
         1,
         &node,
     )
@@ -430,7 +418,7 @@ async fn files_that_come_and_go_while_they_are_read_hide_nothing() {
     );
     fs::write(node.etc("passwd"), "root").unwrap();
     well_after(
-        "200 files that come and go while they are read",
+        "200 files are created and deleted while AIDE reads them",
         5,
         &node,
         &node.runner(),
@@ -462,7 +450,7 @@ async fn a_file_without_end_is_given_up_and_named() {
     assert_eq!(node.runner().interruptions(), 0);
     fs::remove_file(node.etc("endless")).unwrap();
     well_after(
-        "a file of 4 TiB: the scan is given up, and names it",
+        "a file of 4 TiB: the scan is terminated and reports the file",
         1,
         &node,
         &node.runner(),
@@ -504,7 +492,7 @@ async fn a_disk_without_room_for_another_file_leaves_the_old_baseline() {
     let healed = initialise(Cause::Requested("r1".to_owned())).await;
     assert_eq!(made(&healed).request.as_deref(), Some("r1"));
     well_after(
-        "no inode left: a re-initialisation and a scan",
+        "no free inode: a re-initialization and a scan",
         2,
         &node,
         &runner,
@@ -541,7 +529,7 @@ async fn a_state_directory_that_becomes_read_only_is_told_and_heals() {
     assert_eq!(runner.read_disk().unwrap(), Disk::Baseline(old));
     disk.make_writable();
     well_after(
-        "a read-only state directory: a scan and a re-initialisation",
+        "a read-only state directory: a scan and a re-initialization",
         2,
         &node,
         &runner,
@@ -625,13 +613,13 @@ async fn nothing_is_written_through_a_link_in_place_of_the_state_directory() {
     assert_eq!(result.error_class.as_deref(), Some("state"));
     let message = result.error_message.as_deref().unwrap();
     assert!(
-        message.contains("one that is a symbolic link to outside is in its place"),
+        message.contains("it is a symbolic link to outside; restore"),
         "{message}"
     );
     let cause = Cause::Requested("r1".to_owned());
     let done = node.initialise_by(&runner, cause).await;
     assert!(
-        matches!(&done.finished, Finished::InitFailed(error) if error.class == "state"),
+        matches!(&done.finished, Finished::InitFailed(error) if error.class == ErrorClass::State),
         "{done:?}"
     );
     assert_eq!(mount_namespace::names_in(&outside), before);
@@ -724,7 +712,7 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
     drop(mount);
     unmount(&node.etc("remote"));
     well_after(
-        "a mount that hangs: AIDE is ended",
+        "a mount that hangs: AIDE is terminated",
         1,
         &node,
         &node.runner(),
@@ -782,7 +770,7 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
     let Finished::Stuck(error) = &done.finished else {
         panic!("it was ended: {done:?}")
     };
-    assert_eq!(error.class, "hung");
+    assert_eq!(error.class, ErrorClass::Hung);
     let told = "cannot be terminated. No other run starts until it exits.";
     assert!(
         error.message.contains(" at /etc/remote (fuse ") && error.message.contains(told),
@@ -796,7 +784,7 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
     gone.await;
     unmount(&node.etc("remote"));
     well_after(
-        "a mount that hangs: AIDE cannot be ended",
+        "a mount that hangs: AIDE cannot be terminated",
         1,
         &node,
         &node.runner(),

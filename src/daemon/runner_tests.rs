@@ -238,7 +238,7 @@ async fn a_configuration_that_watches_nothing_makes_no_baseline() {
     let Finished::InitFailed(error) = &done.finished else {
         panic!("{done:?}")
     };
-    assert_eq!(error.class, "empty");
+    assert_eq!(error.class, ErrorClass::Empty);
     assert!(
         error
             .message
@@ -258,7 +258,7 @@ async fn a_failed_initialisation_leaves_the_old_baseline() {
     let Finished::InitFailed(error) = &done.finished else {
         panic!("{done:?}")
     };
-    assert_eq!(error.class, "configuration");
+    assert_eq!(error.class, ErrorClass::Configuration);
     assert!(
         error
             .message

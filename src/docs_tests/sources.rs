@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use super::pages::checkout;
+use crate::api::{EventReason, ReportedErrorClass};
 
 /// The texts in double quotes of the sources below `src/` in this directory or file, without those
 /// of their tests.
@@ -48,8 +49,10 @@ fn in_quotes(code: &str) -> Vec<String> {
 
 /// Words such as `NodesNotReady`: reasons of conditions and events, and phases.
 pub(super) fn reasons() -> BTreeSet<String> {
+    let of_events = EventReason::ALL.iter().map(ToString::to_string);
     capitalised()
         .into_iter()
+        .chain(of_events)
         .filter(|word| !NO_REASONS.contains(&word.as_str()))
         .collect()
 }
@@ -124,33 +127,8 @@ fn is_key(text: &str) -> bool {
     })
 }
 
-/// The kinds of errors that the operator counts.
-pub(super) fn error_kinds() -> BTreeSet<String> {
-    let tally = fs::read_to_string(checkout().join("src/operator/tally.rs")).unwrap();
-    let (_, list) = tally.split_once("const ERRORS").unwrap();
-    let (list, rest) = list.split_once("];").unwrap();
-    let other = rest.lines().find(|line| line.contains("const OTHER"));
-    in_quotes(list)
-        .into_iter()
-        .chain(in_quotes(other.unwrap()))
-        .collect()
-}
-
-/// The kinds of errors that daemons report: the word before the message, and those of AIDE's exit
-/// status.
-pub(super) fn reported_kinds() -> BTreeSet<String> {
-    let mut texts = Vec::new();
-    for place in ["daemon", "daemon.rs", "scan"] {
-        read(&checkout().join("src").join(place), &mut texts);
-    }
-    let made = texts
-        .iter()
-        .flat_map(|text| text.split("ScanError::new(").skip(1))
-        .filter_map(|rest| {
-            let word = rest.trim_start().strip_prefix('"')?;
-            Some(word.split_once('"')?.0.to_owned())
-        });
-    let is_kind = |word: &String| !word.is_empty() && word.bytes().all(|c| c.is_ascii_lowercase());
-    let of_aide = literals("aide/exit.rs").into_iter().filter(is_kind);
-    made.chain(of_aide).collect()
+/// Error classes, as metrics name them.
+pub(super) fn error_classes() -> Vec<String> {
+    let all = ReportedErrorClass::all();
+    all.map(|class| class.as_str().to_owned()).collect()
 }

@@ -21,16 +21,16 @@ use super::build;
 use super::plan::{Observed, Unwanted, Wanted};
 use super::statuses::WatchedStatus;
 use crate::api::{
-    DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrity, FileIntegrityNodeStatus,
+    DesiredNodeState, EventReason, FILE_INTEGRITY_KIND, FileIntegrity, FileIntegrityNodeStatus,
     FileIntegrityStatus, GROUP, names, time,
 };
 use crate::k8s::decode::Unreadable;
 use crate::k8s::{RequestError, raw, request};
-use crate::scan::event::{Saying, Severity, Subject};
+use crate::scan::event::{EventMessage, Severity, Subject};
 use crate::scan::publish;
 
 /// Reason of what is reported of a FileIntegrity that cannot be read.
-const UNREADABLE: &str = "ObjectUnreadable";
+const UNREADABLE: EventReason = EventReason::ObjectUnreadable;
 
 /// Why a step failed.
 #[derive(Debug, thiserror::Error)]
@@ -329,15 +329,15 @@ impl Applier {
             node: None,
             reporter: &self.reporter,
         };
-        let saying = Saying {
+        let saying = EventMessage {
             severity: Severity::Warning,
             reason: UNREADABLE,
             message: message.clone(),
         };
-        publish::say(&self.events, &subject, &saying, "").await?;
+        publish::create_event(&self.events, &subject, &saying, "").await?;
         let condition = |kind: &str, status: &str| {
             json!({
-                "type": kind, "status": status, "reason": UNREADABLE, "message": message,
+                "type": kind, "status": status, "reason": UNREADABLE.as_str(), "message": message,
                 "lastTransitionTime": time::now(),
             })
         };
@@ -358,7 +358,7 @@ impl Applier {
     pub async fn say(
         &self,
         fi: &FileIntegrity,
-        saying: &Saying,
+        saying: &EventMessage,
         transition: &str,
     ) -> Result<(), ApplyError> {
         let (name, namespace) = (fi.name_any(), fi.namespace().unwrap_or_default());
@@ -369,7 +369,7 @@ impl Applier {
             node: None,
             reporter: &self.reporter,
         };
-        Ok(publish::say(&self.events, &subject, saying, transition).await?)
+        Ok(publish::create_event(&self.events, &subject, saying, transition).await?)
     }
 }
 

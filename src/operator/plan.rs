@@ -22,9 +22,10 @@ use super::status::{self, ConfigState, Facts, NodeView};
 use super::statuses::WatchedStatus;
 use crate::api::object_name::visible;
 use crate::api::{
-    DesiredNodeState, FileIntegrity, FileIntegrityStatus, HoldReason, Phase, names, state_dir,
+    DesiredNodeState, EventReason, FileIntegrity, FileIntegrityStatus, HoldReason, Phase, names,
+    state_dir,
 };
-use crate::scan::event::{Saying, Severity};
+use crate::scan::event::{EventMessage, Severity};
 
 /// PriorityClasses are not watched, and pods of one that was deleted could not be made any more.
 const LOOK_AT_CLASS_EVERY: Duration = Duration::from_secs(60);
@@ -140,7 +141,7 @@ pub struct Plan {
     /// A change of the FileIntegrity's own annotations.
     pub metadata: Option<Value>,
     /// What to say, besides the phase.
-    pub sayings: Vec<Saying>,
+    pub sayings: Vec<EventMessage>,
     /// The status.
     pub status: FileIntegrityStatus,
     /// The selected nodes from which nothing is heard.
@@ -361,34 +362,34 @@ impl<'a> Planner<'a> {
         handed_out.then(reinit::drop_record_patch)
     }
 
-    fn sayings(&self, asked: Option<&reinit::Asked>) -> Vec<Saying> {
+    fn sayings(&self, asked: Option<&reinit::Asked>) -> Vec<EventMessage> {
         let mut sayings = Vec::new();
-        let warning = |reason, message| Saying {
+        let warning = |reason, message| EventMessage {
             severity: Severity::Warning,
             reason,
             message,
         };
         if let Some(message) = asked.and_then(reinit::Asked::unknown_nodes) {
-            sayings.push(warning("UnknownNodes", message));
+            sayings.push(warning(EventReason::UnknownNodes, message));
         }
         if reinit::holds_no_node(self.fi) {
             let message = "holdoff names no node: give an empty value for all nodes, or names \
                            separated by commas";
-            sayings.push(warning("UnknownNodes", message.to_owned()));
+            sayings.push(warning(EventReason::UnknownNodes, message.to_owned()));
         }
         if asked.is_some_and(|asked| asked.finds_none_failed) {
             let message = "re-init-on-failed has no effect: the last scan of no node has failed";
-            sayings.push(warning("NoNodesFailed", message.to_owned()));
+            sayings.push(warning(EventReason::NoNodesFailed, message.to_owned()));
         }
         if let Some(message) = self.missing_priority_class() {
-            sayings.push(warning("PriorityClass", message));
+            sayings.push(warning(EventReason::PriorityClass, message));
         }
         match &self.observed.configured {
             Configured::Refused { message } => {
-                sayings.push(warning("ConfigRefused", message.clone()));
+                sayings.push(warning(EventReason::ConfigRefused, message.clone()));
             }
             Configured::Good { warnings, .. } if !warnings.is_empty() => {
-                sayings.push(warning("ConfigWarnings", warnings.join("; ")));
+                sayings.push(warning(EventReason::ConfigWarnings, warnings.join("; ")));
             }
             _ => {}
         }
@@ -427,10 +428,11 @@ impl<'a> Planner<'a> {
         let class = self.missing_priority_class();
         let class = class.map(|message| {
             let message = format!("{message}; the pods run without it until it exists");
-            ("PriorityClass", message)
+            (EventReason::PriorityClass.as_str(), message)
         });
         let unreadable = self.observed.unreadable.iter();
-        let unreadable = unreadable.map(|sentence| ("ObjectUnreadable", sentence.clone()));
+        let unreadable =
+            unreadable.map(|sentence| (EventReason::ObjectUnreadable.as_str(), sentence.clone()));
         // There may be so many overlaps that they fill the message, so they come last.
         let first = lost.chain(self.refused_state_dir()).chain(class);
         let first = first.chain(unreadable);

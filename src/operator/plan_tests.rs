@@ -686,7 +686,7 @@ fn a_missing_priority_class_is_said_and_half_a_name_is_named() {
     let spec = json!({"config": {"name": "only"}, "priorityClassName": "high"});
     observed.file_integrity = Arc::new(file_integrity(&json!({}), &spec));
     let plan = plan(&observed);
-    assert_eq!(plan.sayings[0].reason, "PriorityClass");
+    assert_eq!(plan.sayings[0].reason, EventReason::PriorityClass);
     assert_eq!(
         plan.sayings[0].message,
         "Error while getting priority class 'high', PriorityClass not found or invalid"

@@ -6,7 +6,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as StatusCondition, Time};
 
 use super::excluded::Excluded;
-use crate::api::{Condition, FileIntegrity, FileIntegrityStatus, NodeCounts, Phase};
+use crate::api::{Condition, EventReason, FileIntegrity, FileIntegrityStatus, NodeCounts, Phase};
 use crate::text::shorten_middle;
 
 /// As many node names stand in a condition's message.
@@ -105,7 +105,7 @@ pub struct Facts<'a> {
 }
 
 /// Reason of Ready while the configuration is refused, or was when it was last seen.
-const REFUSED: &str = "ConfigRefused";
+const REFUSED: &str = EventReason::ConfigRefused.as_str();
 
 /// Whether the phase is Error for a configuration: one that is refused, or was before it could no longer
 /// be had, which leaves the phase as it is.

@@ -22,7 +22,8 @@ use super::pool::{Pool, Texts};
 use super::triggers::hash;
 use crate::aide::report::display_path;
 use crate::api::{
-    Condition, DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, UnwatchedRule, names,
+    Condition, DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, ReportedErrorClass,
+    UnwatchedRule, names,
 };
 use crate::text::shorten_middle;
 
@@ -114,8 +115,8 @@ pub struct Last {
     pub error: Option<Arc<str>>,
     /// The first rule that watches nothing, in words.
     pub unwatched_rule: Option<Arc<str>>,
-    /// The kind of error, as the daemon calls it.
-    pub class: Option<Arc<str>>,
+    /// The class of that error.
+    pub class: ReportedErrorClass,
 }
 
 /// The baseline of a node.
@@ -327,7 +328,7 @@ impl Keeper {
             took: milliseconds.map(Duration::from_millis),
             files: result.files_scanned,
             error: result.error_message.map(|text| self.texts.shared(text)),
-            class: result.error_class.map(|text| self.texts.shared(text)),
+            class: ReportedErrorClass::parse(result.error_class.as_deref()),
             unwatched_rule: result
                 .unwatched_rules
                 .first()

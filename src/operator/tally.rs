@@ -23,43 +23,13 @@ use super::plan::{Observed, Unwanted, Wanted};
 use super::statuses::{Report, WatchedStatus};
 use super::triggers::hash;
 use crate::api::{
-    Condition, FileIntegrity, FileIntegrityStatus, HoldReason, NodeCounts, Phase, names,
+    Condition, FileIntegrity, FileIntegrityStatus, HoldReason, NodeCounts, Phase,
+    ReportedErrorClass, names,
 };
 use crate::telemetry::metrics::{
     ConditionLabels, ErrorLabel, FileIntegrityLabel, Fleet, KindLabel, NodeErrorLabels, NodeLabel,
     OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
 };
-
-/// The kinds of errors that daemons report; whatever else one says counts as `other`.
-const ERRORS: [&str; 26] = [
-    "argument",
-    "configuration",
-    "contradiction",
-    "database",
-    "empty",
-    "exec",
-    "file",
-    "hung",
-    "incomplete",
-    "internal",
-    "interrupted",
-    "io",
-    "lock",
-    "lost",
-    "memory",
-    "report",
-    "signal",
-    "start",
-    "state",
-    "tampered",
-    "thread",
-    "unexpected",
-    "unimplemented",
-    "version",
-    "write",
-    OTHER,
-];
-const OTHER: &str = "other";
 
 /// Who or what asks for new baselines.
 const BY_CONFIG: &str = "config";
@@ -186,17 +156,10 @@ impl Memory {
     }
 }
 
-/// The kind of error for which the last scan could not be done.
-fn errored(report: &Report) -> Option<&'static str> {
+/// The class of the error that the last scan ended with.
+fn errored(report: &Report) -> Option<ReportedErrorClass> {
     let last = report.last.as_ref()?;
-    (last.condition == Condition::Errored).then(|| class(last.class.as_deref()))
-}
-
-fn class(said: Option<&str>) -> &'static str {
-    ERRORS
-        .into_iter()
-        .find(|known| Some(*known) == said)
-        .unwrap_or(OTHER)
+    (last.condition == Condition::Errored).then_some(last.class)
 }
 
 impl Tally {
@@ -374,7 +337,7 @@ impl Tally {
             if last.condition == Condition::Errored && (is_news || old_error != last.error.as_ref())
             {
                 let labels = NodeErrorLabels {
-                    error: class(last.class.as_deref()),
+                    error: last.class.as_str(),
                     node: Arc::clone(node),
                 };
                 self.fleet.node_status_error.get_or_create(&labels).inc();
@@ -415,10 +378,10 @@ impl Tally {
         if let Some(failed) = known.iter().filter_map(|k| k.failed).max() {
             fleet.node_failed.get_or_create(&label).set(failed.into());
         }
-        let errors: Vec<&str> = known.iter().filter_map(|k| errored(k)).collect();
-        for error in ERRORS {
+        let errors: Vec<_> = known.iter().filter_map(|k| errored(k)).collect();
+        for error in ReportedErrorClass::all() {
             let labels = NodeErrorLabels {
-                error,
+                error: error.as_str(),
                 node: Arc::clone(node),
             };
             if errors.contains(&error) {
@@ -463,9 +426,9 @@ impl Tally {
             };
             fleet.node_status.remove(&labels);
         }
-        for error in ERRORS {
+        for error in ReportedErrorClass::all() {
             let labels = NodeErrorLabels {
-                error,
+                error: error.as_str(),
                 node: Arc::clone(&node),
             };
             fleet.node_status_error.remove(&labels);

@@ -640,10 +640,3 @@ fn errors_of_phases_are_of_two_kinds() {
         ],
     );
 }
-
-#[test]
-fn what_a_daemon_calls_an_error_is_one_of_a_fixed_set() {
-    assert_eq!(class(Some("tampered")), "tampered");
-    assert_eq!(class(Some("x\"} 1\n")), "other");
-    assert_eq!(class(None), "other");
-}

@@ -7,6 +7,7 @@
 use super::outcome::{Outcome, ScanError, judge};
 use crate::aide::exit::{self, Verdict};
 use crate::aide::report::{Report, ReportError};
+use crate::api::ErrorClass;
 
 /// Judges such a run.
 pub fn outcome(exit_status: Option<i32>, report: Result<Report, ReportError>) -> Outcome {
@@ -16,16 +17,17 @@ pub fn outcome(exit_status: Option<i32>, report: Result<Report, ReportError>) ->
             Outcome::Errored(ScanError::new(error.class(), error.message()))
         }
         (Some(Verdict::Clean), Err(ReportError::Empty)) => Outcome::Clean { files: 0 },
-        (_, Err(error)) => {
-            Outcome::Errored(ScanError::new("report", format!("AIDE error: {error}")))
-        }
+        (_, Err(error)) => Outcome::Errored(ScanError::new(
+            ErrorClass::Report,
+            format!("AIDE error: {error}"),
+        )),
         (_, Ok(report)) if report.truncated => Outcome::Errored(ScanError::new(
-            "report",
+            ErrorClass::Report,
             "AIDE error: the report ends early, or lists less than it counts; set \
              report_level=changed_attributes (before AIDE 0.17: verbose=5)",
         )),
         (_, Ok(report)) if report.differs && is_quiet(&report) => Outcome::Errored(ScanError::new(
-            "report",
+            ErrorClass::Report,
             "AIDE error: the report neither counts nor lists what differs; set \
              report_level=changed_attributes (before AIDE 0.17: verbose=5)",
         )),
@@ -112,7 +114,7 @@ mod tests {
         match outcome(exit_status, parse_plain(report)) {
             Outcome::Clean { files } => format!("clean {files}"),
             Outcome::Changed(report) => format!("changed {}", report.changes.len()),
-            Outcome::Errored(error) => error.class.to_owned(),
+            Outcome::Errored(error) => error.class.to_string(),
         }
     }
 

@@ -8,7 +8,7 @@ use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::core::ObjectMeta;
 
-use crate::api::{FILE_INTEGRITY_KIND, GROUP, VERSION, names};
+use crate::api::{EventReason, FILE_INTEGRITY_KIND, GROUP, VERSION, names};
 use crate::text::shorten_middle;
 
 /// Longest note of an event, in bytes: the API refuses more.
@@ -25,14 +25,14 @@ pub enum Severity {
     Warning,
 }
 
-/// What an event says.
+/// What an event reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Saying {
-    /// How much it matters.
+pub struct EventMessage {
+    /// The type of the event: Normal or Warning.
     pub severity: Severity,
-    /// A word that users select by, such as `NodeIntegrityStatus`.
-    pub reason: &'static str,
-    /// The sentence.
+    /// By which users select events.
+    pub reason: EventReason,
+    /// The note of the event; one sentence.
     pub message: String,
 }
 
@@ -52,7 +52,12 @@ pub struct Subject<'a> {
 }
 
 /// The event that says this. `transition` tells apart two occasions of saying the same.
-pub fn build(subject: &Subject<'_>, saying: &Saying, transition: &str, at: MicroTime) -> Event {
+pub fn build(
+    subject: &Subject<'_>,
+    saying: &EventMessage,
+    transition: &str,
+    at: MicroTime,
+) -> Event {
     let mut note = saying.message.clone();
     shorten_middle(&mut note, MAX_NOTE);
     Event {
@@ -61,10 +66,10 @@ pub fn build(subject: &Subject<'_>, saying: &Saying, transition: &str, at: Micro
             namespace: Some(subject.namespace.to_owned()),
             ..ObjectMeta::default()
         },
-        action: Some(saying.reason.to_owned()),
+        action: Some(saying.reason.to_string()),
         event_time: Some(at),
         note: Some(note),
-        reason: Some(saying.reason.to_owned()),
+        reason: Some(saying.reason.to_string()),
         regarding: Some(regarding(subject)),
         related: subject.node.map(node_reference),
         reporting_controller: Some(names::OPERATOR_NAME.to_owned()),
@@ -80,11 +85,11 @@ pub fn build(subject: &Subject<'_>, saying: &Saying, transition: &str, at: Micro
     }
 }
 
-fn name(subject: &Subject<'_>, saying: &Saying, transition: &str) -> String {
+fn name(subject: &Subject<'_>, saying: &EventMessage, transition: &str) -> String {
     let identity = [
         subject.uid,
         subject.node.unwrap_or_default(),
-        saying.reason,
+        saying.reason.as_str(),
         &saying.message,
         transition,
     ]
@@ -139,10 +144,10 @@ mod tests {
         reporter: "pod",
     };
 
-    fn saying(message: &str) -> Saying {
-        Saying {
+    fn saying(message: &str) -> EventMessage {
+        EventMessage {
             severity: Severity::Warning,
-            reason: "NodeIntegrityStatus",
+            reason: EventReason::NodeIntegrityStatus,
             message: message.to_owned(),
         }
     }

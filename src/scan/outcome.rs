@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::change_set::ChangeSet;
 use crate::aide::exit::Verdict;
 use crate::aide::report::Report;
-use crate::api::{Condition, ScanResult};
+use crate::api::{Condition, ErrorClass, ScanResult};
 use crate::text::shorten_middle;
 
 /// Longest error message in a node status, in bytes.
@@ -19,15 +19,15 @@ const MAX_ERROR_MESSAGE: usize = 1024;
 /// A scan that could not be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanError {
-    /// One of a small fixed set of words, for metrics.
-    pub class: &'static str,
+    /// The class under which it is counted.
+    pub class: ErrorClass,
     /// What a user reads.
     pub message: String,
 }
 
 impl ScanError {
     /// An error of this class; the middle of the message is left out where it is too long for a status.
-    pub fn new(class: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
         let mut message = message.into();
         shorten_middle(&mut message, MAX_ERROR_MESSAGE);
         Self { class, message }
@@ -61,7 +61,7 @@ pub struct Finding {
 pub fn judge(verdict: Verdict, report: Report) -> Outcome {
     let contradiction = |said: &str| {
         Outcome::Errored(ScanError::new(
-            "contradiction",
+            ErrorClass::Contradiction,
             format!(
                 "AIDE error: its exit status says {said}, its report says added {}, removed {}, changed {}; \
                  the configuration may hide changes, see the report options of aide.conf(5)",
@@ -75,7 +75,7 @@ pub fn judge(verdict: Verdict, report: Report) -> Outcome {
         // What it would have listed, and which database it read, is not known.
         Verdict::Clean if report.truncated => Outcome::Errored(ends_early()),
         Verdict::Clean if report.total == 0 => Outcome::Errored(ScanError::new(
-            "empty",
+            ErrorClass::Empty,
             "AIDE error: the configuration watches no file on this node",
         )),
         Verdict::Clean => Outcome::Clean {
@@ -100,7 +100,7 @@ pub fn judge(verdict: Verdict, report: Report) -> Outcome {
 }
 
 fn ends_early() -> ScanError {
-    ScanError::new("report", "AIDE error: the report ends early")
+    ScanError::new(ErrorClass::Report, "AIDE error: the report ends early")
 }
 
 /// Judges a check that was ended as its report went beyond `most` bytes, by as much of the report as
@@ -109,7 +109,7 @@ pub fn judge_cut_off(report: Option<Report>, most: u64) -> Outcome {
     match report {
         Some(report) if has_changes(&report) => Outcome::Changed(Box::new(report)),
         _ => Outcome::Errored(ScanError::new(
-            "report",
+            ErrorClass::Report,
             format!(
                 "AIDE error: its report is longer than {most} bytes, for which there is room; more differs on this \
                  node than can be told. Make a new baseline, or leave out of the configuration what changes so much"
@@ -143,7 +143,7 @@ impl Finding {
             Outcome::Errored(error) => {
                 let mut result = ScanResult::new(Condition::Errored, at);
                 result.error_message = Some(error.message.clone());
-                result.error_class = Some(error.class.to_owned());
+                result.error_class = Some(error.class.to_string());
                 Self {
                     result,
                     changes: None,
@@ -217,7 +217,7 @@ mod tests {
         match outcome {
             Outcome::Clean { .. } => "clean",
             Outcome::Changed(_) => "changed",
-            Outcome::Errored(error) => error.class,
+            Outcome::Errored(error) => error.class.as_str(),
         }
     }
 
@@ -279,7 +279,7 @@ mod tests {
     fn a_long_error_keeps_its_reason() {
         let path = "/d".repeat(3_000);
         let message = format!("open {path}: File name too long");
-        let error = ScanError::new("file", message);
+        let error = ScanError::new(ErrorClass::File, message);
         assert!(error.message.len() <= MAX_ERROR_MESSAGE);
         assert!(error.message.starts_with("open /d"), "{}", error.message);
         assert!(

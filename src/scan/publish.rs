@@ -12,7 +12,7 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use super::Identity;
-use super::event::{self, Saying, Subject};
+use super::event::{self, EventMessage, Subject};
 use super::tell::{self, News, Said};
 use crate::api::{FileIntegrityNodeStatus, names, time};
 use crate::k8s::decode::Unreadable;
@@ -152,7 +152,7 @@ impl Publisher {
     async fn say(
         &self,
         current: &FileIntegrityNodeStatus,
-        saying: &Saying,
+        saying: &EventMessage,
         transition: &str,
     ) -> Result<(), PublishError> {
         // Without an owner the FileIntegrity is gone, and nobody is left to tell.
@@ -166,15 +166,15 @@ impl Publisher {
             node: Some(&self.identity.node),
             reporter: &self.reporter,
         };
-        Ok(say(&self.events, &subject, saying, transition).await?)
+        Ok(create_event(&self.events, &subject, saying, transition).await?)
     }
 }
 
-/// Creates an event; one that is there is not told again.
-pub async fn say(
+/// Creates an event. One that already exists is a success: its name says what it reports.
+pub async fn create_event(
     events: &Api<Event>,
     subject: &Subject<'_>,
-    saying: &Saying,
+    saying: &EventMessage,
     transition: &str,
 ) -> Result<(), RequestError> {
     let event = event::build(subject, saying, transition, time::now_micro());

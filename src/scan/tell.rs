@@ -10,9 +10,9 @@ use serde_json::{Map, Value};
 
 use super::Identity;
 use super::change_set::ChangeSet;
-use super::event::{Saying, Severity};
+use super::event::{EventMessage, Severity};
 use super::outcome::Finding;
-use crate::api::{Baseline, Condition, FileIntegrityNodeStatus, Reinit, ScanResult};
+use crate::api::{Baseline, Condition, EventReason, FileIntegrityNodeStatus, Reinit, ScanResult};
 
 /// For an unchanged set of paths there is at most one event in this time.
 const SAME_PATHS_QUIET: SignedDuration = SignedDuration::from_mins(10);
@@ -37,7 +37,7 @@ pub struct News {
     /// A request that is over.
     pub reinit: Option<Reinit>,
     /// What somebody should look at besides.
-    pub warning: Option<Saying>,
+    pub warning: Option<EventMessage>,
 }
 
 /// The results that the status held before this publisher's first write, and holds since its last
@@ -79,7 +79,7 @@ pub struct Telling {
     /// The kept log must be written first.
     pub write_log: bool,
     /// Events to create before the status is written.
-    pub events: Vec<Saying>,
+    pub events: Vec<EventMessage>,
     /// What tells this transition apart from a later one with the same words. It is made from the
     /// state before, so that after a crash between event and status the event gets the same name.
     pub transition: String,
@@ -278,23 +278,23 @@ fn news_of(
     finding: &Finding,
     result: &ScanResult,
     said: &mut Said,
-) -> Option<Saying> {
+) -> Option<EventMessage> {
     let same_condition = last.is_some_and(|l| l.condition == result.condition);
     let node = &identity.node;
     match result.condition {
         Condition::Succeeded if same_condition => None,
-        Condition::Succeeded => Some(Saying {
+        Condition::Succeeded => Some(EventMessage {
             severity: Severity::Normal,
-            reason: "NodeIntegrityStatus",
+            reason: EventReason::NodeIntegrityStatus,
             message: format!("no changes to node {node}"),
         }),
         Condition::Errored => {
             let message = result.error_message.as_deref().unwrap_or_default();
             let told =
                 same_condition && last.is_some_and(|l| l.error_message == result.error_message);
-            (!told).then(|| Saying {
+            (!told).then(|| EventMessage {
                 severity: Severity::Warning,
-                reason: "NodeIntegrityStatus",
+                reason: EventReason::NodeIntegrityStatus,
                 message: format!("node {node} has an error! {message}"),
             })
         }
@@ -317,7 +317,7 @@ fn failure(
     finding: &Finding,
     result: &ScanResult,
     said: &mut Said,
-) -> Option<Saying> {
+) -> Option<EventMessage> {
     // The clock itself, not the time of the result: that creeps where the clock was set back.
     let now = finding.result.last_probe_time.0;
     let same_paths = same_condition
@@ -343,9 +343,9 @@ fn failure(
         left_out: 0,
         ..std::mem::take(said)
     };
-    Some(Saying {
+    Some(EventMessage {
         severity: Severity::Warning,
-        reason: "NodeIntegrityStatus",
+        reason: EventReason::NodeIntegrityStatus,
         message: format!(
             "node {} has changed! a:{},c:{},r:{}{LOG}{}/{}{left_out}",
             identity.node,
@@ -529,9 +529,9 @@ mod tests {
         let changed_before = tells(&empty(), &failed(0, "h", "p"));
         let clean_before = tells(&empty(), &succeeded(0));
         let warned = |news: News| News {
-            warning: Some(Saying {
+            warning: Some(EventMessage {
                 severity: Severity::Warning,
-                reason: "UnrequestedReinit",
+                reason: EventReason::UnrequestedReinit,
                 message: "m".to_owned(),
             }),
             ..news

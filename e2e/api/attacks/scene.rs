@@ -19,10 +19,10 @@ const EVENTS: &str = "/apis/events.k8s.io/v1";
 const VERBS: &str = "every verb of every kind";
 const OTHER_NODE: &str = "objects of another node";
 const NAMES: &str = "labels and names";
-const WISHES: &str = "the operator's part of a status";
+const WISHES: &str = "the operator's fields of a status";
 const CONFIGURATION: &str = "the active configuration";
 const OTHER_FI: &str = "objects of another FileIntegrity";
-const TOLD: &str = "events that pretend";
+const TOLD: &str = "forged events";
 const OTHER_INSTALL: &str = "another installation";
 
 /// Where the tries are made: two FileIntegrities on two nodes, and another installation on the same

@@ -67,7 +67,7 @@ func apiClient() (*http.Client, error) {
 	return &http.Client{Transport: transport, Timeout: 5 * time.Second}, nil
 }
 
-// list reads the token anew each time: the kubelet renews it.
+// list reads the token for each request, because the kubelet rotates it.
 func list(client *http.Client) (nodeList, error) {
 	var nodes nodeList
 	token, err := os.ReadFile(account + "token")
@@ -91,7 +91,7 @@ func list(client *http.Client) (nodeList, error) {
 	return nodes, json.NewDecoder(answer.Body).Decode(&nodes)
 }
 
-// write uses Go's quoting, which is the text format's for what these values hold.
+// write uses Go's quoting, which is compatible with the text format for these values.
 func write(w io.Writer, nodes nodeList) {
 	fmt.Fprintln(w, "# HELP kube_node_info Information about a cluster node.")
 	fmt.Fprintln(w, "# TYPE kube_node_info gauge")

@@ -1,0 +1,33 @@
+//! Reasons of the events that operator and daemons create on a FileIntegrity. Pure.
+
+use super::named_enum::named_enum;
+
+named_enum! {
+    /// The reason of an event. Users select events by it.
+    pub enum EventReason {
+        /// The baseline was deleted, and `onBaselineLoss` is `error`.
+        BaselineLost = "BaselineLost",
+        /// A database that fio did not make, or that this AIDE cannot read, was replaced.
+        BaselineReplaced = "BaselineReplaced",
+        /// The database on a node is not the recorded one.
+        BaselineTampered = "BaselineTampered",
+        /// The configuration is invalid or forbidden.
+        ConfigRefused = "ConfigRefused",
+        /// The configuration is used, but parts of it have no effect.
+        ConfigWarnings = "ConfigWarnings",
+        /// The FileIntegrity has a new phase.
+        FileIntegrityStatus = "FileIntegrityStatus",
+        /// `re-init-on-failed` selects no node.
+        NoNodesFailed = "NoNodesFailed",
+        /// The result of a node's scan changed.
+        NodeIntegrityStatus = "NodeIntegrityStatus",
+        /// The operator cannot decode an object.
+        ObjectUnreadable = "ObjectUnreadable",
+        /// The PriorityClass of the spec does not exist.
+        PriorityClass = "PriorityClass",
+        /// An annotation names nodes that are not selected.
+        UnknownNodes = "UnknownNodes",
+        /// A baseline was made without a request.
+        UnrequestedReinit = "UnrequestedReinit",
+    }
+}

@@ -444,7 +444,7 @@ async fn a_file_without_end_is_given_up_and_named() {
     assert_eq!(result.error_class.as_deref(), Some("hung"));
     let message = said(&done);
     assert!(
-        message.starts_with("AIDE error: not done after ") && message.contains(named),
+        message.starts_with("AIDE error: not finished after ") && message.contains(named),
         "{message}"
     );
     assert_eq!(node.runner().interruptions(), 0);

@@ -54,7 +54,7 @@ fn the_words_name_what_is_known() {
         "no progress for 600 seconds at /mnt/a (nfs4 server:/export on /mnt)"
     );
     (hang.stalled, hang.path, hang.mount) = (false, None, None);
-    assert_eq!(hang.to_string(), "not done after 600 seconds");
+    assert_eq!(hang.to_string(), "not finished after 600 seconds");
 }
 
 /// Waits until this process stands at the file `name` of `root`, or has it open.

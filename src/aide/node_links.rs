@@ -1,5 +1,4 @@
-//! Finds out which directories of a node are symbolic links. I/O: it reads links and looks at files, and
-//! opens none.
+//! Resolves symbolic links of a node. I/O: reads links and metadata, but opens no files.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt as _;
@@ -8,30 +7,30 @@ use std::{fs, io};
 
 use super::config::Place;
 
-/// Links on one path that are followed, as in the kernel (`path_resolution(7)`).
+/// Maximum number of links that are followed in a path, as in the kernel (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
-/// File systems of the kernel. They have no end, and nothing in them stays as it is.
+/// File systems of the kernel. They are endless and change constantly.
 const KERNEL: [&str; 3] = ["/proc", "/sys", "/dev"];
 
-/// Looks up an absolute path of the node whose root is at `host_root`. What links point to is looked up
-/// below `host_root`, too.
-pub fn look_up(host_root: &Path, path: &str) -> Place {
+/// Resolves an absolute path of the node whose root is at `host_root`. The targets of links are resolved below
+/// `host_root`, too.
+pub fn resolve(host_root: &Path, path: &str) -> Place {
     Walk::new(host_root, path).run()
 }
 
-/// The way along a path.
+/// The state of resolving a path.
 struct Walk<'a> {
     host_root: &'a Path,
-    asked: &'a str,
-    /// What is still to be looked up, the next name last.
+    requested: &'a str,
+    /// The remaining components, the next one last.
     pending: Vec<OsString>,
-    /// The real path so far, as the node calls it.
+    /// The real path on the node so far.
     real: PathBuf,
     links: usize,
     /// The first link.
     first: Option<PathBuf>,
-    /// The real path with the last name of the path that was asked for, which is a link.
+    /// The real path with the last component of the requested path, if that is a link.
     last: Option<PathBuf>,
 }
 
@@ -40,7 +39,7 @@ impl<'a> Walk<'a> {
         let names = path.split('/').filter(|name| !name.is_empty());
         Self {
             host_root,
-            asked: path,
+            requested: path,
             pending: names.rev().map(OsString::from).collect(),
             real: PathBuf::from("/"),
             links: 0,
@@ -57,10 +56,10 @@ impl<'a> Walk<'a> {
             }
             let path = self.real.join(&name);
             match fs::symlink_metadata(self.on_host(&path)) {
-                Err(error) if is_nothing(&error) => return self.end_at_nothing(&path),
+                Err(error) if is_missing(&error) => return self.end_at_missing(&path),
                 Err(error) => {
                     self.first.get_or_insert_with(|| path.clone());
-                    return self.refused(format!("cannot be looked at: {error}"));
+                    return self.refused(format!("cannot be read: {error}"));
                 }
                 Ok(found) if !found.is_symlink() => self.real = path,
                 Ok(found) => {
@@ -73,7 +72,7 @@ impl<'a> Walk<'a> {
         self.end()
     }
 
-    /// Goes on where a link points to.
+    /// Continues with the target of a link.
     fn follow(&mut self, link: &Path, owner: u32) -> Result<(), String> {
         self.links += 1;
         if self.last.is_none() && self.pending.is_empty() {
@@ -81,7 +80,7 @@ impl<'a> Walk<'a> {
         }
         self.first.get_or_insert_with(|| link.to_owned());
         if owner != 0 {
-            // Its owner could have AIDE read anything on the node, at any time something else.
+            // The owner could make AIDE read any file on the node, and change this at any time.
             return Err(format!(
                 "is a symbolic link that user {owner} can change; only links of root are followed"
             ));
@@ -100,7 +99,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn end_at_nothing(mut self, path: &Path) -> Place {
+    fn end_at_missing(mut self, path: &Path) -> Place {
         path.clone_into(&mut self.real);
         while let Some(name) = self.pending.pop() {
             if name == ".." {
@@ -116,12 +115,12 @@ impl<'a> Walk<'a> {
         let Some(first) = &self.first else {
             return Place::Same;
         };
-        // AIDE records a link to a file, or to nothing, as the link that it is.
+        // A link to a file, or to nothing, is an entry in the database itself.
         let (real, is_link) = match &self.last {
             Some(last) if !self.on_host(&self.real).is_dir() => (last, false),
             last => (&self.real, last.is_some()),
         };
-        if real == Path::new(self.asked) {
+        if real == Path::new(self.requested) {
             return Place::Same;
         }
         if real == Path::new("/") || KERNEL.iter().any(|kernel| real.starts_with(kernel)) {
@@ -130,7 +129,7 @@ impl<'a> Walk<'a> {
         }
         let name = real.to_str();
         let Some(name) = name.filter(|name| !name.contains(char::is_control)) else {
-            let reason = format!("leads to {}, a name that no rule can hold", shown(real));
+            let reason = format!("leads to {}, a name that rules cannot contain", shown(real));
             return self.refused(reason);
         };
         Place::Behind {
@@ -152,13 +151,13 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether the error says that nothing is there.
-fn is_nothing(error: &io::Error) -> bool {
+/// Whether the path does not exist.
+fn is_missing(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
 }
 
-/// A path for people.
+/// A path for messages.
 fn shown(path: &Path) -> String {
     super::report::display_path(path.as_os_str().as_encoded_bytes())
 }

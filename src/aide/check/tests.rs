@@ -43,7 +43,7 @@ async fn aide_gets_no_more_than_its_memory() {
         let Verdict::RefusedByAide(message) = check(&text).await else {
             panic!("AIDE takes it: {text:.60}");
         };
-        let limit = "; AIDE may use 96 MiB of memory to read a configuration: use fewer rules";
+        let limit = "; the limit for a configuration is 96 MiB of memory: use fewer rules";
         assert!(message.contains(limit), "{message}");
     }
 }
@@ -61,7 +61,7 @@ fn an_end_by_the_text_is_told_from_one_by_the_machine() {
     ];
     for (code, signal, is_refusal) in table {
         let error = exit::decode_plain(code, signal).unwrap_err();
-        let is_refused = matches!(complaint(error, ""), Complaint::Refusal(_));
+        let is_refused = matches!(problem(error, ""), Problem::Rejected(_));
         assert_eq!(is_refused, is_refusal, "{error}");
     }
 }

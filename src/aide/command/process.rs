@@ -10,7 +10,7 @@ use tokio::process::Child;
 /// `ioprio_set(2)`.
 const NICENESS: i32 = 19;
 /// Time between SIGTERM and SIGKILL, and after SIGKILL until the process is considered stuck.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// Limits of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

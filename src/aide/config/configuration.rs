@@ -5,7 +5,7 @@ use std::fmt;
 use super::line::Line;
 
 /// The byte order mark that some editors insert at the start of a text.
-const BOM: char = '\u{feff}';
+pub(super) const BOM: char = '\u{feff}';
 
 /// The lines of an `aide.conf`. Its [`fmt::Display`] is the exact original text.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,9 @@
 //! one, its text still must not leave the node: only what stands in the user's own line is passed
 //! on.
 
-use super::{BOM, Followed, Line};
+use super::configuration::BOM;
+use super::line::Line;
+use super::links::Followed;
 use crate::api::names::HOST_ROOT;
 use crate::text::shorten_middle;
 

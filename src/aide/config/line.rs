@@ -12,7 +12,7 @@ mod statement;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::lexer::{is_name, macro_at, operands, string_end};
+pub(super) use self::lexer::{macro_at, operands, string_end};
 use self::parser::statement;
 pub(super) use self::statement::Span;
 pub use self::statement::{Directive, Rule, RuleKind, Statement};

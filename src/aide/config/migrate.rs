@@ -18,7 +18,7 @@ use self::notes::Notes;
 use super::budget::{Budget, Diagnostics};
 use super::configuration::Configuration;
 use super::diagnostic::Diagnostic;
-use super::line::{Directive, Line, Statement};
+use super::line::{Directive, Statement};
 use super::paths::Paths;
 use super::written_for::WrittenFor;
 

@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 
 use proptest::prelude::*;
 
-use super::budget::{self, Budget, MAX_LINES};
-use super::prepare::prepare_within;
+use super::budget::MAX_LINES;
 use super::*;
 use crate::aide::profiles::Profile;
 

@@ -1,5 +1,7 @@
 //! Whole reports, of all versions.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::json::MAX_DETAILS;

@@ -62,9 +62,8 @@ fn lines_are_classified() {
     }
 }
 
-/// Whoever names a file must not decide what a warning about it means.
 #[test]
-fn names_of_files_do_not_decide_about_a_class() {
+fn names_of_files_do_not_affect_the_class() {
     for name in [
         "/x: No such file or directory",
         "/x: No such file or directory (skipping)",
@@ -92,7 +91,7 @@ fn names_of_files_do_not_decide_about_a_class() {
 }
 
 #[test]
-fn of_many_lines_the_first_and_their_number_are_kept() {
+fn the_first_line_and_the_number_of_lines_are_kept() {
     let flood = "WARNING: symlink '/l' points to a dead target\n".repeat(5_000);
     let text = format!(
         "{flood}  WARNING: failed to access '/a': Permission denied (skipping)\n\
@@ -107,7 +106,7 @@ fn of_many_lines_the_first_and_their_number_are_kept() {
 }
 
 #[test]
-fn a_long_path_loses_its_middle_and_the_reason_stays() {
+fn a_long_path_is_shortened_in_the_middle() {
     let path = "/d".repeat(3_000);
     let text = format!("WARNING: failed to access '{path}': File name too long (skipping)");
     let summary = Stderr::of(&text).left_out.summary().unwrap();
@@ -123,7 +122,7 @@ fn a_long_path_loses_its_middle_and_the_reason_stays() {
 }
 
 #[test]
-fn of_a_long_line_beginning_and_end_are_kept() {
+fn start_and_end_of_a_long_line_are_kept() {
     let mut line = LongLine::default();
     line.extend(b"begin ");
     for _ in 0..1_000 {

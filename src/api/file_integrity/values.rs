@@ -71,7 +71,7 @@ impl FileIntegritySpec {
     }
 
     /// The missing field if only one of name and namespace is set.
-    fn missing_reference_field(&self) -> Option<&'static str> {
+    pub(super) fn missing_reference_field(&self) -> Option<&'static str> {
         let name = non_empty(self.config.name.as_deref());
         let namespace = non_empty(self.config.namespace.as_deref());
         match (name, namespace) {

@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use axum::http::{Request, Response};
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Client;
 use kube::client::Body;
 use serde_json::json;
 

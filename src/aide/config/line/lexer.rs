@@ -6,7 +6,7 @@ pub(super) const BLANKS: [char; 2] = [' ', '\t'];
 
 /// Whether a character can be part of a name: letters, digits, `_`, `%`, and non-ASCII characters (class `L` of
 /// the scanner; its exact non-ASCII characters do not matter here).
-pub(in crate::aide::config) fn is_name(c: char) -> bool {
+pub(super) fn is_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '%' || !c.is_ascii()
 }
 

@@ -1,6 +1,5 @@
 //! Rules behind links, as texts.
 
-use super::place::real_place;
 use super::writer::MAX_STATEMENTS;
 use super::*;
 

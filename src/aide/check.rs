@@ -83,6 +83,7 @@ pub struct Checker {
 }
 
 impl Checker {
+    /// Creates a checker that runs this AIDE.
     pub fn new(aide: Aide, work_dir: PathBuf) -> Self {
         let aide = aide.using_at_most(Usage {
             memory: MAX_MEMORY_MIB << 20,

@@ -168,6 +168,7 @@ impl AideError {
         matches!(self, Self::Signal(signal) if CRASHES.contains(&signal))
     }
 
+    /// The error class of results with this error.
     pub fn class(self) -> ErrorClass {
         match self {
             Self::Write => ErrorClass::Write,

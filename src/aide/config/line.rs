@@ -52,6 +52,7 @@ impl Line {
         self.ending
     }
 
+    /// The kind of line and its spans.
     pub fn statement(&self) -> &Statement {
         &self.statement
     }
@@ -89,6 +90,7 @@ impl Line {
         }
     }
 
+    /// The rule, if the line is a rule.
     pub fn rule(&self) -> Option<&Rule> {
         match &self.statement {
             Statement::Rule(rule) => Some(rule),

@@ -7,12 +7,12 @@
 mod branches;
 mod deeper;
 mod digests;
+mod expanded_macros;
 mod names;
 mod notes;
 mod old_paths;
 mod options;
 mod rules;
-mod written_out;
 
 use self::notes::Notes;
 use super::budget::{Budget, Diagnostics};
@@ -44,15 +44,14 @@ pub(super) fn before_relocation(
 ) -> Before {
     let mut notes = Notes::new(user, budget);
     old_paths::migrate(effective, written_for, &mut notes);
-    let unclear = written_out::expressions(effective, relocated, &mut notes);
+    let unclear = expanded_macros::expressions(effective, relocated, &mut notes);
     let mut refused = Diagnostics::default();
     refused.extend(unclear.into_iter().map(|index| {
         Diagnostic::new(
             index,
             user.lines().get(index).map_or("", |line| line.text()),
-            "AIDE 0.19 takes no macro in an attribute expression, and this one has more than one \
-             possible value",
-            "write the attributes out, or define a group, such as `NORMAL = p+u+g+sha256`",
+            "AIDE 0.19 does not accept macros in attribute expressions, and this one has several possible values",
+            "use the attributes themselves, or define a group, such as `NORMAL = p+u+g+sha256`",
         )
     }));
     Before {
@@ -73,7 +72,7 @@ pub(super) fn migrate(
     byte_order_mark(effective, &mut notes);
     host_names(effective, &mut notes);
     options::migrate(effective, &mut notes);
-    written_out::beginnings(effective, budget);
+    expanded_macros::starts_of_rules(effective, budget);
     rules::migrate(effective, written_for, paths, &mut notes);
     digests::migrate(effective, &mut notes);
     names::migrate(effective, &mut notes);
@@ -93,8 +92,8 @@ fn byte_order_mark(effective: &mut Configuration, notes: &mut Notes<'_>) {
         effective.marks = 0;
         notes.warn(
             0,
-            "the file begins with a byte order mark",
-            "save it without",
+            "the file starts with a byte order mark",
+            "save it without byte order mark",
         );
     }
 }
@@ -113,7 +112,7 @@ fn host_names(effective: &Configuration, notes: &mut Notes<'_>) {
         if asks {
             notes.warn(
                 index,
-                "the condition looks at the pod's host name, not the node's",
+                "the condition uses the host name of the pod, not that of the node",
                 "use a FileIntegrity with a nodeSelector for each kind of node",
             );
         }
@@ -144,8 +143,8 @@ fn trailing_comments(effective: &mut Configuration, notes: &mut Notes<'_>) {
     }
     notes.warn_once(
         &found,
-        "AIDE 0.19 takes no comment behind an expression, so it is left out",
-        "put it on a line of its own",
+        "AIDE 0.19 does not accept comments after expressions, so it is removed",
+        "put it on a separate line",
     );
 }
 

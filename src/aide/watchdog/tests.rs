@@ -60,7 +60,7 @@ fn the_words_name_what_is_known() {
 /// Waits until this process stands at the file `name` of `root`, or has it open.
 async fn until_at(process: &mut std::process::Child, root: &Path, name: &str) {
     let watchdog = Watchdog::new(process.id(), Limits::default());
-    while watchdog.place(root) != Some(root.join(name)) {
+    while watchdog.find_path(root) != Some(root.join(name)) {
         assert!(process.try_wait().unwrap().is_none(), "it has ended");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -111,7 +111,7 @@ impl Rules {
             Place::Same => return,
             Place::Behind { link, .. } => {
                 let reason = "is a symbolic link, and the path contains a macro with several values; \
-                              write the path without the macro";
+                              use the path without the macro";
                 (link, reason.to_owned())
             }
             Place::Refused { link, reason } => (link, reason),

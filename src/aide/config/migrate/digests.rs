@@ -1,12 +1,11 @@
-//! Digests that AIDE 0.19 no longer computes: crc32, crc32b, haval, tiger, whirlpool.
+//! Digests that AIDE 0.19 does not compute any more: crc32, crc32b, haval, tiger, whirlpool. Pure.
 //!
-//! Pure. AIDE passes them by beside a supported digest and refuses a rule that has no other. Left
-//! out, they must not leave a rule without a look at the content: where no digest would remain,
-//! sha256 takes their place.
+//! AIDE ignores them if there is a supported digest, and rejects a rule without another one. They are removed, or replaced
+//! with sha256 if no digest would remain.
 
 use super::notes::Notes;
 use crate::aide::config::configuration::Configuration;
-use crate::aide::config::expression::{Instead, Term, terms, without};
+use crate::aide::config::expression::{Replacement, Term, terms, without};
 use crate::aide::config::groups::{Groups, is_removed};
 use crate::aide::config::line::{Line, Span, Statement};
 
@@ -35,7 +34,7 @@ fn expression(line: &Line) -> Option<Span> {
     }
 }
 
-fn replace_digests(line: &mut Line, span: &Span, groups: &Groups, tell: impl FnOnce(&str)) {
+fn replace_digests(line: &mut Line, span: &Span, groups: &Groups, warn: impl FnOnce(&str)) {
     let text = line.text();
     let removed: Vec<Term> = terms(text, span)
         .into_iter()
@@ -50,18 +49,18 @@ fn replace_digests(line: &mut Line, span: &Span, groups: &Groups, tell: impl FnO
         .collect();
     let names = names.join(", ");
     let added = removed.iter().any(|term| !term.minus);
-    let (instead, message) = if !added || groups.has_digest(text, span) {
+    let (replacement, message) = if !added || groups.has_digest(text, span) {
         (
-            Instead::Nothing,
-            format!("AIDE 0.19 does not compute {names}, so it is left out"),
+            Replacement::Nothing,
+            format!("AIDE 0.19 does not compute {names}, so it is removed"),
         )
     } else {
         (
-            Instead::Name("sha256"),
-            format!("AIDE 0.19 does not compute {names}, so sha256 takes its place"),
+            Replacement::Name("sha256"),
+            format!("AIDE 0.19 does not compute {names}, so it is replaced with sha256"),
         )
     };
-    let new = without(text, span, is_removed, &instead);
+    let new = without(text, span, is_removed, &replacement);
     line.replace(
         span,
         if new.is_empty() {
@@ -70,5 +69,5 @@ fn replace_digests(line: &mut Line, span: &Span, groups: &Groups, tell: impl FnO
             &new
         },
     );
-    tell(&message);
+    warn(&message);
 }

@@ -31,9 +31,14 @@ pub(super) struct Shown {
 
 /// All pages.
 pub(super) fn all() -> Vec<Page> {
-    let mut paths: Vec<PathBuf> = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
-        .map(PathBuf::from)
-        .into();
+    let mut paths: Vec<PathBuf> = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+    ]
+    .map(PathBuf::from)
+    .into();
     collect(Path::new("docs"), &mut paths);
     paths.sort();
     paths

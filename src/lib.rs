@@ -22,9 +22,6 @@ pub mod telemetry;
 mod text;
 
 #[cfg(test)]
-#[path = "../e2e/chaos.rs"]
-mod chaos;
-#[cfg(test)]
 mod docs_tests;
 #[cfg(test)]
 mod shipping_tests;

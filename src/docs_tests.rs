@@ -280,7 +280,7 @@ fn labels_and_annotations_are_explained() {
 #[test]
 fn metrics_and_alerts_are_explained() {
     let fleet = include_str!(
-        "telemetry/metrics/snapshots/fio__telemetry__metrics__tests__the_whole_text.snap"
+        "telemetry/metrics/snapshots/fio__telemetry__metrics__tests__all_metrics_as_text.snap"
     );
     let own = Metrics::new().fleet_text(Format::Plain, true);
     // Others are the standard metrics of the process.

@@ -78,7 +78,7 @@ fn rule_sets_for_0_19_keep_their_meaning() {
 
 /// Each text is for some of the versions only: at least one has to take it.
 #[test]
-fn texts_as_users_have_them_keep_their_meaning() {
+fn typical_texts_keep_their_meaning() {
     let pairs = VERSIONS.map(Pair::new);
     let mut taken = Vec::new();
     for (name, text) in TEXTS {

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_aide_0_19() {
+    fn outputs_of_aide_0_19_are_parsed() {
         let answer = |watched, kind: &str, line, attributes: Option<&str>| Answer {
             watched,
             kind: Some(kind.to_owned()),

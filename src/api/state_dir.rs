@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_directory_has_one_name() {
+    fn paths_are_normalized() {
         for (dir, expected) in [
             ("/etc/kubernetes", "/etc/kubernetes"),
             ("/etc/kubernetes/", "/etc/kubernetes"),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_that_other_programs_read_are_refused_by_name() {
+    fn directories_of_other_programs_are_rejected() {
         for dir in [
             "/",
             "/etc",

@@ -58,7 +58,7 @@ pub(crate) fn script(dir: &Path, text: &str) -> Aide {
 /// The root directory of a node, and a directory for files outside of it.
 pub(crate) struct Node {
     root: TempDir,
-    aside: TempDir,
+    pub(crate) aside: TempDir,
 }
 
 impl Node {

@@ -16,7 +16,7 @@ async fn check(text: &str) -> Verdict {
 }
 
 #[tokio::test]
-async fn good_refused_and_refused_by_aide() {
+async fn verdicts_of_checks() {
     assert!(matches!(check("/etc p+sha256\n").await, Verdict::Good(_)));
     let Verdict::Refused(diagnostics) = check("/etc p\n@@x_include /bin/id\n").await else {
         panic!("an include is refused");
@@ -33,7 +33,7 @@ async fn good_refused_and_refused_by_aide() {
 
 /// Texts that the conversion takes, and that cost AIDE more than it may use.
 #[tokio::test]
-async fn aide_gets_no_more_than_its_memory() {
+async fn memory_of_a_check_is_limited() {
     let nested = |n: usize| format!("/d{n}/((((a{{1,9}}){{1,9}}){{1,9}}){{1,9}}) p\n");
     let directories = |n: usize| format!("{} p\n", "/d".repeat(n + 1));
     for text in [
@@ -49,7 +49,7 @@ async fn aide_gets_no_more_than_its_memory() {
 }
 
 #[test]
-fn an_end_by_the_text_is_told_from_one_by_the_machine() {
+fn errors_of_the_configuration_are_distinguished_from_others() {
     let table = [
         (Some(17), None, true),
         (Some(22), None, true),
@@ -67,7 +67,7 @@ fn an_end_by_the_text_is_told_from_one_by_the_machine() {
 }
 
 #[test]
-fn the_end_of_one_check_leaves_the_file_of_another() {
+fn each_check_deletes_only_its_own_file() {
     let dir = tempfile::tempdir().unwrap();
     let checker = Checker::new(Aide::new(&*AIDE), dir.path().to_owned());
     let one = checker.write("/etc p\n").unwrap();
@@ -77,7 +77,7 @@ fn the_end_of_one_check_leaves_the_file_of_another() {
 }
 
 #[tokio::test]
-async fn a_path_is_looked_up_by_the_users_own_line() {
+async fn a_path_check_has_the_line_of_the_user() {
     let dir = tempfile::tempdir().unwrap();
     let checker = Checker::new(Aide::new(&*AIDE), dir.path().to_owned());
     let Verdict::Good(prepared) = check("# mine\nP = p+u\n/etc P+sha256\n!/etc/mtab$\n").await
@@ -106,7 +106,7 @@ async fn a_path_is_looked_up_by_the_users_own_line() {
 }
 
 #[tokio::test]
-async fn the_root_and_a_directory_with_a_slash_are_what_they_are() {
+async fn paths_of_the_root_and_with_a_trailing_slash_are_checked() {
     let dir = tempfile::tempdir().unwrap();
     let checker = Checker::new(Aide::new(&*AIDE), dir.path().to_owned());
     let watched = async |text: &str, path: &str| {

@@ -39,7 +39,7 @@ async fn run(aide: &Aide, cancel: &CancellationToken) -> Result<Finished, RunErr
 }
 
 #[tokio::test]
-async fn exit_status_and_error_text_come_back_and_no_environment_goes_in() {
+async fn a_run_returns_status_and_stderr_and_has_no_environment() {
     let dir = tempfile::tempdir().unwrap();
     let aide = script(dir.path(), "echo \"$1 [$CARGO_MANIFEST_DIR]\" >&2; exit 17");
     let finished = run(&aide, &CancellationToken::new()).await.unwrap();
@@ -52,7 +52,7 @@ async fn exit_status_and_error_text_come_back_and_no_environment_goes_in() {
 }
 
 #[tokio::test]
-async fn a_signal_is_told_apart_from_an_exit_status() {
+async fn a_signal_is_distinguished_from_an_exit_status() {
     let dir = tempfile::tempdir().unwrap();
     let finished = run(&script(dir.path(), "kill -9 $$"), &CancellationToken::new())
         .await
@@ -61,7 +61,7 @@ async fn a_signal_is_told_apart_from_an_exit_status() {
 }
 
 #[tokio::test]
-async fn a_file_beyond_the_bound_ends_the_program_that_writes_it() {
+async fn a_program_that_writes_a_too_large_file_is_terminated() {
     let dir = tempfile::tempdir().unwrap();
     let (go, file) = (dir.path().join("go"), dir.path().join("file"));
     // It begins when the limit is set, as AIDE, which has something to do before.
@@ -79,7 +79,7 @@ async fn a_file_beyond_the_bound_ends_the_program_that_writes_it() {
 }
 
 #[tokio::test]
-async fn cancelling_ends_the_whole_group() {
+async fn cancelling_terminates_the_process_group() {
     let dir = tempfile::tempdir().unwrap();
     let alive = dir.path().join("alive");
     let text = format!("sleep 60 & echo $! > {}; wait", alive.display());
@@ -109,7 +109,7 @@ async fn cancelling_ends_the_whole_group() {
 }
 
 #[tokio::test]
-async fn a_flood_of_warnings_blocks_nothing_and_hides_nothing() {
+async fn many_warnings_do_not_block_or_hide_others() {
     let dir = tempfile::tempdir().unwrap();
     let program = "head -c 300000 /dev/zero | tr '\\0' x >&2; echo >&2
                        i=0; while [ $i -lt 2000 ]; do echo \"WARNING: symlink '/some/where/$i' is dead\" >&2; i=$((i+1)); done
@@ -129,7 +129,7 @@ async fn a_flood_of_warnings_blocks_nothing_and_hides_nothing() {
 }
 
 #[tokio::test]
-async fn a_program_gets_no_more_memory_and_time_than_it_may_use() {
+async fn memory_and_cpu_time_of_a_program_are_limited() {
     let dir = tempfile::tempdir().unwrap();
     // It begins when the limits are set, as AIDE, which has something to do before.
     let wait = "until grep -q 'cpu time *1 ' /proc/$$/limits; do sleep 0.01; done";

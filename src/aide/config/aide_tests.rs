@@ -1,17 +1,17 @@
 //! Converted configurations with a real AIDE.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, lchown, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Command;
+
+use sha2::{Digest as _, Sha256};
 
 use super::tests::TEXTS;
-use super::{aide_error, prepare, run_options};
+use super::{aide_error, prepare};
 use crate::aide::exit::{AideError, Verdict, decode, decode_plain};
-use crate::aide::profiles::Profile;
-use crate::aide::report::{Change, ChangeKind, Report, display_path};
-use crate::testing::aide::{AIDE, Node};
+use crate::aide::report::{ChangeKind, Report, display_path};
+use crate::api::names::hex;
+use crate::testing::aide::Node;
 
 const CHANGED: Verdict = Verdict::Changes {
     added: false,

@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leaves_terms_out() {
+    fn terms_are_removed() {
         let table = [
             ("p+tiger+u", "p+u", "p+sha256+u"),
             ("tiger+p", "p", "sha256+p"),

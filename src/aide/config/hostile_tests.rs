@@ -304,7 +304,7 @@ fn mapped() -> u64 {
 
 #[test]
 #[ignore = "started by the test below, in a process of its own"]
-fn in_a_process_with_little_memory() {
+fn with_limited_memory() {
     let texts = texts();
     for (resource, most) in [(Resource::As, mapped() + MEMORY), (Resource::Cpu, CPU)] {
         let limit = Rlimit {
@@ -330,8 +330,8 @@ fn in_a_process_with_little_memory() {
 }
 
 #[test]
-fn hostile_texts_are_converted_within_bounds() {
-    let name = "aide::config::hostile_tests::in_a_process_with_little_memory";
+fn hostile_texts_are_converted_within_limits() {
+    let name = "aide::config::hostile_tests::with_limited_memory";
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--ignored", "--test-threads=1"])
         .output()
@@ -352,7 +352,7 @@ fn refused(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_refusal_names_the_limit_and_the_line() {
+fn a_rejection_names_the_limit_and_the_line() {
     let long = "x".repeat(MAX_LINE + 1);
     let table = [
         (
@@ -392,7 +392,7 @@ fn a_refusal_names_the_limit_and_the_line() {
 }
 
 #[test]
-fn of_many_diagnostics_the_first_are_listed_and_all_are_counted() {
+fn many_diagnostics_are_counted_but_not_listed() {
     let told = refused(&"@@include /\n".repeat(1_000));
     let listed = told.len() - 1;
     assert!((50..=MAX_DIAGNOSTICS).contains(&listed), "{listed}");
@@ -410,7 +410,7 @@ fn of_many_diagnostics_the_first_are_listed_and_all_are_counted() {
 }
 
 #[test]
-fn names_alike_get_different_new_names() {
+fn similar_names_get_different_new_names() {
     let text = "a_b = p\nab = u\na_b_x = g\nabx2 = p\n/etc a_b+ab+a_b_x+abx2\n";
     let prepared = super::prepare(text, "/etc/kubernetes", "/hostroot").unwrap();
     let expected = "abx = p\nab = u\nabxx = g\nabx2 = p\n/hostroot/etc abx+ab+abxx+abx2\n";
@@ -426,7 +426,7 @@ fn names_alike_get_different_new_names() {
 
 /// What costs in proportion to its size is taken up to the size of a `ConfigMap`.
 #[test]
-fn large_texts_that_cost_in_proportion_are_taken() {
+fn large_texts_with_proportional_costs_are_accepted() {
     let path = "x".repeat(150);
     let comment = format!("# {}\n", "why ".repeat(20_000));
     let table = [
@@ -471,7 +471,7 @@ fn large_texts_that_cost_in_proportion_are_taken() {
 }
 
 #[test]
-fn texts_as_users_have_them_need_little_of_the_budget() {
+fn typical_texts_need_a_small_part_of_the_budget() {
     for (name, text) in super::tests::TEXTS {
         let budget = Budget::default();
         prepare_within(text, "/etc/kubernetes", "/hostroot", &budget).unwrap();

@@ -71,14 +71,14 @@ fn told(text: &str) -> String {
 }
 
 #[test]
-fn texts_as_users_have_them() {
+fn typical_texts() {
     for (name, text) in TEXTS {
         insta::assert_snapshot!(name, told(text));
     }
 }
 
 #[test]
-fn texts_stay_as_they_are_when_prepared_again() {
+fn converted_texts_do_not_change_again() {
     for (name, text) in TEXTS {
         assert_eq!(Configuration::parse(text).to_string(), text, "{name}");
         let Prepared {
@@ -107,7 +107,7 @@ fn profiles_need_no_migration() {
 
 /// The original's own default: nothing becomes a comment without a warning.
 #[test]
-fn what_is_left_out_is_named() {
+fn removed_options_cause_warnings() {
     for (name, text) in TEXTS {
         let Prepared {
             effective,
@@ -134,7 +134,7 @@ fn what_is_left_out_is_named() {
 }
 
 #[test]
-fn comments_behind_expressions_of_any_line_are_left_out() {
+fn comments_after_expressions_are_removed() {
     for (text, expected) in [
         ("database_attrs = sha256 # c\n", "database_attrs = sha256\n"),
         ("@@undef X # c\n", "@@undef X\n"),
@@ -165,7 +165,7 @@ fn another_state_directory_and_host_root() {
 }
 
 #[test]
-fn converts_each_kind_of_line() {
+fn all_kinds_of_lines_are_converted() {
     let table = [
         (
             "@@define DBDIR /blah",
@@ -279,7 +279,7 @@ fn converts_each_kind_of_line() {
 }
 
 #[test]
-fn macros_at_the_beginning_of_rules() {
+fn macros_at_the_start_of_rules_are_expanded() {
     let conf = |text| prepared(text).conf;
     assert_eq!(
         conf("@@define D /etc\n!@@{D}/x\n"),
@@ -296,7 +296,7 @@ fn macros_at_the_beginning_of_rules() {
 }
 
 #[test]
-fn refuses_macros_of_which_the_meaning_depends_on_the_node() {
+fn macros_that_depend_on_the_node_are_rejected() {
     let two = "@@define D /etc\n@@ifdef X\n@@define D /hostroot/etc\n@@endif\n";
     assert_eq!(
         refused(&format!("{two}@@if exists @@{{D}}\n@@endif\n"))[0].line,
@@ -315,7 +315,7 @@ fn refuses_macros_of_which_the_meaning_depends_on_the_node() {
 }
 
 #[test]
-fn macros_that_0_19_takes_no_more_are_written_out() {
+fn macros_that_0_19_does_not_accept_are_expanded() {
     let text = "@@define A p+u\n@@define T f,d\nN = @@{A}+sha256\n/etc @@{T} @@{A}\n\
                 @@define DBDIR /x\n!@@{DBDIR}/aide.*\n";
     let Prepared {
@@ -368,7 +368,7 @@ fn paths_of_0_16_keep_their_meaning() {
 
 /// Nothing shows which AIDE the text is for: then it is read as by 0.17 and later, with a warning.
 #[test]
-fn paths_that_0_16_read_otherwise_are_named() {
+fn paths_with_another_meaning_in_0_16_cause_warnings() {
     let text = "/etc p\n/a%20b p\n!/etc/mtab#x\n-/b\n";
     assert_eq!(prepared(text).warnings, []);
     let text = "/etc p\n/a%20b p\n!/etc/mtab#x\n";
@@ -387,7 +387,7 @@ fn paths_that_0_16_read_otherwise_are_named() {
 
 /// AIDE up to 0.16 entered a directory that it left out where a rule names something in it.
 #[test]
-fn a_deeper_rule_of_0_16_keeps_its_effect() {
+fn a_rule_in_a_subdirectory_keeps_its_effect_of_0_16() {
     let effective = |text: &str| prepared(text).effective;
     let rules = "/etc/app p\n!/etc/app/sub$\n/etc/app/sub/deep p\n";
     assert!(
@@ -419,7 +419,7 @@ fn a_deeper_rule_of_0_16_keeps_its_effect() {
 }
 
 #[test]
-fn names_the_line_where_the_meaning_cannot_be_kept() {
+fn lines_whose_meaning_changes_cause_warnings() {
     for text in ["/etc p\n!/(etc)?$\n", "/etc p\n=/ p\n"] {
         let warnings = prepared(text).warnings;
         assert!(
@@ -458,7 +458,7 @@ fn a_macro_that_may_be_unset_does_not_lead_outside() {
 }
 
 #[test]
-fn names_conditions_on_files() {
+fn conditions_on_files_cause_warnings() {
     let text = "@@if exists /a\n@@if not exists /b\n@@if defined exists\n@@ifdef exists\n";
     let lines: Vec<usize> = conditions_on_files(text)
         .iter()
@@ -468,7 +468,7 @@ fn names_conditions_on_files() {
 }
 
 #[test]
-fn host_names_are_the_pods() {
+fn host_names_are_those_of_pods() {
     for text in [
         "@@ifhost a\n/etc p\n@@endif\n",
         "@@if not hostname a\n/etc p\n@@endif",
@@ -478,7 +478,7 @@ fn host_names_are_the_pods() {
 }
 
 #[test]
-fn a_second_else_is_left_for_aide_to_complain_of() {
+fn a_second_else_is_left_for_aide_to_reject() {
     let text = "@@ifdef A\n\n@@else\n@@else\n@@endif\n/etc p\n";
     let effective = prepared(text).effective;
     assert_eq!(effective, text.replace("/etc", "/hostroot/etc"));
@@ -486,7 +486,7 @@ fn a_second_else_is_left_for_aide_to_complain_of() {
 
 /// What shows that a text is for 0.19 may be left out: the result means the same when it is converted again.
 #[test]
-fn a_text_for_0_19_stays_one() {
+fn a_text_for_0_19_remains_one() {
     let text = "/etc p\n!/etc/a\n!/etc/b x =A A\n";
     let first = prepared(text).effective;
     let expected =
@@ -497,7 +497,7 @@ fn a_text_for_0_19_stays_one() {
 
 /// The macro that conversion gives another value decides about an expression that holds it.
 #[test]
-fn a_relocated_macro_in_an_expression_is_refused_at_once() {
+fn a_relocated_macro_in_an_expression_is_rejected() {
     let text = "@@ifdef X\n@@define DBDIR\n@@endif\n/etc @@{DBDIR}p\n";
     let refused = prepare(text, "/etc/kubernetes", "/hostroot").unwrap_err();
     assert!(
@@ -509,7 +509,7 @@ fn a_relocated_macro_in_an_expression_is_refused_at_once() {
 }
 
 #[test]
-fn large_texts_take_no_time() {
+fn large_texts_are_converted_quickly() {
     for (line, count) in [
         ("my_a = p\n", MAX_LINES),
         ("@@ifdef X\n@@endif\n", MAX_LINES / 2),
@@ -528,7 +528,7 @@ fn large_texts_take_no_time() {
 }
 
 #[test]
-fn refuses_what_reaches_outside() {
+fn unsafe_lines_are_rejected() {
     let texts = [
         "@@include /etc/shadow",
         "  \t@@include\t/etc/aide.d .*",
@@ -572,7 +572,7 @@ fn refuses_what_reaches_outside() {
 }
 
 #[test]
-fn says_why_and_where() {
+fn a_diagnostic_has_line_and_remedy() {
     let diagnostics = refused("/etc R\n@@include /a\n\ndatabase_out=file:/etc/x\n");
     insta::assert_json_snapshot!("refused", diagnostics);
     let refused = Refused { diagnostics };
@@ -580,13 +580,13 @@ fn says_why_and_where() {
 }
 
 #[test]
-fn comments_may_say_anything() {
+fn comments_may_contain_anything() {
     let text = "# @@include /etc/shadow\n  #database_out=file:/etc/x\n/etc R\n";
     assert_eq!(prepared(text).warnings, []);
 }
 
 #[test]
-fn says_what_is_not_watched() {
+fn missing_rules_cause_warnings() {
     let told = |text: &str| -> Vec<String> {
         prepared(text)
             .warnings
@@ -618,7 +618,7 @@ fn says_what_is_not_watched() {
 }
 
 #[test]
-fn hash_is_sha256() {
+fn the_hash_is_sha256() {
     assert_eq!(
         config_hash(""),
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -658,12 +658,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn printing_loses_nothing(text in any_text()) {
+    fn printing_returns_the_same_text(text in any_text()) {
         prop_assert_eq!(Configuration::parse(&text).to_string(), text);
     }
 
     #[test]
-    fn preparing_twice_is_preparing_once(text in any_text()) {
+    fn a_second_conversion_has_no_effect(text in any_text()) {
         if let Ok(first) = prepare(&text, "/etc/kubernetes", "/hostroot") {
             let again = |text: &str| prepare(text, "/etc/kubernetes", "/hostroot");
             prop_assert_eq!(again(&first.conf).map(|again| again.conf), Ok(first.conf));

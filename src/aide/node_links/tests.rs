@@ -37,7 +37,7 @@ fn node() -> tempfile::TempDir {
 }
 
 #[test]
-fn links_lead_to_real_places_of_the_node() {
+fn links_are_resolved_below_the_host_root() {
     let node = node();
     let behind = |link: &str, real: &str, is_link| Place::Behind {
         link: link.to_owned(),
@@ -96,7 +96,7 @@ fn some_links_are_not_followed() {
 }
 
 #[test]
-fn a_name_that_no_rule_can_hold() {
+fn a_name_that_rules_cannot_contain() {
     let node = node();
     fs::create_dir(node.path().join("a\nb")).unwrap();
     symlink("a\nb", node.path().join("c")).unwrap();

@@ -1,6 +1,5 @@
 //! The profiles with a real AIDE.
 
-use std::fs;
 use std::os::unix::fs::symlink;
 
 use super::Profile;

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_paths() {
+    fn paths_are_escaped() {
         let table: [(&[u8], &str); 5] = [
             (b"/etc/a b", "/etc/a b"),
             (b"/a\nb", "/a\\012b"),
@@ -86,7 +86,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost(path: Vec<u8>) {
+        fn printing_returns_the_parsed_text(path: Vec<u8>) {
             let text = display_path(&path);
             prop_assert!(!text.chars().any(char::is_control));
             prop_assert_eq!(unescape(text.as_bytes()), path);

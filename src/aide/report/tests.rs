@@ -141,7 +141,7 @@ fn plain_reports_of_old_versions() {
 }
 
 #[test]
-fn plain_reports_tell_new_values_apart() {
+fn plain_reports_distinguish_new_values() {
     let digest = |text: &str, path: &str| {
         let report = parse_plain(text.as_bytes()).unwrap();
         let mut changes = report.changes.iter();
@@ -191,7 +191,7 @@ fn plain_reports_tell_new_values_apart() {
 }
 
 #[test]
-fn of_several_reports_in_one_file_the_last_one_counts() {
+fn the_last_one_of_several_reports_is_parsed() {
     let clean_0_16 = "AIDE 0.16 found NO differences between database and filesystem. Looks okay!!\n\
                       Start timestamp: 2021-03-04 10:11:12 +0000\n\nNumber of entries:\t42\n\n\
                       End timestamp: 2021-03-04 10:11:13 +0000 (run time: 0m 1s)\n";
@@ -214,7 +214,7 @@ fn of_several_reports_in_one_file_the_last_one_counts() {
 }
 
 #[test]
-fn reports_that_count_and_do_not_list_are_whole() {
+fn reports_without_lists_are_complete() {
     let listed = UNGROUPED_0_18.find("-----").unwrap();
     let end = UNGROUPED_0_18.find("End timestamp").unwrap();
     let summary = [&UNGROUPED_0_18[..listed], &UNGROUPED_0_18[end..]].concat();
@@ -272,7 +272,7 @@ fn plain_reports_without_changes() {
 }
 
 #[test]
-fn what_is_no_report_is_none() {
+fn other_texts_are_not_reports() {
     assert!(matches!(parse_plain(b""), Err(ReportError::Empty)));
     assert!(matches!(parse_json(&b""[..]), Err(ReportError::Empty)));
     for text in ["hello", "Added entries: 3", "{}", "\u{0}"] {
@@ -411,7 +411,7 @@ fn json_reports_with_other_options() {
 }
 
 #[test]
-fn details_are_kept_for_the_first_changes_only() {
+fn details_are_only_kept_for_the_first_changes() {
     use std::fmt::Write as _;
     let mut text = "{\"details\": {".to_owned();
     for n in 0..DETAILED_CHANGES + 5 {
@@ -441,7 +441,7 @@ fn details_are_kept_for_the_first_changes_only() {
 }
 
 #[test]
-fn host_root_goes_only_as_a_whole() {
+fn only_the_complete_host_root_is_removed() {
     let change = |path: &[u8]| Change {
         path: path.to_vec(),
         kind: ChangeKind::Added,
@@ -487,7 +487,7 @@ fn endless(last_path: &str, last_digest: &str) -> Report {
 }
 
 #[test]
-fn of_too_many_entries_of_a_kind_number_and_hash_are_kept() {
+fn entries_beyond_the_limit_are_counted_and_hashed() {
     let report = endless("new", "x");
     assert_eq!(report.listed(), report.added + report.changed);
     let kept: usize = report.changes.iter().map(|change| change.path.len()).sum();
@@ -509,7 +509,7 @@ fn of_too_many_entries_of_a_kind_number_and_hash_are_kept() {
 }
 
 #[test]
-fn values_are_kept_up_to_so_many_bytes() {
+fn the_size_of_values_is_limited() {
     let value = "x".repeat(MAX_DETAILS / 10);
     let details: Vec<String> = (0..20)
         .map(|n| format!("\"/{n:02}\": {{\"xattrs\": {{\"old\": \"\", \"new\": \"{value}\"}}}}"))
@@ -524,7 +524,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_bytes_are_too_odd(bytes: Vec<u8>, at: prop::sample::Index, cut: prop::sample::Index) {
+    fn arbitrary_bytes_are_parsed(bytes: Vec<u8>, at: prop::sample::Index, cut: prop::sample::Index) {
         drop(parse_json(&bytes[..]));
         drop(parse_plain(&bytes));
         for report in [JSON, CHANGED_0_15.as_bytes(), CHANGED_0_16.as_bytes()] {
@@ -538,7 +538,7 @@ proptest! {
 
     /// Paths as AIDE writes them: what `_escape_json_string` of 0.19.2 does, byte by byte.
     #[test]
-    fn paths_come_back_byte_by_byte(name in proptest::collection::vec(1_u8.., 1..20)) {
+    fn paths_are_unescaped_to_the_same_bytes(name in proptest::collection::vec(1_u8.., 1..20)) {
         let mut text = b"{\"added\": {\"/".to_vec();
         for &byte in &name {
             match byte {

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn progress_is_read_from_what_the_kernel_counts() {
+fn progress_is_parsed() {
     let stat = "77 (a ) b) S 1 77 77 0 -1 4194304 9 8 7 6 120 30 0 0 30 10 4 0 5";
     assert_eq!(cpu_ticks(stat), 150);
     assert_eq!(cpu_ticks(""), 0);
@@ -42,7 +42,7 @@ fn the_nearest_mount_below_the_root_is_named() {
 }
 
 #[test]
-fn the_words_name_what_is_known() {
+fn the_message_has_the_known_parts() {
     let mut hang = Hang {
         stalled: true,
         duration: Duration::from_secs(600),
@@ -67,7 +67,7 @@ async fn until_at(process: &mut std::process::Child, root: &Path, name: &str) {
 }
 
 #[tokio::test]
-async fn a_process_that_waits_is_told_with_the_file_at_which_it_does() {
+async fn a_waiting_process_is_reported_with_its_file() {
     let root = tempfile::tempdir().unwrap();
     let fifo = root.path().join("fifo");
     assert!(
@@ -94,7 +94,7 @@ async fn a_process_that_waits_is_told_with_the_file_at_which_it_does() {
 }
 
 #[tokio::test]
-async fn a_process_that_works_has_all_its_time_and_no_more() {
+async fn a_working_process_is_reported_after_the_total_limit() {
     let root = tempfile::tempdir().unwrap();
     fs::write(root.path().join("endless"), "").unwrap();
     let mut busy = std::process::Command::new("sh")

@@ -50,7 +50,7 @@ fn an_invalid_condition_is_skipped() {
 }
 
 #[test]
-fn an_empty_config_takes_every_default() {
+fn an_empty_config_has_all_defaults() {
     let spec = spec(serde_json::json!({"config": {}}));
     assert_eq!(spec.grace_period(), 900);
     assert_eq!(spec.max_backups(), 5);

@@ -54,7 +54,7 @@ fn an_invalid_time_is_removed() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_and_not_quoted() {
+fn an_undecodable_object_is_named_but_not_quoted() {
     let mut json = daemon_set();
     json["spec"]["minReadySeconds"] = json!("a secret");
     let error = object::<DaemonSet>(&json.to_string()).unwrap_err();
@@ -80,7 +80,7 @@ fn what_cannot_be_read_is_named_and_not_quoted() {
 }
 
 #[test]
-fn another_kind_than_requested_is_refused() {
+fn another_kind_than_requested_is_rejected() {
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"k": "djE="},
     })

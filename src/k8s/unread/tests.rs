@@ -19,7 +19,7 @@ fn odd(name: &str, owner: Option<&str>) -> Read<ConfigMap> {
 }
 
 #[test]
-fn an_object_is_named_until_it_can_be_read_or_is_gone() {
+fn an_object_is_named_until_it_can_be_decoded_or_is_deleted() {
     let unread = Unread::default();
     let is_new = |event| unread.take::<ConfigMap>(event).1;
     let text = |name: &str| format!("ConfigMap {name} cannot be read: odd");
@@ -44,7 +44,7 @@ fn an_object_is_named_until_it_can_be_read_or_is_gone() {
 }
 
 #[test]
-fn a_node_concerns_every_file_integrity() {
+fn a_node_affects_all_file_integrities() {
     let unread = Unread::default();
     let mut node = odd("n", None).unwrap_err();
     node.kind = "Node".to_owned();
@@ -53,7 +53,7 @@ fn a_node_concerns_every_file_integrity() {
 }
 
 #[test]
-fn there_is_an_end_to_what_is_remembered() {
+fn the_number_of_tracked_objects_is_limited() {
     let unread = Unread::default();
     for number in 0..MAX_OBJECTS * 2 {
         unread.take::<ConfigMap>(Event::Apply(odd(&number.to_string(), Some("fi"))));

@@ -63,7 +63,7 @@ async fn a_watch_that_ends_is_opened_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_is_listed_after_a_restore_of_etcd() {
+async fn all_objects_are_listed_after_a_restore_of_etcd() {
     // "99" is the larger text.
     let (lists, requests) = watched(&["700", "99", "99"]).await;
     let expected = ["list", "watch", "look", "list", "watch"];

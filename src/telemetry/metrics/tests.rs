@@ -81,7 +81,7 @@ fn filled() -> Metrics {
 }
 
 #[test]
-fn the_whole_text() {
+fn all_metrics_as_text() {
     insta::assert_snapshot!(filled().fleet_text(Format::Plain, false));
 }
 

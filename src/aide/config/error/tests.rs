@@ -7,7 +7,7 @@ fn told(stderr: &str) -> String {
 }
 
 #[test]
-fn says_what_aide_expected() {
+fn an_error_has_what_aide_expected() {
     let expecting = "syntax error, unexpected new line, expecting group or '=' or '0'";
     let stderr = format!("  ERROR: {FILE}:2: {expecting} (line: '/etc\\011NONE')\n");
     assert_eq!(
@@ -17,14 +17,14 @@ fn says_what_aide_expected() {
 }
 
 #[test]
-fn says_what_too_long_a_configuration_needs() {
+fn the_error_for_too_many_rules_has_a_hint() {
     let stderr = format!("  ERROR: {FILE}:2: memory exhausted (line: '/etc\\011NONE')\n");
     let expected = format!("line 2: memory exhausted{TOO_LONG_HINT} (`/etc\\011NONE`)");
     assert_eq!(told(&stderr), expected);
 }
 
 #[test]
-fn names_the_users_line() {
+fn an_error_has_the_line_of_the_user() {
     let stderr = format!(
         "WARNING: acl\n  ERROR: {FILE}:2: group 'NONE' is not defined (line: '/etc\\011NONE')\n"
     );
@@ -52,7 +52,7 @@ fn names_the_users_line() {
 }
 
 #[test]
-fn quotes_the_users_line() {
+fn an_error_quotes_the_line_of_the_user() {
     let effective = "/hostroot/etc( p # c\n-/hostroot/a\n";
     let stderr = format!(
         "  ERROR: {FILE}:1:5: error in rule '/hostroot/etc(': missing ) (line: '/hostroot/etc( p # c')"
@@ -70,7 +70,7 @@ fn quotes_the_users_line() {
 }
 
 #[test]
-fn keeps_other_texts_to_itself() {
+fn text_from_other_files_is_removed() {
     let secret = "root:$6$abc";
     for stderr in [
         format!("  ERROR: /etc/shadow:1: unexpected character: ':' (line: '{secret}')"),
@@ -85,7 +85,7 @@ fn keeps_other_texts_to_itself() {
 }
 
 #[test]
-fn is_bounded_and_on_one_line() {
+fn a_message_is_short_and_on_one_line() {
     let long = "x".repeat(100_000);
     let told = told(&format!("  ERROR: cannot open\u{7} {long}\nmore"));
     assert!(told.chars().count() <= MAX_LENGTH && told.starts_with("cannot open\\007 xx"));

@@ -31,7 +31,7 @@ fn parts(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn reads_each_kind_of_line() {
+fn all_kinds_of_lines_are_parsed() {
     let table: &[(&str, &[&str])] = &[
         ("", &["blank"]),
         (" \t ", &["blank"]),
@@ -91,7 +91,7 @@ fn reads_each_kind_of_line() {
 }
 
 #[test]
-fn endings_stay() {
+fn line_endings_are_kept() {
     for (raw, text, ending) in [
         ("a\n", "a", "\n"),
         ("a\r\n", "a", "\r\n"),

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_part_before_macros_is_known() {
+    fn the_path_before_macros_is_returned() {
         assert_eq!(before_macros("/root/a@@{B}@@{C}"), "/root/a");
         assert_eq!(before_macros("/root/@@{"), "/root/@@{");
     }

@@ -13,7 +13,7 @@ fn known(values: &[&str]) -> Readings {
 }
 
 #[test]
-fn follows_definitions() {
+fn definitions_are_tracked() {
     let config = "@@define A /a\n@@define B @@{A}/b # why\n@@define A /c\n";
     assert_eq!(readings(config, "@@{B}:@@{A}"), known(&["/a/b:/c"]));
     assert_eq!(readings(config, "x@@{NONE}y"), known(&["xy"]));
@@ -32,7 +32,7 @@ fn conditions_add_values() {
 
 /// A configuration that excludes files by their dates names each of them.
 #[test]
-fn follows_a_long_list() {
+fn a_long_list_of_values_is_tracked() {
     let days: Vec<String> = (100..500).map(|day| format!("2026-{day}")).collect();
     let days = format!("({})", days.join("|"));
     let config = format!("@@define DAYS {days}\n@@define LOG @@{{DAYS}}.log\n");
@@ -43,13 +43,13 @@ fn follows_a_long_list() {
 }
 
 #[test]
-fn gives_up_on_too_long() {
+fn too_long_values_are_unknown() {
     let config = "@@define A aaaaaaaaaaaaaaaa\n".to_owned() + &"@@define A @@{A}@@{A}\n".repeat(60);
     assert_eq!(readings(&config, "@@{A}"), Readings::Unknown);
 }
 
 #[test]
-fn gives_up_on_too_many() {
+fn too_many_values_are_unknown() {
     let mut config: String = ["0", "1", "2", "3", "4", "5", "6", "7", "8"]
         .map(|n| "@@define A# a\n@@ifdef X\n@@define A# b\n@@endif\n".replace('#', n))
         .concat();

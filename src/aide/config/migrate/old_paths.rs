@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_paths_as_0_16_did() {
+    fn paths_are_decoded_as_in_0_16() {
         for (old, new) in [
             ("/My%20App", r"/My\ App"),
             ("/a%40b", r"/a\@b"),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_ended_at_its_comment() {
+    fn a_path_ends_at_its_comment_in_0_16() {
         for (path, at) in [
             ("/a#b", Some(2)),
             (r"/a\#b#c", Some(5)),

@@ -165,7 +165,7 @@ mod tests {
     use crate::aide::config::budget::Budget;
 
     #[test]
-    fn a_comment_behind_attributes_that_go_stays_a_comment() {
+    fn a_comment_after_removed_attributes_remains_a_comment() {
         for (text, expected) in [
             ("!/etc/a p+sha256 # why", "!/etc/a # why"),
             ("!/etc/a f p#why//", "!/etc/a f #why//"),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn sees_what_ties_an_expression_to_the_end() {
+    fn expressions_that_depend_on_the_end_are_recognized() {
         for regex in [
             "/dev$", "/a(/b|$)", "/a\\z", "/a(?!/b)", "/a\\\\$", "/a*+", "/a\\b",
         ] {

@@ -34,7 +34,7 @@ impl Identity {
 
     /// The name of the ConfigMap in which AIDE's report of a failed scan is kept.
     pub fn kept_log(&self) -> String {
-        crate::api::names::kept_log(&self.log_prefix, &self.node)
+        crate::api::names::failure_log(&self.log_prefix, &self.node)
     }
 }
 

@@ -207,7 +207,7 @@ async fn a_daemon_whose_clock_jumps_scans_on_and_tells_once() -> anyhow::Result<
         scans_go_on(&site, scanned, Condition::Succeeded).await?;
         daemon.still_runs()?;
 
-        let log = names::kept_log("aide-fi", &node);
+        let log = names::failure_log("aide-fi", &node);
         let nothing = format!("no changes to node {node}");
         let namespace = &space.namespace;
         let found = |what| format!("node {node} has changed! {what} log:{namespace}/{log}");

@@ -198,7 +198,7 @@ async fn edited(
 
 /// What is said of a site whose node failed, and failed otherwise.
 fn expected(fi: &str, node: &str, namespace: &str) -> Vec<String> {
-    let log = names::kept_log(&names::daemon_set(fi), node);
+    let log = names::failure_log(&names::daemon_set(fi), node);
     let failed =
         |added| format!("node {node} has changed! a:{added},c:0,r:0 log:{namespace}/{log}");
     vec![format!("no changes to node {node}"), failed(1), failed(2)]

@@ -164,7 +164,7 @@ impl<'a> Node<'a> {
 
     pub(crate) fn added(&self, count: u32) -> String {
         let (node, namespace) = (&self.name, &self.space.namespace);
-        let log = names::kept_log("aide-fi", node);
+        let log = names::failure_log("aide-fi", node);
         format!("node {node} has changed! a:{count},c:0,r:0 log:{namespace}/{log}")
     }
 
@@ -225,7 +225,7 @@ impl<'a> Node<'a> {
     }
 
     pub(crate) async fn kept_log(&self) -> anyhow::Result<ConfigMap> {
-        let name = names::kept_log("aide-fi", &self.name);
+        let name = names::failure_log("aide-fi", &self.name);
         Ok(self.space.api::<ConfigMap>().get(&name).await?)
     }
 

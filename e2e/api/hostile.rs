@@ -335,7 +335,7 @@ async fn no_text_of_a_user_makes_another_request() -> anyhow::Result<()> {
         }
         // What comes after that: the signallers of those that request a baseline.
         for number in 2..=3 {
-            let signaller = names::signaller(&format!("fi-{number}"), None);
+            let signaller = names::reinit_daemon_set(&format!("fi-{number}"), None);
             space
                 .until_is(&signaller, "to be there", |_: &DaemonSet| true)
                 .await?;

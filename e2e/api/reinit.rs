@@ -135,7 +135,7 @@ async fn a_node_by_name_and_one_that_is_unknown() -> anyhow::Result<()> {
         space
             .annotate("fi", names::ANNOTATION_REINIT, json!(list))
             .await?;
-        let signaller = names::signaller("fi", Some(&nodes[0]));
+        let signaller = names::reinit_daemon_set("fi", Some(&nodes[0]));
         space
             .until_is(&signaller, "the node's signaller", |_: &DaemonSet| true)
             .await?;
@@ -211,7 +211,7 @@ async fn several_nodes_by_name_and_another_one_while_they_are_at_it() -> anyhow:
         space.until_phase("fi", "Active").await?;
         for name in [
             "aide-ini-fi".to_owned(),
-            names::signaller("fi", Some(&third)),
+            names::reinit_daemon_set("fi", Some(&third)),
         ] {
             space
                 .until_gone::<DaemonSet>(&name, "the signallers to go")

@@ -113,7 +113,7 @@ impl<'a> Site<'a> {
 
     /// The name of the kept log.
     pub(crate) fn log_name(&self) -> String {
-        names::kept_log(&names::daemon_set(self.name()), &self.node)
+        names::failure_log(&names::daemon_set(self.name()), &self.node)
     }
 
     /// A path below the site's directory.

@@ -406,7 +406,7 @@ async fn reinitialise(space: &Space, fi: &str, node: &str) -> anyhow::Result<()>
     space
         .annotate(fi, names::ANNOTATION_REINIT, json!(node))
         .await?;
-    let signaller = names::signaller(fi, Some(node));
+    let signaller = names::reinit_daemon_set(fi, Some(node));
     space
         .until_is(&signaller, "the signaller", |_: &DaemonSet| true)
         .await?;

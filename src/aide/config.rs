@@ -42,6 +42,8 @@ pub fn config_hash(effective: &str) -> String {
 }
 
 #[cfg(test)]
+mod aide_tests;
+#[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
 pub(in crate::aide) mod tests;

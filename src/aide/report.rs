@@ -17,6 +17,8 @@ mod tokens;
 mod value_hash;
 
 #[cfg(test)]
+mod aide_tests;
+#[cfg(test)]
 mod tests;
 
 use std::io::Read;

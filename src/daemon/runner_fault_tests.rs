@@ -13,7 +13,7 @@ use super::tests::{Node, finding, made};
 use super::*;
 use crate::aide::watchdog::Limits;
 use crate::api::Condition;
-use crate::chaos::{Row, lost_and_duplicated};
+use crate::testing::chaos::{Row, lost_and_duplicated};
 use crate::testing::mount_namespace::{self, SmallDisk};
 
 /// Longest time that AIDE is given to come to what it cannot get over.

@@ -1,8 +1,6 @@
-//! What the program's sources say to users: the words that a page has to explain. Pure, but for
-//! reading the files.
+//! The words in the sources that pages must explain.
 //!
-//! Found in the text of the sources rather than in lists beside it, so that nothing new can be
-//! forgotten.
+//! They are extracted from the sources, so that no list needs to be updated.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,8 +9,7 @@ use std::path::Path;
 use super::pages::checkout;
 use crate::api::{EventReason, ReportedErrorClass};
 
-/// The texts in double quotes of the sources below `src/` in this directory or file, without those
-/// of their tests.
+/// The string literals in this directory or file below `src/`, without those of tests.
 pub(super) fn literals(place: &str) -> Vec<String> {
     let mut texts = Vec::new();
     read(&checkout().join("src").join(place), &mut texts);
@@ -35,14 +32,14 @@ fn read(path: &Path, texts: &mut Vec<String>) {
     }
 }
 
-/// Line by line, as far as a word goes: a text of several lines is no word.
+/// The string literals of each line. Literals of several lines are not words.
 fn in_quotes(code: &str) -> Vec<String> {
     let of_line = |line: &str| {
         let line = line.trim_start();
-        let is_no_text = line.starts_with("//") || line.contains("debug_struct(");
+        let is_ignored = line.starts_with("//") || line.contains("debug_struct(");
         let pieces: Vec<String> = line.split('"').map(str::to_owned).collect();
         let inside = pieces.into_iter().skip(1).step_by(2);
-        inside.filter(move |_| !is_no_text).collect::<Vec<_>>()
+        inside.filter(move |_| !is_ignored).collect::<Vec<_>>()
     };
     code.lines().flat_map(of_line).collect()
 }
@@ -50,25 +47,25 @@ fn in_quotes(code: &str) -> Vec<String> {
 /// Words such as `NodesNotReady`: reasons of conditions and events, and phases.
 pub(super) fn reasons() -> BTreeSet<String> {
     let of_events = EventReason::ALL.iter().map(ToString::to_string);
-    capitalised()
+    capitalized()
         .into_iter()
         .chain(of_events)
         .filter(|word| !NO_REASONS.contains(&word.as_str()))
         .collect()
 }
 
-/// What would be taken for a reason, and is not there any more.
+/// Words in [`NO_REASONS`] that do not exist any more.
 pub(super) fn leftovers() -> Vec<String> {
-    let there = capitalised();
-    let is_gone = |word: &&&str| !there.contains(**word);
+    let existing = capitalized();
+    let is_missing = |word: &&&str| !existing.contains(**word);
     NO_REASONS
         .iter()
-        .filter(is_gone)
+        .filter(is_missing)
         .map(|word| (*word).to_owned())
         .collect()
 }
 
-fn capitalised() -> BTreeSet<String> {
+fn capitalized() -> BTreeSet<String> {
     ["operator", "operator.rs", "daemon", "scan"]
         .into_iter()
         .flat_map(literals)
@@ -76,7 +73,7 @@ fn capitalised() -> BTreeSet<String> {
         .collect()
 }
 
-/// Other words in that form: kinds, types of events and conditions, words of other APIs.
+/// Other words in camel case: kinds, types of events and conditions, words of other APIs.
 const NO_REASONS: &[&str] = &[
     "Apply",
     "Bearer",
@@ -104,9 +101,9 @@ const NO_REASONS: &[&str] = &[
 ];
 
 fn is_camel_case(word: &str) -> bool {
-    let begins_well = word.starts_with(|c: char| c.is_ascii_uppercase())
+    let starts_with_capital = word.starts_with(|c: char| c.is_ascii_uppercase())
         && word.chars().nth(1).is_some_and(|c| c.is_ascii_lowercase());
-    begins_well && word.bytes().all(|c| c.is_ascii_alphabetic())
+    starts_with_capital && word.bytes().all(|c| c.is_ascii_alphabetic())
 }
 
 /// Keys of labels and annotations.
@@ -118,7 +115,7 @@ pub(super) fn keys() -> BTreeSet<String> {
         .collect()
 }
 
-/// What their keys begin with.
+/// The prefix of all keys.
 pub(super) const KEY_PREFIX: &str = "file-integrity.openshift.io/";
 
 fn is_key(text: &str) -> bool {
@@ -127,7 +124,7 @@ fn is_key(text: &str) -> bool {
     })
 }
 
-/// Error classes, as metrics name them.
+/// The error classes in metrics.
 pub(super) fn error_classes() -> Vec<String> {
     let all = ReportedErrorClass::all();
     all.map(|class| class.as_str().to_owned()).collect()

@@ -157,8 +157,8 @@ pub struct Signal {
 /// Name of the DaemonSet of this signal.
 pub fn signaller_name(fi: &FileIntegrity, signal: &Signal) -> String {
     match signal.nodes.as_slice() {
-        [node] => names::signaller(&name(fi), Some(node)),
-        _ => names::signaller(&name(fi), None),
+        [node] => names::reinit_daemon_set(&name(fi), Some(node)),
+        _ => names::reinit_daemon_set(&name(fi), None),
     }
 }
 

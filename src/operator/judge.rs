@@ -151,8 +151,8 @@ fn configured(verdict: Verdict) -> Configured {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aide::aide_tests::{AIDE, script};
     use crate::aide::config::prepare;
+    use crate::testing::aide::{AIDE, script};
 
     const STATE: &str = "/etc/kubernetes";
 

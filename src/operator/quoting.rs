@@ -77,10 +77,10 @@ fn without_text(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aide::aide_tests::AIDE;
     use crate::aide::check::Checker;
     use crate::aide::command::Aide;
     use crate::operator::judge::Judge;
+    use crate::testing::aide::AIDE;
 
     #[tokio::test]
     async fn a_text_of_another_namespace_is_not_quoted() {

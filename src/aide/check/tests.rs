@@ -1,5 +1,5 @@
 use super::*;
-use crate::aide::aide_tests::AIDE;
+use crate::testing::aide::AIDE;
 
 const STATE: &str = "/etc/kubernetes";
 

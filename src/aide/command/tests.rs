@@ -1,8 +1,8 @@
 use super::process::GRACE;
 use super::*;
-use crate::aide::aide_tests::script;
 use crate::aide::exit;
 use crate::aide::stderr::Stderr;
+use crate::testing::aide::script;
 
 #[test]
 fn versions_are_parsed() {

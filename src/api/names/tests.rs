@@ -1,17 +1,20 @@
 use super::*;
 
 #[test]
-fn short_names_are_readable() {
+fn short_names_are_not_hashed() {
     assert_eq!(daemon_set("example"), "aide-example");
-    assert_eq!(signaller("example", None), "aide-ini-example");
-    assert_eq!(signaller("example", Some("n1")), "aide-ini-example-n1");
+    assert_eq!(reinit_daemon_set("example", None), "aide-ini-example");
+    assert_eq!(
+        reinit_daemon_set("example", Some("n1")),
+        "aide-ini-example-n1"
+    );
     assert_eq!(node_status("example", "n1"), "example-n1");
-    assert_eq!(kept_log("aide-example", "n1"), "aide-example-n1-failed");
+    assert_eq!(failure_log("aide-example", "n1"), "aide-example-n1-failed");
 }
 
 /// The expected values come from `printf %s aide-aaa… | sha1sum`.
 #[test]
-fn names_of_64_characters_and_more_are_the_originals_hashes() {
+fn names_of_64_and_more_characters_are_hashed_as_in_the_original() {
     let just_fits = "a".repeat(58);
     assert_eq!(daemon_set(&just_fits), format!("aide-{just_fits}"));
     let too_long = "a".repeat(59);
@@ -20,13 +23,13 @@ fn names_of_64_characters_and_more_are_the_originals_hashes() {
         "aide329f631b8229daeea89a70e409f7a7c2b9603b10"
     );
     assert_eq!(
-        signaller(&too_long, None),
+        reinit_daemon_set(&too_long, None),
         "aide-ini53477af35767178b346f94737a64fba6359ad13a"
     );
 }
 
 #[test]
-fn long_label_values_keep_46_characters_and_a_hash() {
+fn long_label_values_consist_of_46_characters_and_a_hash() {
     let fits = "n".repeat(63);
     assert_eq!(label_value(&fits), fits);
     let long = "n".repeat(64);
@@ -38,14 +41,14 @@ fn long_label_values_keep_46_characters_and_a_hash() {
 }
 
 #[test]
-fn object_names_stay_within_253_characters() {
+fn object_names_have_at_most_253_characters() {
     let name = node_status(&"f".repeat(200), &"n".repeat(100));
     assert_eq!(name.len(), 253);
     assert_ne!(name, node_status(&"f".repeat(200), &"n".repeat(101)));
 }
 
 #[test]
-fn text_that_is_not_ascii_is_never_cut_inside_a_character() {
+fn non_ascii_text_is_not_cut_inside_a_character() {
     let short = label_value(&"ä".repeat(40));
     assert!(short.len() <= 63);
 }

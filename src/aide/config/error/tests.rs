@@ -88,6 +88,6 @@ fn keeps_other_texts_to_itself() {
 fn is_bounded_and_on_one_line() {
     let long = "x".repeat(100_000);
     let told = told(&format!("  ERROR: cannot open\u{7} {long}\nmore"));
-    assert!(told.chars().count() <= LONGEST && told.starts_with("cannot open\\007 xx"));
+    assert!(told.chars().count() <= MAX_LENGTH && told.starts_with("cannot open\\007 xx"));
     assert_eq!(aide_error("WARNING: nothing", "", None, FILE), "");
 }

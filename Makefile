@@ -19,6 +19,7 @@ OVERLAY ?=## kubernetes or openshift; default: detected
 REPLICAS ?= 1## Number of operators; 2 for a standby
 RUNTIME ?=## docker, podman or buildah; default: the first that works
 PLATFORMS ?=## Platforms of the image, such as linux/amd64,linux/arm64; default: this machine
+WORKERS ?= 2## Number of worker nodes that cluster-up starts
 CLUSTER ?=## kind, local or current; default: the first that works
 GIT_REMOTE ?= origin## Git remote for releases
 PART ?=## Part that bench measures: scan, daemon, operator, api, latency or rollout; default: all
@@ -30,7 +31,7 @@ DIFFER_SECONDS ?= 600## Duration of differ, for each version of AIDE
 CARGO_TARGET_DIR ?= target## Build directory of cargo
 
 export IMAGE_REPO TAG IMG BUNDLE_IMG CATALOG_IMG NAMESPACE CATALOG_DEPLOY_NS
-export OVERLAY REPLICAS RUNTIME PLATFORMS CLUSTER GIT_REMOTE PART BASE NODES
+export OVERLAY REPLICAS RUNTIME PLATFORMS WORKERS CLUSTER GIT_REMOTE PART BASE NODES
 # Do not export an empty VERSION: scripts then use the version in Cargo.toml.
 ifneq ($(strip $(VERSION)),)
 export VERSION
@@ -92,7 +93,7 @@ reproducible: ## Build the program twice from scratch, and compare
 
 ##@ Test
 
-.PHONY: test fuzz test-unit differ containerfile-test api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint verify
+.PHONY: test fuzz test-unit differ containerfile-test api-test release-test olm-test e2e chaos audit-rbac soak bench demo lint figures verify
 # All targets use the same features, so that the library and the program are compiled only once.
 test: test-unit containerfile-test fuzz api-test release-test e2e audit-rbac ## Run all tests, including those with a real API server and a cluster
 
@@ -124,6 +125,7 @@ olm-test: image cluster-up ## Install, upgrade and remove fio with a real OLM on
 	IMG=$(IMG) hack/olm-test
 
 e2e: IMG := $(DEV_IMG)
+e2e: WORKERS := 3
 e2e: image cluster-up ## Run the end-to-end tests on a cluster
 	hack/cluster load-image $(IMG)
 	hack/deploy apply
@@ -131,7 +133,8 @@ e2e: image cluster-up ## Run the end-to-end tests on a cluster
 	$(KUBECTL) -n $(NAMESPACE) delete fileintegrity demo --ignore-not-found
 	@# Build it now so that no test waits for it. If this fails, the test that needs it fails.
 	-hack/monitoring prepare
-	cargo test --locked --test e2e --all-features
+	@# One thread for each test: a test waits until its nodes are free.
+	cargo test --locked --test e2e --all-features -- --test-threads=100
 
 chaos: ## Run the fault and attack tests, and print their results
 	hack/chaos
@@ -158,13 +161,17 @@ demo: image ## Run the demo on a cluster
 lint: ## Check formatting, clippy, dependencies, shell scripts and workflows
 	hack/lint
 
+figures: ## Print figures about the code and their goals
+	hack/packages cc
+	cargo run --locked --quiet --example figures
+
 verify: lint ## Run lint, and verify that the bundle is valid and up to date
 	hack/olm validate
 
 ##@ Deploy
 
 .PHONY: cluster-up cluster-down run install uninstall deploy undeploy deploy-local catalog-deploy catalog-undeploy
-cluster-up: ## Start a cluster with two nodes
+cluster-up: ## Start a cluster
 	hack/cluster up
 
 cluster-down: ## Stop and remove the cluster

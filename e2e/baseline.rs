@@ -175,7 +175,7 @@ async fn a_recreated_file_integrity_goes_on_with_the_old_baseline() -> Result<()
             Ok(())
         })
         .await?;
-        old.kept_log(&node.name)
+        old.failure_log(&node.name)
             .await
             .context("the kept log stays")?;
 

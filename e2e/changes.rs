@@ -27,12 +27,12 @@ fn changes(result: &ScanResult) -> BTreeMap<String, (ChangeKind, Vec<String>)> {
 
 /// Checks the kept log of the test below: the paths that need no escape, labels, annotations, and
 /// the JSON report.
-async fn kept_log_is_right(
+async fn failure_log_is_right(
     fi: &Fi<'_>,
     node: &Node,
     paths: impl Iterator<Item = &String>,
 ) -> Result<()> {
-    let log = fi.kept_log(&node.name).await?;
+    let log = fi.failure_log(&node.name).await?;
     let text = &log.data.as_ref().context("no data")?["integritylog"];
     for path in paths.filter(|path| !path.contains('\\')) {
         let path = format!("/hostroot{FILES}{path}");
@@ -186,7 +186,7 @@ async fn every_kind_of_change_is_told_and_taken_back() -> Result<()> {
         let said = fi.said("NodeIntegrityStatus", &message).await?;
         assert_eq!((said.note, said.kind), (message, "Warning".to_owned()));
 
-        kept_log_is_right(&fi, node, expected.keys()).await?;
+        failure_log_is_right(&fi, node, expected.keys()).await?;
         let lines = lines_for_shippers(&fi, node, expected.len()).await?;
         lines_are_right(&lines, &fi, node, &expected);
 
@@ -210,7 +210,7 @@ async fn every_kind_of_change_is_told_and_taken_back() -> Result<()> {
             phases,
             "a failed scan is a result, and no matter of the phase"
         );
-        fi.kept_log(&node.name).await.context("the log stays")?;
+        fi.failure_log(&node.name).await.context("the log stays")?;
         Ok(())
     })
     .await

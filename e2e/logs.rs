@@ -38,7 +38,7 @@ async fn a_log_of_ten_thousand_files_is_compressed_and_whole() -> Result<()> {
         assert_eq!(result.condition, Condition::Failed);
         assert_eq!(result.changes.len(), 20, "changes in the status");
 
-        let log = fi.kept_log(&node.name).await?;
+        let log = fi.failure_log(&node.name).await?;
         let annotations = log.metadata.annotations.unwrap_or_default();
         let annotation = |key: &str| annotations.get(key).map(String::as_str);
         assert_eq!(annotation(names::ANNOTATION_COMPRESSED), Some(""));

@@ -190,7 +190,7 @@ async fn changes_are_seen(fi: &Fi<'_>, node: &Node) -> Result<()> {
         ("/added", (ChangeKind::Added, vec![])),
     ]);
     assert_eq!(changes(&result), expected);
-    let log = fi.kept_log(&node.name).await?;
+    let log = fi.failure_log(&node.name).await?;
     let text = &log.data.as_ref().context("no data")?["integritylog"];
     for path in expected.keys() {
         let path = format!("/hostroot{FILES}{path}");

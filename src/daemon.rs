@@ -42,7 +42,7 @@ use crate::api::{
 use crate::scan::Identity;
 use crate::scan::outcome::{Finding, Outcome, ScanError};
 use crate::scan::publish::Publisher;
-use crate::scan::tell::News;
+use crate::scan::reporting::NodeUpdate;
 use crate::signal_file::{self, SignalFile};
 use crate::telemetry::health::{self, Readiness};
 
@@ -210,11 +210,16 @@ async fn claim(
             tracing::error!(error, "the node cannot be watched");
             let outcome = Outcome::Errored(ScanError::new(ErrorClass::State, error.clone()));
             let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
-            let news = News {
+            let news = NodeUpdate {
                 finding: Some(finding),
-                ..News::default()
+                ..NodeUpdate::default()
             };
-            items.send(Item { news, log: None }).ok();
+            items
+                .send(Item {
+                    update: news,
+                    log: None,
+                })
+                .ok();
             readiness.set(true);
             last = error;
         }
@@ -496,10 +501,10 @@ impl Daemon {
                 tracing::error!(class = %error.class, error = error.message, "no scan");
                 let outcome = Outcome::Errored(error);
                 let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
-                let news = News {
+                let news = NodeUpdate {
                     finding: Some(finding),
-                    warning,
-                    ..News::default()
+                    event: warning,
+                    ..NodeUpdate::default()
                 };
                 self.publish(news, None);
             }
@@ -585,10 +590,10 @@ impl Daemon {
         );
         self.tell_shippers(result, lines);
         self.publish(
-            News {
+            NodeUpdate {
                 finding: Some(finding),
-                compared_with: digest,
-                ..News::default()
+                scanned_digest: digest,
+                ..NodeUpdate::default()
             },
             log,
         );
@@ -643,11 +648,11 @@ impl Daemon {
             finished_at: time::now(),
         });
         self.publish(
-            News {
+            NodeUpdate {
                 baseline,
                 reinit,
-                warning,
-                ..News::default()
+                event: warning,
+                ..NodeUpdate::default()
             },
             None,
         );
@@ -660,16 +665,16 @@ impl Daemon {
             tracing::warn!(error, "the baseline cannot be looked at");
             None
         });
-        let news = News {
-            on_disk,
-            ..News::default()
+        let news = NodeUpdate {
+            baseline_on_disk: on_disk,
+            ..NodeUpdate::default()
         };
         self.publish(news, None);
     }
 
-    fn publish(&self, news: News, log: Option<serde_json::Value>) {
+    fn publish(&self, news: NodeUpdate, log: Option<serde_json::Value>) {
         // The receiver lives until this sender is dropped.
-        self.items.send(Item { news, log }).ok();
+        self.items.send(Item { update: news, log }).ok();
     }
 }
 
@@ -743,7 +748,7 @@ mod tests {
         let telling = tokio::spawn(async move {
             let mut told = Vec::new();
             while let Some(item) = outgoing.recv().await {
-                let result = item.news.finding.unwrap().result;
+                let result = item.update.finding.unwrap().result;
                 assert_eq!(result.condition, Condition::Errored);
                 told.push((start.elapsed().as_secs(), result.error_message.unwrap()));
             }

@@ -1,44 +1,45 @@
-//! One scan's outcome, and how it is told. Used by the daemon and by the log collector.
+//! The result of a scan, and how it is reported. Used by the daemon and by `fio logcollector`.
 //!
-//! [`change_set`] is what differs on a node; [`outcome`] says what came of a run of AIDE ([`collected`]: of one that something else made),
-//! [`tell`] decides what of that is worth telling, [`event`] and [`kept_log`] build the objects,
-//! [`lines`] the lines for log shippers; all of these are pure. [`publish`] does the API requests.
+//! [`outcome`] evaluates a run of AIDE, [`external_run`] one that another program has started.
+//! [`change_set`] is what differs from the baseline. [`reporting`] decides what to write to the API;
+//! [`event`] and [`failure_log`] build the objects, [`change_log`] the lines for log shippers. All of
+//! these are pure. [`publish`] makes the requests, and [`log_collector`] reads reports of other programs.
 
+pub mod change_log;
 pub mod change_set;
-pub mod collected;
 pub mod event;
-pub mod kept_log;
-pub mod lines;
+pub mod external_run;
+pub mod failure_log;
+pub mod log_collector;
 pub mod outcome;
 pub mod publish;
-pub mod tell;
+pub mod reporting;
 
-/// Whose files are scanned, for whom.
+/// The node whose files are scanned, and the FileIntegrity that selects it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The namespace of the FileIntegrity and of all that belongs to it.
+    /// Namespace of the FileIntegrity and of all its objects.
     pub namespace: String,
-    /// The FileIntegrity's name.
+    /// Name of the FileIntegrity.
     pub file_integrity: String,
-    /// The node's name.
+    /// Name of the node.
     pub node: String,
-    /// What the names of kept logs begin with: the DaemonSet's name.
+    /// Prefix of the names of failure logs: the name of the DaemonSet.
     pub log_prefix: String,
 }
 
 impl Identity {
-    /// The name of the object in which this node's results stand.
+    /// Name of the FileIntegrityNodeStatus.
     pub fn node_status(&self) -> String {
         crate::api::names::node_status(&self.file_integrity, &self.node)
     }
 
-    /// The name of the ConfigMap in which AIDE's report of a failed scan is kept.
-    pub fn kept_log(&self) -> String {
+    /// Name of the ConfigMap with AIDE's reports of a failed scan.
+    pub fn failure_log(&self) -> String {
         crate::api::names::failure_log(&self.log_prefix, &self.node)
     }
 }
 
-/// Whose files tests tell of.
 #[cfg(test)]
 pub(crate) fn identity() -> Identity {
     Identity {

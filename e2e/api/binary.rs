@@ -183,7 +183,7 @@ fn a_report_that_cannot_be_read() -> anyhow::Result<()> {
     )?;
     run(&[&status, "No such file"])?;
     std::fs::write(&status, "seven\n")?;
-    run(&[&status, "holds \"seven\", which is no exit status"])
+    run(&[&status, "contains \"seven\", which is not an exit status"])
 }
 
 /// What a daemon needs around it, each thing missing in its turn.

@@ -102,7 +102,7 @@ async fn half_a_gigabyte_of_reports_is_told_within_bounds() -> anyhow::Result<()
         anyhow::ensure!(kept < KEPT, "{files:?}");
 
         assert_eq!(result.files_added, i64::from(added), "{result:?}");
-        let log = node.kept_log().await?;
+        let log = node.failure_log().await?;
         let count = log.annotations().get(names::ANNOTATION_FILES_ADDED);
         assert_eq!(count, Some(&added.to_string()));
 
@@ -139,7 +139,7 @@ async fn a_log_of_names_that_are_no_text_is_kept_whole() -> anyhow::Result<()> {
         node.until_said(&expected).await?;
         assert_eq!(node.said().await?, expected);
 
-        let log = node.kept_log().await?;
+        let log = node.failure_log().await?;
         let is_compressed = log.annotations().contains_key(names::ANNOTATION_COMPRESSED);
         assert!(is_compressed, "{:?}", log.annotations());
         let text = log

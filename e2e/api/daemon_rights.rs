@@ -5,10 +5,10 @@ use anyhow::Context as _;
 use fio::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::operator::build::{self, ActiveConfig};
 use fio::scan::Identity;
-use fio::scan::kept_log::{self, Reports};
+use fio::scan::failure_log::{self, Reports};
 use fio::scan::outcome::{Finding, Outcome};
 use fio::scan::publish::Publisher;
-use fio::scan::tell::News;
+use fio::scan::reporting::NodeUpdate;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use k8s_openapi::api::authentication::v1::TokenRequest;
@@ -195,8 +195,8 @@ impl Stage {
                 path_on_node: "/etc/kubernetes/aide.log".to_owned(),
             },
         );
-        let kept = kept_log::fit(&identity, &report, reports)?;
-        Ok(kept_log::config_map(&identity, &report, &kept))
+        let kept = failure_log::fit(&identity, &report, reports)?;
+        Ok(failure_log::config_map(&identity, &report, &kept))
     }
 
     /// A merge patch by the daemon on the node `mine`.
@@ -395,13 +395,13 @@ async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
                 let mut report = report();
                 report.added = added;
                 let outcome = Outcome::Changed(Box::new(report));
-                let news = News {
+                let news = NodeUpdate {
                     finding: Some(Finding::new(
                         &outcome,
                         fio::api::time::now(),
                         std::time::Duration::ZERO,
                     )),
-                    ..News::default()
+                    ..NodeUpdate::default()
                 };
                 current = publisher
                     .publish(&current, &news, Some(&log))

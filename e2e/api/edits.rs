@@ -345,7 +345,7 @@ async fn on_each<T>(
 }
 
 #[tokio::test]
-async fn a_kept_log_that_others_edit_is_written_with_the_next_changes() -> anyhow::Result<()> {
+async fn a_failure_log_that_others_edit_is_written_with_the_next_changes() -> anyhow::Result<()> {
     let patches = overwritten().into_iter();
     let patches = patches.map(|(what, patch)| (what, Some(patch)));
     let edits = patches.chain([("deleted", None)]);
@@ -373,7 +373,7 @@ async fn a_kept_log_that_others_edit_is_written_with_the_next_changes() -> anyho
 }
 
 #[tokio::test]
-async fn a_kept_log_that_cannot_be_written_keeps_no_result_back() -> anyhow::Result<()> {
+async fn a_failure_log_that_cannot_be_written_keeps_no_result_back() -> anyhow::Result<()> {
     on_each("way", in_the_way(), async |failed, patch| {
         let Site { space, node, .. } = &failed.site;
         let name = failed.site.log_name();
@@ -435,7 +435,7 @@ async fn an_event_that_is_refused_holds_no_status_back() -> anyhow::Result<()> {
             failed.site.put(&format!("later-{changes}"), "text")?;
             failed.until_failed(changes).await?;
         }
-        let warning = "an event is refused; the result is told without";
+        let warning = "failed to create an event; reporting without it";
         failed.daemon.logs(warning).await?;
         failed.daemon.still_runs()
     })

@@ -224,7 +224,7 @@ impl<'a> Node<'a> {
         entries.flatten().flatten().filter_map(of).collect()
     }
 
-    pub(crate) async fn kept_log(&self) -> anyhow::Result<ConfigMap> {
+    pub(crate) async fn failure_log(&self) -> anyhow::Result<ConfigMap> {
         let name = names::failure_log("aide-fi", &self.name);
         Ok(self.space.api::<ConfigMap>().get(&name).await?)
     }
@@ -349,7 +349,7 @@ async fn a_daemon_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Resul
             )
             .await?;
         let (lost, duplicated) = lost_and_duplicated(&expected, &node.said().await?);
-        let log = node.kept_log().await?.data.unwrap_or_default();
+        let log = node.failure_log().await?.data.unwrap_or_default();
         let log = log.get(names::KEY_INTEGRITY_LOG).context("a kept log")?;
         anyhow::ensure!(log.contains("/etc/watched/new"), "{log}");
         node.daemon.still_runs()?;

@@ -18,7 +18,7 @@ use fio::operator::serving::Scrapes;
 use fio::scan::Identity;
 use fio::scan::outcome::{Finding, Outcome};
 use fio::scan::publish::Publisher;
-use fio::scan::tell::News;
+use fio::scan::reporting::NodeUpdate;
 use fio::telemetry::metrics::Metrics;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
@@ -879,7 +879,7 @@ impl Daemon {
         let name = &self.status;
         let now = time::now();
         let request = status.annotation(names::ANNOTATION_REQUEST);
-        let news = News {
+        let news = NodeUpdate {
             baseline: Some(Baseline {
                 created_at: now.clone(),
                 config_hash: status
@@ -897,7 +897,7 @@ impl Daemon {
                 started_at: now.clone(),
                 finished_at: now,
             }),
-            ..News::default()
+            ..NodeUpdate::default()
         };
         self.publisher.publish(status, &news, None).await?;
         Ok(())
@@ -906,9 +906,9 @@ impl Daemon {
     /// Tells what came of a scan.
     pub(crate) async fn finds(&mut self, outcome: &Outcome) -> anyhow::Result<()> {
         let status = self.statuses.get(&self.status).await?;
-        let news = News {
+        let news = NodeUpdate {
             finding: Some(Finding::new(outcome, time::now(), Duration::from_secs(1))),
-            ..News::default()
+            ..NodeUpdate::default()
         };
         self.publisher.publish(&status, &news, None).await?;
         Ok(())

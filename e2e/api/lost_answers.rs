@@ -209,7 +209,7 @@ async fn one_event_for_each_transition_whichever_answer_is_lost() -> anyhow::Res
                 anyhow::ensure!(said == expected, "{write}: {said:?}");
             }
         }
-        let log = node.kept_log().await?.data.unwrap_or_default();
+        let log = node.failure_log().await?.data.unwrap_or_default();
         anyhow::ensure!(format!("{log:?}").contains("/etc/watched/new"), "{log:?}");
         node.daemon.still_runs()
     })

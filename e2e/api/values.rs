@@ -21,7 +21,7 @@ async fn until_other(
     let name = names::node_status("fi", &node.name);
     let is_other = |status: &FileIntegrityNodeStatus| of(status).is_some() && of(status) != hash;
     let status = space.until_is(&name, "other changes", is_other).await?;
-    let log = node.kept_log().await?.data.unwrap_or_default();
+    let log = node.failure_log().await?.data.unwrap_or_default();
     let log = log.get(names::KEY_INTEGRITY_LOG).cloned();
     Ok((of(&status), log.unwrap_or_default()))
 }

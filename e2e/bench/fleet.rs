@@ -12,10 +12,10 @@ use anyhow::Context as _;
 use fio::aide::report::Report;
 use fio::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
 use fio::scan::Identity;
-use fio::scan::kept_log::{KeptLog, config_map};
+use fio::scan::failure_log::{FailureLog, config_map};
 use fio::scan::outcome::{Finding, Outcome};
 use fio::scan::publish::Publisher;
-use fio::scan::tell::News;
+use fio::scan::reporting::NodeUpdate;
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
@@ -250,7 +250,7 @@ impl<'a> Fleet<'a> {
         let agent = Arc::clone(&self.agents[index]);
         let agent = &mut *agent.lock().await;
         let status = self.status(&agent.status).context("no status")?;
-        let log = log.map(|text| self.kept_log(&agent.node, text));
+        let log = log.map(|text| self.failure_log(&agent.node, text));
         let started = Instant::now();
         agent
             .publisher
@@ -259,14 +259,14 @@ impl<'a> Fleet<'a> {
         Ok(started.elapsed())
     }
 
-    fn kept_log(&self, node: &str, text: &str) -> Value {
+    fn failure_log(&self, node: &str, text: &str) -> Value {
         let identity = Identity {
             namespace: self.space.namespace.clone(),
             file_integrity: FILE_INTEGRITY.to_owned(),
             node: node.to_owned(),
             log_prefix: names::daemon_set(FILE_INTEGRITY),
         };
-        let kept = KeptLog {
+        let kept = FailureLog {
             log: text.to_owned(),
             compressed: false,
             json_gz: vec![0; 1000],
@@ -358,11 +358,11 @@ pub(crate) async fn until<T>(
 }
 
 /// What a daemon tells of the baseline that it was asked for.
-fn baseline(status: &FileIntegrityNodeStatus) -> News {
+fn baseline(status: &FileIntegrityNodeStatus) -> NodeUpdate {
     let now = time::now();
     let request = status.annotation(names::ANNOTATION_REQUEST);
     let identity = format!("{} {:?}", status.name_any(), status.resource_version());
-    News {
+    NodeUpdate {
         baseline: Some(Baseline {
             created_at: now.clone(),
             config_hash: status
@@ -380,14 +380,14 @@ fn baseline(status: &FileIntegrityNodeStatus) -> News {
             started_at: now.clone(),
             finished_at: now,
         }),
-        ..News::default()
+        ..NodeUpdate::default()
     }
 }
 
-fn finding(outcome: &Outcome) -> News {
-    News {
+fn finding(outcome: &Outcome) -> NodeUpdate {
+    NodeUpdate {
         finding: Some(Finding::new(outcome, time::now(), Duration::from_secs(20))),
-        ..News::default()
+        ..NodeUpdate::default()
     }
 }
 

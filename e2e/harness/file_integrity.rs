@@ -439,7 +439,7 @@ impl<'a> Fi<'a> {
     }
 
     /// The kept log of a node.
-    pub(crate) async fn kept_log(&self, node: &str) -> Result<ConfigMap> {
+    pub(crate) async fn failure_log(&self, node: &str) -> Result<ConfigMap> {
         let api: Api<ConfigMap> = self.test.api();
         Ok(api
             .get(&format!("aide-{}-{node}-failed", self.name))

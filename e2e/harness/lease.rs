@@ -1,10 +1,13 @@
 //! Who may use which node. One FileIntegrity at a time may select a node, so a test takes its nodes
 //! before it begins and gives them back when everything of it is gone from them.
+//!
+//! All tests wait here from the start, each in a thread of its own. Tests on one node run first, as
+//! many at a time as there are nodes; then those that need every node, one after the other.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context as _, Result};
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
+use anyhow::Result;
+use tokio::sync::{Notify, OnceCell};
 
 /// How much of the cluster a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,16 +25,24 @@ pub(crate) enum Wanted {
 pub(crate) struct Lease {
     nodes: Vec<String>,
     pool: &'static Pool,
-    _permits: Option<SemaphorePermit<'static>>,
 }
 
-/// The nodes of the cluster. The semaphore is fair: who waits for all is not passed by those who
-/// come later for one.
+/// The nodes of the cluster, and who waits for them.
 #[derive(Debug)]
 struct Pool {
-    permits: Semaphore,
-    free: Mutex<Vec<String>>,
-    size: u32,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    free: Vec<String>,
+    /// Tests that run.
+    running: usize,
+    /// The one that runs has the whole cluster.
+    exclusive: bool,
+    /// Tests that wait for one node.
+    waiting_for_one: usize,
 }
 
 /// Why there are no nodes, where that is so: no test tries again what failed for the first.
@@ -44,49 +55,78 @@ pub(crate) async fn take(
 ) -> Result<Lease> {
     let pool = POOL
         .get_or_init(async || {
-            let pool = async { Pool::new(prepare().await?) };
-            pool.await.map_err(|error| format!("{error:#}"))
+            let nodes = prepare().await;
+            nodes.map(Pool::new).map_err(|error| format!("{error:#}"))
         })
         .await;
     let pool = pool
         .as_ref()
         .map_err(|error| anyhow::anyhow!("the cluster cannot be used: {error}"))?;
-    let (permits, nodes) = match wanted {
-        Wanted::Nothing => (1, 0),
-        Wanted::One => (1, 1),
-        Wanted::All => (pool.size, pool.size),
-    };
-    let permits = pool.permits.acquire_many(permits).await?;
-    let nodes = pool.take(usize::try_from(nodes)?)?;
     Ok(Lease {
-        nodes,
+        nodes: pool.wait(wanted).await,
         pool,
-        _permits: Some(permits),
     })
 }
 
 impl Pool {
-    fn new(nodes: Vec<String>) -> Result<Self> {
-        let size = u32::try_from(nodes.len())?;
-        Ok(Self {
-            permits: Semaphore::new(nodes.len()),
-            free: Mutex::new(nodes),
-            size,
-        })
+    fn new(free: Vec<String>) -> Self {
+        let state = State {
+            free,
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        }
     }
 
-    fn take(&self, count: usize) -> Result<Vec<String>> {
-        let mut free = self
-            .free
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let rest = free
-            .len()
-            .checked_sub(count)
-            .context("there are fewer free nodes than permits")?;
-        let mut nodes = free.split_off(rest);
-        nodes.sort();
-        Ok(nodes)
+    async fn wait(&self, wanted: Wanted) -> Vec<String> {
+        if wanted == Wanted::One {
+            self.state().waiting_for_one += 1;
+        }
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            let taken = self.state().take(wanted);
+            if let Some(nodes) = taken {
+                return nodes;
+            }
+            changed.await;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The nodes, sorted, if a test may begin now.
+    fn take(&mut self, wanted: Wanted) -> Option<Vec<String>> {
+        let may_begin = match wanted {
+            Wanted::Nothing => !self.exclusive,
+            Wanted::One => !self.free.is_empty(),
+            Wanted::All => self.running == 0 && self.waiting_for_one == 0,
+        };
+        if !may_begin {
+            return None;
+        }
+        self.running += 1;
+        match wanted {
+            Wanted::Nothing => Some(Vec::new()),
+            Wanted::One => {
+                self.waiting_for_one -= 1;
+                self.free.pop().map(|node| vec![node])
+            }
+            Wanted::All => {
+                self.exclusive = true;
+                let mut nodes = std::mem::take(&mut self.free);
+                nodes.sort();
+                Some(nodes)
+            }
+        }
     }
 }
 
@@ -98,13 +138,12 @@ impl Lease {
 }
 
 impl Drop for Lease {
-    /// The permits go after this, so nodes are never fewer than permits.
     fn drop(&mut self) {
-        let mut free = self
-            .pool
-            .free
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        free.append(&mut self.nodes);
+        let mut state = self.pool.state();
+        state.free.append(&mut self.nodes);
+        state.running -= 1;
+        state.exclusive = false;
+        drop(state);
+        self.pool.changed.notify_waiters();
     }
 }

@@ -1,9 +1,10 @@
 //! One test's surroundings: what it gets before it begins, and what is done when it has ended,
 //! however that was.
 
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fio::api::{FileIntegrity, names};
@@ -99,6 +100,7 @@ async fn run(
 ) -> Result<()> {
     let (client, namespace) = (cluster::client().await?, cluster::namespace());
     let lease = lease::take(wanted, async || prepare(&client, &namespace).await).await?;
+    let start = Instant::now();
     let nodes = lease.nodes().iter().cloned();
     let test = Test {
         name,
@@ -125,11 +127,19 @@ async fn run(
     let cleaned = test.clean().await.context("clean up after the test");
     // Nothing of the test is on the nodes any more.
     drop(lease);
+    print_duration(name, start.elapsed());
     match outcome {
         Err(panic) => resume_unwind(panic),
         Ok(Err(_)) => bail!("the test hangs: it took more than {patience:?}"),
         Ok(Ok(result)) => result.and(kept).and(cleaned),
     }
+}
+
+/// Prints how long a test had its nodes: libtest's times have the wait for them in them. Past
+/// libtest's capture, which is for the printing macros.
+fn print_duration(name: &str, took: Duration) {
+    let line = format!("e2e: {name} took <{:.1}s>\n", took.as_secs_f64());
+    drop(std::io::stderr().write_all(line.as_bytes()));
 }
 
 /// Runs once, before the first test. Checks that the operator is there, removes what a run that was
@@ -476,7 +486,7 @@ impl Test {
         self.api::<ConfigMap>()
             .delete_collection(&params, &mine)
             .await?;
-        self.remove_kept_logs().await?;
+        self.remove_failure_logs().await?;
         for node in &self.nodes {
             node.clean().await?;
         }
@@ -484,7 +494,7 @@ impl Test {
     }
 
     /// Kept logs outlive their FileIntegrity.
-    async fn remove_kept_logs(&self) -> Result<()> {
+    async fn remove_failure_logs(&self) -> Result<()> {
         let api = self.api::<ConfigMap>();
         let logs = ListParams::default().labels(names::LABEL_RESULT_LOG);
         for log in api.list_metadata(&logs).await? {

@@ -21,8 +21,13 @@ kind_up() {
 kind_create() {
   [[ ! -e $STATE/kind/created ]] || return 0
   mkdir -p "$STATE/kind/audit"
-  sed -e "s|STATE|$STATE|; s|CLUSTER_D|$CLUSTER_D|" "$CHECKOUT/hack/kind.yaml" \
-    >"$STATE/kind/kind.yaml"
+  local number
+  {
+    sed -e "s|STATE|$STATE|; s|CLUSTER_D|$CLUSTER_D|" "$CHECKOUT/hack/kind.yaml"
+    for number in $(seq "$(workers)"); do
+      printf '  - role: worker # %d\n' "$number"
+    done
+  } >"$STATE/kind/kind.yaml"
   log "creating the kind cluster $KIND_NAME"
   kind delete cluster --name "$KIND_NAME" >"$LOGS/kind.log" 2>&1
   kind create cluster --name "$KIND_NAME" ${KIND_IMAGE:+--image "$KIND_IMAGE"} --config "$STATE/kind/kind.yaml" \

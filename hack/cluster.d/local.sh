@@ -24,15 +24,23 @@ local_up() {
   log "starting the control plane"
   start_control_plane "$kubernetes" "$etcd" "$coredns"
   log "starting the nodes"
-  for node in node1 node2; do
+  for node in $(worker_names); do
     boot_node "$node" "$kubernetes" "$rootfs"
   done
-  for node in node1 node2; do
+  for node in $(worker_names); do
     wait_node "$node"
     log "$node is Ready"
   done
   wait_control_plane
   log "cluster ready: export KUBECONFIG=$STATE/kubeconfig"
+}
+
+# The nodes that up starts; add-node adds others.
+worker_names() {
+  local number
+  for number in $(seq "$(workers)"); do
+    printf 'node%d\n' "$number"
+  done
 }
 
 # Reverts up, also a partial one. Stops the processes first, because they use all other

@@ -31,3 +31,23 @@ named_enum! {
         UnrequestedReinit = "UnrequestedReinit",
     }
 }
+
+impl EventReason {
+    /// Whether daemons create events with this reason. The admission policy allows them no others.
+    pub const fn is_of_daemon(self) -> bool {
+        match self {
+            Self::BaselineLost
+            | Self::BaselineReplaced
+            | Self::BaselineTampered
+            | Self::NodeIntegrityStatus
+            | Self::UnrequestedReinit => true,
+            Self::ConfigRefused
+            | Self::ConfigWarnings
+            | Self::FileIntegrityStatus
+            | Self::NoNodesFailed
+            | Self::ObjectUnreadable
+            | Self::PriorityClass
+            | Self::UnknownNodes => false,
+        }
+    }
+}

@@ -7,13 +7,13 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
-use crate::scan::tell::News;
+use crate::scan::reporting::NodeUpdate;
 
 /// Some news, with the kept log that belongs to it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
     /// What happened.
-    pub news: News,
+    pub update: NodeUpdate,
     /// The ConfigMap with AIDE's reports, of a failed scan.
     pub log: Option<Value>,
 }
@@ -27,7 +27,7 @@ pub struct Outbox {
 impl Outbox {
     /// Adds an item at the end.
     pub fn push(&mut self, item: Item) {
-        let condition = |item: &Item| item.news.finding.as_ref().map(|f| f.result.condition);
+        let condition = |item: &Item| item.update.finding.as_ref().map(|f| f.result.condition);
         let new = condition(&item);
         if new.is_some() {
             self.items
@@ -53,7 +53,7 @@ impl Outbox {
 }
 
 fn is_mere_result(item: &Item) -> bool {
-    item.news.baseline.is_none() && item.news.reinit.is_none() && item.news.warning.is_none()
+    item.update.baseline.is_none() && item.update.reinit.is_none() && item.update.event.is_none()
 }
 
 #[cfg(test)]
@@ -72,9 +72,9 @@ pub(super) mod tests {
             changes: None,
         };
         Item {
-            news: News {
+            update: NodeUpdate {
                 finding: Some(finding),
-                ..News::default()
+                ..NodeUpdate::default()
             },
             log: None,
         }
@@ -88,9 +88,9 @@ pub(super) mod tests {
             finished_at: at,
         };
         Item {
-            news: News {
+            update: NodeUpdate {
                 reinit: Some(reinit),
-                ..News::default()
+                ..NodeUpdate::default()
             },
             log: None,
         }

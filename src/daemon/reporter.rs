@@ -118,7 +118,7 @@ impl Reporter {
         };
         let written = self
             .publisher
-            .publish(current, &item.news, item.log.as_ref())
+            .publish(current, &item.update, item.log.as_ref())
             .await?;
         // The machine looks at what the operator wishes, and that did not change by this write.
         self.seen.send_if_modified(|seen| {
@@ -173,7 +173,7 @@ mod tests {
         assert!(reporter.items.is_closed() && reporter.items.is_empty());
         let succeeded = reporter.outbox.front().cloned().unwrap();
         assert_eq!(
-            succeeded.news.finding.unwrap().result.condition,
+            succeeded.update.finding.unwrap().result.condition,
             Condition::Succeeded
         );
         reporter.outbox.pop();

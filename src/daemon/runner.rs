@@ -20,9 +20,11 @@ use crate::aide::report::{self, Report};
 use crate::aide::stderr::Stderr;
 use crate::api::{Baseline, ErrorClass, UnwatchedRule, time};
 use crate::scan::Identity;
-use crate::scan::kept_log::{self, Reports};
-use crate::scan::lines;
-use crate::scan::outcome::{Finding, Outcome, ScanError, judge, judge_cut_off};
+use crate::scan::change_log;
+use crate::scan::failure_log::{self, Reports};
+use crate::scan::outcome::{
+    Finding, Outcome, ScanError, evaluate, evaluate_truncated, require_complete_baseline,
+};
 
 /// Name of the file that stands while AIDE runs, in the container's own directory.
 const MARKER: &str = "aide.running";
@@ -326,7 +328,7 @@ impl Runner {
             tracing::warn!("there is no database to compare with");
             return Done::new(Finished::BaselineGone, started_at);
         }
-        let scan = lines::scan_id(&self.identity, &jiff::Timestamp::now());
+        let scan = change_log::scan_id(&self.identity, &jiff::Timestamp::now());
         let result = self.try_scan(config, &scan, cancel).await;
         self.clear_marker();
         if matches!(&result, Err(RunnerError::Run(RunError::Cancelled))) {
@@ -364,21 +366,24 @@ impl Runner {
         let (runner, scan) = (self.clone(), scan.to_owned());
         tokio::task::spawn_blocking(move || {
             let (digest, outcome) = if is_cut_off {
-                let outcome = judge_cut_off(runner.read_json_report().ok(), most);
+                let outcome = evaluate_truncated(runner.read_json_report().ok(), most);
                 (runner.digest_on_disk(), outcome)
             } else {
                 let report = runner.read_json_report()?;
                 let digest = report.database_digest.clone();
                 let digest = digest.or_else(|| runner.digest_on_disk());
                 let unread = digest.as_deref().and_then(|it| runner.state.unread(it));
-                (digest, judge_what_was_read(judge(verdict, report), unread))
+                (
+                    digest,
+                    require_complete_baseline(evaluate(verdict, report), unread),
+                )
             };
             runner.state.take_log()?;
             runner.state.bound_log(!is_cut_off)?;
             let (log, lines) = match &outcome {
                 Outcome::Changed(report) => {
-                    let lines = lines::lines(&runner.identity, &scan, &time::now(), report);
-                    (Some(runner.kept_log(report)?), Some(lines?))
+                    let lines = change_log::lines(&runner.identity, &scan, &time::now(), report);
+                    (Some(runner.failure_log(report)?), Some(lines?))
                 }
                 _ => (None, None),
             };
@@ -540,7 +545,7 @@ impl Runner {
         }
     }
 
-    fn kept_log(&self, report: &Report) -> Result<Value, RunnerError> {
+    fn failure_log(&self, report: &Report) -> Result<Value, RunnerError> {
         let open = |path: PathBuf| {
             File::open(&path).map_err(|source| RunnerError::File {
                 action: "open",
@@ -553,13 +558,14 @@ impl Runner {
             json: open(self.json_report())?,
             path_on_node: format!("{}/aide.log", self.state_dir_on_node.trim_end_matches('/')),
         };
-        let kept =
-            kept_log::fit(&self.identity, report, reports).map_err(|source| RunnerError::File {
+        let kept = failure_log::fit(&self.identity, report, reports).map_err(|source| {
+            RunnerError::File {
                 action: "read",
                 path: self.state.log(),
                 source,
-            })?;
-        Ok(kept_log::config_map(&self.identity, report, &kept))
+            }
+        })?;
+        Ok(failure_log::config_map(&self.identity, report, &kept))
     }
 
     fn read_json_report(&self) -> Result<Report, RunnerError> {
@@ -675,20 +681,6 @@ fn tell_motion(files: Option<String>) {
             files,
             "files were written while AIDE read them; their content is not compared"
         );
-    }
-}
-
-/// That nothing differs proves nothing where the baseline lacks the content of files.
-fn judge_what_was_read(outcome: Outcome, unread: Option<String>) -> Outcome {
-    match (outcome, unread) {
-        (Outcome::Clean { .. }, Some(unread)) => Outcome::Errored(ScanError::new(
-            ErrorClass::Incomplete,
-            format!(
-                "AIDE error: a file was written while the baseline was made, which lacks its content; \
-                 re-initialise the node when it has come to rest: {unread}"
-            ),
-        )),
-        (outcome, _) => outcome,
     }
 }
 

@@ -1,7 +1,7 @@
-//! What came of a run of AIDE, put together from its exit status and its report. Pure.
+//! Evaluates a run of AIDE by its exit status and its report. Pure.
 //!
-//! Exit status and report must say the same. Where they do not (a configuration can make AIDE keep
-//! quiet about what it found), the scan counts as not done rather than as clean.
+//! Both must agree. If they do not, the scan is Errored and not Succeeded: a configuration can make
+//! AIDE suppress changes in its report.
 
 use std::time::Duration;
 
@@ -13,20 +13,20 @@ use crate::aide::report::Report;
 use crate::api::{Condition, ErrorClass, ScanResult};
 use crate::text::shorten_middle;
 
-/// Longest error message in a node status, in bytes.
+/// Maximum bytes of an error message in a node status.
 const MAX_ERROR_MESSAGE: usize = 1024;
 
-/// A scan that could not be done.
+/// Why a scan or an initialization failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScanError {
     /// The class under which it is counted.
     pub class: ErrorClass,
-    /// What a user reads.
+    /// The message for the user.
     pub message: String,
 }
 
 impl ScanError {
-    /// An error of this class; the middle of the message is left out where it is too long for a status.
+    /// If the message is too long for a node status, its middle is omitted.
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
         let mut message = message.into();
         shorten_middle(&mut message, MAX_ERROR_MESSAGE);
@@ -34,36 +34,36 @@ impl ScanError {
     }
 }
 
-/// What came of a scan.
+/// The outcome of a scan.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// Nothing differs.
+    /// The node is as its baseline.
     Clean {
-        /// Files looked at.
+        /// Number of files scanned.
         files: u64,
     },
-    /// Something differs.
+    /// There are changes since the baseline.
     Changed(Box<Report>),
-    /// It could not be done.
+    /// The scan could not be completed.
     Errored(ScanError),
 }
 
-/// A result as it is published, and what else decides whether it is news.
+/// A result for the node status, and the changes that decide whether there is an event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
-    /// As it stands in the node status; the ConfigMap's name is added when it is told.
+    /// The result for the node status. The name of the failure log is added when it is reported.
     pub result: ScanResult,
-    /// What differs, if something does.
+    /// The changes of a failed scan.
     pub changes: Option<Box<ChangeSet>>,
 }
 
-/// Judges a finished check.
-pub fn judge(verdict: Verdict, report: Report) -> Outcome {
-    let contradiction = |said: &str| {
+/// The outcome of a check that has ended.
+pub fn evaluate(verdict: Verdict, report: Report) -> Outcome {
+    let contradiction = |exit_status: &str| {
         Outcome::Errored(ScanError::new(
             ErrorClass::Contradiction,
             format!(
-                "AIDE error: its exit status says {said}, its report says added {}, removed {}, changed {}; \
+                "AIDE error: its exit status says {exit_status}, its report says added {}, removed {}, changed {}; \
                  the configuration may hide changes, see the report options of aide.conf(5)",
                 report.added, report.removed, report.changed
             ),
@@ -72,8 +72,8 @@ pub fn judge(verdict: Verdict, report: Report) -> Outcome {
     match verdict {
         Verdict::Error(error) => Outcome::Errored(ScanError::new(error.class(), error.message())),
         Verdict::Clean if has_changes(&report) => contradiction("no changes"),
-        // What it would have listed, and which database it read, is not known.
-        Verdict::Clean if report.truncated => Outcome::Errored(ends_early()),
+        // The changes and the digest of the database are missing.
+        Verdict::Clean if report.truncated => Outcome::Errored(truncated()),
         Verdict::Clean if report.total == 0 => Outcome::Errored(ScanError::new(
             ErrorClass::Empty,
             "AIDE error: the configuration watches no file on this node",
@@ -91,7 +91,7 @@ pub fn judge(verdict: Verdict, report: Report) -> Outcome {
             if same && (counts_match(&report) || report.truncated) {
                 Outcome::Changed(Box::new(report))
             } else if report.truncated && !has_changes(&report) {
-                Outcome::Errored(ends_early())
+                Outcome::Errored(truncated())
             } else {
                 contradiction("changes")
             }
@@ -99,22 +99,38 @@ pub fn judge(verdict: Verdict, report: Report) -> Outcome {
     }
 }
 
-fn ends_early() -> ScanError {
+fn truncated() -> ScanError {
     ScanError::new(ErrorClass::Report, "AIDE error: the report ends early")
 }
 
-/// Judges a check that was ended as its report went beyond `most` bytes, by as much of the report as
-/// there is. It begins with the counts, so what was found is known although not all of it is listed.
-pub fn judge_cut_off(report: Option<Report>, most: u64) -> Outcome {
+/// The outcome of a check that was terminated since its report has more than `limit` bytes. The part that
+/// was written begins with the counts, so they are known although the list is incomplete.
+pub fn evaluate_truncated(report: Option<Report>, limit: u64) -> Outcome {
     match report {
         Some(report) if has_changes(&report) => Outcome::Changed(Box::new(report)),
         _ => Outcome::Errored(ScanError::new(
             ErrorClass::Report,
             format!(
-                "AIDE error: its report is longer than {most} bytes, for which there is room; more differs on this \
-                 node than can be told. Make a new baseline, or leave out of the configuration what changes so much"
+                "AIDE error: its report is longer than {limit} bytes, the limit for the free disk space: there are more changes on \
+                 this node than can be reported. Re-initialize the node, or exclude files that change often from the \
+                 configuration"
             ),
         )),
+    }
+}
+
+/// A scan without changes is no success if the baseline lacks the content of files that were written
+/// while it was made.
+pub fn require_complete_baseline(outcome: Outcome, unread: Option<String>) -> Outcome {
+    match (outcome, unread) {
+        (Outcome::Clean { .. }, Some(unread)) => Outcome::Errored(ScanError::new(
+            ErrorClass::Incomplete,
+            format!(
+                "AIDE error: a file was written while the baseline was made, which lacks its content; \
+                 re-initialize the node when the file is no longer written: {unread}"
+            ),
+        )),
+        (outcome, _) => outcome,
     }
 }
 
@@ -122,13 +138,13 @@ fn has_changes(report: &Report) -> bool {
     report.counted() > 0
 }
 
-/// A report that lists fewer changes than it counts would hide the others.
+/// Whether all changes are listed that are counted.
 fn counts_match(report: &Report) -> bool {
     report.counted() == report.listed()
 }
 
 impl Finding {
-    /// The outcome of a scan that ended `at` and took `duration`.
+    /// The outcome of a scan that ended at `at` and took `duration`.
     pub fn new(outcome: &Outcome, at: Time, duration: Duration) -> Self {
         let mut finding = match outcome {
             Outcome::Clean { files } => {
@@ -170,122 +186,10 @@ impl Finding {
     }
 }
 
-/// A count as the API keeps it; no node has 2^63 files.
+/// A number of files for the API. No node has 2^63 files.
 fn count(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::aide::exit;
-    use crate::aide::report::{self, Change};
-
-    fn report(added: &[&str], changed: &[&str]) -> Report {
-        let change = |path: &&str, kind| Change {
-            path: path.as_bytes().to_vec(),
-            kind,
-            attributes: [].into(),
-            new_values: None,
-            details: Vec::new(),
-        };
-        let mut list: Vec<_> = added
-            .iter()
-            .map(|p| change(p, report::ChangeKind::Added))
-            .collect();
-        list.extend(
-            changed
-                .iter()
-                .map(|p| change(p, report::ChangeKind::Changed)),
-        );
-        Report {
-            aide_version: "0.19.1".to_owned(),
-            total: 10,
-            added: added.len() as u64,
-            removed: 0,
-            changed: changed.len() as u64,
-            changes: list,
-            ..Report::default()
-        }
-    }
-
-    fn at() -> Time {
-        crate::api::time::whole_seconds("2026-01-02T03:04:05Z".parse().unwrap())
-    }
-
-    fn class(outcome: &Outcome) -> &str {
-        match outcome {
-            Outcome::Clean { .. } => "clean",
-            Outcome::Changed(_) => "changed",
-            Outcome::Errored(error) => error.class.as_str(),
-        }
-    }
-
-    #[test]
-    fn exit_status_and_report_must_agree() {
-        let quiet = || report(&[], &[]);
-        let loud = || report(&["/a"], &["/b"]);
-        let empty = || Report {
-            total: 0,
-            ..report(&[], &[])
-        };
-        let short = || Report {
-            added: 2,
-            ..report(&["/a"], &["/b"])
-        };
-        let cut = |report: Report| Report {
-            truncated: true,
-            ..report
-        };
-        let table = [
-            (exit::decode(Some(0), None), quiet(), "clean"),
-            (exit::decode(Some(0), None), cut(quiet()), "report"),
-            (exit::decode(Some(5), None), cut(quiet()), "report"),
-            (exit::decode(Some(5), None), cut(short()), "changed"),
-            (exit::decode(Some(1), None), cut(short()), "contradiction"),
-            (exit::decode(Some(0), None), loud(), "contradiction"),
-            (exit::decode(Some(0), None), empty(), "empty"),
-            (exit::decode(Some(5), None), loud(), "changed"),
-            (exit::decode(Some(4), None), loud(), "contradiction"),
-            (exit::decode(Some(4), None), quiet(), "contradiction"),
-            (exit::decode(Some(5), None), short(), "contradiction"),
-        ];
-        for (verdict, report, expected) in table {
-            assert_eq!(class(&judge(verdict, report)), expected, "{verdict:?}");
-        }
-    }
-
-    #[test]
-    fn an_error_of_aide_keeps_its_words() {
-        let Outcome::Errored(error) = judge(exit::decode(Some(17), None), report(&[], &[])) else {
-            panic!("17 is an error");
-        };
-        assert_eq!(error.message, "AIDE error: 17 Invalid configureline error");
-    }
-
-    #[test]
-    fn a_status_shows_the_first_twenty_changes() {
-        let paths: Vec<String> = (0..30).map(|n| format!("/etc/{n:02}")).collect();
-        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
-        let outcome = judge(exit::decode(Some(1), None), report(&paths, &[]));
-        let finding = Finding::new(&outcome, at(), Duration::from_millis(1500));
-        assert_eq!(finding.result.files_added, 30);
-        assert_eq!(finding.result.changes.len(), 20);
-        assert_eq!(finding.result.changes[0].path, "/etc/00");
-        assert_eq!(finding.result.duration_milliseconds, Some(1500));
-    }
-
-    #[test]
-    fn a_long_error_keeps_its_reason() {
-        let path = "/d".repeat(3_000);
-        let message = format!("open {path}: File name too long");
-        let error = ScanError::new(ErrorClass::File, message);
-        assert!(error.message.len() <= MAX_ERROR_MESSAGE);
-        assert!(error.message.starts_with("open /d"), "{}", error.message);
-        assert!(
-            error.message.ends_with("/d: File name too long"),
-            "{}",
-            error.message
-        );
-    }
-}
+mod tests;

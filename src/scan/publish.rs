@@ -1,9 +1,9 @@
-//! Carries out what [`super::tell`] decided: the kept log, the events, and last the node status.
+//! Writes what [`super::reporting`] has planned: the failure log, the events, and last the node status.
 //! I/O.
 //!
-//! The order matters. The status comes last, since it is what says "told": a crash before it leads
-//! to the same log and the same events (same names) once more, and so to nothing new. Neither a log
-//! nor an event that the API refuses holds it back, as nobody knows when that would end.
+//! The status is written last, since it records what was reported. A crash before it leads to the same
+//! log and the same events (of the same names) again, which changes nothing. A log or an event that the
+//! API server refuses does not delay the status, as nobody knows when that would end.
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::events::v1::Event;
@@ -13,38 +13,38 @@ use serde_json::{Value, json};
 
 use super::Identity;
 use super::event::{self, EventMessage, Subject};
-use super::tell::{self, News, Said};
+use super::reporting::{self, LastReported, NodeUpdate, PlannedReport};
 use crate::api::{FileIntegrityNodeStatus, names, time};
 use crate::k8s::decode::Unreadable;
 use crate::k8s::{RequestError, raw, request};
 
-/// Why some news could not be published.
+/// Why an update could not be published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// The node status is not there (yet, or any more), or another one took its place.
-    #[error("the node status is not there; the operator makes it")]
+    /// The node status does not exist, or another object of the same name has replaced it.
+    #[error("the FileIntegrityNodeStatus does not exist; the operator creates it")]
     NoStatus,
-    /// A request came to nothing.
+    /// A request to the API server failed.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// It was written, or would have been, and cannot be read.
+    /// The node status was written, but the answer cannot be decoded.
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
-    /// The status could not be put into JSON.
-    #[error("put the node status into JSON")]
+    /// The node status could not be encoded.
+    #[error("encode the node status")]
     Json(#[from] serde_json::Error),
 }
 
-/// Writes a node's news to the API.
+/// Publishes the updates of a node.
 #[derive(Clone)]
 pub struct Publisher {
     identity: Identity,
-    /// Pod or host that reports, for events.
+    /// The pod or host that reports, for events.
     reporter: String,
     statuses: Api<FileIntegrityNodeStatus>,
     config_maps: Api<ConfigMap>,
     events: Api<Event>,
-    said: Said,
+    reported: LastReported,
 }
 
 impl std::fmt::Debug for Publisher {
@@ -56,7 +56,7 @@ impl std::fmt::Debug for Publisher {
 }
 
 impl Publisher {
-    /// A publisher for this node.
+    /// A publisher that has published nothing yet.
     pub fn new(client: &Client, identity: Identity, reporter: String) -> Self {
         let namespace = identity.namespace.as_str();
         Self {
@@ -64,73 +64,79 @@ impl Publisher {
             config_maps: Api::namespaced(client.clone(), namespace),
             events: Api::namespaced(client.clone(), namespace),
             reporter,
-            said: Said::default(),
+            reported: LastReported::default(),
             identity,
         }
     }
 
-    /// Publishes `news` on top of `current`, the status as it was last seen. `log` is the kept log
-    /// of the news' finding, if it has one. Returns the status as the API has it afterwards.
+    /// Publishes `update` on top of `current`, the newest known status. `log` is the failure log of a
+    /// failed scan. Returns the status that the API server has afterwards.
     pub async fn publish(
         &mut self,
         current: &FileIntegrityNodeStatus,
-        news: &News,
+        update: &NodeUpdate,
         log: Option<&Value>,
     ) -> Result<FileIntegrityNodeStatus, PublishError> {
-        self.said.begin_with(current);
-        let mut telling = tell::decide(&self.identity, current, news, &self.said);
-        if let (true, Some(log)) = (telling.write_log, log) {
-            match self.write_log(log).await {
-                Err(PublishError::Request(error)) if error.is_refusal() => {
-                    let error = crate::error_chain(&error);
-                    tracing::warn!(
-                        error,
-                        "the kept log cannot be written; the result is told without"
-                    );
-                    telling.without_log();
-                }
-                result => result?,
-            }
+        self.reported.begin_with(current);
+        let mut report = reporting::plan(&self.identity, current, update, &self.reported);
+        if let (true, Some(log)) = (report.write_log, log) {
+            self.write_log_unless_refused(log, &mut report).await?;
         }
-        for saying in &telling.events {
-            match self.say(current, saying, &telling.transition).await {
-                Err(PublishError::Request(error)) if error.is_refusal() => {
-                    let error = crate::error_chain(&error);
-                    tracing::warn!(
-                        error,
-                        event = saying.message,
-                        "an event is refused; the result is told without"
-                    );
-                }
-                result => result?,
-            }
+        for event in &report.events {
+            self.create_event_unless_refused(current, event, &report.transition)
+                .await?;
         }
-        let Some(patch) = tell::patch(current, &telling.status)? else {
-            self.said = telling.said;
-            return Ok(current.clone());
+        let status = self.write_status(current, &report.status).await?;
+        self.reported = report.reported;
+        Ok(status?)
+    }
+
+    /// The inner error: the status was written, but what the API server returned cannot be decoded.
+    async fn write_status(
+        &self,
+        current: &FileIntegrityNodeStatus,
+        planned: &FileIntegrityNodeStatus,
+    ) -> Result<Result<FileIntegrityNodeStatus, Unreadable>, PublishError> {
+        let Some(patch) = reporting::status_patch(current, planned)? else {
+            return Ok(Ok(current.clone()));
         };
         let name = self.identity.node_status();
         let params = PatchParams::default();
         let patch = Patch::Merge(patch);
         let written = raw::patch(&self.statuses, &name, &params, &patch);
-        let status = match request("write the node status", written).await {
-            // 404: deleted. 409: the uid in the patch is not that of the object.
-            Err(error) if matches!(error.code(), Some(404 | 409)) => {
-                return Err(PublishError::NoStatus);
-            }
-            result => result?,
-        };
-        self.said = telling.said;
-        Ok(status?)
+        match request("write the node status", written).await {
+            // 404: the object was deleted. 409: the uid in the patch is that of another object.
+            Err(error) if matches!(error.code(), Some(404 | 409)) => Err(PublishError::NoStatus),
+            result => Ok(result?),
+        }
     }
 
-    /// Writes the kept log in one request, whether or not there is one already.
+    async fn write_log_unless_refused(
+        &self,
+        log: &Value,
+        report: &mut PlannedReport,
+    ) -> Result<(), PublishError> {
+        match self.write_log(log).await {
+            Err(PublishError::Request(error)) if error.is_refusal() => {
+                let error = crate::error_chain(&error);
+                tracing::warn!(
+                    error,
+                    "failed to write the failure log; reporting without it"
+                );
+                report.without_log();
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Writes the failure log in one request, whether or not it exists.
     async fn write_log(&self, log: &Value) -> Result<(), PublishError> {
-        let name = self.identity.kept_log();
+        let name = self.identity.failure_log();
         let params = PatchParams::apply(names::FIELD_MANAGER_DAEMON).force();
         let patch = Patch::Apply(log);
         let written = raw::patch_metadata(&self.config_maps, &name, &params, &patch);
-        let written = request("write the kept log", written).await?;
+        let written = request("write the failure log", written).await?;
         let compressed = log["metadata"]["annotations"]
             .get(names::ANNOTATION_COMPRESSED)
             .is_some();
@@ -139,23 +145,23 @@ impl Publisher {
                 .annotations
                 .is_some_and(|all| all.contains_key(names::ANNOTATION_COMPRESSED))
         {
-            // Another writer's annotation, from before: applying leaves it, and it would lie.
+            // Another field manager has set the annotation, so server-side apply does not remove it.
             let removal =
                 json!({"metadata": {"annotations": {names::ANNOTATION_COMPRESSED: null}}});
             let (params, patch) = (PatchParams::default(), Patch::Merge(&removal));
-            let mended = raw::patch_metadata(&self.config_maps, &name, &params, &patch);
-            request("mend the kept log", mended).await?;
+            let fixed = raw::patch_metadata(&self.config_maps, &name, &params, &patch);
+            request("fix the failure log", fixed).await?;
         }
         Ok(())
     }
 
-    async fn say(
+    async fn create_event_unless_refused(
         &self,
         current: &FileIntegrityNodeStatus,
-        saying: &EventMessage,
+        event: &EventMessage,
         transition: &str,
     ) -> Result<(), PublishError> {
-        // Without an owner the FileIntegrity is gone, and nobody is left to tell.
+        // Without an owner the FileIntegrity was deleted, and the event would refer to nothing.
         let Some((_, uid)) = current.owner() else {
             return Ok(());
         };
@@ -166,18 +172,30 @@ impl Publisher {
             node: Some(&self.identity.node),
             reporter: &self.reporter,
         };
-        Ok(create_event(&self.events, &subject, saying, transition).await?)
+        match create_event(&self.events, &subject, event, transition).await {
+            Err(error) if error.is_refusal() => {
+                let error = crate::error_chain(&error);
+                let event = &event.message;
+                tracing::warn!(
+                    error,
+                    event,
+                    "failed to create an event; reporting without it"
+                );
+                Ok(())
+            }
+            result => Ok(result?),
+        }
     }
 }
 
-/// Creates an event. One that already exists is a success: its name says what it reports.
+/// Creates an event. One that exists already is a success: its name identifies what it reports.
 pub async fn create_event(
     events: &Api<Event>,
     subject: &Subject<'_>,
-    saying: &EventMessage,
+    message: &EventMessage,
     transition: &str,
 ) -> Result<(), RequestError> {
-    let event = event::build(subject, saying, transition, time::now_micro());
+    let event = event::build(subject, message, transition, time::now_micro());
     let params = PostParams::default();
     let created = events.create(&params, &event);
     match request(format!("create an event about {}", subject.name), created).await {

@@ -256,14 +256,14 @@ impl Scene {
     #[expect(clippy::too_many_lines, reason = "one table")]
     fn disguises(&self) -> anyhow::Result<Vec<Try>> {
         let own = &self.own;
-        let name = own.identity(&own.mine).kept_log();
+        let name = own.identity(&own.mine).failure_log();
         let called = |name: String| json!({"metadata": {"name": name}});
         let with = |key: &str, value: Value| json!({"metadata": {key: value}});
         let mut disguises: Vec<(String, Value)> = vec![
             // Kept for another node: that of FileIntegrity fi on node x-n1 ends like one of node n1.
             (
                 "the name of another node's log".to_owned(),
-                called(own.identity(&own.theirs).kept_log()),
+                called(own.identity(&own.theirs).failure_log()),
             ),
             (
                 "a name that ends alike".to_owned(),
@@ -677,7 +677,7 @@ impl Scene {
         let own = &self.own;
         let one = format!("{}/{}", self.statuses(), own.status_of(&own.mine));
         let log = own.log_of(&own.mine)?;
-        let name = own.identity(&own.mine).kept_log();
+        let name = own.identity(&own.mine).failure_log();
         let log_path = format!(
             "{}/{name}?fieldManager=file-integrity-daemon&force=true",
             self.configmaps()

@@ -1,0 +1,173 @@
+//! Counts what one file has: lines, functions, public items, doc comments, string literals.
+
+use std::collections::BTreeSet;
+
+use syn::visit::{self, Visit};
+use syn::{Attribute, Block, Expr, Ident, Lit, LitStr, Meta, Visibility};
+
+use super::module_of;
+use super::source::SourceFile;
+
+/// The enums whose strings belong nowhere else. Error classes are lower-case words that have other
+/// meanings as well, so they are not found like this; what takes one takes its type.
+const ENUMS: [&str; 2] = ["api::event_reason", "api::condition"];
+/// A longer function is named.
+const LONG: usize = 80;
+
+/// The figures of all files.
+#[derive(Default)]
+pub(crate) struct Figures {
+    pub(crate) file_lines: Vec<usize>,
+    pub(crate) function_lines: Vec<usize>,
+    pub(crate) long_functions: Vec<String>,
+    pub(crate) public_items: usize,
+    pub(crate) comments: usize,
+    pub(crate) short_comments: usize,
+}
+
+impl Figures {
+    pub(crate) fn add(&mut self, source: &SourceFile) {
+        self.file_lines.push(source.lines.len());
+        let mut counter = Counter {
+            module: module_of(source),
+            figures: self,
+        };
+        for item in &source.items {
+            counter.visit_item(item);
+        }
+    }
+}
+
+struct Counter<'a> {
+    module: String,
+    figures: &'a mut Figures,
+}
+
+impl Counter<'_> {
+    fn function(&mut self, name: &Ident, block: &Block) {
+        let last = block.brace_token.span.close().end().line;
+        let lines = last - name.span().start().line + 1;
+        self.figures.function_lines.push(lines);
+        if lines > LONG {
+            let module = &self.module;
+            self.figures
+                .long_functions
+                .push(format!("{module}::{name}: {lines}"));
+        }
+    }
+
+    fn comment(&mut self, attributes: &[Attribute]) {
+        let words: usize = attributes
+            .iter()
+            .filter_map(doc_line)
+            .map(|line| line.split_whitespace().count())
+            .sum();
+        self.figures.comments += usize::from(words > 0);
+        self.figures.short_comments += usize::from((1..=3).contains(&words));
+    }
+}
+
+fn doc_line(attribute: &Attribute) -> Option<String> {
+    match &attribute.meta {
+        Meta::NameValue(meta) if meta.path.is_ident("doc") => string(&meta.value),
+        _ => None,
+    }
+}
+
+fn string(value: &Expr) -> Option<String> {
+    match value {
+        Expr::Lit(literal) => match &literal.lit {
+            Lit::Str(text) => Some(text.value()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+impl<'ast> Visit<'ast> for Counter<'_> {
+    fn visit_visibility(&mut self, visibility: &'ast Visibility) {
+        self.figures.public_items += usize::from(matches!(visibility, Visibility::Public(_)));
+    }
+
+    /// A field belongs to its type.
+    fn visit_field(&mut self, field: &'ast syn::Field) {
+        self.comment(&field.attrs);
+    }
+
+    fn visit_variant(&mut self, variant: &'ast syn::Variant) {
+        self.comment(&variant.attrs);
+        visit::visit_fields(self, &variant.fields);
+    }
+
+    fn visit_item(&mut self, item: &'ast syn::Item) {
+        match item {
+            syn::Item::Const(item) => self.comment(&item.attrs),
+            syn::Item::Enum(item) => self.comment(&item.attrs),
+            syn::Item::Fn(item) => self.comment(&item.attrs),
+            syn::Item::Mod(item) => self.comment(&item.attrs),
+            syn::Item::Static(item) => self.comment(&item.attrs),
+            syn::Item::Struct(item) => self.comment(&item.attrs),
+            syn::Item::Trait(item) => self.comment(&item.attrs),
+            syn::Item::Type(item) => self.comment(&item.attrs),
+            _ => {}
+        }
+        visit::visit_item(self, item);
+    }
+
+    fn visit_item_fn(&mut self, function: &'ast syn::ItemFn) {
+        self.function(&function.sig.ident, &function.block);
+        visit::visit_item_fn(self, function);
+    }
+
+    fn visit_impl_item_fn(&mut self, function: &'ast syn::ImplItemFn) {
+        self.comment(&function.attrs);
+        self.function(&function.sig.ident, &function.block);
+        visit::visit_impl_item_fn(self, function);
+    }
+}
+
+/// Literals that equal one of the enums', outside of these: `module: "Text"`.
+pub(crate) fn stray_strings(sources: &[SourceFile]) -> Vec<String> {
+    let (enums, others): (Vec<_>, Vec<_>) = sources
+        .iter()
+        .partition(|source| ENUMS.contains(&module_of(source).as_str()));
+    let known: BTreeSet<String> = enums.into_iter().flat_map(literals).collect();
+    let mut stray = Vec::new();
+    for source in others {
+        let found = literals(source).into_iter();
+        let found = found.filter(|text| known.contains(text));
+        stray.extend(found.map(|text| format!("{}: {text:?}", module_of(source))));
+    }
+    stray
+}
+
+fn literals(source: &SourceFile) -> Vec<String> {
+    struct Literals(Vec<String>);
+    impl<'ast> Visit<'ast> for Literals {
+        fn visit_lit_str(&mut self, literal: &'ast LitStr) {
+            self.0.push(literal.value());
+        }
+        fn visit_attribute(&mut self, _: &'ast Attribute) {}
+        fn visit_macro(&mut self, found: &'ast syn::Macro) {
+            self.0.extend(in_tokens(found.tokens.clone()));
+        }
+    }
+    let mut found = Literals(Vec::new());
+    for item in &source.items {
+        found.visit_item(item);
+    }
+    found.0
+}
+
+/// The string literals in a macro's arguments, which are not parsed.
+fn in_tokens(tokens: proc_macro2::TokenStream) -> Vec<String> {
+    let of_one = |token| match token {
+        proc_macro2::TokenTree::Group(group) => in_tokens(group.stream()),
+        proc_macro2::TokenTree::Literal(literal) => {
+            let text = syn::parse_str::<LitStr>(&literal.to_string());
+            text.map(|text| text.value()).into_iter().collect()
+        }
+        _ => Vec::new(),
+    };
+    tokens.into_iter().flat_map(of_one).collect()
+}

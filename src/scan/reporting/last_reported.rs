@@ -1,0 +1,78 @@
+//! What this process has reported of a node. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use crate::api::{Baseline, FileIntegrityNodeStatus, Reinit, ScanResult};
+use crate::scan::change_set::ChangeSet;
+
+/// What was reported last. It limits events about the same paths, and allows to undo what others edit
+/// in the status. It is lost with the process: then there may be one more event than needed, and an
+/// edited result stays.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LastReported {
+    /// The changes of the last event about changes.
+    pub(super) changes: Option<Box<ChangeSet>>,
+    /// When, by the node's clock, the last event about paths was created that had an event before.
+    pub(super) repeated_at: Option<Timestamp>,
+    /// Number of results since then for which no event was created.
+    pub(super) suppressed: u32,
+    pub(super) baseline: Option<Baseline>,
+    pub(super) reinit: Option<Reinit>,
+    /// None before the status was read for the first time.
+    pub(super) known: Option<KnownResults>,
+    /// The API server accepted the newest failed result, but not its failure log.
+    pub(super) log_refused: bool,
+}
+
+/// The results that the status had before the first write, or has since the last write that was
+/// answered. They are not read from the status again: if an answer is lost, nobody knows whether the
+/// write was carried out, and log and events have to be decided as before.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct KnownResults {
+    /// The newest result, with its changes.
+    pub(super) last: Option<ScanResult>,
+    /// The newest result of each condition.
+    pub(super) results: Vec<ScanResult>,
+}
+
+impl LastReported {
+    /// Takes the results of the status when it is read for the first time.
+    pub fn begin_with(&mut self, current: &FileIntegrityNodeStatus) {
+        self.known.get_or_insert_with(|| KnownResults {
+            last: current.last_result.clone(),
+            results: newest_of_each(&current.results),
+        });
+    }
+}
+
+impl KnownResults {
+    /// `at`, or the first time after all known results: if a clock was set back, a newer result must
+    /// not look older.
+    pub(super) fn not_before(&self, at: Time) -> Time {
+        let known = self.last.iter().chain(&self.results);
+        match known.map(|result| result.last_probe_time.0).max() {
+            Some(last) if at.0 <= last => {
+                // Without a later time, as somebody has written the last possible one, the clock is used.
+                let next = last.checked_add(SignedDuration::from_secs(1));
+                Time(next.unwrap_or(at.0))
+            }
+            _ => at,
+        }
+    }
+}
+
+/// At most one result of each condition, also if somebody has added more.
+fn newest_of_each(results: &[ScanResult]) -> Vec<ScanResult> {
+    let mut newest: Vec<ScanResult> = Vec::new();
+    for result in results {
+        match newest.iter_mut().find(|r| r.condition == result.condition) {
+            Some(known) if known.last_probe_time.0 < result.last_probe_time.0 => {
+                known.clone_from(result);
+            }
+            Some(_) => {}
+            None => newest.push(result.clone()),
+        }
+    }
+    newest
+}

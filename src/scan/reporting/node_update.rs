@@ -1,0 +1,23 @@
+//! Something on a node that is to be reported. Pure.
+
+use crate::api::{Baseline, Reinit};
+use crate::scan::event::EventMessage;
+use crate::scan::outcome::Finding;
+
+/// Something on a node that is to be reported.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NodeUpdate {
+    /// The result of a scan.
+    pub finding: Option<Finding>,
+    /// Digest of the database that the scan compared with, if it is known.
+    pub scanned_digest: Option<String>,
+    /// A baseline that was made.
+    pub baseline: Option<Baseline>,
+    /// The baseline on the node's disk. It is reported if the status has lost its baseline and this
+    /// process has reported none yet.
+    pub baseline_on_disk: Option<Baseline>,
+    /// A request for re-initialization that is done.
+    pub reinit: Option<Reinit>,
+    /// An event to create besides that of the result.
+    pub event: Option<EventMessage>,
+}

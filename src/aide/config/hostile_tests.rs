@@ -336,10 +336,14 @@ fn hostile_texts_are_converted_within_limits() {
         .args(["--exact", name, "--ignored", "--test-threads=1"])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}{errors}", output.status);
-    assert!(said.contains("1 passed"), "{said}");
+    assert!(
+        output.status.success(),
+        "{}: {stdout}{errors}",
+        output.status
+    );
+    assert!(stdout.contains("1 passed"), "{stdout}");
 }
 
 fn refused(text: &str) -> Vec<String> {
@@ -381,10 +385,10 @@ fn a_rejection_names_the_limit_and_the_line() {
         ),
     ];
     for (text, expected) in table {
-        let told = refused(&text);
-        assert_eq!(told.len(), 1, "{told:?}");
-        let names_line = told[0].starts_with("line ") && told[0].contains(expected);
-        assert!(names_line, "{}", told[0]);
+        let messages = refused(&text);
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        let names_line = messages[0].starts_with("line ") && messages[0].contains(expected);
+        assert!(names_line, "{}", messages[0]);
     }
     // An ending of the last line begins no other line.
     let most = format!("/etc p\n{}", "# c\n".repeat(MAX_LINES - 1));
@@ -393,20 +397,20 @@ fn a_rejection_names_the_limit_and_the_line() {
 
 #[test]
 fn many_diagnostics_are_counted_but_not_listed() {
-    let told = refused(&"@@include /\n".repeat(1_000));
-    let listed = told.len() - 1;
+    let messages = refused(&"@@include /\n".repeat(1_000));
+    let listed = messages.len() - 1;
     assert!((50..=MAX_DIAGNOSTICS).contains(&listed), "{listed}");
     assert!(
-        told[0].starts_with("line 1: @@include is not allowed"),
+        messages[0].starts_with("line 1: @@include is not allowed"),
         "{}",
-        told[0]
+        messages[0]
     );
     let more = format!(
         "line {}: {} more diagnostics are not listed",
         listed + 1,
         1_000 - listed
     );
-    assert!(told[listed].starts_with(&more), "{}", told[listed]);
+    assert!(messages[listed].starts_with(&more), "{}", messages[listed]);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Whole configurations: what becomes of texts as users have them.
+//! Conversion of whole configurations.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use super::budget::MAX_LINES;
 use super::*;
 use crate::aide::profiles::Profile;
 
-/// Every fixture and built-in configuration, with its name.
+/// All fixtures and default configurations, with their names.
 pub(in crate::aide) const TEXTS: [(&str, &str); 10] = [
     ("debian", include_str!("../testdata/debian.conf")),
     (
@@ -42,38 +42,37 @@ fn refused(text: &str) -> Vec<Diagnostic> {
         .diagnostics
 }
 
-/// Line by line: what the user wrote, `conf>` and `aide>` where they differ from the line before,
-/// and what is told.
-fn told(text: &str) -> String {
+/// The lines of the user, the converted lines (`conf>` and `aide>`) if they differ, and the warnings.
+fn rendered(text: &str) -> String {
     let Prepared {
         conf,
         effective,
         warnings,
     } = prepared(text);
-    let mut told = String::new();
+    let mut rendered = String::new();
     let lines = text
         .split('\n')
         .zip(conf.split('\n'))
         .zip(effective.split('\n'));
     for (index, ((user, conf), effective)) in lines.enumerate() {
-        let _ = writeln!(told, "    {}", user.escape_debug());
+        let _ = writeln!(rendered, "    {}", user.escape_debug());
         if conf != user {
-            let _ = writeln!(told, "conf> {}", conf.escape_debug());
+            let _ = writeln!(rendered, "conf> {}", conf.escape_debug());
         }
         if effective != conf {
-            let _ = writeln!(told, "aide> {}", effective.escape_debug());
+            let _ = writeln!(rendered, "aide> {}", effective.escape_debug());
         }
         for warning in warnings.iter().filter(|warning| warning.line == index + 1) {
-            let _ = writeln!(told, "      ({}: {})", warning.message, warning.remedy);
+            let _ = writeln!(rendered, "      ({}: {})", warning.message, warning.remedy);
         }
     }
-    told
+    rendered
 }
 
 #[test]
 fn typical_texts() {
     for (name, text) in TEXTS {
-        insta::assert_snapshot!(name, told(text));
+        insta::assert_snapshot!(name, rendered(text));
     }
 }
 
@@ -118,7 +117,7 @@ fn removed_options_cause_warnings() {
             .lines()
             .enumerate()
             .filter(|(_, line)| line.starts_with("# not used:"));
-        let told = |option: &str, line: usize| {
+        let messages = |option: &str, line: usize| {
             warnings
                 .iter()
                 .any(|one| one.line == line || one.message.starts_with(option))
@@ -126,7 +125,7 @@ fn removed_options_cause_warnings() {
         for (index, line) in left_out {
             let option = line.trim_start_matches("# not used: ").split('=').next();
             assert!(
-                told(option.unwrap_or_default().trim(), index + 1),
+                messages(option.unwrap_or_default().trim(), index + 1),
                 "{name}: {line}"
             );
         }
@@ -327,8 +326,8 @@ fn macros_that_0_19_does_not_accept_are_expanded() {
     assert_eq!(lines[2], "N = p+u+sha256");
     assert_eq!(lines[3], "/hostroot/etc f,d p+u");
     assert_eq!(lines[5], "-/hostroot/etc/kubernetes/aide.*");
-    let told: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
-    assert_eq!(told, [3, 4, 6]);
+    let messages: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
+    assert_eq!(messages, [3, 4, 6]);
 }
 
 /// AIDE 0.16's manual: "Special characters in your filenames can be escaped using two-digit URL
@@ -357,8 +356,11 @@ fn paths_of_0_16_keep_their_meaning() {
             "/hostroot/etc p",
         ]
     );
-    let told: BTreeSet<usize> = warnings.iter().map(|warning| warning.line).collect();
-    assert_eq!(told.into_iter().collect::<Vec<_>>(), [1, 2, 4, 5, 6, 7, 8]);
+    let messages: BTreeSet<usize> = warnings.iter().map(|warning| warning.line).collect();
+    assert_eq!(
+        messages.into_iter().collect::<Vec<_>>(),
+        [1, 2, 4, 5, 6, 7, 8]
+    );
     assert!(
         warnings
             .iter()
@@ -381,8 +383,8 @@ fn paths_with_another_meaning_in_0_16_cause_warnings() {
         effective,
         "/hostroot/etc p\n/hostroot/a%20b p\n-/hostroot/etc/mtab#x\n"
     );
-    let told: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
-    assert_eq!(told, [2, 3, 3]);
+    let messages: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
+    assert_eq!(messages, [2, 3, 3]);
 }
 
 /// AIDE up to 0.16 entered a directory that it left out where a rule names something in it.
@@ -587,7 +589,7 @@ fn comments_may_contain_anything() {
 
 #[test]
 fn missing_rules_cause_warnings() {
-    let told = |text: &str| -> Vec<String> {
+    let messages = |text: &str| -> Vec<String> {
         prepared(text)
             .warnings
             .into_iter()
@@ -596,16 +598,16 @@ fn missing_rules_cause_warnings() {
     };
     for text in ["", "# nothing\n", "-/etc\n", "NORMAL = p\n"] {
         assert_eq!(
-            told(text),
+            messages(text),
             ["no rule selects anything, so nothing is watched"],
             "{text:?}"
         );
     }
     for text in ["/usr p\n-/x\n", "/etcetera p\n-/x\n", "=/boot p\n-/x\n"] {
-        assert_eq!(told(text), ["no rule selects /etc"], "{text:?}");
+        assert_eq!(messages(text), ["no rule selects /etc"], "{text:?}");
     }
     for text in ["/ p\n-/etc\n", "/etc p\n-/etc$\n"] {
-        assert_eq!(told(text), ["the rule excludes /etc"], "{text:?}");
+        assert_eq!(messages(text), ["the rule excludes /etc"], "{text:?}");
     }
     for text in [
         "/ p\n-/x\n",
@@ -613,7 +615,7 @@ fn missing_rules_cause_warnings() {
         "/(usr|etc) p\n-/x\n",
         "/e.* p\n-/etc/mtab$\n",
     ] {
-        assert_eq!(told(text), [""; 0], "{text:?}");
+        assert_eq!(messages(text), [""; 0], "{text:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! One tree that two AIDEs look at: one as `/`, the other as `/hostroot`.
+//! One tree that two versions of AIDE scan: one as `/`, the other as `/hostroot`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,16 +12,16 @@ use tempfile::TempDir;
 use super::generator::Version;
 use crate::aide::config::{Diagnostic, RunOptions, prepare, run_options, run_options_before};
 
-/// What came of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The same entries with the same attributes.
     Same,
-    /// A warning names the line that makes the difference.
+    /// A warning explains the difference.
     Explained,
-    /// The AIDE that the text is for does not take it.
+    /// The old version rejects the text.
     RefusedByOld,
-    /// How the two differ.
+    /// The difference.
     Differs(String),
 }
 
@@ -181,7 +181,7 @@ fn uncompressed(path: &Path) -> String {
     text
 }
 
-/// Does a warning say that this path may be selected otherwise?
+/// Whether a warning explains that this path may be selected differently.
 fn explains(warning: &Diagnostic, path: &str) -> bool {
     if warning
         .message
@@ -255,7 +255,7 @@ fn run(root: &Path, aide: &str, config: &str, before: &str, after: &str) -> Outp
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // An AIDE that refuses what stands before does not read it.
+    // If AIDE rejects an earlier line, it does not read this one.
     child
         .stdin
         .take()

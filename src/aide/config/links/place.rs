@@ -27,11 +27,11 @@ pub enum Place {
 /// if a link has exactly that name. Also returns the expression that must follow the real path.
 pub(super) fn real_place(
     path: &str,
-    look_up: &mut dyn FnMut(&str) -> Place,
+    resolve: &mut dyn FnMut(&str) -> Place,
 ) -> (Place, &'static str) {
     let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
     let is_name = !matches!(name, "" | "." | "..");
-    let mut place = look_up(if is_name { path } else { directory });
+    let mut place = resolve(if is_name { path } else { directory });
     // Paths that continue after the name of a link to a directory are in that directory: `/root.*` does
     // not mean `/var/roothome2`.
     let mut end = "";

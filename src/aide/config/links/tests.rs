@@ -1,4 +1,4 @@
-//! Rules behind links, as texts.
+//! Rules whose paths contain links.
 
 use super::writer::MAX_STATEMENTS;
 use super::*;

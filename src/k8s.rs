@@ -29,15 +29,15 @@ pub enum RequestError {
     Failed {
         /// The action, such as `read the ConfigMap x`.
         action: String,
-        /// The error.
+        /// The error of the client or the API server.
         source: Box<kube::Error>,
     },
     /// There was no response within the timeout.
     #[error("{action}: no response within {} s", timeout.as_secs())]
     Timeout {
-        /// The action.
+        /// The action, as in [`Self::Failed`].
         action: String,
-        /// The timeout.
+        /// The timeout that was exceeded.
         timeout: Duration,
     },
 }

@@ -25,13 +25,13 @@ const MAX_MEMORY_MIB: u64 = 96;
 /// Limit of CPU time in seconds. The same lines take 0.4 seconds.
 const MAX_CPU_SECONDS: u64 = 3;
 
-/// A check failed.
+/// A check could not be finished.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
     /// The file for AIDE could not be written.
     #[error("write {}", path.display())]
     Write {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
         /// The operating system's error.
         source: std::io::Error,
@@ -39,7 +39,7 @@ pub enum CheckError {
     /// AIDE could not be run.
     #[error("run AIDE to check a configuration")]
     Run(#[from] RunError),
-    /// The conversion panicked.
+    /// The thread of the conversion panicked.
     #[error("convert a configuration")]
     Convert(#[from] tokio::task::JoinError),
     /// The path is not valid.
@@ -76,7 +76,6 @@ enum Problem {
 #[derive(Clone, Debug)]
 pub struct Checker {
     aide: Aide,
-    /// A writable directory.
     work_dir: PathBuf,
     /// Only one configuration is checked at a time, to limit memory.
     permit: Arc<Semaphore>,

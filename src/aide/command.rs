@@ -26,7 +26,7 @@ use self::process::{limit_files, limit_usage, lower_priority, terminate};
 pub use self::run::{Around, Finished, Mode};
 use super::watchdog::{Hang, Limits, Watchdog};
 
-/// The AIDE program.
+/// AIDE with limits for its runs.
 #[derive(Clone, Debug)]
 pub struct Aide {
     binary: PathBuf,

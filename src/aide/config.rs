@@ -31,7 +31,6 @@ use crate::api::names::sha256_hex;
 pub use self::configuration::Configuration;
 pub use self::diagnostic::Diagnostic;
 pub use self::error::aide_error;
-pub use self::line::{Directive, Line, Rule, RuleKind, Statement};
 pub use self::links::{Followed, Place, Redirected, Unwatched, follow};
 pub use self::options::{RunOptions, rule_for, run_options, run_options_before};
 pub use self::prepare::{Prepared, Refused, conditions_on_files, prepare};

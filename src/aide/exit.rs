@@ -22,7 +22,7 @@ pub enum Verdict {
         /// Entries were changed.
         changed: bool,
     },
-    /// AIDE failed.
+    /// AIDE failed with this error.
     Error(AideError),
 }
 

@@ -28,7 +28,6 @@ struct Walk<'a> {
     /// The real path on the node so far.
     real: PathBuf,
     links: usize,
-    /// The first link.
     first: Option<PathBuf>,
     /// The real path with the last component of the requested path, if that is a link.
     last: Option<PathBuf>,

@@ -3,7 +3,7 @@
 //! They are written like those of users, with paths on the node. [`super::config::prepare`] converts them like any
 //! other.
 
-/// A default configuration.
+/// A profile with a default configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// For any Linux node.
@@ -13,7 +13,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// The text.
+    /// The text of the configuration.
     pub fn text(self) -> &'static str {
         match self {
             Self::Generic => include_str!("profiles/generic.conf"),

@@ -36,7 +36,7 @@ const MAX_HEAD: usize = 20 * 1024;
 /// Number of bytes that are kept of the end of a longer line.
 const MAX_TAIL: usize = 1024;
 
-/// The classified lines.
+/// The classified lines of standard error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stderr {
     /// The first error. AIDE exits after it.
@@ -54,7 +54,7 @@ pub struct Stderr {
 pub struct Class {
     /// The first line without its level. A long line is shortened in the middle.
     pub first: Option<String>,
-    /// Number of lines.
+    /// Number of lines of this class.
     pub count: u64,
 }
 
@@ -83,7 +83,7 @@ impl Stderr {
         stderr
     }
 
-    /// Classifies a line.
+    /// Classifies and counts a line.
     pub fn add(&mut self, line: &str) {
         let line = line.trim();
         let text = line.trim_start_matches("WARNING:").trim();
@@ -134,7 +134,7 @@ pub struct LongLine {
 }
 
 impl LongLine {
-    /// Adds bytes.
+    /// Appends bytes to the line.
     pub fn extend(&mut self, bytes: &[u8]) {
         let room = MAX_HEAD.saturating_sub(self.head.len()).min(bytes.len());
         let (head, tail) = bytes.split_at(room);

@@ -25,7 +25,7 @@ const CHECKS: u32 = 10;
 /// Maximum length of a path in bytes (`PATH_MAX` of `limits.h`).
 const PATH_MAX: usize = 4096;
 
-/// Watches one process.
+/// Watches the progress of a process.
 #[derive(Debug)]
 pub struct Watchdog {
     process: PathBuf,
@@ -40,7 +40,6 @@ pub struct Watchdog {
 struct Progress {
     /// CPU time in clock ticks.
     ticks: u64,
-    /// Bytes read.
     bytes: u64,
 }
 

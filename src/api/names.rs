@@ -13,7 +13,7 @@ pub const LABEL_OWNER: &str = "file-integrity.openshift.io/owner";
 pub const LABEL_REINIT_OWNER: &str = "file-integrity.openshift.io/reinit-owner";
 /// The name of the node that an object is about.
 pub const LABEL_NODE: &str = "file-integrity.openshift.io/node";
-/// On daemon pods.
+/// On pods of the daemons.
 pub const LABEL_POD: &str = "file-integrity.openshift.io/pod";
 /// On ConfigMaps with a log from a daemon of the original operator.
 pub const LABEL_LOG: &str = "file-integrity.openshift.io/log";

@@ -67,7 +67,7 @@ impl ObjectName {
         ))
     }
 
-    /// The name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -87,14 +87,14 @@ impl NamespaceName {
         ))
     }
 
-    /// The name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl DataKey {
-    /// Parses a key.
+    /// Parses a key of a ConfigMap.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         let is_path = matches!(text, "." | "..");
@@ -108,7 +108,7 @@ impl DataKey {
         ))
     }
 
-    /// The key.
+    /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -8,7 +8,6 @@ pub(super) fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A page.
 #[derive(Debug)]
 pub(super) struct Page {
     /// The path in the repository.
@@ -19,7 +18,6 @@ pub(super) struct Page {
 /// A command on a page.
 #[derive(Debug)]
 pub(super) struct Shown {
-    /// Page and line.
     pub(super) place: String,
     /// The words, with operators of the shell as separate words.
     pub(super) words: Vec<String>,
@@ -27,7 +25,6 @@ pub(super) struct Shown {
     pub(super) in_sentence: bool,
 }
 
-/// All pages.
 pub(super) fn all() -> Vec<Page> {
     let mut paths: Vec<PathBuf> = [
         "README.md",

@@ -21,7 +21,7 @@ const MAX_REASON: usize = 256;
 /// An object that cannot be decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
-    /// The requested kind.
+    /// The kind that was requested.
     pub kind: String,
     /// The name, or an empty string if it cannot be decoded either.
     pub name: String,

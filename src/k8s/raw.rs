@@ -42,7 +42,7 @@ where
     metadata.transpose().map_err(failed)
 }
 
-/// Patches an object.
+/// Patches an object and decodes it.
 pub async fn patch<K, P>(
     api: &Api<K>,
     name: &str,
@@ -88,7 +88,7 @@ where
     Ok(decode::object(&json))
 }
 
-/// Replaces an object.
+/// Replaces an object and decodes it.
 pub async fn replace<K>(
     api: &Api<K>,
     name: &str,

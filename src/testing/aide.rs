@@ -139,7 +139,6 @@ impl Node {
             .to_owned()
     }
 
-    /// Creates a baseline.
     pub(crate) fn init(&self, effective: &str) -> Report {
         let output = self.aide("--init", effective);
         let ended = decode_plain(output.status.code(), output.status.signal());
@@ -172,7 +171,6 @@ impl Node {
         report
     }
 
-    /// The uncompressed database.
     pub(crate) fn database(&self) -> Vec<u8> {
         let file = fs::File::open(self.options().database_in).unwrap();
         let mut database = Vec::new();

@@ -15,7 +15,7 @@ pub enum RunError {
     /// The program could not be started.
     #[error("start {}", binary.display())]
     Start {
-        /// The program.
+        /// The path of the program.
         binary: PathBuf,
         /// The operating system's error.
         source: io::Error,
@@ -40,15 +40,15 @@ pub enum RunError {
          Fix or unmount the file system that hangs"
     )]
     Stuck {
-        /// Where it hangs.
+        /// The exceeded limit and the file.
         hang: Hang,
-        /// The process.
+        /// The process that still exists.
         remains: Remains,
     },
     /// The output has no version.
     #[error("{} printed no version: {output}", binary.display())]
     Version {
-        /// The program.
+        /// The path of the program.
         binary: PathBuf,
         /// The first line of its output.
         output: String,
@@ -56,9 +56,9 @@ pub enum RunError {
     /// The version is too old.
     #[error("{} is AIDE {version}; fio needs AIDE 0.19 or later", binary.display())]
     TooOld {
-        /// The program.
+        /// The path of the program.
         binary: PathBuf,
-        /// Its version.
+        /// The version of the program.
         version: String,
     },
 }

@@ -6,7 +6,7 @@ use crate::aide::stderr::Stderr;
 /// The action of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Create a database.
+    /// Create a new database.
     Init,
     /// Compare with the database.
     Check,
@@ -27,9 +27,9 @@ impl Mode {
 /// fio's own configuration before and after that of the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Around {
-    /// The text before.
+    /// The text for `--before`.
     pub before: String,
-    /// The text after.
+    /// The text for `--after`.
     pub after: String,
 }
 

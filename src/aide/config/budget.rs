@@ -32,11 +32,9 @@ pub(super) const MAX_DIAGNOSTIC_BYTES: usize = 16 * 1024;
 /// The limits of a conversion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Limit {
-    /// Steps.
     Work,
     /// Bytes in the values of macros.
     MacroBytes,
-    /// Bytes of output.
     Output,
 }
 

@@ -16,7 +16,7 @@ pub struct Configuration {
 }
 
 impl Configuration {
-    /// Parses any text. Invalid lines are [`super::Statement::Unknown`].
+    /// Parses any text. Invalid lines are `Statement::Unknown`.
     pub fn parse(text: &str) -> Self {
         let rest = text.trim_start_matches(BOM);
         // A growing vector would take up to twice the memory.
@@ -29,7 +29,7 @@ impl Configuration {
     }
 
     /// The lines, in order.
-    pub fn lines(&self) -> &[Line] {
+    pub(crate) fn lines(&self) -> &[Line] {
         &self.lines
     }
 

@@ -29,7 +29,6 @@ const REMOVED: [&str; 5] = ["tiger", "haval", "crc32", "crc32b", "whirlpool"];
 /// Attributes, digests and groups since 0.19 (NEWS, 0.19).
 const SINCE_0_19: [&str; 4] = ["sha512_256", "sha3_256", "sha3_512", "fstype"];
 
-/// All other attributes.
 const OTHERS: [&str; 23] = [
     "ftype",
     "p",
@@ -82,7 +81,6 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Adds a definition.
     pub(super) fn define(&mut self, name: &str, text: &str, expression: &Span) {
         let digests = self.digests(text, expression);
         self.digests.insert(name.to_owned(), digests);

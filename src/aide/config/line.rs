@@ -15,11 +15,11 @@ mod tests;
 pub(super) use self::lexer::{macro_at, operands, string_end};
 use self::parser::statement;
 pub(super) use self::statement::Span;
-pub use self::statement::{Directive, Rule, RuleKind, Statement};
+pub(crate) use self::statement::{Directive, Rule, RuleKind, Statement};
 
 /// A line of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     text: String,
     ending: &'static str,
     statement: Statement,
@@ -27,7 +27,7 @@ pub struct Line {
 
 impl Line {
     /// Parses one line. `raw` has at most one `\n`, at its end.
-    pub fn parse(raw: &str) -> Self {
+    pub(crate) fn parse(raw: &str) -> Self {
         let (text, ending) = match raw.strip_suffix('\n') {
             None => (raw, ""),
             Some(text) => match text.strip_suffix('\r') {
@@ -43,47 +43,47 @@ impl Line {
     }
 
     /// The text without its line ending.
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// `\n`, `\r\n`, or an empty string in the last line.
-    pub fn ending(&self) -> &'static str {
+    pub(crate) fn ending(&self) -> &'static str {
         self.ending
     }
 
     /// The kind of line and its spans.
-    pub fn statement(&self) -> &Statement {
+    pub(crate) fn statement(&self) -> &Statement {
         &self.statement
     }
 
     /// The text of a span of this line.
-    pub fn get(&self, span: &Span) -> &str {
+    pub(crate) fn get(&self, span: &Span) -> &str {
         self.text.get(span.clone()).unwrap_or_default()
     }
 
     /// Replaces the text, except the ending, and parses it.
-    pub fn set_text(&mut self, text: String) {
+    pub(crate) fn set_text(&mut self, text: String) {
         self.statement = statement(&text);
         self.text = text;
     }
 
     /// Replaces a span and parses the new text.
-    pub fn replace(&mut self, span: &Span, with: &str) {
+    pub(crate) fn replace(&mut self, span: &Span, with: &str) {
         let mut text = self.text.clone();
         text.replace_range(span.clone(), with);
         self.set_text(text);
     }
 
     /// Adds a line feed if the line has no ending.
-    pub fn terminate(&mut self) {
+    pub(crate) fn terminate(&mut self) {
         if self.ending.is_empty() {
             self.ending = "\n";
         }
     }
 
     /// Name and value of an option.
-    pub fn option(&self) -> Option<(&str, &str)> {
+    pub(crate) fn option(&self) -> Option<(&str, &str)> {
         match &self.statement {
             Statement::Option { name, value, .. } => Some((self.get(name), self.get(value))),
             _ => None,
@@ -91,7 +91,7 @@ impl Line {
     }
 
     /// The rule, if the line is a rule.
-    pub fn rule(&self) -> Option<&Rule> {
+    pub(crate) fn rule(&self) -> Option<&Rule> {
         match &self.statement {
             Statement::Rule(rule) => Some(rule),
             _ => None,
@@ -99,14 +99,14 @@ impl Line {
     }
 
     /// Whether the rule applies only to some file types. The restriction `0` means all (since 0.18).
-    pub fn is_restricted(&self, rule: &Rule) -> bool {
+    pub(crate) fn is_restricted(&self, rule: &Rule) -> bool {
         rule.restriction
             .as_ref()
             .is_some_and(|span| self.get(span) != "0")
     }
 
     /// Directive and argument of a directive.
-    pub fn directive(&self) -> Option<(Directive, &str)> {
+    pub(crate) fn directive(&self) -> Option<(Directive, &str)> {
         match &self.statement {
             Statement::Directive {
                 directive,

@@ -20,9 +20,9 @@ pub struct RunOptions {
     pub database_in: String,
     /// The new database of `--init`.
     pub database_out: String,
-    /// The JSON report.
+    /// The path of the JSON report.
     pub json_report: String,
-    /// The plain report.
+    /// The path of the plain report.
     pub plain_report: String,
 }
 

@@ -11,7 +11,7 @@ use super::refuse;
 use super::relocate;
 use super::written_for::WrittenFor;
 
-/// A converted configuration.
+/// The result of a conversion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prepared {
     /// Key `aide.conf`: the user's text with all paths below the host root.
@@ -45,7 +45,7 @@ fn first_of(diagnostics: &[Diagnostic]) -> String {
 /// the daemon has the node's `/` (`/hostroot`). The conversion of [`Prepared::conf`] has the same
 /// result.
 ///
-/// A text is rejected if it is too large, or if its conversion takes too much work or memory ([`budget`]).
+/// A text is rejected if it is too large, or if its conversion takes too much work or memory.
 pub fn prepare(user_text: &str, state_dir: &str, host_root: &str) -> Result<Prepared, Refused> {
     prepare_within(user_text, state_dir, host_root, &Budget::default())
 }

@@ -25,7 +25,6 @@ pub(super) struct Relocated {
     pub(super) warnings: Vec<Diagnostic>,
 }
 
-/// Converts `configuration`.
 pub(super) fn relocate(
     configuration: &mut Configuration,
     written_for: WrittenFor,

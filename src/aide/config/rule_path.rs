@@ -28,7 +28,6 @@ pub(super) struct Ambiguous;
 pub(super) struct Alternative {
     /// The start offset in the text, after any `^`.
     pub(super) start: usize,
-    /// The end offset.
     pub(super) end: usize,
     /// Whether it may match `/` itself.
     pub(super) may_be_root: bool,

@@ -21,7 +21,6 @@ pub(super) enum Outcome {
     Explained,
     /// The old version rejects the text.
     RefusedByOld,
-    /// The difference.
     Differs(String),
 }
 

@@ -9,7 +9,7 @@ use crate::api::names::hex;
 /// Maximum number of changes with values: a report may list all files of a node.
 pub const DETAILED_CHANGES: usize = 1000;
 
-/// A parsed report.
+/// The content of a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// The version of AIDE, or an empty string if the report does not contain it.
@@ -59,7 +59,7 @@ pub struct Change {
 /// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Beyond {
-    /// Number of entries.
+    /// Number of these entries.
     pub entries: u64,
     /// SHA-256 over paths and kinds of change.
     pub listed: [u8; 32],
@@ -74,7 +74,7 @@ pub enum ChangeKind {
     Added,
     /// The entry is not on the node.
     Removed,
-    /// The entry differs.
+    /// The attributes of the entry differ.
     Changed,
 }
 

@@ -32,7 +32,6 @@ pub(crate) fn part(hash: &mut Sha256, bytes: &[u8]) {
     hash.update(bytes);
 }
 
-/// Hashes a length.
 pub(crate) fn length(hash: &mut Sha256, length: usize) {
     hash.update((length as u64).to_be_bytes());
 }

@@ -11,7 +11,7 @@ const STALL: Duration = Duration::from_secs(600);
 /// The limits of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Maximum duration.
+    /// Maximum duration of a run.
     pub total: Duration,
     /// Maximum time without progress.
     pub stall: Duration,

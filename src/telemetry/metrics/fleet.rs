@@ -70,7 +70,7 @@ pub struct Fleet {
     /// Objects that the operator cannot decode.
     pub unreadable: Family<KindLabel, Gauge>,
     reconciles: Histogram,
-    /// Failed reconciles.
+    /// Failed reconciles by step.
     pub pass_errors: Family<StepLabel, Counter>,
 }
 

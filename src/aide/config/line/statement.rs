@@ -7,14 +7,12 @@ pub(in crate::aide::config) type Span = Range<usize>;
 
 /// The meaning of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Statement {
+pub(crate) enum Statement {
     /// Only blanks, or nothing.
     Blank,
-    /// `# …`
     Comment,
     /// `@@define DBDIR /var/lib/aide` and other lines that start with `@@`.
     Directive {
-        /// The directive.
         directive: Directive,
         /// The rest of the line without surrounding blanks.
         argument: Span,
@@ -28,53 +26,38 @@ pub enum Statement {
         /// The text between name and value.
         equals: Span,
     },
-    /// `NORMAL = p+u+sha256`
     Group {
         /// The name of the group.
         name: Span,
         /// The text between name and expression.
         equals: Span,
-        /// The attribute expression.
         expression: Span,
     },
     /// `!/var/log f` and other rules. Boxed to save memory for other lines.
     Rule(Box<Rule>),
-    /// Anything else.
     Unknown,
 }
 
 /// The directives of AIDE 0.19 (aide.conf(5), "MACRO LINES").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Directive {
-    /// `@@define`
+pub(crate) enum Directive {
     Define,
-    /// `@@undef`
     Undef,
-    /// `@@if`
     If,
-    /// `@@ifdef`
     IfDef,
-    /// `@@ifndef`
     IfNotDef,
-    /// `@@ifhost`
     IfHost,
-    /// `@@ifnhost`
     IfNotHost,
-    /// `@@else`
     Else,
-    /// `@@endif`
     EndIf,
-    /// `@@include`
     Include,
-    /// `@@x_include`
     XInclude,
-    /// `@@x_include_setenv`
     XIncludeSetenv,
 }
 
 impl Directive {
     /// Whether it opens a branch that `@@endif` closes.
-    pub fn opens(self) -> bool {
+    pub(crate) fn opens(self) -> bool {
         matches!(
             self,
             Self::If | Self::IfDef | Self::IfNotDef | Self::IfHost | Self::IfNotHost
@@ -82,31 +65,29 @@ impl Directive {
     }
 
     /// Whether it includes other files or the output of programs.
-    pub fn includes(self) -> bool {
+    pub(crate) fn includes(self) -> bool {
         matches!(self, Self::Include | Self::XInclude | Self::XIncludeSetenv)
     }
 }
 
-/// A rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// The kind of rule.
-    pub kind: RuleKind,
+    pub(crate) kind: RuleKind,
     /// The `=`, `!` or `-` before the path. Empty for a regular rule.
-    pub marker: Span,
+    pub(crate) marker: Span,
     /// The regular expression of the path, with macros and escapes.
-    pub path: Span,
+    pub(crate) path: Span,
     /// File types and file system type.
-    pub restriction: Option<Span>,
-    /// The attribute expression.
-    pub attributes: Option<Span>,
+    pub(crate) restriction: Option<Span>,
+    pub(crate) attributes: Option<Span>,
     /// A comment after the rule, including `#`. AIDE 0.17 and later do not accept it.
-    pub comment: Option<Span>,
+    pub(crate) comment: Option<Span>,
 }
 
 /// The kinds of rules of aide.conf(5), "RULES".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RuleKind {
+pub(crate) enum RuleKind {
     /// `/path`: selects matching paths and everything below them.
     Regular,
     /// `=/path`: selects matching paths and their direct children.
@@ -119,7 +100,7 @@ pub enum RuleKind {
 
 impl RuleKind {
     /// Whether the rule excludes paths.
-    pub fn is_negative(self) -> bool {
+    pub(crate) fn is_negative(self) -> bool {
         matches!(self, Self::Negative | Self::NonRecursiveNegative)
     }
 }

@@ -16,7 +16,7 @@ pub enum Place {
     },
     /// The path contains a link that is not followed.
     Refused {
-        /// The link.
+        /// The path of the link.
         link: String,
         /// The reason. Completes a sentence that begins with the link.
         reason: String,

@@ -18,7 +18,6 @@ struct Branch {
     has_statement: bool,
 }
 
-/// An open condition.
 struct Condition {
     opener: usize,
     first: Branch,
@@ -43,7 +42,6 @@ enum Change {
     Fill(usize),
     /// Turn it into a comment.
     CommentOut(usize),
-    /// Negate the condition.
     Negate(usize),
 }
 

@@ -47,9 +47,7 @@ pub(super) struct Deeper {
     selective: Vec<Selective>,
     /// The host root as the prefix of an expression.
     root: String,
-    /// Remaining bytes.
     room: usize,
-    /// Remaining comparisons.
     left: Cell<usize>,
 }
 

@@ -8,7 +8,6 @@ use crate::aide::config::line::Statement;
 enum Action {
     /// It does not change.
     Keep,
-    /// It is renamed.
     Rename(&'static str),
     /// It is removed, because each run has its own reports.
     RemoveReport,

@@ -84,7 +84,6 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// `\Q...\E`
     fn skip_quoted(&mut self) {
         self.at += 2;
         while self.peek(0).is_some() {
@@ -118,7 +117,6 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// `[:alpha:]`
     fn skip_posix(&mut self) {
         let kind = self.peek(1);
         let mut at = self.at + 2;

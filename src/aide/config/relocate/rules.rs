@@ -61,7 +61,6 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// Converts a rule.
     pub(super) fn relocate(
         &mut self,
         line: &mut Line,

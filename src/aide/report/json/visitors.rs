@@ -11,7 +11,6 @@ use super::values::Values;
 use crate::aide::report::changes::ChangeKind;
 use crate::aide::report::tokens::kind_of;
 
-/// The whole report.
 pub(super) struct Top<'a>(pub(super) &'a mut Collector);
 
 impl<'de> Visitor<'de> for Top<'_> {

@@ -4,7 +4,8 @@
 //! pod's volume, this would let users who can edit a FileIntegrity act as root on the nodes. The daemon
 //! checks what the names do not show: owners, permissions, links and content.
 
-use super::file_integrity::DEFAULT_STATE_DIR;
+/// The preferred default of `stateDir`.
+pub const DEFAULT_STATE_DIR: &str = "/etc/kubernetes";
 
 /// The default state directories, in order of preference. The first one is that of the original operator
 /// and is never created. The second one is for nodes with a read-only `/etc`, such as Bottlerocket or

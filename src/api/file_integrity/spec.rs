@@ -8,9 +8,9 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::defaults::{DEFAULT_GRACE_PERIOD, DEFAULT_MAX_BACKUPS};
 use super::quantities::quantities;
 use super::status::FileIntegrityStatus;
-use super::values::{DEFAULT_GRACE_PERIOD, DEFAULT_MAX_BACKUPS};
 
 /// Specification of the watched nodes and files.
 #[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]

@@ -2,20 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::defaults::{DEFAULT_CONFIG_KEY, MIN_GRACE_PERIOD};
 use super::spec::{FileIntegritySpec, SecurityProfile};
 use crate::api::object_name::{DataKey, InvalidName, NamespaceName, ObjectName};
-use crate::api::state_dir;
-
-/// Default of `gracePeriod`, in seconds.
-pub const DEFAULT_GRACE_PERIOD: i64 = 900;
-/// Minimum of `gracePeriod`, in seconds. Lower values are treated as this one, as in the original operator.
-pub const MIN_GRACE_PERIOD: i64 = 10;
-/// Default of `maxBackups`.
-pub const DEFAULT_MAX_BACKUPS: i64 = 5;
-/// Default of `key`.
-pub const DEFAULT_CONFIG_KEY: &str = "aide.conf";
-/// The preferred default of `stateDir`.
-pub const DEFAULT_STATE_DIR: &str = "/etc/kubernetes";
+use crate::api::state_dir::{self, DEFAULT_STATE_DIR};
 
 /// The location of a configuration: a key of a ConfigMap in a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::ValueEnum;
 
-use crate::api::file_integrity::DEFAULT_STATE_DIR;
+use crate::api::state_dir::DEFAULT_STATE_DIR;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Input {

@@ -105,7 +105,7 @@ fn make(target: &str, variables: &[&str]) -> Output {
 
 #[test]
 fn an_installation_without_an_image_fails() {
-    let remedy = "give make IMAGE_REPO=registry.example/fio";
+    let remedy = "set IMAGE_REPO=registry.example/fio";
     // `push` and `catalog-image` need existing images. All targets use the same check.
     for target in [
         "deploy",

@@ -381,7 +381,7 @@ fn a_rejection_names_the_limit_and_the_line() {
                 "a".repeat(30_000),
                 lines(19_000, |n| format!("!/@@{{A}}{n}$"))
             ),
-            ": converting the configuration takes more than 33554432 steps: use macros less",
+            ": converting the configuration takes more than 33554432 steps: use fewer macros",
         ),
     ];
     for (text, expected) in table {

@@ -184,13 +184,13 @@ fn uncompressed(path: &Path) -> String {
 fn explains(warning: &Diagnostic, path: &str) -> bool {
     if warning
         .message
-        .starts_with("the rule would leave out the entry of / itself")
+        .starts_with("the rule would exclude the entry of / itself")
     {
         return path == "/";
     }
     warning
         .message
-        .starts_with("the rule matches / and what lies in it")
+        .starts_with("the rule matches / and its direct children")
         && path.matches('/').count() == 1
 }
 

@@ -87,7 +87,7 @@ fn another_kind_than_requested_is_rejected() {
     .to_string();
     let message = object::<ConfigMap>(&secret).unwrap_err().to_string();
     assert!(
-        message.contains(r#""Secret" in place of "ConfigMap""#),
+        message.contains(r#""Secret" instead of "ConfigMap""#),
         "{message}"
     );
     let mut other = fi();

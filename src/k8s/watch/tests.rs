@@ -25,7 +25,7 @@ async fn watched(versions: &[&str]) -> (usize, Vec<&'static str>) {
         async move {
             let what = match &query {
                 query if query.contains("watch=true") => "watch",
-                query if query.contains("limit=1&") || query.ends_with("limit=1") => "look",
+                query if query.contains("limit=1&") || query.ends_with("limit=1") => "probe",
                 _ => "list",
             };
             if what == "watch" {
@@ -58,7 +58,7 @@ async fn watched(versions: &[&str]) -> (usize, Vec<&'static str>) {
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_ends_is_opened_again() {
     let (lists, requests) = watched(&["700", "700", "701"]).await;
-    let expected = ["list", "watch", "look", "watch", "look", "watch"];
+    let expected = ["list", "watch", "probe", "watch", "look", "watch"];
     assert_eq!((lists, requests.as_slice()), (1, expected.as_slice()));
 }
 
@@ -66,6 +66,6 @@ async fn a_watch_that_ends_is_opened_again() {
 async fn all_objects_are_listed_after_a_restore_of_etcd() {
     // "99" is the larger text.
     let (lists, requests) = watched(&["700", "99", "99"]).await;
-    let expected = ["list", "watch", "look", "list", "watch"];
+    let expected = ["list", "watch", "probe", "list", "watch"];
     assert_eq!((lists, requests.as_slice()), (2, expected.as_slice()));
 }

@@ -58,7 +58,7 @@ async fn watched(versions: &[&str]) -> (usize, Vec<&'static str>) {
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_ends_is_opened_again() {
     let (lists, requests) = watched(&["700", "700", "701"]).await;
-    let expected = ["list", "watch", "probe", "watch", "look", "watch"];
+    let expected = ["list", "watch", "probe", "watch", "probe", "watch"];
     assert_eq!((lists, requests.as_slice()), (1, expected.as_slice()));
 }
 

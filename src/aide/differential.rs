@@ -75,7 +75,7 @@ fn rule_sets_for_0_19_keep_their_meaning() {
     compare_generated(Version::V0_19);
 }
 
-/// Each text is for some of the versions only: at least one has to take it.
+/// Each text is for some versions: at least one must accept it.
 #[test]
 fn typical_texts_keep_their_meaning() {
     let pairs = VERSIONS.map(Pair::new);
@@ -93,7 +93,7 @@ fn typical_texts_keep_their_meaning() {
     assert!(taken.len() >= 3, "{taken:?}");
 }
 
-/// The comparison can fail: without the host root in one alternative it does.
+/// The comparison detects a missing host root in one alternative.
 #[test]
 fn a_lost_alternative_is_a_difference() {
     let pair = Pair::new(Version::V0_18);

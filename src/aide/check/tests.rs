@@ -31,7 +31,7 @@ async fn verdicts_of_checks() {
     );
 }
 
-/// Texts that the conversion takes, and that cost AIDE more than it may use.
+/// Texts that the conversion accepts, but that exceed AIDE's limits.
 #[tokio::test]
 async fn memory_of_a_check_is_limited() {
     let nested = |n: usize| format!("/d{n}/((((a{{1,9}}){{1,9}}){{1,9}}){{1,9}}) p\n");

@@ -64,7 +64,7 @@ async fn a_signal_is_distinguished_from_an_exit_status() {
 async fn a_program_that_writes_a_too_large_file_is_terminated() {
     let dir = tempfile::tempdir().unwrap();
     let (go, file) = (dir.path().join("go"), dir.path().join("file"));
-    // It begins when the limit is set, as AIDE, which has something to do before.
+    // It starts after the limit is set, like AIDE.
     let text = format!(
         "until grep -q 'file size *4096' /proc/$$/limits; do sleep 0.01; done; : > {}; \
          exec head -c 9000 /dev/zero > {}",
@@ -100,7 +100,7 @@ async fn cancelling_terminates_the_process_group() {
     assert!(matches!(result, Err(RunError::Cancelled)));
     let child = std::fs::read_to_string(&alive).unwrap();
     let stat = format!("/proc/{}/stat", child.trim());
-    // It has had its signal; the kernel may take a moment, and its new parent to reap it.
+    // The process got its signal. The kernel, and the new parent that reaps it, may take a moment.
     let deadline = std::time::Instant::now() + GRACE;
     while std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
         assert!(std::time::Instant::now() < deadline, "the child lives on");
@@ -131,7 +131,7 @@ async fn many_warnings_do_not_block_or_hide_others() {
 #[tokio::test]
 async fn memory_and_cpu_time_of_a_program_are_limited() {
     let dir = tempfile::tempdir().unwrap();
-    // It begins when the limits are set, as AIDE, which has something to do before.
+    // It starts after the limits are set, like AIDE.
     let wait = "until grep -q 'cpu time *1 ' /proc/$$/limits; do sleep 0.01; done";
     let usage = Usage {
         memory: 64 << 20,

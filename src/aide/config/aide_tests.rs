@@ -34,7 +34,7 @@ fn aide_accepts_all_texts_after_migration() {
         let output = node.aide("--config-check", &node.prepare(text).effective);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{name}: {stderr}");
-        // What AIDE warns of is deprecated, but works.
+        // AIDE's warnings are about deprecated options that still work.
         let unexpected: Vec<&str> = stderr
             .lines()
             .filter(|line| !line.contains("DEPRECATED") || line.contains("ERROR"))
@@ -66,11 +66,11 @@ fn negative_rules_keep_their_meaning() {
     }
     let old = "/ p\n!/dev$\n!/etc/a\n!/etc/e f\n!/etc/kubernetes\n";
     assert_eq!(node.selected(old), ["/", "/etc", "/etc/d"]);
-    // `0` restricts to nothing, so that AIDE does not warn of a rule without a restriction.
+    // `0` means no restriction, and prevents AIDE's warning about rules without one.
     let explicit = "/ 0 p\n!/dev$ 0\n!/etc/a$ 0\n!/etc/e f\n!/etc/kubernetes\n";
     assert_eq!(node.selected(explicit), ["/", "/etc", "/etc/d"]);
     assert_eq!(node.selected("=/$ p\n"), ["/"]);
-    // `-` says that the file is written for 0.19, where `!` leaves out the directory's own entry.
+    // `-` identifies the file as one for 0.19, where `!` excludes only the entry of the directory.
     let new = "/ p\n!/dev$\n-/etc$\n";
     assert_eq!(
         node.selected(new),
@@ -116,7 +116,7 @@ fn content_is_watched_without_unsupported_digests() {
     }
 }
 
-/// A text that would hide a change, or put the report elsewhere, does neither once prepared.
+/// A text that would hide a change, or redirect the report, has no such effect after conversion.
 #[test]
 fn options_of_the_user_cannot_hide_changes() {
     for text in [
@@ -154,8 +154,7 @@ fn options_of_the_user_cannot_hide_changes() {
     }
 }
 
-/// Ways to smuggle an option or an include past a reader that goes by lines. None is refused by us,
-/// so it must do nothing.
+/// Attempts to hide an option or an include from a parser of lines. They are not rejected, so they must have no effect.
 #[test]
 fn hidden_lines_have_no_effect() {
     for hidden in [
@@ -197,7 +196,7 @@ fn hidden_lines_have_no_effect() {
     }
 }
 
-/// The same for programs: whatever runs must have got past the refusal.
+/// The same for programs: if one runs, it was not rejected.
 #[test]
 fn programs_never_run() {
     for text in [
@@ -220,7 +219,7 @@ fn programs_never_run() {
             node.aide("--config-check", &prepared.effective);
             assert!(!proof.exists(), "{text:?}");
         }
-        // The program is one that AIDE would run.
+        // AIDE would run this program.
         node.aide(
             "--config-check",
             &format!("@@x_include {}\n", program.display()),
@@ -229,7 +228,7 @@ fn programs_never_run() {
     }
 }
 
-/// Even a configuration that was not prepared does not get around our own lines.
+/// Even a configuration that was not converted cannot override fio's own options.
 #[test]
 fn own_options_override_any_configuration() {
     let node = Node::new();
@@ -312,7 +311,7 @@ fn errors_have_the_line_of_the_user() {
             "/etc/( p\n",
             "line 1: error in rule '{root}/etc/(': missing closing parenthesis (`{root}/etc/( p`)",
         ),
-        // There is no such thing as a line that goes on in the next one.
+        // There are no continuation lines.
         (
             "/usr p\n/etc p+\\\nu\n",
             "line 2: unexpected character: '\\' (`{root}/etc p+\\`)",
@@ -338,7 +337,7 @@ fn errors_have_the_line_of_the_user() {
     }
 }
 
-/// The root as rules have it.
+/// The root, escaped for rules.
 fn escaped_root(node: &Node) -> String {
     node.root().replace('.', "\\.")
 }

@@ -1,8 +1,7 @@
-//! Texts of about a megabyte that are made to cost much: each is converted or refused with bounded work,
-//! memory and diagnostics.
+//! Hostile texts of about a megabyte: each is converted or rejected with limited work, memory and diagnostics.
 //!
-//! Memory is bounded by the kernel (`RLIMIT_AS`), so the conversion runs in a process of its own: this
-//! test program again, with only the ignored test in it.
+//! The kernel limits the memory (`RLIMIT_AS`), so the conversion runs in a separate process: this test program with only
+//! the ignored test.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -16,11 +15,11 @@ use super::budget::{
 };
 use super::prepare::{Prepared, Refused, prepare_within};
 
-/// Memory that a conversion may take, in bytes.
+/// Memory limit of a conversion in bytes.
 const MEMORY: u64 = 64 << 20;
-/// CPU time that all conversions may take in a build without optimization, in seconds.
+/// Limit of the CPU time of all conversions in a build without optimization, in seconds.
 const CPU: u64 = 300;
-/// Steps that a conversion may take: the limit, and what the passes behind it read of the lines.
+/// Maximum steps of a conversion: the limit, and the steps after it was exceeded.
 const STEPS: usize = MAX_WORK + (8 << 20);
 
 fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
@@ -30,7 +29,7 @@ fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
     })
 }
 
-/// A name of a group: these letters with an underscore behind each for which `number` has a bit.
+/// A name of a group: these letters, with an underscore after each one whose bit is set in `number`.
 fn with_underscores(number: usize) -> String {
     ('a'..='q')
         .enumerate()
@@ -58,7 +57,7 @@ fn filled_with(line: &str) -> String {
     line.repeat(MAX_TEXT / line.len())
 }
 
-/// What each of these is, and the text.
+/// Descriptions and texts.
 fn texts() -> Vec<(&'static str, String)> {
     [texts_of_lines(), texts_of_macros(), texts_of_rules()].concat()
 }
@@ -220,7 +219,7 @@ fn texts_of_rules() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Converts it, and looks at what came of it.
+/// Converts a text and checks the result.
 fn convert(what: &str, text: &str) {
     let budget = Budget::default();
     let diagnostics = match prepare_within(text, "/etc/kubernetes", "/hostroot", &budget) {
@@ -252,7 +251,7 @@ fn convert(what: &str, text: &str) {
     assert!(bytes <= 2 * MAX_DIAGNOSTIC_BYTES, "{what}: {bytes}");
 }
 
-/// Pieces of which a configuration is made, and such that cost much.
+/// Pieces of configurations, some of them expensive.
 const PIECES: [&str; 24] = [
     "/etc p+sha256\n",
     "!/a$\n",
@@ -280,7 +279,7 @@ const PIECES: [&str; 24] = [
     "# ",
 ];
 
-/// About a megabyte of pieces, each of them repeated.
+/// About a megabyte of repeated pieces.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = (prop::sample::select(&PIECES[..]), 1_usize..3_000);
     prop::collection::vec(piece, 1..60).prop_map(|pieces| {
@@ -294,7 +293,7 @@ fn pieces() -> impl Strategy<Value = String> {
     })
 }
 
-/// The memory that this process has mapped, in bytes.
+/// The mapped memory of this process in bytes.
 fn mapped() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
@@ -390,7 +389,7 @@ fn a_rejection_names_the_limit_and_the_line() {
         let names_line = messages[0].starts_with("line ") && messages[0].contains(expected);
         assert!(names_line, "{}", messages[0]);
     }
-    // An ending of the last line begins no other line.
+    // The ending of the last line does not start another line.
     let most = format!("/etc p\n{}", "# c\n".repeat(MAX_LINES - 1));
     assert!(super::prepare(&most, "/etc/kubernetes", "/hostroot").is_ok());
 }
@@ -428,7 +427,7 @@ fn similar_names_get_different_new_names() {
     assert_eq!(names.len(), 2_000);
 }
 
-/// What costs in proportion to its size is taken up to the size of a `ConfigMap`.
+/// Texts with costs proportional to their size are accepted up to the size of a `ConfigMap`.
 #[test]
 fn large_texts_with_proportional_costs_are_accepted() {
     let path = "x".repeat(150);

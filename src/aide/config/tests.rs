@@ -104,7 +104,7 @@ fn profiles_need_no_migration() {
     }
 }
 
-/// The original's own default: nothing becomes a comment without a warning.
+/// The default of the original operator: no option becomes a comment without a warning.
 #[test]
 fn removed_options_cause_warnings() {
     for (name, text) in TEXTS {
@@ -210,7 +210,7 @@ fn all_kinds_of_lines_are_converted() {
         ("=/etc$ R", "=/hostroot/etc$ R"),
         ("!/etc", "!/hostroot/etc"),
         ("  -/etc d", "  -/hostroot/etc d"),
-        // What may match the root's own entry, which has no slash behind its name there.
+        // Rules that may match the entry of the root, which has no trailing slash.
         ("/", "/hostroot(/|$)"),
         ("/ d N", "/hostroot(/|$) d N"),
         ("/.* N", "/hostroot(/|$).* N"),
@@ -224,14 +224,14 @@ fn all_kinds_of_lines_are_converted() {
         ("!/(etc)?$", "!/hostroot/(etc)?$"),
         ("-/a\n!/(etc)?$", "-/hostroot/a\n!/hostroot(/|$)(etc)?$"),
         ("=/ N", "/hostroot(?=/?[^/]*$)(/|$) N"),
-        // AIDE asks the host root's own node first: the order of these two would be another.
+        // AIDE searches the host root first, so the order of these two would change.
         (
             "/ d N\n/etc M\n/etc/a M",
             "/hostroot(/|$) d N\n/hostroot(/)etc M\n/hostroot/etc/a M",
         ),
         ("/etc M\n/ N", "/hostroot/etc M\n/hostroot(/|$) N"),
         ("/$ N\n/etc M", "/hostroot$ N\n/hostroot/etc M"),
-        // Each alternative begins a path.
+        // Each alternative is a path.
         (
             "/etc/pass.*$|/etc/shadow$ N",
             "/hostroot/etc/pass.*$|/hostroot/etc/shadow$ N",
@@ -331,7 +331,7 @@ fn macros_that_0_19_does_not_accept_are_expanded() {
 }
 
 /// AIDE 0.16's manual: "Special characters in your filenames can be escaped using two-digit URL
-/// encoding"; its scanner left doubled backslashes, and took `#` for a comment.
+/// encoding". Its scanner kept double backslashes, and `#` started a comment.
 #[test]
 fn paths_of_0_16_keep_their_meaning() {
     let text = "verbose=5\n@@define S My%20App\n/srv/@@{S} p\n/a%40b p\n/c\\\\.d p\n!/etc/mtab# why\n\
@@ -368,7 +368,7 @@ fn paths_of_0_16_keep_their_meaning() {
     );
 }
 
-/// Nothing shows which AIDE the text is for: then it is read as by 0.17 and later, with a warning.
+/// If the version of the text is unknown, it is interpreted as by 0.17 and later, with a warning.
 #[test]
 fn paths_with_another_meaning_in_0_16_cause_warnings() {
     let text = "/etc p\n/a%20b p\n!/etc/mtab#x\n-/b\n";
@@ -387,7 +387,7 @@ fn paths_with_another_meaning_in_0_16_cause_warnings() {
     assert_eq!(messages, [2, 3, 3]);
 }
 
-/// AIDE up to 0.16 entered a directory that it left out where a rule names something in it.
+/// AIDE up to 0.16 entered an excluded directory if a rule names a path in it.
 #[test]
 fn a_rule_in_a_subdirectory_keeps_its_effect_of_0_16() {
     let effective = |text: &str| prepared(text).effective;
@@ -407,7 +407,7 @@ fn a_rule_in_a_subdirectory_keeps_its_effect_of_0_16() {
         ("!/boot/.*b$", true),
         ("!/boot/grub$", true),
     ] {
-        // The last rule matches directories of /boot in part.
+        // The last rule partially matches directories of /boot.
         let text =
             format!("verbose=5\n/etc/app p\n{negative}\n/etc/app/sub/deep p\n/boot/.*\\.cfg$ p\n");
         assert_eq!(
@@ -416,7 +416,7 @@ fn a_rule_in_a_subdirectory_keeps_its_effect_of_0_16() {
             "{negative}"
         );
     }
-    // The entry of / alone, in each version.
+    // Only the entry of /, in all versions.
     assert!(effective("/ p\n!/$\n").contains("\n!/hostroot$ f,d,l,c,b,p,s\n"));
 }
 
@@ -486,7 +486,7 @@ fn a_second_else_is_left_for_aide_to_reject() {
     assert_eq!(effective, text.replace("/etc", "/hostroot/etc"));
 }
 
-/// What shows that a text is for 0.19 may be left out: the result means the same when it is converted again.
+/// The lines that identify a text as one for 0.19 may be removed. A second conversion must not change its meaning.
 #[test]
 fn a_text_for_0_19_remains_one() {
     let text = "/etc p\n!/etc/a\n!/etc/b x =A A\n";
@@ -497,7 +497,7 @@ fn a_text_for_0_19_remains_one() {
     assert_eq!(prepared(&first).effective, expected);
 }
 
-/// The macro that conversion gives another value decides about an expression that holds it.
+/// The value of a macro after conversion applies to expressions.
 #[test]
 fn a_relocated_macro_in_an_expression_is_rejected() {
     let text = "@@ifdef X\n@@define DBDIR\n@@endif\n/etc @@{DBDIR}p\n";
@@ -627,7 +627,7 @@ fn the_hash_is_sha256() {
     );
 }
 
-/// Lines made of what means something to AIDE.
+/// Lines of tokens with a meaning for AIDE.
 fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("\n".to_owned()),

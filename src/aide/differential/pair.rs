@@ -27,7 +27,7 @@ pub(super) enum Outcome {
 /// Entries by their path on the node, with AIDE's set of attributes.
 type Entries = BTreeMap<String, u64>;
 
-/// Where both AIDEs and what they write are, in the tree and beside it.
+/// The directories of both versions and their files, in the tree and outside of it.
 const ASIDE: [&str; 2] = ["/.aide", "/out"];
 const NEW_OR_ONLY: &str = ".aide";
 const OLD: &str = ".old";
@@ -40,7 +40,7 @@ const DIGESTS: [u32; 17] = [
 /// acl, selinux, xattrs, e2fsattrs, caps.
 const EXTENDED: [u32; 5] = [21, 32, 33, 36, 37];
 
-/// Files that rule sets name, and others.
+/// Files in rule sets, and others.
 const FILES: [&str; 24] = [
     "etc/passwd",
     "etc/shadow",
@@ -68,7 +68,7 @@ const FILES: [&str; 24] = [
     "file",
 ];
 
-/// Two AIDEs and the tree.
+/// Two versions of AIDE and the tree.
 #[derive(Debug)]
 pub(super) struct Pair {
     version: Version,
@@ -84,7 +84,7 @@ impl Pair {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, file).unwrap();
         }
-        // None to a directory: AIDE 0.17 still entered one that a rule named.
+        // No links to directories: AIDE 0.17 still entered one that a rule named.
         symlink("passwd", node.join("etc/link")).unwrap();
         install(&node, NEW_OR_ONLY, suite(version));
         install(root.path(), OLD, suite(version));
@@ -96,7 +96,7 @@ impl Pair {
         self.version
     }
 
-    /// A text as it is, and converted.
+    /// Compares a text with the converted one.
     pub(super) fn compare(&self, text: &str) -> Outcome {
         match prepare(text, "/etc/kubernetes", "/hostroot") {
             Ok(prepared) => self.compare_with(text, &prepared.effective, &prepared.warnings),
@@ -107,7 +107,7 @@ impl Pair {
         }
     }
 
-    /// A text, and what is to mean the same to AIDE 0.19.
+    /// Compares a text with an equivalent one for AIDE 0.19.
     pub(super) fn compare_with(
         &self,
         text: &str,
@@ -133,8 +133,7 @@ impl Pair {
         Outcome::Differs(format!("---\n{converted}---\n{}\n", listed.join("\n")))
     }
 
-    /// What the AIDE of the text's version selects on the tree as `/`; or as `/hostroot`, if the text
-    /// is converted already.
+    /// The entries that the version of the text selects on the tree as `/`, or as `/hostroot` if the text is converted.
     fn on_node(&self, text: &str) -> Option<Entries> {
         let is_converted = text.lines().any(|line| line.starts_with("/hostroot/"));
         let (root, aide, host_root) = if is_converted {
@@ -151,7 +150,7 @@ impl Pair {
         Some(entries(&String::from_utf8(database).unwrap(), host_root))
     }
 
-    /// What AIDE 0.19 selects as the daemon runs it.
+    /// The entries that AIDE 0.19 selects with the options of the daemon.
     fn below_host_root(&self, converted: &str) -> Result<Entries, String> {
         let options = RunOptions {
             workers: 1,
@@ -202,7 +201,7 @@ fn suite(version: Version) -> &'static str {
     }
 }
 
-/// Copies a release's AIDE into a tree.
+/// Copies the AIDE of a release into a tree.
 fn install(root: &Path, name: &str, suite: &str) {
     let variable = format!("FIO_AIDE_{}", suite.to_uppercase());
     let aide = std::env::var_os(&variable).map_or_else(
@@ -227,7 +226,7 @@ fn install(root: &Path, name: &str, suite: &str) {
     }
 }
 
-/// Makes a database with the AIDE of a tree, which is `/` to it.
+/// Creates a database with the AIDE of a tree, which is its `/`.
 fn run(root: &Path, aide: &str, config: &str, before: &str, after: &str) -> Output {
     let mut command = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
@@ -264,7 +263,7 @@ fn run(root: &Path, aide: &str, config: &str, before: &str, after: &str) -> Outp
     child.wait_with_output().unwrap()
 }
 
-/// The entries of a database without those of the AIDEs themselves.
+/// The entries of a database without those of AIDE itself.
 fn entries(database: &str, host_root: &str) -> Entries {
     let columns: Vec<&str> = database
         .lines()
@@ -278,7 +277,7 @@ fn entries(database: &str, host_root: &str) -> Entries {
         let path = match fields[0].strip_prefix(host_root) {
             Some("") => "/",
             Some(path) => path,
-            // It is not on the node at all.
+            // It is not on the node.
             None => &format!("outside:{}", fields[0]),
         };
         let is_aside = ASIDE.iter().any(|aside| {
@@ -313,8 +312,8 @@ fn differences(expected: &Entries, found: &Entries) -> Vec<(String, String)> {
     differences
 }
 
-/// Which digest it is may differ: 0.19 has others in its groups, and has not all of 0.17's. What the
-/// file system does not have each version drops from other kinds of files.
+/// Ignores which digest it is: 0.19 has others in its groups and lacks some of 0.17. Each version removes unsupported attributes
+/// from other kinds of files.
 fn comparable(attributes: u64) -> (u64, bool) {
     let set = |bits: &[u32]| bits.iter().fold(0_u64, |set, bit| set | 1 << bit);
     let digests = set(&DIGESTS);

@@ -2,7 +2,7 @@ use std::os::unix::fs::{lchown, symlink};
 
 use super::*;
 
-/// A node laid out as Fedora `CoreOS` is.
+/// A node with the layout of Fedora `CoreOS`.
 fn node() -> tempfile::TempDir {
     let node = tempfile::tempdir().unwrap();
     let at = |path: &str| node.path().join(path);
@@ -48,7 +48,7 @@ fn links_are_resolved_below_the_host_root() {
         ("/", Place::Same),
         ("/etc/passwd", Place::Same),
         ("/nothing/at/all", Place::Same),
-        // A link to a file is an entry of its own.
+        // A link to a file is an entry itself.
         ("/etc/file", Place::Same),
         ("/gone", Place::Same),
         ("/root", behind("/root", "/var/roothome", true)),

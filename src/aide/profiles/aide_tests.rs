@@ -117,8 +117,8 @@ fn the_openshift_profile_watches_the_same_as_the_original() {
     watches(&node, Profile::Openshift, &watched, &unwatched);
 }
 
-/// The root file system of Red Hat Enterprise Linux `CoreOS` and Fedora `CoreOS`: a rule for a directory
-/// that is a symbolic link selects the link only.
+/// The root file system of Red Hat Enterprise Linux `CoreOS` and Fedora `CoreOS`. A rule for a directory that is a symbolic
+/// link selects only the link.
 #[test]
 fn the_profiles_watch_the_targets_of_links_on_an_ostree_node() {
     let both = [

@@ -42,7 +42,7 @@ const ODD_NAMES: [&[u8]; 5] = [
     b"\x1b\x1f\x7f",
 ];
 
-/// A node with files of all kinds, and what is watched on it.
+/// A node with files of all kinds, and its configuration.
 fn node_with_files() -> (Node, String) {
     let node = Node::new();
     for file in ["same", "content", "mode", "gone", "owner"] {
@@ -56,7 +56,7 @@ fn node_with_files() -> (Node, String) {
     (node, effective)
 }
 
-/// Changes the files in all ways. Was it possible to give one to another owner?
+/// Changes the files in all ways. Returns whether the owner of a file could be changed.
 fn change_files(node: &Node) -> bool {
     node.write("etc/content", "other");
     node.write("etc/added", "added");
@@ -77,7 +77,7 @@ fn the_digest_is_that_of_the_uncompressed_database() {
     let digest = Some(hex(&Sha256::digest(node.database())));
     assert_eq!(init.database_digest, digest);
     assert_eq!(node.plain_report().database_digest, digest);
-    // /etc, kubernetes, odd and its five, five files, a link
+    // /etc, kubernetes, odd and its five files, five files, a link
     assert_eq!((init.total, init.added, init.truncated), (14, 0, false));
     assert!(init.aide_version.starts_with("0.19"));
 
@@ -196,8 +196,7 @@ fn the_hash_changes_with_new_content() {
     assert_eq!(hash(), clean);
 }
 
-/// A shell that was made, given other rights, and to another owner, and a link with another target:
-/// each of them is message as something else.
+/// A new shell, with other permissions, and another owner, and a link with another target: each has another hash.
 #[test]
 fn the_hash_changes_with_new_values() {
     let node = Node::new();
@@ -205,7 +204,7 @@ fn the_hash_changes_with_new_values() {
         node.write(file, "text");
     }
     symlink("before", node.path("etc/link")).unwrap();
-    // Not the directory: whether it is listed depends on the second at which it changed.
+    // Without the directory: whether it is listed depends on the second at which it changed.
     let rule = "/etc f,l p+u+g+s+i+n+l+ftype+m+c+a+b+acl+xattrs+sha256\n";
     let effective = node.prepare(rule).effective;
     node.init(&effective);

@@ -133,7 +133,7 @@ fn plain_reports_of_old_versions() {
     insta::assert_debug_snapshot!("plain-0.15", read(CHANGED_0_15));
     insta::assert_debug_snapshot!("plain-0.16", read(CHANGED_0_16));
     insta::assert_debug_snapshot!("plain-0.18-ungrouped", read(UNGROUPED_0_18));
-    // Line endings do not matter, and a report that lists less than it counts is cut.
+    // Line endings do not matter. A report that lists less than it counts is incomplete.
     let windows = CHANGED_0_16.replace('\n', "\r\n");
     assert_eq!(read(&windows), read(CHANGED_0_16));
     let cut = CHANGED_0_16.find("Changed entries:\n").unwrap();
@@ -463,10 +463,10 @@ fn only_the_complete_host_root_is_removed() {
     assert_eq!(stripped, [&b"/"[..], b"/etc", b"/hostroots", b"/etc"]);
 }
 
-/// Bytes of entries of a kind.
+/// Maximum size of the entries of a kind.
 const MOST: usize = 128 * 1024;
 
-/// A report in which so many entries were added that they are not all kept, and one changed.
+/// A report with more added entries than are kept, and one changed entry.
 fn endless(last_path: &str, last_digest: &str) -> Report {
     let directory = "d".repeat(4000);
     let entries = MOST / directory.len();

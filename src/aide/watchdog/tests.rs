@@ -57,7 +57,7 @@ fn the_message_has_the_known_parts() {
     assert_eq!(hang.to_string(), "not finished after 600 seconds");
 }
 
-/// Waits until this process stands at the file `name` of `root`, or has it open.
+/// Waits until this process uses the file `name` of `root`.
 async fn until_at(process: &mut std::process::Child, root: &Path, name: &str) {
     let watchdog = Watchdog::new(process.id(), Limits::default());
     while watchdog.find_path(root) != Some(root.join(name)) {
@@ -102,7 +102,7 @@ async fn a_working_process_is_reported_after_the_total_limit() {
         .arg(root.path().join("endless"))
         .spawn()
         .unwrap();
-    // On a busy machine it may be long before it has its next hundredth of a second.
+    // On a busy machine, the next clock tick of the process may take long.
     let limits = Limits {
         total: Duration::from_secs(3),
         stall: Duration::from_millis(2900),

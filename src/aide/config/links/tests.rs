@@ -33,7 +33,7 @@ fn followed(text: &str) -> Followed {
     follow(text, "/h", &mut look_up)
 }
 
-/// The lines that are added to a text.
+/// The lines that were added to a text.
 fn added(text: &str) -> Vec<String> {
     let users: Vec<&str> = text.lines().collect();
     let text = followed(text).text;
@@ -168,7 +168,7 @@ fn a_rule_of_the_user_has_precedence_over_an_added_one() {
     );
 }
 
-/// Under the name of the link the place was not left out.
+/// The path was not excluded under the name of the link.
 #[test]
 fn a_negative_rule_gets_exceptions_for_real_paths() {
     for (rule, expected) in [

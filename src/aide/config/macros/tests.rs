@@ -30,7 +30,7 @@ fn conditions_add_values() {
     );
 }
 
-/// A configuration that excludes files by their dates names each of them.
+/// A configuration that excludes files by their dates has one rule per date.
 #[test]
 fn a_long_list_of_values_is_tracked() {
     let days: Vec<String> = (100..500).map(|day| format!("2026-{day}")).collect();

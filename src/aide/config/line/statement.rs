@@ -63,11 +63,6 @@ impl Directive {
             Self::If | Self::IfDef | Self::IfNotDef | Self::IfHost | Self::IfNotHost
         )
     }
-
-    /// Whether it includes other files or the output of programs.
-    pub(crate) fn includes(self) -> bool {
-        matches!(self, Self::Include | Self::XInclude | Self::XIncludeSetenv)
-    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

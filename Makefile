@@ -102,7 +102,7 @@ test-unit: ## Run the unit tests, including those with a real AIDE
 	$(AIDES) cargo test --locked --lib --bins --all-features
 
 differ: ## Compare converted configurations with the original ones in AIDE 0.17, 0.18 and 0.19 (DIFFER_SECONDS)
-	$(AIDES) FIO_DIFFER_SECONDS=$(DIFFER_SECONDS) cargo test --locked --lib differential:: -- --nocapture
+	$(AIDES) FIO_DIFFER_SECONDS=$(DIFFER_SECONDS) cargo test --locked --lib --all-features differential:: -- --nocapture
 
 containerfile-test: ## Verify that the Containerfile copies all required files
 	hack/containerfile-test
@@ -125,7 +125,7 @@ olm-test: image cluster-up ## Install, upgrade and remove fio with a real OLM on
 	IMG=$(IMG) hack/olm-test
 
 e2e: IMG := $(DEV_IMG)
-e2e: WORKERS := 3
+e2e: WORKERS := 4
 e2e: image cluster-up ## Run the end-to-end tests on a cluster
 	hack/cluster load-image $(IMG)
 	hack/deploy apply
@@ -163,7 +163,7 @@ lint: ## Check formatting, clippy, dependencies, shell scripts and workflows
 
 figures: ## Print figures about the code and their goals
 	hack/packages cc
-	cargo run --locked --quiet --example figures
+	cargo run --locked --quiet --all-features --example figures
 
 verify: lint ## Run lint, and verify that the bundle is valid and up to date
 	hack/olm validate

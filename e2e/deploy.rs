@@ -10,7 +10,7 @@ use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::harness::test::selecting;
-use crate::harness::{on_all_nodes, on_one_node, until, without_nodes};
+use crate::harness::{on_all_nodes, on_one_node, on_two_nodes, until, without_nodes};
 
 #[tokio::test]
 async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
@@ -57,7 +57,7 @@ async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
 
 #[tokio::test]
 async fn two_file_integrities_watch_a_node_each() -> Result<()> {
-    on_all_nodes("two-apart", async |t| {
+    on_two_nodes("two-apart", async |t| {
         let (first, second) = t.two_nodes()?;
         let one = t
             .create_named("two-apart-1", json!({"nodeSelector": selecting(first)}))

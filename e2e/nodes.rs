@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 
 use crate::harness::test::selecting;
-use crate::harness::{Node, Test, on_all_nodes, on_one_node, until};
+use crate::harness::{Node, Test, on_all_nodes, on_one_node, on_two_nodes, until};
 
 /// A node that the operator does not run on.
 async fn without_operator(t: &Test) -> Result<&Node> {
@@ -23,7 +23,7 @@ async fn without_operator(t: &Test) -> Result<&Node> {
 
 #[tokio::test]
 async fn a_stopped_node_is_stale_and_nobody_waits_for_it() -> Result<()> {
-    on_all_nodes("stopped-node", async |t| {
+    on_two_nodes("stopped-node", async |t| {
         let stopped = without_operator(t).await?;
         let running: Vec<_> = t.nodes().iter().filter(|n| *n != stopped).collect();
         let fi = t.create(json!({})).await?;
@@ -97,7 +97,7 @@ async fn a_status_comes_and_goes_with_its_node() -> Result<()> {
 
 #[tokio::test]
 async fn a_node_that_is_not_selected_any_more_leaves_nothing() -> Result<()> {
-    on_all_nodes("selector", async |t| {
+    on_two_nodes("selector", async |t| {
         let (first, second) = t.two_nodes()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
@@ -143,7 +143,7 @@ fn node_of(pod: &Pod) -> Option<&str> {
 
 #[tokio::test]
 async fn a_taint_keeps_a_node_out_until_it_is_tolerated() -> Result<()> {
-    on_all_nodes("shut-out", async |t| {
+    on_two_nodes("shut-out", async |t| {
         let (first, second) = t.two_nodes()?;
         t.taint(second, "fio-e2e").await?;
         let fi = t.create(json!({})).await?;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::audit::Audit;
 use crate::harness::test::says_ready;
-use crate::harness::{Fi, Node, Test, cluster, on_all_nodes, on_one_node, until, without_nodes};
+use crate::harness::{Fi, Node, Test, cluster, on_one_node, on_two_nodes, until, without_nodes};
 
 /// Waits until the operator has made and removed the signaller's DaemonSet of this name.
 async fn signaller_came_and_went(t: &Test, audit: &Audit, name: &str) -> Result<()> {
@@ -68,7 +68,7 @@ async fn is_settled(fi: &Fi<'_>, node: &str) -> Result<()> {
 
 #[tokio::test]
 async fn the_annotation_renews_the_baselines_of_all_nodes() -> Result<()> {
-    on_all_nodes("reinit-all", async |t| {
+    on_two_nodes("reinit-all", async |t| {
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
         let phases = fi.notes("FileIntegrityStatus").await?;
@@ -127,7 +127,7 @@ fn is_ready_on(pods: &[Pod], signaller: &str, node: &Node) -> bool {
 /// The second node's AIDE waits until the first node is done.
 #[tokio::test]
 async fn a_signallers_pod_is_ready_when_the_new_baseline_of_its_node_stands() -> Result<()> {
-    on_all_nodes("signaller", async |t| {
+    on_two_nodes("signaller", async |t| {
         let (first, second) = t.two_nodes()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
@@ -160,7 +160,7 @@ async fn a_signallers_pod_is_ready_when_the_new_baseline_of_its_node_stands() ->
 
 #[tokio::test]
 async fn an_annotation_that_names_a_node_leaves_the_others_alone() -> Result<()> {
-    on_all_nodes("reinit-one", async |t| {
+    on_two_nodes("reinit-one", async |t| {
         let (first, second) = t.two_nodes()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
@@ -191,7 +191,7 @@ async fn an_annotation_that_names_a_node_leaves_the_others_alone() -> Result<()>
 
 #[tokio::test]
 async fn re_init_on_failed_renews_the_failed_nodes_only() -> Result<()> {
-    on_all_nodes("reinit-failed", async |t| {
+    on_two_nodes("reinit-failed", async |t| {
         let (first, second) = t.two_nodes()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;

@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use serde_json::json;
 
 use crate::harness::node::STATE_DIR;
-use crate::harness::{Fi, on_all_nodes, on_one_node, until, without_nodes};
+use crate::harness::{Fi, on_one_node, on_two_nodes, until, without_nodes};
 
 /// The arguments of the daemon in the DaemonSet.
 fn arguments(daemon_set: &DaemonSet) -> Result<Vec<String>> {
@@ -65,7 +65,7 @@ async fn held(fi: &Fi<'_>, nodes: i64) -> Result<()> {
 
 #[tokio::test]
 async fn a_held_node_is_not_scanned_and_the_others_are() -> Result<()> {
-    on_all_nodes("held", async |t| {
+    on_two_nodes("held", async |t| {
         let (first, second) = t.two_nodes()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
@@ -117,7 +117,7 @@ async fn the_end_of_a_hold_off_is_followed_by_a_scan_at_once() -> Result<()> {
 
 #[tokio::test]
 async fn a_cordoned_node_is_held_and_then_has_a_new_baseline() -> Result<()> {
-    on_all_nodes("cordoned", async |t| {
+    on_two_nodes("cordoned", async |t| {
         let (first, second) = t.two_nodes()?;
         let spec = json!({"config": {"holdoffWhenCordoned": true}});
         let fi = t.create(spec).await?;

@@ -1,8 +1,8 @@
 //! Who may use which node. One FileIntegrity at a time may select a node, so a test takes its nodes
 //! before it begins and gives them back when everything of it is gone from them.
 //!
-//! All tests wait here from the start, each in a thread of its own. Tests on one node run first, as
-//! many at a time as there are nodes; then those that need every node, one after the other.
+//! All tests wait here from the start, each in a thread of its own. Tests on one or two nodes run
+//! first, as many at a time as there are nodes; then those that need every node, one after the other.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,6 +16,8 @@ pub(crate) enum Wanted {
     Nothing,
     /// Any node.
     One,
+    /// Any two nodes.
+    Two,
     /// Every node, and so the whole cluster: for what spans nodes or disturbs others.
     All,
 }
@@ -43,6 +45,8 @@ struct State {
     exclusive: bool,
     /// Tests that wait for one node.
     waiting_for_one: usize,
+    /// Tests that wait for two nodes.
+    waiting_for_two: usize,
 }
 
 /// Why there are no nodes, where that is so: no test tries again what failed for the first.
@@ -81,8 +85,10 @@ impl Pool {
     }
 
     async fn wait(&self, wanted: Wanted) -> Vec<String> {
-        if wanted == Wanted::One {
-            self.state().waiting_for_one += 1;
+        match wanted {
+            Wanted::One => self.state().waiting_for_one += 1,
+            Wanted::Two => self.state().waiting_for_two += 1,
+            Wanted::Nothing | Wanted::All => {}
         }
         loop {
             let changed = self.changed.notified();
@@ -105,27 +111,34 @@ impl Pool {
 impl State {
     /// The nodes, sorted, if a test may begin now.
     fn take(&mut self, wanted: Wanted) -> Option<Vec<String>> {
-        let may_begin = match wanted {
-            Wanted::Nothing => !self.exclusive,
-            Wanted::One => !self.free.is_empty(),
-            Wanted::All => self.running == 0 && self.waiting_for_one == 0,
-        };
-        if !may_begin {
+        if !self.may_begin(wanted) {
             return None;
         }
-        self.running += 1;
+        let count = match wanted {
+            Wanted::Nothing => 0,
+            Wanted::One => 1,
+            Wanted::Two => 2,
+            Wanted::All => self.free.len(),
+        };
         match wanted {
-            Wanted::Nothing => Some(Vec::new()),
-            Wanted::One => {
-                self.waiting_for_one -= 1;
-                self.free.pop().map(|node| vec![node])
-            }
-            Wanted::All => {
-                self.exclusive = true;
-                let mut nodes = std::mem::take(&mut self.free);
-                nodes.sort();
-                Some(nodes)
-            }
+            Wanted::One => self.waiting_for_one -= 1,
+            Wanted::Two => self.waiting_for_two -= 1,
+            Wanted::Nothing | Wanted::All => {}
+        }
+        self.running += 1;
+        self.exclusive = wanted == Wanted::All;
+        let mut nodes = self.free.split_off(self.free.len() - count);
+        nodes.sort();
+        Some(nodes)
+    }
+
+    fn may_begin(&self, wanted: Wanted) -> bool {
+        match wanted {
+            Wanted::Nothing => !self.exclusive,
+            // Two nodes that are free are for a test that waits for two.
+            Wanted::One => self.free.len() == 1 || self.free.len() > 1 && self.waiting_for_two == 0,
+            Wanted::Two => self.free.len() >= 2,
+            Wanted::All => self.running + self.waiting_for_one + self.waiting_for_two == 0,
         }
     }
 }

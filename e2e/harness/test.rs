@@ -36,6 +36,8 @@ pub(crate) struct Test {
     namespace: String,
     client: Client,
     nodes: Vec<Node>,
+    /// What selects its nodes, if these are not all.
+    selector: Option<Value>,
     undo: Mutex<Vec<Undo>>,
 }
 
@@ -47,6 +49,7 @@ enum Undo {
     Untaint(String),
     OneOperator,
     Uncordon(String),
+    Unlabel(String),
 }
 
 /// Runs a test on any one node. `name` is that of its FileIntegrity, and neither another test's nor
@@ -65,6 +68,14 @@ pub(crate) async fn on_one_node_for(
     body: impl AsyncFnOnce(&Test) -> Result<()>,
 ) -> Result<()> {
     run(name, Wanted::One, patience, body).await
+}
+
+/// Runs a test on any two nodes.
+pub(crate) async fn on_two_nodes(
+    name: &'static str,
+    body: impl AsyncFnOnce(&Test) -> Result<()>,
+) -> Result<()> {
+    run(name, Wanted::Two, TEST_PATIENCE, body).await
 }
 
 /// Runs a test on all nodes, while no other one runs that uses nodes.
@@ -102,14 +113,20 @@ async fn run(
     let lease = lease::take(wanted, async || prepare(&client, &namespace).await).await?;
     let start = Instant::now();
     let nodes = lease.nodes().iter().cloned();
+    let nodes: Vec<Node> = nodes.map(|name| Node { name }).collect();
     let test = Test {
         name,
         namespace,
         client,
-        nodes: nodes.map(|name| Node { name }).collect(),
+        selector: selector(wanted, name, &nodes),
+        nodes,
         undo: Mutex::default(),
     };
-    let body = tokio::time::timeout(patience, Box::pin(body(&test)));
+    let body = async {
+        test.label_nodes(wanted).await?;
+        body(&test).await
+    };
+    let body = tokio::time::timeout(patience, Box::pin(body));
     let body = AssertUnwindSafe(body);
     let outcome = body.catch_unwind().await;
     // A panic has printed what it is about.
@@ -227,7 +244,7 @@ impl Test {
         self.nodes.first().context("the test has no node")
     }
 
-    /// Two nodes of a test on all nodes.
+    /// Two nodes of a test on two or more.
     pub(crate) fn two_nodes(&self) -> Result<(&Node, &Node)> {
         match self.nodes.as_slice() {
             [first, second, ..] => Ok((first, second)),
@@ -235,7 +252,7 @@ impl Test {
         }
     }
 
-    /// Makes the test's FileIntegrity. Into `spec` go the test's node, if it has one, and the
+    /// Makes the test's FileIntegrity. Into `spec` go the test's nodes, if these are not all, and the
     /// shortest pause, unless it says otherwise.
     pub(crate) async fn create(&self, spec: Value) -> Result<Fi<'_>> {
         self.create_named(self.name, spec).await
@@ -247,8 +264,8 @@ impl Test {
         if config.get("gracePeriod").is_none() {
             config["gracePeriod"] = json!(10);
         }
-        if let ([node], None) = (self.nodes.as_slice(), spec.get("nodeSelector")) {
-            spec["nodeSelector"] = selecting(node);
+        if let (Some(selector), None) = (&self.selector, spec.get("nodeSelector")) {
+            spec["nodeSelector"] = selector.clone();
         }
         let object: FileIntegrity = serde_json::from_value(json!({
             "apiVersion": "fileintegrity.openshift.io/v1alpha1",
@@ -420,29 +437,42 @@ impl Test {
     pub(crate) async fn taint(&self, node: &Node, key: &str) -> Result<()> {
         self.on_end(Undo::Untaint(node.name.clone()));
         let taints = json!([{"key": key, "effect": "NoSchedule"}]);
-        let spec = json!({"taints": taints});
+        let spec = json!({"spec": {"taints": taints}});
         self.set_node(&node.name, spec).await.map(|_| ())
     }
 
     /// Has no new pods come to a node until [`Self::uncordon`] or the test's end.
     pub(crate) async fn cordon(&self, node: &Node) -> Result<()> {
         self.on_end(Undo::Uncordon(node.name.clone()));
-        let cordoned = json!({"unschedulable": true});
+        let cordoned = json!({"spec": {"unschedulable": true}});
         self.set_node(&node.name, cordoned).await.map(|_| ())
     }
 
     /// Lets pods come to a node again.
     pub(crate) async fn uncordon(&self, node: &Node) -> Result<()> {
-        self.set_node(&node.name, json!({"unschedulable": null}))
-            .await?;
+        let uncordoned = json!({"spec": {"unschedulable": null}});
+        self.set_node(&node.name, uncordoned).await?;
         self.done(&Undo::Uncordon(node.name.clone()));
         Ok(())
     }
 
-    /// Merges this into a node's spec; returns its name.
-    async fn set_node(&self, node: &str, spec: Value) -> Result<String> {
+    /// The label by which the test's FileIntegrities select two nodes, until the test ends.
+    async fn label_nodes(&self, wanted: Wanted) -> Result<()> {
+        if wanted != Wanted::Two {
+            return Ok(());
+        }
+        for node in &self.nodes {
+            self.on_end(Undo::Unlabel(node.name.clone()));
+            let labels = json!({"metadata": {"labels": {LABEL: self.name}}});
+            self.set_node(&node.name, labels).await?;
+        }
+        Ok(())
+    }
+
+    /// Merges this into a node; returns its name.
+    async fn set_node(&self, node: &str, change: Value) -> Result<String> {
         let api = self.cluster_api::<ApiNode>();
-        let patch = Patch::Merge(json!({"spec": spec}));
+        let patch = Patch::Merge(change);
         let patched = api.patch(node, &PatchParams::default(), &patch).await?;
         Ok(patched.name_any())
     }
@@ -468,10 +498,17 @@ impl Test {
             match undo {
                 Undo::StartNode(node) => hack_cluster(&["start-node", &node]).await?,
                 Undo::RemoveNode(node) => hack_cluster(&["remove-node", &node]).await?,
-                Undo::Untaint(node) => self.set_node(&node, json!({"taints": []})).await?,
-                Undo::Uncordon(node) => {
-                    let spec = json!({"unschedulable": null});
+                Undo::Untaint(node) => {
+                    let spec = json!({"spec": {"taints": []}});
                     self.set_node(&node, spec).await?
+                }
+                Undo::Uncordon(node) => {
+                    let spec = json!({"spec": {"unschedulable": null}});
+                    self.set_node(&node, spec).await?
+                }
+                Undo::Unlabel(node) => {
+                    let labels = json!({"metadata": {"labels": {LABEL: null}}});
+                    self.set_node(&node, labels).await?
                 }
                 Undo::OneOperator => self.scale_operator(1).await?,
             };
@@ -519,6 +556,15 @@ pub(crate) fn says_ready(pod: &Pod) -> bool {
     let conditions = status.and_then(|status| status.conditions.as_ref());
     let mut conditions = conditions.into_iter().flatten();
     conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+/// A nodeSelector for the nodes of a test.
+fn selector(wanted: Wanted, name: &str, nodes: &[Node]) -> Option<Value> {
+    match wanted {
+        Wanted::One => nodes.first().map(selecting),
+        Wanted::Two => Some(json!({LABEL: name})),
+        Wanted::Nothing | Wanted::All => None,
+    }
 }
 
 /// A nodeSelector that selects just this node.

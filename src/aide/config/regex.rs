@@ -1,4 +1,4 @@
-//! What can be said about the regular expressions of rules without compiling them. Pure.
+//! Analysis of the regular expressions of rules without compiling them. Pure.
 
 mod alternatives;
 mod empty_match;

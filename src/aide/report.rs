@@ -5,7 +5,7 @@
 //!
 //! JSON reports are read as a stream: if all files of a node differ, the report is far larger than what is kept
 //! of it. Entries take the size of their path and some 200 bytes. Entries of one kind beyond 32 MiB are
-//! only counted and hashed, see [`Beyond`].
+//! only counted and hashed, see [`OmittedEntries`].
 
 mod changes;
 mod error;
@@ -23,7 +23,7 @@ mod tests;
 
 use std::io::Read;
 
-pub use self::changes::{Beyond, Change, ChangeKind, DETAILED_CHANGES, Report};
+pub use self::changes::{Change, ChangeKind, DETAILED_CHANGES, OmittedEntries, Report};
 pub use self::error::ReportError;
 pub use self::path::display_path;
 pub(crate) use self::value_hash::{length, part};

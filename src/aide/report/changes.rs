@@ -27,7 +27,7 @@ pub struct Report {
     /// The entries, sorted by path. Very long lists are truncated.
     pub changes: Vec<Change>,
     /// Number and hashes of the entries that are not in [`Self::changes`].
-    pub beyond: Option<Beyond>,
+    pub omitted: Option<OmittedEntries>,
     /// SHA-256 of the uncompressed database, as lower-case hexadecimal: the one that was read, or the new one
     /// with `--init`. Requires `database_attrs=sha256`.
     pub database_digest: Option<String>,
@@ -58,7 +58,7 @@ pub struct Change {
 /// The entries that exceed the size limit. The hashes depend on the order in the report, which is the same each
 /// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Beyond {
+pub struct OmittedEntries {
     /// Number of these entries.
     pub entries: u64,
     /// SHA-256 over paths and kinds of change.
@@ -105,7 +105,7 @@ impl Report {
 
     /// Number of entries in the lists of the report.
     pub fn listed(&self) -> u64 {
-        self.changes.len() as u64 + self.beyond.map_or(0, |beyond| beyond.entries)
+        self.changes.len() as u64 + self.omitted.map_or(0, |omitted| omitted.entries)
     }
 
     /// Number of entries that differ: the count of the report, or the length of its lists if that is greater.

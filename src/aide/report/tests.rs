@@ -501,8 +501,8 @@ fn entries_beyond_the_limit_are_counted_and_hashed() {
     assert_eq!(changed[0].attributes[..], ["sha256"]);
     assert_eq!(endless("new", "x"), report);
     let (path, digest) = (endless("old", "x"), endless("new", "y"));
-    let listed = |report: &Report| report.beyond.unwrap().listed;
-    let detailed = |report: &Report| report.beyond.unwrap().detailed;
+    let listed = |report: &Report| report.omitted.unwrap().listed;
+    let detailed = |report: &Report| report.omitted.unwrap().detailed;
     assert_ne!(listed(&path), listed(&report));
     assert_eq!(listed(&digest), listed(&report));
     assert_ne!(detailed(&digest), detailed(&report));

@@ -8,7 +8,7 @@ fn spec(json: Value) -> FileIntegritySpec {
 
 #[test]
 fn unusual_values_are_described_with_the_used_ones() {
-    let odd = |config: Value| spec(serde_json::json!({"config": config})).odd_values();
+    let odd = |config: Value| spec(serde_json::json!({"config": config})).unusual_values();
     assert_eq!(odd(serde_json::json!({"gracePeriod": 5})), [""; 0]);
     assert_eq!(
         odd(

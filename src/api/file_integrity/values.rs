@@ -72,7 +72,7 @@ impl FileIntegritySpec {
     }
 
     /// Values that are only accepted because the original operator accepted them: one message each.
-    pub fn odd_values(&self) -> Vec<String> {
+    pub fn unusual_values(&self) -> Vec<String> {
         let config = &self.config;
         let mut odd = Vec::new();
         if let Some(missing) = self.missing_reference_field() {

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::latin1::as_bytes;
 use super::values::{Values, hash_of_new};
-use crate::aide::report::changes::{Beyond, Change, ChangeKind, DETAILED_CHANGES, Report};
+use crate::aide::report::changes::{Change, ChangeKind, DETAILED_CHANGES, OmittedEntries, Report};
 use crate::aide::report::names;
 use crate::aide::report::tokens::sha256;
 use crate::aide::report::value_hash::part;
@@ -27,7 +27,7 @@ pub(super) struct Collector {
     /// Size of the entries of each kind, in bytes.
     kept: [usize; 3],
     /// Entries beyond the limits.
-    beyond: Omitted,
+    omitted: OmittedCounter,
     /// All distinct lists of attributes.
     lists: HashSet<Arc<[String]>>,
     detailed: usize,
@@ -58,13 +58,13 @@ impl Entry {
 
 /// Entries of which only number and hashes are kept.
 #[derive(Default)]
-struct Omitted {
+struct OmittedCounter {
     entries: u64,
     listed: Sha256,
     detailed: Sha256,
 }
 
-impl Omitted {
+impl OmittedCounter {
     fn list(&mut self, path: &[u8], kind: ChangeKind) {
         self.entries += 1;
         part(&mut self.listed, path);
@@ -76,8 +76,8 @@ impl Omitted {
         part(&mut self.detailed, new_values.as_ref().map_or(&[], |v| v));
     }
 
-    fn finish(self) -> Option<Beyond> {
-        (self.entries > 0).then(|| Beyond {
+    fn finish(self) -> Option<OmittedEntries> {
+        (self.entries > 0).then(|| OmittedEntries {
             entries: self.entries,
             listed: self.listed.finalize().into(),
             detailed: self.detailed.finalize().into(),
@@ -97,7 +97,7 @@ impl Collector {
         let kept = &mut self.kept[kind as usize];
         *kept += path.len() + ENTRY;
         if *kept > self.max_kept {
-            self.beyond.list(&path, kind);
+            self.omitted.list(&path, kind);
         } else {
             self.entries.insert(path, Entry::new(kind, flags));
         }
@@ -109,11 +109,11 @@ impl Collector {
             |(field, values): (String, Values)| (names::of_field(&field).to_owned(), values);
         let attributes: Vec<_> = attributes.into_iter().map(named).collect();
         let list = self.intern(attributes.iter().map(|(name, _)| name.clone()).collect());
-        if self.beyond.entries == 0 && !self.entries.contains_key(&path) {
+        if self.omitted.entries == 0 && !self.entries.contains_key(&path) {
             self.list(path.clone(), ChangeKind::Changed, "");
         }
         let Some(entry) = self.entries.get_mut(&path) else {
-            return self.beyond.detail(&path, hash_of_new(&attributes, false));
+            return self.omitted.detail(&path, hash_of_new(&attributes, false));
         };
         if entry.kind == ChangeKind::Changed {
             entry.attributes = list;
@@ -152,7 +152,7 @@ impl Collector {
 
     pub(super) fn finish(mut self, truncated: bool) -> Report {
         self.report.truncated = truncated;
-        self.report.beyond = self.beyond.finish();
+        self.report.omitted = self.omitted.finish();
         self.report.changes = self
             .entries
             .into_iter()

@@ -3,6 +3,7 @@
 //! The API group `fileintegrity.openshift.io/v1alpha1` is that of the original file-integrity-operator. Additional
 //! fields are optional, so that existing objects remain valid.
 
+pub mod condition;
 pub mod crd;
 pub mod desired_node_state;
 pub mod error_class;

@@ -20,7 +20,7 @@ use anyhow::Context as _;
 use axum::http::Method;
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::k8s::client_layer::{Sender, client_layer};
-use fio::operator::serving::Scrapes;
+use fio::operator::ScrapeSettings;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use k8s_openapi::api::events::v1::Event;
@@ -457,7 +457,7 @@ async fn cut_operator(space: &Space, scissors: &Scissors) -> anyhow::Result<Oper
         Ok(builder.with_layer(&layer).build())
     };
     space
-        .operator_by("op", Scrapes::default(), kill, client)
+        .operator_by("op", ScrapeSettings::default(), kill, client)
         .await
 }
 

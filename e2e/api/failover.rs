@@ -120,7 +120,7 @@ async fn a_leader_that_was_stopped_and_goes_on_writes_nothing() -> anyhow::Resul
         until_leads(space, "first").await?;
         space.active("fi", json!({})).await?;
         let second = Process::start(space, "second").await?;
-        second.logs("another operator acts").await?;
+        second.logs("another operator leads").await?;
 
         let stopped = Instant::now();
         first.stop()?;
@@ -146,7 +146,7 @@ async fn a_leader_that_was_stopped_and_goes_on_writes_nothing() -> anyhow::Resul
         until_leads(space, "first").await?;
         took("killed", killed, TAKEN_OVER)?;
         let third = Process::start(space, "third").await?;
-        third.logs("another operator acts").await?;
+        third.logs("another operator leads").await?;
         let ended = Instant::now();
         first.terminate()?;
         until_leads(space, "third").await?;

@@ -13,8 +13,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use fio::aide::report::{Change, ChangeKind, Report};
 use fio::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
+use fio::operator::ScrapeSettings;
 use fio::operator::Settings;
-use fio::operator::serving::Scrapes;
 use fio::scan::Identity;
 use fio::scan::outcome::{Finding, Outcome};
 use fio::scan::publish::Publisher;
@@ -454,14 +454,15 @@ impl Space {
     /// Starts an operator with the rights of its ServiceAccount, on a thread and a runtime of its
     /// own: when it is killed nothing of it goes on.
     pub(crate) async fn operator(&self, identity: &str) -> anyhow::Result<Operator> {
-        self.operator_with(identity, Scrapes::default()).await
+        self.operator_with(identity, ScrapeSettings::default())
+            .await
     }
 
     /// Starts an operator that can be scraped.
     pub(crate) async fn operator_with(
         &self,
         identity: &str,
-        scrapes: Scrapes,
+        scrapes: ScrapeSettings,
     ) -> anyhow::Result<Operator> {
         let kill = CancellationToken::new();
         let client = |metrics: &Metrics, config| Ok(metrics.requests().client(config)?);
@@ -472,7 +473,7 @@ impl Space {
     pub(crate) async fn operator_by(
         &self,
         identity: &str,
-        scrapes: Scrapes,
+        scrapes: ScrapeSettings,
         kill: CancellationToken,
         client: impl FnOnce(&Metrics, Config) -> anyhow::Result<Client> + Send + 'static,
     ) -> anyhow::Result<Operator> {
@@ -484,7 +485,7 @@ impl Space {
             aide: aide().await?,
             work_dir: work_dir.path().to_owned(),
             health: None,
-            scrapes,
+            scrape: scrapes,
             metrics: Metrics::new(),
         };
         let config = self.operator_config(identity).await?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::k8s::client_layer::client_layer;
-use fio::operator::serving::Scrapes;
+use fio::operator::ScrapeSettings;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, PostParams};
@@ -177,7 +177,7 @@ impl Recorded {
         };
         let kill = CancellationToken::new();
         space
-            .operator_by("op", Scrapes::default(), kill, client)
+            .operator_by("op", ScrapeSettings::default(), kill, client)
             .await
     }
 }

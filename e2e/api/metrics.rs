@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use fio::api::{ErrorClass, FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::operator::serving::Scrapes;
+use fio::operator::ScrapeSettings;
 use fio::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -80,12 +80,12 @@ impl<'a> Endpoint<'a> {
         self.space.operator_with(identity, scrapes).await
     }
 
-    fn scrapes(&self, certificate: &Path) -> Scrapes {
-        Scrapes {
-            own: None,
+    fn scrapes(&self, certificate: &Path) -> ScrapeSettings {
+        ScrapeSettings {
+            process: None,
             fleet: Some(self.address),
             auth: true,
-            certificate: certificate.to_owned(),
+            certificate_dir: certificate.to_owned(),
         }
     }
 

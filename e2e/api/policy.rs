@@ -1,6 +1,6 @@
 //! The admission policy for the daemons, which the operator looks after.
 
-use fio::operator::policy;
+use fio::operator::admission_policy;
 use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
@@ -19,7 +19,7 @@ fn api(space: &Space, kind: &str) -> Api<DynamicObject> {
 
 async fn spec(space: &Space, kind: &str) -> anyhow::Result<Option<Value>> {
     let object = api(space, kind)
-        .get_opt(&policy::name(&space.namespace))
+        .get_opt(&admission_policy::name(&space.namespace))
         .await?;
     Ok(object.map(|mut object| object.data["spec"].take()))
 }
@@ -33,7 +33,7 @@ fn words(spec: Option<&Value>) -> String {
 #[tokio::test]
 async fn a_policy_that_is_gone_comes_back() -> anyhow::Result<()> {
     in_space("policy", async |space| {
-        let name = policy::name(&space.namespace);
+        let name = admission_policy::name(&space.namespace);
         let mut manifests = Vec::new();
         for kind in [POLICY, BINDING] {
             manifests.push((kind, spec(space, kind).await?));
@@ -53,7 +53,7 @@ async fn a_policy_that_is_gone_comes_back() -> anyhow::Result<()> {
 async fn what_an_older_operator_made_is_renewed_and_what_a_hand_changed_stays() -> anyhow::Result<()>
 {
     in_space("policies", async |space| {
-        let name = policy::name(&space.namespace);
+        let name = admission_policy::name(&space.namespace);
         for kind in [POLICY, BINDING] {
             kubectl(&["delete", kind, &name, "--ignore-not-found"], "").await?;
         }

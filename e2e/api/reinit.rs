@@ -3,7 +3,7 @@
 use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::k8s::client_layer::client_layer;
 use fio::k8s::watch_throttle::is_watch;
-use fio::operator::serving::Scrapes;
+use fio::operator::ScrapeSettings;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
@@ -289,7 +289,7 @@ async fn operator_behind(space: &Space) -> anyhow::Result<Operator> {
     };
     let kill = CancellationToken::new();
     space
-        .operator_by("behind", Scrapes::default(), kill, client)
+        .operator_by("behind", ScrapeSettings::default(), kill, client)
         .await
 }
 
@@ -306,7 +306,7 @@ async fn a_failure_of_a_moment_ago_counts_for_re_init_on_failed() -> anyhow::Res
         space.annotate("fi", on_failed, json!("")).await?;
         until_handed_out(space, on_failed).await?;
         let said = space.said("fi", "NoNodesFailed").await?;
-        assert_eq!(said, ["re-init-on-failed has no effect: the last scan of no node has failed"]);
+        assert_eq!(said, ["re-init-on-failed has no effect: no node's last scan failed"]);
         let failed = json!({"condition": "Failed", "lastProbeTime": "2030-01-02T03:04:05Z", "filesChanged": 1});
         let status = names::node_status("fi", &nodes[0]);
         space
@@ -385,10 +385,10 @@ async fn scans_are_held_and_go_on_without_a_new_baseline() -> anyhow::Result<()>
         held(json!(""), [true, true]).await?;
         let fi = held(json!(nodes[1]), [false, true]).await?;
         assert_eq!(condition_of(&fi, "Ready"), "True/Active");
-        let [every, held_one] = ["every reachable node is scanned", &nodes[1]];
+        let [every, held_one] = ["all reachable nodes are being scanned", &nodes[1]];
         assert_eq!(
             message_of(&fi, "Ready"),
-            format!("{every}, except those held ({held_one})")
+            format!("{every}, except held nodes ({held_one})")
         );
         let fi = held(Value::Null, [false, false]).await?;
         assert_eq!(condition_of(&fi, "Ready"), "True/Active");

@@ -3,48 +3,47 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::operator::serving::Scrapes;
-use crate::operator::{self, Settings};
+use crate::operator::{self, ScrapeSettings, Settings};
 use crate::telemetry::metrics::Metrics;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Namespace whose FileIntegrities are served [default: that of the pod or of the kubeconfig's
-    /// context].
+    /// Namespace of the FileIntegrities [default: that of the pod or of the kubeconfig's context].
     #[arg(long, env = "WATCH_NAMESPACE")]
     namespace: Option<String>,
-    /// Identity among the operators that wait for the lease [default: the host's name and process].
+    /// Identity in the lease [default: the host name and the process id].
     #[arg(long, env = "POD_NAME")]
     identity: Option<String>,
-    /// Image of the daemons where there is no Deployment file-integrity-operator that says it.
+    /// Image of the daemons if there is no Deployment file-integrity-operator.
     #[arg(long, env = "RELATED_IMAGE_OPERATOR")]
     image: Option<String>,
-    /// Name of this operator. Read for the original's manifests; it changes nothing.
+    /// Name of this operator. Accepted for the original's manifests, and ignored.
     #[arg(long, env = "OPERATOR_NAME", hide = true)]
     operator_name: Option<String>,
-    /// Version of AIDE. Read for the original's manifests, and ignored.
+    /// Version of AIDE. Accepted for the original's manifests, and ignored.
     #[arg(long, env = "AIDE_VERSION", hide = true)]
     aide_version: Option<String>,
-    /// Where /healthz and /readyz are served.
+    /// Address of /healthz and /readyz.
     #[arg(long, default_value = "0.0.0.0:8081", env = "FIO_HEALTH_ADDRESS")]
     health_address: SocketAddr,
-    /// The AIDE program, with which configurations are checked.
+    /// The AIDE program that checks configurations.
     #[arg(long, default_value = "/usr/bin/aide", env = "FIO_AIDE")]
     aide: PathBuf,
-    /// A directory to write to.
+    /// Directory for temporary files.
     #[arg(long, default_value = "/tmp", env = "FIO_WORK_DIR")]
     work_dir: PathBuf,
-    /// Where this process' metrics are served, over http at /metrics; `off`: with the fleet's.
+    /// Address for the metrics of the process, over HTTP at /metrics. `off`: they are served together with
+    /// those of the fleet.
     #[arg(long, default_value = "0.0.0.0:8383", env = "FIO_METRICS_ADDRESS")]
     metrics_address: Address,
-    /// Where the fleet's metrics are served, over https at /metrics-fio; `off`: nowhere.
+    /// Address for the metrics of the fleet, over HTTPS at /metrics-fio. `off`: they are not served.
     #[arg(long, default_value = "0.0.0.0:8585", env = "FIO_METRICS_FIO_ADDRESS")]
     metrics_fio_address: Address,
-    /// Who may read the fleet's metrics.
+    /// Who may read the metrics of the fleet.
     #[arg(long, value_enum, default_value_t = MetricsAuth::Token, env = "FIO_METRICS_AUTH")]
     metrics_auth: MetricsAuth,
-    /// The directory with the certificate for https (tls.crt, tls.key). While there is none the
-    /// operator makes one itself.
+    /// Directory with the certificate for HTTPS (tls.crt, tls.key). If there is none, the operator creates
+    /// one.
     #[arg(
         long,
         default_value = "/var/run/secrets/serving-cert",
@@ -53,7 +52,7 @@ pub(super) struct Args {
     serving_cert_dir: PathBuf,
 }
 
-/// An address, or none.
+/// An address, or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Address(Option<SocketAddr>);
 
@@ -73,15 +72,15 @@ impl std::str::FromStr for Address {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum MetricsAuth {
-    /// The ServiceAccounts of the namespace, and whoever may GET /metrics-fio.
+    /// The ServiceAccounts of the namespace, and clients that may GET /metrics-fio.
     Token,
-    /// Everybody who reaches the port.
+    /// Every client.
     Off,
 }
 
 pub(super) async fn run(args: Args) -> anyhow::Result<()> {
     if let Some(version) = &args.aide_version {
-        tracing::info!(version, "AIDE_VERSION is ignored: fio brings its own AIDE");
+        tracing::info!(version, "AIDE_VERSION is ignored: fio has its own AIDE");
     }
     let stop = super::stop_signal()?;
     let metrics = Metrics::new();
@@ -95,11 +94,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         aide: args.aide,
         work_dir: args.work_dir,
         health: Some(args.health_address),
-        scrapes: Scrapes {
-            own: args.metrics_address.0,
+        scrape: ScrapeSettings {
+            process: args.metrics_address.0,
             fleet: args.metrics_fio_address.0,
             auth: args.metrics_auth == MetricsAuth::Token,
-            certificate: args.serving_cert_dir,
+            certificate_dir: args.serving_cert_dir,
         },
         metrics,
     };

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use super::pages::checkout;
+use crate::api::condition::{ConditionReason, ConditionType};
 use crate::api::{EventReason, ReportedErrorClass};
 
 /// The string literals in this directory or file below `src/`, without those of tests.
@@ -44,66 +45,12 @@ fn in_quotes(code: &str) -> Vec<String> {
     code.lines().flat_map(of_line).collect()
 }
 
-/// Words such as `NodesNotReady`: reasons of conditions and events, and phases.
+/// Words such as `NodesNotReady`: types and reasons of conditions, and reasons of events.
 pub(super) fn reasons() -> BTreeSet<String> {
+    let types = ConditionType::ALL.iter().map(ToString::to_string);
+    let of_conditions = ConditionReason::ALL.iter().map(ToString::to_string);
     let of_events = EventReason::ALL.iter().map(ToString::to_string);
-    capitalized()
-        .into_iter()
-        .chain(of_events)
-        .filter(|word| !NO_REASONS.contains(&word.as_str()))
-        .collect()
-}
-
-/// Words in [`NO_REASONS`] that do not exist any more.
-pub(super) fn leftovers() -> Vec<String> {
-    let existing = capitalized();
-    let is_missing = |word: &&&str| !existing.contains(**word);
-    NO_REASONS
-        .iter()
-        .filter(is_missing)
-        .map(|word| (*word).to_owned())
-        .collect()
-}
-
-fn capitalized() -> BTreeSet<String> {
-    ["operator", "operator.rs", "daemon", "scan"]
-        .into_iter()
-        .flat_map(literals)
-        .filter(|word| is_camel_case(word))
-        .collect()
-}
-
-/// Other words in camel case: kinds, types of events and conditions, words of other APIs.
-const NO_REASONS: &[&str] = &[
-    "Apply",
-    "Bearer",
-    "ConfigMap",
-    "DaemonSet",
-    "DirectoryOrCreate",
-    "Done",
-    "Exists",
-    "FallbackToLogsOnError",
-    "False",
-    "FileIntegrityNodeStatus",
-    "HostToContainer",
-    "In",
-    "Node",
-    "Normal",
-    "PrometheusRule",
-    "RollingUpdate",
-    "RuntimeDefault",
-    "Service",
-    "ServiceMonitor",
-    "True",
-    "Unknown",
-    "Warning",
-    "Working",
-];
-
-fn is_camel_case(word: &str) -> bool {
-    let starts_with_capital = word.starts_with(|c: char| c.is_ascii_uppercase())
-        && word.chars().nth(1).is_some_and(|c| c.is_ascii_lowercase());
-    starts_with_capital && word.bytes().all(|c| c.is_ascii_alphabetic())
+    types.chain(of_conditions).chain(of_events).collect()
 }
 
 /// Keys of labels and annotations.

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use fio::api::names;
-use fio::operator::policy;
+use fio::operator::admission_policy;
 use serde_json::{Value, json};
 
 use super::{
@@ -177,8 +177,9 @@ impl Scene {
         );
         let policy = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
         for path in [
-            format!("{policy}/{}", policy::name(namespace)),
-            format!("{policy}bindings/{}", policy::name(namespace)).replace("policiesb", "policyb"),
+            format!("{policy}/{}", admission_policy::name(namespace)),
+            format!("{policy}bindings/{}", admission_policy::name(namespace))
+                .replace("policiesb", "policyb"),
             format!("{CORE}/nodes/{}", own.mine),
             format!("{CORE}/namespaces/{namespace}"),
         ] {

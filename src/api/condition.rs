@@ -1,0 +1,135 @@
+//! The conditions in the status of a FileIntegrity: their types, statuses and reasons. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::named_enum::named_enum;
+
+named_enum! {
+    /// The type of a condition.
+    pub enum ConditionType {
+        /// All reachable nodes are being scanned.
+        Ready = "Ready",
+        /// The configuration can be used.
+        ConfigValid = "ConfigValid",
+        /// There is a problem.
+        Degraded = "Degraded",
+        /// Nodes that match the nodeSelector are not watched because of their taints.
+        NodesExcluded = "NodesExcluded",
+    }
+}
+
+named_enum! {
+    /// The status of a condition.
+    pub enum ConditionStatus {
+        /// The condition holds.
+        True = "True",
+        /// The condition does not hold.
+        False = "False",
+        /// It is not known whether the condition holds.
+        Unknown = "Unknown",
+    }
+}
+
+named_enum! {
+    /// The reason of a condition.
+    pub enum ConditionReason {
+        /// `Ready`: all reachable nodes are being scanned.
+        Active = "Active",
+        /// `Ready`: baselines are missing.
+        Initializing = "Initializing",
+        /// `Ready`: no node is selected.
+        NoNodes = "NoNodes",
+        /// `Ready`: the daemons are not deployed yet.
+        Pending = "Pending",
+        /// `Ready`: the configuration is refused, or was refused when it was last read.
+        ConfigRefused = "ConfigRefused",
+        /// `Ready`: scans ended with an error.
+        Error = "Error",
+
+        /// `ConfigValid`: the configuration is in effect.
+        Valid = "Valid",
+        /// `ConfigValid`: the configuration is in effect, with warnings.
+        ValidWithWarnings = "ValidWithWarnings",
+        /// `ConfigValid`: AIDE or fio does not accept the configuration.
+        Refused = "Refused",
+        /// `ConfigValid`: AIDE gave no answer about the configuration.
+        Unchecked = "Unchecked",
+        /// `ConfigValid`: the configuration has not been read yet.
+        Reading = "Reading",
+        /// `ConfigValid`: spec.config does not name a ConfigMap that can exist.
+        InvalidReference = "InvalidReference",
+        /// `ConfigValid`: the ConfigMap does not exist.
+        ConfigMapMissing = "ConfigMapMissing",
+        /// `ConfigValid`: the ConfigMap cannot be read.
+        ConfigMapUnreadable = "ConfigMapUnreadable",
+        /// `ConfigValid`: the ConfigMap does not have the key.
+        KeyMissing = "KeyMissing",
+        /// `ConfigValid`: the key of the ConfigMap is empty.
+        ConfigEmpty = "ConfigEmpty",
+
+        /// `Degraded`: there is no problem.
+        AsExpected = "AsExpected",
+        /// `Degraded`: nodes are not ready.
+        NodesNotReady = "NodesNotReady",
+        /// `Degraded`: nodes have not reported for too long.
+        NodesSilent = "NodesSilent",
+        /// `Degraded`: nodes have not reported for too long, and a taint keeps the daemon's pod out.
+        NodesShutOut = "NodesShutOut",
+        /// `Degraded`: rules watch nothing because of symbolic links.
+        RulesUnwatched = "RulesUnwatched",
+        /// `Degraded`: the PriorityClass does not exist.
+        PriorityClass = "PriorityClass",
+        /// `Degraded` and `Ready`: an object cannot be decoded.
+        ObjectUnreadable = "ObjectUnreadable",
+        /// `Degraded`: the state directory is not allowed.
+        StateDirRefused = "StateDirRefused",
+        /// `Degraded`: the active configuration was edited or deleted.
+        ConfigurationLost = "ConfigurationLost",
+        /// `Degraded`: another FileIntegrity selects the same nodes.
+        Overlap = "Overlap",
+        /// `Degraded`: an object with the name of one of the operator's belongs to somebody else.
+        NameCollision = "NameCollision",
+        /// `Degraded`: the API server refuses a request.
+        ApiRefused = "ApiRefused",
+        /// `Degraded`: requests to the API server keep failing.
+        ApiFailing = "ApiFailing",
+        /// `Degraded`: the image of the pods is not known.
+        NoImage = "NoImage",
+        /// `Degraded`: the configuration could not be checked.
+        CheckFailing = "CheckFailing",
+
+        /// `NodesExcluded`: no node is excluded.
+        NoneExcluded = "NoneExcluded",
+        /// `NodesExcluded`: nodes have taints that are not tolerated.
+        UntoleratedTaints = "UntoleratedTaints",
+    }
+}
+
+impl ConditionType {
+    /// The condition of this type.
+    pub fn find(self, conditions: &[Condition]) -> Option<&Condition> {
+        conditions
+            .iter()
+            .find(|condition| condition.type_ == self.as_str())
+    }
+
+    /// The condition of this type, to be changed.
+    pub fn find_mut(self, conditions: &mut [Condition]) -> Option<&mut Condition> {
+        conditions
+            .iter_mut()
+            .find(|condition| condition.type_ == self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_of_the_api() {
+        assert_eq!(ConditionType::ConfigValid.to_string(), "ConfigValid");
+        assert_eq!(ConditionStatus::Unknown.as_str(), "Unknown");
+        assert_eq!(ConditionReason::AsExpected.as_str(), "AsExpected");
+        assert!(ConditionReason::ALL.contains(&ConditionReason::UntoleratedTaints));
+    }
+}

@@ -1,0 +1,252 @@
+//! What the operator keeps of a FileIntegrityNodeStatus. Pure.
+//!
+//! The whole object of a failed node is some 8 kB. What neither reconciles nor metrics use is skipped
+//! while its JSON is read ([`wire`]). What all statuses of a FileIntegrity share is kept once.
+
+pub(crate) mod wire;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::jiff::Timestamp;
+use kube::core::ObjectMeta;
+use kube::runtime::reflector::Lookup;
+
+use super::delegate_kind::delegate_kind;
+use super::fingerprint::fingerprint;
+use crate::api::{
+    Condition, DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, ReportedErrorClass,
+    names,
+};
+
+/// A node's status.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CachedNodeStatus {
+    pub(crate) name: Arc<str>,
+    /// Hash of the uid.
+    pub(crate) uid: u64,
+    /// The resource version.
+    pub(crate) version: Arc<str>,
+    pub(crate) node_name: Arc<str>,
+    /// When the API server stored the last change.
+    pub(crate) written_at: Option<Timestamp>,
+    pub(crate) desired: Arc<DesiredNodeState>,
+    pub(crate) report: Arc<NodeReport>,
+    /// It has the annotation that objects applied by the operator have.
+    is_applied: bool,
+    is_being_deleted: bool,
+    node_label: Option<Arc<str>>,
+    shared: Arc<Shared>,
+}
+
+/// What all statuses of a FileIntegrity share.
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
+struct Shared {
+    namespace: Option<String>,
+    owners: Vec<Owner>,
+    labels: BTreeMap<&'static str, String>,
+    /// The annotation with the whole value of the owner label.
+    whole_owner: Option<String>,
+}
+
+/// An owner reference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Owner {
+    pub(crate) api_version: String,
+    pub(crate) kind: String,
+    pub(crate) name: Arc<str>,
+    pub(crate) uid: String,
+    pub(crate) controller: Option<bool>,
+    pub(crate) block_owner_deletion: Option<bool>,
+}
+
+/// What a node's daemon reports.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct NodeReport {
+    pub(crate) last_result: Option<LastResult>,
+    /// Whether the newest result that is not an error is Failed.
+    pub(crate) failed: Option<bool>,
+    pub(crate) baseline: Option<CachedBaseline>,
+    /// Id of the last re-initialization that was done.
+    pub(crate) reinit: Option<Arc<str>>,
+}
+
+/// The last scan result of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LastResult {
+    pub(crate) condition: Condition,
+    /// Files added, changed and removed.
+    pub(crate) counts: [i64; 3],
+    /// When the scan ended, in seconds since the epoch.
+    pub(crate) at: i64,
+    pub(crate) duration: Option<Duration>,
+    pub(crate) files_scanned: Option<i64>,
+    pub(crate) error_message: Option<Arc<str>>,
+    pub(crate) error_class: ReportedErrorClass,
+    /// The first rule that watches nothing, as shown in a condition.
+    pub(crate) unwatched_rule: Option<Arc<str>>,
+}
+
+/// The baseline of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CachedBaseline {
+    /// When it was created, in seconds since the epoch.
+    pub(crate) at: i64,
+    /// sha256 of the configuration that it was created with, hex.
+    pub(crate) config_hash: Arc<str>,
+    /// Hash of the database's digest.
+    pub(crate) digest: u64,
+    /// Somebody requested it.
+    pub(crate) requested: bool,
+}
+
+impl CachedNodeStatus {
+    pub(crate) fn owners(&self) -> &[Owner] {
+        &self.shared.owners
+    }
+
+    /// The name of the FileIntegrity that controls it.
+    pub(crate) fn owner(&self) -> Option<&Arc<str>> {
+        let owners = self.shared.owners.iter();
+        let mut controllers = owners.filter(|owner| owner.controller == Some(true));
+        controllers
+            .find(|owner| owner.kind == FILE_INTEGRITY_KIND)
+            .map(|owner| &owner.name)
+    }
+
+    /// The name of the FileIntegrity that it belongs to. Where somebody has removed the owner, the label
+    /// has it.
+    pub(crate) fn file_integrity(&self) -> Option<Arc<str>> {
+        let label = || self.label(names::LABEL_OWNER).map(Arc::from);
+        self.owner().cloned().or_else(label)
+    }
+
+    /// Whether the FileIntegrity of this name and uid controls it. The status of a deleted FileIntegrity
+    /// says nothing about a new one of the same name.
+    pub(crate) fn is_controlled_by(&self, name: &str, uid: Option<&str>) -> bool {
+        self.shared.owners.iter().any(|owner| {
+            owner.controller == Some(true)
+                && owner.kind == FILE_INTEGRITY_KIND
+                && *owner.name == *name
+                && Some(&*owner.uid) == uid
+        })
+    }
+
+    /// The value of one of the operator's labels.
+    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+        match key {
+            names::LABEL_NODE => self.node_label.as_deref(),
+            _ => self.shared.labels.get(key).map(String::as_str),
+        }
+    }
+
+    /// The annotation with the whole value of the owner label, which may be shortened.
+    pub(crate) fn whole_owner(&self) -> Option<&str> {
+        self.shared.whole_owner.as_deref()
+    }
+
+    /// Whether a daemon has reported anything.
+    pub(crate) fn has_report(&self) -> bool {
+        *self.report != NodeReport::default()
+    }
+
+    /// Whether the operator has applied it.
+    pub(crate) fn is_applied(&self) -> bool {
+        self.is_applied
+    }
+
+    /// The condition of the last result.
+    pub(crate) fn condition(&self) -> Option<Condition> {
+        self.report.last_result.as_ref().map(|last| last.condition)
+    }
+
+    /// Changes with everything but what a scan without news changes, such as its time.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let report = &self.report;
+        let last = report.last_result.as_ref();
+        fingerprint(&(
+            (&self.node_name, &self.node_label),
+            (&self.shared, &self.desired),
+            (self.is_applied, self.is_being_deleted),
+            last.map(|last| (last.condition, last.counts, &last.unwatched_rule)),
+            report.baseline.as_ref().map(|b| (&b.config_hash, b.digest)),
+            &report.reinit,
+        ))
+    }
+
+    /// The object with what the operator applies to it, but without the hash of that.
+    pub(crate) fn to_applied_object(&self) -> FileIntegrityNodeStatus {
+        let shared = &self.shared;
+        let entry = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        let mut labels: BTreeMap<_, _> = shared.labels.iter().map(|(k, v)| entry(k, v)).collect();
+        labels.extend(
+            self.node_label
+                .as_ref()
+                .map(|v| entry(names::LABEL_NODE, v)),
+        );
+        let mut annotations = self.desired.to_annotations();
+        annotations.extend(self.whole_owner().map(|v| entry(names::LABEL_OWNER, v)));
+        FileIntegrityNodeStatus {
+            metadata: ObjectMeta {
+                name: Some(self.name.to_string()),
+                namespace: shared.namespace.clone(),
+                labels: Some(labels),
+                annotations: Some(annotations),
+                owner_references: Some(shared.owners.iter().map(owner_reference).collect()),
+                ..ObjectMeta::default()
+            },
+            node_name: self.node_name.to_string(),
+            ..FileIntegrityNodeStatus::default()
+        }
+    }
+}
+
+fn owner_reference(owner: &Owner) -> OwnerReference {
+    OwnerReference {
+        api_version: owner.api_version.clone(),
+        kind: owner.kind.clone(),
+        name: owner.name.to_string(),
+        uid: owner.uid.clone(),
+        controller: owner.controller,
+        block_owner_deletion: owner.block_owner_deletion,
+    }
+}
+
+/// Nobody reads namespace, resource version and uid from a store's keys, and all statuses are of one
+/// namespace.
+impl Lookup for CachedNodeStatus {
+    delegate_kind!(FileIntegrityNodeStatus);
+
+    fn name(&self) -> Option<Cow<'_, str>> {
+        Some(Cow::Borrowed(&self.name))
+    }
+    fn namespace(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+    fn resource_version(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+    fn uid(&self) -> Option<Cow<'_, str>> {
+        None
+    }
+}
+
+#[cfg(test)]
+impl From<&FileIntegrityNodeStatus> for CachedNodeStatus {
+    fn from(status: &FileIntegrityNodeStatus) -> Self {
+        from_json(serde_json::to_value(status).unwrap())
+    }
+}
+
+/// What the operator keeps of the object with this JSON.
+#[cfg(test)]
+pub(crate) fn from_json(json: serde_json::Value) -> CachedNodeStatus {
+    wire::NodeStatusConverter::new(Arc::default()).convert(serde_json::from_value(json).unwrap())
+}
+
+#[cfg(test)]
+mod tests;

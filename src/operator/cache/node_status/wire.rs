@@ -1,0 +1,279 @@
+//! Reads a FileIntegrityNodeStatus from JSON, and makes of it what the cache keeps. Pure.
+//!
+//! Every value that the schema of the definition allows is accepted: one odd object must not keep all
+//! others from being read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
+use kube::core::ObjectMeta;
+use serde::{Deserialize, Deserializer};
+
+use super::super::delegate_kind::delegate_kind;
+use super::super::fingerprint::fingerprint;
+use super::super::interner::{Interner, TextInterner};
+use super::{CachedBaseline, CachedNodeStatus, LastResult, NodeReport, Owner, Shared};
+use crate::aide::report::display_path;
+use crate::api::{
+    Condition, DesiredNodeState, FileIntegrityNodeStatus, ReportedErrorClass, UnwatchedRule, names,
+};
+use crate::text::shorten_middle;
+
+/// Maximum size in bytes of what is kept of a rule that watches nothing.
+const MAX_RULE: usize = 512;
+
+/// The labels that all statuses of a FileIntegrity share.
+const SHARED_LABELS: [&str; 2] = [names::LABEL_OWNER, names::LABEL_REINIT_OWNER];
+
+/// A status as the watch receives it.
+#[derive(Clone, Debug)]
+pub(crate) struct ReceivedNodeStatus {
+    /// Name and resource version only.
+    metadata: ObjectMeta,
+    wire: Wire,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Wire {
+    #[serde(default)]
+    metadata: WireMeta,
+    #[serde(default)]
+    node_name: String,
+    #[serde(default)]
+    results: Vec<WireResult>,
+    last_result: Option<WireResult>,
+    baseline: Option<WireBaseline>,
+    reinit: Option<WireReinit>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WireMeta {
+    name: Option<String>,
+    namespace: Option<String>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    creation_timestamp: Option<WireTime>,
+    deletion_timestamp: Option<WireTime>,
+    #[serde(deserialize_with = "null_as_default")]
+    labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_as_default")]
+    annotations: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_as_default")]
+    owner_references: Vec<WireOwner>,
+    #[serde(deserialize_with = "null_as_default")]
+    managed_fields: Vec<WireEntry>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WireOwner {
+    api_version: String,
+    kind: String,
+    name: String,
+    uid: String,
+    controller: Option<bool>,
+    block_owner_deletion: Option<bool>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct WireEntry {
+    time: Option<WireTime>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireResult {
+    condition: Condition,
+    last_probe_time: WireTime,
+    #[serde(default)]
+    files_added: i64,
+    #[serde(default)]
+    files_changed: i64,
+    #[serde(default)]
+    files_removed: i64,
+    error_message: Option<String>,
+    error_class: Option<String>,
+    #[serde(default)]
+    unwatched_rules: Vec<UnwatchedRule>,
+    files_scanned: Option<i64>,
+    duration_milliseconds: Option<i64>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireBaseline {
+    created_at: WireTime,
+    config_hash: String,
+    digest: String,
+    requested: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct WireReinit {
+    id: String,
+}
+
+/// A time. The API accepts some that cannot be computed with, such as the last second of the year 9999.
+/// These count as the epoch.
+#[derive(Clone, Copy, Debug)]
+struct WireTime(Timestamp);
+
+impl<'de> Deserialize<'de> for WireTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Ok(Self(text.parse().unwrap_or(Timestamp::UNIX_EPOCH)))
+    }
+}
+
+fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+impl<'de> Deserialize<'de> for ReceivedNodeStatus {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut wire = Wire::deserialize(deserializer)?;
+        let metadata = ObjectMeta {
+            name: wire.metadata.name.take(),
+            resource_version: wire.metadata.resource_version.take(),
+            ..ObjectMeta::default()
+        };
+        Ok(Self { metadata, wire })
+    }
+}
+
+impl Resource for ReceivedNodeStatus {
+    type Scope = kube::core::NamespaceResourceScope;
+
+    delegate_kind!(FileIntegrityNodeStatus);
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+}
+
+/// Makes what the cache keeps of what is received.
+#[derive(Debug)]
+pub(crate) struct NodeStatusConverter {
+    texts: Arc<TextInterner>,
+    desired: Interner<DesiredNodeState>,
+    shared: Interner<Shared>,
+}
+
+impl NodeStatusConverter {
+    /// `texts` may be shared with other users.
+    pub(crate) fn new(texts: Arc<TextInterner>) -> Self {
+        Self {
+            texts,
+            desired: Interner::default(),
+            shared: Interner::default(),
+        }
+    }
+
+    pub(crate) fn convert(&self, received: ReceivedNodeStatus) -> CachedNodeStatus {
+        let ReceivedNodeStatus { metadata, wire } = received;
+        let meta = &wire.metadata;
+        let times = meta.managed_fields.iter().filter_map(|entry| entry.time);
+        let times = times.chain(meta.creation_timestamp).map(|time| time.0);
+        let node_label = meta.labels.get(names::LABEL_NODE);
+        let desired = DesiredNodeState::from_annotations(&meta.annotations);
+        let is_applied = meta
+            .annotations
+            .contains_key(names::ANNOTATION_APPLIED_HASH);
+        CachedNodeStatus {
+            name: self.texts.intern(metadata.name.unwrap_or_default()),
+            uid: fingerprint(&meta.uid),
+            version: metadata.resource_version.unwrap_or_default().into(),
+            written_at: times.max(),
+            is_applied,
+            is_being_deleted: meta.deletion_timestamp.is_some(),
+            node_label: node_label.map(|value| self.texts.intern(value.as_str())),
+            desired: self.desired.intern(desired),
+            shared: self.shared.intern(self.shared(&wire.metadata)),
+            node_name: self.texts.intern(wire.node_name),
+            report: Arc::new(NodeReport {
+                failed: has_failed(wire.last_result.as_ref(), &wire.results),
+                last_result: wire.last_result.map(|result| self.last_result(result)),
+                baseline: wire.baseline.map(|baseline| self.baseline(baseline)),
+                reinit: wire.reinit.map(|reinit| self.texts.intern(reinit.id)),
+            }),
+        }
+    }
+
+    fn shared(&self, meta: &WireMeta) -> Shared {
+        let label = |key: &&'static str| Some((*key, meta.labels.get(*key)?.clone()));
+        let owner = |owner: &WireOwner| Owner {
+            api_version: owner.api_version.clone(),
+            kind: owner.kind.clone(),
+            name: self.texts.intern(owner.name.as_str()),
+            uid: owner.uid.clone(),
+            controller: owner.controller,
+            block_owner_deletion: owner.block_owner_deletion,
+        };
+        Shared {
+            namespace: meta.namespace.clone(),
+            owners: meta.owner_references.iter().map(owner).collect(),
+            labels: SHARED_LABELS.iter().filter_map(label).collect(),
+            whole_owner: meta.annotations.get(names::LABEL_OWNER).cloned(),
+        }
+    }
+
+    fn last_result(&self, result: WireResult) -> LastResult {
+        let milliseconds = result.duration_milliseconds;
+        let milliseconds = milliseconds.and_then(|ms| u64::try_from(ms).ok());
+        let rule = result.unwatched_rules.first();
+        LastResult {
+            condition: result.condition,
+            counts: [
+                result.files_added,
+                result.files_changed,
+                result.files_removed,
+            ],
+            at: result.last_probe_time.0.as_second(),
+            duration: milliseconds.map(Duration::from_millis),
+            files_scanned: result.files_scanned,
+            unwatched_rule: rule.map(|rule| self.texts.intern(describe_rule(rule))),
+            error_message: result.error_message.map(|text| self.texts.intern(text)),
+            error_class: ReportedErrorClass::parse(result.error_class.as_deref()),
+        }
+    }
+
+    fn baseline(&self, baseline: WireBaseline) -> CachedBaseline {
+        CachedBaseline {
+            at: baseline.created_at.0.as_second(),
+            config_hash: self.texts.intern(baseline.config_hash),
+            digest: fingerprint(&baseline.digest),
+            requested: baseline.requested,
+        }
+    }
+}
+
+/// A rule that watches nothing, as shown in a condition. The daemon of a compromised node may have
+/// written anything.
+fn describe_rule(rule: &UnwatchedRule) -> String {
+    let text = format!("line {}: {} {}", rule.line, rule.link, rule.reason);
+    let mut text = display_path(text.as_bytes());
+    shorten_middle(&mut text, MAX_RULE);
+    text
+}
+
+/// Whether the newest result that is not an error is Failed. The last result is the newest, whatever
+/// the times of the others are.
+fn has_failed(last: Option<&WireResult>, results: &[WireResult]) -> Option<bool> {
+    let is_finding = |result: &&WireResult| result.condition != Condition::Errored;
+    let last = last.filter(is_finding);
+    let results = results.iter().filter(is_finding);
+    last.or_else(|| results.max_by_key(|result| result.last_probe_time.0))
+        .map(|result| result.condition == Condition::Failed)
+}

@@ -1,0 +1,203 @@
+//! Derives the gauges from the last reports of the nodes and the last reconciles.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::memory::{Memory, ReconcileResult};
+use super::node_counters::condition_label;
+use super::recorder::{BY_MISSING, BY_NODE, FleetMetrics};
+use crate::api::condition::{ConditionStatus, ConditionType};
+use crate::api::{Condition, FileIntegrityStatus, NodeCounts, ReportedErrorClass};
+use crate::operator::cache::node_status::NodeReport;
+use crate::telemetry::metrics::{
+    ConditionLabels, FileIntegrityLabel, NodeErrorLabels, NodeLabel, ReinitLabels, StateLabel,
+};
+
+impl FleetMetrics {
+    /// Records the status and the stale nodes that a reconcile found. The FileIntegrity may have been
+    /// deleted meanwhile. Then nothing is recorded.
+    pub(crate) fn record_status(
+        &self,
+        name: &str,
+        status: &FileIntegrityStatus,
+        stale_nodes: &BTreeSet<String>,
+    ) {
+        let degraded = ConditionType::Degraded.find(&status.conditions);
+        let result = ReconcileResult {
+            counts: status.nodes.unwrap_or_default(),
+            degraded: degraded
+                .is_some_and(|condition| condition.status == ConditionStatus::True.as_str()),
+            stale_nodes: stale_nodes.clone(),
+        };
+        self.with(|memory| {
+            if !memory.file_integrities.known.contains_key(name) {
+                return;
+            }
+            self.set_degraded(name, result.degraded);
+            let before = memory.reconciles.insert(name.to_owned(), result);
+            let before = before.unwrap_or_default().stale_nodes;
+            let changed = before.symmetric_difference(stale_nodes).cloned();
+            let changed = changed.collect();
+            self.refresh_gauges(memory, &changed);
+        });
+    }
+
+    /// Records that the FileIntegrity is degraded because it could not be observed.
+    pub(crate) fn record_degraded(&self, name: &str) {
+        self.with(|memory| {
+            if memory.file_integrities.known.contains_key(name) {
+                self.set_degraded(name, true);
+            }
+        });
+    }
+
+    fn set_degraded(&self, name: &str, degraded: bool) {
+        let label = FileIntegrityLabel {
+            file_integrity: name.to_owned(),
+        };
+        let gauge = self.fleet.degraded.get_or_create(&label);
+        gauge.set(degraded.into());
+    }
+
+    /// Updates the gauges of these nodes and the numbers of nodes.
+    pub(super) fn refresh_gauges(&self, memory: &Memory, nodes: &BTreeSet<String>) {
+        for node in nodes {
+            self.refresh_node(memory, node);
+        }
+        let results = || memory.reconciles.values();
+        let sum =
+            |count: fn(&NodeCounts) -> i64| results().map(|result| count(&result.counts)).sum();
+        for (state, count) in [
+            ("selected", sum(|c| c.selected)),
+            ("initialized", sum(|c| c.initialized)),
+            ("failed", sum(|c| c.failed)),
+            ("errored", sum(|c| c.errored)),
+            ("held", sum(|c| c.held)),
+            ("stale", sum(|c| c.stale)),
+            ("not_selected", sum(|c| c.not_selected)),
+        ] {
+            let label = StateLabel { state };
+            self.fleet.nodes.get_or_create(&label).set(count);
+        }
+    }
+
+    /// Updates the gauges of a node. If it has several statuses, the worst value counts.
+    pub(super) fn refresh_node(&self, memory: &Memory, node: &str) {
+        let Some((node, reports)) = memory.reports.of(node) else {
+            return self.remove_node(node);
+        };
+        let label = NodeLabel {
+            node: Arc::clone(node),
+        };
+        self.refresh_results(&label, &reports);
+        self.refresh_errors(node, &reports);
+        self.refresh_baseline(&label, &reports);
+        let mut results = memory.reconciles.values();
+        let is_stale = results.any(|result| result.stale_nodes.contains(&**node));
+        let gauge = self.fleet.node_stale.get_or_create(&label);
+        gauge.set(is_stale.into());
+    }
+
+    fn refresh_results(&self, label: &NodeLabel, reports: &[&NodeReport]) {
+        let fleet = &self.fleet;
+        if let Some(failed) = reports.iter().filter_map(|report| report.failed).max() {
+            fleet.node_failed.get_or_create(label).set(failed.into());
+        }
+        let lasts = || {
+            reports
+                .iter()
+                .filter_map(|report| report.last_result.as_ref())
+        };
+        if let Some(at) = lasts().map(|last| last.at).min() {
+            fleet.last_scan.get_or_create(label).set(seconds(at));
+        }
+        if let Some(duration) = lasts().filter_map(|last| last.duration).max() {
+            let gauge = fleet.scan_duration.get_or_create(label);
+            gauge.set(duration.as_secs_f64());
+        }
+        if let Some(files) = lasts().filter_map(|last| last.files_scanned).min() {
+            fleet.files_scanned.get_or_create(label).set(files);
+        }
+    }
+
+    fn refresh_errors(&self, node: &Arc<str>, reports: &[&NodeReport]) {
+        let errors: Vec<_> = reports
+            .iter()
+            .filter_map(|report| error_of(report))
+            .collect();
+        for error in ReportedErrorClass::all() {
+            let labels = NodeErrorLabels {
+                error: error.as_str(),
+                node: Arc::clone(node),
+            };
+            if errors.contains(&error) {
+                self.fleet.node_errored.get_or_create(&labels).set(1);
+            } else {
+                self.fleet.node_errored.remove(&labels);
+            }
+        }
+    }
+
+    fn refresh_baseline(&self, label: &NodeLabel, reports: &[&NodeReport]) {
+        let baselines = || reports.iter().filter_map(|report| report.baseline.as_ref());
+        let Some(at) = baselines().map(|baseline| baseline.at).min() else {
+            return;
+        };
+        self.fleet.baseline.get_or_create(label).set(seconds(at));
+        let unrequested = baselines().any(|baseline| !baseline.requested);
+        let gauge = self.fleet.unrequested.get_or_create(label);
+        gauge.set(unrequested.into());
+    }
+
+    /// Removes all series of a node.
+    fn remove_node(&self, node: &str) {
+        let fleet = &self.fleet;
+        let node: Arc<str> = node.into();
+        for condition in [Condition::Succeeded, Condition::Failed, Condition::Errored] {
+            fleet.node_status.remove(&ConditionLabels {
+                condition: condition_label(condition),
+                node: Arc::clone(&node),
+            });
+        }
+        for error in ReportedErrorClass::all() {
+            let labels = NodeErrorLabels {
+                error: error.as_str(),
+                node: Arc::clone(&node),
+            };
+            fleet.node_status_error.remove(&labels);
+            fleet.node_errored.remove(&labels);
+        }
+        for by in [BY_NODE, BY_MISSING] {
+            let node = Arc::clone(&node);
+            fleet.reinit.remove(&ReinitLabels { by, node });
+        }
+        let label = NodeLabel { node };
+        fleet.pause.remove(&label);
+        fleet.unpause.remove(&label);
+        fleet.last_scan.remove(&label);
+        fleet.scan_duration.remove(&label);
+        fleet.baseline.remove(&label);
+        for gauge in [
+            &fleet.node_failed,
+            &fleet.node_stale,
+            &fleet.files_scanned,
+            &fleet.unrequested,
+        ] {
+            gauge.remove(&label);
+        }
+    }
+}
+
+/// The class of the error that the last scan ended with.
+fn error_of(report: &NodeReport) -> Option<ReportedErrorClass> {
+    let last = report.last_result.as_ref()?;
+    (last.condition == Condition::Errored).then_some(last.error_class)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "times are far from 2^53 seconds, and a sample is a float anyway"
+)]
+fn seconds(at: i64) -> f64 {
+    at as f64
+}

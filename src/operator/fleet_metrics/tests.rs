@@ -1,0 +1,637 @@
+//! Sequences of changes, and the metrics that are exported afterwards.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::runtime::watcher::Event;
+use serde_json::json;
+
+use super::*;
+use crate::api::{
+    Baseline, Condition, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus,
+    FileIntegrityStatus, HoldReason, NodeCounts, Phase, ScanResult, names,
+};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::text::Format;
+
+struct Scenario {
+    fleet_metrics: FleetMetrics,
+    metrics: Metrics,
+    second: i64,
+    /// The FileIntegrity as the watch showed it last.
+    fi: FileIntegrity,
+}
+
+impl Scenario {
+    /// With node statuses that exist at the start.
+    fn start(with: &[FileIntegrityNodeStatus]) -> Self {
+        let metrics = Metrics::new();
+        let fleet_metrics = FleetMetrics::new(metrics.lead());
+        let scenario = Self {
+            fleet_metrics,
+            metrics,
+            second: 0,
+            fi: file_integrity(),
+        };
+        scenario.fleet_metrics.record_file_integrity(&Event::Init);
+        scenario
+            .fleet_metrics
+            .record_file_integrity(&Event::InitDone);
+        scenario.lists(with);
+        scenario
+    }
+
+    fn lists(&self, statuses: &[FileIntegrityNodeStatus]) {
+        self.fleet_metrics.record_node_status(&Event::Init);
+        for status in statuses {
+            self.fleet_metrics
+                .record_node_status(&Event::InitApply(status.into()));
+        }
+        self.fleet_metrics.record_node_status(&Event::InitDone);
+    }
+
+    /// The node's daemon reports a result; counts are added, changed, removed.
+    fn result(
+        &mut self,
+        status: &mut FileIntegrityNodeStatus,
+        condition: Condition,
+        counts: [i64; 3],
+    ) {
+        self.second += 10;
+        let mut result = ScanResult::new(condition, at(self.second));
+        [
+            result.files_added,
+            result.files_changed,
+            result.files_removed,
+        ] = counts;
+        if condition == Condition::Errored {
+            result.error_message = Some(format!("at {}", self.second));
+            result.error_class = Some("io".to_owned());
+        }
+        status.results.retain(|r| r.condition != condition);
+        status.results.push(result.clone());
+        status.last_result = Some(result);
+        self.shows(status);
+    }
+
+    fn shows(&self, status: &FileIntegrityNodeStatus) {
+        self.fleet_metrics
+            .record_node_status(&Event::Apply(status.into()));
+    }
+
+    fn writes(&self, daemon_set: &DaemonSetRef<'_>, version: DaemonSetVersion) {
+        let outcome = WriteOutcome::Written {
+            version,
+            replaced: false,
+        };
+        self.fleet_metrics.record_write(daemon_set, outcome);
+    }
+
+    fn fails_to_write(&self, daemon_set: &DaemonSetRef<'_>) {
+        let outcome = WriteOutcome::Failed { replaces: false };
+        self.fleet_metrics.record_write(daemon_set, outcome);
+    }
+
+    fn leaves(&self, daemon_set: &DaemonSetRef<'_>) {
+        let outcome = WriteOutcome::Unchanged;
+        self.fleet_metrics.record_write(daemon_set, outcome);
+    }
+
+    /// A re-init DaemonSet is created and deleted.
+    fn signals(&self, uid: &str) {
+        self.writes(&reinit(None), version(uid, 1));
+        // Once more, because the cache is outdated. Nothing changes.
+        self.writes(&reinit(None), version(uid, 1));
+        let existing = reinit(Some(version(uid, 1)));
+        self.fleet_metrics.record_deletion(&existing);
+    }
+
+    /// The FileIntegrity has these phases, one after the other.
+    fn phases(&mut self, phases: &[Phase]) {
+        for phase in phases {
+            let status = self.fi.status.get_or_insert_default();
+            status.phase = Some(*phase);
+            *status.phase_transitions.get_or_insert(0) += 1;
+            self.shows_file_integrity();
+        }
+    }
+
+    /// The watch shows the FileIntegrity twice.
+    fn shows_file_integrity(&self) {
+        for _ in 0..2 {
+            self.fleet_metrics
+                .record_file_integrity(&Event::Apply(self.fi.clone()));
+        }
+    }
+
+    /// A request is recorded and written to the nodes.
+    fn requests(&mut self) {
+        let record = (names::ANNOTATION_REINIT_RECORD.to_owned(), "{}".to_owned());
+        self.fi.metadata.annotations = Some([record].into());
+        self.shows_file_integrity();
+        self.fi.metadata.annotations = None;
+        self.shows_file_integrity();
+    }
+
+    /// The operator asks this of a node.
+    fn asks_of(&self, status: &mut FileIntegrityNodeStatus, desired: &DesiredNodeState) {
+        status.metadata.owner_references = serde_json::from_value(json!([{
+            "apiVersion": "fileintegrity.openshift.io/v1alpha1", "kind": "FileIntegrity", "name": "fi",
+            "uid": "u", "controller": true,
+        }]))
+        .unwrap();
+        status.metadata.annotations = Some(desired.to_annotations());
+        self.shows(status);
+        self.shows(status);
+    }
+
+    /// The exported values of these metrics, without the common prefix.
+    fn exported(&self, names: &[&str]) -> BTreeMap<String, f64> {
+        let text = self.metrics.fleet_text(Format::Plain, false);
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        samples
+            .filter_map(|line| {
+                let (series, value) = line.rsplit_once(' ')?;
+                let series = series.strip_prefix("file_integrity_operator_")?;
+                let (name, _) = series.split_once('{').unwrap_or((series, ""));
+                let value: f64 = value.parse().unwrap();
+                names.contains(&name).then(|| (series.to_owned(), value))
+            })
+            .collect()
+    }
+
+    fn expect(&self, names: &[&str], expected: &[(&str, f64)]) {
+        let expected = expected
+            .iter()
+            .map(|(series, value)| ((*series).to_owned(), *value));
+        assert_eq!(self.exported(names), expected.collect());
+    }
+}
+
+fn at(second: i64) -> Time {
+    Time(jiff::Timestamp::from_second(1_800_000_000 + second).unwrap())
+}
+
+fn status(fi: &str, node: &str) -> FileIntegrityNodeStatus {
+    let mut status = FileIntegrityNodeStatus {
+        node_name: node.to_owned(),
+        ..FileIntegrityNodeStatus::default()
+    };
+    status.metadata.name = Some(names::node_status(fi, node));
+    status
+}
+
+fn file_integrity() -> FileIntegrity {
+    serde_json::from_value(json!({"metadata": {"name": "fi", "uid": "u"}, "spec": {"config": {}}}))
+        .unwrap()
+}
+
+fn version(uid: &str, generation: i64) -> DaemonSetVersion {
+    DaemonSetVersion {
+        uid: uid.to_owned(),
+        generation,
+    }
+}
+
+/// The DaemonSet of the daemons, as a reconcile observed it.
+fn daemon(observed: Option<DaemonSetVersion>) -> DaemonSetRef<'static> {
+    DaemonSetRef {
+        file_integrity: "fi",
+        name: "aide-fi",
+        is_reinit: false,
+        observed,
+    }
+}
+
+/// The re-init DaemonSet, as a reconcile observed it.
+fn reinit(observed: Option<DaemonSetVersion>) -> DaemonSetRef<'static> {
+    DaemonSetRef {
+        file_integrity: "fi",
+        name: "aide-ini-fi",
+        is_reinit: true,
+        observed,
+    }
+}
+
+const DAEMON_SETS: [&str; 2] = ["daemonset_update_total", "reinit_daemonset_update_total"];
+
+/// The first example of the metrics' documentation.
+#[test]
+fn deploy_a_failure_a_reinit_by_annotation() {
+    let mut scenario = Scenario::start(&[]);
+    let mut node = status("fi", "n1");
+    scenario.writes(&daemon(None), version("d", 1));
+    scenario.phases(&[Phase::Pending, Phase::Initializing, Phase::Active]);
+    scenario.result(&mut node, Condition::Failed, [1, 0, 0]);
+    scenario.requests();
+    scenario.phases(&[Phase::Initializing]);
+    scenario.signals("s");
+    scenario.phases(&[Phase::Active]);
+    scenario.expect(
+        &DAEMON_SETS,
+        &[
+            ("daemonset_update_total{operation=\"update\"}", 1.0),
+            ("reinit_daemonset_update_total{operation=\"delete\"}", 1.0),
+            ("reinit_daemonset_update_total{operation=\"update\"}", 1.0),
+        ],
+    );
+    scenario.expect(
+        &["phase_total", "node_status_total", "reinit_total"],
+        &[
+            ("node_status_total{condition=\"Failed\",node=\"n1\"}", 1.0),
+            ("phase_total{phase=\"Active\"}", 2.0),
+            ("phase_total{phase=\"Initializing\"}", 2.0),
+            ("phase_total{phase=\"Pending\"}", 1.0),
+            ("reinit_total{by=\"demand\",node=\"\"}", 1.0),
+        ],
+    );
+}
+
+/// The second example of the metrics' documentation, on two nodes.
+#[test]
+fn a_configuration_a_failure_and_no_configuration() {
+    let mut scenario = Scenario::start(&[]);
+    let mut nodes = [status("fi", "n1"), status("fi", "n2")];
+    let config = |hash: &str| DesiredNodeState {
+        config_hash: Some(hash.to_owned()),
+        ..DesiredNodeState::default()
+    };
+    let ask = |scenario: &Scenario, nodes: &mut [FileIntegrityNodeStatus], after: &str| {
+        for node in nodes {
+            scenario.asks_of(node, &config(after));
+        }
+    };
+    let all =
+        |scenario: &mut Scenario, nodes: &mut [FileIntegrityNodeStatus], condition, counts| {
+            for node in nodes {
+                scenario.result(node, condition, counts);
+            }
+        };
+    scenario.phases(&[Phase::Initializing, Phase::Active]);
+    ask(&scenario, &mut nodes, "default");
+    all(&mut scenario, &mut nodes, Condition::Succeeded, [0; 3]);
+    ask(&scenario, &mut nodes, "custom");
+    scenario.phases(&[Phase::Initializing, Phase::Active]);
+    scenario.signals("s1");
+    all(&mut scenario, &mut nodes, Condition::Succeeded, [0; 3]);
+    all(&mut scenario, &mut nodes, Condition::Failed, [1, 0, 0]);
+    all(&mut scenario, &mut nodes, Condition::Failed, [1, 0, 0]);
+    ask(&scenario, &mut nodes, "default");
+    scenario.phases(&[Phase::Initializing, Phase::Active]);
+    scenario.signals("s2");
+    all(&mut scenario, &mut nodes, Condition::Succeeded, [0; 3]);
+    scenario.expect(
+        &[
+            "phase_total",
+            "node_status_total",
+            "reinit_total",
+            DAEMON_SETS[1],
+        ],
+        &[
+            ("node_status_total{condition=\"Failed\",node=\"n1\"}", 1.0),
+            ("node_status_total{condition=\"Failed\",node=\"n2\"}", 1.0),
+            (
+                "node_status_total{condition=\"Succeeded\",node=\"n1\"}",
+                2.0,
+            ),
+            (
+                "node_status_total{condition=\"Succeeded\",node=\"n2\"}",
+                2.0,
+            ),
+            ("phase_total{phase=\"Active\"}", 3.0),
+            ("phase_total{phase=\"Initializing\"}", 3.0),
+            ("reinit_daemonset_update_total{operation=\"delete\"}", 2.0),
+            ("reinit_daemonset_update_total{operation=\"update\"}", 2.0),
+            ("reinit_total{by=\"config\",node=\"\"}", 2.0),
+        ],
+    );
+}
+
+#[test]
+fn a_rollout_is_an_update_and_a_podkill() {
+    let scenario = Scenario::start(&[]);
+    let existing = daemon(Some(version("d", 1)));
+    scenario.writes(&existing, version("d", 2));
+    // The cache is outdated, or only labels were changed. Nothing more is counted.
+    scenario.writes(&existing, version("d", 2));
+    for replaced in [true, false] {
+        let outcome = WriteOutcome::Written {
+            version: version("new", 1),
+            replaced,
+        };
+        scenario.fleet_metrics.record_write(&existing, outcome);
+    }
+    scenario.expect(
+        &DAEMON_SETS,
+        &[
+            ("daemonset_update_total{operation=\"delete\"}", 1.0),
+            ("daemonset_update_total{operation=\"podkill\"}", 1.0),
+            ("daemonset_update_total{operation=\"update\"}", 2.0),
+        ],
+    );
+}
+
+/// The write was carried out, and its answer was lost.
+#[test]
+fn a_write_whose_answer_was_lost_is_counted_once() {
+    let scenario = Scenario::start(&[]);
+    let none = daemon(None);
+    let first = daemon(Some(version("d", 1)));
+    let second = daemon(Some(version("d", 2)));
+    let updates = |update: f64, podkill: Option<f64>| {
+        let podkill = podkill.map(|n| ("daemonset_update_total{operation=\"podkill\"}", n));
+        let update = ("daemonset_update_total{operation=\"update\"}", update);
+        let all: Vec<_> = podkill.into_iter().chain([update]).collect();
+        scenario.expect(&DAEMON_SETS[..1], &all);
+    };
+    // Created, and observed by the next reconcile.
+    scenario.fails_to_write(&none);
+    scenario.fails_to_write(&none);
+    scenario.leaves(&first);
+    scenario.leaves(&first);
+    updates(1.0, None);
+    // Changed. The next reconcile has not observed it and applies it again, which changes nothing.
+    scenario.fails_to_write(&first);
+    scenario.writes(&first, version("d", 2));
+    scenario.writes(&second, version("d", 2));
+    updates(2.0, Some(1.0));
+    // Not carried out.
+    scenario.fails_to_write(&second);
+    scenario.leaves(&second);
+    updates(2.0, Some(1.0));
+}
+
+#[test]
+fn a_reinit_daemon_set_whose_answers_were_lost_is_counted_once() {
+    let scenario = Scenario::start(&[]);
+    let existing = reinit(Some(version("s", 1)));
+    let uids = ["s".to_owned()].into();
+    let none = std::collections::HashSet::new();
+    scenario.fails_to_write(&reinit(None));
+    // All nodes are done already, so it is obsolete.
+    scenario.fleet_metrics.settle_deletions("fi", &uids);
+    scenario.fleet_metrics.record_failed_deletion(&existing);
+    // The outdated cache still has it.
+    scenario.fleet_metrics.settle_deletions("fi", &uids);
+    scenario.fleet_metrics.settle_deletions("fi", &none);
+    scenario.fleet_metrics.settle_deletions("fi", &none);
+    scenario.expect(
+        &DAEMON_SETS[1..],
+        &[
+            ("reinit_daemonset_update_total{operation=\"delete\"}", 1.0),
+            ("reinit_daemonset_update_total{operation=\"update\"}", 1.0),
+        ],
+    );
+}
+
+/// What another leader did is not counted.
+#[test]
+fn changes_before_the_start_are_not_counted() {
+    let mut before = Scenario::start(&[]);
+    before.phases(&[Phase::Pending, Phase::Active]);
+    let metrics = Metrics::new();
+    let mut scenario = Scenario {
+        fleet_metrics: FleetMetrics::new(metrics.lead()),
+        metrics,
+        second: 0,
+        fi: before.fi,
+    };
+    for event in [
+        Event::Init,
+        Event::InitApply(scenario.fi.clone()),
+        Event::InitDone,
+    ] {
+        scenario.fleet_metrics.record_file_integrity(&event);
+    }
+    scenario.expect(&["phase_total"], &[]);
+    scenario.phases(&[Phase::Error]);
+    scenario.expect(&["phase_total"], &[("phase_total{phase=\"Error\"}", 1.0)]);
+}
+
+#[test]
+fn an_update_of_a_node_pauses_and_its_end_reinitializes() {
+    let scenario = Scenario::start(&[]);
+    let holds = [None, Some(HoldReason::NodeUpdate), Some(HoldReason::User)];
+    let [free, held, by_user] = holds.map(|hold| DesiredNodeState {
+        hold,
+        ..DesiredNodeState::default()
+    });
+    let (mut n1, mut n2) = (status("fi", "n1"), status("fi", "n2"));
+    for desired in [&free, &held, &free] {
+        scenario.asks_of(&mut n1, desired);
+    }
+    for desired in [&free, &by_user] {
+        scenario.asks_of(&mut n2, desired);
+    }
+    scenario.expect(
+        &["pause_total", "unpause_total", "reinit_total"],
+        &[
+            ("pause_total{node=\"n1\"}", 1.0),
+            ("unpause_total{node=\"n1\"}", 1.0),
+            ("reinit_total{by=\"demand\",node=\"\"}", 1.0),
+            ("reinit_total{by=\"node\",node=\"n1\"}", 1.0),
+        ],
+    );
+}
+
+const NODE: [&str; 4] = [
+    "node_status_total",
+    "node_status_error_total",
+    "node_failed",
+    "node_errored",
+];
+
+#[test]
+fn new_conditions_and_new_counts_are_counted() {
+    let mut scenario = Scenario::start(&[]);
+    let mut node = status("fi", "n1");
+    scenario.shows(&node);
+    for (condition, counts) in [
+        (Condition::Succeeded, [0; 3]),
+        (Condition::Succeeded, [0; 3]),
+        (Condition::Failed, [1, 0, 0]),
+        (Condition::Failed, [1, 0, 0]),
+        (Condition::Failed, [1, 1, 0]),
+        (Condition::Errored, [0; 3]),
+        // Another message is another error, not another condition.
+        (Condition::Errored, [0; 3]),
+    ] {
+        scenario.result(&mut node, condition, counts);
+    }
+    scenario.expect(
+        &NODE,
+        &[
+            ("node_errored{error=\"io\",node=\"n1\"}", 1.0),
+            ("node_failed{node=\"n1\"}", 1.0),
+            ("node_status_error_total{error=\"io\",node=\"n1\"}", 2.0),
+            ("node_status_total{condition=\"Errored\",node=\"n1\"}", 1.0),
+            ("node_status_total{condition=\"Failed\",node=\"n1\"}", 2.0),
+            (
+                "node_status_total{condition=\"Succeeded\",node=\"n1\"}",
+                1.0,
+            ),
+        ],
+    );
+    scenario.result(&mut node, Condition::Succeeded, [0; 3]);
+    scenario.expect(
+        &["node_failed", "node_errored"],
+        &[("node_failed{node=\"n1\"}", 0.0)],
+    );
+}
+
+#[test]
+fn after_a_restart_gauges_are_right_and_nothing_is_counted_twice() {
+    let mut before = Scenario::start(&[]);
+    let mut node = status("fi", "n1");
+    before.result(&mut node, Condition::Failed, [1, 0, 0]);
+    before.result(&mut node, Condition::Errored, [0; 3]);
+    let mut scenario = Scenario::start(&[node.clone()]);
+    let known = [
+        ("node_errored{error=\"io\",node=\"n1\"}", 1.0),
+        ("node_failed{node=\"n1\"}", 1.0),
+    ];
+    scenario.expect(&NODE, &known);
+    // The watch lists all again.
+    scenario.lists(&[node.clone()]);
+    scenario.shows(&node);
+    scenario.expect(&NODE, &known);
+    // A change during an interruption of the watch is counted.
+    let mut other = Scenario::start(&[]);
+    other.second = before.second;
+    other.result(&mut node, Condition::Succeeded, [0; 3]);
+    scenario.lists(&[node.clone()]);
+    scenario.second = other.second;
+    scenario.expect(
+        &NODE,
+        &[
+            ("node_failed{node=\"n1\"}", 0.0),
+            (
+                "node_status_total{condition=\"Succeeded\",node=\"n1\"}",
+                1.0,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_worse_of_two_statuses_counts_and_deleted_nodes_are_removed() {
+    let mut scenario = Scenario::start(&[]);
+    let (mut one, mut two) = (status("one", "n1"), status("two", "n1"));
+    scenario.result(&mut one, Condition::Failed, [1, 0, 0]);
+    scenario.result(&mut two, Condition::Succeeded, [0; 3]);
+    scenario.expect(&["node_failed"], &[("node_failed{node=\"n1\"}", 1.0)]);
+    scenario
+        .fleet_metrics
+        .record_node_status(&Event::Delete((&one).into()));
+    scenario.expect(&["node_failed"], &[("node_failed{node=\"n1\"}", 0.0)]);
+    scenario.result(&mut two, Condition::Errored, [0; 3]);
+    // The second list does not have it.
+    scenario.lists(&[]);
+    let text = scenario.metrics.fleet_text(Format::Plain, false);
+    assert!(!text.contains("n1"), "{text}");
+}
+
+#[test]
+fn an_unrequested_baseline_is_counted_once() {
+    let scenario = Scenario::start(&[]);
+    let mut node = status("fi", "n1");
+    let baseline = |second: i64, requested: bool| Baseline {
+        created_at: at(second),
+        config_hash: "c".to_owned(),
+        digest: second.to_string(),
+        entries: 1,
+        aide_version: String::new(),
+        state_dir: None,
+        requested,
+    };
+    let names = [
+        "reinit_total",
+        "node_baseline_unrequested",
+        "node_baseline_timestamp_seconds",
+    ];
+    for (second, requested) in [(0, true), (5, false), (5, false)] {
+        node.baseline = Some(baseline(second, requested));
+        scenario.shows(&node);
+    }
+    scenario.expect(
+        &names,
+        &[
+            (
+                "node_baseline_timestamp_seconds{node=\"n1\"}",
+                1_800_000_005.0,
+            ),
+            ("node_baseline_unrequested{node=\"n1\"}", 1.0),
+            ("reinit_total{by=\"missing\",node=\"n1\"}", 1.0),
+        ],
+    );
+    node.baseline = Some(baseline(9, true));
+    scenario.shows(&node);
+    scenario.expect(
+        &names[1..2],
+        &[("node_baseline_unrequested{node=\"n1\"}", 0.0)],
+    );
+}
+
+#[test]
+fn only_reconciles_of_existing_file_integrities_count() {
+    let scenario = Scenario::start(&[status("fi", "n1"), status("fi", "n2")]);
+    let status = FileIntegrityStatus {
+        nodes: Some(NodeCounts {
+            selected: 2,
+            stale: 1,
+            ..NodeCounts::default()
+        }),
+        ..FileIntegrityStatus::default()
+    };
+    let names = ["nodes", "node_stale", "degraded"];
+    let stale = ["n2".to_owned()].into();
+    let reconcile = || scenario.fleet_metrics.record_status("fi", &status, &stale);
+    let exists = Event::Apply(file_integrity());
+    scenario.fleet_metrics.record_file_integrity(&exists);
+    reconcile();
+    let mut expected = vec![
+        ("degraded{file_integrity=\"fi\"}", 0.0),
+        ("node_stale{node=\"n1\"}", 0.0),
+        ("node_stale{node=\"n2\"}", 1.0),
+        ("nodes{state=\"errored\"}", 0.0),
+        ("nodes{state=\"failed\"}", 0.0),
+        ("nodes{state=\"held\"}", 0.0),
+        ("nodes{state=\"initialized\"}", 0.0),
+        ("nodes{state=\"not_selected\"}", 0.0),
+        ("nodes{state=\"selected\"}", 2.0),
+        ("nodes{state=\"stale\"}", 1.0),
+    ];
+    scenario.expect(&names, &expected);
+    scenario
+        .fleet_metrics
+        .record_file_integrity(&Event::Delete(file_integrity()));
+    expected.remove(0);
+    expected[1].1 = 0.0;
+    expected[7].1 = 0.0;
+    expected[8].1 = 0.0;
+    scenario.expect(&names, &expected);
+    // A reconcile ends after the deletion.
+    reconcile();
+    scenario.expect(&names, &expected);
+}
+
+#[test]
+fn a_phase_error_is_of_the_configuration_or_of_a_scan() {
+    let scenario = Scenario::start(&[]);
+    let refused: FileIntegrityStatus = serde_json::from_value(json!({"conditions": [{
+        "type": "ConfigValid", "status": "False", "reason": "Refused", "message": "",
+        "lastTransitionTime": at(0),
+    }]}))
+    .unwrap();
+    scenario.fleet_metrics.count_phase(Phase::Error, &refused);
+    scenario
+        .fleet_metrics
+        .count_phase(Phase::Error, &FileIntegrityStatus::default());
+    scenario.expect(
+        &["error_total"],
+        &[
+            ("error_total{error=\"configuration\"}", 1.0),
+            ("error_total{error=\"scan\"}", 1.0),
+        ],
+    );
+}

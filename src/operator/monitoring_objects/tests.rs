@@ -1,0 +1,42 @@
+//! Tests of what is done with existing objects.
+
+use serde_json::json;
+
+use super::*;
+use crate::operator::metrics_endpoint::CertificateAuthority;
+
+#[test]
+fn objects_that_a_user_changed_are_not_changed() {
+    let [desired, _] = build::rules("ns").unwrap();
+    let mut newer = desired.clone();
+    newer["spec"]["groups"][0]["name"] = json!("newer");
+    let made = |spec: &Value, written: Option<String>| {
+        let mut object = desired.clone();
+        object["spec"] = spec.clone();
+        if let Some(written) = written {
+            object["metadata"]["annotations"] = json!({ANNOTATION_WRITTEN: written});
+        }
+        serde_json::from_value::<DynamicObject>(object).unwrap()
+    };
+    let mut defaulted = desired["spec"].clone();
+    defaulted["groups"][0]["interval"] = json!("30s");
+    let annotation = |spec: &Value| Some(format!("{}.{}", hash(&desired["spec"]), hash(spec)));
+
+    assert_eq!(step(None, &desired), Step::Create);
+    let ours = made(&defaulted, annotation(&defaulted));
+    assert_eq!(step(Some(&ours), &desired), Step::Leave);
+    assert_eq!(step(Some(&ours), &newer), Step::Update);
+    let edited = made(&json!({"groups": []}), annotation(&defaulted));
+    assert_eq!(step(Some(&edited), &newer), Step::Leave);
+    let foreign = made(&desired["spec"], None);
+    assert_eq!(step(Some(&foreign), &newer), Step::Leave);
+    let targets = ScrapeTargets {
+        process: true,
+        fleet: true,
+        authority: CertificateAuthority::Own,
+    };
+    let mut monitor = build::service_monitor("ns", targets);
+    monitor["metadata"]["resourceVersion"] = json!("1");
+    let originals = serde_json::from_value(monitor.clone()).unwrap();
+    assert_eq!(step(Some(&originals), &monitor), Step::Update);
+}

@@ -1,0 +1,73 @@
+//! Whether a node's operating system is being updated. Pure.
+
+use crate::operator::cache::node::{CachedNode, MachineConfig};
+
+/// The state of a node's update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NodeUpdate {
+    /// The node's files are being changed.
+    InProgress,
+    /// The annotations do not agree: an update has just begun or ended. A hold stays as it is.
+    Unsettled,
+    /// There is no update.
+    None,
+}
+
+impl CachedNode {
+    /// The state of the node's update; with `by_cordon`, a cordoned node counts as being updated.
+    pub(crate) fn update(&self, by_cordon: bool) -> NodeUpdate {
+        let by_machine_config = self
+            .machine_config
+            .as_ref()
+            .map_or(NodeUpdate::None, from_machine_config);
+        match by_machine_config {
+            NodeUpdate::None if by_cordon && self.cordoned => NodeUpdate::InProgress,
+            update => update,
+        }
+    }
+}
+
+fn from_machine_config(config: &MachineConfig) -> NodeUpdate {
+    let is_current = config.current == config.desired;
+    match config.state.as_str() {
+        "Working" if !is_current => NodeUpdate::InProgress,
+        "Done" if is_current => NodeUpdate::None,
+        "Degraded" => NodeUpdate::None,
+        _ => NodeUpdate::Unsettled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn updates_are_derived_from_annotations_and_cordons() {
+        let with = |current: &str, desired: &str, state: &str| CachedNode {
+            machine_config: Some(MachineConfig {
+                current: current.to_owned(),
+                desired: desired.to_owned(),
+                state: state.to_owned(),
+            }),
+            ..CachedNode::default()
+        };
+        let cordoned = CachedNode {
+            cordoned: true,
+            ..CachedNode::default()
+        };
+        let table = [
+            (CachedNode::default(), false, NodeUpdate::None),
+            (with("a", "a", "Done"), false, NodeUpdate::None),
+            (with("a", "b", "Done"), false, NodeUpdate::Unsettled),
+            (with("a", "b", "Working"), false, NodeUpdate::InProgress),
+            (with("b", "b", "Working"), false, NodeUpdate::Unsettled),
+            (with("b", "b", "Done"), false, NodeUpdate::None),
+            (with("a", "b", "Degraded"), false, NodeUpdate::None),
+            (cordoned.clone(), false, NodeUpdate::None),
+            (cordoned, true, NodeUpdate::InProgress),
+        ];
+        for (node, by_cordon, expected) in table {
+            assert_eq!(node.update(by_cordon), expected, "{node:?}");
+        }
+    }
+}

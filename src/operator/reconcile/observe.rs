@@ -1,0 +1,377 @@
+//! Reads everything that a reconcile uses, from watches. I/O.
+//!
+//! Watched are: the FileIntegrities, node statuses, DaemonSets and active ConfigMaps of the namespace,
+//! all nodes, the operator's own Deployment, and each ConfigMap that a FileIntegrity names. Failure logs
+//! are never read.
+
+mod changes;
+mod config_source;
+mod environment;
+pub(crate) mod error;
+mod last_good;
+mod relevance;
+pub(crate) mod triggers;
+mod user_config;
+mod watches;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::Event;
+use kube::{Client, ResourceExt as _};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use self::error::ObserveError;
+use self::last_good::LastGood;
+use self::triggers::{Trigger, Triggers};
+use self::user_config::UserConfigs;
+use self::watches::{WatchSpec, Watches};
+use super::build::Environment;
+use super::config_validator::ConfigValidator;
+use super::config_validator::redaction::Quoting;
+use super::observed::{ConfigVerdict, Observed};
+use super::reinit::record::needs_failed_nodes;
+use super::reinit::request;
+use crate::api::object_name::{NamespaceName, ObjectName};
+use crate::api::{FileIntegrity, FileIntegritySpec, names, time};
+use crate::k8s::decode::Unreadable;
+use crate::k8s::request as api_request;
+use crate::k8s::unread::Unread;
+use crate::k8s::watch::{self, Source};
+use crate::operator::cache::freshness::Freshness;
+use crate::operator::cache::interner::TextInterner;
+use crate::operator::cache::node::CachedNode;
+use crate::operator::cache::node::wire::ReceivedNode;
+use crate::operator::cache::node_status::CachedNodeStatus;
+use crate::operator::cache::node_status::wire::{NodeStatusConverter, ReceivedNodeStatus};
+use crate::operator::fleet_metrics::FleetMetrics;
+
+/// Page size when Nodes are listed. A large Node is 20 kB, and the memory of the operator does not
+/// shrink after a list.
+const NODES_PAGE: u32 = 100;
+/// Page size when node statuses are listed. The status of a failed node is some 8 kB.
+const STATUSES_PAGE: u32 = 250;
+
+/// What an observer needs besides the cluster.
+#[derive(Debug)]
+pub(crate) struct ObserverConfig {
+    pub(crate) namespace: NamespaceName,
+    /// Image of the pods if there is no Deployment of the operator.
+    pub(crate) fallback_image: Option<String>,
+    pub(crate) validator: ConfigValidator,
+    pub(crate) metrics: Arc<FleetMetrics>,
+}
+
+/// The stores of all watches.
+pub(crate) struct Observer {
+    client: Client,
+    config: ObserverConfig,
+    openshift: bool,
+    pub(crate) file_integrities: Store<FileIntegrity>,
+    statuses: Store<CachedNodeStatus>,
+    freshness: Arc<Freshness>,
+    daemon_sets: Store<DaemonSet>,
+    config_maps: Store<ConfigMap>,
+    deployments: Store<Deployment>,
+    nodes: Store<CachedNode>,
+    user_configs: Arc<UserConfigs>,
+    unread: Arc<Unread>,
+    last_good: LastGood,
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Observer")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Observer {
+    /// Starts the watches as `tasks`, and waits until all objects are listed. Changes are sent to
+    /// `triggers`.
+    pub(crate) async fn start(
+        client: Client,
+        config: ObserverConfig,
+        triggers: mpsc::UnboundedSender<Trigger>,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<Arc<Self>, ObserveError> {
+        let openshift = environment::is_openshift(&client).await;
+        let namespace = &config.namespace;
+        let (file_integrities, writer) = reflector::store();
+        let triggers = Triggers::new(triggers, file_integrities.clone(), namespace.as_str());
+        let user_configs = Arc::new(UserConfigs::new(client.clone(), triggers.clone()));
+        let freshness = Arc::new(Freshness::default());
+        let mut watches = Watches {
+            tasks,
+            triggers,
+            texts: Arc::default(),
+            unread: Arc::default(),
+            metrics: Arc::clone(&config.metrics),
+        };
+        let (texts, unread) = (Arc::clone(&watches.texts), Arc::clone(&watches.unread));
+        watches.start_with(
+            file_integrities_spec(&client, &config, &user_configs),
+            writer,
+        );
+        let statuses = node_statuses_spec(&client, &config, &texts, &freshness);
+        let observer = Arc::new(Self {
+            openshift,
+            file_integrities,
+            statuses: watches.start(statuses),
+            freshness,
+            daemon_sets: watches.start(WatchSpec::new(
+                Source::namespaced(&client, namespace),
+                |daemon_set| daemon_set,
+                relevance::of_daemon_set,
+            )),
+            config_maps: watches.start(WatchSpec::new(
+                Source::namespaced(&client, namespace).labelled(names::LABEL_AIDE_CONF),
+                without_managed_fields,
+                relevance::of_config_map,
+            )),
+            deployments: watches.start(WatchSpec::new(
+                Source::namespaced(&client, namespace)
+                    .named(&ObjectName::parse(names::OPERATOR_NAME)?),
+                without_managed_fields,
+                relevance::of_deployment,
+            )),
+            nodes: watches.start(WatchSpec::new(
+                Source::all(&client).paged(NODES_PAGE),
+                move |node: ReceivedNode| node.into_cached(&texts),
+                relevance::of_node,
+            )),
+            user_configs,
+            unread,
+            last_good: LastGood::default(),
+            client,
+            config,
+        });
+        observer.wait_until_listed().await?;
+        Ok(observer)
+    }
+
+    async fn wait_until_listed(&self) -> Result<(), ObserveError> {
+        let listed = async {
+            self.file_integrities.wait_until_ready().await?;
+            self.statuses.wait_until_ready().await?;
+            self.daemon_sets.wait_until_ready().await?;
+            self.config_maps.wait_until_ready().await?;
+            self.deployments.wait_until_ready().await?;
+            self.nodes.wait_until_ready().await
+        };
+        listed
+            .await
+            .map_err(|_: reflector::store::WriterDropped| ObserveError::WatchesEnded)
+    }
+
+    /// Whether the cluster is OpenShift.
+    pub(crate) fn is_openshift(&self) -> bool {
+        self.openshift
+    }
+
+    /// Everything about this FileIntegrity. `name_collisions` are those of the last reconcile: they show
+    /// only when a node status is written.
+    pub(crate) async fn observe(
+        &self,
+        fi: Arc<FileIntegrity>,
+        name_collisions: HashSet<Arc<str>>,
+    ) -> Result<Observed, ObserveError> {
+        let name = fi.name_any();
+        let uid = fi.metadata.uid.as_deref();
+        let is_own = |status: &CachedNodeStatus| status.is_controlled_by(&name, uid);
+        let statuses = self.statuses.state_filter(is_own);
+        let verdict = self.verdict(&fi).await?;
+        Ok(Observed {
+            last_good: self.last_good.update(&fi, &verdict, &self.file_integrities),
+            verdict,
+            active: self.config_maps.get(&self.object_ref(&name)),
+            daemon_sets: self
+                .daemon_sets
+                .state_filter(|ds| relevance::is_daemon_set_of(ds, &name)),
+            nodes: self.nodes.state(),
+            silence: self.silence(&statuses),
+            statuses,
+            name_collisions,
+            failed_nodes: self.failed_nodes(&fi).await?,
+            unreadable: self.unread.about(&name),
+            unreadable_nodes: self.unreadable_nodes(),
+            others: self
+                .file_integrities
+                .state_filter(|other| other.name_any() != name),
+            environment: self.environment(&fi.spec).await?,
+            now: time::now(),
+            file_integrity: fi,
+        })
+    }
+
+    fn silence(&self, statuses: &[Arc<CachedNodeStatus>]) -> HashMap<Arc<str>, Duration> {
+        let statuses = statuses.iter();
+        let silence = statuses.map(|status| {
+            let since = self.freshness.since_last_change(status);
+            (Arc::clone(&status.node_name), since)
+        });
+        silence.collect()
+    }
+
+    /// The nodes whose last scan is Failed, if these are requested. They are listed now: a user who has
+    /// seen a failure may be faster than the watch.
+    async fn failed_nodes(&self, fi: &FileIntegrity) -> Result<Vec<String>, ObserveError> {
+        if !needs_failed_nodes(fi) {
+            return Ok(Vec::new());
+        }
+        let source = Source::<ReceivedNodeStatus>::namespaced(&self.client, self.namespace());
+        let source = source.paged(STATUSES_PAGE);
+        let statuses = api_request("list the node statuses", watch::list_now(&source)).await?;
+        let converter = NodeStatusConverter::new(Arc::default());
+        let statuses = statuses.into_iter().map(|status| converter.convert(status));
+        let statuses: Vec<CachedNodeStatus> = statuses.collect();
+        Ok(request::failed_nodes(&fi.name_any(), &statuses))
+    }
+
+    fn unreadable_nodes(&self) -> HashSet<String> {
+        let nodes = self.unread.of::<ReceivedNode>().into_iter();
+        nodes.map(|node| node.name).collect()
+    }
+
+    /// Changes when other objects than before cannot be decoded.
+    pub(crate) fn unreadable_changes(&self) -> tokio::sync::watch::Receiver<()> {
+        self.unread.changes()
+    }
+
+    /// The FileIntegrities that cannot be decoded, and of which no earlier version is known.
+    pub(crate) fn unreadable_file_integrities(&self) -> Vec<Unreadable> {
+        let mut unreadable = self.unread.of::<FileIntegrity>();
+        unreadable.retain(|fi| {
+            let key = self.object_ref(&fi.name);
+            self.file_integrities.get(&key).is_none()
+        });
+        unreadable
+    }
+
+    /// Ends the watch of the ConfigMap that this FileIntegrity named.
+    pub(crate) fn forget(&self, file_integrity: &str) {
+        self.user_configs.forget(file_integrity);
+    }
+
+    async fn verdict(&self, fi: &FileIntegrity) -> Result<ConfigVerdict, ObserveError> {
+        let named = match fi.spec.user_config() {
+            Ok(Some(named)) => named,
+            Ok(None) => {
+                self.forget(&fi.name_any());
+                let profile = config_source::profile(&fi.spec, self.openshift);
+                return self.validate(fi, profile.text(), Quoting::Full).await;
+            }
+            Err(invalid) => {
+                self.forget(&fi.name_any());
+                return Ok(config_source::invalid_reference(&invalid));
+            }
+        };
+        let state = self
+            .user_configs
+            .state(&fi.name_any(), &named.namespace, &named.name);
+        let quoting = if named.namespace == *self.namespace() {
+            Quoting::Full
+        } else {
+            Quoting::Redacted
+        };
+        match config_source::text(state, &named, self.namespace()) {
+            Ok(text) => self.validate(fi, &text, quoting).await,
+            Err(verdict) => Ok(verdict),
+        }
+    }
+
+    async fn validate(
+        &self,
+        fi: &FileIntegrity,
+        text: &str,
+        quoting: Quoting,
+    ) -> Result<ConfigVerdict, ObserveError> {
+        let state_dir = fi.spec.state_dir();
+        let verdict = self.config.validator.validate(text, &state_dir, quoting);
+        Ok(verdict.await?)
+    }
+
+    async fn environment(&self, spec: &FileIntegritySpec) -> Result<Environment, ObserveError> {
+        let deployment = self
+            .deployments
+            .get(&ObjectRef::new(names::OPERATOR_NAME).within(self.namespace().as_str()));
+        let fallback_image = self.config.fallback_image.as_ref();
+        let environment =
+            environment::from_deployment(deployment.as_deref(), fallback_image, self.openshift)?;
+        Ok(Environment {
+            priority_class_exists: environment::priority_class_exists(&self.client, spec).await?,
+            ..environment
+        })
+    }
+
+    fn namespace(&self) -> &NamespaceName {
+        &self.config.namespace
+    }
+
+    fn object_ref<K>(&self, name: &str) -> ObjectRef<K>
+    where
+        K: reflector::Lookup<DynamicType = ()>,
+    {
+        ObjectRef::new(name).within(self.namespace().as_str())
+    }
+}
+
+fn file_integrities_spec(
+    client: &Client,
+    config: &ObserverConfig,
+    user_configs: &Arc<UserConfigs>,
+) -> WatchSpec<FileIntegrity, FileIntegrity> {
+    let (metrics, user_configs) = (Arc::clone(&config.metrics), Arc::clone(user_configs));
+    WatchSpec::new(
+        Source::namespaced(client, &config.namespace),
+        with_foreign_status_writers,
+        relevance::of_file_integrity,
+    )
+    .after_store(move |event| {
+        metrics.record_file_integrity(event);
+        if let Event::Delete(_) | Event::InitDone = event {
+            user_configs.forget_deleted();
+        }
+    })
+}
+
+fn node_statuses_spec(
+    client: &Client,
+    config: &ObserverConfig,
+    texts: &Arc<TextInterner>,
+    freshness: &Arc<Freshness>,
+) -> WatchSpec<ReceivedNodeStatus, CachedNodeStatus> {
+    let (metrics, freshness) = (Arc::clone(&config.metrics), Arc::clone(freshness));
+    let converter = NodeStatusConverter::new(Arc::clone(texts));
+    WatchSpec::new(
+        Source::namespaced(client, &config.namespace).paged(STATUSES_PAGE),
+        move |status| converter.convert(status),
+        relevance::of_node_status,
+    )
+    .before_store(move |event| {
+        freshness.record(event);
+        metrics.record_node_status(event);
+    })
+}
+
+/// Keeps of the managed fields only who else has written the status.
+fn with_foreign_status_writers(mut fi: FileIntegrity) -> FileIntegrity {
+    if let Some(managers) = &mut fi.metadata.managed_fields {
+        managers.retain(|entry| {
+            entry.subresource.as_deref() == Some("status")
+                && entry.manager.as_deref() != Some(names::FIELD_MANAGER_OPERATOR)
+        });
+    }
+    fi
+}
+
+fn without_managed_fields<K: kube::Resource>(mut object: K) -> K {
+    object.meta_mut().managed_fields = None;
+    object
+}

@@ -1,0 +1,60 @@
+//! What each selected node should do, and what is known of it. Pure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::conditions::inputs::NodeSummary;
+use super::super::reinit::node_request::is_open;
+use super::inputs::Inputs;
+use crate::api::DesiredNodeState;
+use crate::operator::cache::freshness;
+use crate::operator::cache::node::CachedNode;
+use crate::operator::cache::node_status::CachedNodeStatus;
+
+impl Inputs<'_> {
+    pub(super) fn desired_state(&self, node: &CachedNode) -> DesiredNodeState {
+        DesiredNodeState {
+            config_hash: self.effective.hash.clone(),
+            reinit_request: self.request_for(node),
+            hold: self.hold(node),
+        }
+    }
+
+    pub(super) fn node_summaries(&self) -> Vec<NodeSummary> {
+        let nodes = self.selection.selected.iter();
+        nodes.map(|node| self.summary(node)).collect()
+    }
+
+    fn summary(&self, node: &CachedNode) -> NodeSummary {
+        let status = self.status_of(node);
+        let baseline = status.and_then(|status| status.report.baseline.as_ref());
+        let hash = self.effective.hash.as_deref();
+        let has_baseline = baseline.is_some_and(|made| Some(&*made.config_hash) == hash);
+        let request = self.request_for(node);
+        let is_open = status.is_none_or(|status| is_open(status, request.as_deref()));
+        let initialized = has_baseline && !is_open;
+        let held = self.hold(node).is_some();
+        let last = status.and_then(|status| status.report.last_result.as_ref());
+        NodeSummary {
+            name: Arc::clone(&node.name),
+            reachable: node.ready,
+            initialized,
+            held,
+            silence_left: self.silence_left(node, initialized).filter(|_| !held),
+            shut_out: self.selection.shut_out.contains(&*node.name),
+            condition: status.and_then(CachedNodeStatus::condition),
+            unwatched_rule: last.and_then(|last| last.unwatched_rule.clone()),
+        }
+    }
+
+    /// How much longer the node may go without a report. The end of a hold changes the status object, so
+    /// the time starts again.
+    fn silence_left(&self, node: &CachedNode, initialized: bool) -> Option<Duration> {
+        let silence = self.observed.silence.get(&node.name)?;
+        let last = self.status_of(node)?.report.last_result.as_ref();
+        let last = last.and_then(|last| last.duration);
+        let period = self.fi.spec.grace_period();
+        let max_silence = freshness::max_silence(period, last, initialized);
+        Some(max_silence.saturating_sub(*silence))
+    }
+}

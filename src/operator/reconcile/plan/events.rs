@@ -1,0 +1,47 @@
+//! The events to create on a FileIntegrity, except for a new phase. Pure.
+
+use super::super::observed::ConfigVerdict;
+use super::super::reinit::request::ReinitRequest;
+use super::holdoff::holds_no_node;
+use super::inputs::Inputs;
+use crate::api::EventReason;
+use crate::scan::event::{EventMessage, Severity};
+
+impl Inputs<'_> {
+    pub(super) fn events(&self, request: Option<&ReinitRequest>) -> Vec<EventMessage> {
+        let mut events = Vec::new();
+        if let Some(message) = request.and_then(ReinitRequest::unknown_nodes) {
+            events.push(warning(EventReason::UnknownNodes, message));
+        }
+        if holds_no_node(self.fi) {
+            let message = "holdoff names no node: give an empty value for all nodes, or names \
+                           separated by commas";
+            events.push(warning(EventReason::UnknownNodes, message.to_owned()));
+        }
+        if request.is_some_and(|request| request.finds_none_failed) {
+            let message = "re-init-on-failed has no effect: no node's last scan failed";
+            events.push(warning(EventReason::NoNodesFailed, message.to_owned()));
+        }
+        if let Some(message) = self.missing_priority_class() {
+            events.push(warning(EventReason::PriorityClass, message));
+        }
+        match &self.observed.verdict {
+            ConfigVerdict::Refused { message } => {
+                events.push(warning(EventReason::ConfigRefused, message.clone()));
+            }
+            ConfigVerdict::Good { warnings, .. } if !warnings.is_empty() => {
+                events.push(warning(EventReason::ConfigWarnings, warnings.join("; ")));
+            }
+            _ => {}
+        }
+        events
+    }
+}
+
+fn warning(reason: EventReason, message: String) -> EventMessage {
+    EventMessage {
+        severity: Severity::Warning,
+        reason,
+        message,
+    }
+}

@@ -1,0 +1,40 @@
+//! Which nodes the re-init DaemonSet signals, and what. Pure.
+
+use std::sync::Arc;
+
+use super::super::build::Signal;
+
+/// A node that may be signaled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) node: Arc<str>,
+    /// The signal for the newest request of the node.
+    pub(crate) id: Option<String>,
+    /// The request is open, and the node can do it.
+    pub(crate) is_waiting: bool,
+}
+
+/// The signal to send, if a node waits for one.
+///
+/// All nodes with the same request get it, whether they have done it or not. So the DaemonSet does not
+/// change until the last node is done: one DaemonSet for all nodes, for some, or for a single one. If
+/// nodes wait for different requests, one of the requests is signaled. Every node reads its request
+/// from its status object anyway.
+pub(crate) fn signal(candidates: &[Candidate]) -> Option<Signal> {
+    let id = candidates.iter().find(|c| c.is_waiting)?.id.clone()?;
+    let same: Vec<&Candidate> = candidates
+        .iter()
+        .filter(|c| c.id.as_ref() == Some(&id))
+        .collect();
+    let mut nodes = if same.len() == candidates.len() {
+        Vec::new()
+    } else {
+        same.iter().map(|c| c.node.to_string()).collect()
+    };
+    // The order of a cache varies, and another order would be another DaemonSet.
+    nodes.sort();
+    Some(Signal { nodes, id })
+}
+
+#[cfg(test)]
+mod tests;

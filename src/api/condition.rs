@@ -21,11 +21,11 @@ named_enum! {
 named_enum! {
     /// The status of a condition.
     pub enum ConditionStatus {
-        /// The condition holds.
+        /// What the type says is true.
         True = "True",
-        /// The condition does not hold.
+        /// What the type says is not true.
         False = "False",
-        /// It is not known whether the condition holds.
+        /// It is not known whether it is true.
         Unknown = "Unknown",
     }
 }

@@ -74,7 +74,7 @@ impl std::str::FromStr for Address {
 enum MetricsAuth {
     /// The ServiceAccounts of the namespace, and clients that may GET /metrics-fio.
     Token,
-    /// Every client.
+    /// Every client that reaches the port.
     Off,
 }
 

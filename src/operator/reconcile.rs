@@ -52,7 +52,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// a CPU when the nodes of a large fleet change one after the other. For a small fleet it takes
 /// milliseconds.
 const COOL_DOWN_FACTOR: u32 = 9;
-/// Maximum cool-down.
+/// Maximum cool-down after a reconcile.
 const MAX_COOL_DOWN: Duration = Duration::from_secs(2);
 
 /// Why a reconcile failed.

@@ -11,8 +11,6 @@ use k8s_openapi::api::core::v1::Node;
 use kube::runtime::reflector::Lookup;
 
 use super::delegate_kind::delegate_kind;
-
-/// A node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CachedNode {
     pub(crate) name: Arc<str>,
@@ -25,8 +23,6 @@ pub(crate) struct CachedNode {
     /// The annotations of the Machine Config Operator, where there is one.
     pub(crate) machine_config: Option<MachineConfig>,
 }
-
-/// A taint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CachedTaint {
     pub(crate) key: String,

@@ -34,13 +34,13 @@ impl FleetMetrics {
 
     /// Records the end of a reconcile.
     pub(crate) fn record_reconcile(&self, duration: Duration) {
-        self.fleet.passed(duration);
+        self.fleet.record_reconcile(duration);
     }
 
     /// Records a reconcile that failed in this step.
     pub(crate) fn record_reconcile_error(&self, step: &'static str) {
         let label = StepLabel { step };
-        self.fleet.pass_errors.get_or_create(&label).inc();
+        self.fleet.reconcile_errors.get_or_create(&label).inc();
     }
 
     /// Records the number of objects of a kind that cannot be decoded.

@@ -32,7 +32,7 @@ pub(crate) enum ConfigVerdict {
     Refused { message: String },
     /// AIDE was asked about it and gave no answer.
     Unchecked {
-        /// How AIDE ended.
+        /// The message about how AIDE ended.
         message: String,
     },
     /// It has not been read yet.

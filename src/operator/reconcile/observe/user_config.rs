@@ -43,7 +43,6 @@ pub(super) enum UserConfigState {
     Unknown,
     /// It does not exist.
     Missing,
-    /// Its data.
     Found(BTreeMap<String, String>),
     /// It cannot be read.
     Error(String),

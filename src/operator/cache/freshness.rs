@@ -5,7 +5,7 @@
 //! operator began to watch are dated by the API server.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -13,6 +13,7 @@ use kube::runtime::watcher::Event;
 use tokio::time::Instant;
 
 use super::node_status::CachedNodeStatus;
+use crate::locks::lock;
 
 /// A scan may be late by three periods and this long.
 const SLACK: Duration = Duration::from_secs(60);
@@ -81,7 +82,7 @@ impl Freshness {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Changes) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut lock(&self.0))
     }
 }
 

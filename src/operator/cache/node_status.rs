@@ -121,7 +121,7 @@ impl CachedNodeStatus {
     }
 
     /// Whether the FileIntegrity of this name and uid controls it. The status of a deleted FileIntegrity
-    /// says nothing about a new one of the same name.
+    /// does not describe a new one of the same name.
     pub(crate) fn is_controlled_by(&self, name: &str, uid: Option<&str>) -> bool {
         self.shared.owners.iter().any(|owner| {
             owner.controller == Some(true)

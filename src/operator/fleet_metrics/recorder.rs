@@ -1,9 +1,10 @@
 //! The metrics of one leadership, and what concerns reconciles themselves.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::memory::Memory;
+use crate::locks::lock;
 use crate::telemetry::metrics::{Fleet, KindLabel, ReinitLabels, StepLabel};
 
 /// Who requests a re-initialization: the label `by`.
@@ -28,8 +29,7 @@ impl FleetMetrics {
     }
 
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
-        // After a panic, some counts may be missing.
-        act(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut lock(&self.memory))
     }
 
     /// Records the end of a reconcile.

@@ -25,7 +25,7 @@ pub(crate) enum ConfigVerdict {
     /// It cannot be read.
     Unavailable {
         reason: ConditionReason,
-        /// Says what to do about it.
+        /// Includes what to do about it.
         message: String,
     },
     /// AIDE or fio does not accept it.

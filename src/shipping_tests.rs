@@ -105,7 +105,7 @@ fn make(target: &str, variables: &[&str]) -> Output {
 
 #[test]
 fn an_installation_without_an_image_is_refused() {
-    let remedy = "give make IMAGE_REPO=registry.example/fio";
+    let remedy = "set IMAGE_REPO=registry.example/fio";
     // `push` and `catalog-image` need images that are there; all refuse by the same function.
     for target in [
         "deploy",

@@ -4,10 +4,10 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use super::*;
-use crate::aide::aide_tests::{AIDE, script};
 use crate::aide::config::{config_hash, prepare};
 use crate::aide::watchdog::Limits;
 use crate::api::{ChangeKind, Condition};
+use crate::testing::aide::{AIDE, script};
 use crate::testing::mount_namespace::{SmallDisk, names_in};
 
 /// A node's root, and a container's own directory.

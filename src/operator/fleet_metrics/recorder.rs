@@ -34,7 +34,7 @@ impl FleetMetrics {
 
     /// Records the end of a reconcile.
     pub(crate) fn record_reconcile(&self, duration: Duration) {
-        self.fleet.record_reconcile(duration);
+        self.fleet.observe_reconcile(duration);
     }
 
     /// Records a reconcile that failed in this step.

@@ -70,7 +70,7 @@ pub struct Fleet {
     /// Objects that the operator cannot decode.
     pub unreadable: Family<KindLabel, Gauge>,
     reconciles: Histogram,
-    /// Failed reconciles.
+    /// Failed reconciles by step.
     pub reconcile_errors: Family<StepLabel, Counter>,
 }
 
@@ -203,7 +203,7 @@ impl Fleet {
     }
 
     /// Records the duration of a reconcile.
-    pub fn record_reconcile(&self, duration: Duration) {
+    pub fn observe_reconcile(&self, duration: Duration) {
         self.reconciles.observe(duration.as_secs_f64());
     }
 }

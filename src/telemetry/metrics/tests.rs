@@ -75,13 +75,13 @@ fn filled() -> Metrics {
         .reconcile_errors
         .get_or_create(&StepLabel { step: "observe" })
         .inc();
-    fleet.record_reconcile(Duration::from_millis(7));
+    fleet.observe_reconcile(Duration::from_millis(7));
     metrics.requests().count_for_tests();
     metrics
 }
 
 #[test]
-fn the_whole_text() {
+fn all_metrics_as_text() {
     insta::assert_snapshot!(filled().fleet_text(Format::Plain, false));
 }
 

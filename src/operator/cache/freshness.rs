@@ -90,10 +90,10 @@ impl Changes {
     fn record(&mut self, status: &CachedNodeStatus, age: Duration) {
         self.unlisted.remove(&status.name);
         let known = self.last.get(&status.name);
-        if known.is_none_or(|last| last.version != status.version) {
+        if known.is_none_or(|last| last.version != status.resource_version) {
             // A change during an interruption of the watch counts as seen now.
             let age = if known.is_some() { Duration::ZERO } else { age };
-            let (version, seen) = (Arc::clone(&status.version), Instant::now());
+            let (version, seen) = (Arc::clone(&status.resource_version), Instant::now());
             let last = LastChange { version, seen, age };
             self.last.insert(Arc::clone(&status.name), last);
         }

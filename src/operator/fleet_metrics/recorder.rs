@@ -29,7 +29,6 @@ impl FleetMetrics {
     }
 
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
-        // After a panic, some counts may be missing.
         act(&mut lock(&self.memory))
     }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::apply::error::ApplyError;
 use crate::api::FileIntegrity;
-use crate::locks::lock;
+use crate::locks;
 
 /// Maximum number of created events that are remembered, so that the API is not asked again.
 const MAX_EVENTS: usize = 1000;
@@ -118,6 +118,6 @@ impl Memory {
     }
 
     fn lock<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut lock(&self.0))
+        act(&mut locks::lock(&self.0))
     }
 }

@@ -11,6 +11,7 @@ mod harness;
 mod alerts;
 mod baseline;
 mod changes;
+#[path = "../src/testing/chaos.rs"]
 mod chaos;
 mod config;
 mod deploy;

@@ -116,19 +116,19 @@ fn registry(path: &str) -> anyhow::Result<Value> {
 fn what_a_release_needs_is_said() -> anyhow::Result<()> {
     let place = Workplace::new()?;
     for target in ["prepare-release", "push-release", "release-images"] {
-        place.fails(&[target], "VERSION is needed: use X.Y.Z")?;
+        place.fails(&[target], "VERSION is not set: use X.Y.Z")?;
         place.fails(
             &[target, "VERSION=1.2"],
-            "VERSION='1.2' is no semantic version",
+            "VERSION='1.2' is not a semantic version",
         )?;
     }
     place.fails(
         &["push-release", "VERSION=9.8.7"],
-        "make prepare-release VERSION=9.8.7 comes first",
+        "run make prepare-release VERSION=9.8.7 first",
     )?;
     place.fails(
         &["release-images", "VERSION=9.8.7"],
-        "git switch release-v9.8.7 comes first",
+        "run git switch release-v9.8.7 first",
     )?;
     place.fails(
         &["prepare-release", "VERSION=9.8.7", "GIT_REMOTE=upstream"],
@@ -144,7 +144,7 @@ fn what_a_release_needs_is_said() -> anyhow::Result<()> {
     git(&place.remote(), &["tag", "v9.8.7"])?;
     place.fails(
         &["prepare-release", "VERSION=9.8.7"],
-        "v9.8.7 has been released",
+        "v9.8.7 is already released",
     )?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! What AIDE understands: its configuration, reports, exit status, database, and how it is run.
+//! AIDE: running it, its configuration, reports, exit statuses and databases.
 
 pub mod check;
 pub mod command;
@@ -11,9 +11,6 @@ pub mod profiles;
 pub mod report;
 pub mod stderr;
 pub mod watchdog;
-
-#[cfg(test)]
-pub(crate) mod aide_tests;
 
 #[cfg(test)]
 mod differential;

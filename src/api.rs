@@ -1,8 +1,7 @@
-//! What the cluster sees: the API types, and every name that operator and daemon agree on. Pure.
+//! The API types, and all names that operator and daemon share. Pure.
 //!
-//! Group `fileintegrity.openshift.io`, version `v1alpha1`, the API of the original
-//! file-integrity-operator; fields that it lacks are optional, so that its stored objects stay
-//! valid.
+//! The API group `fileintegrity.openshift.io/v1alpha1` is that of the original file-integrity-operator. Additional
+//! fields are optional, so that existing objects remain valid.
 
 pub mod condition;
 pub mod crd;
@@ -32,7 +31,7 @@ pub use node_status::{
 
 /// The API group of both kinds.
 pub const GROUP: &str = "fileintegrity.openshift.io";
-/// The only served version of both kinds.
+/// The version of both kinds.
 pub const VERSION: &str = "v1alpha1";
-/// The kind of the object that users write.
+/// The kind of the object that users create.
 pub const FILE_INTEGRITY_KIND: &str = "FileIntegrity";

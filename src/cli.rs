@@ -1,7 +1,6 @@
-//! The command line: one file per subcommand, and the only place that reads the environment.
+//! The command line, with one file per subcommand.
 //!
-//! What was typed becomes settings here; the rest of the program never looks at arguments or
-//! variables again.
+//! Arguments and environment variables are converted to settings here. No other module reads them.
 
 mod check_folder;
 mod config;
@@ -26,19 +25,19 @@ use crate::telemetry::logging::{self, Format};
 
 const EXAMPLES: &str = "\
 Examples:
-  fio config default --profile generic > aide.conf    a configuration to begin with
-  fio config check aide.conf --path /etc/passwd       can it be used, and does it watch this?
-  fio reinit-signal --node node1 --wait               accept what changed on a node
-  fio operator                                        what the Deployment runs
+  fio config default --profile generic > aide.conf    print a default configuration
+  fio config check aide.conf --path /etc/passwd       check it, and whether it watches this path
+  fio reinit-signal --node node1 --wait               accept the changes on a node
+  fio operator                                        run the operator, as the Deployment does
 
-FileIntegrities are made with kubectl: kubectl explain fileintegrity.spec";
+FileIntegrity objects are created with kubectl: kubectl explain fileintegrity.spec";
 
-/// Watches the integrity of the files on every node of a Kubernetes cluster with AIDE.
+/// File integrity monitoring for the nodes of a Kubernetes cluster, with AIDE
 #[derive(Debug, Parser)]
 #[command(name = "fio", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = EXAMPLES)]
 pub struct Cli {
-    /// How log lines look.
+    /// Format of log lines
     #[arg(long, global = true, value_enum, default_value_t = Format::Auto, env = "FIO_LOG_FORMAT")]
     log_format: Format,
     #[command(subcommand)]
@@ -47,21 +46,21 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Deploy the daemons that each FileIntegrity asks for, and report how they do
+    /// Run the operator: deploy the daemons of all FileIntegrity objects and report their state
     Operator(operator::Args),
-    /// Watch the files of this node: make a baseline, compare with it, report changes
+    /// Run the daemon of a node: create a baseline, scan periodically, report changes
     Daemon(Box<daemon::Args>),
-    /// Have a node's baseline made anew
+    /// Re-initialize a node's baseline
     ReinitSignal(reinit_signal::Args),
-    /// Report a run of AIDE that something else made on this node
+    /// Report a run of AIDE that another program started on this node
     Logcollector(logcollector::Args),
-    /// Check or convert an AIDE configuration, or print a built-in one
+    /// Check or convert an AIDE configuration, or print a default one
     Config(config::Args),
     /// Print the CustomResourceDefinitions
     Crd(crd::Args),
-    /// Say which fio this is
+    /// Print the version
     Version(version::Args),
-    /// Print a shell's completion script
+    /// Print the completion script of a shell
     Completion(manual::CompletionArgs),
     /// Write the manual pages
     Man(manual::ManArgs),
@@ -70,7 +69,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what was asked for.
+    /// Runs the subcommand.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let filter = std::env::var("RUST_LOG").ok();
         logging::init(self.log_format, self.command.debug(), filter.as_deref());
@@ -100,7 +99,7 @@ impl Command {
     }
 }
 
-/// One thread is enough for waiting on watches, and costs least.
+/// One thread is sufficient for waiting on watches.
 fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -108,13 +107,13 @@ fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
         .block_on(future)
 }
 
-/// The node that this process runs on.
-fn node(said: Option<String>) -> anyhow::Result<String> {
-    let node = said.filter(|node| !node.is_empty());
-    node.context("NODE_NAME is not set; say which node this is, by the variable or with --node")
+/// The name of the node that this process runs on.
+fn node(name: Option<String>) -> anyhow::Result<String> {
+    let node = name.filter(|node| !node.is_empty());
+    node.context("the name of the node is unknown; set NODE_NAME or --node")
 }
 
-/// Cancelled by the first SIGTERM or SIGINT. A second one ends the process at once.
+/// A token that the first SIGTERM or SIGINT cancels. The second one aborts the process.
 fn stop_signal() -> anyhow::Result<CancellationToken> {
     use tokio::signal::unix::{SignalKind, signal};
     let (mut terminate, mut interrupt) = (
@@ -139,38 +138,36 @@ fn stop_signal() -> anyhow::Result<CancellationToken> {
     Ok(stop)
 }
 
-/// A client for the cluster of the kubeconfig, or the one that this pod runs in. It tries some
-/// refused requests again by itself.
+/// A client for the cluster of the kubeconfig, or of the pod. It retries some failed requests.
 async fn client() -> anyhow::Result<Client> {
     Ok(Client::try_from(config().await?)?)
 }
 
-/// How to reach that cluster.
+/// The configuration of a client.
 async fn config() -> anyhow::Result<kube::Config> {
     kube::Config::infer().await.map_err(|error| {
-        // Its source is about the kubeconfig, its own text repeats that; after the first line comes
-        // a picture of the place.
+        // The source is the error about the kubeconfig. Lines after the first one quote the file.
         let source = std::error::Error::source(&error).map(crate::error_chain);
         let reason = source.unwrap_or_else(|| error.to_string());
         anyhow::anyhow!(
-            "no cluster: there is neither a usable kubeconfig (KUBECONFIG, ~/.kube/config) nor a \
-             pod's service account: {}",
+            "no cluster: found neither a valid kubeconfig (KUBECONFIG, ~/.kube/config) nor the service account \
+             of a pod: {}",
             reason.lines().next().unwrap_or_default()
         )
     })
 }
 
-/// The namespace to work in: as given, or that of the kubeconfig's context or of the pod.
+/// The namespace: the given one, or that of the kubeconfig's context or of the pod.
 fn namespace(given: Option<String>, client: &Client) -> anyhow::Result<NamespaceName> {
     let given = given.filter(|n| !n.is_empty());
     let name = given
         .as_deref()
         .unwrap_or_else(|| client.default_namespace());
-    NamespaceName::parse(name).context("the namespace to work in")
+    NamespaceName::parse(name).context("parse the namespace")
 }
 
-/// An argument, or a variable, that names an object and becomes part of requests. An empty one counts
-/// as none, and its command decides what that means.
+/// Validates an argument or variable with the name of an object, which becomes a part of requests. An empty name is
+/// valid; its command decides what it means.
 fn object_name(text: &str) -> Result<String, InvalidName> {
     if !text.is_empty() {
         ObjectName::parse(text)?;
@@ -178,14 +175,14 @@ fn object_name(text: &str) -> Result<String, InvalidName> {
     Ok(text.to_owned())
 }
 
-/// The name of the host, for want of a pod's.
+/// The name of the host, if there is no name of a pod.
 fn host_name() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "unknown".to_owned(), |name| name.trim().to_owned())
 }
 
-/// Leaves the reason of the end where the kubelet picks it up, if this is a container.
-pub fn last_words(message: &str) {
+/// Writes the reason of the exit to the termination log of the container, if there is one.
+pub fn write_termination_log(message: &str) {
     const TERMINATION_LOG: &str = "/dev/termination-log";
     if Path::new(TERMINATION_LOG).exists() {
         std::fs::write(TERMINATION_LOG, message).ok();

@@ -1,5 +1,5 @@
-//! Keeps the pages true, as far as a test can: commands that they show can be given, links lead
-//! somewhere, and what the program says to users is explained.
+//! Tests of the pages: commands are valid, links have targets, and reasons, error classes, labels, metrics and alerts
+//! are explained.
 
 mod pages;
 mod sources;
@@ -16,7 +16,7 @@ use crate::cli::Cli;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::text::Format;
 
-/// All that is wrong is said at once.
+/// Fails with all problems at once.
 fn assert_none(what: &str, wrong: &[String]) {
     assert!(wrong.is_empty(), "{what}:\n{}", wrong.join("\n"));
 }
@@ -26,7 +26,7 @@ fn commands() -> Vec<Shown> {
 }
 
 #[test]
-fn commands_of_fio_can_be_given() {
+fn commands_of_fio_are_valid() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for shown in commands() {
@@ -35,17 +35,17 @@ fn commands_of_fio_can_be_given() {
             let Err(error) = Cli::try_parse_from(run) else {
                 continue;
             };
-            let is_said_only = shown.in_sentence
+            let is_incomplete = shown.in_sentence
                 && matches!(
                     error.kind(),
                     ErrorKind::MissingRequiredArgument
                         | ErrorKind::MissingSubcommand
                         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-                        // What stands for one of several, such as SHELL.
+                        // A placeholder, such as SHELL.
                         | ErrorKind::InvalidValue
                 );
             let asks_for_help = error.kind() == ErrorKind::DisplayHelp;
-            if !is_said_only && !asks_for_help {
+            if !is_incomplete && !asks_for_help {
                 let first = error.to_string();
                 let first = first.lines().next().unwrap_or_default().to_owned();
                 wrong.push(format!("{}: {first}", shown.described()));
@@ -53,11 +53,11 @@ fn commands_of_fio_can_be_given() {
         }
     }
     assert!(count > 20, "only {count} commands were found");
-    assert_none("commands that fio does not take", &wrong);
+    assert_none("commands that fio does not accept", &wrong);
 }
 
 #[test]
-fn targets_and_variables_of_make_are_there() {
+fn targets_and_variables_of_make_exist() {
     let makefile = std::fs::read_to_string(checkout().join("Makefile")).unwrap();
     let targets: BTreeSet<&str> = makefile
         .lines()
@@ -85,7 +85,7 @@ fn targets_and_variables_of_make_are_there() {
         }
     }
     assert!(given.len() > 10, "only {given:?} were found");
-    assert_none("commands that make does not take", &wrong);
+    assert_none("targets and variables that do not exist", &wrong);
     let plan = Command::new("make")
         .arg("--dry-run")
         .args(&given)
@@ -95,12 +95,12 @@ fn targets_and_variables_of_make_are_there() {
         .env_remove("MAKELEVEL")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&plan.stderr);
-    assert!(plan.status.success(), "make --dry-run: {said}");
+    let stderr = String::from_utf8_lossy(&plan.stderr);
+    assert!(plan.status.success(), "make --dry-run: {stderr}");
 }
 
 #[test]
-fn scripts_and_manifests_are_there() {
+fn scripts_and_manifests_exist() {
     let mut wrong = Vec::new();
     for shown in commands() {
         let of_checkout =
@@ -111,11 +111,11 @@ fn scripts_and_manifests_are_there() {
             }
         }
     }
-    assert_none("files that are not there", &wrong);
+    assert_none("files that do not exist", &wrong);
 }
 
 #[test]
-fn commands_of_kubectl_name_what_there_is() {
+fn commands_of_kubectl_use_existing_keys() {
     let known = sources::keys();
     let mut wrong = Vec::new();
     let mut count = 0;
@@ -136,8 +136,8 @@ fn commands_of_kubectl_name_what_there_is() {
             for key in keys.filter(|key| !known.contains(key)) {
                 wrong.push(format!("{}: no {key}", shown.described()));
             }
-            let names_it = shown.in_sentence && run.len() == 1;
-            if !names_it && !run.iter().any(|word| is_verb(word)) {
+            let is_name = shown.in_sentence && run.len() == 1;
+            if !is_name && !run.iter().any(|word| is_verb(word)) {
                 wrong.push(format!("{}: no verb of kubectl", shown.described()));
             }
         }
@@ -154,7 +154,7 @@ fn is_verb(word: &str) -> bool {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     let pages = pages::all();
     let mut wrong = Vec::new();
     for page in &pages {
@@ -165,18 +165,18 @@ fn links_lead_somewhere() {
                 normal(&page.path.with_file_name(file))
             };
             let linked = pages.iter().find(|page| page.path == target);
-            let is_there = match linked {
+            let exists = match linked {
                 Some(linked) => {
                     anchor.is_empty() || linked.anchors().iter().any(|known| known == anchor)
                 }
                 None => anchor.is_empty() && checkout().join(&target).exists(),
             };
-            if !is_there {
+            if !exists {
                 wrong.push(format!("{place}: {file}#{anchor}"));
             }
         }
     }
-    assert_none("links that lead nowhere", &wrong);
+    assert_none("links without target", &wrong);
 }
 
 fn normal(path: &Path) -> PathBuf {
@@ -205,16 +205,16 @@ fn every_page_is_in_the_index() {
         .into_iter()
         .map(|(_, file, _)| normal(&Path::new("docs").join(file)))
         .collect();
-    let left_out: Vec<String> = pages
+    let missing: Vec<String> = pages
         .iter()
         .map(|page| &page.path)
         .filter(|path| path.starts_with("docs") && **path != index.path && !linked.contains(*path))
         .map(|path| path.display().to_string())
         .collect();
-    assert_none("pages that the index does not name", &left_out);
+    assert_none("pages that are not in the index", &missing);
 }
 
-/// The words of the pages below docs/ that explain, all in one.
+/// The text of all pages below docs/.
 fn explained() -> String {
     pages::all()
         .into_iter()
@@ -223,7 +223,7 @@ fn explained() -> String {
         .collect()
 }
 
-/// Does the text have this word, and not only as a part of another one?
+/// Whether the text contains this word, not only as a part of another one.
 fn has_word(text: &str, word: &str) -> bool {
     let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).any(|(at, _)| {
@@ -279,10 +279,10 @@ fn labels_and_annotations_are_explained() {
 #[test]
 fn metrics_and_alerts_are_explained() {
     let fleet = include_str!(
-        "telemetry/metrics/snapshots/fio__telemetry__metrics__tests__the_whole_text.snap"
+        "telemetry/metrics/snapshots/fio__telemetry__metrics__tests__all_metrics_as_text.snap"
     );
     let own = Metrics::new().fleet_text(Format::Plain, true);
-    // Others are about the process, the same for all programs.
+    // Others are the standard metrics of the process.
     let names = fleet.lines().chain(own.lines()).filter_map(|line| {
         let name = line.strip_prefix("# TYPE ")?.split(' ').next()?;
         Some(name.to_owned()).filter(|name| name.starts_with("file_integrity_operator"))
@@ -301,7 +301,7 @@ fn metrics_and_alerts_are_explained() {
 }
 
 #[test]
-fn words_are_read_as_a_shell_does() {
+fn commands_are_split_into_words_like_in_a_shell() {
     let text = r#"kubectl -n x exec -i d -- fio config check - < "a b" | sed 's/|/x/' # why"#;
     assert_eq!(
         pages::words(text),

@@ -1,4 +1,4 @@
-//! `fio`: parse, dispatch, say what went wrong.
+//! The program `fio`: parses arguments, runs the subcommand, prints errors.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -10,9 +10,9 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             let message = format!("fio: {}", fio::error_chain(error.as_ref()));
-            // Where standard error is gone, nobody is left to tell.
+            // There is no other place to report that standard error is closed.
             writeln!(std::io::stderr(), "{message}").ok();
-            fio::cli::last_words(&message);
+            fio::cli::write_termination_log(&message);
             ExitCode::FAILURE
         }
     }

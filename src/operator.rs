@@ -58,7 +58,7 @@ pub struct Settings {
     pub identity: String,
     /// Image of the pods if there is no Deployment of the operator.
     pub fallback_image: Option<String>,
-    /// The AIDE program.
+    /// The path of the AIDE program.
     pub aide: PathBuf,
     /// A directory for temporary files.
     pub work_dir: PathBuf,
@@ -66,7 +66,7 @@ pub struct Settings {
     pub health: Option<SocketAddr>,
     /// Where and how metrics are served.
     pub scrape: ScrapeSettings,
-    /// The metrics.
+    /// The metrics of the process and of the fleet.
     pub metrics: Metrics,
 }
 

@@ -1,4 +1,4 @@
-//! What is shipped beside the program: scripts, manifests and the names of images in them.
+//! Tests of scripts, manifests, and the images in them.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,23 +7,23 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
-/// Where the original publishes its image. Nothing of ours may install it.
+/// The repository of the original operator's image, which must never be installed.
 const IMAGES_OF_THE_ORIGINAL: &str = "quay.io/file-integrity-operator";
-/// The registry in a name that nobody has set.
+/// The placeholder for a registry that is not set.
 const NO_REGISTRY: &str = "image-not-set.invalid";
 
 fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The output, both streams.
+/// Standard output and standard error.
 fn text(output: &Output) -> String {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     text
 }
 
-/// All files of text below this file or directory of the checkout.
+/// All text files at this path.
 fn files(path: &Path, found: &mut Vec<(String, String)>) {
     if path.is_dir() {
         for entry in fs::read_dir(path).unwrap() {
@@ -81,7 +81,7 @@ fn no_image_of_the_manifests_can_be_pulled() {
     assert!(makefile.contains(&format!("\nIMAGE_REPO ?= {NO_REGISTRY}##")));
 }
 
-/// Runs make without any setting of an image, and with a kubectl that does nothing but fail.
+/// Runs make without settings of an image, and with a kubectl that fails.
 fn make(target: &str, variables: &[&str]) -> Output {
     let mut command = Command::new("make");
     command
@@ -104,9 +104,9 @@ fn make(target: &str, variables: &[&str]) -> Output {
 }
 
 #[test]
-fn an_installation_without_an_image_is_refused() {
-    let remedy = "give make IMAGE_REPO=registry.example/fio";
-    // `push` and `catalog-image` need images that are there; all refuse by the same function.
+fn an_installation_without_an_image_fails() {
+    let remedy = "set IMAGE_REPO=registry.example/fio";
+    // `push` and `catalog-image` need existing images. All targets use the same check.
     for target in [
         "deploy",
         "install-yaml",
@@ -123,13 +123,13 @@ fn an_installation_without_an_image_is_refused() {
             "make {target}: {text}"
         );
     }
-    // Not where an image is named: then kubectl is called, and fails here.
+    // With an image, kubectl is called and fails.
     let output = make("deploy", &["IMG=registry.example/fio:1"]);
     let text = text(&output);
     assert!(!output.status.success() && !text.contains("no registry is set"));
 }
 
-/// Runs a script that uses hack/cluster.d/common.sh, with these programs before all others.
+/// Runs a script that uses hack/cluster.d/common.sh, with these programs first in PATH.
 fn with_programs(programs: &[(&str, String)], script: &str) -> (TempDir, Output) {
     let dir = tempfile::tempdir().unwrap();
     for (name, content) in programs {
@@ -152,7 +152,7 @@ fn with_programs(programs: &[(&str, String)], script: &str) -> (TempDir, Output)
     (dir, output)
 }
 
-/// An apt-get that finds the lock held until it was called this often, and then succeeds.
+/// An apt-get that fails because of a lock until this number of calls.
 fn apt_get(calls: u32) -> String {
     format!(
         "#!/bin/sh\n\

@@ -1,3 +1,5 @@
-//! Support for unit tests.
+//! Support for tests.
 
+pub(crate) mod aide;
+pub(crate) mod chaos;
 pub(crate) mod mount_namespace;

@@ -1,20 +1,20 @@
-//! Texts that are too long for where they go. Pure.
+//! Shortens texts. Pure.
 
-/// What stands for the part that is left out.
-const LEFT_OUT: &str = "…";
+/// Replaces the removed part.
+const ELLIPSIS: &str = "…";
 
-/// Takes the middle out of a text of more than `limit` bytes. Its end stays, since messages name a path
-/// first and the reason after it.
+/// Removes the middle of a text with more than `limit` bytes. The end remains, because messages have the reason after the
+/// path.
 pub(crate) fn shorten_middle(text: &mut String, limit: usize) {
     if text.len() <= limit {
         return;
     }
-    let room = limit.saturating_sub(LEFT_OUT.len());
+    let room = limit.saturating_sub(ELLIPSIS.len());
     let is_boundary = |at: &usize| text.is_char_boundary(*at);
     let head = (0..=room / 2).rev().find(is_boundary).unwrap_or(0);
     let from = text.len() - room.div_ceil(2);
     let tail = (from..text.len()).find(is_boundary).unwrap_or(text.len());
-    text.replace_range(head..tail, LEFT_OUT);
+    text.replace_range(head..tail, ELLIPSIS);
 }
 
 #[cfg(test)]
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn beginning_and_end_stay() {
+    fn start_and_end_remain() {
         let table = [
             ("abc", 3, "abc"),
             ("abcdefghij", 7, "ab…ij"),

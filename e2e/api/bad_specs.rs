@@ -29,7 +29,7 @@ use Answer::{NoConfig, Refused, Told, Unfit, Warned};
 
 const STATE_DIR: &str = "stateDir must be an absolute path of letters, digits, '.', '_', '-' and '/', without '..', such as /var/lib/file-integrity";
 const RESTRICTED: &str =
-    "securityProfile restricted needs stateDir, the one directory that the daemon may write";
+    "securityProfile restricted requires stateDir, the only directory that the daemon can write to";
 const QUANTITY: &str = "must be a quantity: a number with or without a unit, such as 300m or 1 for cpu, 600Mi or 1Gi for memory";
 const TOLERATION: &str = "spec.template.spec.tolerations[0]";
 const RESOURCES: &str = "spec.template.spec.containers[0].resources";
@@ -54,16 +54,16 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
         ("namespace is a number", config("namespace", json!(5)), Refused("spec.config.namespace in body must be of type string: \"integer\"")),
         ("namespace without name", json!({"config": {"name": "", "namespace": "ns"}}), Warned("spec.config.name is empty, so the default configuration is used")),
         ("key is a number", config("key", json!(5)), Refused("spec.config.key in body must be of type string: \"integer\"")),
-        ("key without name", config("key", json!("k")), Warned("spec.config.key is given without a name, so the default configuration is used")),
+        ("key without name", config("key", json!("k")), Warned("spec.config.key is set without a name, so the default configuration is used")),
         ("gracePeriod is a text", config("gracePeriod", json!("10")), Refused("spec.config.gracePeriod in body must be of type integer: \"string\"")),
         ("gracePeriod is a fraction", config("gracePeriod", json!(1.5)), Refused("spec.config.gracePeriod in body must be of type int64: \"float64\"")),
         ("gracePeriod is huge", config("gracePeriod", json!(1e20)), Refused("spec.config.gracePeriod in body must be of type int64: \"float64\"")),
-        ("gracePeriod is negative", config("gracePeriod", json!(-5)), Warned("spec.config.gracePeriod is -5, which counts as 10")),
+        ("gracePeriod is negative", config("gracePeriod", json!(-5)), Warned("spec.config.gracePeriod is -5, which is treated as 10")),
         ("maxBackups is a text", config("maxBackups", json!("five")), Refused("spec.config.maxBackups in body must be of type integer: \"string\"")),
         ("maxBackups is a fraction", config("maxBackups", json!(0.5)), Refused("spec.config.maxBackups in body must be of type int64: \"float64\"")),
-        ("maxBackups is negative", config("maxBackups", json!(-1)), Warned("spec.config.maxBackups is -1, which counts as 0")),
+        ("maxBackups is negative", config("maxBackups", json!(-1)), Warned("spec.config.maxBackups is -1, which is treated as 0")),
         ("initialDelay is a text", config("initialDelay", json!("1m")), Refused("spec.config.initialDelay in body must be of type integer: \"string\"")),
-        ("initialDelay is negative", config("initialDelay", json!(-3)), Warned("spec.config.initialDelay is -3, which counts as 0")),
+        ("initialDelay is negative", config("initialDelay", json!(-3)), Warned("spec.config.initialDelay is -3, which is treated as 0")),
         ("profile is a number", config("profile", json!(1)), Refused("spec.config.profile: Unsupported value: 1: supported values: \"generic\", \"openshift\"")),
         ("profile that there is not", config("profile", json!("windows")), Refused("spec.config.profile: Unsupported value: \"windows\": supported values: \"generic\", \"openshift\"")),
         ("stateDir is a number", config("stateDir", json!(1)), Refused("spec.config.stateDir in body must be of type string: \"integer\"")),

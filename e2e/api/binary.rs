@@ -135,7 +135,7 @@ fn no_cluster_to_talk_to() -> anyhow::Result<()> {
         &["daemon", "--owner=fi", "--node=n"],
         &["reinit-signal", "--node=n"],
     ] {
-        let none = "no cluster: there is neither a usable kubeconfig (KUBECONFIG, ~/.kube/config) nor a pod's service account";
+        let none = "no cluster: found neither a valid kubeconfig (KUBECONFIG, ~/.kube/config) nor the service account of a pod";
         fails_with(fio(args).env("HOME", dir.path()), &[none])?;
         fails_with(fio(args).env("KUBECONFIG", &nowhere), &[none, "nowhere"])?;
         fails_with(fio(args).env("KUBECONFIG", &garbage), &[none])?;
@@ -145,7 +145,7 @@ fn no_cluster_to_talk_to() -> anyhow::Result<()> {
 
 #[test]
 fn no_node_name() -> anyhow::Result<()> {
-    let expected = "NODE_NAME is not set; say which node this is, by the variable or with --node";
+    let expected = "the name of the node is unknown; set NODE_NAME or --node";
     let table: [&[&str]; 2] = [
         &["daemon", "--owner=fi"],
         &["logcollector", "--owner=fi", "--file=x", "--exit-status=0"],
@@ -208,7 +208,7 @@ async fn a_daemon_without_what_it_needs() -> anyhow::Result<()> {
             "/nowhere/aide",
             &root,
             [
-                "no AIDE to use; say where it is, with --aide or FIO_AIDE: start /nowhere/aide",
+                "AIDE not found; set --aide or FIO_AIDE: start /nowhere/aide",
                 "No such file",
             ],
         ),
@@ -217,11 +217,7 @@ async fn a_daemon_without_what_it_needs() -> anyhow::Result<()> {
             &root,
             [&old, "is AIDE 0.16.2; fio needs AIDE 0.19 or later"],
         ),
-        (
-            "/bin/true",
-            &root,
-            ["/bin/true", "did not tell its version"],
-        ),
+        ("/bin/true", &root, ["/bin/true", "printed no version"]),
         (
             &new,
             &root,

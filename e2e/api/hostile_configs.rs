@@ -76,7 +76,7 @@ fn hostile() -> [(&'static str, String, &'static str); 5] {
             lines(4_900, |n| {
                 format!("/d{n}/((((a{{1,9}}){{1,9}}){{1,9}}){{1,9}}) p")
             }),
-            "AIDE may use 96 MiB of memory to read a configuration",
+            "the limit for a configuration is 96 MiB of memory",
         ),
     ]
 }

@@ -10,7 +10,7 @@ mod attacks;
 mod bad_specs;
 mod binary;
 mod bounds;
-#[path = "../chaos.rs"]
+#[path = "../../src/testing/chaos.rs"]
 mod chaos;
 mod churn;
 mod clocks;

@@ -109,7 +109,7 @@ async fn each_change_rolls_the_daemons_once_and_makes_no_new_baseline() -> anyho
         for (patch, wanted) in table {
             set_spec(space, patch.clone()).await?;
             let after = until_pod(space, &patch.to_string(), wanted).await?;
-            // gracePeriod 5 counts as 10, which it is already.
+            // gracePeriod 5 is treated as 10, the current value.
             assert!(after - generation <= 1, "{patch}: {generation} to {after}");
             generation = after;
         }

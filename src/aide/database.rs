@@ -13,7 +13,7 @@
 //! | `aide.backup.new` | a backup that is being copied, on file systems without hard links |
 //! | `aide.lock` | locked by the daemon that uses the directory |
 //!
-//! [`state_dir`] chooses and opens the directory, [`baseline`] loads and installs databases.
+//! [`StateDir`] has the operations, [`Found`] is the content of the directory.
 
 mod backups;
 mod baseline;

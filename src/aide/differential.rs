@@ -1,11 +1,10 @@
-//! Conversion against real AIDEs: a user's text with the AIDE that it was written for, on a tree as
-//! `/`, and the converted text with AIDE 0.19, on the same tree as `/hostroot`, select the same
-//! entries with the same attributes.
+//! Differential tests of the conversion: a user's text with the version of AIDE that it was written for, on a tree as `/`,
+//! and the converted text with AIDE 0.19, on the same tree as `/hostroot`, must select the same entries
+//! with the same attributes.
 //!
-//! The AIDEs are those of Debian's releases, as `hack/aide SUITE` gets them; the variables
-//! `FIO_AIDE_BULLSEYE`, `FIO_AIDE_BOOKWORM` and `FIO_AIDE_TRIXIE` name others, made by that script.
-//! Generated rule sets run for `FIO_DIFFER_SECONDS` for each version, from seed 0 on; `make differ`
-//! takes minutes.
+//! `hack/aide SUITE` provides AIDE of Debian's releases. The variables `FIO_AIDE_BULLSEYE`, `FIO_AIDE_BOOKWORM` and
+//! `FIO_AIDE_TRIXIE` have paths of others. Generated rule sets are compared for `FIO_DIFFER_SECONDS` per
+//! version, starting with seed 0. `make differ` takes minutes.
 
 mod generator;
 mod pair;
@@ -16,7 +15,7 @@ use super::config::tests::TEXTS;
 use generator::{Version, rule_set};
 use pair::{Outcome, Pair};
 
-/// Of each version in `make test-unit`.
+/// Seconds per version in `make test-unit`.
 const SECONDS: u64 = 8;
 
 const VERSIONS: [Version; 3] = [Version::V0_17, Version::V0_18, Version::V0_19];
@@ -30,7 +29,7 @@ fn seconds() -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Rule sets until the time is up; gives how many both AIDEs took.
+/// Compares rule sets until the time is over.
 fn compare_generated(version: Version) {
     let pair = Pair::new(version);
     let started = Instant::now();
@@ -76,9 +75,9 @@ fn rule_sets_for_0_19_keep_their_meaning() {
     compare_generated(Version::V0_19);
 }
 
-/// Each text is for some of the versions only: at least one has to take it.
+/// Each text is for some versions: at least one must accept it.
 #[test]
-fn texts_as_users_have_them_keep_their_meaning() {
+fn typical_texts_keep_their_meaning() {
     let pairs = VERSIONS.map(Pair::new);
     let mut taken = Vec::new();
     for (name, text) in TEXTS {
@@ -94,7 +93,7 @@ fn texts_as_users_have_them_keep_their_meaning() {
     assert!(taken.len() >= 3, "{taken:?}");
 }
 
-/// The comparison can fail: without the host root in one alternative it does.
+/// The comparison detects a missing host root in one alternative.
 #[test]
 fn a_lost_alternative_is_a_difference() {
     let pair = Pair::new(Version::V0_18);

@@ -1,19 +1,19 @@
-//! AIDE's exit status.
+//! AIDE's exit status. Pure.
 //!
-//! Pure. From aide(1) of 0.19, "EXIT STATUS", and `errorcodes.h`: `--check` and `--update` end with
-//! 1 for added + 2 for removed + 4 for changed entries; `--init` ends with 0 when it is done; both
-//! end with 14 and above for errors.
+//! According to aide(1) of 0.19, "EXIT STATUS", and `errorcodes.h`, the status of `--check` and `--update` is the sum of
+//! 1 for added, 2 for removed and 4 for changed entries. That of a successful `--init` is 0. Errors
+//! have 14 and above.
 
 use std::fmt;
 
 use crate::api::ErrorClass;
 
-/// What an exit status of `--check` or `--update` says.
+/// The result of `--check` or `--update`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// 0: nothing differs; after `--init`: the database is written.
+    /// 0: there are no differences.
     Clean,
-    /// 1 to 7: something differs.
+    /// 1 to 7: there are differences.
     Changes {
         /// Entries were added.
         added: bool,
@@ -22,11 +22,11 @@ pub enum Verdict {
         /// Entries were changed.
         changed: bool,
     },
-    /// AIDE could not tell.
+    /// AIDE failed with this error.
     Error(AideError),
 }
 
-/// Why AIDE could not tell.
+/// An error of AIDE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AideError {
     /// 14: writing failed.
@@ -35,46 +35,45 @@ pub enum AideError {
     Argument,
     /// 16: a function that is not implemented.
     Unimplemented,
-    /// 17: a line of the configuration that AIDE does not take.
+    /// 17: an invalid line of the configuration.
     Configuration,
     /// 18: reading or opening failed.
     Io,
-    /// 19: a version that does not fit.
+    /// 19: a version mismatch.
     Version,
     /// 20: an included program failed.
     Exec,
     /// 21: a file could not be locked.
     Lock,
-    /// 22: out of memory, as AIDE noticed.
+    /// 22: out of memory, detected by AIDE.
     Memory,
     /// 23: a thread could not be started or joined.
     Thread,
     /// 24: the database is damaged or incomplete.
     Database,
-    /// 25: a signal ended AIDE, which cleaned up.
+    /// 25: AIDE was interrupted by a signal and cleaned up.
     Interrupted,
     /// Any other status.
     Other(i32),
-    /// Ended by a signal at once. SIGKILL (9) most often means that memory ran out.
+    /// A signal terminated AIDE. SIGKILL (9) usually means out of memory.
     Signal(i32),
     /// Neither a status nor a signal.
     Unknown,
 }
 
-/// SIGXFSZ, what the kernel sends to a program that writes too large a file.
+/// SIGXFSZ: the size limit of files was exceeded.
 pub const SIGXFSZ: i32 = 25;
 
-/// SIGXCPU, what the kernel sends to a program that has used the CPU for too long.
+/// SIGXCPU: the limit of CPU time was exceeded.
 pub const SIGXCPU: i32 = 24;
 
-/// Signals of a program that does what it must not: SIGABRT, SIGBUS, SIGSEGV.
+/// Signals of crashes: SIGABRT, SIGBUS, SIGSEGV.
 const CRASHES: [i32; 3] = [6, 7, 11];
 
-/// SIGKILL, what the kernel sends when memory runs out.
+/// SIGKILL: the kernel sends it if memory runs out.
 const SIGKILL: i32 = 9;
 
-/// Reads the exit status of `--check` or `--update`: `code` as from a normal end, `signal` if one
-/// ended the process.
+/// Decodes the exit status of `--check` or `--update`. `code` is `None` if `signal` terminated the process.
 pub fn decode(code: Option<i32>, signal: Option<i32>) -> Verdict {
     match (code, signal) {
         (Some(0), _) => Verdict::Clean,
@@ -89,8 +88,7 @@ pub fn decode(code: Option<i32>, signal: Option<i32>) -> Verdict {
     }
 }
 
-/// Reads the exit status of `--init`, `--config-check` and other commands that compare nothing:
-/// anything but 0 is an error.
+/// Decodes the exit status of `--init`, `--config-check` and other commands: anything but 0 is an error.
 pub fn decode_plain(code: Option<i32>, signal: Option<i32>) -> Result<(), AideError> {
     match (code, signal) {
         (Some(0), _) => Ok(()),
@@ -139,8 +137,7 @@ impl AideError {
         }
     }
 
-    /// The text of a result's error message, in the form that users and their tools know:
-    /// `AIDE error: 17 Invalid configureline error`.
+    /// The error message as in the original operator: `AIDE error: 17 Invalid configureline error`.
     pub fn message(self) -> String {
         let text = match self {
             Self::Signal(SIGKILL) => {
@@ -158,8 +155,7 @@ impl AideError {
         format!("AIDE error: {} {text}", self.number())
     }
 
-    /// Whether it says nothing of what AIDE was given: AIDE was ended, or lacked memory or threads, and
-    /// may get further the next time.
+    /// Whether a retry may succeed with the same input: AIDE was terminated, or lacked memory or threads.
     pub fn may_pass(self) -> bool {
         matches!(
             self,
@@ -167,12 +163,12 @@ impl AideError {
         )
     }
 
-    /// Whether AIDE has crashed, as it will with the same input.
+    /// Whether AIDE crashed. It will crash again with the same input.
     pub fn is_crash(self) -> bool {
         matches!(self, Self::Signal(signal) if CRASHES.contains(&signal))
     }
 
-    /// The class under which it is counted.
+    /// The error class of results with this error.
     pub fn class(self) -> ErrorClass {
         match self {
             Self::Write => ErrorClass::Write,
@@ -201,101 +197,4 @@ impl fmt::Display for AideError {
 impl std::error::Error for AideError {}
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bits_are_changes() {
-        assert_eq!(decode(Some(0), None), Verdict::Clean);
-        for bits in 1..=7 {
-            let expected = Verdict::Changes {
-                added: [1, 3, 5, 7].contains(&bits),
-                removed: [2, 3, 6, 7].contains(&bits),
-                changed: bits >= 4,
-            };
-            assert_eq!(decode(Some(bits), None), expected);
-            assert_eq!(decode_plain(Some(bits), None), Err(AideError::Other(bits)));
-        }
-        assert_eq!(decode_plain(Some(0), None), Ok(()));
-    }
-
-    #[test]
-    fn errors_have_the_known_messages() {
-        let table = [
-            (
-                Some(8),
-                None,
-                "AIDE error: 8 Unexpected error",
-                "unexpected",
-            ),
-            (
-                Some(14),
-                None,
-                "AIDE error: 14 Error writing error",
-                "write",
-            ),
-            (
-                Some(15),
-                None,
-                "AIDE error: 15 Invalid argument error",
-                "argument",
-            ),
-            (
-                Some(16),
-                None,
-                "AIDE error: 16 Unimplemented function error",
-                "unimplemented",
-            ),
-            (
-                Some(17),
-                None,
-                "AIDE error: 17 Invalid configureline error",
-                "configuration",
-            ),
-            (Some(18), None, "AIDE error: 18 IO error", "io"),
-            (
-                Some(19),
-                None,
-                "AIDE error: 19 Version mismatch error",
-                "version",
-            ),
-            (Some(20), None, "AIDE error: 20 Unexpected error", "exec"),
-            (Some(21), None, "AIDE error: 21 Unexpected error", "lock"),
-            (Some(22), None, "AIDE error: 22 Unexpected error", "memory"),
-            (Some(23), None, "AIDE error: 23 Unexpected error", "thread"),
-            (
-                Some(24),
-                None,
-                "AIDE error: 24 Unexpected error",
-                "database",
-            ),
-            (Some(25), None, "AIDE error: 25 Unexpected error", "signal"),
-            (
-                Some(255),
-                None,
-                "AIDE error: 255 Unexpected error",
-                "unexpected",
-            ),
-            (
-                None,
-                Some(9),
-                "AIDE error: killed by signal 9, possibly out of memory",
-                "memory",
-            ),
-            (None, Some(11), "AIDE error: killed by signal 11", "signal"),
-            (None, None, "AIDE error: -1 Unexpected error", "unexpected"),
-        ];
-        for (code, signal, message, class) in table {
-            let Verdict::Error(error) = decode(code, signal) else {
-                panic!("{message}")
-            };
-            assert_eq!(
-                (error.message().as_str(), error.class().as_str()),
-                (message, class)
-            );
-            assert_eq!(decode_plain(code, signal), Err(error));
-            let passing = ["memory", "thread", "signal"].contains(&class);
-            assert_eq!(error.may_pass(), passing, "{message}");
-        }
-    }
-}
+mod tests;

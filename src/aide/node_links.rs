@@ -1,5 +1,4 @@
-//! Finds out which directories of a node are symbolic links. I/O: it reads links and looks at files, and
-//! opens none.
+//! Resolves symbolic links of a node. I/O: reads links and metadata, but opens no files.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::MetadataExt as _;
@@ -8,30 +7,29 @@ use std::{fs, io};
 
 use super::config::Place;
 
-/// Links on one path that are followed, as in the kernel (`path_resolution(7)`).
+/// Maximum number of links that are followed in a path, as in the kernel (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 
-/// File systems of the kernel. They have no end, and nothing in them stays as it is.
+/// File systems of the kernel. They are endless and change constantly.
 const KERNEL: [&str; 3] = ["/proc", "/sys", "/dev"];
 
-/// Looks up an absolute path of the node whose root is at `host_root`. What links point to is looked up
-/// below `host_root`, too.
-pub fn look_up(host_root: &Path, path: &str) -> Place {
+/// Resolves an absolute path of the node whose root is at `host_root`. The targets of links are resolved below
+/// `host_root`, too.
+pub fn resolve(host_root: &Path, path: &str) -> Place {
     Walk::new(host_root, path).run()
 }
 
-/// The way along a path.
+/// The state of resolving a path.
 struct Walk<'a> {
     host_root: &'a Path,
-    asked: &'a str,
-    /// What is still to be looked up, the next name last.
+    requested: &'a str,
+    /// The remaining components, the next one last.
     pending: Vec<OsString>,
-    /// The real path so far, as the node calls it.
+    /// The real path on the node so far.
     real: PathBuf,
     links: usize,
-    /// The first link.
     first: Option<PathBuf>,
-    /// The real path with the last name of the path that was asked for, which is a link.
+    /// The real path with the last component of the requested path, if that is a link.
     last: Option<PathBuf>,
 }
 
@@ -40,7 +38,7 @@ impl<'a> Walk<'a> {
         let names = path.split('/').filter(|name| !name.is_empty());
         Self {
             host_root,
-            asked: path,
+            requested: path,
             pending: names.rev().map(OsString::from).collect(),
             real: PathBuf::from("/"),
             links: 0,
@@ -57,10 +55,10 @@ impl<'a> Walk<'a> {
             }
             let path = self.real.join(&name);
             match fs::symlink_metadata(self.on_host(&path)) {
-                Err(error) if is_nothing(&error) => return self.end_at_nothing(&path),
+                Err(error) if is_missing(&error) => return self.end_at_missing(&path),
                 Err(error) => {
                     self.first.get_or_insert_with(|| path.clone());
-                    return self.refused(format!("cannot be looked at: {error}"));
+                    return self.refused(format!("cannot be read: {error}"));
                 }
                 Ok(found) if !found.is_symlink() => self.real = path,
                 Ok(found) => {
@@ -73,7 +71,7 @@ impl<'a> Walk<'a> {
         self.end()
     }
 
-    /// Goes on where a link points to.
+    /// Continues with the target of a link.
     fn follow(&mut self, link: &Path, owner: u32) -> Result<(), String> {
         self.links += 1;
         if self.last.is_none() && self.pending.is_empty() {
@@ -81,7 +79,7 @@ impl<'a> Walk<'a> {
         }
         self.first.get_or_insert_with(|| link.to_owned());
         if owner != 0 {
-            // Its owner could have AIDE read anything on the node, at any time something else.
+            // The owner could make AIDE read any file on the node, and change this at any time.
             return Err(format!(
                 "is a symbolic link that user {owner} can change; only links of root are followed"
             ));
@@ -100,7 +98,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn end_at_nothing(mut self, path: &Path) -> Place {
+    fn end_at_missing(mut self, path: &Path) -> Place {
         path.clone_into(&mut self.real);
         while let Some(name) = self.pending.pop() {
             if name == ".." {
@@ -116,12 +114,12 @@ impl<'a> Walk<'a> {
         let Some(first) = &self.first else {
             return Place::Same;
         };
-        // AIDE records a link to a file, or to nothing, as the link that it is.
+        // A link to a file, or to nothing, is an entry in the database itself.
         let (real, is_link) = match &self.last {
             Some(last) if !self.on_host(&self.real).is_dir() => (last, false),
             last => (&self.real, last.is_some()),
         };
-        if real == Path::new(self.asked) {
+        if real == Path::new(self.requested) {
             return Place::Same;
         }
         if real == Path::new("/") || KERNEL.iter().any(|kernel| real.starts_with(kernel)) {
@@ -130,7 +128,7 @@ impl<'a> Walk<'a> {
         }
         let name = real.to_str();
         let Some(name) = name.filter(|name| !name.contains(char::is_control)) else {
-            let reason = format!("leads to {}, a name that no rule can hold", shown(real));
+            let reason = format!("leads to {}, a name that rules cannot contain", shown(real));
             return self.refused(reason);
         };
         Place::Behind {
@@ -152,125 +150,16 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Whether the error says that nothing is there.
-fn is_nothing(error: &io::Error) -> bool {
+/// Whether the path does not exist.
+fn is_missing(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
 }
 
-/// A path for people.
+/// A path for messages.
 fn shown(path: &Path) -> String {
     super::report::display_path(path.as_os_str().as_encoded_bytes())
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{lchown, symlink};
-
-    use super::*;
-
-    /// A node laid out as Fedora `CoreOS` is.
-    fn node() -> tempfile::TempDir {
-        let node = tempfile::tempdir().unwrap();
-        let at = |path: &str| node.path().join(path);
-        for directory in [
-            "var/roothome/.ssh",
-            "var/usrlocal/bin",
-            "usr/sbin",
-            "etc",
-            "proc/1",
-        ] {
-            fs::create_dir_all(at(directory)).unwrap();
-        }
-        fs::write(at("usr/sbin/auditctl"), "").unwrap();
-        for (target, link) in [
-            ("var/roothome", "root"),
-            ("usr/sbin", "sbin"),
-            ("../var/usrlocal", "usr/local"),
-            ("/usr/local/bin", "etc/tools"),
-            ("../usr/sbin/auditctl", "etc/file"),
-            ("nowhere", "gone"),
-            ("loop", "loop"),
-            ("/", "all"),
-            ("/proc/1", "one"),
-            ("../../../../var", "up"),
-            ("var/roothome", "of-a-user"),
-            ("etc/file", "to-file"),
-        ] {
-            symlink(target, at(link)).unwrap();
-        }
-        lchown(at("of-a-user"), Some(1000), Some(1000)).unwrap();
-        node
-    }
-
-    #[test]
-    fn links_lead_to_real_places_of_the_node() {
-        let node = node();
-        let behind = |link: &str, real: &str, is_link| Place::Behind {
-            link: link.to_owned(),
-            real: real.to_owned(),
-            is_link,
-        };
-        for (path, expected) in [
-            ("/", Place::Same),
-            ("/etc/passwd", Place::Same),
-            ("/nothing/at/all", Place::Same),
-            // A link to a file is an entry of its own.
-            ("/etc/file", Place::Same),
-            ("/gone", Place::Same),
-            ("/root", behind("/root", "/var/roothome", true)),
-            ("/root/.ssh", behind("/root", "/var/roothome/.ssh", false)),
-            ("/root/new", behind("/root", "/var/roothome/new", false)),
-            (
-                "/sbin/auditctl",
-                behind("/sbin", "/usr/sbin/auditctl", false),
-            ),
-            (
-                "/usr/local/bin",
-                behind("/usr/local", "/var/usrlocal/bin", false),
-            ),
-            (
-                "/etc/tools/a",
-                behind("/etc/tools", "/var/usrlocal/bin/a", false),
-            ),
-            ("/up/roothome", behind("/up", "/var/roothome", false)),
-            ("/gone/a", behind("/gone", "/nowhere/a", false)),
-            ("/to-file", Place::Same),
-        ] {
-            assert_eq!(look_up(node.path(), path), expected, "{path}");
-        }
-    }
-
-    #[test]
-    fn some_links_are_not_followed() {
-        let node = node();
-        for (path, link, reason) in [
-            ("/loop/a", "/loop", "leads to a loop of symbolic links"),
-            ("/all", "/all", "leads to /, which is not watched"),
-            ("/one/a", "/one", "leads to /proc/1/a, which is not watched"),
-            (
-                "/of-a-user/a",
-                "/of-a-user",
-                "is a symbolic link that user 1000 can change; only links of root are followed",
-            ),
-        ] {
-            let expected = Place::Refused {
-                link: link.to_owned(),
-                reason: reason.to_owned(),
-            };
-            assert_eq!(look_up(node.path(), path), expected, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_name_that_no_rule_can_hold() {
-        let node = node();
-        fs::create_dir(node.path().join("a\nb")).unwrap();
-        symlink("a\nb", node.path().join("c")).unwrap();
-        let expected = Place::Refused {
-            link: "/c".to_owned(),
-            reason: "leads to /a\\012b/d, a name that no rule can hold".to_owned(),
-        };
-        assert_eq!(look_up(node.path(), "/c/d"), expected);
-    }
-}
+mod tests;

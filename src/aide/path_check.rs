@@ -1,22 +1,22 @@
-//! What AIDE says to `--path-check`: whether a path is watched, and by which rule. Pure.
+//! `--path-check` of AIDE: whether a path is watched, and by which rule. Pure.
 
-/// The answer about one path.
+/// The result for one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The path is in the database.
+    /// Whether the path is watched.
     pub watched: bool,
-    /// The kind of rule, as AIDE calls it, such as `selective rule`.
+    /// The kind of rule in the terms of AIDE, such as `selective rule`.
     pub kind: Option<String>,
-    /// The line of the configuration that holds the rule, from 1.
+    /// The line of the rule in the configuration, starting with 1.
     pub line: Option<usize>,
-    /// The attributes that are compared, as AIDE names them: `p+u+sha256`.
+    /// The attributes in the terms of AIDE: `p+u+sha256`.
     pub attributes: Option<String>,
 }
 
-/// What to ask AIDE about a path of the node, such as `/etc/passwd` or `d:/etc`, below the host root:
-/// AIDE takes it to the letter, and calls no directory by a name with a slash at its end. A path
-/// with one, and `/`, is a directory. `None`: the path is not absolute, or goes up.
-pub fn question(path: &str, host_root: &str) -> Option<String> {
+/// AIDE's argument for a path of the node, such as `/etc/passwd` or `d:/etc`: below the host root and without
+/// trailing slash. A path with a trailing slash is a directory. `None` if the path is not absolute or
+/// contains `..`.
+pub fn argument(path: &str, host_root: &str) -> Option<String> {
     let (kind, path) = match path.split_once(':') {
         Some((kind, rest)) if kind.len() == 1 => (Some(kind), rest),
         _ => (None, path),
@@ -34,10 +34,9 @@ pub fn question(path: &str, host_root: &str) -> Option<String> {
     Some(format!("{kind}:{host_root}{slash}{}", names.join("/")))
 }
 
-/// Reads the line that AIDE 0.19 prints:
+/// Parses the output of AIDE 0.19:
 /// `[x] f:/etc/passwd: selective rule: '/etc (none) p+u+sha256' (FILE:2: '/etc P+sha256')`, or
-/// `[ ] f:/usr: no matching rule`. None for anything else. What is below `host_root` is called as on the
-/// node.
+/// `[ ] f:/usr: no matching rule`. Removes `host_root` from paths.
 pub fn parse(stdout: &str, config_file: &str, host_root: &str) -> Option<Answer> {
     let line = stdout.lines().find(|line| line.starts_with('['))?;
     let watched = line.starts_with("[x]");
@@ -70,8 +69,8 @@ pub fn parse(stdout: &str, config_file: &str, host_root: &str) -> Option<Answer>
     })
 }
 
-/// `parent directory '/hostroot/etc/x' matches non-recursive negative rule`: the rule's kind first, and the
-/// directory by its name on the node.
+/// Converts `parent directory '/hostroot/etc/x' matches non-recursive negative rule` to the kind of rule followed by
+/// the directory on the node.
 fn kind_on_node(kind: &str, host_root: &str) -> String {
     let parent = kind.strip_prefix("parent directory '");
     let Some((directory, rule)) = parent.and_then(|parent| parent.split_once("' matches ")) else {
@@ -90,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_has_no_slash_at_its_end() {
+    fn the_argument_for_a_directory_has_no_trailing_slash() {
         for (path, expected) in [
             ("/etc/passwd", Some("f:/h/etc/passwd")),
             ("d:/etc/", Some("d:/h/etc")),
@@ -104,12 +103,12 @@ mod tests {
             ("/etc/../usr", None),
             ("", None),
         ] {
-            assert_eq!(question(path, "/h").as_deref(), expected, "{path}");
+            assert_eq!(argument(path, "/h").as_deref(), expected, "{path}");
         }
     }
 
     #[test]
-    fn answers_of_aide_0_19() {
+    fn outputs_of_aide_0_19_are_parsed() {
         let answer = |watched, kind: &str, line, attributes: Option<&str>| Answer {
             watched,
             kind: Some(kind.to_owned()),

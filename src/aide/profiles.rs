@@ -1,9 +1,9 @@
-//! The configurations that fio brings along.
+//! The default configurations. Pure.
 //!
-//! Pure. They are written as a user's would be, in terms of the node: [`super::config::prepare`]
-//! makes them ready like any other.
+//! They are written like those of users, with paths on the node. [`super::config::prepare`] converts them like any
+//! other.
 
-/// A built-in configuration.
+/// A profile with a default configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
     /// For any Linux node.
@@ -13,7 +13,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// The configuration's text.
+    /// The text of the configuration.
     pub fn text(self) -> &'static str {
         match self {
             Self::Generic => include_str!("profiles/generic.conf"),
@@ -21,3 +21,6 @@ impl Profile {
         }
     }
 }
+
+#[cfg(test)]
+mod aide_tests;

@@ -1,60 +1,60 @@
-//! What AIDE writes to its standard error, line by line: a count and the first line of each class. Pure.
+//! AIDE's standard error: number and first line of each class of messages. Pure.
 //!
-//! AIDE 0.19 goes on, and ends with the exit status of a whole run, where it could not read a
-//! directory or a file; it only warns. The commonest reason is harmless by itself: the directory
-//! changed between two looks at it (`failed to open directory '/etc' for reading: stat fields
-//! changed: n (skipping recursion)`, seen when a subdirectory was made or removed at that moment).
-//! But then everything below it is missing from the database, or counts as removed. Such a run
-//! proves nothing and is to be done again. A file that was written while it was read is left without
-//! digests: what such a run found is true, but that it found nothing proves nothing.
+//! AIDE 0.19 only warns if it cannot read a directory or a file; its exit status is that of a complete run. The most
+//! frequent reason is harmless: the directory changed while AIDE opened it (`failed to open directory
+//! '/etc' for reading: stat fields changed: n (skipping recursion)`). But everything below it is
+//! missing in the database, or counts as removed. Such a run must be repeated. AIDE discards the
+//! digests of a file that changes while AIDE reads it. The changes that such a run found are real,
+//! but the file was not checked.
 //!
-//! Lines are classified while they are read, so no number of other warnings hides the one that matters.
-//! They quote names of files, which anybody on the node may choose, even with line feeds in them: the
-//! class depends on how a line ends, where AIDE's own words are.
+//! Lines are classified while they are read, so that many other warnings cannot hide important ones. Lines contain file
+//! names, which any user of the node can choose, even with line feeds. So the class depends on the end of
+//! a line, which is AIDE's own text.
 
 use crate::text::shorten_middle;
 
-/// What ends a warning that a directory, with all below it, or a file was left out (`do_md.c` and
-/// `gen_list.c` of AIDE 0.19).
+/// The end of a warning that a directory and everything below it, or a file, was skipped (`do_md.c` and `gen_list.c`
+/// of AIDE 0.19).
 const LEFT_OUT: [&str; 3] = [
     "(skipping recursion)",
     "could not be calculated)",
     "(skipping)",
 ];
-/// Attributes that a file system lacks; one line for each directory of it.
+/// Attributes that a file system does not support. There is one line for each of its directories.
 const DISABLED: &str = "(disabling ";
-/// What ends a warning that a file was written while it was read: its digests are not compared, or
-/// are missing in the database, as if its rule named none.
+/// The end of a warning that a file changed while AIDE read it. Its digests are not compared, or are missing in the
+/// database.
 const IN_MOTION: &str = "(discarding calculated hashsums)";
-/// What is gone when AIDE comes to it was removed meanwhile, and is to be missing.
-const GONE: &str = ": No such file or directory";
+/// The file was removed during the run, so it is correct that it is missing.
+const REMOVED: &str = ": No such file or directory";
 
 /// Maximum length in bytes of the first line of a class.
 const MAX_FIRST: usize = 512;
-/// Bytes that are kept of the beginning of a line; a path of 4,096 bytes, each written as `\ooo`, fits.
+/// Number of bytes that are kept of the start of a line: enough for a path of 4,096 bytes that are escaped as
+/// `\ooo`.
 const MAX_HEAD: usize = 20 * 1024;
-/// Bytes that are kept of the end of a longer line.
+/// Number of bytes that are kept of the end of a longer line.
 const MAX_TAIL: usize = 1024;
 
-/// What AIDE wrote to its standard error.
+/// The classified lines of standard error.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stderr {
-    /// The first error, as AIDE wrote it; AIDE ends after it.
+    /// The first error. AIDE exits after it.
     pub error: Option<String>,
-    /// Directories and files that were not read.
+    /// Skipped directories and files.
     pub left_out: Class,
-    /// Files that were written while AIDE read them.
+    /// Files that changed while AIDE read them.
     pub in_motion: Class,
-    /// Everything else but what is of no interest to anybody.
+    /// All other relevant lines.
     pub others: Class,
 }
 
-/// Lines that mean the same.
+/// Lines with the same meaning.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Class {
-    /// The first, without its level; a long one without its middle.
+    /// The first line without its level. A long line is shortened in the middle.
     pub first: Option<String>,
-    /// How many there are.
+    /// Number of lines of this class.
     pub count: u64,
 }
 
@@ -68,7 +68,7 @@ impl Class {
         });
     }
 
-    /// The first line, and how many there are; none if there are none.
+    /// The first line and the number of lines, or `None` if there are none.
     pub fn summary(&self) -> Option<String> {
         let first = self.first.as_ref()?;
         Some(format!("{first} ({} in all)", self.count))
@@ -76,19 +76,19 @@ impl Class {
 }
 
 impl Stderr {
-    /// Those of a whole text.
+    /// Classifies the lines of a text.
     pub fn of(text: &str) -> Self {
         let mut stderr = Self::default();
         text.lines().for_each(|line| stderr.add(line));
         stderr
     }
 
-    /// Takes a line into account.
+    /// Classifies and counts a line.
     pub fn add(&mut self, line: &str) {
         let line = line.trim();
         let text = line.trim_start_matches("WARNING:").trim();
-        if is_left_out(text) {
-            if !is_gone(text) {
+        if is_skipped(text) {
+            if !is_removed(text) {
                 self.left_out.add(text);
             }
         } else if text.ends_with(IN_MOTION) {
@@ -104,29 +104,29 @@ impl Stderr {
     }
 }
 
-fn is_left_out(text: &str) -> bool {
+fn is_skipped(text: &str) -> bool {
     LEFT_OUT.iter().any(|end| text.ends_with(end)) || is_partial_file(text)
 }
 
-/// `failed to open file '/x' for reading: stat fields changed: ... (disabling attrs requiring read
-/// permissions: sha256)`: its content was not read.
+/// Whether the content of a file was not read: `failed to open file '/x' for reading: stat fields changed: ...
+/// (disabling attrs requiring read permissions: sha256)`.
 fn is_partial_file(text: &str) -> bool {
-    let behind_path = text.rsplit('\'').next().unwrap_or(text);
-    ending(text).starts_with(DISABLED) && behind_path.contains("for reading: ")
+    let after_path = text.rsplit('\'').next().unwrap_or(text);
+    ending(text).starts_with(DISABLED) && after_path.contains("for reading: ")
 }
 
-/// Whether the reason, before what AIDE does about it, is that there is no such file.
-fn is_gone(text: &str) -> bool {
+/// Whether the reason, before the final parentheses, is that the file does not exist.
+fn is_removed(text: &str) -> bool {
     let reason = text.strip_suffix(ending(text)).unwrap_or(text);
-    reason.trim_end().ends_with(GONE)
+    reason.trim_end().ends_with(REMOVED)
 }
 
-/// What AIDE does about it: the last `(...)`.
+/// The final parentheses with what AIDE does.
 fn ending(text: &str) -> &str {
     text.rfind(" (").map_or("", |at| &text[at + 1..])
 }
 
-/// A line as it is read, of which beginning and end are kept.
+/// A line that is being read. Only its start and end are kept.
 #[derive(Debug, Default)]
 pub struct LongLine {
     head: Vec<u8>,
@@ -134,7 +134,7 @@ pub struct LongLine {
 }
 
 impl LongLine {
-    /// Adds what comes next.
+    /// Appends bytes to the line.
     pub fn extend(&mut self, bytes: &[u8]) {
         let room = MAX_HEAD.saturating_sub(self.head.len()).min(bytes.len());
         let (head, tail) = bytes.split_at(room);
@@ -145,7 +145,7 @@ impl LongLine {
         self.tail.drain(..older);
     }
 
-    /// The line; after that it is empty.
+    /// Returns the line and clears the buffer.
     pub fn take(&mut self) -> String {
         let mut line = std::mem::take(&mut self.head);
         line.append(&mut self.tail);
@@ -154,142 +154,4 @@ impl LongLine {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// How many were left out, in motion, and others.
-    fn counts(text: &str) -> (u64, u64, u64) {
-        let stderr = Stderr::of(text);
-        (
-            stderr.left_out.count,
-            stderr.in_motion.count,
-            stderr.others.count,
-        )
-    }
-
-    #[test]
-    fn lines_are_classified() {
-        let table = [
-            ("", (0, 0, 0)),
-            (
-                "WARNING: failed to open directory '/tmp' for reading: stat fields changed: n (skipping recursion)",
-                (1, 0, 0),
-            ),
-            (
-                "WARNING: failed to open directory '/a' for reading directory contents: Permission denied (skipping recursion)",
-                (1, 0, 0),
-            ),
-            (
-                "WARNING: hash calculation: failed to read file content of '/a': Input/output error (hashsums could not be calculated)",
-                (1, 0, 0),
-            ),
-            (
-                "WARNING: failed to access '/a': No such file or directory (skipping)",
-                (0, 0, 0),
-            ),
-            (
-                "WARNING: failed to access '/a': Permission denied (skipping)",
-                (1, 0, 0),
-            ),
-            (
-                "WARNING: acl_get_fd() failed to get ACL for '/a': Operation not supported (disabling acl attribute)",
-                (0, 0, 0),
-            ),
-            (
-                "WARNING: failed to open file '/a' for reading: open() failed: Resource temporarily unavailable (disabling attrs requiring read permissions: sha256)",
-                (1, 0, 0),
-            ),
-            (
-                "WARNING: failed to open file '/a' for reading: open() failed: No such file or directory (disabling attrs requiring read permissions: sha256)",
-                (0, 0, 0),
-            ),
-            (
-                "  WARNING: '/a' has changed (changed fields: mtime) during hash calculation (discarding calculated hashsums)",
-                (0, 1, 0),
-            ),
-            (
-                "WARNING: number of bytes read for hash calculation (1) mismatches expected stat size (2) for '/b' (discarding calculated hashsums)",
-                (0, 1, 0),
-            ),
-            ("WARNING: /etc/aide.conf:3: DEPRECATED", (0, 0, 1)),
-            ("NOTICE: something", (0, 0, 0)),
-        ];
-        for (text, expected) in table {
-            assert_eq!(counts(text), expected, "{text}");
-        }
-    }
-
-    /// Whoever names a file must not decide what a warning about it means.
-    #[test]
-    fn names_of_files_do_not_decide_about_a_class() {
-        for name in [
-            "/x: No such file or directory",
-            "/x: No such file or directory (skipping)",
-            "/x (disabling y)",
-            "/No such file or directory",
-            "/it's No such file or directory (disabling x",
-            "/x\nNOTICE: y",
-            "/x\nERROR: y",
-        ] {
-            let text = format!("WARNING: failed to access '{name}': Permission denied (skipping)");
-            assert_eq!(counts(&text).0, 1, "{text}");
-            assert_eq!(Stderr::of(&text).error, None, "{text}");
-            let text = format!(
-                "WARNING: '{name}' has changed (changed fields: mtime) during hash calculation (discarding calculated hashsums)"
-            );
-            assert_eq!(counts(&text).1, 1, "{text}");
-        }
-        let text = "WARNING: acl_get_fd() failed to get ACL for '/x for reading: y': Operation not supported (disabling acl attribute)";
-        assert_eq!(counts(text), (0, 0, 0));
-        // The second half of a line whose path has a line feed.
-        let text = "NOTICE: ' for reading: Permission denied (skipping recursion)";
-        assert_eq!(counts(text), (1, 0, 0));
-        let text = "ERROR: '/a (disabling b' cannot be read";
-        assert_eq!(Stderr::of(text).error.as_deref(), Some(text));
-    }
-
-    #[test]
-    fn of_many_lines_the_first_and_their_number_are_kept() {
-        let flood = "WARNING: symlink '/l' points to a dead target\n".repeat(5_000);
-        let text = format!(
-            "{flood}  WARNING: failed to access '/a': Permission denied (skipping)\n\
-             WARNING: failed to access '/b': Permission denied (skipping)\n  ERROR: /c:1: no\nERROR: late\n"
-        );
-        let stderr = Stderr::of(&text);
-        let expected = "failed to access '/a': Permission denied (skipping) (2 in all)";
-        assert_eq!(stderr.left_out.summary().as_deref(), Some(expected));
-        assert_eq!(stderr.error.as_deref(), Some("ERROR: /c:1: no"));
-        assert_eq!(stderr.others.count, 5_000);
-        assert_eq!(stderr.in_motion.summary(), None);
-    }
-
-    #[test]
-    fn a_long_path_loses_its_middle_and_the_reason_stays() {
-        let path = "/d".repeat(3_000);
-        let text = format!("WARNING: failed to access '{path}': File name too long (skipping)");
-        let summary = Stderr::of(&text).left_out.summary().unwrap();
-        assert!(summary.starts_with("failed to access '/d/d"), "{summary}");
-        assert!(
-            summary.ends_with("/d': File name too long (skipping) (1 in all)"),
-            "{summary}"
-        );
-        assert!(
-            summary.contains('…') && summary.len() < MAX_FIRST + 40,
-            "{summary}"
-        );
-    }
-
-    #[test]
-    fn of_a_long_line_beginning_and_end_are_kept() {
-        let mut line = LongLine::default();
-        line.extend(b"begin ");
-        for _ in 0..1_000 {
-            line.extend(&[b'x'; 700]);
-        }
-        line.extend(b" end");
-        let text = line.take();
-        assert_eq!(text.len(), MAX_HEAD + MAX_TAIL);
-        assert!(text.starts_with("begin x") && text.ends_with("x end"));
-        assert_eq!(line.take(), "");
-    }
-}
+mod tests;

@@ -1,106 +1,50 @@
-//! Notices that a run of AIDE does not come to an end: a mount whose server is gone, a file of
-//! endless size. I/O on `/proc`; how its files are read is in pure functions.
+//! Detects runs of AIDE that hang, for example on a mount whose server is down or a file of endless size. I/O.
 //!
-//! A run hangs when for [`Limits::stall`] it has neither used the CPU nor read anything, or when it
-//! is not over after [`Limits::total`]. Where it stands is told by what its threads wait for:
-//! `/proc/PID/task/TID/syscall` has the arguments of the system call, a path among them or an open
-//! file (`proc_pid_syscall(5)`).
+//! A run hangs if it has neither used the CPU nor read anything for [`Limits::stall`], or has not finished after
+//! [`Limits::total`]. The file is found in the system calls of its threads: `/proc/PID/task/TID/syscall`
+//! has the arguments, including paths and open files (`proc_pid_syscall(5)`).
 
-use std::fmt;
+mod hang;
+mod proc;
+
+#[cfg(test)]
+mod tests;
+
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub use self::hang::{Hang, Limits, TOTAL};
+use self::proc::{arguments, bytes_read, cpu_ticks, mount_of, on_node};
 use super::report::display_path;
 
-/// How long a run may take, unless the user says otherwise.
-pub const TOTAL: Duration = Duration::from_secs(6 * 60 * 60);
-/// How long it may make no progress at all. A disk that is asked for minutes answers before that.
-const STALL: Duration = Duration::from_secs(600);
-/// So often in that time progress is looked for.
-const LOOKS: u32 = 10;
-/// Longest path, in bytes (`PATH_MAX` of `limits.h`).
+/// Number of checks within the shortest limit.
+const CHECKS: u32 = 10;
+/// Maximum length of a path in bytes (`PATH_MAX` of `limits.h`).
 const PATH_MAX: usize = 4096;
 
-/// How long a run of AIDE may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// In all.
-    pub total: Duration,
-    /// Without any progress.
-    pub stall: Duration,
-}
-
-impl Limits {
-    /// So long in all; without progress no longer than ten minutes.
-    pub fn of_total(total: Duration) -> Self {
-        Self {
-            total,
-            stall: STALL.min(total),
-        }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self::of_total(TOTAL)
-    }
-}
-
-/// In which way a run does not end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hang {
-    /// It made no progress; else it took too long in all.
-    pub stalled: bool,
-    /// For so long.
-    pub duration: Duration,
-    /// On which file, if that could be told, as the node knows it.
-    pub path: Option<String>,
-    /// What is mounted there, where that is not the node's root: type, source, and where.
-    pub mount: Option<String>,
-}
-
-impl fmt::Display for Hang {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.duration.as_secs();
-        if self.stalled {
-            write!(f, "no progress for {seconds} seconds")?;
-        } else {
-            write!(f, "not done after {seconds} seconds")?;
-        }
-        if let Some(path) = &self.path {
-            write!(f, " at {path}")?;
-        }
-        if let Some(mount) = &self.mount {
-            write!(f, " ({mount})")?;
-        }
-        Ok(())
-    }
-}
-
-/// Watches one process.
+/// Watches the progress of a process.
 #[derive(Debug)]
 pub struct Watchdog {
     process: PathBuf,
     limits: Limits,
     start: Instant,
     progress: Progress,
-    moved: Instant,
+    last_progress: Instant,
 }
 
-/// What a process has done so far; more of either is progress.
+/// The resources that a process has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Progress {
-    /// Clock ticks on a CPU.
+    /// CPU time in clock ticks.
     ticks: u64,
-    /// Bytes that it asked the kernel for.
     bytes: u64,
 }
 
 impl Watchdog {
-    /// Watches the process of this id from now on.
+    /// Watches the process with this ID from now on.
     pub fn new(pid: u32, limits: Limits) -> Self {
         let now = Instant::now();
         Self {
@@ -108,23 +52,22 @@ impl Watchdog {
             limits,
             start: now,
             progress: Progress::default(),
-            moved: now,
+            last_progress: now,
         }
     }
 
-    /// Returns when the process hangs; paths are told without `host_root`. Never returns while it
-    /// makes progress and has time.
+    /// Returns when the process hangs. The result has paths without `host_root`.
     pub async fn hang(&mut self, host_root: &Path) -> Hang {
         let shortest = self.limits.stall.min(self.limits.total);
-        let look = (shortest / LOOKS).max(Duration::from_millis(10));
+        let interval = (shortest / CHECKS).max(Duration::from_millis(10));
         loop {
-            tokio::time::sleep(look).await;
-            let progress = self.look();
+            tokio::time::sleep(interval).await;
+            let progress = self.read_progress();
             if progress != self.progress {
                 self.progress = progress;
-                self.moved = Instant::now();
+                self.last_progress = Instant::now();
             }
-            let (idle, total) = (self.moved.elapsed(), self.start.elapsed());
+            let (idle, total) = (self.last_progress.elapsed(), self.start.elapsed());
             let stalled = idle >= self.limits.stall;
             if stalled || total >= self.limits.total {
                 let duration = if stalled { idle } else { total };
@@ -133,7 +76,7 @@ impl Watchdog {
         }
     }
 
-    fn look(&self) -> Progress {
+    fn read_progress(&self) -> Progress {
         let text = |name| fs::read_to_string(self.process.join(name)).unwrap_or_default();
         Progress {
             ticks: cpu_ticks(&text("stat")),
@@ -142,7 +85,7 @@ impl Watchdog {
     }
 
     fn describe(&self, stalled: bool, duration: Duration, host_root: &Path) -> Hang {
-        let path = self.place(host_root);
+        let path = self.find_path(host_root);
         let mounts = fs::read("/proc/self/mountinfo").unwrap_or_default();
         let mount = path
             .as_ref()
@@ -157,8 +100,8 @@ impl Watchdog {
         }
     }
 
-    /// The file below `host_root` at which one of its threads stands.
-    fn place(&self, host_root: &Path) -> Option<PathBuf> {
+    /// The file below `host_root` that one of the threads waits for.
+    fn find_path(&self, host_root: &Path) -> Option<PathBuf> {
         let tasks = fs::read_dir(self.process.join("task")).ok()?;
         tasks
             .filter_map(Result::ok)
@@ -167,19 +110,19 @@ impl Watchdog {
             .or_else(|| self.open_file(host_root))
     }
 
-    /// A file that it has open, but for those that fio gives it (`aide.*`).
+    /// An open file, except fio's own files (`aide.*`).
     fn open_file(&self, host_root: &Path) -> Option<PathBuf> {
-        let is_ours = |path: &PathBuf| {
+        let is_own = |path: &PathBuf| {
             path.file_name()
                 .is_some_and(|name| name.as_encoded_bytes().starts_with(b"aide."))
         };
         fs::read_dir(self.process.join("fd"))
             .ok()?
             .filter_map(|fd| fs::read_link(fd.ok()?.path()).ok())
-            .find(|path| path.starts_with(host_root) && !is_ours(path))
+            .find(|path| path.starts_with(host_root) && !is_own(path))
     }
 
-    /// What the first two arguments of a system call name: a path, or an open file.
+    /// The path, or the open file, in the first two arguments of a system call.
     fn argument(&self, call: &str, host_root: &Path) -> Option<PathBuf> {
         let arguments = arguments(call)?;
         let is_below = |path: &PathBuf| path.starts_with(host_root);
@@ -199,191 +142,5 @@ impl Watchdog {
         let end = bytes[..length].iter().position(|&byte| byte == 0)?;
         bytes.truncate(end);
         Some(std::ffi::OsString::from_vec(bytes).into())
-    }
-}
-
-/// User and system time of all threads, the 14th and 15th field (`proc_pid_stat(5)`).
-fn cpu_ticks(stat: &str) -> u64 {
-    // The program's name, in brackets, may hold blanks.
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = fields.split_whitespace().skip(11).take(2);
-    ticks.filter_map(|field| field.parse::<u64>().ok()).sum()
-}
-
-/// The line `rchar: N` (`proc_pid_io(5)`).
-fn bytes_read(io: &str) -> u64 {
-    io.lines()
-        .find_map(|line| line.strip_prefix("rchar: "))
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0)
-}
-
-/// The first two arguments of the system call in which a thread waits: `262 0xffffff9c 0x7f… …`. None
-/// where it waits in none.
-fn arguments(call: &str) -> Option<[u64; 2]> {
-    let mut words = call.split_whitespace();
-    // -1: the kernel waits by itself, as for a page; running: it does not wait.
-    words.next()?.parse::<u32>().ok()?;
-    let mut number = || u64::from_str_radix(words.next()?.trim_start_matches("0x"), 16).ok();
-    Some([number()?, number()?])
-}
-
-/// What is mounted at `path`, below the host's root: `nfs4 server:/export on /mnt/data`.
-fn mount_of(mountinfo: &str, path: &Path, host_root: &Path) -> Option<String> {
-    let mounts = mountinfo.lines().filter_map(parse_mount);
-    let (at, kind, source) = mounts
-        .filter(|(at, ..)| path.starts_with(at) && at.starts_with(host_root) && at != host_root)
-        // Of several at one place the last covers the others.
-        .max_by_key(|(at, ..)| at.as_os_str().len())?;
-    let at = display_path(on_node(&at, host_root).as_os_str().as_encoded_bytes());
-    Some(format!("{kind} {source} on {at}"))
-}
-
-/// Mount point, type and source of a line of `/proc/PID/mountinfo` (`proc_pid_mountinfo(5)`).
-fn parse_mount(line: &str) -> Option<(PathBuf, &str, String)> {
-    let (front, back) = line.split_once(" - ")?;
-    let at = unescape(front.split(' ').nth(4)?);
-    let mut back = back.split(' ');
-    Some((at.into(), back.next()?, unescape(back.next()?)))
-}
-
-/// Blanks, tabs, line feeds and backslashes stand as `\ooo` there.
-fn unescape(text: &str) -> String {
-    [
-        ("\\040", " "),
-        ("\\011", "\t"),
-        ("\\012", "\n"),
-        ("\\134", "\\"),
-    ]
-    .iter()
-    .fold(text.to_owned(), |text, (escaped, plain)| {
-        text.replace(escaped, plain)
-    })
-}
-
-/// The path as the node's own processes know it.
-fn on_node(path: &Path, host_root: &Path) -> PathBuf {
-    path.strip_prefix(host_root)
-        .map_or_else(|_| path.to_owned(), |rest| Path::new("/").join(rest))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn progress_is_read_from_what_the_kernel_counts() {
-        let stat = "77 (a ) b) S 1 77 77 0 -1 4194304 9 8 7 6 120 30 0 0 30 10 4 0 5";
-        assert_eq!(cpu_ticks(stat), 150);
-        assert_eq!(cpu_ticks(""), 0);
-        assert_eq!(bytes_read("rchar: 4096\nwchar: 1\n"), 4096);
-        assert_eq!(bytes_read(""), 0);
-    }
-
-    #[test]
-    fn only_a_thread_in_a_system_call_has_arguments() {
-        assert_eq!(
-            arguments("262 0xffffff9c 0x7ffd 0x0 0x0 0x0 0x0 0x7 0x8"),
-            Some([0xffff_ff9c, 0x7ffd])
-        );
-        for call in ["running", "-1 0x7ffd 0x55", ""] {
-            assert_eq!(arguments(call), None, "{call}");
-        }
-    }
-
-    #[test]
-    fn the_nearest_mount_below_the_root_is_named() {
-        let mountinfo = "21 1 8:1 / /hostroot rw - ext4 /dev/sda1 rw\n\
-             22 21 0:40 / /hostroot/mnt rw - tmpfs tmpfs rw\n\
-             23 22 0:41 / /hostroot/mnt/my\\040data rw shared:7 - nfs4 server:/export rw\n\
-             24 1 0:42 / /tmp rw - tmpfs tmpfs rw\n";
-        let root = Path::new("/hostroot");
-        let table = [
-            (
-                "/hostroot/mnt/my data/a",
-                Some("nfs4 server:/export on /mnt/my data"),
-            ),
-            ("/hostroot/mnt/my", Some("tmpfs tmpfs on /mnt")),
-            ("/hostroot/etc/passwd", None),
-        ];
-        for (path, expected) in table {
-            let found = mount_of(mountinfo, Path::new(path), root);
-            assert_eq!(found.as_deref(), expected, "{path}");
-        }
-    }
-
-    #[test]
-    fn the_words_name_what_is_known() {
-        let mut hang = Hang {
-            stalled: true,
-            duration: Duration::from_secs(600),
-            path: Some("/mnt/a".to_owned()),
-            mount: Some("nfs4 server:/export on /mnt".to_owned()),
-        };
-        assert_eq!(
-            hang.to_string(),
-            "no progress for 600 seconds at /mnt/a (nfs4 server:/export on /mnt)"
-        );
-        (hang.stalled, hang.path, hang.mount) = (false, None, None);
-        assert_eq!(hang.to_string(), "not done after 600 seconds");
-    }
-
-    /// Waits until this process stands at the file `name` of `root`, or has it open.
-    async fn until_at(process: &mut std::process::Child, root: &Path, name: &str) {
-        let watchdog = Watchdog::new(process.id(), Limits::default());
-        while watchdog.place(root) != Some(root.join(name)) {
-            assert!(process.try_wait().unwrap().is_none(), "it has ended");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_process_that_waits_is_told_with_the_file_at_which_it_does() {
-        let root = tempfile::tempdir().unwrap();
-        let fifo = root.path().join("fifo");
-        assert!(
-            std::process::Command::new("mkfifo")
-                .arg(&fifo)
-                .status()
-                .unwrap()
-                .success()
-        );
-        let mut waiting = std::process::Command::new("cat")
-            .arg(&fifo)
-            .spawn()
-            .unwrap();
-        let limits = Limits {
-            total: Duration::from_secs(600),
-            stall: Duration::from_millis(300),
-        };
-        until_at(&mut waiting, root.path(), "fifo").await;
-        let hang = Watchdog::new(waiting.id(), limits).hang(root.path()).await;
-        waiting.kill().unwrap();
-        waiting.wait().unwrap();
-        assert!(hang.stalled);
-        assert_eq!(hang.path.as_deref(), Some("/fifo"));
-    }
-
-    #[tokio::test]
-    async fn a_process_that_works_has_all_its_time_and_no_more() {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("endless"), "").unwrap();
-        let mut busy = std::process::Command::new("sh")
-            .args(["-c", "exec <\"$1\"; while :; do :; done", "sh"])
-            .arg(root.path().join("endless"))
-            .spawn()
-            .unwrap();
-        // On a busy machine it may be long before it has its next hundredth of a second.
-        let limits = Limits {
-            total: Duration::from_secs(3),
-            stall: Duration::from_millis(2900),
-        };
-        until_at(&mut busy, root.path(), "endless").await;
-        let hang = Watchdog::new(busy.id(), limits).hang(root.path()).await;
-        busy.kill().unwrap();
-        busy.wait().unwrap();
-        assert!(!hang.stalled);
-        assert!(hang.duration >= limits.total);
-        assert_eq!(hang.path.as_deref(), Some("/endless"));
     }
 }

@@ -21,11 +21,11 @@ named_enum! {
 named_enum! {
     /// The status of a condition.
     pub enum ConditionStatus {
-        /// The condition holds.
+        /// The condition holds, for example the configuration is valid.
         True = "True",
         /// The condition does not hold.
         False = "False",
-        /// It is not known whether the condition holds.
+        /// It is not known whether it is true.
         Unknown = "Unknown",
     }
 }
@@ -122,14 +122,4 @@ impl ConditionType {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_are_those_of_the_api() {
-        assert_eq!(ConditionType::ConfigValid.to_string(), "ConfigValid");
-        assert_eq!(ConditionStatus::Unknown.as_str(), "Unknown");
-        assert_eq!(ConditionReason::AsExpected.as_str(), "AsExpected");
-        assert!(ConditionReason::ALL.contains(&ConditionReason::UntoleratedTaints));
-    }
-}
+mod tests;

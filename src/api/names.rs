@@ -1,114 +1,112 @@
-//! Every name, label, annotation and path that the operator, the daemons, users and their tools
-//! agree on. Pure; the contract between operator and daemon is here and in [`super::node_status`].
+//! Names, labels, annotations and paths that the operator, the daemons, users and their tools share. Pure.
 
 use std::fmt::Write as _;
 
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// On a ConfigMap: it holds an active AIDE configuration.
+/// On a ConfigMap with an active AIDE configuration.
 pub const LABEL_AIDE_CONF: &str = "file-integrity.openshift.io/aide-conf";
-/// The FileIntegrity that an object belongs to.
+/// The name of the FileIntegrity of an object.
 pub const LABEL_OWNER: &str = "file-integrity.openshift.io/owner";
-/// The FileIntegrity that a re-init DaemonSet belongs to.
+/// The name of the FileIntegrity of a re-init DaemonSet.
 pub const LABEL_REINIT_OWNER: &str = "file-integrity.openshift.io/reinit-owner";
-/// The node that an object speaks of.
+/// The name of the node that an object is about.
 pub const LABEL_NODE: &str = "file-integrity.openshift.io/node";
-/// On pods: they scan a node.
+/// On pods of the daemons.
 pub const LABEL_POD: &str = "file-integrity.openshift.io/pod";
-/// On ConfigMaps: a log that the original's daemon sent to its operator.
+/// On ConfigMaps with a log from a daemon of the original operator.
 pub const LABEL_LOG: &str = "file-integrity.openshift.io/log";
-/// On ConfigMaps: a kept log.
+/// On ConfigMaps with a failure log.
 pub const LABEL_RESULT_LOG: &str = "file-integrity.openshift.io/result-log";
 
-/// On a FileIntegrity: re-initialise the named nodes (empty: all).
+/// On a FileIntegrity: re-initialize these nodes. An empty value means all nodes.
 pub const ANNOTATION_REINIT: &str = "file-integrity.openshift.io/re-init";
-/// On a FileIntegrity: re-initialise the nodes whose last scan failed.
+/// On a FileIntegrity: re-initialize the nodes whose last scan found changes.
 pub const ANNOTATION_REINIT_ON_FAILED: &str = "file-integrity.openshift.io/re-init-on-failed";
-/// On a FileIntegrity: hold the scans of the named nodes (empty: all). On a node status: scans are held,
-/// see [`super::DesiredNodeState`].
+/// On a FileIntegrity: hold off scans of these nodes. An empty value means all nodes. On a node status: scans are held
+/// off, see [`super::DesiredNodeState`].
 pub const ANNOTATION_HOLDOFF: &str = "file-integrity.openshift.io/holdoff";
-/// On a FileIntegrity: the re-initialisation that is being handed to the nodes, as JSON. It takes
-/// the place of [`ANNOTATION_REINIT`] in one write, so that no request is lost or done twice.
+/// On a FileIntegrity: the re-initialization that is being sent to the nodes, as JSON. It replaces [`ANNOTATION_REINIT`]
+/// in one write, so that no request is lost or executed twice.
 pub const ANNOTATION_REINIT_RECORD: &str = "file-integrity.openshift.io/re-init-record";
 /// Value of [`ANNOTATION_HOLDOFF`] on the status of a node that is being updated.
 pub const HOLDOFF_NODE_UPDATE: &str = "node-update";
-/// Value of [`ANNOTATION_HOLDOFF`] on the status of a node whose scans a user holds.
+/// Value of [`ANNOTATION_HOLDOFF`] on the status of a node whose scans a user holds off.
 pub const HOLDOFF_BY_USER: &str = "";
-/// On a node status: id of the re-initialization that the daemon should do.
+/// On a node status: ID of the re-initialization that the daemon should execute.
 pub const ANNOTATION_REQUEST: &str = "file-integrity.openshift.io/reinit-request";
 /// On a node status: hash of the configuration that the daemon should scan with.
 pub const ANNOTATION_WANTED_CONFIG: &str = "file-integrity.openshift.io/wanted-config";
-/// On an object that the operator applied: sha256 of what it applied.
+/// On an object that the operator applied: sha256 of the applied content.
 pub const ANNOTATION_APPLIED_HASH: &str = "file-integrity.openshift.io/applied-hash";
-/// On a kept log: the log is gzip and base64.
+/// On a failure log: the log is compressed with gzip and encoded in base64.
 pub const ANNOTATION_COMPRESSED: &str = "file-integrity.openshift.io/compressed";
-/// On a kept log: how many files were added.
+/// On a failure log: number of added files.
 pub const ANNOTATION_FILES_ADDED: &str = "file-integrity.openshift.io/files-added";
-/// On a kept log: how many files changed.
+/// On a failure log: number of changed files.
 pub const ANNOTATION_FILES_CHANGED: &str = "file-integrity.openshift.io/files-changed";
-/// On a kept log: how many files were removed.
+/// On a failure log: number of removed files.
 pub const ANNOTATION_FILES_REMOVED: &str = "file-integrity.openshift.io/files-removed";
 
-/// Data key of the relocated configuration in the active ConfigMap.
+/// Data key of the configuration with paths below the host root in the active ConfigMap.
 pub const KEY_AIDE_CONF: &str = "aide.conf";
-/// Data key of what AIDE gets after migration, in the active ConfigMap.
+/// Data key of the configuration for AIDE 0.19 in the active ConfigMap.
 pub const KEY_EFFECTIVE_CONF: &str = "aide.effective.conf";
-/// Data key of AIDE's plain report in a kept log.
+/// Data key of AIDE's plain report in a failure log.
 pub const KEY_INTEGRITY_LOG: &str = "integritylog";
-/// Binary data key of AIDE's JSON report in a kept log.
+/// Binary data key of AIDE's JSON report in a failure log.
 pub const KEY_JSON_REPORT: &str = "report.json.gz";
 
-/// ServiceAccount of the daemons.
+/// The ServiceAccount of the daemons.
 pub const DAEMON_SERVICE_ACCOUNT: &str = "file-integrity-daemon";
-/// Deployment, ServiceAccount and label of the operator.
+/// The Deployment, ServiceAccount and label of the operator.
 pub const OPERATOR_NAME: &str = "file-integrity-operator";
-/// The Service in front of the operator's metrics, and its ServiceMonitor.
+/// The Service and the ServiceMonitor of the operator's metrics.
 pub const METRICS_SERVICE: &str = "metrics";
-/// The Secret with the token that Prometheus brings.
+/// The Secret with the token that Prometheus uses.
 pub const METRICS_TOKEN_SECRET: &str = "file-integrity-operator-metrics-token";
-/// The Secret with the certificate that somebody else made for the metrics.
+/// The Secret with a certificate for the metrics from another issuer.
 pub const SERVING_CERT_SECRET: &str = "file-integrity-operator-serving-cert";
-/// The Secret with the certificate that the operator made itself, and with its CA.
+/// The Secret with the operator's own certificate and CA for the metrics.
 pub const OWN_CERT_SECRET: &str = "file-integrity-operator-tls";
-/// The Lease that both the original and fio take before they act.
+/// The Lease for leader election, also used by the original operator.
 pub const LEASE_NAME: &str = "962a0cf2.openshift.io";
-/// Field manager of what the operator applies.
+/// The field manager of the operator.
 pub const FIELD_MANAGER_OPERATOR: &str = "file-integrity-operator";
-/// Field manager of what the daemons write.
+/// The field manager of the daemons.
 pub const FIELD_MANAGER_DAEMON: &str = "file-integrity-daemon";
-/// ConfigMaps of the original that nothing uses any more.
+/// Unused ConfigMaps of the original operator.
 pub const LEGACY_CONFIG_MAPS: [&str; 2] = ["aide-reinit", "aide-pause"];
 
-/// Where a node's root is seen in the daemon's container.
+/// Mount point of the node's root in the daemon container.
 pub const HOST_ROOT: &str = "/hostroot";
-/// Where the active ConfigMap is mounted in the daemon's container.
+/// Mount point of the active ConfigMap in the daemon container.
 pub const CONFIG_DIR: &str = "/config";
-/// Where the signal file lies on a node, without the host root.
+/// The directory of the signal file on a node.
 pub const RUN_DIR: &str = "/run";
-/// The signal file on a node, without the host root.
+/// The signal file on a node.
 pub const SIGNAL_FILE: &str = "/run/aide.reinit";
 
-/// What the text of a signal begins with that announces a configuration; its hash follows. Other
-/// texts are ids of requests.
+/// Prefix of a signal text with the hash of a new configuration. Other texts are IDs of requests.
 pub const CONFIG_SIGNAL: &str = "config:";
 
-/// First name component of the daemon's DaemonSet.
+/// Prefix of the name of daemon DaemonSets.
 const DAEMON_SET_PREFIX: &str = "aide";
-/// First name component of the re-init DaemonSet.
-const REINIT_PREFIX: &str = "aide-ini";
-/// First name component of the original's earlier DaemonSets.
+/// Prefix of the name of re-init DaemonSets.
+const REINIT_DAEMON_SET_PREFIX: &str = "aide-ini";
+/// Prefix of the name of DaemonSets of early versions of the original operator.
 const LEGACY_DAEMON_SET_PREFIX: &str = "aide-ds";
-/// Names at least this long are hashed, as the original did for DNS labels.
+/// Names of at least this length are hashed, as in the original operator.
 const HASHED_FROM: usize = 64;
-/// Longest value of a label, see the Kubernetes documentation on labels.
+/// Maximum length of a label value, see the Kubernetes documentation on labels.
 const MAX_LABEL_VALUE: usize = 63;
-/// Longest name of most objects (a DNS subdomain, RFC 1123).
+/// Maximum length of the name of most objects (a DNS subdomain, RFC 1123).
 const MAX_OBJECT_NAME: usize = 253;
-/// Hex digits of a sha256 that stand for a whole text.
+/// Number of hex digits of a shortened sha256.
 const HASH_DIGITS: usize = 16;
 
-/// Name of the DaemonSet that scans for this FileIntegrity.
+/// Name of the daemon DaemonSet.
 pub fn daemon_set(file_integrity: &str) -> String {
     hashed_if_long(
         DAEMON_SET_PREFIX,
@@ -116,54 +114,54 @@ pub fn daemon_set(file_integrity: &str) -> String {
     )
 }
 
-/// Name of the re-init DaemonSet, for all nodes or for one.
+/// Name of the DaemonSet that signals a re-initialization, to all nodes or to one.
 pub fn reinit_daemon_set(file_integrity: &str, node: Option<&str>) -> String {
     let full = match node {
-        None => format!("{REINIT_PREFIX}-{file_integrity}"),
-        Some(node) => format!("{REINIT_PREFIX}-{file_integrity}-{node}"),
+        None => format!("{REINIT_DAEMON_SET_PREFIX}-{file_integrity}"),
+        Some(node) => format!("{REINIT_DAEMON_SET_PREFIX}-{file_integrity}-{node}"),
     };
-    hashed_if_long(REINIT_PREFIX, &full)
+    hashed_if_long(REINIT_DAEMON_SET_PREFIX, &full)
 }
 
-/// Name of the DaemonSet that early versions of the original left behind.
+/// Name of the DaemonSet of early versions of the original operator.
 pub fn legacy_daemon_set(file_integrity: &str) -> String {
     format!("{LEGACY_DAEMON_SET_PREFIX}-{file_integrity}")
 }
 
-/// Name of the status object of one node.
+/// Name of the FileIntegrityNodeStatus of a node.
 pub fn node_status(file_integrity: &str, node: &str) -> String {
     shortened(&format!("{file_integrity}-{node}"), MAX_OBJECT_NAME)
 }
 
-/// Name of the ConfigMap with a node's failure log; `prefix` is the DaemonSet's name.
+/// Name of the ConfigMap with the failure log of a node. `prefix` is the name of the DaemonSet.
 pub fn failure_log(prefix: &str, node: &str) -> String {
     shortened(&format!("{prefix}-{node}-failed"), MAX_OBJECT_NAME)
 }
 
-/// A value that fits a label: the value itself up to 63 characters, otherwise its first 46, a
-/// dash and 16 hex digits of its sha256. The whole belongs in an annotation of the same key.
+/// A valid label value: the value itself up to 63 characters, otherwise its first 46 characters, a dash and 16 hex digits
+/// of its sha256. The complete value belongs in an annotation with the same key.
 pub fn label_value(value: &str) -> String {
     shortened(value, MAX_LABEL_VALUE)
 }
 
-/// Whether [`label_value`] had to shorten.
+/// Whether [`label_value`] shortens this value.
 pub fn label_is_shortened(value: &str) -> bool {
     value.len() > MAX_LABEL_VALUE
 }
 
-/// Lower-case hex of a sha256.
+/// The sha256 as lower-case hex.
 pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
     hex(&Sha256::digest(bytes.as_ref()))
 }
 
-/// The first 16 digits of [`sha256_hex`]: enough to tell one text from another, not to prove anything.
+/// The first 16 digits of [`sha256_hex`]. They distinguish texts, but are not secure.
 pub fn short_hash(bytes: impl AsRef<[u8]>) -> String {
     let mut hash = sha256_hex(bytes);
     hash.truncate(HASH_DIGITS);
     hash
 }
 
-/// Lower-case hex of any bytes.
+/// Bytes as lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
@@ -182,8 +180,7 @@ fn hashed_if_long(prefix: &str, full: &str) -> String {
     }
 }
 
-/// Names and label values are ASCII by the API's rules, so cutting at a byte is cutting at a
-/// character; should one not be, its whole hash stands in.
+/// Valid names and label values are ASCII. A value that is not is replaced with its hash if it cannot be cut at this byte.
 fn shortened(value: &str, limit: usize) -> String {
     if value.len() <= limit {
         return value.to_owned();
@@ -197,59 +194,4 @@ fn shortened(value: &str, limit: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn short_names_are_readable() {
-        assert_eq!(daemon_set("example"), "aide-example");
-        assert_eq!(reinit_daemon_set("example", None), "aide-ini-example");
-        assert_eq!(
-            reinit_daemon_set("example", Some("n1")),
-            "aide-ini-example-n1"
-        );
-        assert_eq!(node_status("example", "n1"), "example-n1");
-        assert_eq!(failure_log("aide-example", "n1"), "aide-example-n1-failed");
-    }
-
-    /// The expected values come from `printf %s aide-aaa… | sha1sum`.
-    #[test]
-    fn names_of_64_characters_and_more_are_the_originals_hashes() {
-        let just_fits = "a".repeat(58);
-        assert_eq!(daemon_set(&just_fits), format!("aide-{just_fits}"));
-        let too_long = "a".repeat(59);
-        assert_eq!(
-            daemon_set(&too_long),
-            "aide329f631b8229daeea89a70e409f7a7c2b9603b10"
-        );
-        assert_eq!(
-            reinit_daemon_set(&too_long, None),
-            "aide-ini53477af35767178b346f94737a64fba6359ad13a"
-        );
-    }
-
-    #[test]
-    fn long_label_values_keep_46_characters_and_a_hash() {
-        let fits = "n".repeat(63);
-        assert_eq!(label_value(&fits), fits);
-        let long = "n".repeat(64);
-        let short = label_value(&long);
-        assert_eq!(short.len(), 63);
-        assert_eq!(&short[..47], &format!("{}-", "n".repeat(46)));
-        assert_eq!(&short[47..], &sha256_hex(&long)[..16]);
-        assert!(label_is_shortened(&long) && !label_is_shortened(&fits));
-    }
-
-    #[test]
-    fn object_names_stay_within_253_characters() {
-        let name = node_status(&"f".repeat(200), &"n".repeat(100));
-        assert_eq!(name.len(), 253);
-        assert_ne!(name, node_status(&"f".repeat(200), &"n".repeat(101)));
-    }
-
-    #[test]
-    fn text_that_is_not_ascii_is_never_cut_inside_a_character() {
-        let short = label_value(&"ä".repeat(40));
-        assert!(short.len() <= 63);
-    }
-}
+mod tests;

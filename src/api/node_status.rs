@@ -1,7 +1,8 @@
-//! `FileIntegrityNodeStatus`: what is known of one node under one FileIntegrity.
+//! `FileIntegrityNodeStatus`: the state of one node of a FileIntegrity.
 //!
-//! The operator creates, annotates and deletes it; the node's daemon writes everything else. It
-//! has no spec and no status subresource, because the original's has none.
+//! The operator creates, annotates and deletes it; the daemon on the node writes all other fields. It has no spec
+//! and no status subresource, like the one of the original operator. Its doc comments are the
+//! descriptions in the API.
 
 use std::borrow::Cow;
 
@@ -13,87 +14,87 @@ use serde::{Deserialize, Serialize};
 use super::desired_node_state::DesiredNodeState;
 use super::{GROUP, VERSION};
 
-/// The integrity of one node's files, as its daemon last saw it.
+/// FileIntegrityNodeStatus contains the scan results of one node.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct FileIntegrityNodeStatus {
-    /// Name, labels, owner, and what the operator asks of the daemon as annotations.
+    /// Name, labels, owner, and the desired state of the node as annotations.
     #[schemars(skip)]
     #[serde(default)]
     pub metadata: ObjectMeta,
-    /// The node's name.
+    /// Name of the node.
     #[serde(default)]
     pub node_name: String,
-    /// At most three results: the newest Succeeded, Failed and Errored one.
+    /// The latest result of each condition: at most one Succeeded, one Failed and one Errored result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub results: Vec<ScanResult>,
-    /// The newest result.
+    /// The latest result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_result: Option<ScanResult>,
-    /// The baseline that the node's files are compared with.
+    /// The current baseline of the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,
-    /// The newest request for a re-initialisation that the daemon has dealt with.
+    /// The latest re-initialization request that the daemon has completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reinit: Option<Reinit>,
 }
 
-/// What one scan found.
+/// Result of a scan.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ScanResult {
-    /// Succeeded, Failed or Errored.
+    /// Condition of the node: Succeeded (no changes), Failed (changes found) or Errored (not scanned).
     pub condition: Condition,
-    /// When the scan ended.
+    /// Time at which the scan ended.
     #[serde(deserialize_with = "super::time::lenient")]
     pub last_probe_time: Time,
-    /// Files that are there and were not.
+    /// Number of files added since the baseline.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub files_added: i64,
-    /// Files that differ from the baseline.
+    /// Number of files changed since the baseline.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub files_changed: i64,
-    /// Files that were there and are not.
+    /// Number of files removed since the baseline.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub files_removed: i64,
-    /// ConfigMap with AIDE's report of this scan.
+    /// Name of the ConfigMap with AIDE's report of this scan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_config_map_name: Option<String>,
-    /// That ConfigMap's namespace.
+    /// Namespace of the ConfigMap with AIDE's report of this scan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_config_map_namespace: Option<String>,
-    /// Why the scan could not be done.
+    /// Error message of an Errored result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_message: Option<String>,
-    /// The kind of error, one word of a small set.
+    /// Class of the error, from a fixed set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_class: Option<String>,
-    /// The first 20 changed paths, and what happened to each.
+    /// The first 20 changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<ChangeEntry>,
-    /// sha256 over all changes, hex: the paths, what happened to each, and the new values of their
-    /// attributes, but for times, inode, link count and block count.
+    /// Hash (sha256, hex) of all changes: paths, kinds of change, and new values of attributes except
+    /// times, inode, link count and block count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes_hash: Option<String>,
-    /// Rules that do not watch what they name behind a symbolic link on this node; the first 20.
+    /// The first 20 rules whose paths contain a symbolic link on this node and whose target is not watched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unwatched_rules: Vec<UnwatchedRule>,
-    /// How many files the scan looked at.
+    /// Number of files that the scan checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_scanned: Option<i64>,
-    /// How long the scan took, in milliseconds.
+    /// Duration of the scan in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_milliseconds: Option<i64>,
 }
 
-/// How a scan ended.
+/// Condition of a node after a scan.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Condition {
-    /// Nothing differs from the baseline.
+    /// No file differs from the baseline.
     Succeeded,
-    /// Something differs from the baseline.
+    /// At least one file differs from the baseline.
     Failed,
-    /// The scan could not be done.
+    /// The scan ended with an error.
     Errored,
 }
 
@@ -107,82 +108,82 @@ impl std::fmt::Display for Condition {
     }
 }
 
-/// One changed path.
+/// A changed path.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeEntry {
-    /// The path on the node; bytes that are not printable are written as \ooo.
+    /// Path on the node. Bytes that are not printable are escaped as \ooo.
     pub path: String,
-    /// Added, changed or removed.
+    /// Kind of change: added, changed or removed.
     pub kind: ChangeKind,
-    /// Of a changed file: which attributes differ.
+    /// Attributes of a changed file that differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<String>,
 }
 
-/// A rule that does not watch what it names behind a symbolic link on a node.
+/// A rule whose path contains a symbolic link on the node and whose target is not watched.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct UnwatchedRule {
-    /// The line of the configuration, from 1.
+    /// Line number in the configuration, starting with 1.
     pub line: i64,
-    /// The symbolic link in its path; bytes that are not printable are written as \ooo.
+    /// The symbolic link. Bytes that are not printable are escaped as \ooo.
     pub link: String,
-    /// Why what the link leads to is not watched as the rule has it, as the end of a sentence about the link.
+    /// Reason why the target of the link is not watched.
     pub reason: String,
 }
 
-/// What happened to a path.
+/// Kind of change of a path.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
-    /// It is there and was not.
+    /// The path was added.
     Added,
-    /// It was there and is not.
+    /// The path was removed.
     Removed,
-    /// Some attribute differs.
+    /// At least one attribute changed.
     Changed,
 }
 
-/// The baseline of a node.
+/// Baseline of a node.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Baseline {
-    /// When it was made.
+    /// Time at which the baseline was created.
     #[serde(deserialize_with = "super::time::lenient")]
     pub created_at: Time,
-    /// sha256 of the configuration that it was made with, hex.
+    /// Hash (sha256, hex) of the configuration of the baseline.
     pub config_hash: String,
-    /// sha256 of the uncompressed database, hex.
+    /// Hash (sha256, hex) of the uncompressed database.
     pub digest: String,
-    /// How many files it holds.
+    /// Number of files in the baseline.
     pub entries: i64,
-    /// The AIDE that made it.
+    /// Version of AIDE that created the baseline.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub aide_version: String,
-    /// The directory on the node in which it lies.
+    /// Directory of the baseline on the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<String>,
-    /// False when nobody asked for it: the one before was lost, or a signal came from elsewhere.
+    /// False if nobody requested the baseline: it replaced a lost one, or an unknown signal file was found.
     pub requested: bool,
 }
 
-/// A request for a re-initialisation that is over.
+/// A completed re-initialization request.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Reinit {
-    /// The request's id, as in the annotation reinit-request.
+    /// ID of the request, as in the annotation reinit-request.
     pub id: String,
-    /// When the daemon began.
+    /// Time at which the daemon started the re-initialization.
     #[serde(deserialize_with = "super::time::lenient")]
     pub started_at: Time,
-    /// When it ended.
+    /// Time at which the re-initialization ended.
     #[serde(deserialize_with = "super::time::lenient")]
     pub finished_at: Time,
 }
 
 impl FileIntegrityNodeStatus {
-    /// The FileIntegrity that controls this object: (name, uid).
+    /// Name and UID of the FileIntegrity that controls this object.
     pub fn owner(&self) -> Option<(&str, &str)> {
         let owners = self
             .metadata
@@ -195,7 +196,7 @@ impl FileIntegrityNodeStatus {
             .map(|o| (o.name.as_str(), o.uid.as_str()))
     }
 
-    /// What the operator asks of the node's daemon.
+    /// The desired state of the node.
     pub fn desired(&self) -> DesiredNodeState {
         let annotations = self.metadata.annotations.as_ref();
         annotations
@@ -212,14 +213,14 @@ impl FileIntegrityNodeStatus {
             .map(String::as_str)
     }
 
-    /// The condition of the newest result.
+    /// The condition of the latest result.
     pub fn condition(&self) -> Option<Condition> {
         self.last_result.as_ref().map(|r| r.condition)
     }
 }
 
 impl ScanResult {
-    /// A result with nothing but its condition and time.
+    /// A result with only a condition and a time.
     pub fn new(condition: Condition, at: Time) -> Self {
         Self {
             condition,

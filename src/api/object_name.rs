@@ -1,20 +1,20 @@
-//! Names that users give to objects of the API, checked before they reach a request. Pure.
+//! Validated names of API objects. Pure.
 //!
-//! kube puts a name or namespace into the path of a request as it is. A text such as
-//! `ns/secrets?x=` would turn a request for ConfigMaps into one for Secrets, with the rights of the
-//! operator. So each of these types can only be made by parsing, and what asks the API by a user's
-//! text takes these types.
+//! kube-rs inserts names and namespaces into the path of a request without escaping them. A name such as
+//! `ns/secrets?x=` would turn a request for ConfigMaps into one for Secrets, with the permissions of
+//! the operator. So these types can only be created by parsing, and requests with names from users
+//! require them.
 
 use std::fmt;
 
-/// Longest name of an object (a DNS subdomain, RFC 1123), and longest key of a ConfigMap.
+/// Maximum length of the name of an object (a DNS subdomain, RFC 1123) and of a key of a ConfigMap.
 const MAX_NAME: usize = 253;
-/// Longest name of a namespace (a DNS label, RFC 1123).
+/// Maximum length of the name of a namespace (a DNS label, RFC 1123).
 const MAX_NAMESPACE: usize = 63;
-/// Characters of a refused text that an error quotes.
+/// Maximum number of characters that an error quotes.
 const MAX_QUOTED: usize = 64;
 
-/// Why a text is no name.
+/// A text is not a valid name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{quoted} is not {what}: {allowed}")]
 pub struct InvalidName {
@@ -34,8 +34,7 @@ impl InvalidName {
     }
 }
 
-/// The beginning of a text of somebody else's, for a message: without control characters, and not
-/// longer than a name needs to be recognized.
+/// The start of an untrusted text for a message, with escaped control characters.
 pub fn visible(text: &str) -> String {
     let start: String = text.chars().take(MAX_QUOTED).collect();
     let more = if start.len() < text.len() { "..." } else { "" };
@@ -55,7 +54,7 @@ pub struct NamespaceName(String);
 pub struct DataKey(String);
 
 impl ObjectName {
-    /// Takes a text that is a name.
+    /// Parses the name of an object.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         if text.len() <= MAX_NAME && text.split('.').all(is_label) {
             return Ok(Self(text.to_owned()));
@@ -68,14 +67,14 @@ impl ObjectName {
         ))
     }
 
-    /// The name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl NamespaceName {
-    /// Takes a text that is the name of a namespace.
+    /// Parses the name of a namespace.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         if text.len() <= MAX_NAMESPACE && is_label(text) {
             return Ok(Self(text.to_owned()));
@@ -88,14 +87,14 @@ impl NamespaceName {
         ))
     }
 
-    /// The name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl DataKey {
-    /// Takes a text that is a key.
+    /// Parses a key of a ConfigMap.
     pub fn parse(text: &str) -> Result<Self, InvalidName> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         let is_path = matches!(text, "." | "..");
@@ -109,7 +108,7 @@ impl DataKey {
         ))
     }
 
-    /// The key.
+    /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -127,7 +126,7 @@ impl fmt::Display for NamespaceName {
     }
 }
 
-/// One part of a name between dots.
+/// Whether a text is a DNS label.
 fn is_label(text: &str) -> bool {
     let is_edge = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = text.as_bytes();
@@ -142,7 +141,7 @@ fn is_label(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    /// Texts that lead a request elsewhere, or that no object is called.
+    /// Invalid names, some of which would change the path of a request.
     const HOSTILE: [&str; 18] = [
         "",
         ".",
@@ -165,7 +164,7 @@ mod tests {
     ];
 
     #[test]
-    fn hostile_texts_are_no_names() {
+    fn invalid_names_are_rejected() {
         for text in HOSTILE {
             assert!(ObjectName::parse(text).is_err(), "{text:?}");
             assert!(NamespaceName::parse(text).is_err(), "{text:?}");
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_taken_up_to_their_longest() {
+    fn names_up_to_the_maximum_length_are_valid() {
         for (longest, parse) in [
             (
                 253,
@@ -197,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_quotes_little_and_nothing_that_a_terminal_obeys() {
+    fn an_error_quotes_a_short_text_without_control_characters() {
         let error = NamespaceName::parse("a\u{1b}[31m\nb").unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -4,7 +4,8 @@
 //! pod's volume, this would let users who can edit a FileIntegrity act as root on the nodes. The daemon
 //! checks what the names do not show: owners, permissions, links and content.
 
-use super::file_integrity::DEFAULT_STATE_DIR;
+/// The preferred default of `stateDir`.
+pub const DEFAULT_STATE_DIR: &str = "/etc/kubernetes";
 
 /// The default state directories, in order of preference. The first one is that of the original operator
 /// and is never created. The second one is for nodes with a read-only `/etc`, such as Bottlerocket or
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_directory_has_one_name() {
+    fn paths_are_normalized() {
         for (dir, expected) in [
             ("/etc/kubernetes", "/etc/kubernetes"),
             ("/etc/kubernetes/", "/etc/kubernetes"),
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn directories_that_other_programs_read_are_refused_by_name() {
+    fn directories_of_other_programs_are_rejected() {
         for dir in [
             "/",
             "/etc",

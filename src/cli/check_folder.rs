@@ -1,19 +1,18 @@
-//! `fio check-folder`: the init container of the daemon's pods.
+//! `fio check-folder`: the init container of the daemon pods.
 //!
-//! On an OpenShift node the operator says which directory to wait for; on others there is nothing
-//! to wait for.
+//! On OpenShift it waits for a directory of the node, otherwise it does nothing.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 
-/// How often the directory is looked for.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often the existence of the directory is checked.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Wait until this directory exists.
+    /// Wait until this directory exists
     #[arg(long, value_name = "DIR")]
     wait_for: Option<PathBuf>,
 }
@@ -23,14 +22,14 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         return Ok(());
     };
     let stop = super::stop_signal()?;
-    let mut said = false;
+    let mut is_logged = false;
     while !dir.is_dir() {
-        if !said {
+        if !is_logged {
             tracing::info!(dir = %dir.display(), "waiting for a directory of the node");
-            said = true;
+            is_logged = true;
         }
         tokio::select! {
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
             () = stop.cancelled() => {
                 return Err(anyhow::anyhow!("stopped")).context(format!("wait for {}", dir.display()));
             }

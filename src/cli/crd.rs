@@ -1,4 +1,4 @@
-//! `fio crd`: the definitions on standard output, for the API or for people.
+//! `fio crd`: prints the CustomResourceDefinitions, or their reference page.
 
 use std::io::Write as _;
 
@@ -6,16 +6,16 @@ use clap::ValueEnum;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// What is printed
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Yaml)]
     output: Output,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Output {
-    /// What the API takes
+    /// Manifest
     Yaml,
-    /// Every field, as a page to read
+    /// Reference page with all fields
     Markdown,
 }
 

@@ -1,4 +1,4 @@
-//! `fio man` and `fio completion`: what a package puts beside the program, made of its own command line.
+//! `fio man` and `fio completion`: manual pages and completion scripts, generated from the command line.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::Cli;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  fio man /usr/local/share/man/man1")]
 pub(super) struct ManArgs {
-    /// Where the pages go: fio.1, and one for each subcommand
+    /// Directory for the pages: fio.1, and one for each subcommand
     directory: PathBuf,
 }
 
@@ -39,7 +39,7 @@ fn script(shell: Shell) -> Vec<u8> {
 pub(super) fn man(args: &ManArgs) -> anyhow::Result<()> {
     let directory = &args.directory;
     std::fs::create_dir_all(directory)
-        .with_context(|| format!("make the directory {}", directory.display()))?;
+        .with_context(|| format!("create the directory {}", directory.display()))?;
     for (name, page) in pages()? {
         write(&directory.join(name), &page)?;
     }
@@ -50,7 +50,7 @@ fn write(path: &Path, page: &[u8]) -> anyhow::Result<()> {
     std::fs::write(path, page).with_context(|| format!("write {}", path.display()))
 }
 
-/// Every page with its file's name: `fio.1`, `fio-operator.1`, `fio-config-check.1`, ...
+/// All pages with the names of their files: `fio.1`, `fio-operator.1`, `fio-config-check.1`, ...
 fn pages() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let mut command = Cli::command();
     command.build();
@@ -58,7 +58,7 @@ fn pages() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     let mut left = vec![command.display_name("fio")];
     while let Some(command) = left.pop() {
         let name = command.get_display_name().unwrap_or_default().to_owned();
-        left.extend(shown(&command).cloned());
+        left.extend(visible(&command).cloned());
         let mut page = Vec::new();
         clap_mangen::Man::new(command).render(&mut page)?;
         pages.push((format!("{name}.1"), page));
@@ -66,8 +66,8 @@ fn pages() -> anyhow::Result<Vec<(String, Vec<u8>)>> {
     Ok(pages)
 }
 
-/// The subcommands that are for people.
-fn shown(command: &Command) -> impl Iterator<Item = &Command> {
+/// The subcommands that are not hidden.
+fn visible(command: &Command) -> impl Iterator<Item = &Command> {
     command
         .get_subcommands()
         .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_command_for_people_has_a_page() {
+    fn every_visible_command_has_a_page() {
         let pages = pages().unwrap();
         let mut names: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
@@ -107,7 +107,7 @@ mod tests {
             assert!(page.contains(".SH SYNOPSIS"), "{name}: {page}");
             assert!(
                 !page.contains("check-folder"),
-                "{name} shows what is hidden"
+                "{name} has a hidden command"
             );
         }
     }

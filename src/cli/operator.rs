@@ -74,7 +74,7 @@ impl std::str::FromStr for Address {
 enum MetricsAuth {
     /// The ServiceAccounts of the namespace, and clients that may GET /metrics-fio.
     Token,
-    /// Every client.
+    /// Every client that reaches the port.
     Off,
 }
 
@@ -106,14 +106,4 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_may_be_off() {
-        assert_eq!("off".parse(), Ok(Address(None)));
-        let address = "127.0.0.1:1".parse::<Address>().unwrap();
-        assert_eq!(address.0, Some("127.0.0.1:1".parse().unwrap()));
-        assert!("8383".parse::<Address>().is_err());
-    }
-}
+mod tests;

@@ -1,16 +1,16 @@
-//! `fio version`: which fio this is, for people and for programs.
+//! `fio version`: prints the version as text or JSON.
 
 use std::io::Write as _;
 
 use clap::ValueEnum;
 use serde_json::json;
 
-/// The commit that was compiled; set by hack/build.
+/// The commit of the sources, set by hack/build.
 const COMMIT: Option<&str> = option_env!("FIO_COMMIT");
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// How it is said
+    /// Output format
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
@@ -48,7 +48,7 @@ fn json(commit: Option<&str>) -> String {
     .to_string()
 }
 
-/// A tree with changes is of no commit: the variable is empty then.
+/// The variable is empty if the sources have uncommitted changes.
 fn known(commit: Option<&str>) -> Option<&str> {
     commit.filter(|commit| !commit.is_empty())
 }
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_commit_is_said_where_it_is_known() {
+    fn the_version_has_the_commit_if_it_is_known() {
         let version = env!("CARGO_PKG_VERSION");
         assert!(text(Some("0123abc")).starts_with(&format!("fio {version} (0123abc) linux/")));
         assert!(text(Some("")).starts_with(&format!("fio {version} linux/")));

@@ -1,35 +1,30 @@
-//! Reads the pages: what is code in them, which commands that is, where they link to. Pure, but for
-//! reading the files.
+//! Parser of the pages: code, commands and links.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The checkout.
+/// The root of the repository.
 pub(super) fn checkout() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A page for readers.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// Where it is, from the checkout's root.
+    /// The path in the repository.
     pub(super) path: PathBuf,
-    /// Its text.
     pub(super) text: String,
 }
 
-/// A command that a page shows.
+/// A command on a page.
 #[derive(Debug)]
 pub(super) struct Shown {
-    /// Page and line.
     pub(super) place: String,
-    /// Its words; operators of the shell are words of their own.
+    /// The words, with operators of the shell as separate words.
     pub(super) words: Vec<String>,
-    /// It stands in a sentence, and may be only the beginning of a command.
+    /// Whether it is a part of a sentence. Then it may be incomplete.
     pub(super) in_sentence: bool,
 }
 
-/// All pages.
 pub(super) fn all() -> Vec<Page> {
     let mut paths: Vec<PathBuf> = [
         "README.md",
@@ -65,11 +60,11 @@ fn collect(directory: &Path, paths: &mut Vec<PathBuf>) {
 /// A line of a page.
 #[derive(Clone, Copy, Debug)]
 enum Line<'a> {
-    /// Of a sentence, a table, a heading.
+    /// A line of text, a table or a heading.
     Prose(&'a str),
-    /// Of a block of code in this language.
+    /// A line of a code block in this language.
     Code { language: &'a str, text: &'a str },
-    /// Begins or ends a block.
+    /// The start or end of a code block.
     Fence,
 }
 
@@ -97,32 +92,31 @@ impl Page {
         format!("{}:{line}", self.path.display())
     }
 
-    /// The commands: lines of blocks that begin with a program's name, perhaps behind a prompt, and
-    /// code in sentences that does.
+    /// The commands: code that starts with the name of a program, optionally after a prompt.
     pub(super) fn commands(&self) -> Vec<Shown> {
         let mut commands = Vec::new();
-        let mut begun: Option<(usize, String)> = None;
+        let mut started: Option<(usize, String)> = None;
         for (number, line) in self.lines() {
             match line {
                 Line::Code { language, text } if is_shell(language) => {
-                    let (number, text) = match begun.take() {
+                    let (number, text) = match started.take() {
                         Some((first, before)) => (first, format!("{before} {}", text.trim())),
                         None => (number, text.trim_start_matches("$ ").trim().to_owned()),
                     };
                     match text.strip_suffix('\\') {
-                        Some(start) => begun = Some((number, start.to_owned())),
+                        Some(start) => started = Some((number, start.to_owned())),
                         None => commands.push((number, text, false)),
                     }
                 }
                 Line::Prose(text) => {
                     commands.extend(spans(text).map(|span| (number, span.to_owned(), true)));
                 }
-                _ => begun = None,
+                _ => started = None,
             }
         }
         commands
             .into_iter()
-            .filter(|(_, text, _)| begins_with_program(text))
+            .filter(|(_, text, _)| starts_with_program(text))
             .map(|(number, text, in_sentence)| Shown {
                 place: self.place(number),
                 words: words(&text),
@@ -131,7 +125,7 @@ impl Page {
             .collect()
     }
 
-    /// Links to other places of the checkout: line, file, anchor.
+    /// Links to files in the repository: line, file, anchor.
     pub(super) fn links(&self) -> Vec<(String, &str, &str)> {
         let mut links = Vec::new();
         for (number, line) in self.lines() {
@@ -147,7 +141,7 @@ impl Page {
         links
     }
 
-    /// The anchors of its headings, as GitHub makes them.
+    /// The anchors of its headings on GitHub.
     pub(super) fn anchors(&self) -> Vec<String> {
         let heading = |(_, line)| match line {
             Line::Prose(text) => text
@@ -171,26 +165,26 @@ fn anchor(heading: &str) -> String {
         .collect()
 }
 
-/// Blocks without a language hold commands, or what they print.
+/// Blocks without a language contain commands or their output.
 fn is_shell(language: &str) -> bool {
     matches!(language, "" | "sh" | "bash" | "console")
 }
 
-/// The programs whose commands are looked at.
+/// The programs whose commands are checked.
 const PROGRAMS: [&str; 4] = ["fio", "make", "kubectl", "source"];
 
-fn begins_with_program(text: &str) -> bool {
+fn starts_with_program(text: &str) -> bool {
     let is_variable = |word: &&str| word.contains('=') && !word.starts_with('-');
     let first = text.split_whitespace().find(|word| !is_variable(word));
     first.is_some_and(|word| PROGRAMS.contains(&word) || word.starts_with("hack/"))
 }
 
-/// What stands between backquotes.
+/// The text between backquotes.
 fn spans(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// The words of a command as a shell reads them; what joins or redirects commands is a word.
+/// Splits a command into words like a shell. Operators are separate words.
 pub(super) fn words(text: &str) -> Vec<String> {
     let mut words = Vec::new();
     let (mut word, mut quote) = (String::new(), None);
@@ -220,26 +214,26 @@ fn end(word: &mut String, words: &mut Vec<String>) {
 }
 
 impl Shown {
-    /// What is run under this name: the words from there to the next operator.
+    /// The runs of this program: the words from its name to the next operator.
     pub(super) fn runs_of(&self, program: &str) -> Vec<&[String]> {
         let is_operator =
             |word: &String| matches!(word.as_str(), "|" | ";" | "&" | "<" | ">" | "(" | ")");
         self.words
             .split(is_operator)
             .filter_map(|run| {
-                let begins = |at: &usize| {
+                let is_program = |at: &usize| {
                     let before = &run[..*at];
-                    // Behind `kubectl exec ... --`, or behind variables that are set for it.
+                    // After `kubectl exec ... --`, or after variables.
                     before.last().is_none_or(|word| word == "--")
                         || before.iter().all(|word| word.contains('='))
                 };
                 let at = run.iter().position(|word| word == program)?;
-                Some(at).filter(begins).map(|at| &run[at..])
+                Some(at).filter(is_program).map(|at| &run[at..])
             })
             .collect()
     }
 
-    /// Page, line and the words, for the message of a test.
+    /// Page, line and words for a message.
     pub(super) fn described(&self) -> String {
         format!("{}: {}", self.place, self.words.join(" "))
     }

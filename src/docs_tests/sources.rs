@@ -1,8 +1,6 @@
-//! What the program's sources say to users: the words that a page has to explain. Pure, but for
-//! reading the files.
+//! The words in the sources that pages must explain.
 //!
-//! Found in the text of the sources rather than in lists beside it, so that nothing new can be
-//! forgotten.
+//! They are extracted from the sources, so that no list needs to be updated.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,8 +10,7 @@ use super::pages::checkout;
 use crate::api::condition::{ConditionReason, ConditionType};
 use crate::api::{EventReason, ReportedErrorClass};
 
-/// The texts in double quotes of the sources below `src/` in this directory or file, without those
-/// of their tests.
+/// The string literals in this directory or file below `src/`, without those of tests.
 pub(super) fn literals(place: &str) -> Vec<String> {
     let mut texts = Vec::new();
     read(&checkout().join("src").join(place), &mut texts);
@@ -36,14 +33,14 @@ fn read(path: &Path, texts: &mut Vec<String>) {
     }
 }
 
-/// Line by line, as far as a word goes: a text of several lines is no word.
+/// The string literals of each line. Literals of several lines are not words.
 fn in_quotes(code: &str) -> Vec<String> {
     let of_line = |line: &str| {
         let line = line.trim_start();
-        let is_no_text = line.starts_with("//") || line.contains("debug_struct(");
+        let is_ignored = line.starts_with("//") || line.contains("debug_struct(");
         let pieces: Vec<String> = line.split('"').map(str::to_owned).collect();
         let inside = pieces.into_iter().skip(1).step_by(2);
-        inside.filter(move |_| !is_no_text).collect::<Vec<_>>()
+        inside.filter(move |_| !is_ignored).collect::<Vec<_>>()
     };
     code.lines().flat_map(of_line).collect()
 }
@@ -65,7 +62,7 @@ pub(super) fn keys() -> BTreeSet<String> {
         .collect()
 }
 
-/// What their keys begin with.
+/// The prefix of all keys.
 pub(super) const KEY_PREFIX: &str = "file-integrity.openshift.io/";
 
 fn is_key(text: &str) -> bool {
@@ -74,7 +71,7 @@ fn is_key(text: &str) -> bool {
     })
 }
 
-/// Error classes, as metrics name them.
+/// The error classes in metrics.
 pub(super) fn error_classes() -> Vec<String> {
     let all = ReportedErrorClass::all();
     all.map(|class| class.as_str().to_owned()).collect()

@@ -1,8 +1,8 @@
-//! Requests about one object, whose answer is read by [`decode`]. I/O.
+//! Requests for one object whose response is decoded by [`decode`]. I/O.
 //!
-//! kube reads an answer whole or not at all, so an odd value somewhere in an object would make a
-//! failure of a write that was done. Each of these returns what the API server said about the request
-//! and, inside, what could be read of the object.
+//! kube-rs fails if it cannot decode the whole response, so an invalid value in an object would make a successful write
+//! look like a failure. These functions return the result of the request, with the result of decoding
+//! inside.
 
 use std::fmt::Debug;
 
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::decode::{self, Unreadable};
 
-/// Reads an object, if there is one.
+/// Gets an object if it exists.
 pub async fn get_opt<K>(api: &Api<K>, name: &str) -> kube::Result<Option<Result<K, Unreadable>>>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
@@ -23,7 +23,7 @@ where
     Ok(json.map(|json| decode::object(&json)))
 }
 
-/// Reads an object that is needed.
+/// Gets an object. An object that cannot be decoded is an error.
 pub async fn get<K>(api: &Api<K>, name: &str) -> kube::Result<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
@@ -32,7 +32,7 @@ where
     decode::object(&json).map_err(failed)
 }
 
-/// Reads the metadata of an object, if there is one.
+/// Gets the metadata of an object if it exists.
 pub async fn metadata_opt<K>(api: &Api<K>, name: &str) -> kube::Result<Option<ObjectMeta>>
 where
     K: Resource<DynamicType = ()> + Clone,
@@ -42,7 +42,7 @@ where
     metadata.transpose().map_err(failed)
 }
 
-/// Changes an object.
+/// Patches an object and decodes it.
 pub async fn patch<K, P>(
     api: &Api<K>,
     name: &str,
@@ -57,7 +57,7 @@ where
     Ok(decode::object(&json))
 }
 
-/// Changes an object. Returns its metadata.
+/// Patches an object and returns its metadata.
 pub async fn patch_metadata<K, P>(
     api: &Api<K>,
     name: &str,
@@ -72,7 +72,7 @@ where
     decode::metadata::<K>(&json).map_err(failed)
 }
 
-/// Changes the status of an object.
+/// Patches the status of an object.
 pub async fn patch_status<K, P>(
     api: &Api<K>,
     name: &str,
@@ -88,7 +88,7 @@ where
     Ok(decode::object(&json))
 }
 
-/// Replaces an object.
+/// Replaces an object and decodes it.
 pub async fn replace<K>(
     api: &Api<K>,
     name: &str,
@@ -104,7 +104,7 @@ where
     Ok(decode::object(&json))
 }
 
-/// An object that cannot be read, where it is needed, as the error of the request for it.
+/// The error of a request whose object cannot be decoded.
 pub fn failed(unreadable: Unreadable) -> kube::Error {
     kube::Error::Service(Box::new(unreadable))
 }

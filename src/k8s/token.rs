@@ -1,10 +1,10 @@
-//! The token by which a process shows who it is, from a file that the kubelet renews. I/O.
+//! The ServiceAccount token, from a file that the kubelet renews. I/O.
 //!
-//! The client's own layer reads the file anew by the wall clock: where that is set back by two days, an
-//! old token is sent for two days. This one goes by a monotonic clock.
+//! kube-rs' own layer decides by the wall clock when to read the file again. If that clock is set back by two days, an old
+//! token is used for two days. This layer uses a monotonic clock.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::{HeaderValue, header};
@@ -14,13 +14,13 @@ use tokio::time::Instant;
 use tower::{Layer, Service as _};
 
 use super::client_layer::{Sender, client_layer};
+use crate::locks::lock;
 
-/// How long a token is used before its file is looked at again. A kubelet renews it long before it
-/// ends.
+/// Time between two reads of the file. The kubelet renews a token long before it expires.
 const READ_EVERY: Duration = Duration::from_secs(50);
 
-/// A layer that gives requests the token of the file that this configuration names, if it does. The
-/// name is taken out of it.
+/// A layer that adds the token from the file in this configuration, if there is one. Removes the file from the
+/// configuration.
 pub fn layer(
     config: &mut Config,
 ) -> Result<impl Layer<Sender, Service = Sender> + use<>, kube::Error> {
@@ -37,7 +37,7 @@ pub fn layer(
 #[derive(Debug)]
 struct TokenFile {
     path: PathBuf,
-    /// The header, and when it was read.
+    /// The header and the time at which it was read.
     read: Mutex<(HeaderValue, Instant)>,
 }
 
@@ -52,9 +52,9 @@ impl TokenFile {
         Ok(Some(Self { path, read }))
     }
 
-    /// The header as it is now. While the file cannot be read the last one serves.
+    /// The current header. If the file cannot be read, the last one is used.
     fn header(&self) -> HeaderValue {
-        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.read);
         if known.1.elapsed() >= READ_EVERY {
             if let Ok(header) = read(&self.path) {
                 known.0 = header;
@@ -69,7 +69,7 @@ fn read(path: &PathBuf) -> std::io::Result<HeaderValue> {
     let token = std::fs::read_to_string(path)?;
     let mut header =
         HeaderValue::try_from(format!("Bearer {}", token.trim())).map_err(std::io::Error::other)?;
-    // It is not to be seen in logs.
+    // Hides the token from logs.
     header.set_sensitive(true);
     Ok(header)
 }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_renewed_token_is_taken_within_a_minute() {
+    async fn a_renewed_token_is_used_within_a_minute() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("token");
         std::fs::write(&path, "one\n").unwrap();
@@ -96,11 +96,14 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         tokio::time::advance(Duration::from_mins(1)).await;
         assert_eq!(header(), "Bearer two");
-        assert!(!format!("{file:?}").contains("two"), "it is not for logs");
+        assert!(
+            !format!("{file:?}").contains("two"),
+            "the token must not be logged"
+        );
     }
 
     #[test]
-    fn without_a_file_nothing_is_taken_and_a_missing_one_is_told() {
+    fn no_file_is_accepted_and_a_missing_file_is_an_error() {
         let mut config = Config::new("https://127.0.0.1:1".parse().unwrap());
         assert!(TokenFile::take(&mut config).unwrap().is_none());
         config.auth_info.token_file = Some("/nowhere/token".to_owned());

@@ -1,7 +1,7 @@
-//! Remembers which objects the watches show that cannot be read, so that they can be named. Logs.
+//! Tracks the objects that cannot be decoded, so that conditions can name them. Logs.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use kube::Resource;
@@ -11,17 +11,18 @@ use tokio::time::Instant;
 use super::decode::Unreadable;
 use super::watch::Read;
 use crate::api::names;
+use crate::locks::lock;
 
-/// Maximum number of objects that are remembered: whoever may write such objects may write many.
+/// Maximum number of tracked objects.
 const MAX_OBJECTS: usize = 100;
 /// Maximum number of log lines in [`LOG_WINDOW`].
 const MAX_LINES: u32 = 10;
-/// Kinds whose objects no FileIntegrity owns, and all depend on.
-const FOR_ALL: [&str; 2] = ["Deployment", "Node"];
-/// After this time more lines are logged.
+/// Kinds whose objects affect all FileIntegrity objects.
+const SHARED_KINDS: [&str; 2] = ["Deployment", "Node"];
+/// Time in which [`MAX_LINES`] are logged.
 const LOG_WINDOW: Duration = Duration::from_secs(60);
 
-/// The objects that cannot be read now.
+/// The objects that cannot be decoded now.
 #[derive(Debug, Default)]
 pub struct Unread {
     known: Mutex<Known>,
@@ -32,32 +33,32 @@ pub struct Unread {
 struct Known {
     /// By kind and name.
     objects: BTreeMap<(String, String), Entry>,
-    /// Since when lines are counted, and how many there are.
+    /// Start of the current window, and number of lines in it.
     logged: Option<(Instant, u32)>,
 }
 
 #[derive(Debug)]
 struct Entry {
     unreadable: Unreadable,
-    /// The newest list, or what came after it, has shown it.
+    /// Whether the latest list, or a later event, contained it.
     is_current: bool,
 }
 
 impl Unread {
-    /// Takes in an event. Returns it unless its object cannot be read, and whether there is anything
-    /// new to report.
+    /// Processes an event. Returns the event unless its object cannot be decoded, and whether the tracked objects
+    /// have changed.
     pub fn take<W>(&self, event: Event<Read<W>>) -> (Option<Event<W>>, bool)
     where
         W: Resource<DynamicType = ()>,
     {
-        let (event, is_new) = self.sort_out(event);
+        let (event, is_new) = self.process(event);
         if is_new {
             self.changed.send_replace(());
         }
         (event, is_new)
     }
 
-    fn sort_out<W>(&self, event: Event<Read<W>>) -> (Option<Event<W>>, bool)
+    fn process<W>(&self, event: Event<Read<W>>) -> (Option<Event<W>>, bool)
     where
         W: Resource<DynamicType = ()>,
     {
@@ -91,17 +92,17 @@ impl Unread {
         }
     }
 
-    /// What shows that there are others than before.
+    /// Notifies about changes of the tracked objects.
     pub fn changes(&self) -> tokio::sync::watch::Receiver<()> {
         self.changed.subscribe()
     }
 
-    /// What concerns this FileIntegrity: itself, what it owns or what has a name that it needs, and what
-    /// concerns all, such as a Node.
+    /// Messages about objects that affect this FileIntegrity: itself, objects that it owns or whose name it uses, and
+    /// shared objects such as Nodes.
     pub fn about(&self, file_integrity: &str) -> Vec<String> {
         let own = [file_integrity, &names::daemon_set(file_integrity)];
         self.all(|object| {
-            FOR_ALL.contains(&object.kind.as_str())
+            SHARED_KINDS.contains(&object.kind.as_str())
                 || own.contains(&object.name.as_str())
                 || object.owners.iter().any(|owner| owner == file_integrity)
         })
@@ -110,7 +111,7 @@ impl Unread {
         .collect()
     }
 
-    /// Those of this kind.
+    /// The objects of this kind.
     pub fn of<K: Resource<DynamicType = ()>>(&self) -> Vec<Unreadable> {
         let kind = K::kind(&());
         self.all(|object| object.kind == kind)
@@ -123,7 +124,7 @@ impl Unread {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.known)
     }
 }
 
@@ -142,7 +143,7 @@ impl Known {
     }
 
     fn forget(&mut self, kind: &str, name: &str) -> bool {
-        // Nearly always there is none.
+        // There are almost never any objects.
         !self.objects.is_empty()
             && self
                 .objects
@@ -180,7 +181,7 @@ impl Known {
                 kind = unreadable.kind,
                 name = unreadable.name,
                 reason = unreadable.reason,
-                "an object cannot be read, and is passed over"
+                "an object cannot be read and is ignored"
             );
         }
     }
@@ -191,67 +192,4 @@ fn name<W: Resource<DynamicType = ()>>(object: &W) -> &str {
 }
 
 #[cfg(test)]
-mod tests {
-    use k8s_openapi::api::core::v1::{ConfigMap, Node};
-
-    use super::*;
-
-    fn readable(name: &str) -> ConfigMap {
-        let mut object = ConfigMap::default();
-        object.metadata.name = Some(name.to_owned());
-        object
-    }
-
-    fn odd(name: &str, owner: Option<&str>) -> Read<ConfigMap> {
-        Err(Unreadable {
-            kind: "ConfigMap".to_owned(),
-            name: name.to_owned(),
-            uid: String::new(),
-            owners: owner.into_iter().map(str::to_owned).collect(),
-            reason: "odd".to_owned(),
-        })
-    }
-
-    #[test]
-    fn an_object_is_named_until_it_can_be_read_or_is_gone() {
-        let unread = Unread::default();
-        let is_new = |event| unread.take::<ConfigMap>(event).1;
-        let text = |name: &str| format!("ConfigMap {name} cannot be read: odd");
-        assert!(is_new(Event::Apply(odd("a", Some("fi")))));
-        assert!(!is_new(Event::Apply(odd("a", Some("fi")))));
-        assert_eq!(unread.about("fi"), [text("a")]);
-        assert_eq!(unread.about("other"), [""; 0]);
-        assert!(is_new(Event::Apply(odd("other", None))));
-        assert_eq!(unread.about("other"), [text("other")]);
-        assert_eq!(unread.of::<ConfigMap>().len(), 2);
-        assert_eq!(unread.of::<Node>(), []);
-        assert!(is_new(Event::Apply(Ok(readable("other")))));
-        assert!(is_new(Event::Delete(odd("a", None))));
-        assert_eq!(unread.about("fi"), [""; 0]);
-        // A list shows what is left.
-        is_new(Event::Apply(odd("a", Some("fi"))));
-        is_new(Event::Apply(odd("b", Some("fi"))));
-        assert!(!is_new(Event::Init));
-        assert!(!is_new(Event::InitApply(odd("b", Some("fi")))));
-        assert!(is_new(Event::InitDone));
-        assert_eq!(unread.about("fi"), [text("b")]);
-    }
-
-    #[test]
-    fn a_node_concerns_every_file_integrity() {
-        let unread = Unread::default();
-        let mut node = odd("n", None).unwrap_err();
-        node.kind = "Node".to_owned();
-        unread.take::<Node>(Event::Apply(Err(node)));
-        assert_eq!(unread.about("fi"), ["Node n cannot be read: odd"]);
-    }
-
-    #[test]
-    fn there_is_an_end_to_what_is_remembered() {
-        let unread = Unread::default();
-        for number in 0..MAX_OBJECTS * 2 {
-            unread.take::<ConfigMap>(Event::Apply(odd(&number.to_string(), Some("fi"))));
-        }
-        assert_eq!(unread.about("fi").len(), MAX_OBJECTS);
-    }
-}
+mod tests;

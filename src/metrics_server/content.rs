@@ -24,7 +24,7 @@ pub enum Content {
     Process(Metrics),
     /// Those of the fleet.
     Fleet {
-        /// The values.
+        /// The metrics of the operator.
         metrics: Metrics,
         /// Authorizes requests. Without it, all requests are allowed.
         auth: Option<Arc<ScrapeAuth>>,

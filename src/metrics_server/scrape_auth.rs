@@ -40,7 +40,7 @@ const MAX_TOKEN: usize = 8192;
 /// Whether a request is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is.
+    /// The request is allowed.
     Allowed,
     /// It has no valid token.
     Unauthenticated,
@@ -48,7 +48,7 @@ pub enum Verdict {
     Forbidden,
 }
 
-/// Authorizes scrapes.
+/// Authorizes scrapes with the API server.
 pub struct ScrapeAuth {
     client: Client,
     group: String,

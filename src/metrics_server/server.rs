@@ -39,7 +39,7 @@ pub enum ServeError {
     /// The address is not available.
     #[error("listen on {address} for scrapes")]
     Bind {
-        /// The address.
+        /// The address to listen on.
         address: SocketAddr,
         /// The operating system's error.
         source: std::io::Error,
@@ -49,7 +49,7 @@ pub enum ServeError {
     Tls(#[from] rustls::Error),
 }
 
-/// A listening server.
+/// A server that listens on its address.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,

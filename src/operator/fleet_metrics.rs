@@ -8,13 +8,14 @@
 //! a node is deleted, its series are removed.
 
 mod daemon_set_counters;
+mod daemon_sets;
 mod file_integrity_counters;
 mod gauges;
 mod memory;
 mod node_counters;
 mod recorder;
 
-pub(crate) use self::daemon_set_counters::{DaemonSetRef, DaemonSetVersion, WriteOutcome};
+pub(crate) use self::daemon_sets::{DaemonSetRef, DaemonSetVersion, WriteOutcome};
 pub(crate) use self::recorder::FleetMetrics;
 
 #[cfg(test)]

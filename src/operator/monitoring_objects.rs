@@ -3,7 +3,7 @@
 //!
 //! They are created as soon as the API has these kinds. An object that a user changed is not changed any
 //! more: an annotation has a hash of the spec that was written and one of the spec with the API's
-//! defaults, so that a user's change can be told from an older version of the operator.
+//! defaults. So a user's change differs from what an older version of the operator wrote.
 
 mod build;
 

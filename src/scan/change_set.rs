@@ -76,9 +76,9 @@ fn hash(report: &Report, changes: &[&Change]) -> String {
         hash.update([change.kind as u8]);
         part(&mut hash, change.new_values.as_ref().map_or(&[], |v| v));
     }
-    if let Some(beyond) = &report.beyond {
-        part(&mut hash, &beyond.listed);
-        part(&mut hash, &beyond.detailed);
+    if let Some(omitted) = &report.omitted {
+        part(&mut hash, &omitted.listed);
+        part(&mut hash, &omitted.detailed);
     }
     names::hex(&hash.finalize())
 }
@@ -90,8 +90,8 @@ fn paths_hash(report: &Report, changes: &[&Change]) -> String {
         part(&mut hash, &change.path);
         hash.update([change.kind as u8]);
     }
-    if let Some(beyond) = &report.beyond {
-        part(&mut hash, &beyond.listed);
+    if let Some(omitted) = &report.omitted {
+        part(&mut hash, &omitted.listed);
     }
     names::hex(&hash.finalize())
 }

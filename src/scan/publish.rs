@@ -199,7 +199,7 @@ pub async fn create_event(
     let params = PostParams::default();
     let created = events.create(&params, &event);
     match request(format!("create an event about {}", subject.name), created).await {
-        Err(error) if error.is_already_there() => Ok(()),
+        Err(error) if error.already_exists() => Ok(()),
         result => result.map(|_| ()),
     }
 }

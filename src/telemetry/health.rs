@@ -45,12 +45,12 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// Sets the state.
+    /// Sets whether the process is ready.
     pub fn set(&self, ready: bool) {
         self.is_ready.send_replace(ready);
     }
 
-    /// The current state.
+    /// Whether the process is ready.
     pub fn get(&self) -> bool {
         *self.is_ready.borrow()
     }

@@ -14,7 +14,6 @@ use crate::k8s::watch_throttle::is_watch;
 /// The labels of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Labels {
-    /// The API's verb.
     verb: &'static str,
     /// The HTTP status, or `error` without a response.
     code: Code,

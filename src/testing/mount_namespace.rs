@@ -32,7 +32,6 @@ pub(crate) fn of_test(test: &str, script: &str) -> Option<PathBuf> {
 
 /// A root directory with a small file system, in memory, at `etc/kubernetes`.
 pub(crate) struct SmallDisk {
-    /// The root directory.
     pub(crate) root: PathBuf,
 }
 
@@ -48,7 +47,6 @@ impl SmallDisk {
         of_test(test, &script).map(|root| Self { root })
     }
 
-    /// The mount point.
     pub(crate) fn path(&self) -> PathBuf {
         self.root.join("etc/kubernetes")
     }
@@ -67,7 +65,6 @@ impl SmallDisk {
         names_in(&self.path())
     }
 
-    /// Makes it read-only.
     pub(crate) fn make_read_only(&self) {
         self.remount("remount,ro");
     }

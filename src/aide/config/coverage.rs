@@ -1,14 +1,15 @@
-//! Does a configuration watch what a node's integrity is about?
+//! Warnings about configurations that do not watch `/etc`. Pure.
 //!
-//! Pure. A guess from the literal beginnings of the rules: it only says what is certainly missing.
+//! The literal prefixes of the rules show what is certainly not watched.
 
 use super::budget::Budget;
+use super::configuration::Configuration;
+use super::diagnostic::Diagnostic;
 use super::macros::Macros;
 use super::paths::Paths;
-use super::rule_path::regex_alternatives;
-use super::{Configuration, Diagnostic};
+use super::regex::{is_literal, literal_prefix, regex_alternatives};
 
-/// What the converted configuration `conf` of the text `user` does not watch.
+/// Warns if the converted configuration `conf` of the text `user` does not watch `/etc`.
 pub(super) fn gaps(
     user: &Configuration,
     conf: &Configuration,
@@ -46,8 +47,8 @@ pub(super) fn gaps(
         ),
         (Some(_), _, Some(index)) => at(
             index,
-            "the rule leaves /etc out",
-            "exclude only what changes by itself",
+            "the rule excludes /etc",
+            "exclude only files that change in normal operation",
         ),
         (Some(index), false, None) => at(
             index,
@@ -58,24 +59,17 @@ pub(super) fn gaps(
     }
 }
 
-/// Up to the first character that may mean something in a regular expression.
-fn literal(path: &str) -> &str {
-    &path[..path
-        .find(['\\', '^', '$', '.', '[', '|', '(', '?', '*', '+', '{'])
-        .unwrap_or(path.len())]
-}
-
-/// Could the rule match something at or below `directory`?
+/// Whether the rule may match `directory` or a path below it.
 fn reaches(path: &str, directory: &str) -> bool {
-    let literal = literal(path);
+    let literal = literal_prefix(path);
     directory.starts_with(literal.trim_end_matches('/'))
         || literal
             .strip_prefix(directory)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Does the rule match `directory` and all below?
+/// Whether the rule matches `directory` and all paths below it.
 fn covers(path: &str, directory: &str) -> bool {
     let path = path.strip_suffix('$').unwrap_or(path);
-    literal(path) == path && directory.starts_with(path.trim_end_matches('/'))
+    is_literal(path) && directory.starts_with(literal_prefix(path).trim_end_matches('/'))
 }

@@ -1,33 +1,31 @@
-//! One thing to say about one line of a user's configuration.
-//!
-//! Pure.
+//! A message about a line of a user's configuration. Pure.
 
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
 
-use super::Configuration;
+use super::configuration::Configuration;
 
-/// More of a line is not quoted.
+/// Maximum number of quoted characters of a line.
 const QUOTED: usize = 120;
-/// Maximum length of a message in characters: some quote names from the text.
+/// Maximum length of a message in characters. Some messages quote names from the text.
 const MAX_MESSAGE: usize = 512;
 
-/// A remark on a line of the user's text.
+/// A message about a line of the user's text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
-    /// The line, counted from 1.
+    /// The line number, starting with 1.
     pub line: usize,
-    /// The line's text, cut at 120 characters.
+    /// The text of the line, truncated to 120 characters.
     pub text: String,
-    /// What is the matter.
+    /// What is wrong.
     pub message: String,
-    /// What to do about it.
+    /// How to fix it.
     pub remedy: String,
 }
 
 impl Diagnostic {
-    /// About the line with this index, counted from 0.
+    /// A diagnostic for the line with this index, starting with 0.
     pub(super) fn new(index: usize, text: &str, message: &str, remedy: &str) -> Self {
         Self {
             line: index + 1,
@@ -37,12 +35,12 @@ impl Diagnostic {
         }
     }
 
-    /// Its length in bytes, without what stands between its parts.
+    /// The total length of its texts in bytes.
     pub(super) fn size(&self) -> usize {
         self.text.len() + self.message.len() + self.remedy.len()
     }
 
-    /// Quotes the line of the user's text instead of what became of it.
+    /// Replaces the quoted line with that of the user's text.
     pub(super) fn quote(&mut self, user: &Configuration) {
         if let Some(line) = self.line.checked_sub(1).and_then(|at| user.lines().get(at)) {
             self.text = shorten(line.text().trim(), QUOTED);
@@ -62,7 +60,7 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Control characters written as `\ooo`, so that a message stays on one line.
+/// Escapes control characters as `\ooo`, so that a message is on one line.
 pub(super) fn visible(text: &str) -> String {
     text.chars()
         .fold(String::with_capacity(text.len()), |mut visible, c| {
@@ -75,18 +73,18 @@ pub(super) fn visible(text: &str) -> String {
         })
 }
 
-/// At most `most` characters, the last an ellipsis where something was cut.
-pub(super) fn shorten(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+/// Truncates a text to `max` characters. The last one is an ellipsis then.
+pub(super) fn shorten(text: &str, max: usize) -> String {
+    if text.chars().count() <= max {
         return text.to_owned();
     }
     text.chars()
-        .take(most.saturating_sub(1))
+        .take(max.saturating_sub(1))
         .chain(['…'])
         .collect()
 }
 
-/// A character as AIDE escapes it: `\ooo`.
+/// Escapes a character like AIDE: `\ooo`.
 pub(super) fn push_octal(text: &mut String, c: char) {
     // Writing to a string cannot fail.
     let _ = write!(text, "\\{:03o}", u32::from(c));

@@ -1,39 +1,38 @@
-//! AIDE's complaint about a configuration, in terms of the user's file.
+//! AIDE's errors about a configuration, with line numbers of the user's text. Pure.
 //!
-//! Pure. AIDE stops at the first error, with one line on stderr:
-//! `  ERROR: FILE:LINE: MESSAGE (line: 'TEXT')`, control characters escaped as `\ooo` since 0.19.2.
-//! TEXT is whatever AIDE was reading. We let no configuration with includes come that far; should
-//! one, its text still must not leave the node: only what stands in the user's own line is passed
-//! on.
+//! AIDE stops at the first error, with one line on stderr: `  ERROR: FILE:LINE: MESSAGE (line: 'TEXT')`. Since 0.19.2,
+//! control characters are escaped as `\ooo`. TEXT is what AIDE was parsing. Configurations with includes
+//! are rejected earlier. If AIDE reads another file nevertheless, its content must not leave the node, so
+//! only text from the user's own line is included.
 
-use super::{BOM, Followed, Line};
+use super::configuration::BOM;
+use super::line::Line;
+use super::links::Followed;
 use crate::api::names::HOST_ROOT;
 use crate::text::shorten_middle;
 
 use super::diagnostic::{push_octal, shorten, visible};
 
-/// How AIDE calls the lines that we give it on the command line.
+/// AIDE's names for the lines of the command line.
 const OWN: [&str; 2] = ["(--before)", "(--after)"];
 
-/// What AIDE says of a configuration with more lines of rules than its parser's stack holds: 4,990 are
-/// read and 5,000 are not (AIDE 0.19.1, tried).
+/// AIDE's error if the stack of its parser overflows: 4,990 lines of rules are accepted, 5,000 are not (AIDE 0.19.1).
 const TOO_LONG: &str = "memory exhausted";
-const TOO_LONG_HINT: &str = ": AIDE reads no more than about 5,000 lines of rules; say them in fewer, by regular expressions";
+const TOO_LONG_HINT: &str =
+    ": AIDE accepts about 5,000 lines of rules; combine rules with regular expressions";
 
-/// No more than this many characters of AIDE's are passed on.
-const LONGEST: usize = 512;
+/// Maximum number of characters of AIDE's message.
+const MAX_LENGTH: usize = 512;
 
-/// AIDE's first error in `stderr`: for one at a line of `config_file` (as given to `--config`) the
-/// number of that line of `effective`, and its text in `user`, which has the same lines. Where the
-/// user's text is not at hand it is what `effective` is without the host root. Without an error in
-/// `stderr` the answer is empty.
+/// AIDE's first error in `stderr`, or an empty string. If it is about a line of `config_file` (the argument of `--config`),
+/// it has the line's number and its text in `user`, which has the same lines as `effective`. Without
+/// `user`, it has the text in `effective` without the host root.
 pub fn aide_error(stderr: &str, effective: &str, user: Option<&str>, config_file: &str) -> String {
     numbered(stderr, effective, user, config_file, |number| number)
 }
 
 impl Followed {
-    /// AIDE's first error in `stderr` about [`Followed::text`] in `config_file`, as [`aide_error`] has it,
-    /// by the line of the user's configuration.
+    /// Like [`aide_error`] for [`Followed::text`], with line numbers of the user's configuration.
     pub fn aide_error(&self, stderr: &str, config_file: &str) -> String {
         numbered(stderr, &self.text, None, config_file, |number| {
             self.users_line(number)
@@ -71,7 +70,7 @@ fn numbered(
     let quoted = match text {
         Some(text) if !own.is_empty() && text == escaped(&own) => {
             let shown = users.unwrap_or_else(|| on_node(&own));
-            format!(" (`{}`)", shorten(&visible(shown.trim()), LONGEST))
+            format!(" (`{}`)", shorten(&visible(shown.trim()), MAX_LENGTH))
         }
         _ => String::new(),
     };
@@ -82,9 +81,9 @@ fn numbered(
     )
 }
 
-/// A line of a text by its number, from 1.
+/// The line with this number, starting with 1.
 fn line_of(text: &str, number: usize) -> String {
-    // Only this line is parsed: a text may have many.
+    // Does not parse the other lines: there may be many.
     let line = number
         .checked_sub(1)
         .and_then(|index| text.split_inclusive('\n').nth(index))
@@ -92,18 +91,18 @@ fn line_of(text: &str, number: usize) -> String {
     line.map_or_else(String::new, |line| line.text().to_owned())
 }
 
-/// Paths as they are called on the node.
+/// Removes the host root from paths.
 fn on_node(text: &str) -> String {
     text.replace(&format!("{HOST_ROOT}(/|$)"), "/")
         .replace(&format!("{HOST_ROOT}/"), "/")
 }
 
-/// The text behind AIDE's `ERROR:`.
+/// The text after AIDE's `ERROR:`.
 fn error_text(line: &str) -> Option<&str> {
     line.trim_start().strip_prefix("ERROR: ")
 }
 
-/// Takes `(line: 'TEXT')` off the end.
+/// Splits off `(line: 'TEXT')` at the end.
 fn split_line_text(error: &str) -> (&str, Option<&str>) {
     match error.split_once(" (line: '") {
         None => (error, None),
@@ -111,36 +110,36 @@ fn split_line_text(error: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Line number and message, if the error is at a line of the configuration. Errors in regular
-/// expressions come with a column as well.
+/// Line number and message of an error about a line of the configuration. Errors of regular expressions have a column,
+/// too.
 fn located<'a>(error: &'a str, config_file: &str) -> Option<(usize, &'a str)> {
     let rest = error.strip_prefix(config_file)?.strip_prefix(':')?;
     let (number, message) = rest.split_once(':')?;
     let number = number.parse().ok()?;
     let message = match message.split_once(':') {
-        Some((column, behind)) if column.bytes().all(|byte| byte.is_ascii_digit()) => behind,
+        Some((column, after)) if column.bytes().all(|byte| byte.is_ascii_digit()) => after,
         _ => message,
     };
     Some((number, message.trim()))
 }
 
-/// An error that is not at a line of the configuration. One with a line's text comes from another
-/// file or from our own lines; what an included program printed comes as `FILE: stderr> TEXT`.
+/// An error that is not about a line of the configuration. One with the text of a line is from another file or from fio's
+/// own lines. The output of an included program has the form `FILE: stderr> TEXT`.
 fn elsewhere(error: &str, has_line: bool) -> String {
     if has_line || error.contains(": stderr> ") {
-        return "AIDE refuses a line that is not in the configuration".to_owned();
+        return "AIDE rejects a line that is not in the configuration".to_owned();
     }
     shortened(&visible(error))
 }
 
-/// AIDE quotes a whole rule or path before it names the reason.
+/// Shortens a message in the middle: AIDE quotes a whole rule or path before the reason.
 fn shortened(message: &str) -> String {
     let mut message = message.to_owned();
-    shorten_middle(&mut message, LONGEST);
+    shorten_middle(&mut message, MAX_LENGTH);
     message
 }
 
-/// Leaves out what AIDE quotes from elsewhere, `'…'`. One character is none: it is what AIDE expected.
+/// Removes quotes of text that is not in the user's line. A single character is the one that AIDE expected.
 fn without_foreign_quotes(message: &str, own: &str) -> String {
     let mut pieces = message.split('\'');
     let mut result = pieces.next().unwrap_or_default().to_owned();
@@ -154,7 +153,7 @@ fn without_foreign_quotes(message: &str, own: &str) -> String {
     result
 }
 
-/// As AIDE escapes what it prints (`stresc` of util.c, 0.19.2).
+/// Escapes a text like AIDE (`stresc` of util.c, 0.19.2).
 fn escaped(text: &str) -> String {
     let bytes = text.as_bytes();
     text.char_indices()
@@ -173,98 +172,4 @@ fn escaped(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FILE: &str = "/config/aide.effective.conf";
-
-    fn told(stderr: &str) -> String {
-        aide_error(stderr, "database_in=file:x\n/etc\tNONE\n", None, FILE)
-    }
-
-    #[test]
-    fn says_what_aide_expected() {
-        let expecting = "syntax error, unexpected new line, expecting group or '=' or '0'";
-        let stderr = format!("  ERROR: {FILE}:2: {expecting} (line: '/etc\\011NONE')\n");
-        assert_eq!(
-            told(&stderr),
-            format!("line 2: {expecting} (`/etc\\011NONE`)")
-        );
-    }
-
-    #[test]
-    fn says_what_too_long_a_configuration_needs() {
-        let stderr = format!("  ERROR: {FILE}:2: memory exhausted (line: '/etc\\011NONE')\n");
-        let expected = format!("line 2: memory exhausted{TOO_LONG_HINT} (`/etc\\011NONE`)");
-        assert_eq!(told(&stderr), expected);
-    }
-
-    #[test]
-    fn names_the_users_line() {
-        let stderr = format!(
-            "WARNING: acl\n  ERROR: {FILE}:2: group 'NONE' is not defined (line: '/etc\\011NONE')\n"
-        );
-        assert_eq!(
-            told(&stderr),
-            "line 2: group 'NONE' is not defined (`/etc\\011NONE`)"
-        );
-        let stderr =
-            format!("  ERROR: {FILE}:2:5: error in rule '/etc': missing ) (line: '/etc\\011NONE')");
-        assert_eq!(
-            told(&stderr),
-            "line 2: error in rule '/etc': missing ) (`/etc\\011NONE`)"
-        );
-        let stderr = "  ERROR: (--before):1: open failed for file '/x': No such file or directory \
-                      (line: 'database_in=file:/x')";
-        assert_eq!(
-            told(stderr),
-            "open failed for file '/x': No such file or directory"
-        );
-        let stderr = format!("  ERROR: {FILE}:9: syntax error, unexpected end of file");
-        assert_eq!(
-            told(&stderr),
-            "line 9: syntax error, unexpected end of file"
-        );
-    }
-
-    #[test]
-    fn quotes_the_users_line() {
-        let effective = "/hostroot/etc( p # c\n-/hostroot/a\n";
-        let stderr = format!(
-            "  ERROR: {FILE}:1:5: error in rule '/hostroot/etc(': missing ) (line: '/hostroot/etc( p # c')"
-        );
-        let expected = "line 1: error in rule '/etc(': missing ) (`/etc( p # c`)";
-        let user = Some("/etc( p # c\n!/a\n");
-        assert_eq!(aide_error(&stderr, effective, user, FILE), expected);
-        assert_eq!(aide_error(&stderr, effective, None, FILE), expected);
-        let user = Some(effective);
-        let told = aide_error(&stderr, effective, user, FILE);
-        assert_eq!(
-            told,
-            "line 1: error in rule '/hostroot/etc(': missing ) (`/hostroot/etc( p # c`)"
-        );
-    }
-
-    #[test]
-    fn keeps_other_texts_to_itself() {
-        let secret = "root:$6$abc";
-        for stderr in [
-            format!("  ERROR: /etc/shadow:1: unexpected character: ':' (line: '{secret}')"),
-            format!("  ERROR: {FILE}:2: unexpected character: ':' (line: '{secret}')"),
-            format!("  ERROR: {FILE}:2: group '{secret}' is not defined (line: '/etc\\011NONE')"),
-            format!("  ERROR: {FILE}:7: group '{secret}' is not defined (line: '{secret}')"),
-            format!("  ERROR: /bin/x: stderr> {secret}"),
-        ] {
-            let told = told(&stderr);
-            assert!(!told.is_empty() && !told.contains("abc"), "{told}");
-        }
-    }
-
-    #[test]
-    fn is_bounded_and_on_one_line() {
-        let long = "x".repeat(100_000);
-        let told = told(&format!("  ERROR: cannot open\u{7} {long}\nmore"));
-        assert!(told.chars().count() <= LONGEST && told.starts_with("cannot open\\007 xx"));
-        assert_eq!(aide_error("WARNING: nothing", "", None, FILE), "");
-    }
-}
+mod tests;

@@ -1,15 +1,15 @@
-//! Attribute expressions: `p+u+g-n+sha256`.
+//! Attribute expressions: `p+u+g-n+sha256`. Pure.
 //!
-//! Pure. aide.conf(5), "TYPES": names joined by `+` and `-`, worked off from left to right.
+//! They consist of names with `+` and `-`, which are applied from left to right (aide.conf(5), "TYPES").
 
 use super::line::{Span, operands};
 
 /// One name of an expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Term {
-    /// Whether the name is taken away.
+    /// Whether the attributes are removed.
     pub(super) minus: bool,
-    /// Where the name stands in the line.
+    /// The span of the name.
     pub(super) span: Span,
 }
 
@@ -29,28 +29,27 @@ pub(super) fn terms(text: &str, span: &Span) -> Vec<Term> {
         .collect()
 }
 
-/// What to put in the place of terms.
-pub(super) enum Instead {
-    /// Nothing.
+/// The replacement of terms.
+pub(super) enum Replacement {
     Nothing,
-    /// This name for the first of them, nothing for the others.
+    /// This name replaces the first term. The others are removed.
     Name(&'static str),
 }
 
-/// The expression at `span` of `text` without the terms that `unwanted` picks.
+/// Replaces the terms of the expression at `span` of `text` that `unwanted` selects.
 pub(super) fn without(
     text: &str,
     span: &Span,
     unwanted: impl Fn(&str) -> bool,
-    instead: &Instead,
+    replacement: &Replacement,
 ) -> String {
     let mut result = String::new();
     let mut replaced = false;
     for term in terms(text, span) {
         let mut name = &text[term.span];
         if unwanted(name) {
-            match instead {
-                Instead::Name(other) if !replaced && !term.minus => {
+            match replacement {
+                Replacement::Name(other) if !replaced && !term.minus => {
                     replaced = true;
                     name = other;
                 }
@@ -58,7 +57,7 @@ pub(super) fn without(
             }
         }
         match (result.is_empty(), term.minus) {
-            // What is taken away from nothing leaves nothing.
+            // There is nothing to remove from.
             (true, true) => continue,
             (true, false) => {}
             (false, true) => result.push('-'),
@@ -74,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn leaves_terms_out() {
+    fn terms_are_removed() {
         let table = [
             ("p+tiger+u", "p+u", "p+sha256+u"),
             ("tiger+p", "p", "sha256+p"),
@@ -87,12 +86,12 @@ mod tests {
             let unwanted = |name: &str| name == "tiger" || name == "haval";
             let span = 0..text.len();
             assert_eq!(
-                without(text, &span, unwanted, &Instead::Nothing),
+                without(text, &span, unwanted, &Replacement::Nothing),
                 nothing,
                 "{text}"
             );
-            let instead = Instead::Name("sha256");
-            assert_eq!(without(text, &span, unwanted, &instead), name, "{text}");
+            let replacement = Replacement::Name("sha256");
+            assert_eq!(without(text, &span, unwanted, &replacement), name, "{text}");
         }
     }
 }

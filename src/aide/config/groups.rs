@@ -1,7 +1,7 @@
-//! Which attributes a group stands for.
+//! Attributes and groups. Pure.
 //!
-//! Pure. Names from aide.conf(5) of 0.19, "ATTRIBUTES" and "Default groups". Only digests matter
-//! here: whether a file's content is still looked at once unsupported digests are gone.
+//! The names are from aide.conf(5) of 0.19, "ATTRIBUTES" and "Default groups". Only digests are tracked, to determine
+//! whether the content of a file is still checked without unsupported digests.
 
 use std::collections::BTreeMap;
 
@@ -26,10 +26,9 @@ const SUPPORTED: [&str; 11] = [
 /// Digests that AIDE 0.19 no longer computes (NEWS, 0.19).
 const REMOVED: [&str; 5] = ["tiger", "haval", "crc32", "crc32b", "whirlpool"];
 
-/// Attributes, digests and groups that came with 0.19 (NEWS, 0.19).
+/// Attributes, digests and groups since 0.19 (NEWS, 0.19).
 const SINCE_0_19: [&str; 4] = ["sha512_256", "sha3_256", "sha3_512", "fstype"];
 
-/// Every other attribute.
 const OTHERS: [&str; 23] = [
     "ftype",
     "p",
@@ -56,17 +55,17 @@ const OTHERS: [&str; 23] = [
     "compressed",
 ];
 
-/// Is it a digest that 0.19 no longer computes?
+/// Whether 0.19 does not compute the digest any more.
 pub(super) fn is_removed(name: &str) -> bool {
     REMOVED.contains(&name)
 }
 
-/// Does a file that uses this name need AIDE 0.19?
+/// Whether the name requires AIDE 0.19.
 pub(super) fn is_new(name: &str) -> bool {
     SINCE_0_19.contains(&name)
 }
 
-/// Does AIDE know the name without a definition?
+/// Whether AIDE has a built-in definition of the name.
 pub(super) fn is_builtin(name: &str) -> bool {
     SUPPORTED.contains(&name)
         || REMOVED.contains(&name)
@@ -75,20 +74,19 @@ pub(super) fn is_builtin(name: &str) -> bool {
         || matches!(name, "R" | "L" | ">" | "H" | "X" | "E")
 }
 
-/// The supported digests that each group holds, as far as the file has been read.
+/// The supported digests of each group that has been defined so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Groups {
     digests: BTreeMap<String, u16>,
 }
 
 impl Groups {
-    /// Takes a definition into account.
     pub(super) fn define(&mut self, name: &str, text: &str, expression: &Span) {
         let digests = self.digests(text, expression);
         self.digests.insert(name.to_owned(), digests);
     }
 
-    /// Is any supported digest in the expression at `span` of `text`?
+    /// Whether the expression at `span` of `text` contains a supported digest.
     pub(super) fn has_digest(&self, text: &str, span: &Span) -> bool {
         self.digests(text, span) != 0
     }

@@ -1,8 +1,7 @@
-//! Texts of about a megabyte that are made to cost much: each is converted or refused with bounded work,
-//! memory and diagnostics.
+//! Hostile texts of about a megabyte: each is converted or rejected with limited work, memory and diagnostics.
 //!
-//! Memory is bounded by the kernel (`RLIMIT_AS`), so the conversion runs in a process of its own: this
-//! test program again, with only the ignored test in it.
+//! The kernel limits the memory (`RLIMIT_AS`), so the conversion runs in a separate process: this test program with only
+//! the ignored test.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -14,13 +13,13 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use super::budget::{
     Budget, MAX_DIAGNOSTIC_BYTES, MAX_DIAGNOSTICS, MAX_LINE, MAX_LINES, MAX_TEXT, MAX_WORK,
 };
-use super::{Prepared, Refused, prepare_within};
+use super::prepare::{Prepared, Refused, prepare_within};
 
-/// Memory that a conversion may take, in bytes.
+/// Memory limit of a conversion in bytes.
 const MEMORY: u64 = 64 << 20;
-/// CPU time that all conversions may take in a build without optimization, in seconds.
+/// Limit of the CPU time of all conversions in a build without optimization, in seconds.
 const CPU: u64 = 300;
-/// Steps that a conversion may take: the limit, and what the passes behind it read of the lines.
+/// Maximum steps of a conversion: the limit, and the steps after it was exceeded.
 const STEPS: usize = MAX_WORK + (8 << 20);
 
 fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
@@ -30,7 +29,7 @@ fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
     })
 }
 
-/// A name of a group: these letters with an underscore behind each for which `number` has a bit.
+/// A name of a group: these letters, with an underscore after each one whose bit is set in `number`.
 fn with_underscores(number: usize) -> String {
     ('a'..='q')
         .enumerate()
@@ -58,7 +57,7 @@ fn filled_with(line: &str) -> String {
     line.repeat(MAX_TEXT / line.len())
 }
 
-/// What each of these is, and the text.
+/// Descriptions and texts.
 fn texts() -> Vec<(&'static str, String)> {
     [texts_of_lines(), texts_of_macros(), texts_of_rules()].concat()
 }
@@ -220,7 +219,7 @@ fn texts_of_rules() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Converts it, and looks at what came of it.
+/// Converts a text and checks the result.
 fn convert(what: &str, text: &str) {
     let budget = Budget::default();
     let diagnostics = match prepare_within(text, "/etc/kubernetes", "/hostroot", &budget) {
@@ -252,7 +251,7 @@ fn convert(what: &str, text: &str) {
     assert!(bytes <= 2 * MAX_DIAGNOSTIC_BYTES, "{what}: {bytes}");
 }
 
-/// Pieces of which a configuration is made, and such that cost much.
+/// Pieces of configurations, some of them expensive.
 const PIECES: [&str; 24] = [
     "/etc p+sha256\n",
     "!/a$\n",
@@ -280,7 +279,7 @@ const PIECES: [&str; 24] = [
     "# ",
 ];
 
-/// About a megabyte of pieces, each of them repeated.
+/// About a megabyte of repeated pieces.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = (prop::sample::select(&PIECES[..]), 1_usize..3_000);
     prop::collection::vec(piece, 1..60).prop_map(|pieces| {
@@ -294,7 +293,7 @@ fn pieces() -> impl Strategy<Value = String> {
     })
 }
 
-/// The memory that this process has mapped, in bytes.
+/// The mapped memory of this process in bytes.
 fn mapped() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let size = status.lines().find_map(|line| line.strip_prefix("VmSize:"));
@@ -304,7 +303,7 @@ fn mapped() -> u64 {
 
 #[test]
 #[ignore = "started by the test below, in a process of its own"]
-fn in_a_process_with_little_memory() {
+fn with_limited_memory() {
     let texts = texts();
     for (resource, most) in [(Resource::As, mapped() + MEMORY), (Resource::Cpu, CPU)] {
         let limit = Rlimit {
@@ -330,16 +329,20 @@ fn in_a_process_with_little_memory() {
 }
 
 #[test]
-fn hostile_texts_are_converted_within_bounds() {
-    let name = "aide::config::hostile_tests::in_a_process_with_little_memory";
+fn hostile_texts_are_converted_within_limits() {
+    let name = "aide::config::hostile_tests::with_limited_memory";
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--ignored", "--test-threads=1"])
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}{errors}", output.status);
-    assert!(said.contains("1 passed"), "{said}");
+    assert!(
+        output.status.success(),
+        "{}: {stdout}{errors}",
+        output.status
+    );
+    assert!(stdout.contains("1 passed"), "{stdout}");
 }
 
 fn refused(text: &str) -> Vec<String> {
@@ -352,7 +355,7 @@ fn refused(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_refusal_names_the_limit_and_the_line() {
+fn a_rejection_names_the_limit_and_the_line() {
     let long = "x".repeat(MAX_LINE + 1);
     let table = [
         (
@@ -377,40 +380,40 @@ fn a_refusal_names_the_limit_and_the_line() {
                 "a".repeat(30_000),
                 lines(19_000, |n| format!("!/@@{{A}}{n}$"))
             ),
-            ": converting the configuration takes more than 33554432 steps: use macros less",
+            ": converting the configuration takes more than 33554432 steps: use fewer macros",
         ),
     ];
     for (text, expected) in table {
-        let told = refused(&text);
-        assert_eq!(told.len(), 1, "{told:?}");
-        let names_line = told[0].starts_with("line ") && told[0].contains(expected);
-        assert!(names_line, "{}", told[0]);
+        let messages = refused(&text);
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        let names_line = messages[0].starts_with("line ") && messages[0].contains(expected);
+        assert!(names_line, "{}", messages[0]);
     }
-    // An ending of the last line begins no other line.
+    // The ending of the last line does not start another line.
     let most = format!("/etc p\n{}", "# c\n".repeat(MAX_LINES - 1));
     assert!(super::prepare(&most, "/etc/kubernetes", "/hostroot").is_ok());
 }
 
 #[test]
-fn of_many_diagnostics_the_first_are_listed_and_all_are_counted() {
-    let told = refused(&"@@include /\n".repeat(1_000));
-    let listed = told.len() - 1;
+fn many_diagnostics_are_counted_but_not_listed() {
+    let messages = refused(&"@@include /\n".repeat(1_000));
+    let listed = messages.len() - 1;
     assert!((50..=MAX_DIAGNOSTICS).contains(&listed), "{listed}");
     assert!(
-        told[0].starts_with("line 1: @@include is not allowed"),
+        messages[0].starts_with("line 1: @@include is not allowed"),
         "{}",
-        told[0]
+        messages[0]
     );
     let more = format!(
         "line {}: {} more diagnostics are not listed",
         listed + 1,
         1_000 - listed
     );
-    assert!(told[listed].starts_with(&more), "{}", told[listed]);
+    assert!(messages[listed].starts_with(&more), "{}", messages[listed]);
 }
 
 #[test]
-fn names_alike_get_different_new_names() {
+fn similar_names_get_different_new_names() {
     let text = "a_b = p\nab = u\na_b_x = g\nabx2 = p\n/etc a_b+ab+a_b_x+abx2\n";
     let prepared = super::prepare(text, "/etc/kubernetes", "/hostroot").unwrap();
     let expected = "abx = p\nab = u\nabxx = g\nabx2 = p\n/hostroot/etc abx+ab+abxx+abx2\n";
@@ -424,9 +427,9 @@ fn names_alike_get_different_new_names() {
     assert_eq!(names.len(), 2_000);
 }
 
-/// What costs in proportion to its size is taken up to the size of a `ConfigMap`.
+/// Texts with costs proportional to their size are accepted up to the size of a `ConfigMap`.
 #[test]
-fn large_texts_that_cost_in_proportion_are_taken() {
+fn large_texts_with_proportional_costs_are_accepted() {
     let path = "x".repeat(150);
     let comment = format!("# {}\n", "why ".repeat(20_000));
     let table = [
@@ -471,7 +474,7 @@ fn large_texts_that_cost_in_proportion_are_taken() {
 }
 
 #[test]
-fn texts_as_users_have_them_need_little_of_the_budget() {
+fn typical_texts_need_a_small_part_of_the_budget() {
     for (name, text) in super::tests::TEXTS {
         let budget = Budget::default();
         prepare_within(text, "/etc/kubernetes", "/hostroot", &budget).unwrap();

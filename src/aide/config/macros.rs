@@ -1,8 +1,7 @@
-//! What `@@{NAME}` may stand for at a line.
+//! The possible values of macros `@@{NAME}`. Pure.
 //!
-//! Pure. Conditions (`@@if …`) are not evaluated: whether one holds depends on the node. So a
-//! macro has a set of possible values, and a text with macros a set of possible readings. Unset
-//! macros are empty (aide.conf(5), "@@{VAR}").
+//! Conditions (`@@if …`) are not evaluated, because they depend on the node. So a macro has a set of possible values, and a
+//! text with macros a set of possible readings. Undefined macros are empty (aide.conf(5), "@@{VAR}").
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -10,37 +9,37 @@ use std::rc::Rc;
 use super::budget::Budget;
 use super::line::{Directive, Line, Span, macro_at, string_end};
 
-/// More readings than this are not followed: the text counts as one that cannot be told.
-const MOST_READINGS: usize = 32;
+/// Maximum number of readings. With more, the readings of a text are unknown.
+const MAX_READINGS: usize = 32;
 
-/// Nor are more bytes in all of them: a macro that is made of itself twice grows without bound.
-/// Debian's own macros of the dates of 90 days have some 1,100.
-const LONGEST_READINGS: usize = 32 * 1024;
+/// Maximum total length of readings in bytes. A macro that contains itself twice grows exponentially. Debian's own macros
+/// with the dates of 90 days have about 1,100 bytes.
+const MAX_READING_BYTES: usize = 32 * 1024;
 
-/// The values that macros may have at some line.
+/// The possible values of macros at a line.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Macros {
     values: BTreeMap<String, Rc<[String]>>,
-    /// Bytes of all names and values.
+    /// Size of all names and values in bytes.
     bytes: usize,
-    /// How many conditions are open.
+    /// Number of open conditions.
     depth: usize,
-    /// The index of the line.
+    /// The index of the current line.
     index: usize,
     budget: Budget,
 }
 
-/// What a text may read as.
+/// The possible readings of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Readings {
-    /// All that are possible, at least one.
+    /// All readings, at least one.
     Known(Vec<String>),
-    /// Too many or too long to follow.
+    /// There are too many readings, or they are too long.
     Unknown,
 }
 
 impl Readings {
-    /// Does `test` hold for every reading? Not, if they cannot be told.
+    /// Whether `test` is true for all readings. False if they are unknown.
     pub(super) fn all(&self, test: impl FnMut(&String) -> bool) -> bool {
         match self {
             Self::Known(readings) => readings.iter().all(test),
@@ -48,7 +47,7 @@ impl Readings {
         }
     }
 
-    /// Could `test` hold? Yes, if they cannot be told.
+    /// Whether `test` is true for any reading. True if they are unknown.
     pub(super) fn any(&self, test: impl FnMut(&String) -> bool) -> bool {
         match self {
             Self::Known(readings) => readings.iter().any(test),
@@ -58,7 +57,7 @@ impl Readings {
 }
 
 impl Macros {
-    /// No macros, before the first line of a text that has this budget.
+    /// The macros before the first line of a text with this budget.
     pub(super) fn new(budget: &Budget) -> Self {
         Self {
             budget: budget.clone(),
@@ -66,7 +65,7 @@ impl Macros {
         }
     }
 
-    /// Takes a line into account, after it has been looked at.
+    /// Continues after a line.
     pub(super) fn pass(&mut self, line: &Line) {
         if self.budget.work(self.index, line.text().len()) {
             self.take(line);
@@ -95,7 +94,7 @@ impl Macros {
         }
     }
 
-    /// `None`: cannot be told; kept as an empty set, which makes each reading unknown.
+    /// Unknown values (`None`) are stored as an empty set, which makes all readings unknown.
     fn set(&mut self, name: &str, values: Option<Vec<String>>) {
         let mut values = values.unwrap_or_default();
         if self.depth > 0 && !values.is_empty() {
@@ -114,13 +113,13 @@ impl Macros {
         let freed = replaced.map_or(0, |values| name.len() + size(&values));
         self.bytes = self.bytes.saturating_add(bytes).saturating_sub(freed);
         if !self.budget.macro_bytes(self.index, self.bytes) {
-            // The text is refused; nothing of this is needed any more.
+            // The text will be rejected, so the values are not needed any more.
             self.values.clear();
             self.bytes = 0;
         }
     }
 
-    /// What `text` may read as, its macros filled in and its backslash escapes resolved.
+    /// The possible readings of `text` with macros expanded and escapes removed.
     pub(super) fn read(&self, text: &str) -> Readings {
         if !self.budget.work(self.index, text.len()) {
             return Readings::Unknown;
@@ -130,7 +129,7 @@ impl Macros {
         while let Some(c) = text[at..].chars().next() {
             if let Some(name) = macro_at(text, at) {
                 at = name.end + 1;
-                readings = filled_in(readings, &self.values_of(&text[name]));
+                readings = append_values(readings, &self.values_of(&text[name]));
                 if readings.is_empty() || is_too_much(&readings) {
                     self.budget.work(self.index, size(&readings));
                     return Readings::Unknown;
@@ -139,7 +138,7 @@ impl Macros {
             }
             let escaped = text[at..]
                 .strip_prefix('\\')
-                .and_then(|behind| behind.chars().next());
+                .and_then(|rest| rest.chars().next());
             let (c, length) = match escaped {
                 Some(escaped @ ('\\' | '@' | ' ')) => (escaped, 2),
                 _ => (c, c.len_utf8()),
@@ -162,18 +161,18 @@ impl Macros {
     }
 }
 
-/// Each reading with each value behind it.
-fn filled_in(mut readings: Vec<String>, values: &[String]) -> Vec<String> {
+/// Appends each value to each reading.
+fn append_values(mut readings: Vec<String>, values: &[String]) -> Vec<String> {
     if let [only] = values {
-        // Without a copy of what is there: a line may have thousands of macros.
+        // Does not copy the readings, because a line may have thousands of macros.
         for head in &mut readings {
             head.push_str(only);
         }
         return readings;
     }
     let with_each = |head: &String| -> Vec<String> {
-        let behind = |tail: &String| format!("{head}{tail}");
-        values.iter().map(behind).collect()
+        let appended = |tail: &String| format!("{head}{tail}");
+        values.iter().map(appended).collect()
     };
     readings.iter().flat_map(with_each).collect()
 }
@@ -182,13 +181,13 @@ fn size(texts: &[String]) -> usize {
     texts.iter().map(String::len).sum()
 }
 
-/// Are these more or longer than is followed?
+/// Whether there are too many readings, or they are too long.
 fn is_too_much(readings: &[String]) -> bool {
-    readings.len() > MOST_READINGS || size(readings) > LONGEST_READINGS
+    readings.len() > MAX_READINGS || size(readings) > MAX_READING_BYTES
 }
 
-/// AIDE's own macros (aide.conf(5), "Pre-defined macro variables"): neither can hold a slash, so a
-/// stand-in is enough to judge paths.
+/// AIDE's predefined macros (aide.conf(5), "Pre-defined macro variables"). They cannot contain slashes, so a placeholder is
+/// sufficient for paths.
 fn predefined(name: &str) -> &'static str {
     match name {
         "AIDE_VERSION" => "0.19",
@@ -197,7 +196,7 @@ fn predefined(name: &str) -> &'static str {
     }
 }
 
-/// A definition's name, and where its value stands: up to the first unescaped blank.
+/// The name of a definition, and the span of its value, which ends at the first blank that is not escaped.
 pub(super) fn split_definition(argument: &str) -> (&str, Span) {
     let blank = [' ', '\t'];
     let name = argument.split(blank).next().unwrap_or_default();
@@ -213,66 +212,4 @@ fn union(mut left: Vec<String>, right: Vec<String>) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn readings(config: &str, text: &str) -> Readings {
-        let mut macros = Macros::default();
-        config
-            .split_inclusive('\n')
-            .for_each(|line| macros.pass(&Line::parse(line)));
-        macros.read(text)
-    }
-
-    fn known(values: &[&str]) -> Readings {
-        Readings::Known(values.iter().map(|&value| value.to_owned()).collect())
-    }
-
-    #[test]
-    fn follows_definitions() {
-        let config = "@@define A /a\n@@define B @@{A}/b # why\n@@define A /c\n";
-        assert_eq!(readings(config, "@@{B}:@@{A}"), known(&["/a/b:/c"]));
-        assert_eq!(readings(config, "x@@{NONE}y"), known(&["xy"]));
-        assert_eq!(readings(config, "\\@@{A} @@{A"), known(&["@@{A} @@{A"]));
-    }
-
-    #[test]
-    fn conditions_add_values() {
-        let config = "@@define A /a\n@@ifdef X\n@@define A /b\n@@undef A\n@@endif\n";
-        assert_eq!(readings(config, "@@{A}/x"), known(&["/a/x", "/b/x", "/x"]));
-        assert_eq!(
-            readings("@@if exists /x\n@@define A /a\n@@endif\n", "@@{A}"),
-            known(&["", "/a"])
-        );
-    }
-
-    /// A configuration that excludes files by their dates names each of them.
-    #[test]
-    fn follows_a_long_list() {
-        let days: Vec<String> = (100..500).map(|day| format!("2026-{day}")).collect();
-        let days = format!("({})", days.join("|"));
-        let config = format!("@@define DAYS {days}\n@@define LOG @@{{DAYS}}.log\n");
-        assert_eq!(
-            readings(&config, "/var/@@{LOG}"),
-            known(&[&format!("/var/{days}.log")])
-        );
-    }
-
-    #[test]
-    fn gives_up_on_too_long() {
-        let config =
-            "@@define A aaaaaaaaaaaaaaaa\n".to_owned() + &"@@define A @@{A}@@{A}\n".repeat(60);
-        assert_eq!(readings(&config, "@@{A}"), Readings::Unknown);
-    }
-
-    #[test]
-    fn gives_up_on_too_many() {
-        let mut config: String = ["0", "1", "2", "3", "4", "5", "6", "7", "8"]
-            .map(|n| "@@define A# a\n@@ifdef X\n@@define A# b\n@@endif\n".replace('#', n))
-            .concat();
-        config += "@@define ALL @@{A0}@@{A1}@@{A2}@@{A3}@@{A4}@@{A5}@@{A6}@@{A7}@@{A8}\n";
-        assert_eq!(readings(&config, "@@{ALL}"), Readings::Unknown);
-        assert!(readings(&config, "@@{ALL}").any(|_| false));
-        assert!(!readings(&config, "@@{ALL}").all(|_| true));
-    }
-}
+mod tests;

@@ -1,36 +1,39 @@
-//! Migration: from what AIDE 0.16 to 0.18 took to what AIDE 0.19 takes, with the same meaning.
+//! Migration of configurations for AIDE 0.16 to 0.18 to equivalent ones for AIDE 0.19. Pure.
 //!
-//! Pure. The steps follow NEWS of 0.17, 0.18 and 0.19 ("BACKWARDS INCOMPATIBLE CHANGES"), each a
-//! function here or a module below. Lines are never added or taken away, and rules stay in their
-//! order: AIDE takes the first that matches among those of one directory.
+//! The steps follow NEWS of 0.17, 0.18 and 0.19 ("BACKWARDS INCOMPATIBLE CHANGES"). Each is a function here or a
+//! module below. Lines are never added or removed, and rules keep their order: AIDE applies the first
+//! matching rule of a directory.
 
 mod branches;
 mod deeper;
 mod digests;
+mod expanded_macros;
 mod names;
+mod notes;
 mod old_paths;
 mod options;
 mod rules;
-mod written_out;
 
+use self::notes::Notes;
 use super::budget::{Budget, Diagnostics};
-use super::line::{Directive, Line, Statement};
+use super::configuration::Configuration;
+use super::diagnostic::Diagnostic;
+use super::line::{Directive, Statement};
 use super::paths::Paths;
 use super::written_for::WrittenFor;
-use super::{Configuration, Diagnostic};
 
 pub(super) use rules::depends_on_end;
 
-/// What has to be done before the host root is put in front of paths.
+/// The result of the steps before the host root is inserted.
 #[derive(Debug)]
 pub(super) struct Before {
-    /// What was done, in terms of the user's text.
+    /// Changes, with lines of the user's text.
     pub(super) warnings: Diagnostics,
-    /// Lines that cannot be written for AIDE 0.19.
+    /// Lines that have no equivalent in AIDE 0.19.
     pub(super) refused: Diagnostics,
 }
 
-/// Rewrites what AIDE 0.19 reads otherwise than the AIDE that the user's text was written for.
+/// Rewrites what AIDE 0.19 interprets differently than the version that the user's text was written for.
 /// `relocated` is the user's text after conversion.
 pub(super) fn before_relocation(
     user: &Configuration,
@@ -41,25 +44,23 @@ pub(super) fn before_relocation(
 ) -> Before {
     let mut notes = Notes::new(user, budget);
     old_paths::migrate(effective, written_for, &mut notes);
-    let unclear = written_out::expressions(effective, relocated, &mut notes);
+    let unclear = expanded_macros::expressions(effective, relocated, &mut notes);
     let mut refused = Diagnostics::default();
     refused.extend(unclear.into_iter().map(|index| {
         Diagnostic::new(
             index,
             user.lines().get(index).map_or("", |line| line.text()),
-            "AIDE 0.19 takes no macro in an attribute expression, and this one has more than one \
-             possible value",
-            "write the attributes out, or define a group, such as `NORMAL = p+u+g+sha256`",
+            "AIDE 0.19 does not accept macros in attribute expressions, and this one has several possible values",
+            "use the attributes themselves, or define a group, such as `NORMAL = p+u+g+sha256`",
         )
     }));
     Before {
         refused,
-        warnings: notes.told,
+        warnings: notes.diagnostics,
     }
 }
 
-/// Rewrites the converted configuration for AIDE 0.19. Reports each step in terms of the user's
-/// text.
+/// Rewrites the converted configuration for AIDE 0.19. The warnings have lines of the user's text.
 pub(super) fn migrate(
     user: &Configuration,
     effective: &mut Configuration,
@@ -71,7 +72,7 @@ pub(super) fn migrate(
     byte_order_mark(effective, &mut notes);
     host_names(effective, &mut notes);
     options::migrate(effective, &mut notes);
-    written_out::beginnings(effective, budget);
+    expanded_macros::starts_of_rules(effective, budget);
     rules::migrate(effective, written_for, paths, &mut notes);
     digests::migrate(effective, &mut notes);
     names::migrate(effective, &mut notes);
@@ -82,65 +83,22 @@ pub(super) fn migrate(
     if let Some(last) = effective.lines_mut().last_mut() {
         last.terminate();
     }
-    notes.told
+    notes.diagnostics
 }
 
-/// What is told of the steps.
-struct Notes<'a> {
-    user: &'a Configuration,
-    budget: Budget,
-    told: Diagnostics,
-}
-
-impl<'a> Notes<'a> {
-    /// None yet, about a text that has this budget.
-    fn new(user: &'a Configuration, budget: &Budget) -> Self {
-        Self {
-            user,
-            budget: budget.clone(),
-            told: Diagnostics::default(),
-        }
-    }
-
-    /// About the line with this index.
-    fn tell(&mut self, index: usize, message: &str, remedy: &str) {
-        let text = self.user.lines().get(index).map_or("", |line| line.text());
-        self.told
-            .push(Diagnostic::new(index, text, message, remedy));
-    }
-
-    /// One remark for many lines: at the first, with their number.
-    fn tell_once(&mut self, indexes: &[usize], message: &str, remedy: &str) {
-        match indexes {
-            [] => {}
-            [only] => self.tell(*only, message, remedy),
-            [first, rest @ ..] => {
-                let message = format!("{message} (here and on {} more lines)", rest.len());
-                self.tell(*first, &message, remedy);
-            }
-        }
-    }
-}
-
-/// Turns a line into a comment.
-fn leave_out(line: &mut Line) {
-    let text = format!("# not used: {}", line.text().trim_start());
-    line.set_text(text);
-}
-
-/// AIDE takes the mark for the first line's beginning.
+/// AIDE interprets the mark as a part of the first line.
 fn byte_order_mark(effective: &mut Configuration, notes: &mut Notes<'_>) {
     if effective.marks > 0 {
         effective.marks = 0;
-        notes.tell(
+        notes.warn(
             0,
-            "the file begins with a byte order mark",
-            "save it without",
+            "the file starts with a byte order mark",
+            "save it without byte order mark",
         );
     }
 }
 
-/// AIDE runs in a pod, whose host name is the pod's.
+/// AIDE runs in a pod, so it uses the host name of the pod.
 fn host_names(effective: &Configuration, notes: &mut Notes<'_>) {
     for (index, line) in effective.lines().iter().enumerate() {
         let asks = match line.directive() {
@@ -152,30 +110,30 @@ fn host_names(effective: &Configuration, notes: &mut Notes<'_>) {
             _ => false,
         };
         if asks {
-            notes.tell(
+            notes.warn(
                 index,
-                "the condition looks at the pod's host name, not the node's",
+                "the condition uses the host name of the pod, not that of the node",
                 "use a FileIntegrity with a nodeSelector for each kind of node",
             );
         }
     }
 }
 
-/// 0.16 took a comment behind any line; since 0.17 none is allowed behind an expression.
+/// AIDE 0.16 accepted a comment after any line, 0.17 and later do not accept one after an expression.
 fn trailing_comments(effective: &mut Configuration, notes: &mut Notes<'_>) {
     let mut found = Vec::new();
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
-        let behind = |end: usize| line.text()[end..].find('#').map(|at| end + at);
+        let comment_after = |end: usize| line.text()[end..].find('#').map(|at| end + at);
         let end = match line.statement() {
             Statement::Rule(rule) => rule.comment.as_ref().map(|comment| comment.start),
-            Statement::Group { expression, .. } => behind(expression.end),
+            Statement::Group { expression, .. } => comment_after(expression.end),
             Statement::Option { name, equals, .. } if takes_expression(line.get(name)) => {
-                behind(equals.end)
+                comment_after(equals.end)
             }
             Statement::Directive {
                 directive: Directive::Undef,
                 argument,
-            } => behind(argument.start),
+            } => comment_after(argument.start),
             _ => None,
         };
         if let Some(end) = end {
@@ -183,10 +141,10 @@ fn trailing_comments(effective: &mut Configuration, notes: &mut Notes<'_>) {
             found.push(index);
         }
     }
-    notes.tell_once(
+    notes.warn_once(
         &found,
-        "AIDE 0.19 takes no comment behind an expression, so it is left out",
-        "put it on a line of its own",
+        "AIDE 0.19 does not accept comments after expressions, so it is removed",
+        "put it on a separate line",
     );
 }
 
@@ -202,7 +160,7 @@ fn takes_expression(option: &str) -> bool {
     )
 }
 
-/// 0.16 took tabs around `=`; since 0.17 only blanks are (`E` of the scanner).
+/// AIDE 0.16 accepted tabs around `=`, 0.17 and later accept only blanks (`E` of the scanner).
 fn tabs_around_equals(effective: &mut Configuration) {
     for line in effective.lines_mut() {
         let (Statement::Option { equals, .. } | Statement::Group { equals, .. }) = line.statement()

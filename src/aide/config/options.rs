@@ -1,34 +1,33 @@
-//! Our own lines in each run of AIDE.
+//! fio's own options in each run of AIDE. Pure.
 //!
-//! Pure. AIDE 0.19 keeps the first `database_in`, `database_out`, `num_workers` and `log_level` that
-//! it reads and the last of every other option, and a report's options are those set when its
-//! `report_url` is read (`do_dbdef`, `eval_config_statement` and `add_report_url` of
-//! `commandconf.c`, `conf_eval.c` and `report.c`; aide.conf(5), "REPORT OPTIONS"). So what must
-//! hold whatever the configuration says is given on both sides of it: [`run_options_before`] by
-//! `--before`, [`run_options`] by `--after`.
+//! AIDE 0.19 uses the first `database_in`, `database_out`, `num_workers` and `log_level`, and the last one of all other
+//! options. The options of a report are those that are set at its `report_url` (`do_dbdef`,
+//! `eval_config_statement` and `add_report_url` of `commandconf.c`, `conf_eval.c` and `report.c`;
+//! aide.conf(5), "REPORT OPTIONS"). To override the user's options, fio sets its own before and after
+//! them: [`run_options_before`] with `--before`, [`run_options`] with `--after`.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use super::paths::{escape, escape_rule};
 
-/// What a run of AIDE needs to know. All paths are absolute, as AIDE sees them.
+/// The options of a run. All paths are absolute, as AIDE sees them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunOptions {
-    /// Threads that read files; 0 means none beside the main one.
+    /// Number of threads that read files. 0 means only the main thread.
     pub workers: u32,
-    /// The baseline to compare with.
+    /// The database of the baseline.
     pub database_in: String,
-    /// Where `--init` writes a new one.
+    /// The new database of `--init`.
     pub database_out: String,
-    /// Where the report goes as JSON.
+    /// The path of the JSON report.
     pub json_report: String,
-    /// Where the report goes as text.
+    /// The path of the plain report.
     pub plain_report: String,
 }
 
 impl RunOptions {
-    /// A run on the database and the log in `state_dir`, as AIDE sees that directory.
+    /// A run with database and plain report in `state_dir`, as AIDE sees that directory.
     pub fn new(state_dir: &Path, json_report: &Path, workers: u32) -> Self {
         let file = |name: &str| state_dir.join(name).to_string_lossy().into_owned();
         Self {
@@ -41,7 +40,7 @@ impl RunOptions {
     }
 }
 
-/// The lines for `--before`: options of which AIDE keeps the first.
+/// The lines for `--before`: options of which AIDE uses the first.
 pub fn run_options_before(options: &RunOptions) -> String {
     let RunOptions {
         workers,
@@ -56,12 +55,11 @@ pub fn run_options_before(options: &RunOptions) -> String {
     )
 }
 
-/// The lines for `--after`: the same again, the options of which AIDE keeps the last, both reports,
-/// and a rule that keeps our own files beside either database out of the database.
+/// The lines for `--after`: the same options, those of which AIDE uses the last, both reports, and rules that exclude
+/// fio's own files from the database.
 ///
-/// The JSON report tells everything, down to the digests of added files
-/// (`report_level=added_removed_entries`); the plain one is what AIDE prints by default.
-/// The digest of the database is its SHA-256 (`database_attrs`), in base64 in both.
+/// The JSON report has all details, including the digests of added files (`report_level=added_removed_entries`). The plain
+/// report has AIDE's default level. Both have the SHA-256 of the database (`database_attrs`) in base64.
 pub fn run_options(options: &RunOptions) -> String {
     let mut text = run_options_before(options);
     text += "database_attrs=sha256\ngzip_dbout=yes\n";
@@ -85,18 +83,17 @@ pub fn run_options(options: &RunOptions) -> String {
     text
 }
 
-/// A line for `--after` that selects just this path, which AIDE sees as it is written, by an attribute
-/// expression.
+/// A line for `--after` that selects only this path, as AIDE sees it, with an attribute expression.
 pub fn rule_for(path: &str, attributes: &str) -> String {
     format!("{}$ {attributes}\n", escape_rule(path))
 }
 
-/// Our own files in the state directory, and what is made of them: `.new`, `.backup-TIME`. No others
-/// of that form: what somebody puts into `aide.d` is to be seen.
+/// fio's own files in the state directory with the suffixes `.new` and `.backup-TIME`. Other files, such as those in
+/// `aide.d`, are watched.
 const OWN_FILES: &str = r"aide\.(db\.gz|log|baseline\.json|lock|backup|reinit)(\.[^/]+)?$";
 
-/// AIDE's defaults, set again: nothing is left out of a report. `p-p` is the empty set under any
-/// definition of groups; `E`, AIDE's own name for it, may be redefined.
+/// AIDE's defaults, so that reports contain all changes. `p-p` is the empty set, whatever groups are defined. AIDE's own
+/// name for it, `E`, may be redefined.
 const REPORT_OPTIONS: &str = "\
 report_append=no
 report_base16=no
@@ -119,7 +116,7 @@ fn report(text: &mut String, format: &str, level: &str, path: &str) {
     );
 }
 
-/// The directories of both databases, each once. The root is no one's state directory.
+/// The distinct directories of both databases, except the root.
 fn own_directories(options: &RunOptions) -> Vec<&str> {
     let mut directories: Vec<&str> = [&options.database_in, &options.database_out]
         .into_iter()
@@ -136,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn run_options_are_the_only_ones() {
+    fn run_options_override_all_others() {
         let options = RunOptions {
             workers: 2,
             database_in: "/hostroot/etc/kubernetes/aide.db.gz".into(),

@@ -1,8 +1,6 @@
-//! The host root and the state directory, in the forms that an `aide.conf` needs.
-//!
-//! Pure.
+//! The host root and the state directory, with the escapes of an `aide.conf`. Pure.
 
-/// Where the node's files and AIDE's own are, as the daemon sees them.
+/// The paths as the daemon sees them.
 #[derive(Debug, Clone)]
 pub(super) struct Paths {
     host_root: String,
@@ -11,12 +9,11 @@ pub(super) struct Paths {
     state_dir_escaped: String,
 }
 
-/// Characters that mean something in a regular expression of PCRE.
+/// Special characters of PCRE.
 const REGEX_SPECIAL: &str = r"\.^$*+?()[]{}|";
 
 impl Paths {
-    /// `host_root` such as `/hostroot`, `state_dir` as it is called on the node, such as
-    /// `/etc/kubernetes`.
+    /// `host_root` is for example `/hostroot`, `state_dir` the path on the node, for example `/etc/kubernetes`.
     pub(super) fn new(host_root: &str, state_dir: &str) -> Self {
         let host_root = host_root.trim_end_matches('/');
         let state_dir = format!("{host_root}/{}", state_dir.trim_matches('/'));
@@ -28,17 +25,17 @@ impl Paths {
         }
     }
 
-    /// The host root as a plain path.
+    /// The host root, not escaped.
     pub(super) fn host_root(&self) -> &str {
         &self.host_root
     }
 
-    /// The host root as the beginning of a rule's regular expression.
+    /// The host root as the start of the regular expression of a rule.
     pub(super) fn rule_prefix(&self) -> &str {
         &self.rule_prefix
     }
 
-    /// The state directory below the host root as a plain path.
+    /// The state directory below the host root, not escaped.
     pub(super) fn state_dir(&self) -> &str {
         &self.state_dir
     }
@@ -48,8 +45,8 @@ impl Paths {
         &self.state_dir_escaped
     }
 
-    /// Does a path (or a rule's regular expression) begin with the host root?
-    /// `/hostroot2` does not; `/hostroot$` and `/hostroot(/etc|/usr)` do.
+    /// Whether a path, or the regular expression of a rule, starts with the host root: `/hostroot$` and
+    /// `/hostroot(/etc|/usr)`, but not `/hostroot2`.
     pub(super) fn is_relocated(&self, path: &str) -> bool {
         [self.rule_prefix.as_str(), self.host_root.as_str()]
             .iter()
@@ -62,7 +59,7 @@ impl Paths {
             })
     }
 
-    /// Is a file inside the state directory, under its name on the node or below the host root?
+    /// Whether a file is in the state directory, by its path on the node or below the host root.
     pub(super) fn is_in_state_dir(&self, file: &str) -> bool {
         let on_node = self
             .state_dir
@@ -71,18 +68,17 @@ impl Paths {
         [self.state_dir.as_str(), on_node].iter().any(|directory| {
             file.strip_prefix(directory)
                 .and_then(|rest| rest.strip_prefix('/'))
-                .is_some_and(|rest| !rest.is_empty() && !leaves(rest))
+                .is_some_and(|rest| !rest.is_empty() && !has_parent_dir(rest))
         })
     }
 }
 
-/// Does a path go up anywhere?
-pub(super) fn leaves(path: &str) -> bool {
+/// Whether a path contains `..`.
+pub(super) fn has_parent_dir(path: &str) -> bool {
     path.split('/').any(|component| component == "..")
 }
 
-/// Escapes what AIDE's scanner takes for syntax in strings (aide.conf(5), "FILE FORMAT": `\` before
-/// blank, `@` and `\`).
+/// Escapes special characters of strings (aide.conf(5), "FILE FORMAT": `\` before blank, `@` and `\`).
 pub(super) fn escape(text: &str) -> String {
     text.chars().fold(String::new(), |mut escaped, c| {
         if matches!(c, ' ' | '@' | '\\') {
@@ -93,7 +89,7 @@ pub(super) fn escape(text: &str) -> String {
     })
 }
 
-/// A path as a regular expression that matches just it.
+/// A regular expression that matches only this path.
 pub(super) fn escape_regex(path: &str) -> String {
     path.chars().fold(String::new(), |mut regex, c| {
         if REGEX_SPECIAL.contains(c) {
@@ -104,10 +100,10 @@ pub(super) fn escape_regex(path: &str) -> String {
     })
 }
 
-/// A path as a rule's regular expression that matches just it, escaped for AIDE's scanner.
+/// The regular expression of a rule that matches only this path, escaped for the configuration.
 pub(super) fn escape_rule(path: &str) -> String {
-    // A backslash before a punctuation mark reaches the regular expression as it is; only `\\` and
-    // the scanner's own characters need the second escape.
+    // AIDE's scanner keeps a backslash before a punctuation mark. Only `\\` and the special characters of strings need a
+    // second escape.
     escape_regex(path)
         .replace("\\\\", "\\\\\\\\")
         .replace('@', "\\@")
@@ -119,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn knows_the_host_root() {
+    fn paths_below_the_host_root_are_recognized() {
         let paths = Paths::new("/hostroot/", "etc/kubernetes/");
         assert_eq!(paths.state_dir_escaped(), "/hostroot/etc/kubernetes");
         for path in [
@@ -143,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_the_state_directory() {
+    fn files_in_the_state_directory_are_recognized() {
         let paths = Paths::new("/hostroot", "/etc/kubernetes");
         for file in ["/etc/kubernetes/aide.db", "/hostroot/etc/kubernetes/a/b"] {
             assert!(paths.is_in_state_dir(file), "{file}");
@@ -160,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn escapes() {
+    fn special_characters_are_escaped() {
         assert_eq!(escape(r"/a b@c\d"), r"/a\ b\@c\\d");
         assert_eq!(escape_rule("/tmp/.x y"), r"/tmp/\.x\ y");
     }

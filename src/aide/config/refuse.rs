@@ -1,19 +1,17 @@
-//! What a user's configuration must not hold: it is not trusted with the node or with us
-//! (contract, "A user's configuration is not to be trusted with the node").
+//! Rejects unsafe lines in a user's configuration, which must not be trusted with the nodes or the operator. Pure.
 //!
-//! Pure. `@@x_include` runs a program even under `--config-check`, an `@@include` of any file comes
-//! back in AIDE's error text, and a database or report may be written anywhere. The checks look at
-//! the text, not at what AIDE would make of it: a line that AIDE would refuse as well may be refused
-//! here first.
+//! `@@x_include` runs a program even with `--config-check`, `@@include` shows the content of any file in AIDE's error
+//! messages, and databases and reports can be written anywhere. The checks only use the text, so they
+//! may also reject lines that AIDE would reject itself.
 
 use super::budget::{Budget, Diagnostics};
+use super::configuration::Configuration;
+use super::diagnostic::Diagnostic;
 use super::line::{Directive, Line, Statement};
 use super::macros::{Macros, Readings, split_definition};
-use super::paths::{Paths, leaves};
-use super::{Configuration, Diagnostic};
+use super::paths::{Paths, has_parent_dir};
 
-/// Everything in the user's text that is refused. `relocated` is the same text after conversion:
-/// its macros are the ones that count.
+/// The reasons to reject the user's text. `relocated` is the same text after conversion, whose macros apply.
 pub(super) fn refusals(
     user: &Configuration,
     relocated: &Configuration,
@@ -38,8 +36,7 @@ pub(super) fn refusals(
 
 type Reason = (String, &'static str);
 
-/// An include, wherever it stands on the line: AIDE's scanner leaves more than one way to come back
-/// to where it takes directives.
+/// Rejects includes anywhere in a line: AIDE's scanner may interpret the rest of a line as a directive.
 fn included(line: &Line) -> Option<Reason> {
     if *line.statement() == Statement::Comment {
         return None;
@@ -49,18 +46,18 @@ fn included(line: &Line) -> Option<Reason> {
         .find(|name| line.text().contains(name))?;
     Some((
         format!("{name} is not allowed: it reads or runs other files"),
-        "put the lines themselves into the configuration",
+        "insert the lines into the configuration",
     ))
 }
 
-/// AIDE, written in C, would read another line than we do.
+/// AIDE interprets NUL as the end of the line.
 fn nul(line: &Line) -> Option<Reason> {
     line.text()
         .contains('\0')
-        .then(|| ("the line holds a NUL byte".to_owned(), "remove it"))
+        .then(|| ("the line contains a NUL byte".to_owned(), "remove it"))
 }
 
-/// A macro made of macros, again and again, takes all memory there is.
+/// Macros that contain macros repeatedly could use all memory.
 fn endless(line: &Line, macros: &Macros) -> Option<Reason> {
     let Some((Directive::Define, argument)) = line.directive() else {
         return None;
@@ -68,24 +65,24 @@ fn endless(line: &Line, macros: &Macros) -> Option<Reason> {
     let (_, value) = split_definition(argument);
     (macros.read(&argument[value]) == Readings::Unknown).then(|| {
         (
-            "the macro has too many or too long values to follow".to_owned(),
-            "write the value out",
+            "the macro has too many, or too long, possible values".to_owned(),
+            "use the value itself",
         )
     })
 }
 
-/// A group may take the name of an attribute. This one is what the baseline is verified with.
+/// Groups can redefine attributes. This attribute is needed to verify the baseline.
 fn own_digest(line: &Line) -> Option<Reason> {
     match line.statement() {
         Statement::Group { name, .. } if line.get(name) == "sha256" => Some((
-            "the group has the name of the digest that verifies the baseline".to_owned(),
-            "give the group another name",
+            "the group has the same name as the digest that verifies the baseline".to_owned(),
+            "rename the group",
         )),
         _ => None,
     }
 }
 
-/// A database or report outside the state directory.
+/// Rejects databases and reports outside of the state directory.
 fn location(line: &Line, macros: &Macros, paths: &Paths) -> Option<Reason> {
     let (name, value) = line.option()?;
     let database = matches!(
@@ -95,14 +92,14 @@ fn location(line: &Line, macros: &Macros, paths: &Paths) -> Option<Reason> {
     if !database && name != "report_url" {
         return None;
     }
-    let outside = match macros.read(value) {
+    let is_outside = match macros.read(value) {
         Readings::Unknown => true,
         Readings::Known(readings) => readings
             .iter()
             .filter_map(|reading| reading.strip_prefix("file:"))
             .any(|url| !is_allowed(url, paths)),
     };
-    outside.then(|| {
+    is_outside.then(|| {
         (
             format!("{name} points outside the state directory"),
             "remove the line: database and reports are kept in the state directory",
@@ -110,21 +107,20 @@ fn location(line: &Line, macros: &Macros, paths: &Paths) -> Option<Reason> {
     })
 }
 
-/// Is a `file:` URL's path one that conversion may move into the state directory? It is when it is
-/// there already, or when it is where hosts keep AIDE's files: below `/var`, or under a name
-/// that says AIDE. Below the host root only the state directory is: whoever writes `/hostroot`
-/// knows where they are.
+/// Whether the conversion may move the path of a `file:` URL into the state directory: it is already there, or is a
+/// usual location of AIDE's files: below `/var`, or with `aide` in its name. Other paths below the host root are
+/// rejected, because they were written intentionally.
 fn is_allowed(url: &str, paths: &Paths) -> bool {
     let file = url_path(url);
     if paths.is_in_state_dir(file) {
         return true;
     }
-    let at_home = file == "/dev/null"
+    let is_usual = file == "/dev/null"
         || (file.starts_with("/var/") && !file.starts_with("/var/run/"))
         || file.to_ascii_lowercase().contains("aide");
-    // One without a directory in front is AIDE's own by its name: conversion gives it the directory.
+    // The conversion adds the directory to a name without one.
     let is_path = file.starts_with('/') || !url.starts_with('/');
-    at_home && is_path && !leaves(file) && !paths.is_relocated(file)
+    is_usual && is_path && !has_parent_dir(file) && !paths.is_relocated(file)
 }
 
 /// The path of `file:/path`, `file:///path` and `file://host/path` (`parse_url` of AIDE 0.19).
@@ -140,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_of_aides_files() {
+    fn usual_locations_of_aides_files_are_allowed() {
         let paths = Paths::new("/hostroot", "/etc/kubernetes");
         for url in [
             "/var/lib/aide/aide.db.gz",

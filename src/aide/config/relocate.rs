@@ -1,30 +1,30 @@
-//! Conversion: where the daemon sees the node's files and keeps AIDE's own (contract, "Conversion").
+//! Inserts the host root into paths, and the state directory into options. Pure.
 //!
-//! Pure. The daemon sees the node's `/` at the host root (`/hostroot`) and keeps database and
-//! reports in the state directory below it. What already points there stays byte for byte, so
-//! converting twice is converting once. Comments, order, blanks and line endings stay.
+//! The daemon has the node's `/` at the host root (`/hostroot`), and database and reports in the state directory below it.
+//! Paths that are already below the host root do not change, so a second conversion has no effect.
+//! Comments, order, blanks and line endings do not change either.
 
 mod rules;
 
 use super::budget::Budget;
+use super::configuration::Configuration;
+use super::diagnostic::Diagnostic;
 use super::line::{Directive, Line, Statement, macro_at, string_end};
 use super::macros::{Macros, split_definition};
 use super::paths::{Paths, escape};
 use super::written_for::WrittenFor;
-use super::{Configuration, Diagnostic};
 
 use rules::{Meaning, Rules};
 
-/// What came of a conversion.
+/// The result of a conversion.
 #[derive(Debug, Default)]
 pub(super) struct Relocated {
     /// Lines that cannot be converted.
     pub(super) refused: Vec<Diagnostic>,
-    /// Lines whose meaning is not quite kept.
+    /// Lines whose meaning changes slightly.
     pub(super) warnings: Vec<Diagnostic>,
 }
 
-/// Rewrites `configuration` for the daemon's view of the node.
 pub(super) fn relocate(
     configuration: &mut Configuration,
     written_for: WrittenFor,
@@ -60,17 +60,16 @@ pub(super) fn relocate(
 }
 
 const UNCLEAR_RULE: (&str, &str) = (
-    "the rule holds a macro that may or may not point below the host root, or that has several \
-     values with `|`",
-    "write the path out, or define the macro once",
+    "the rule contains a macro that may or may not be a path below the host root, or has several values with `|`",
+    "use the path itself, or define the macro only once",
 );
 
 const UNCLEAR_CONDITION: (&str, &str) = (
-    "the condition holds a macro that may or may not point below the host root",
-    "write the path out, or define the macro once",
+    "the condition contains a macro that may or may not be a path below the host root",
+    "use the path itself, or define the macro only once",
 );
 
-/// It cannot be decided how to convert a line.
+/// The conversion of a line depends on unknown values.
 #[derive(Debug)]
 struct Unclear;
 
@@ -119,7 +118,7 @@ fn relocate_directive(line: &mut Line, macros: &Macros, paths: &Paths) -> Result
     Ok(())
 }
 
-/// Does the path of a condition lack the host root? An empty or relative one means nothing on a node.
+/// Whether the host root must be inserted into the path of a condition. Empty and relative paths are not converted.
 fn needs_host_root(path: &str, macros: &Macros, paths: &Paths) -> Result<bool, Unclear> {
     let path = &path[..string_end(path, 0)];
     let readings = macros.read(path);
@@ -132,11 +131,11 @@ fn needs_host_root(path: &str, macros: &Macros, paths: &Paths) -> Result<bool, U
     }
 }
 
-/// Where the path of `exists /path`, `exists @@{DIR}` or `not exists /path` begins.
+/// The start of the path in `exists /path`, `exists @@{DIR}` or `not exists /path`.
 fn exists_path(condition: &str) -> Option<usize> {
     let mut rest = condition;
-    while let Some(behind) = rest.strip_prefix("not") {
-        rest = behind.trim_start_matches([' ', '\t']);
+    while let Some(after) = rest.strip_prefix("not") {
+        rest = after.trim_start_matches([' ', '\t']);
     }
     let path = rest.strip_prefix("exists")?.trim_start_matches([' ', '\t']);
     (path.starts_with('/') || macro_at(path, 0).is_some()).then_some(condition.len() - path.len())

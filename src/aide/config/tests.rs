@@ -1,4 +1,4 @@
-//! Whole configurations: what becomes of texts as users have them.
+//! Conversion of whole configurations.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use super::budget::MAX_LINES;
 use super::*;
 use crate::aide::profiles::Profile;
 
-/// Every fixture and built-in configuration, with its name.
+/// All fixtures and default configurations, with their names.
 pub(in crate::aide) const TEXTS: [(&str, &str); 10] = [
     ("debian", include_str!("../testdata/debian.conf")),
     (
@@ -42,43 +42,42 @@ fn refused(text: &str) -> Vec<Diagnostic> {
         .diagnostics
 }
 
-/// Line by line: what the user wrote, `conf>` and `aide>` where they differ from the line before,
-/// and what is told.
-fn told(text: &str) -> String {
+/// The lines of the user, the converted lines (`conf>` and `aide>`) if they differ, and the warnings.
+fn rendered(text: &str) -> String {
     let Prepared {
         conf,
         effective,
         warnings,
     } = prepared(text);
-    let mut told = String::new();
+    let mut rendered = String::new();
     let lines = text
         .split('\n')
         .zip(conf.split('\n'))
         .zip(effective.split('\n'));
     for (index, ((user, conf), effective)) in lines.enumerate() {
-        let _ = writeln!(told, "    {}", user.escape_debug());
+        let _ = writeln!(rendered, "    {}", user.escape_debug());
         if conf != user {
-            let _ = writeln!(told, "conf> {}", conf.escape_debug());
+            let _ = writeln!(rendered, "conf> {}", conf.escape_debug());
         }
         if effective != conf {
-            let _ = writeln!(told, "aide> {}", effective.escape_debug());
+            let _ = writeln!(rendered, "aide> {}", effective.escape_debug());
         }
         for warning in warnings.iter().filter(|warning| warning.line == index + 1) {
-            let _ = writeln!(told, "      ({}: {})", warning.message, warning.remedy);
+            let _ = writeln!(rendered, "      ({}: {})", warning.message, warning.remedy);
         }
     }
-    told
+    rendered
 }
 
 #[test]
-fn texts_as_users_have_them() {
+fn typical_texts() {
     for (name, text) in TEXTS {
-        insta::assert_snapshot!(name, told(text));
+        insta::assert_snapshot!(name, rendered(text));
     }
 }
 
 #[test]
-fn texts_stay_as_they_are_when_prepared_again() {
+fn converted_texts_do_not_change_again() {
     for (name, text) in TEXTS {
         assert_eq!(Configuration::parse(text).to_string(), text, "{name}");
         let Prepared {
@@ -105,9 +104,9 @@ fn profiles_need_no_migration() {
     }
 }
 
-/// The original's own default: nothing becomes a comment without a warning.
+/// The default of the original operator: no option becomes a comment without a warning.
 #[test]
-fn what_is_left_out_is_named() {
+fn removed_options_cause_warnings() {
     for (name, text) in TEXTS {
         let Prepared {
             effective,
@@ -118,7 +117,7 @@ fn what_is_left_out_is_named() {
             .lines()
             .enumerate()
             .filter(|(_, line)| line.starts_with("# not used:"));
-        let told = |option: &str, line: usize| {
+        let messages = |option: &str, line: usize| {
             warnings
                 .iter()
                 .any(|one| one.line == line || one.message.starts_with(option))
@@ -126,7 +125,7 @@ fn what_is_left_out_is_named() {
         for (index, line) in left_out {
             let option = line.trim_start_matches("# not used: ").split('=').next();
             assert!(
-                told(option.unwrap_or_default().trim(), index + 1),
+                messages(option.unwrap_or_default().trim(), index + 1),
                 "{name}: {line}"
             );
         }
@@ -134,7 +133,7 @@ fn what_is_left_out_is_named() {
 }
 
 #[test]
-fn comments_behind_expressions_of_any_line_are_left_out() {
+fn comments_after_expressions_are_removed() {
     for (text, expected) in [
         ("database_attrs = sha256 # c\n", "database_attrs = sha256\n"),
         ("@@undef X # c\n", "@@undef X\n"),
@@ -165,7 +164,7 @@ fn another_state_directory_and_host_root() {
 }
 
 #[test]
-fn converts_each_kind_of_line() {
+fn all_kinds_of_lines_are_converted() {
     let table = [
         (
             "@@define DBDIR /blah",
@@ -211,7 +210,7 @@ fn converts_each_kind_of_line() {
         ("=/etc$ R", "=/hostroot/etc$ R"),
         ("!/etc", "!/hostroot/etc"),
         ("  -/etc d", "  -/hostroot/etc d"),
-        // What may match the root's own entry, which has no slash behind its name there.
+        // Rules that may match the entry of the root, which has no trailing slash.
         ("/", "/hostroot(/|$)"),
         ("/ d N", "/hostroot(/|$) d N"),
         ("/.* N", "/hostroot(/|$).* N"),
@@ -225,14 +224,14 @@ fn converts_each_kind_of_line() {
         ("!/(etc)?$", "!/hostroot/(etc)?$"),
         ("-/a\n!/(etc)?$", "-/hostroot/a\n!/hostroot(/|$)(etc)?$"),
         ("=/ N", "/hostroot(?=/?[^/]*$)(/|$) N"),
-        // AIDE asks the host root's own node first: the order of these two would be another.
+        // AIDE searches the host root first, so the order of these two would change.
         (
             "/ d N\n/etc M\n/etc/a M",
             "/hostroot(/|$) d N\n/hostroot(/)etc M\n/hostroot/etc/a M",
         ),
         ("/etc M\n/ N", "/hostroot/etc M\n/hostroot(/|$) N"),
         ("/$ N\n/etc M", "/hostroot$ N\n/hostroot/etc M"),
-        // Each alternative begins a path.
+        // Each alternative is a path.
         (
             "/etc/pass.*$|/etc/shadow$ N",
             "/hostroot/etc/pass.*$|/hostroot/etc/shadow$ N",
@@ -279,7 +278,7 @@ fn converts_each_kind_of_line() {
 }
 
 #[test]
-fn macros_at_the_beginning_of_rules() {
+fn macros_at_the_start_of_rules_are_expanded() {
     let conf = |text| prepared(text).conf;
     assert_eq!(
         conf("@@define D /etc\n!@@{D}/x\n"),
@@ -296,7 +295,7 @@ fn macros_at_the_beginning_of_rules() {
 }
 
 #[test]
-fn refuses_macros_of_which_the_meaning_depends_on_the_node() {
+fn macros_that_depend_on_the_node_are_rejected() {
     let two = "@@define D /etc\n@@ifdef X\n@@define D /hostroot/etc\n@@endif\n";
     assert_eq!(
         refused(&format!("{two}@@if exists @@{{D}}\n@@endif\n"))[0].line,
@@ -310,12 +309,12 @@ fn refuses_macros_of_which_the_meaning_depends_on_the_node() {
     assert!(
         diagnostics[0]
             .message
-            .contains("no macro in an attribute expression")
+            .contains("does not accept macros in attribute expressions")
     );
 }
 
 #[test]
-fn macros_that_0_19_takes_no_more_are_written_out() {
+fn macros_that_0_19_does_not_accept_are_expanded() {
     let text = "@@define A p+u\n@@define T f,d\nN = @@{A}+sha256\n/etc @@{T} @@{A}\n\
                 @@define DBDIR /x\n!@@{DBDIR}/aide.*\n";
     let Prepared {
@@ -327,12 +326,12 @@ fn macros_that_0_19_takes_no_more_are_written_out() {
     assert_eq!(lines[2], "N = p+u+sha256");
     assert_eq!(lines[3], "/hostroot/etc f,d p+u");
     assert_eq!(lines[5], "-/hostroot/etc/kubernetes/aide.*");
-    let told: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
-    assert_eq!(told, [3, 4, 6]);
+    let messages: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
+    assert_eq!(messages, [3, 4, 6]);
 }
 
 /// AIDE 0.16's manual: "Special characters in your filenames can be escaped using two-digit URL
-/// encoding"; its scanner left doubled backslashes, and took `#` for a comment.
+/// encoding". Its scanner kept double backslashes, and `#` started a comment.
 #[test]
 fn paths_of_0_16_keep_their_meaning() {
     let text = "verbose=5\n@@define S My%20App\n/srv/@@{S} p\n/a%40b p\n/c\\\\.d p\n!/etc/mtab# why\n\
@@ -357,8 +356,11 @@ fn paths_of_0_16_keep_their_meaning() {
             "/hostroot/etc p",
         ]
     );
-    let told: BTreeSet<usize> = warnings.iter().map(|warning| warning.line).collect();
-    assert_eq!(told.into_iter().collect::<Vec<_>>(), [1, 2, 4, 5, 6, 7, 8]);
+    let messages: BTreeSet<usize> = warnings.iter().map(|warning| warning.line).collect();
+    assert_eq!(
+        messages.into_iter().collect::<Vec<_>>(),
+        [1, 2, 4, 5, 6, 7, 8]
+    );
     assert!(
         warnings
             .iter()
@@ -366,9 +368,9 @@ fn paths_of_0_16_keep_their_meaning() {
     );
 }
 
-/// Nothing shows which AIDE the text is for: then it is read as by 0.17 and later, with a warning.
+/// If the version of the text is unknown, it is interpreted as by 0.17 and later, with a warning.
 #[test]
-fn paths_that_0_16_read_otherwise_are_named() {
+fn paths_with_another_meaning_in_0_16_cause_warnings() {
     let text = "/etc p\n/a%20b p\n!/etc/mtab#x\n-/b\n";
     assert_eq!(prepared(text).warnings, []);
     let text = "/etc p\n/a%20b p\n!/etc/mtab#x\n";
@@ -381,13 +383,13 @@ fn paths_that_0_16_read_otherwise_are_named() {
         effective,
         "/hostroot/etc p\n/hostroot/a%20b p\n-/hostroot/etc/mtab#x\n"
     );
-    let told: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
-    assert_eq!(told, [2, 3, 3]);
+    let messages: Vec<usize> = warnings.iter().map(|warning| warning.line).collect();
+    assert_eq!(messages, [2, 3, 3]);
 }
 
-/// AIDE up to 0.16 entered a directory that it left out where a rule names something in it.
+/// AIDE up to 0.16 entered an excluded directory if a rule names a path in it.
 #[test]
-fn a_deeper_rule_of_0_16_keeps_its_effect() {
+fn a_rule_in_a_subdirectory_keeps_its_effect_of_0_16() {
     let effective = |text: &str| prepared(text).effective;
     let rules = "/etc/app p\n!/etc/app/sub$\n/etc/app/sub/deep p\n";
     assert!(
@@ -405,7 +407,7 @@ fn a_deeper_rule_of_0_16_keeps_its_effect() {
         ("!/boot/.*b$", true),
         ("!/boot/grub$", true),
     ] {
-        // The last rule matches directories of /boot in part.
+        // The last rule partially matches directories of /boot.
         let text =
             format!("verbose=5\n/etc/app p\n{negative}\n/etc/app/sub/deep p\n/boot/.*\\.cfg$ p\n");
         assert_eq!(
@@ -414,12 +416,12 @@ fn a_deeper_rule_of_0_16_keeps_its_effect() {
             "{negative}"
         );
     }
-    // The entry of / alone, in each version.
+    // Only the entry of /, in all versions.
     assert!(effective("/ p\n!/$\n").contains("\n!/hostroot$ f,d,l,c,b,p,s\n"));
 }
 
 #[test]
-fn names_the_line_where_the_meaning_cannot_be_kept() {
+fn lines_whose_meaning_changes_cause_warnings() {
     for text in ["/etc p\n!/(etc)?$\n", "/etc p\n=/ p\n"] {
         let warnings = prepared(text).warnings;
         assert!(
@@ -458,7 +460,7 @@ fn a_macro_that_may_be_unset_does_not_lead_outside() {
 }
 
 #[test]
-fn names_conditions_on_files() {
+fn conditions_on_files_cause_warnings() {
     let text = "@@if exists /a\n@@if not exists /b\n@@if defined exists\n@@ifdef exists\n";
     let lines: Vec<usize> = conditions_on_files(text)
         .iter()
@@ -468,7 +470,7 @@ fn names_conditions_on_files() {
 }
 
 #[test]
-fn host_names_are_the_pods() {
+fn host_names_are_those_of_pods() {
     for text in [
         "@@ifhost a\n/etc p\n@@endif\n",
         "@@if not hostname a\n/etc p\n@@endif",
@@ -478,15 +480,15 @@ fn host_names_are_the_pods() {
 }
 
 #[test]
-fn a_second_else_is_left_for_aide_to_complain_of() {
+fn a_second_else_is_left_for_aide_to_reject() {
     let text = "@@ifdef A\n\n@@else\n@@else\n@@endif\n/etc p\n";
     let effective = prepared(text).effective;
     assert_eq!(effective, text.replace("/etc", "/hostroot/etc"));
 }
 
-/// What shows that a text is for 0.19 may be left out: the result means the same when it is converted again.
+/// The lines that identify a text as one for 0.19 may be removed. A second conversion must not change its meaning.
 #[test]
-fn a_text_for_0_19_stays_one() {
+fn a_text_for_0_19_remains_one() {
     let text = "/etc p\n!/etc/a\n!/etc/b x =A A\n";
     let first = prepared(text).effective;
     let expected =
@@ -495,21 +497,21 @@ fn a_text_for_0_19_stays_one() {
     assert_eq!(prepared(&first).effective, expected);
 }
 
-/// The macro that conversion gives another value decides about an expression that holds it.
+/// The value of a macro after conversion applies to expressions.
 #[test]
-fn a_relocated_macro_in_an_expression_is_refused_at_once() {
+fn a_relocated_macro_in_an_expression_is_rejected() {
     let text = "@@ifdef X\n@@define DBDIR\n@@endif\n/etc @@{DBDIR}p\n";
     let refused = prepare(text, "/etc/kubernetes", "/hostroot").unwrap_err();
     assert!(
-        refused.to_string().starts_with(
-            "line 4: AIDE 0.19 takes no macro in an attribute expression, and this one has more than one"
-        ),
+        refused
+            .to_string()
+            .starts_with("line 4: AIDE 0.19 does not accept macros in attribute expressions"),
         "{refused}"
     );
 }
 
 #[test]
-fn large_texts_take_no_time() {
+fn large_texts_are_converted_quickly() {
     for (line, count) in [
         ("my_a = p\n", MAX_LINES),
         ("@@ifdef X\n@@endif\n", MAX_LINES / 2),
@@ -528,7 +530,7 @@ fn large_texts_take_no_time() {
 }
 
 #[test]
-fn refuses_what_reaches_outside() {
+fn unsafe_lines_are_rejected() {
     let texts = [
         "@@include /etc/shadow",
         "  \t@@include\t/etc/aide.d .*",
@@ -572,7 +574,7 @@ fn refuses_what_reaches_outside() {
 }
 
 #[test]
-fn says_why_and_where() {
+fn a_diagnostic_has_line_and_remedy() {
     let diagnostics = refused("/etc R\n@@include /a\n\ndatabase_out=file:/etc/x\n");
     insta::assert_json_snapshot!("refused", diagnostics);
     let refused = Refused { diagnostics };
@@ -580,14 +582,14 @@ fn says_why_and_where() {
 }
 
 #[test]
-fn comments_may_say_anything() {
+fn comments_may_contain_anything() {
     let text = "# @@include /etc/shadow\n  #database_out=file:/etc/x\n/etc R\n";
     assert_eq!(prepared(text).warnings, []);
 }
 
 #[test]
-fn says_what_is_not_watched() {
-    let told = |text: &str| -> Vec<String> {
+fn missing_rules_cause_warnings() {
+    let messages = |text: &str| -> Vec<String> {
         prepared(text)
             .warnings
             .into_iter()
@@ -596,16 +598,16 @@ fn says_what_is_not_watched() {
     };
     for text in ["", "# nothing\n", "-/etc\n", "NORMAL = p\n"] {
         assert_eq!(
-            told(text),
+            messages(text),
             ["no rule selects anything, so nothing is watched"],
             "{text:?}"
         );
     }
     for text in ["/usr p\n-/x\n", "/etcetera p\n-/x\n", "=/boot p\n-/x\n"] {
-        assert_eq!(told(text), ["no rule selects /etc"], "{text:?}");
+        assert_eq!(messages(text), ["no rule selects /etc"], "{text:?}");
     }
     for text in ["/ p\n-/etc\n", "/etc p\n-/etc$\n"] {
-        assert_eq!(told(text), ["the rule leaves /etc out"], "{text:?}");
+        assert_eq!(messages(text), ["the rule excludes /etc"], "{text:?}");
     }
     for text in [
         "/ p\n-/x\n",
@@ -613,19 +615,19 @@ fn says_what_is_not_watched() {
         "/(usr|etc) p\n-/x\n",
         "/e.* p\n-/etc/mtab$\n",
     ] {
-        assert_eq!(told(text), [""; 0], "{text:?}");
+        assert_eq!(messages(text), [""; 0], "{text:?}");
     }
 }
 
 #[test]
-fn hash_is_sha256() {
+fn the_hash_is_sha256() {
     assert_eq!(
         config_hash(""),
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     );
 }
 
-/// Lines made of what means something to AIDE.
+/// Lines of tokens with a meaning for AIDE.
 fn any_text() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("\n".to_owned()),
@@ -658,12 +660,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn printing_loses_nothing(text in any_text()) {
+    fn printing_returns_the_same_text(text in any_text()) {
         prop_assert_eq!(Configuration::parse(&text).to_string(), text);
     }
 
     #[test]
-    fn preparing_twice_is_preparing_once(text in any_text()) {
+    fn a_second_conversion_has_no_effect(text in any_text()) {
         if let Ok(first) = prepare(&text, "/etc/kubernetes", "/hostroot") {
             let again = |text: &str| prepare(text, "/etc/kubernetes", "/hostroot");
             prop_assert_eq!(again(&first.conf).map(|again| again.conf), Ok(first.conf));

@@ -1,27 +1,26 @@
-//! Which AIDE a configuration was written for, as far as its text shows.
+//! The version of AIDE that a configuration was written for. Pure.
 //!
-//! Pure. The meaning of `!`, of `%20` and of backslashes changed between versions, so the same line
-//! may mean different things.
+//! The meaning of `!`, `%20` and backslashes changed between versions, so the same line may have different meanings.
 
-use super::Configuration;
+use super::configuration::Configuration;
 use super::groups::is_new;
 use super::line::{Directive, Line, RuleKind, Span, Statement, operands};
 
-/// The AIDE that a text was written for.
+/// The version of AIDE that a text was written for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WrittenFor {
-    /// 0.16 or before: it holds something that 0.17 refuses.
+    /// 0.16 or earlier: it contains something that 0.17 rejects.
     UpTo016,
-    /// Any of 0.15 to 0.18.
+    /// Any version from 0.15 to 0.18.
     Unknown,
-    /// 0.17 or 0.18: it holds something that came with 0.17.
+    /// 0.17 or 0.18: it contains something that exists since 0.17.
     From017,
-    /// 0.19: it holds something that came with 0.19.
+    /// 0.19: it contains something that exists since 0.19.
     From019,
 }
 
 impl WrittenFor {
-    /// Looks for what only some versions take.
+    /// Determines the version from lines that only some versions accept.
     pub(super) fn of(configuration: &Configuration) -> Self {
         let lines = configuration.lines();
         if lines.iter().any(needs_0_19) {
@@ -60,7 +59,7 @@ fn uses_new(line: &Line, span: &Span) -> bool {
         .any(|name| is_new(line.get(name)))
 }
 
-/// NEWS of 0.17: options that are gone, and comments behind expressions.
+/// Removed options, and comments after expressions (NEWS, 0.17).
 fn is_old(line: &Line) -> bool {
     match line.statement() {
         Statement::Option { name, .. } => matches!(
@@ -73,7 +72,7 @@ fn is_old(line: &Line) -> bool {
     }
 }
 
-/// NEWS of 0.17 and 0.18.
+/// New options and directives (NEWS, 0.17 and 0.18).
 fn needs_0_17(line: &Line) -> bool {
     match line.statement() {
         Statement::Option { name, .. } => matches!(

@@ -32,7 +32,7 @@ pub enum Found {
         /// The record of a database that was deleted.
         record: Option<Record>,
     },
-    /// A database.
+    /// There is a database.
     Database {
         /// The sha256 of the uncompressed database, hex.
         digest: String,

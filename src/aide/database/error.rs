@@ -18,13 +18,13 @@ pub enum DatabaseError {
         path.display()
     )]
     Locked {
-        /// The lock file.
+        /// The path of the lock file.
         path: PathBuf,
     },
     /// A directory that is not empty has the name of one of fio's files.
     #[error("{} is a directory, but fio needs a file there; move or remove the directory", path.display())]
     BlockedByDirectory {
-        /// The directory.
+        /// The path of the directory.
         path: PathBuf,
         /// Why it cannot be removed.
         source: io::Error,
@@ -36,7 +36,7 @@ pub enum DatabaseError {
         path.display()
     )]
     Replaced {
-        /// The state directory.
+        /// The path of the state directory.
         path: PathBuf,
         /// What is there now.
         reason: String,
@@ -64,7 +64,7 @@ pub enum DatabaseError {
     /// Since the directory was opened, users other than root got write access.
     #[error("the state directory {} {reason}", path.display())]
     Unsafe {
-        /// The state directory.
+        /// The path of the state directory.
         path: PathBuf,
         /// Which directory, and how to fix it.
         reason: String,

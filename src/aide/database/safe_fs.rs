@@ -51,7 +51,6 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), FileError> {
         .map_err(FileError::on("sync", dir))
 }
 
-/// Renames a file.
 pub(super) fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
     fs::rename(from, to).map_err(FileError::on("rename", from))
 }

@@ -7,8 +7,7 @@ use super::error::DatabaseError;
 use super::record::Record;
 use super::state_dir::{DATABASE, RECORD, StateDir};
 use super::trusted_path;
-use crate::api::file_integrity::DEFAULT_STATE_DIR;
-use crate::api::state_dir::{self, DEFAULT_DIRS};
+use crate::api::state_dir::{self, DEFAULT_DIRS, DEFAULT_STATE_DIR};
 
 impl StateDir {
     /// Chooses the state directory of the node whose root is mounted at `host_root`, and returns it with

@@ -1,10 +1,10 @@
-//! Rule sets at random, the same for the same seed.
+//! Random rule sets, reproducible by their seed.
 
 use std::fmt::Write as _;
 
 use fastrand::Rng;
 
-/// The AIDE that a text is for.
+/// The version of AIDE that a text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Version {
     V0_17,
@@ -12,7 +12,7 @@ pub(super) enum Version {
     V0_19,
 }
 
-/// Directories and files of the tree, and one that is not there.
+/// Directories and files of the tree, and one that does not exist.
 const PLACES: [&str; 24] = [
     "/",
     "/",
@@ -40,7 +40,7 @@ const PLACES: [&str; 24] = [
     "/none",
 ];
 
-/// What may follow one of them in a rule.
+/// Suffixes of paths in rules.
 const TAILS: [&str; 22] = [
     "",
     "",
@@ -66,7 +66,7 @@ const TAILS: [&str; 22] = [
     "/(.*/)?deep",
 ];
 
-/// Paths of their own kind.
+/// Special paths.
 const WHOLE: [&str; 18] = [
     "/.*",
     "/*",
@@ -109,7 +109,7 @@ pub(super) fn rule_set(seed: u64, version: Version) -> String {
             text += "@@endif\n";
         }
     }
-    // A text for 0.19 shows that it is.
+    // Identifies a text for 0.19.
     if version == Version::V0_19 {
         text += "-/none/at/all$\n";
     }
@@ -166,7 +166,7 @@ fn path(rng: &mut Rng) -> String {
         _ => {
             let place = PLACES[rng.usize(..PLACES.len())].replace('.', "\\.");
             let tail = TAILS[rng.usize(..TAILS.len())];
-            // No double slash, which no AIDE since 0.17 takes.
+            // No double slash, which AIDE 0.17 and later reject.
             let tail = if place == "/" {
                 tail.strip_prefix('/').unwrap_or(tail)
             } else {

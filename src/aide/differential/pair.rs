@@ -1,4 +1,4 @@
-//! One tree that two AIDEs look at: one as `/`, the other as `/hostroot`.
+//! One tree that two versions of AIDE scan: one as `/`, the other as `/hostroot`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,23 +12,22 @@ use tempfile::TempDir;
 use super::generator::Version;
 use crate::aide::config::{Diagnostic, RunOptions, prepare, run_options, run_options_before};
 
-/// What came of a comparison.
+/// The result of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The same entries with the same attributes.
     Same,
-    /// A warning names the line that makes the difference.
+    /// A warning explains the difference.
     Explained,
-    /// The AIDE that the text is for does not take it.
+    /// The old version rejects the text.
     RefusedByOld,
-    /// How the two differ.
     Differs(String),
 }
 
 /// Entries by their path on the node, with AIDE's set of attributes.
 type Entries = BTreeMap<String, u64>;
 
-/// Where both AIDEs and what they write are, in the tree and beside it.
+/// The directories of both versions and their files, in the tree and outside of it.
 const ASIDE: [&str; 2] = ["/.aide", "/out"];
 const NEW_OR_ONLY: &str = ".aide";
 const OLD: &str = ".old";
@@ -41,7 +40,7 @@ const DIGESTS: [u32; 17] = [
 /// acl, selinux, xattrs, e2fsattrs, caps.
 const EXTENDED: [u32; 5] = [21, 32, 33, 36, 37];
 
-/// Files that rule sets name, and others.
+/// Files in rule sets, and others.
 const FILES: [&str; 24] = [
     "etc/passwd",
     "etc/shadow",
@@ -69,7 +68,7 @@ const FILES: [&str; 24] = [
     "file",
 ];
 
-/// Two AIDEs and the tree.
+/// Two versions of AIDE and the tree.
 #[derive(Debug)]
 pub(super) struct Pair {
     version: Version,
@@ -85,7 +84,7 @@ impl Pair {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, file).unwrap();
         }
-        // None to a directory: AIDE 0.17 still entered one that a rule named.
+        // No links to directories: AIDE 0.17 still entered one that a rule named.
         symlink("passwd", node.join("etc/link")).unwrap();
         install(&node, NEW_OR_ONLY, suite(version));
         install(root.path(), OLD, suite(version));
@@ -97,7 +96,7 @@ impl Pair {
         self.version
     }
 
-    /// A text as it is, and converted.
+    /// Compares a text with the converted one.
     pub(super) fn compare(&self, text: &str) -> Outcome {
         match prepare(text, "/etc/kubernetes", "/hostroot") {
             Ok(prepared) => self.compare_with(text, &prepared.effective, &prepared.warnings),
@@ -108,7 +107,7 @@ impl Pair {
         }
     }
 
-    /// A text, and what is to mean the same to AIDE 0.19.
+    /// Compares a text with an equivalent one for AIDE 0.19.
     pub(super) fn compare_with(
         &self,
         text: &str,
@@ -134,8 +133,7 @@ impl Pair {
         Outcome::Differs(format!("---\n{converted}---\n{}\n", listed.join("\n")))
     }
 
-    /// What the AIDE of the text's version selects on the tree as `/`; or as `/hostroot`, if the text
-    /// is converted already.
+    /// The entries that the version of the text selects on the tree as `/`, or as `/hostroot` if the text is converted.
     fn on_node(&self, text: &str) -> Option<Entries> {
         let is_converted = text.lines().any(|line| line.starts_with("/hostroot/"));
         let (root, aide, host_root) = if is_converted {
@@ -152,7 +150,7 @@ impl Pair {
         Some(entries(&String::from_utf8(database).unwrap(), host_root))
     }
 
-    /// What AIDE 0.19 selects as the daemon runs it.
+    /// The entries that AIDE 0.19 selects with the options of the daemon.
     fn below_host_root(&self, converted: &str) -> Result<Entries, String> {
         let options = RunOptions {
             workers: 1,
@@ -181,17 +179,17 @@ fn uncompressed(path: &Path) -> String {
     text
 }
 
-/// Does a warning say that this path may be selected otherwise?
+/// Whether a warning explains that this path may be selected differently.
 fn explains(warning: &Diagnostic, path: &str) -> bool {
     if warning
         .message
-        .starts_with("the rule would leave out the entry of / itself")
+        .starts_with("the rule would exclude the entry of / itself")
     {
         return path == "/";
     }
     warning
         .message
-        .starts_with("the rule matches / and what lies in it")
+        .starts_with("the rule matches / and its direct children")
         && path.matches('/').count() == 1
 }
 
@@ -203,7 +201,7 @@ fn suite(version: Version) -> &'static str {
     }
 }
 
-/// Copies a release's AIDE into a tree.
+/// Copies the AIDE of a release into a tree.
 fn install(root: &Path, name: &str, suite: &str) {
     let variable = format!("FIO_AIDE_{}", suite.to_uppercase());
     let aide = std::env::var_os(&variable).map_or_else(
@@ -228,7 +226,7 @@ fn install(root: &Path, name: &str, suite: &str) {
     }
 }
 
-/// Makes a database with the AIDE of a tree, which is `/` to it.
+/// Creates a database with the AIDE of a tree, which is its `/`.
 fn run(root: &Path, aide: &str, config: &str, before: &str, after: &str) -> Output {
     let mut command = Command::new("unshare");
     if !rustix::process::geteuid().is_root() {
@@ -255,7 +253,7 @@ fn run(root: &Path, aide: &str, config: &str, before: &str, after: &str) -> Outp
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // An AIDE that refuses what stands before does not read it.
+    // If AIDE rejects an earlier line, it does not read this one.
     child
         .stdin
         .take()
@@ -265,7 +263,7 @@ fn run(root: &Path, aide: &str, config: &str, before: &str, after: &str) -> Outp
     child.wait_with_output().unwrap()
 }
 
-/// The entries of a database without those of the AIDEs themselves.
+/// The entries of a database without those of AIDE itself.
 fn entries(database: &str, host_root: &str) -> Entries {
     let columns: Vec<&str> = database
         .lines()
@@ -279,7 +277,7 @@ fn entries(database: &str, host_root: &str) -> Entries {
         let path = match fields[0].strip_prefix(host_root) {
             Some("") => "/",
             Some(path) => path,
-            // It is not on the node at all.
+            // It is not on the node.
             None => &format!("outside:{}", fields[0]),
         };
         let is_aside = ASIDE.iter().any(|aside| {
@@ -314,8 +312,8 @@ fn differences(expected: &Entries, found: &Entries) -> Vec<(String, String)> {
     differences
 }
 
-/// Which digest it is may differ: 0.19 has others in its groups, and has not all of 0.17's. What the
-/// file system does not have each version drops from other kinds of files.
+/// Ignores which digest it is: 0.19 has others in its groups and lacks some of 0.17. Each version removes unsupported attributes
+/// from other kinds of files.
 fn comparable(attributes: u64) -> (u64, bool) {
     let set = |bits: &[u32]| bits.iter().fold(0_u64, |set, bit| set | 1 << bit);
     let digests = set(&DIGESTS);

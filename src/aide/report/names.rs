@@ -1,9 +1,8 @@
-//! What attributes are called: AIDE's two sets of names, and ours.
+//! Names of attributes: AIDE's and fio's. Pure.
 //!
-//! Pure. From `attributes.c` of AIDE 0.19: the field names of JSON reports and the headings of
-//! plain ones.
+//! AIDE's field names in JSON reports and headings in plain reports are from `attributes.c` of AIDE 0.19.
 
-/// Field name, heading, our name.
+/// Field name, heading, fio's name.
 const NAMES: [(&str, &str, &str); 18] = [
     ("file_type", "File type", "type"),
     ("link_name", "Lname", "link"),
@@ -25,7 +24,7 @@ const NAMES: [(&str, &str, &str); 18] = [
     ("fs_type", "FS type", "filesystem"),
 ];
 
-/// Digests: the field's name is ours as well.
+/// Digests: fio uses the field name.
 const DIGESTS: [(&str, &str); 16] = [
     ("md5", "MD5"),
     ("sha1", "SHA1"),

@@ -1,15 +1,13 @@
-//! Paths as text.
-//!
-//! Pure.
+//! Paths as text. Pure.
 
-/// A path as text that is safe to show on one line, and from which the bytes can be told: what is
-/// not printable UTF-8 is written like in AIDE's plain report, as a backslash and three octal digits
-/// for each byte (newline: `\012`), a backslash itself as `\134`.
+/// A path as text that is safe to print on one line and represents the bytes exactly. Bytes that are not printable
+/// UTF-8 are escaped as in AIDE's plain report, as a backslash and three octal digits (newline: `\012`).
+/// A backslash is `\134`.
 pub fn display_path(path: &[u8]) -> String {
     let mut text = String::with_capacity(path.len());
     for chunk in path.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if is_shown(c) {
+            if is_printable(c) {
                 text.push(c);
             } else {
                 c.encode_utf8(&mut [0; 4])
@@ -25,8 +23,8 @@ pub fn display_path(path: &[u8]) -> String {
     text
 }
 
-/// Not shown: control characters, and what changes the order or the lines of the text around it.
-fn is_shown(c: char) -> bool {
+/// Whether a character is printable: not a control character, and without effect on the direction or the lines of the text.
+fn is_printable(c: char) -> bool {
     !c.is_control()
         && c != '\\'
         && !matches!(
@@ -42,7 +40,7 @@ fn octal(text: &mut String, byte: u8) {
     }
 }
 
-/// Takes back AIDE's own escapes, `\ooo`; any other backslash stands for itself.
+/// Removes AIDE's escapes `\ooo`. Other backslashes are kept.
 pub(super) fn unescape(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut at = 0;
@@ -71,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_paths() {
+    fn paths_are_escaped() {
         let table: [(&[u8], &str); 5] = [
             (b"/etc/a b", "/etc/a b"),
             (b"/a\nb", "/a\\012b"),
@@ -86,7 +84,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_is_lost(path: Vec<u8>) {
+        fn printing_returns_the_parsed_text(path: Vec<u8>) {
             let text = display_path(&path);
             prop_assert!(!text.chars().any(char::is_control));
             prop_assert_eq!(unescape(text.as_bytes()), path);

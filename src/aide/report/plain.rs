@@ -1,81 +1,54 @@
-//! Plain reports, of AIDE 0.15 to 0.19.
+//! Plain reports of AIDE 0.15 to 0.19. Pure.
 //!
-//! Pure. The forms differ: 0.15 counts files, 0.16 and later entries; 0.15 lists `added: PATH`,
-//! 0.16 and later flags and path; versions stand in the first or second line. Since 0.19.2 (and in
-//! what distributions patched before) control characters come as `\ooo`.
+//! The formats differ: 0.15 counts files, 0.16 and later count entries; 0.15 lists `added: PATH`, 0.16 and later
+//! list flags and path; the version is in the first or second line. Since 0.19.2, and in packages of
+//! earlier versions with this patch, control characters are escaped as `\ooo`.
+
+mod lines;
 
 use std::collections::BTreeMap;
 
-use super::json::{kind_of, sha256};
-use super::names;
-use super::path::{display_path, unescape};
-use super::{Change, ChangeKind, Report, ReportError, new_values};
+pub(super) use self::lines::last;
+use self::lines::{Section, heading, new_value, run_time, version};
 
-/// Names of attributes stand behind one blank (0.19) or two; further lines of a value, which may hold
-/// colons as well, further in.
+use super::changes::{Change, ChangeKind, Report};
+use super::error::ReportError;
+use super::names;
+use super::path::unescape;
+use super::tokens::{kind_of, sha256};
+use super::value_hash::new_values;
+
+/// Maximum indentation of attribute names: one blank in 0.19, otherwise two. Continuation lines of a value, which may
+/// contain colons, have a deeper indentation.
 const NAME_INDENT: usize = 2;
 
 pub(super) fn parse(report: &[u8]) -> Result<Report, ReportError> {
     if report.is_empty() {
         return Err(ReportError::Empty);
     }
-    let mut reader = Reader::default();
+    let mut parser = Parser::default();
     last(report)
         .split(|&byte| byte == b'\n')
-        .for_each(|line| reader.line(line));
-    reader.finish().ok_or(ReportError::Plain)
-}
-
-/// The last report of several. Each has one line that says when it began, and one that says what was
-/// found, in either order; so a second one of a kind begins the next report.
-pub(super) fn last(reports: &[u8]) -> &[u8] {
-    let (mut start, mut at, mut seen) = (0, 0, [false; 2]);
-    for line in reports.split_inclusive(|&byte| byte == b'\n') {
-        let kinds = [line.starts_with(b"Start timestamp:"), is_finding(line)];
-        if let Some(kind) = kinds.iter().position(|&is_it| is_it) {
-            if seen[kind] {
-                (start, seen) = (at, [false; 2]);
-            }
-            seen[kind] = true;
-        }
-        at += line.len();
-    }
-    &reports[start..]
-}
-
-/// `AIDE found differences`, `AIDE 0.16 found NO differences`, `AIDE successfully initialized`.
-fn is_finding(line: &[u8]) -> bool {
-    let is_in = |text: &[u8]| line.windows(text.len()).any(|part| part == text);
-    line.starts_with(b"AIDE") && (is_in(b" found ") || is_in(b" successfully initialized"))
-}
-
-/// Which part of the report a line is in.
-#[derive(Default, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    #[default]
-    Head,
-    /// Paths; of which kind, unless all kinds are in one list.
-    List(Option<ChangeKind>),
-    Details,
-    Databases,
+        .for_each(|line| parser.line(line));
+    parser.finish().ok_or(ReportError::Plain)
 }
 
 #[derive(Default)]
-struct Reader {
+struct Parser {
     report: Report,
-    /// A line that only a report has was there.
+    /// Whether a line that occurs only in reports was found.
     is_report: bool,
-    part: Part,
+    section: Section,
     changes: BTreeMap<Vec<u8>, Entry>,
-    /// The entry whose details are being read.
+    /// The entry whose details are being parsed.
     entry: Option<Vec<u8>>,
-    /// Its attributes so far, with the lines of their new values.
+    /// Its attributes with the lines of their new values.
     values: Vec<(String, Vec<String>)>,
-    /// Something is listed.
+    /// Whether the report has lists.
     has_lists: bool,
-    /// Its last line is there.
+    /// Whether the last line was found.
     has_ended: bool,
-    /// The digest being read: it goes over several lines.
+    /// The digest that is being parsed. It has several lines.
     digest: Option<String>,
 }
 
@@ -86,26 +59,26 @@ struct Entry {
     new_values: Option<[u8; 32]>,
 }
 
-impl Reader {
+impl Parser {
     fn line(&mut self, line: &[u8]) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let text = String::from_utf8_lossy(line);
         let text = text.trim();
-        if let Some(part) = heading(text) {
+        if let Some(section) = heading(text) {
             self.end_entry();
-            self.has_lists |= part != Part::Databases;
-            self.part = part;
+            self.has_lists |= section != Section::Databases;
+            self.section = section;
         } else if text.starts_with("End timestamp:") {
             self.end_entry();
             self.has_ended = true;
-            self.part = Part::Head;
+            self.section = Section::Head;
             self.report.run_time_seconds = run_time(text);
         } else {
-            match self.part {
-                Part::Head => self.head(text),
-                Part::List(kind) => self.listed(line, kind),
-                Part::Details => self.detail(line),
-                Part::Databases => self.database(text),
+            match self.section {
+                Section::Head => self.head(text),
+                Section::List(kind) => self.listed(line, kind),
+                Section::Details => self.detail(line),
+                Section::Databases => self.database(text),
             }
         }
     }
@@ -154,8 +127,8 @@ impl Reader {
         self.changes.insert(path, entry);
     }
 
-    /// `File: /path`, then lines such as ` Perm      : -rw-r--r-- | -rw-------`. What goes on in
-    /// the next line has no name there.
+    /// Parses `File: /path` and lines such as ` Perm      : -rw-r--r-- | -rw-------`. Continuation lines have no
+    /// name.
     fn detail(&mut self, line: &[u8]) {
         if line.first().is_some_and(|&byte| byte != b' ') {
             self.end_entry();
@@ -176,7 +149,7 @@ impl Reader {
         }
     }
 
-    /// Keeps what was detailed of an entry.
+    /// Adds the details to their entry.
     fn end_entry(&mut self) {
         let values = std::mem::take(&mut self.values);
         let path = self.entry.take();
@@ -217,7 +190,7 @@ impl Reader {
         }
     }
 
-    /// Versions before 0.19 did not escape, so a backslash is one.
+    /// Removes escapes. Versions before 0.19 do not escape backslashes.
     fn path(&self, bytes: &[u8]) -> Vec<u8> {
         let minor = self.report.aide_version.split('.').nth(1);
         if minor
@@ -234,7 +207,7 @@ impl Reader {
         self.end_digest();
         self.end_entry();
         let mut report = self.report;
-        // One that only counts is whole, if it has an end (since 0.16).
+        // A report without lists is complete if it has a last line (since 0.16).
         let only_counts = self.has_ended && !self.has_lists;
         report.truncated = (self.changes.len() as u64) < report.counted() && !only_counts;
         report.changes = self
@@ -250,56 +223,4 @@ impl Reader {
             .collect();
         self.is_report.then_some(report)
     }
-}
-
-/// What stands behind the bar (the comma of 0.15) that parts old and new values. An old value that
-/// has a bar in it is taken along; it is the same in each scan. An added entry has no bar.
-fn new_value(text: &[u8]) -> String {
-    let behind = |bar: &[u8]| {
-        let at = text.windows(bar.len()).position(|part| part == bar);
-        at.map(|at| &text[at + bar.len()..])
-    };
-    let new = behind(b" | ").or_else(|| text.ends_with(b" |").then_some(&b""[..]));
-    let new = new.or_else(|| behind(b" , ")).unwrap_or(text);
-    display_path(new.trim_ascii())
-}
-
-/// A heading between rules of dashes. The summary's lines look alike, but go on with a number.
-fn heading(text: &str) -> Option<Part> {
-    Some(match text.strip_suffix(':')? {
-        "Added entries" | "Added files" => Part::List(Some(ChangeKind::Added)),
-        "Removed entries" | "Removed files" => Part::List(Some(ChangeKind::Removed)),
-        "Changed entries" | "Changed files" => Part::List(Some(ChangeKind::Changed)),
-        "Added, removed and changed entries"
-        | "Added and removed entries"
-        | "Added and changed entries"
-        | "Removed and changed entries" => Part::List(None),
-        "Detailed information about changes" => Part::Details,
-        "The attributes of the (uncompressed) database(s)" => Part::Databases,
-        _ => return None,
-    })
-}
-
-/// `AIDE 0.16 found …`, `AIDE, version 0.15.1`, `Start timestamp: … (AIDE 0.19.1)`.
-fn version(text: &str) -> Option<&str> {
-    let after = text
-        .strip_prefix("AIDE, version ")
-        .or_else(|| text.strip_prefix("AIDE "))
-        .or_else(|| {
-            text.starts_with("Start timestamp:")
-                .then(|| text.split_once("(AIDE "))?
-                .map(|(_, rest)| rest)
-        })?;
-    let version = after.split([' ', ')']).next()?;
-    version
-        .starts_with(|c: char| c.is_ascii_digit())
-        .then_some(version)
-}
-
-/// `End timestamp: 2025-11-24 06:30:00 +0000 (run time: 1m 3s)`
-fn run_time(text: &str) -> Option<u64> {
-    let (_, time) = text.split_once("(run time: ")?;
-    let (minutes, seconds) = time.strip_suffix("s)")?.split_once("m ")?;
-    let minutes: u64 = minutes.parse().ok()?;
-    minutes.checked_mul(60)?.checked_add(seconds.parse().ok()?)
 }

@@ -1,7 +1,10 @@
 //! Whole reports, of all versions.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
+use super::json::MAX_DETAILS;
 use super::*;
 
 const CHANGED_0_15: &str = "\
@@ -130,7 +133,7 @@ fn plain_reports_of_old_versions() {
     insta::assert_debug_snapshot!("plain-0.15", read(CHANGED_0_15));
     insta::assert_debug_snapshot!("plain-0.16", read(CHANGED_0_16));
     insta::assert_debug_snapshot!("plain-0.18-ungrouped", read(UNGROUPED_0_18));
-    // Line endings do not matter, and a report that lists less than it counts is cut.
+    // Line endings do not matter. A report that lists less than it counts is incomplete.
     let windows = CHANGED_0_16.replace('\n', "\r\n");
     assert_eq!(read(&windows), read(CHANGED_0_16));
     let cut = CHANGED_0_16.find("Changed entries:\n").unwrap();
@@ -138,7 +141,7 @@ fn plain_reports_of_old_versions() {
 }
 
 #[test]
-fn plain_reports_tell_new_values_apart() {
+fn plain_reports_distinguish_new_values() {
     let digest = |text: &str, path: &str| {
         let report = parse_plain(text.as_bytes()).unwrap();
         let mut changes = report.changes.iter();
@@ -188,7 +191,7 @@ fn plain_reports_tell_new_values_apart() {
 }
 
 #[test]
-fn of_several_reports_in_one_file_the_last_one_counts() {
+fn the_last_one_of_several_reports_is_parsed() {
     let clean_0_16 = "AIDE 0.16 found NO differences between database and filesystem. Looks okay!!\n\
                       Start timestamp: 2021-03-04 10:11:12 +0000\n\nNumber of entries:\t42\n\n\
                       End timestamp: 2021-03-04 10:11:13 +0000 (run time: 0m 1s)\n";
@@ -211,7 +214,7 @@ fn of_several_reports_in_one_file_the_last_one_counts() {
 }
 
 #[test]
-fn reports_that_count_and_do_not_list_are_whole() {
+fn reports_without_lists_are_complete() {
     let listed = UNGROUPED_0_18.find("-----").unwrap();
     let end = UNGROUPED_0_18.find("End timestamp").unwrap();
     let summary = [&UNGROUPED_0_18[..listed], &UNGROUPED_0_18[end..]].concat();
@@ -269,7 +272,7 @@ fn plain_reports_without_changes() {
 }
 
 #[test]
-fn what_is_no_report_is_none() {
+fn other_texts_are_not_reports() {
     assert!(matches!(parse_plain(b""), Err(ReportError::Empty)));
     assert!(matches!(parse_json(&b""[..]), Err(ReportError::Empty)));
     for text in ["hello", "Added entries: 3", "{}", "\u{0}"] {
@@ -408,7 +411,7 @@ fn json_reports_with_other_options() {
 }
 
 #[test]
-fn details_are_kept_for_the_first_changes_only() {
+fn details_are_only_kept_for_the_first_changes() {
     use std::fmt::Write as _;
     let mut text = "{\"details\": {".to_owned();
     for n in 0..DETAILED_CHANGES + 5 {
@@ -438,7 +441,7 @@ fn details_are_kept_for_the_first_changes_only() {
 }
 
 #[test]
-fn host_root_goes_only_as_a_whole() {
+fn only_the_complete_host_root_is_removed() {
     let change = |path: &[u8]| Change {
         path: path.to_vec(),
         kind: ChangeKind::Added,
@@ -460,10 +463,10 @@ fn host_root_goes_only_as_a_whole() {
     assert_eq!(stripped, [&b"/"[..], b"/etc", b"/hostroots", b"/etc"]);
 }
 
-/// Bytes of entries of a kind.
+/// Maximum size of the entries of a kind.
 const MOST: usize = 128 * 1024;
 
-/// A report in which so many entries were added that they are not all kept, and one changed.
+/// A report with more added entries than are kept, and one changed entry.
 fn endless(last_path: &str, last_digest: &str) -> Report {
     let directory = "d".repeat(4000);
     let entries = MOST / directory.len();
@@ -484,7 +487,7 @@ fn endless(last_path: &str, last_digest: &str) -> Report {
 }
 
 #[test]
-fn of_too_many_entries_of_a_kind_number_and_hash_are_kept() {
+fn entries_beyond_the_limit_are_counted_and_hashed() {
     let report = endless("new", "x");
     assert_eq!(report.listed(), report.added + report.changed);
     let kept: usize = report.changes.iter().map(|change| change.path.len()).sum();
@@ -498,15 +501,15 @@ fn of_too_many_entries_of_a_kind_number_and_hash_are_kept() {
     assert_eq!(changed[0].attributes[..], ["sha256"]);
     assert_eq!(endless("new", "x"), report);
     let (path, digest) = (endless("old", "x"), endless("new", "y"));
-    let listed = |report: &Report| report.beyond.unwrap().listed;
-    let detailed = |report: &Report| report.beyond.unwrap().detailed;
+    let listed = |report: &Report| report.omitted.unwrap().listed;
+    let detailed = |report: &Report| report.omitted.unwrap().detailed;
     assert_ne!(listed(&path), listed(&report));
     assert_eq!(listed(&digest), listed(&report));
     assert_ne!(detailed(&digest), detailed(&report));
 }
 
 #[test]
-fn values_are_kept_up_to_so_many_bytes() {
+fn the_size_of_values_is_limited() {
     let value = "x".repeat(MAX_DETAILS / 10);
     let details: Vec<String> = (0..20)
         .map(|n| format!("\"/{n:02}\": {{\"xattrs\": {{\"old\": \"\", \"new\": \"{value}\"}}}}"))
@@ -521,7 +524,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_bytes_are_too_odd(bytes: Vec<u8>, at: prop::sample::Index, cut: prop::sample::Index) {
+    fn arbitrary_bytes_are_parsed(bytes: Vec<u8>, at: prop::sample::Index, cut: prop::sample::Index) {
         drop(parse_json(&bytes[..]));
         drop(parse_plain(&bytes));
         for report in [JSON, CHANGED_0_15.as_bytes(), CHANGED_0_16.as_bytes()] {
@@ -535,7 +538,7 @@ proptest! {
 
     /// Paths as AIDE writes them: what `_escape_json_string` of 0.19.2 does, byte by byte.
     #[test]
-    fn paths_come_back_byte_by_byte(name in proptest::collection::vec(1_u8.., 1..20)) {
+    fn paths_are_unescaped_to_the_same_bytes(name in proptest::collection::vec(1_u8.., 1..20)) {
         let mut text = b"{\"added\": {\"/".to_vec();
         for &byte in &name {
             match byte {

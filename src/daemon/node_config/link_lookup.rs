@@ -37,7 +37,7 @@ pub(super) async fn follow(
         };
         let mut look_up = |path: &str| {
             note(path);
-            node_links::look_up(root, path)
+            node_links::resolve(root, path)
         };
         let followed = config::follow(&text, &host_root, &mut look_up);
         let probes = followed.redirected.iter().map(|rule| {

@@ -17,7 +17,7 @@ use crate::aide::database::StateDir;
 use crate::aide::report;
 use crate::aide::watchdog::Limits;
 use crate::api::{Condition, ErrorClass};
-use crate::chaos::{Row, lost_and_duplicated};
+use crate::testing::chaos::{Row, lost_and_duplicated};
 use crate::testing::mount_namespace::{self, SmallDisk};
 
 /// Longest time that AIDE is given to come to what it cannot get over.
@@ -452,7 +452,7 @@ async fn a_file_without_end_is_given_up_and_named() {
     assert_eq!(result.error_class.as_deref(), Some("hung"));
     let message = said(&completed);
     assert!(
-        message.starts_with("AIDE error: not done after ") && message.contains(named),
+        message.starts_with("AIDE error: not finished after ") && message.contains(named),
         "{message}"
     );
     assert_eq!(node.runner().interruptions(), 0);
@@ -710,7 +710,7 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
     let mut node = Node::at(&root, "/etc p+sha256\n");
     made(&node.initialize(BaselineReason::First).await);
     let mount = HangingMount::new(&node.etc("remote"));
-    let named = " at /etc/remote (fuse server:/export on /etc/remote); AIDE was ended.";
+    let named = " at /etc/remote (fuse server:/export on /etc/remote); AIDE was terminated.";
     let is_named = |completed: &Completed| said(completed).contains(named);
     let completed = scan_until(&mut node, without_progress, is_named).await;
     assert!(
@@ -786,7 +786,7 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
         panic!("it was ended: {completed:?}")
     };
     assert_eq!(error.class, ErrorClass::Hung);
-    let told = "cannot be ended, and no other run starts until it has.";
+    let told = "cannot be terminated. No other run starts until it exits.";
     assert!(
         error.message.contains(" at /etc/remote (fuse ") && error.message.contains(told),
         "{}",

@@ -7,7 +7,6 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use super::*;
-use crate::aide::aide_tests::{AIDE, script};
 use crate::aide::command::Aide;
 use crate::aide::config::{config_hash, prepare};
 use crate::aide::database::StateDir;
@@ -15,6 +14,7 @@ use crate::aide::watchdog::Limits;
 use crate::api::{ChangeKind, Condition, ErrorClass};
 use crate::daemon::node_config::Verified;
 use crate::scan::Identity;
+use crate::testing::aide::{AIDE, script};
 use crate::testing::mount_namespace::{SmallDisk, names_in};
 
 /// A node's root, and a container's own directory.

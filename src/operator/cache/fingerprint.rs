@@ -1,4 +1,4 @@
-//! A hash by which two values can be told apart within this process. Pure.
+//! A hash that detects whether a value has changed, within this process. Pure.
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 

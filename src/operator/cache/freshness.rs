@@ -5,7 +5,7 @@
 //! operator began to watch are dated by the API server.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -13,6 +13,7 @@ use kube::runtime::watcher::Event;
 use tokio::time::Instant;
 
 use super::node_status::CachedNodeStatus;
+use crate::locks::lock;
 
 /// A scan may be late by three periods and this long.
 const SLACK: Duration = Duration::from_secs(60);
@@ -81,7 +82,7 @@ impl Freshness {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Changes) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut lock(&self.0))
     }
 }
 
@@ -89,10 +90,10 @@ impl Changes {
     fn record(&mut self, status: &CachedNodeStatus, age: Duration) {
         self.unlisted.remove(&status.name);
         let known = self.last.get(&status.name);
-        if known.is_none_or(|last| last.version != status.version) {
+        if known.is_none_or(|last| last.version != status.resource_version) {
             // A change during an interruption of the watch counts as seen now.
             let age = if known.is_some() { Duration::ZERO } else { age };
-            let (version, seen) = (Arc::clone(&status.version), Instant::now());
+            let (version, seen) = (Arc::clone(&status.resource_version), Instant::now());
             let last = LastChange { version, seen, age };
             self.last.insert(Arc::clone(&status.name), last);
         }

@@ -6,7 +6,9 @@
 use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
+
+use crate::locks::lock;
 
 /// An interner of texts.
 pub(crate) type TextInterner = Interner<str>;
@@ -37,7 +39,7 @@ impl<T: ?Sized + Eq + Hash> Default for Interner<T> {
 impl<T: ?Sized + Eq + Hash> Interner<T> {
     /// The shared copy of this value.
     pub(crate) fn intern(&self, value: impl Borrow<T> + Into<Arc<T>>) -> Arc<T> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = lock(&self.0);
         if let Some(existing) = known.values.get(value.borrow()) {
             return Arc::clone(existing);
         }
@@ -52,26 +54,4 @@ impl<T: ?Sized + Eq + Hash> Interner<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn equal_texts_share_memory() {
-        let texts = TextInterner::default();
-        let (one, two) = (texts.intern("a"), texts.intern("a".to_owned()));
-        assert!(Arc::ptr_eq(&one, &two));
-        assert_eq!(&*texts.intern("b"), "b");
-    }
-
-    #[test]
-    fn unused_values_are_removed() {
-        let texts = TextInterner::default();
-        let used = texts.intern("used");
-        for number in 0..MIN_SWEEP * 100 {
-            texts.intern(number.to_string());
-        }
-        let known = texts.0.lock().unwrap().values.len();
-        assert!(known <= MIN_SWEEP * 2, "{known}");
-        assert!(Arc::ptr_eq(&texts.intern("used"), &used));
-    }
-}
+mod tests;

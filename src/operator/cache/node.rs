@@ -11,8 +11,6 @@ use k8s_openapi::api::core::v1::Node;
 use kube::runtime::reflector::Lookup;
 
 use super::delegate_kind::delegate_kind;
-
-/// A node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CachedNode {
     pub(crate) name: Arc<str>,
@@ -25,8 +23,6 @@ pub(crate) struct CachedNode {
     /// The annotations of the Machine Config Operator, where there is one.
     pub(crate) machine_config: Option<MachineConfig>,
 }
-
-/// A taint.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CachedTaint {
     pub(crate) key: String,
@@ -92,25 +88,4 @@ impl Lookup for CachedNode {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_are_found_by_the_whole_key() {
-        let labels = [("b", "2"), ("a", "1"), ("a/b", "")];
-        let labels: Labels = labels
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
-        let table = [
-            ("a", Some("1")),
-            ("b", Some("2")),
-            ("a/b", Some("")),
-            ("", None),
-            ("a/", None),
-        ];
-        for (key, expected) in table {
-            assert_eq!(labels.get(key), expected, "{key}");
-        }
-    }
-}
+mod tests;

@@ -22,15 +22,12 @@ use crate::api::{
     Condition, DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, ReportedErrorClass,
     names,
 };
-
-/// A node's status.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CachedNodeStatus {
     pub(crate) name: Arc<str>,
     /// Hash of the uid.
     pub(crate) uid: u64,
-    /// The resource version.
-    pub(crate) version: Arc<str>,
+    pub(crate) resource_version: Arc<str>,
     pub(crate) node_name: Arc<str>,
     /// When the API server stored the last change.
     pub(crate) written_at: Option<Timestamp>,
@@ -52,8 +49,6 @@ struct Shared {
     /// The annotation with the whole value of the owner label.
     whole_owner: Option<String>,
 }
-
-/// An owner reference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     pub(crate) api_version: String,
@@ -100,7 +95,7 @@ pub(crate) struct CachedBaseline {
     pub(crate) config_hash: Arc<str>,
     /// Hash of the database's digest.
     pub(crate) digest: u64,
-    /// Somebody requested it.
+    /// Whether a user or the operator requested it.
     pub(crate) requested: bool,
 }
 
@@ -126,7 +121,7 @@ impl CachedNodeStatus {
     }
 
     /// Whether the FileIntegrity of this name and uid controls it. The status of a deleted FileIntegrity
-    /// says nothing about a new one of the same name.
+    /// does not describe a new one of the same name.
     pub(crate) fn is_controlled_by(&self, name: &str, uid: Option<&str>) -> bool {
         self.shared.owners.iter().any(|owner| {
             owner.controller == Some(true)

@@ -6,60 +6,11 @@ use std::collections::HashSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
+use super::daemon_sets::{
+    DaemonSetRef, DaemonSetVersion, UnansweredDeletion, UnansweredWrite, WriteOutcome,
+};
 use super::recorder::FleetMetrics;
 use crate::telemetry::metrics::OperationLabel;
-
-/// Uid and generation of a DaemonSet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DaemonSetVersion {
-    pub(crate) uid: String,
-    pub(crate) generation: i64,
-}
-
-/// A DaemonSet that is written or deleted.
-#[derive(Clone, Debug)]
-pub(crate) struct DaemonSetRef<'a> {
-    pub(crate) file_integrity: &'a str,
-    pub(crate) name: &'a str,
-    /// It is a re-init DaemonSet.
-    pub(crate) is_reinit: bool,
-    /// As the reconcile observed it.
-    pub(crate) observed: Option<DaemonSetVersion>,
-}
-
-/// How applying a DaemonSet ended.
-#[derive(Clone, Debug)]
-pub(crate) enum WriteOutcome {
-    Written {
-        version: DaemonSetVersion,
-        /// Another object with the name was deleted first.
-        replaced: bool,
-    },
-    /// It was up to date.
-    Unchanged,
-    /// It may have been written: there was no answer, or an error.
-    Failed {
-        /// Another object with the name has to be deleted first.
-        replaces: bool,
-    },
-}
-
-/// A write that may have been carried out.
-#[derive(Clone, Debug)]
-pub(super) struct UnansweredWrite {
-    pub(super) file_integrity: String,
-    /// The object before the write.
-    before: Option<DaemonSetVersion>,
-    replaces: bool,
-}
-
-/// A deletion that may have been carried out.
-#[derive(Clone, Debug)]
-pub(super) struct UnansweredDeletion {
-    pub(super) file_integrity: String,
-    uid: String,
-    is_reinit: bool,
-}
 
 impl FleetMetrics {
     /// Records how applying a DaemonSet ended.
@@ -164,7 +115,7 @@ impl FleetMetrics {
             return;
         }
         if daemon_set.is_reinit {
-            return count(&self.fleet.signaller, "update");
+            return count(&self.fleet.reinit_daemon_set, "update");
         }
         count(&self.fleet.daemon_set, "update");
         let is_same_object = before.is_some_and(|before| before.uid == version.uid);
@@ -178,7 +129,7 @@ impl FleetMetrics {
 
     fn count_deletion(&self, is_reinit: bool) {
         let family = if is_reinit {
-            &self.fleet.signaller
+            &self.fleet.reinit_daemon_set
         } else {
             &self.fleet.daemon_set
         };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::daemon_set_counters::{DaemonSetVersion, UnansweredDeletion, UnansweredWrite};
+use super::daemon_sets::DaemonSets;
 use crate::api::NodeCounts;
 use crate::operator::cache::node_status::{CachedNodeStatus, NodeReport};
 
@@ -107,7 +107,7 @@ impl NodeReports {
     }
 }
 
-/// The existing FileIntegrities.
+/// The FileIntegrities that the watch has shown.
 #[derive(Debug, Default)]
 pub(super) struct FileIntegrities {
     pub(super) known: HashMap<String, CountedFileIntegrity>,
@@ -123,23 +123,4 @@ pub(super) struct CountedFileIntegrity {
     pub(super) uid: Option<String>,
     pub(super) phase_transitions: Option<i64>,
     pub(super) record: Option<String>,
-}
-
-/// The DaemonSets by their names.
-#[derive(Debug, Default)]
-pub(super) struct DaemonSets {
-    /// As they were last written.
-    pub(super) written: HashMap<String, DaemonSetVersion>,
-    pub(super) unanswered_writes: HashMap<String, UnansweredWrite>,
-    pub(super) unanswered_deletions: HashMap<String, UnansweredDeletion>,
-}
-
-impl DaemonSets {
-    /// Removes what is waiting for a FileIntegrity.
-    pub(super) fn forget(&mut self, file_integrity: &str) {
-        self.unanswered_writes
-            .retain(|_, write| write.file_integrity != file_integrity);
-        self.unanswered_deletions
-            .retain(|_, deletion| deletion.file_integrity != file_integrity);
-    }
 }

@@ -123,7 +123,7 @@ impl FleetMetrics {
     }
 }
 
-/// The label `condition`.
+/// The value of the label `condition`.
 pub(super) fn condition_label(condition: Condition) -> &'static str {
     match condition {
         Condition::Succeeded => "Succeeded",

@@ -1,9 +1,10 @@
 //! The metrics of one leadership, and what concerns reconciles themselves.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::memory::Memory;
+use crate::locks::lock;
 use crate::telemetry::metrics::{Fleet, KindLabel, ReinitLabels, StepLabel};
 
 /// Who requests a re-initialization: the label `by`.
@@ -28,19 +29,18 @@ impl FleetMetrics {
     }
 
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
-        // After a panic, some counts may be missing.
-        act(&mut self.memory.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut lock(&self.memory))
     }
 
     /// Records the end of a reconcile.
     pub(crate) fn record_reconcile(&self, duration: Duration) {
-        self.fleet.passed(duration);
+        self.fleet.observe_reconcile(duration);
     }
 
     /// Records a reconcile that failed in this step.
     pub(crate) fn record_reconcile_error(&self, step: &'static str) {
         let label = StepLabel { step };
-        self.fleet.pass_errors.get_or_create(&label).inc();
+        self.fleet.reconcile_errors.get_or_create(&label).inc();
     }
 
     /// Records the number of objects of a kind that cannot be decoded.

@@ -215,7 +215,6 @@ fn reinit(observed: Option<DaemonSetVersion>) -> DaemonSetRef<'static> {
 
 const DAEMON_SETS: [&str; 2] = ["daemonset_update_total", "reinit_daemonset_update_total"];
 
-/// The first example of the metrics' documentation.
 #[test]
 fn deploy_a_failure_a_reinit_by_annotation() {
     let mut scenario = Scenario::start(&[]);
@@ -247,7 +246,7 @@ fn deploy_a_failure_a_reinit_by_annotation() {
     );
 }
 
-/// The second example of the metrics' documentation, on two nodes.
+/// On two nodes.
 #[test]
 fn a_configuration_a_failure_and_no_configuration() {
     let mut scenario = Scenario::start(&[]);

@@ -2,7 +2,7 @@
 //! provides one. Pure, except for random numbers in keys.
 //!
 //! Both are in one Secret, so that standbys serve the same certificate and Prometheus can trust the CA.
-//! Annotations say when they are renewed. A new CA is added to the old one in `ca.crt`, so that clients
+//! Annotations have the times of their renewals. A new CA is added to the old one in `ca.crt`, so that clients
 //! that trust the old one are not interrupted.
 
 use std::collections::BTreeMap;

@@ -11,6 +11,7 @@ use super::build::ActiveConfig;
 use super::observed::ConfigVerdict;
 use crate::aide::check::{CheckError, Checker, Verdict};
 use crate::api::names;
+use crate::locks::lock;
 
 /// Maximum number of cached verdicts.
 const MAX_VERDICTS: usize = 64;
@@ -25,8 +26,6 @@ const MAX_ACTIVE: usize = 1_000_000;
 /// How long a text is not checked again after AIDE gave no answer. AIDE may take as long again, and
 /// meanwhile nothing else is done for that FileIntegrity.
 const RECHECK_AFTER: Duration = Duration::from_secs(60);
-
-/// Validates configurations.
 #[derive(Debug)]
 pub(crate) struct ConfigValidator {
     checker: Checker,
@@ -94,7 +93,7 @@ impl ConfigValidator {
     }
 
     fn cached(&self, key: &str, now: Instant) -> Option<ConfigVerdict> {
-        let cache = self.cache.lock().ok()?;
+        let cache = lock(&self.cache);
         cache
             .iter()
             .find(|cached| cached.key == key && cached.is_valid(now))
@@ -102,17 +101,16 @@ impl ConfigValidator {
     }
 
     fn cache(&self, key: String, verdict: ConfigVerdict) {
-        if let Ok(mut cache) = self.cache.lock() {
-            cache.retain(|cached| cached.key != key);
-            cache.push(CachedVerdict {
-                key,
-                verdict,
-                at: Instant::now(),
-            });
-            let mut size: usize = cache.iter().map(CachedVerdict::size).sum();
-            while cache.len() > MAX_VERDICTS || (cache.len() > 1 && size > MAX_CACHE) {
-                size -= cache.remove(0).size();
-            }
+        let mut cache = lock(&self.cache);
+        cache.retain(|cached| cached.key != key);
+        cache.push(CachedVerdict {
+            key,
+            verdict,
+            at: Instant::now(),
+        });
+        let mut size: usize = cache.iter().map(CachedVerdict::size).sum();
+        while cache.len() > MAX_VERDICTS || (cache.len() > 1 && size > MAX_CACHE) {
+            size -= cache.remove(0).size();
         }
     }
 }

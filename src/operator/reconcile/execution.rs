@@ -42,7 +42,7 @@ impl Collisions {
 
 impl Context {
     /// Carries out the plan. Even if something cannot be written, the metrics and the status are updated,
-    /// and the status says what failed.
+    /// and the status names what failed.
     pub(super) async fn execute(
         &self,
         observed: &Observed,

@@ -1,7 +1,7 @@
 //! What is remembered between reconciles. Losing it costs some requests, and nothing else.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kube::ResourceExt as _;
@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::apply::error::ApplyError;
 use crate::api::FileIntegrity;
+use crate::locks;
 
 /// Maximum number of created events that are remembered, so that the API is not asked again.
 const MAX_EVENTS: usize = 1000;
@@ -117,6 +118,6 @@ impl Memory {
     }
 
     fn lock<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut locks::lock(&self.0))
     }
 }

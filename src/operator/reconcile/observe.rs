@@ -10,6 +10,7 @@ mod environment;
 pub(crate) mod error;
 mod last_good;
 mod relevance;
+mod specs;
 pub(crate) mod triggers;
 mod user_config;
 mod watches;
@@ -21,7 +22,6 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::watcher::Event;
 use kube::{Client, ResourceExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -30,32 +30,25 @@ use self::error::ObserveError;
 use self::last_good::LastGood;
 use self::triggers::{Trigger, Triggers};
 use self::user_config::UserConfigs;
-use self::watches::{WatchSpec, Watches};
+use self::watches::Watches;
 use super::build::Environment;
 use super::config_validator::ConfigValidator;
 use super::config_validator::redaction::Quoting;
 use super::observed::{ConfigVerdict, Observed};
 use super::reinit::record::needs_failed_nodes;
 use super::reinit::request;
-use crate::api::object_name::{NamespaceName, ObjectName};
+use crate::api::object_name::NamespaceName;
 use crate::api::{FileIntegrity, FileIntegritySpec, names, time};
 use crate::k8s::decode::Unreadable;
 use crate::k8s::request as api_request;
 use crate::k8s::unread::Unread;
 use crate::k8s::watch::{self, Source};
 use crate::operator::cache::freshness::Freshness;
-use crate::operator::cache::interner::TextInterner;
 use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node::wire::ReceivedNode;
 use crate::operator::cache::node_status::CachedNodeStatus;
 use crate::operator::cache::node_status::wire::{NodeStatusConverter, ReceivedNodeStatus};
 use crate::operator::fleet_metrics::FleetMetrics;
-
-/// Page size when Nodes are listed. A large Node is 20 kB, and the memory of the operator does not
-/// shrink after a list.
-const NODES_PAGE: u32 = 100;
-/// Page size when node statuses are listed. The status of a failed node is some 8 kB.
-const STATUSES_PAGE: u32 = 250;
 
 /// What an observer needs besides the cluster.
 #[derive(Debug)]
@@ -116,36 +109,20 @@ impl Observer {
         };
         let (texts, unread) = (Arc::clone(&watches.texts), Arc::clone(&watches.unread));
         watches.start_with(
-            file_integrities_spec(&client, &config, &user_configs),
+            specs::file_integrities(&client, namespace, &config.metrics, &user_configs),
             writer,
         );
-        let statuses = node_statuses_spec(&client, &config, &texts, &freshness);
+        let statuses =
+            specs::node_statuses(&client, namespace, &config.metrics, &texts, &freshness);
         let observer = Arc::new(Self {
             openshift,
             file_integrities,
             statuses: watches.start(statuses),
             freshness,
-            daemon_sets: watches.start(WatchSpec::new(
-                Source::namespaced(&client, namespace),
-                |daemon_set| daemon_set,
-                relevance::of_daemon_set,
-            )),
-            config_maps: watches.start(WatchSpec::new(
-                Source::namespaced(&client, namespace).labelled(names::LABEL_AIDE_CONF),
-                without_managed_fields,
-                relevance::of_config_map,
-            )),
-            deployments: watches.start(WatchSpec::new(
-                Source::namespaced(&client, namespace)
-                    .named(&ObjectName::parse(names::OPERATOR_NAME)?),
-                without_managed_fields,
-                relevance::of_deployment,
-            )),
-            nodes: watches.start(WatchSpec::new(
-                Source::all(&client).paged(NODES_PAGE),
-                move |node: ReceivedNode| node.into_cached(&texts),
-                relevance::of_node,
-            )),
+            daemon_sets: watches.start(specs::daemon_sets(&client, namespace)),
+            config_maps: watches.start(specs::config_maps(&client, namespace)),
+            deployments: watches.start(specs::own_deployment(&client, namespace)?),
+            nodes: watches.start(specs::nodes(&client, &texts)),
             user_configs,
             unread,
             last_good: LastGood::default(),
@@ -226,7 +203,7 @@ impl Observer {
             return Ok(Vec::new());
         }
         let source = Source::<ReceivedNodeStatus>::namespaced(&self.client, self.namespace());
-        let source = source.paged(STATUSES_PAGE);
+        let source = source.paged(specs::STATUSES_PAGE);
         let statuses = api_request("list the node statuses", watch::list_now(&source)).await?;
         let converter = NodeStatusConverter::new(Arc::default());
         let statuses = statuses.into_iter().map(|status| converter.convert(status));
@@ -320,58 +297,4 @@ impl Observer {
     {
         ObjectRef::new(name).within(self.namespace().as_str())
     }
-}
-
-fn file_integrities_spec(
-    client: &Client,
-    config: &ObserverConfig,
-    user_configs: &Arc<UserConfigs>,
-) -> WatchSpec<FileIntegrity, FileIntegrity> {
-    let (metrics, user_configs) = (Arc::clone(&config.metrics), Arc::clone(user_configs));
-    WatchSpec::new(
-        Source::namespaced(client, &config.namespace),
-        with_foreign_status_writers,
-        relevance::of_file_integrity,
-    )
-    .after_store(move |event| {
-        metrics.record_file_integrity(event);
-        if let Event::Delete(_) | Event::InitDone = event {
-            user_configs.forget_deleted();
-        }
-    })
-}
-
-fn node_statuses_spec(
-    client: &Client,
-    config: &ObserverConfig,
-    texts: &Arc<TextInterner>,
-    freshness: &Arc<Freshness>,
-) -> WatchSpec<ReceivedNodeStatus, CachedNodeStatus> {
-    let (metrics, freshness) = (Arc::clone(&config.metrics), Arc::clone(freshness));
-    let converter = NodeStatusConverter::new(Arc::clone(texts));
-    WatchSpec::new(
-        Source::namespaced(client, &config.namespace).paged(STATUSES_PAGE),
-        move |status| converter.convert(status),
-        relevance::of_node_status,
-    )
-    .before_store(move |event| {
-        freshness.record(event);
-        metrics.record_node_status(event);
-    })
-}
-
-/// Keeps of the managed fields only who else has written the status.
-fn with_foreign_status_writers(mut fi: FileIntegrity) -> FileIntegrity {
-    if let Some(managers) = &mut fi.metadata.managed_fields {
-        managers.retain(|entry| {
-            entry.subresource.as_deref() == Some("status")
-                && entry.manager.as_deref() != Some(names::FIELD_MANAGER_OPERATOR)
-        });
-    }
-    fi
-}
-
-fn without_managed_fields<K: kube::Resource>(mut object: K) -> K {
-    object.meta_mut().managed_fields = None;
-    object
 }

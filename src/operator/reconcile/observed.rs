@@ -25,14 +25,14 @@ pub(crate) enum ConfigVerdict {
     /// It cannot be read.
     Unavailable {
         reason: ConditionReason,
-        /// Says what to do about it.
+        /// Includes what to do about it.
         message: String,
     },
     /// AIDE or fio does not accept it.
     Refused { message: String },
     /// AIDE was asked about it and gave no answer.
     Unchecked {
-        /// How AIDE ended.
+        /// The message about how AIDE ended.
         message: String,
     },
     /// It has not been read yet.

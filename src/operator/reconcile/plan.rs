@@ -39,7 +39,6 @@ const SILENT_NODE_INTERVAL: Duration = Duration::from_secs(15);
 /// An object that should exist.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum DesiredObject {
-    /// The active configuration.
     ConfigMap(Value),
     /// A node's status. There may be thousands, so each is built only when it is written.
     NodeStatus(DesiredNodeStatus),
@@ -62,8 +61,6 @@ pub(crate) enum ObsoleteObject {
     DaemonSet(String),
     NodeStatus(String),
 }
-
-/// What to do.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     /// In the order in which they are applied.

@@ -39,7 +39,7 @@ impl Context {
         created.and(self.report_phase(fi, status).await)
     }
 
-    /// Without its event, a new phase is not stored: the stored phase says which events were created, also
+    /// Without its event, a new phase is not stored: the stored phase shows which events were created, also
     /// to the next operator.
     async fn report_phase(
         &self,
@@ -212,27 +212,4 @@ fn phase_event(phase: Phase) -> EventMessage {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::k8s::RequestError;
-
-    #[test]
-    fn failed_observations_have_a_reason() {
-        let failed = |code| {
-            let status = kube::core::Status::failure("no", "Reason").with_code(code);
-            ObserveError::Request(RequestError::Failed {
-                action: "read the PriorityClass x".to_owned(),
-                source: Box::new(kube::Error::Api(status.boxed())),
-            })
-        };
-        for (error, failures, reason) in [
-            (ObserveError::NoImage, 0, Some(ConditionReason::NoImage)),
-            (failed(403), 0, Some(ConditionReason::ApiRefused)),
-            (failed(500), 0, None),
-            (failed(500), 2, Some(ConditionReason::ApiFailing)),
-            (ObserveError::WatchesEnded, 9, None),
-        ] {
-            assert_eq!(reason_of(&error, failures), reason, "{error:?}");
-        }
-    }
-}
+mod tests;

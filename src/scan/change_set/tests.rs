@@ -1,5 +1,5 @@
 use super::*;
-use crate::aide::report::{Beyond, parse_json};
+use crate::aide::report::{OmittedEntries, parse_json};
 
 /// A set with this hash and these paths.
 pub(crate) fn named(hash: &str, paths: &str) -> ChangeSet {
@@ -112,9 +112,9 @@ fn sets_with_other_paths_kinds_or_counts_differ() {
         report.total = 8;
     });
     assert_eq!(same.hash(), base.hash());
-    let beyond = |byte| {
+    let with_omitted = |byte| {
         move |report: &mut Report| {
-            report.beyond = Some(Beyond {
+            report.omitted = Some(OmittedEntries {
                 entries: 1,
                 listed: [1; 32],
                 detailed: [byte; 32],
@@ -127,8 +127,8 @@ fn sets_with_other_paths_kinds_or_counts_differ() {
         with(|report| report.changes[0].kind = report::ChangeKind::Removed),
         with(|report| report.changes[0].new_values = None),
         with(|report| report.changes.push(report.changes[0].clone())),
-        with(beyond(1)),
-        with(beyond(2)),
+        with(with_omitted(1)),
+        with(with_omitted(2)),
         with(|report| report.truncated = true),
     ];
     for (n, one) in sets.iter().enumerate() {

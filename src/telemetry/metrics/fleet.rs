@@ -46,7 +46,7 @@ pub struct Fleet {
     /// Operations on the DaemonSets of daemons.
     pub daemon_set: Family<OperationLabel, Counter>,
     /// Operations on re-init DaemonSets.
-    pub signaller: Family<OperationLabel, Counter>,
+    pub reinit_daemon_set: Family<OperationLabel, Counter>,
     /// 1 if the latest result other than Errored is Failed, 0 if it is Succeeded.
     pub node_failed: Family<NodeLabel, Gauge>,
     /// 1 if the last result is Errored, otherwise absent.
@@ -70,8 +70,8 @@ pub struct Fleet {
     /// Objects that the operator cannot decode.
     pub unreadable: Family<KindLabel, Gauge>,
     reconciles: Histogram,
-    /// Failed reconciles.
-    pub pass_errors: Family<StepLabel, Counter>,
+    /// Failed reconciles by step.
+    pub reconcile_errors: Family<StepLabel, Counter>,
 }
 
 impl Fleet {
@@ -120,7 +120,7 @@ impl Fleet {
                 "daemonset_update",
                 "The total number of updates to the FileIntegrity AIDE daemonSet",
             ),
-            signaller: metric(
+            reinit_daemon_set: metric(
                 r,
                 "reinit_daemonset_update",
                 "The total number of updates to the FileIntegrity re-init signaling daemonSet",
@@ -181,7 +181,7 @@ impl Fleet {
                 "Objects in the API that the operator cannot decode and ignores, per kind",
             ),
             reconciles: Histogram::new(RECONCILE_BUCKETS),
-            pass_errors: metric(
+            reconcile_errors: metric(
                 r,
                 "reconcile_errors",
                 "The total number of failed reconciles of a FileIntegrity, per step",
@@ -203,7 +203,7 @@ impl Fleet {
     }
 
     /// Records the duration of a reconcile.
-    pub fn passed(&self, duration: Duration) {
+    pub fn observe_reconcile(&self, duration: Duration) {
         self.reconciles.observe(duration.as_secs_f64());
     }
 }

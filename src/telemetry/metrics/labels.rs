@@ -10,7 +10,7 @@ use prometheus_client::encoding::EncodeLabelSet;
 /// A phase of a FileIntegrity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct PhaseLabel {
-    /// The phase.
+    /// The name of the phase.
     pub phase: &'static str,
 }
 
@@ -21,7 +21,7 @@ pub struct ErrorLabel {
     pub error: &'static str,
 }
 
-/// A node.
+/// The label of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct NodeLabel {
     /// The name of the node.
@@ -40,18 +40,18 @@ pub struct ReinitLabels {
 /// The condition of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct ConditionLabels {
-    /// The condition.
+    /// The name of the condition.
     pub condition: &'static str,
-    /// The node.
+    /// The name of the node.
     pub node: Arc<str>,
 }
 
 /// An error of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct NodeErrorLabels {
-    /// The error class.
+    /// The name of the error class.
     pub error: &'static str,
-    /// The node.
+    /// The name of the node.
     pub node: Arc<str>,
 }
 
@@ -69,7 +69,7 @@ pub struct StateLabel {
     pub state: &'static str,
 }
 
-/// A FileIntegrity.
+/// The label of a FileIntegrity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct FileIntegrityLabel {
     /// The name of the FileIntegrity.
@@ -86,7 +86,7 @@ pub struct KindLabel {
 /// A step of a reconcile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct StepLabel {
-    /// `observe` or `apply`.
+    /// The step, `observe` or `apply`.
     pub step: &'static str,
 }
 

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_can_be_read() {
+    fn the_metrics_of_this_process_can_be_read() {
         let values = Values::read().unwrap();
         assert!(values.resident > 0.0 && values.started.is_some());
         assert!(open_files() <= max_files());

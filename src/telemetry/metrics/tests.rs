@@ -52,7 +52,7 @@ fn filled() -> Metrics {
     }
     for operation in ["delete", "update"] {
         fleet
-            .signaller
+            .reinit_daemon_set
             .get_or_create(&OperationLabel { operation })
             .inc();
     }
@@ -72,16 +72,16 @@ fn filled() -> Metrics {
     };
     fleet.degraded.get_or_create(&fi).set(0);
     fleet
-        .pass_errors
+        .reconcile_errors
         .get_or_create(&StepLabel { step: "observe" })
         .inc();
-    fleet.passed(Duration::from_millis(7));
+    fleet.observe_reconcile(Duration::from_millis(7));
     metrics.requests().count_for_tests();
     metrics
 }
 
 #[test]
-fn the_whole_text() {
+fn all_metrics_as_text() {
     insta::assert_snapshot!(filled().fleet_text(Format::Plain, false));
 }
 

@@ -9,7 +9,7 @@
 use std::fmt;
 use std::io;
 
-/// A text format.
+/// A text format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Format 0.0.4, which every version of Prometheus supports.

@@ -1,24 +1,24 @@
-//! The expression of a rule's path, as far as links in its directory matter. Pure.
+//! The literal prefixes of a rule's regular expression. Pure.
 
-use super::super::line::macro_at;
-use super::super::rule_path::{group_alternatives, regex_alternatives, split_literal};
+use crate::aide::config::line::macro_at;
+use crate::aide::config::regex::{group_alternatives, regex_alternatives, split_literal};
 
-/// Most expressions that are made of one by writing its groups out.
-const MOST_EXPRESSIONS: usize = 64;
+/// Maximum number of expressions that one is expanded to.
+const MAX_EXPRESSIONS: usize = 64;
 
-/// What an expression begins with, and how it goes on.
+/// An expression, split after its literal prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Beginning {
-    /// The beginning of each path that it matches.
+pub(super) struct Prefix {
+    /// All matching paths start with this.
     pub(super) literal: String,
     /// The rest of the expression.
     pub(super) rest: String,
 }
 
-/// The beginnings of the expression's alternatives, with groups of names written out. Nothing, if the
-/// expression refers back to its groups: without them it would mean something else.
-pub(super) fn beginnings(regex: &str) -> Vec<Beginning> {
-    if refers_back(regex) {
+/// The prefixes of the expression's alternatives, with groups of literals expanded. Empty if the expression has
+/// back references to its groups, because expansion would change their meaning.
+pub(super) fn prefixes(regex: &str) -> Vec<Prefix> {
+    if has_back_reference(regex) {
         return Vec::new();
     }
     let mut expressions: Vec<String> = regex_alternatives(regex)
@@ -30,34 +30,34 @@ pub(super) fn beginnings(regex: &str) -> Vec<Beginning> {
         expressions = expressions
             .iter()
             .flat_map(|one| group_alternatives(one))
-            .take(MOST_EXPRESSIONS)
+            .take(MAX_EXPRESSIONS)
             .collect();
     }
-    let mut beginnings: Vec<Beginning> = expressions.iter().map(|one| beginning(one)).collect();
-    beginnings.dedup();
-    beginnings
+    let mut prefixes: Vec<Prefix> = expressions.iter().map(|one| prefix(one)).collect();
+    prefixes.dedup();
+    prefixes
 }
 
-/// A single `.` counts as the character: AIDE takes `/etc/init.d/` for the directory of that name, too
-/// (`strrxtok` of seltree.c).
-fn beginning(regex: &str) -> Beginning {
+/// A single `.` is treated as the character, as AIDE does to find the directory of a rule such as
+/// `/etc/init.d/` (`strrxtok` of seltree.c).
+fn prefix(regex: &str) -> Prefix {
     let (mut literal, mut rest) = split_literal(regex);
-    while let Some(behind) = rest.strip_prefix('.')
-        && !behind.starts_with(['?', '*', '+', '{'])
+    while let Some(after) = rest.strip_prefix('.')
+        && !after.starts_with(['?', '*', '+', '{'])
     {
-        let (more, left) = split_literal(behind);
+        let (more, left) = split_literal(after);
         literal.push('.');
         literal += &more;
         rest = left;
     }
-    Beginning {
+    Prefix {
         literal,
         rest: rest.to_owned(),
     }
 }
 
 /// `\1`, `\g{-1}`, `\k<name>`, `(?1)`, `(?P=name)`, `(?(1)...)`, `(?R)`
-fn refers_back(regex: &str) -> bool {
+fn has_back_reference(regex: &str) -> bool {
     let mut chars = regex.chars().peekable();
     let mut is_group = false;
     while let Some(c) = chars.next() {
@@ -78,7 +78,7 @@ fn refers_back(regex: &str) -> bool {
     false
 }
 
-/// The path up to its first macro, where what the macro holds is not known.
+/// The path up to its first macro.
 pub(super) fn before_macros(text: &str) -> &str {
     let is_macro = |at: &usize| macro_at(text, *at).is_some();
     let end = text.match_indices("@@{").map(|(at, _)| at).find(is_macro);
@@ -90,14 +90,14 @@ mod tests {
     use super::*;
 
     fn literals(regex: &str) -> Vec<String> {
-        beginnings(regex)
+        prefixes(regex)
             .into_iter()
             .map(|one| format!("{} {}", one.literal, one.rest))
             .collect()
     }
 
     #[test]
-    fn what_alternatives_begin_with() {
+    fn prefixes_of_alternatives() {
         for (regex, expected) in [
             ("/etc/init.d/", &["/etc/init.d/ "][..]),
             ("/java-1.8.0/lib", &["/java-1.8.0/lib "]),
@@ -122,11 +122,11 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join("|")
         );
-        assert_eq!(beginnings(&many).len(), MOST_EXPRESSIONS);
+        assert_eq!(prefixes(&many).len(), MAX_EXPRESSIONS);
     }
 
     #[test]
-    fn the_part_before_macros_is_known() {
+    fn the_path_before_macros_is_returned() {
         assert_eq!(before_macros("/root/a@@{B}@@{C}"), "/root/a");
         assert_eq!(before_macros("/root/@@{"), "/root/@@{");
     }

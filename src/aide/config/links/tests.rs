@@ -1,5 +1,6 @@
-//! Rules behind links, as texts.
+//! Rules whose paths contain links.
 
+use super::writer::MAX_STATEMENTS;
 use super::*;
 
 /// `/root`, `/sbin` and `/odd` are links.
@@ -32,7 +33,7 @@ fn followed(text: &str) -> Followed {
     follow(text, "/h", &mut look_up)
 }
 
-/// The lines that are added to a text.
+/// The lines that were added to a text.
 fn added(text: &str) -> Vec<String> {
     let users: Vec<&str> = text.lines().collect();
     let text = followed(text).text;
@@ -42,7 +43,7 @@ fn added(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_rule_behind_a_link_is_there_for_the_real_place_as_well() {
+fn a_rule_for_the_real_path_is_added() {
     for (rule, expected) in [
         ("/h/root/\\.ssh p", &["/h/var/roothome/\\\\.ssh p"][..]),
         ("/h/root/\\..* f p+u", &["/h/var/roothome/\\\\..* f p+u"]),
@@ -83,7 +84,7 @@ fn a_rule_behind_a_link_is_there_for_the_real_place_as_well() {
 }
 
 #[test]
-fn the_rule_stands_behind_its_original_in_the_same_branch() {
+fn a_rule_is_added_after_its_original_in_the_same_branch() {
     let text = "@@define TOP /h/root\n@@ifdef X\n/h/sbin/a p\r\n@@endif\n@@{TOP}/b p";
     let followed = followed(text);
     assert_eq!(
@@ -99,7 +100,7 @@ fn the_rule_stands_behind_its_original_in_the_same_branch() {
 }
 
 #[test]
-fn what_is_watched_under_its_real_name_is_not_taken_out() {
+fn files_that_are_watched_by_their_real_paths_are_not_excluded() {
     for text in [
         "/h/var p\n!/h/root/\\.cache\n",
         "/h/ p\n=/h/root p\n",
@@ -114,7 +115,7 @@ fn what_is_watched_under_its_real_name_is_not_taken_out() {
 }
 
 #[test]
-fn what_cannot_be_followed_is_named() {
+fn rules_that_are_not_watched_are_listed() {
     let text = "!/h/odd/a\n/h/odd/a p\n@@ifdef X\n@@define A /h/root\n@@else\n@@define A /h/sbin\n\
                 @@endif\n@@{A}/a p\n";
     let followed = followed(text);
@@ -125,7 +126,7 @@ fn what_cannot_be_followed_is_named() {
 }
 
 #[test]
-fn no_more_rules_than_aide_reads() {
+fn the_number_of_added_rules_is_limited() {
     let followed = followed(&"/h/root/a p\n".repeat(MAX_STATEMENTS - 10));
     assert_eq!(followed.redirected.len(), 10);
     assert_eq!(followed.unwatched.len(), MAX_STATEMENTS - 20);
@@ -142,7 +143,7 @@ fn a_text_without_links_is_unchanged() {
 }
 
 #[test]
-fn a_rule_for_the_real_name_counts_before_one_that_is_added() {
+fn a_rule_of_the_user_has_precedence_over_an_added_one() {
     for (text, expected) in [
         ("/h/usr/ n\n/h/sbin/ p\n", &["/[h]/usr/sbin/ p"][..]),
         (
@@ -167,9 +168,9 @@ fn a_rule_for_the_real_name_counts_before_one_that_is_added() {
     );
 }
 
-/// Under the name of the link the place was not left out.
+/// The path was not excluded under the name of the link.
 #[test]
-fn a_rule_that_leaves_out_what_lies_around_a_real_place_keeps_apart_from_it() {
+fn a_negative_rule_gets_exceptions_for_real_paths() {
     for (rule, expected) in [
         ("!/h/var", "!/h/var(?!/roothome/a)"),
         ("-/h/var(/|$)", "!/h/var(?!/roothome/a)(/|$)"),
@@ -187,7 +188,7 @@ fn a_rule_that_leaves_out_what_lies_around_a_real_place_keeps_apart_from_it() {
 }
 
 #[test]
-fn rules_behind_two_links_to_one_place_leave_nothing_of_each_other_out() {
+fn rules_for_two_links_with_the_same_target_do_not_exclude_each_other() {
     let mut to_data = |path: &str| {
         let behind = |link: &str, rest: &str| Place::Behind {
             link: link.to_owned(),
@@ -206,7 +207,7 @@ fn rules_behind_two_links_to_one_place_leave_nothing_of_each_other_out() {
 }
 
 #[test]
-fn what_is_added_has_a_limit() {
+fn the_size_of_added_rules_is_limited() {
     let names: Vec<String> = (0..60).map(|n| format!("n{n}")).collect();
     let rule = format!("/h/root/({})/{} p\n", names.join("|"), "x".repeat(15_000));
     let followed = followed(&rule);

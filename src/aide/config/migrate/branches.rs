@@ -1,11 +1,11 @@
-//! Branches of `@@if` without a statement, which the grammar of 0.17 and later refuses.
+//! Branches of `@@if` without a statement, which AIDE 0.17 and later reject. Pure.
 //!
-//! Pure. A comment is no statement, so leaving a line out may empty a branch; 0.16 took empty ones.
-//! One of the branch's lines becomes a definition that nobody uses. Where the branch has no line at
-//! all, the condition is turned round, or goes.
+//! Comments are not statements, so a removed line may leave a branch empty. Then one line of the branch becomes a definition
+//! without effect. If the branch has no lines, the condition is negated or removed.
 
-use super::super::line::{Directive, Line, Statement};
-use super::{Configuration, leave_out};
+use super::notes::comment_out;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::line::{Directive, Line, Statement};
 
 /// A statement without effect.
 const NOTHING: &str = "@@define FIO_NOTHING nothing";
@@ -13,18 +13,17 @@ const NOTHING: &str = "@@define FIO_NOTHING nothing";
 /// A branch: the lines between two directives.
 #[derive(Default)]
 struct Branch {
-    /// The first line that may be given up.
+    /// The first line that can be replaced.
     spare: Option<usize>,
     has_statement: bool,
 }
 
-/// A condition that is still open.
 struct Condition {
     opener: usize,
     first: Branch,
-    /// The line of `@@else`, and what follows it.
+    /// The line of `@@else` and the branch after it.
     otherwise: Option<(usize, Branch)>,
-    /// There is a second `@@else`: AIDE is to see the user's lines, and to say so.
+    /// Whether there is a second `@@else`. The lines are not changed, so that AIDE reports it.
     is_broken: bool,
 }
 
@@ -37,25 +36,24 @@ impl Condition {
     }
 }
 
-/// What to do with a line.
+/// A change of a line.
 enum Change {
-    /// Make it a statement without effect.
+    /// Replace it with a statement without effect.
     Fill(usize),
-    /// Make it a comment.
-    LeaveOut(usize),
-    /// Make the condition that opens there its opposite.
+    /// Turn it into a comment.
+    CommentOut(usize),
     Negate(usize),
 }
 
 pub(super) fn migrate(effective: &mut Configuration) {
     for change in changes(effective.lines()) {
-        let (Change::Fill(index) | Change::LeaveOut(index) | Change::Negate(index)) = change;
+        let (Change::Fill(index) | Change::CommentOut(index) | Change::Negate(index)) = change;
         let Some(line) = effective.lines_mut().get_mut(index) else {
             continue;
         };
         match change {
             Change::Fill(_) => line.set_text(NOTHING.to_owned()),
-            Change::LeaveOut(_) => leave_out(line),
+            Change::CommentOut(_) => comment_out(line),
             Change::Negate(_) => negate(line),
         }
     }
@@ -109,7 +107,7 @@ fn note(open: &mut [Condition], index: usize, is_statement: bool) {
     }
 }
 
-/// Gives both branches a statement. Does anything of the condition stay?
+/// Ensures that both branches have a statement. Returns whether the condition remains.
 fn close(condition: Condition, end: usize, changes: &mut Vec<Change>) -> bool {
     let Condition {
         opener,
@@ -122,13 +120,13 @@ fn close(condition: Condition, end: usize, changes: &mut Vec<Change>) -> bool {
         .as_ref()
         .is_some_and(|(_, branch)| fill(branch, changes));
     match (first_stays, other_stays, otherwise) {
-        (true, false, Some((at, _))) => changes.push(Change::LeaveOut(at)),
+        (true, false, Some((at, _))) => changes.push(Change::CommentOut(at)),
         (false, true, Some((at, _))) => {
             changes.extend([Change::Negate(opener), Change::Fill(at)]);
         }
         (false, _, otherwise) => {
-            changes.extend(otherwise.map(|(at, _)| Change::LeaveOut(at)));
-            changes.extend([Change::LeaveOut(opener), Change::LeaveOut(end)]);
+            changes.extend(otherwise.map(|(at, _)| Change::CommentOut(at)));
+            changes.extend([Change::CommentOut(opener), Change::CommentOut(end)]);
             return false;
         }
         (true, ..) => {}
@@ -136,7 +134,7 @@ fn close(condition: Condition, end: usize, changes: &mut Vec<Change>) -> bool {
     true
 }
 
-/// Does the branch have a statement, or a line that can become one?
+/// Ensures that the branch has a statement, if it has a line to replace. Returns whether it has one.
 fn fill(branch: &Branch, changes: &mut Vec<Change>) -> bool {
     if !branch.has_statement {
         changes.extend(branch.spare.map(Change::Fill));

@@ -1,60 +1,58 @@
-//! Which directories AIDE entered although a `!` rule left them out.
+//! Directories that AIDE entered although a `!` rule excluded them. Pure.
 //!
-//! Pure. Up to 0.16 AIDE entered each directory that it had a node for in its tree of rules
-//! (`check_node_for_match` of `gen_list.c`). It has one
-//! - for the directory before the first special character of a rule, and all above;
-//! - for a directory that a rule matches in part, such as `/etc/.*\.conf$`, or but for its type, where
-//!   no rule of the same or a deeper directory matches it.
+//! AIDE 0.16 and earlier entered each directory that has a node in its tree of rules (`check_node_for_match` of
+//! `gen_list.c`):
+//! - the directory before the first special character of a rule, and its parents;
+//! - a directory that a rule matches partially, such as `/etc/.*\.conf$`, or except for its type, if no rule of the same or
+//!   a deeper directory matches it.
 //!
-//! What it found there was looked at on its own. 0.17 and 0.18 left out what lies below a directory
-//! that a `!` rule matches, except for `/`.
+//! AIDE then checked its entries separately. AIDE 0.17 and 0.18 excluded everything below a directory that a `!` rule
+//! matches, except for `/`.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
-use super::super::budget::Budget;
-use super::super::line::{Line, Rule, RuleKind};
-use super::super::macros::{Macros, Readings};
-use super::super::paths::Paths;
-use super::super::rule_path::{
-    is_literal, literal_beginning, literal_end, node, regex_alternatives,
+use crate::aide::config::budget::Budget;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::line::{Line, Rule, RuleKind};
+use crate::aide::config::macros::{Macros, Readings};
+use crate::aide::config::paths::Paths;
+use crate::aide::config::regex::{
+    is_literal, literal_prefix, literal_suffix, node, regex_alternatives,
 };
-use super::super::written_for::WrittenFor;
-use super::Configuration;
+use crate::aide::config::written_for::WrittenFor;
 
-/// More directories and rules than this are not compared with all `!` rules; the rules then count as
-/// not leaving out what lies below, so that nothing is lost.
-const MOST_COMPARISONS: usize = 1_000_000;
+/// Maximum number of comparisons between `!` rules and other rules. After that, `!` rules are assumed not to exclude
+/// paths below, so that nothing is missed.
+const MAX_COMPARISONS: usize = 1_000_000;
 
-/// Nor are directories and rules whose names have more bytes together: each directory above one counts.
-const MOST_BYTES: usize = 4 * 1024 * 1024;
+/// Maximum total length of directories and rules in bytes, including all parent directories.
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// A rule that selects, as far as it matters here.
+/// The relevant properties of a selecting rule.
 #[derive(Debug)]
 struct Selective {
     node: String,
-    beginning: String,
-    /// It matches each directory that begins so; in part only those above, which have a node.
+    prefix: String,
+    /// Whether it matches all directories with this prefix. It partially matches only their parents, which have nodes.
     is_certain: bool,
 }
 
-/// What AIDE up to 0.16 would have entered.
+/// The directories that AIDE 0.16 and earlier entered.
 #[derive(Debug)]
 pub(super) struct Deeper {
     written_for: WrittenFor,
     directories: BTreeSet<String>,
     selective: Vec<Selective>,
-    /// The node's root, as the beginning of an expression.
+    /// The host root as the prefix of an expression.
     root: String,
-    /// Bytes that may still be noted.
     room: usize,
-    /// Comparisons that may still be made.
     left: Cell<usize>,
 }
 
 impl Deeper {
-    /// Looks through a converted configuration.
+    /// Reads the rules of a converted configuration.
     pub(super) fn of(
         effective: &Configuration,
         written_for: WrittenFor,
@@ -70,8 +68,8 @@ impl Deeper {
             directories: BTreeSet::new(),
             selective: Vec::new(),
             root,
-            room: MOST_BYTES,
-            left: Cell::new(MOST_COMPARISONS),
+            room: MAX_BYTES,
+            left: Cell::new(MAX_COMPARISONS),
         };
         if written_for == WrittenFor::UpTo016 {
             deeper.note_all(effective, budget);
@@ -123,19 +121,19 @@ impl Deeper {
             && is_literal(&plain)
             && rule.kind == RuleKind::Regular
             && takes_directories(line, rule);
-        // AIDE keeps rules for the root in two places.
-        let at_root = literal_beginning(&format!("{}/", self.root)) == format!("{directory}/");
+        // AIDE stores rules for the root in two places.
+        let at_root = literal_prefix(&format!("{}/", self.root)) == format!("{directory}/");
         let node = if at_root { "/" } else { directory }.to_owned();
-        let beginning = literal_beginning(&plain);
-        self.room = self.room.saturating_sub(node.len() + beginning.len());
+        let prefix = literal_prefix(&plain);
+        self.room = self.room.saturating_sub(node.len() + prefix.len());
         self.selective.push(Selective {
             node,
-            beginning,
+            prefix,
             is_certain,
         });
     }
 
-    /// Could AIDE have entered a directory that this path of a `!` rule matches?
+    /// Whether AIDE may have entered a directory that this path of a `!` rule matches.
     pub(super) fn is_entered(&self, regex: &str) -> bool {
         if regex.strip_suffix('$') == Some(&self.root) {
             return true;
@@ -147,39 +145,37 @@ impl Deeper {
                     .any(|one| self.has_node(one) || self.may_match_in_part(one)))
     }
 
-    /// Does a rule name something in a directory that the expression matches?
+    /// Whether a rule names a path in a directory that the expression matches.
     fn has_node(&self, regex: &str) -> bool {
-        let (beginning, end) = (literal_beginning(regex), literal_end(regex));
+        let (prefix, end) = (literal_prefix(regex), literal_suffix(regex));
         if regex.strip_suffix('$').is_some_and(is_literal) {
-            return self.directories.contains(&beginning);
+            return self.directories.contains(&prefix);
         }
-        let from = (Bound::Included(beginning.as_str()), Bound::Unbounded);
+        let from = (Bound::Included(prefix.as_str()), Bound::Unbounded);
         self.directories
             .range::<str, _>(from)
-            .take_while(|directory| directory.starts_with(&beginning))
+            .take_while(|directory| directory.starts_with(&prefix))
             .any(|directory| {
-                self.is_used_up()
-                    || (directory.ends_with(&end) && directory.len() >= beginning.len())
+                self.is_used_up() || (directory.ends_with(&end) && directory.len() >= prefix.len())
             })
     }
 
-    /// May a directory that the expression matches be selected in part only?
+    /// Whether a rule may partially match a directory that the expression matches.
     fn may_match_in_part(&self, regex: &str) -> bool {
-        let beginning = literal_beginning(regex);
+        let prefix = literal_prefix(regex);
         let certain = self.selective.iter().filter(|rule| {
-            rule.is_certain && !self.is_used_up() && beginning.starts_with(&rule.beginning)
+            rule.is_certain && !self.is_used_up() && prefix.starts_with(&rule.prefix)
         });
         let depth = certain.map(|rule| rule.node.len()).max();
         self.selective.iter().any(|rule| {
             self.is_used_up()
                 || (!rule.is_certain
                     && depth.is_none_or(|depth| rule.node.len() > depth)
-                    && (beginning.starts_with(&rule.beginning)
-                        || rule.beginning.starts_with(&beginning)))
+                    && (prefix.starts_with(&rule.prefix) || rule.prefix.starts_with(&prefix)))
         })
     }
 
-    /// Counts a comparison. Were there too many?
+    /// Counts a comparison. Returns whether the limit is reached.
     fn is_used_up(&self) -> bool {
         let left = self.left.get();
         self.left.set(left.saturating_sub(1));

@@ -1,20 +1,20 @@
-//! Digests that AIDE 0.19 no longer computes: crc32, crc32b, haval, tiger, whirlpool.
+//! Digests that AIDE 0.19 does not compute any more: crc32, crc32b, haval, tiger, whirlpool. Pure.
 //!
-//! Pure. AIDE passes them by beside a supported digest and refuses a rule that has no other. Left
-//! out, they must not leave a rule without a look at the content: where no digest would remain,
-//! sha256 takes their place.
+//! AIDE ignores them if there is a supported digest, and rejects a rule without another one. They are removed, or replaced
+//! with sha256 if no digest would remain.
 
-use super::super::expression::{Instead, Term, terms, without};
-use super::super::groups::{Groups, is_removed};
-use super::super::line::{Line, Span, Statement};
-use super::{Configuration, Notes};
+use super::notes::Notes;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::expression::{Replacement, Term, terms, without};
+use crate::aide::config::groups::{Groups, is_removed};
+use crate::aide::config::line::{Line, Span, Statement};
 
 pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
     let mut groups = Groups::default();
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         if let Some(expression) = expression(line) {
             replace_digests(line, &expression, &groups, |message| {
-                notes.tell(index, message, "use sha256 or sha512");
+                notes.warn(index, message, "use sha256 or sha512");
             });
         }
         if let Statement::Group {
@@ -34,7 +34,7 @@ fn expression(line: &Line) -> Option<Span> {
     }
 }
 
-fn replace_digests(line: &mut Line, span: &Span, groups: &Groups, tell: impl FnOnce(&str)) {
+fn replace_digests(line: &mut Line, span: &Span, groups: &Groups, warn: impl FnOnce(&str)) {
     let text = line.text();
     let removed: Vec<Term> = terms(text, span)
         .into_iter()
@@ -49,18 +49,18 @@ fn replace_digests(line: &mut Line, span: &Span, groups: &Groups, tell: impl FnO
         .collect();
     let names = names.join(", ");
     let added = removed.iter().any(|term| !term.minus);
-    let (instead, message) = if !added || groups.has_digest(text, span) {
+    let (replacement, message) = if !added || groups.has_digest(text, span) {
         (
-            Instead::Nothing,
-            format!("AIDE 0.19 does not compute {names}, so it is left out"),
+            Replacement::Nothing,
+            format!("AIDE 0.19 does not compute {names}, so it is removed"),
         )
     } else {
         (
-            Instead::Name("sha256"),
-            format!("AIDE 0.19 does not compute {names}, so sha256 takes its place"),
+            Replacement::Name("sha256"),
+            format!("AIDE 0.19 does not compute {names}, so it is replaced with sha256"),
         )
     };
-    let new = without(text, span, is_removed, &instead);
+    let new = without(text, span, is_removed, &replacement);
     line.replace(
         span,
         if new.is_empty() {
@@ -69,5 +69,5 @@ fn replace_digests(line: &mut Line, span: &Span, groups: &Groups, tell: impl FnO
             &new
         },
     );
-    tell(&message);
+    warn(&message);
 }

@@ -1,13 +1,13 @@
-//! Group names that AIDE 0.19 takes for options: lower case with underscores.
+//! Group names that AIDE 0.19 interprets as options: lower case with underscores. Pure.
 //!
-//! Pure. `[a-z]+(_[a-z]+)+` is an "unknown config option" to the scanner since 0.17; 0.16 took any
-//! name for a group's.
+//! For AIDE 0.17 and later, `[a-z]+(_[a-z]+)+` is an "unknown config option". AIDE 0.16 accepted any name of a group.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::groups::is_builtin;
-use super::super::line::{Line, Span, Statement, operands};
-use super::{Configuration, Notes};
+use super::notes::Notes;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::groups::is_builtin;
+use crate::aide::config::line::{Line, Span, Statement, operands};
 
 pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
     let renamed = new_names(effective);
@@ -18,10 +18,12 @@ pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
         if let Statement::Group { name, .. } = line.statement()
             && let Some(new) = renamed.get(line.get(name))
         {
-            notes.tell(
+            notes.warn(
                 index,
-                &format!("AIDE 0.19 takes the group's name for an option, so it becomes {new}"),
-                "use letters and digits only in names of groups",
+                &format!(
+                    "AIDE 0.19 interprets the group's name as an option, so it is renamed to {new}"
+                ),
+                "use only letters and digits in names of groups",
             );
         }
         rename(line, &renamed);
@@ -31,7 +33,7 @@ pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
 fn new_names(configuration: &Configuration) -> BTreeMap<String, String> {
     let groups = || configuration.lines().iter().filter_map(group);
     let names: BTreeSet<&str> = groups().map(|(_, name, _)| name).collect();
-    // What is made of anything else is no group but a misspelt option, which AIDE shall name.
+    // Other names are misspelled options, which AIDE reports.
     let is_known = |name: &str| is_builtin(name) || names.contains(name);
     let mut fresh = FreshNames::new(&names);
     let mut renamed: BTreeMap<String, String> = BTreeMap::new();
@@ -45,7 +47,7 @@ fn new_names(configuration: &Configuration) -> BTreeMap<String, String> {
     renamed
 }
 
-/// The line, name and expression of a group's definition.
+/// Line, name and expression of the definition of a group.
 fn group(line: &Line) -> Option<(&Line, &str, &Span)> {
     match line.statement() {
         Statement::Group {

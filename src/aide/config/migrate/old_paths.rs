@@ -1,18 +1,19 @@
-//! What the scanner of AIDE 0.15 and 0.16 made of a path.
+//! Paths of AIDE 0.15 and 0.16. Pure.
 //!
-//! Pure. It took `%20` for a blank (aide.conf(5) of 0.16, "SELECTION LINES"; `decode_string` of
-//! `conf_yacc.y`), left doubled backslashes as they were, and ended a path at `#`. 0.17 and later take
-//! `%20` and `#` as they are and make one backslash of two. This comes before the host root is put in
-//! front, since `%7C` is a `|`.
+//! These versions decoded `%20` as a blank (aide.conf(5) of 0.16, "SELECTION LINES"; `decode_string` of `conf_yacc.y`), kept
+//! double backslashes, and ended a path at `#`. AIDE 0.17 and later do not decode `%20` and `#`, and
+//! convert two backslashes to one. This step is before the insertion of the host root, because `%7C` is
+//! a `|`.
 
 use std::collections::BTreeSet;
 
-use super::super::line::{Directive, Line, Statement, macro_at};
-use super::super::macros::split_definition;
-use super::super::written_for::WrittenFor;
-use super::{Configuration, Notes};
+use super::notes::Notes;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::line::{Directive, Line, Statement, macro_at};
+use crate::aide::config::macros::split_definition;
+use crate::aide::config::written_for::WrittenFor;
 
-/// Rewrites paths for the scanner of AIDE 0.19.
+/// Rewrites paths for AIDE 0.19.
 pub(super) fn migrate(
     effective: &mut Configuration,
     written_for: WrittenFor,
@@ -29,10 +30,10 @@ fn rewrite(effective: &mut Configuration, notes: &mut Notes<'_>) {
     let in_paths = macros_in_paths(effective);
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         if cut_comment(line) {
-            notes.tell(
+            notes.warn(
                 index,
-                "AIDE 0.16 and before ended the path at `#`, so what follows is left out",
-                "put the comment on a line of its own",
+                "AIDE 0.16 and earlier ended the path at `#`, so the text after it is removed",
+                "put the comment on a separate line",
             );
         }
         let Some(span) = path_or_value(line, &in_paths) else {
@@ -42,19 +43,17 @@ fn rewrite(effective: &mut Configuration, notes: &mut Notes<'_>) {
         let (new, is_exact) = rewritten(&old);
         if new != old {
             line.replace(&span, &new);
-            notes.tell(
+            notes.warn(
                 index,
-                "AIDE 0.16 and before took %XX for a character and doubled backslashes for two, so \
-                 the path is rewritten for AIDE 0.19",
-                "write the character, a blank as `\\ `; and a backslash of the expression as two",
+                "AIDE 0.16 and earlier decoded %XX and kept double backslashes, so the path is rewritten for AIDE 0.19",
+                "use the character itself, `\\ ` for a blank, and two backslashes for one of the expression",
             );
         }
         if !is_exact {
-            notes.tell(
+            notes.warn(
                 index,
-                "the path holds a %XX that no configuration of AIDE 0.19 can, so the rule may match \
-                 something else",
-                "write `.` for the byte",
+                "the path contains a %XX that AIDE 0.19 cannot represent, so the rule may match other paths, too",
+                "use `.` for the byte",
             );
         }
     }
@@ -65,24 +64,23 @@ fn warn(effective: &Configuration, notes: &mut Notes<'_>) {
         let Some(rule) = line.rule() else { continue };
         let path = line.get(&rule.path);
         if hex_pairs(path) {
-            notes.tell(
+            notes.warn(
                 index,
-                "%XX in the path stands for itself, as since AIDE 0.17; up to 0.16 it stood for a \
-                 character",
-                "write the character, a blank as `\\ `; or a line `verbose=5` in a file for 0.16",
+                "%XX in the path is not decoded, as in AIDE 0.17 and later; AIDE 0.16 and earlier decoded it",
+                "use the character itself, and `\\ ` for a blank; or add a line `verbose=5` to a file for 0.16",
             );
         }
         if rule.kind.is_negative() && unescaped_hash(path).is_some() {
-            notes.tell(
+            notes.warn(
                 index,
-                "`#` is part of the path, as since AIDE 0.17; up to 0.16 it began a comment",
-                "put the comment on a line of its own, or write `\\#`",
+                "`#` is part of the path, as in AIDE 0.17 and later; in AIDE 0.16 and earlier it started a comment",
+                "put the comment on a separate line, or use `\\#`",
             );
         }
     }
 }
 
-/// The macros whose values become part of a path.
+/// The macros whose values become a part of a path.
 fn macros_in_paths(configuration: &Configuration) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for line in configuration.lines() {
@@ -90,7 +88,7 @@ fn macros_in_paths(configuration: &Configuration) -> BTreeSet<String> {
             note_macros(line.get(&rule.path), &mut found);
         }
     }
-    // A value may hold macros that were defined before it.
+    // A value may contain macros that were defined before it.
     for line in configuration.lines().iter().rev() {
         if let Some((Directive::Define, argument)) = line.directive() {
             let (name, value) = split_definition(argument);
@@ -108,7 +106,10 @@ fn note_macros(text: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-fn path_or_value(line: &Line, in_paths: &BTreeSet<String>) -> Option<super::super::line::Span> {
+fn path_or_value(
+    line: &Line,
+    in_paths: &BTreeSet<String>,
+) -> Option<crate::aide::config::line::Span> {
     match line.statement() {
         Statement::Rule(rule) => Some(rule.path.clone()),
         Statement::Directive {
@@ -125,7 +126,7 @@ fn path_or_value(line: &Line, in_paths: &BTreeSet<String>) -> Option<super::supe
     }
 }
 
-/// Ends a rule's path at a `#`. Was there one?
+/// Ends a rule's path at a `#`. Returns whether there was one.
 fn cut_comment(line: &mut Line) -> bool {
     let Some(rule) = line.rule() else {
         return false;
@@ -152,7 +153,7 @@ fn hex_pairs(path: &str) -> bool {
         .any(|(at, _)| byte_at(path, at).is_some())
 }
 
-/// The byte that `%XX` at `at` stands for.
+/// The byte of `%XX` at `at`.
 fn byte_at(text: &str, at: usize) -> Option<u8> {
     let digits = text.get(at..)?.strip_prefix('%')?.get(..2)?;
     digits
@@ -162,7 +163,7 @@ fn byte_at(text: &str, at: usize) -> Option<u8> {
         .flatten()
 }
 
-/// A path as AIDE 0.16 read it, for the scanner of 0.19; and whether it is the same.
+/// Converts a path of AIDE 0.16 to one of 0.19. Returns it and whether it is equivalent.
 fn rewritten(path: &str) -> (String, bool) {
     let mut new = String::with_capacity(path.len());
     let mut is_exact = true;
@@ -176,7 +177,7 @@ fn rewritten(path: &str) -> (String, bool) {
                 at += 3;
             }
             match std::str::from_utf8(&bytes) {
-                // In C, the path ends there.
+                // NUL ends the path.
                 Ok(text) if !text.contains('\0') => {
                     text.chars().for_each(|c| push(&mut new, c));
                 }
@@ -209,10 +210,10 @@ fn rewritten(path: &str) -> (String, bool) {
     (new, is_exact)
 }
 
-/// A character of a regular expression, as the scanner of AIDE 0.19 reads it.
+/// Escapes a character of a regular expression for AIDE 0.19.
 fn push(path: &mut String, c: char) {
     match c {
-        // `\` and a blank are a blank to the expression, too.
+        // An escaped blank is a blank in the expression, too.
         ' ' | '@' if path.ends_with('\\') && !path.ends_with("\\\\") => path.push(c),
         ' ' | '@' => path.extend(['\\', c]),
         '\\' => path.push_str("\\\\"),
@@ -228,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_paths_as_0_16_did() {
+    fn paths_are_decoded_as_in_0_16() {
         for (old, new) in [
             ("/My%20App", r"/My\ App"),
             ("/a%40b", r"/a\@b"),
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_ended_at_its_comment() {
+    fn a_path_ends_at_its_comment_in_0_16() {
         for (path, at) in [
             ("/a#b", Some(2)),
             (r"/a\#b#c", Some(5)),

@@ -1,20 +1,18 @@
-//! Options that AIDE 0.19 no longer has, and those that each run sets itself.
-//!
-//! Pure.
+//! Options that AIDE 0.19 does not have any more, and options that each run sets itself. Pure.
 
-use super::super::line::Statement;
-use super::{Configuration, Notes, leave_out};
+use super::notes::{Notes, comment_out};
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::line::Statement;
 
-/// What becomes of an option.
-enum Fate {
-    /// It stays.
-    Stay,
-    /// It stays under its new name.
+/// The change of an option.
+enum Action {
+    /// It does not change.
+    Keep,
     Rename(&'static str),
-    /// It goes, since each run has its own two reports.
-    GoReport,
-    /// It goes, and this is told.
-    GoTelling(&'static str, &'static str),
+    /// It is removed, because each run has its own reports.
+    RemoveReport,
+    /// It is removed, with this message and remedy.
+    Remove(&'static str, &'static str),
 }
 
 const SET_BY_RUN: &str = "the option has no effect: each run sets it itself";
@@ -29,43 +27,43 @@ pub(super) fn migrate(effective: &mut Configuration, notes: &mut Notes<'_>) {
         let Some((name, value)) = line.option() else {
             continue;
         };
-        match fate(name, value) {
-            Fate::Stay => {}
-            Fate::Rename(new) => {
-                notes.tell(index, "AIDE 0.19 calls the option database_in", "rename it");
+        match action(name, value) {
+            Action::Keep => {}
+            Action::Rename(new) => {
+                notes.warn(index, "AIDE 0.19 calls the option database_in", "rename it");
                 if let Statement::Option { name, .. } = line.statement() {
                     let name = name.clone();
                     line.replace(&name, new);
                 }
             }
-            Fate::GoReport => {
-                leave_out(line);
+            Action::RemoveReport => {
+                comment_out(line);
                 reports.push(index);
             }
-            Fate::GoTelling(message, remedy) => {
-                leave_out(line);
-                notes.tell(index, message, remedy);
+            Action::Remove(message, remedy) => {
+                comment_out(line);
+                notes.warn(index, message, remedy);
             }
         }
     }
-    notes.tell_once(
+    notes.warn_once(
         &reports,
         "report_url has no effect: each run writes its reports to the node's log file and the cluster",
         REMOVE,
     );
 }
 
-fn fate(name: &str, value: &str) -> Fate {
+fn action(name: &str, value: &str) -> Action {
     match name {
-        "database" => Fate::Rename("database_in"),
-        "verbose" => Fate::GoTelling(
+        "database" => Action::Rename("database_in"),
+        "verbose" => Action::Remove(
             "AIDE 0.19 has no option verbose; log and report level are set for each run",
             REMOVE,
         ),
         "summarize_changes" | "grouped" | "ignore_list" | "report_attributes" | "recstop"
-        | "syslog_format" => Fate::GoTelling("AIDE 0.19 does not have the option", REMOVE),
-        "root_prefix" => Fate::GoTelling(
-            "root_prefix has no effect: paths are converted for the node already",
+        | "syslog_format" => Action::Remove("AIDE 0.19 does not have the option", REMOVE),
+        "root_prefix" => Action::Remove(
+            "root_prefix has no effect: paths are already converted for the node",
             REMOVE,
         ),
         "report_url" => report_url(value),
@@ -76,30 +74,30 @@ fn fate(name: &str, value: &str) -> Fate {
     }
 }
 
-/// To a file, standard output and standard error: those that each run writes are like them.
-fn report_url(value: &str) -> Fate {
+/// Reports to files, standard output and standard error are replaced with those of each run.
+fn report_url(value: &str) -> Action {
     if value.starts_with("file:") || value == "stdout" || value == "stderr" {
-        Fate::GoReport
+        Action::RemoveReport
     } else {
-        Fate::GoTelling(
+        Action::Remove(
             "reports go to the node's log file and the cluster only",
             REMOVE,
         )
     }
 }
 
-fn ignoring(name: &str, value: &str) -> Fate {
+fn ignoring(name: &str, value: &str) -> Action {
     if name == "report_ignore_e2fsattrs" && value == "0" {
-        return Fate::Stay;
+        return Action::Keep;
     }
-    Fate::GoTelling(
-        "the option has no effect: no change is left out of a report",
-        "leave the attribute out of the rules instead",
+    Action::Remove(
+        "the option has no effect: reports contain all changes",
+        "remove the attribute from the rules instead",
     )
 }
 
-/// Options that [`super::super::options`] sets to these values. All others stay.
-fn overridden(name: &str, value: &str) -> Fate {
+/// Options that [`crate::aide::config::options`] sets to these values. All others are kept.
+fn overridden(name: &str, value: &str) -> Action {
     let same: &[&str] = match name {
         "gzip_dbout" | "report_grouped" | "report_summarize_changes" => &["yes", "true"],
         "report_append" | "report_base16" | "report_detailed_init" | "report_quiet" => {
@@ -110,11 +108,11 @@ fn overridden(name: &str, value: &str) -> Fate {
         "log_level" => &["warning"],
         "database_attrs" => &["sha256"],
         "num_workers" => &[],
-        _ => return Fate::Stay,
+        _ => return Action::Keep,
     };
     if same.contains(&value) {
-        Fate::Stay
+        Action::Keep
     } else {
-        Fate::GoTelling(SET_BY_RUN, REMOVE)
+        Action::Remove(SET_BY_RUN, REMOVE)
     }
 }

@@ -1,19 +1,19 @@
-//! Selection lines, above all what `!` means.
+//! Rules, in particular negative ones. Pure.
 //!
-//! Pure. Up to 0.18 an unrestricted `!` rule took out what it matches with everything below; since
-//! 0.19 what lies below is looked at on its own, and `-` means what `!` meant (NEWS, 0.19). The
-//! difference shows where the expression is tied to the path's end: `!/dev$` used to leave out
-//! all of `/dev`, and now leaves out the directory's own entry. Restricted `!` rules mean what they
-//! did.
+//! Up to 0.18, an unrestricted `!` rule excluded matching paths and everything below them. Since 0.19, paths below are
+//! checked separately, and `-` has the former meaning of `!` (NEWS, 0.19). This matters if the expression
+//! is anchored at the end of the path: `!/dev$` used to exclude all of `/dev`, and now excludes only the
+//! entry of the directory. The meaning of restricted `!` rules did not change.
 
-use super::super::line::{Line, Rule, RuleKind, Span};
-use super::super::macros::Macros;
-use super::super::paths::Paths;
-use super::super::written_for::WrittenFor;
 use super::deeper::Deeper;
-use super::{Configuration, Notes};
+use super::notes::Notes;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::line::{Line, Rule, RuleKind, Span};
+use crate::aide::config::macros::Macros;
+use crate::aide::config::paths::Paths;
+use crate::aide::config::written_for::WrittenFor;
 
-/// Every file type of AIDE on Linux.
+/// All file types of AIDE on Linux.
 const ALL_TYPES: &str = "f,d,l,c,b,p,s";
 
 pub(super) fn migrate(
@@ -51,27 +51,25 @@ fn negatives(effective: &mut Configuration, deeper: &Deeper, notes: &mut Notes<'
         }
         macros.pass(line);
     }
-    notes.tell_once(
+    notes.warn_once(
         &different,
-        "AIDE 0.19 would no longer leave out what lies below, so `!` becomes `-`, which means what \
-         `!` meant",
-        "write `-`; in a file with a `-` rule every `!` is 0.19's",
+        "AIDE 0.19 would not exclude the paths below, so `!` becomes `-`, which has the former meaning of `!`",
+        "use `-`; in a file with a `-` rule, every `!` has the meaning of 0.19",
     );
-    notes.tell_once(
+    notes.warn_once(
         &same,
-        "`!` becomes `-`, which spares AIDE 0.19 the walk below and leaves out the same",
-        "nothing needs to be done; new files write `-`",
+        "`!` becomes `-`, which excludes the same and saves AIDE 0.19 from descending into the directory",
+        "no action is required; use `-` in new files",
     );
-    notes.tell_once(
+    notes.warn_once(
         &entered,
-        "AIDE before 0.17 may have looked below what this leaves out, so the rule leaves out the entry \
-         only; it gets all file types, so that it means the same in each version",
-        "nothing needs to be done; write `-` to leave out what lies below",
+        "AIDE before 0.17 may have checked paths below the excluded one, so the rule only excludes the entry itself; it gets all file types, so that it has the same meaning in all versions",
+        "no action is required; use `-` to exclude the paths below",
     );
 }
 
-/// What showed that a text is for 0.19 may have stood in what was left out. Without it, `!` would be read
-/// as in 0.18 wherever the result is converted again.
+/// If the lines that identify a text as one for 0.19 were removed, another conversion would interpret `!` as in 0.18. The
+/// restriction to all types prevents this.
 pub(super) fn keep_0_19(effective: &mut Configuration, written_for: WrittenFor) {
     if written_for != WrittenFor::From019 || WrittenFor::of(effective) == WrittenFor::From019 {
         return;
@@ -86,7 +84,7 @@ pub(super) fn keep_0_19(effective: &mut Configuration, written_for: WrittenFor) 
     }
 }
 
-/// A restricted `!` rule leaves out what matches and nothing else, in each version since 0.16.
+/// A restricted `!` rule excludes only matching paths, in all versions since 0.16.
 fn restrict_to_all_types(line: &mut Line, rule: &Rule) {
     let end = rule
         .restriction
@@ -95,8 +93,8 @@ fn restrict_to_all_types(line: &mut Line, rule: &Rule) {
     line.replace(&(rule.path.end..end), &format!(" {ALL_TYPES}"));
 }
 
-/// Could a regular expression match a directory, but not what lies below? Not without something
-/// that looks at what follows.
+/// Whether a regular expression may match a directory, but not the paths below it. This requires a construct that depends
+/// on the following text.
 pub(in super::super) fn depends_on_end(regex: &str) -> bool {
     let anchored = regex.char_indices().any(|(at, c)| {
         c == '$' && regex[..at].chars().rev().take_while(|&c| c == '\\').count() % 2 == 0
@@ -109,23 +107,23 @@ pub(in super::super) fn depends_on_end(regex: &str) -> bool {
         .any(|construct| regex.contains(construct))
 }
 
-/// Negative rules with an attribute expression: not since 0.16 (NEWS, 0.16).
+/// Negative rules have no attribute expressions since 0.16 (NEWS, 0.16).
 fn attributes_of_negatives(effective: &mut Configuration, notes: &mut Notes<'_>) {
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         let mut had_attributes = false;
-        // Without what stood behind it, a word may be taken for the next attribute.
+        // After the removal, the next word may be interpreted as an attribute.
         while let Some(attributes) = attributes_of_negative(line) {
             let text = line.text();
-            let (kept, behind) = (text[..attributes.start].trim_end(), &text[attributes.end..]);
-            // A comment without a blank before it would become the path's end.
-            let blank = if behind.starts_with('#') { " " } else { "" };
-            line.set_text(format!("{kept}{blank}{behind}"));
+            let (before, after) = (text[..attributes.start].trim_end(), &text[attributes.end..]);
+            // A comment without a blank before it would become a part of the path.
+            let blank = if after.starts_with('#') { " " } else { "" };
+            line.set_text(format!("{before}{blank}{after}"));
             had_attributes = true;
         }
         if had_attributes {
-            notes.tell(
+            notes.warn(
                 index,
-                "a rule that leaves something out takes no attributes, so they are left out",
+                "negative rules have no attributes, so they are removed",
                 "remove them",
             );
         }
@@ -137,7 +135,7 @@ fn attributes_of_negative(line: &Line) -> Option<Span> {
     rule.attributes.clone().filter(|span| !span.is_empty())
 }
 
-/// Refused since 0.17 (NEWS, 0.17) in the part of the path without special characters.
+/// AIDE 0.17 and later reject double slashes before the first special character of a path (NEWS, 0.17).
 fn double_slashes(effective: &mut Configuration, notes: &mut Notes<'_>) {
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         let Some(rule) = line.rule() else { continue };
@@ -152,10 +150,10 @@ fn double_slashes(effective: &mut Configuration, notes: &mut Notes<'_>) {
         }
         if literal.len() < end {
             line.replace(&(start..start + end), &literal);
-            notes.tell(
+            notes.warn(
                 index,
-                "AIDE 0.19 takes no double slash in a path",
-                "write one slash",
+                "AIDE 0.19 does not accept double slashes in a path",
+                "use one slash",
             );
         }
     }
@@ -167,7 +165,7 @@ mod tests {
     use crate::aide::config::budget::Budget;
 
     #[test]
-    fn a_comment_behind_attributes_that_go_stays_a_comment() {
+    fn a_comment_after_removed_attributes_remains_a_comment() {
         for (text, expected) in [
             ("!/etc/a p+sha256 # why", "!/etc/a # why"),
             ("!/etc/a f p#why//", "!/etc/a f #why//"),
@@ -181,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn sees_what_ties_an_expression_to_the_end() {
+    fn expressions_that_depend_on_the_end_are_recognized() {
         for regex in [
             "/dev$", "/a(/b|$)", "/a\\z", "/a(?!/b)", "/a\\\\$", "/a*+", "/a\\b",
         ] {

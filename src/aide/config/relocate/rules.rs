@@ -1,48 +1,44 @@
-//! The host root in front of a rule's path.
+//! Inserts the host root into the paths of rules. Pure.
 //!
-//! Pure. A rule matches below the host root what it matched on the node, and where AIDE took the
-//! first of several rules it still does. Three things stand in the way:
-//! - AIDE anchors each alternative of `/a|/b` by itself, so each gets the host root.
-//! - `/` has no slash behind its name where it is not the root: `/hostroot/` does not match it, and
-//!   `/hostroot(/|$)` does.
-//! - AIDE keeps a rule at the directory before its first special character and asks the deepest
-//!   directory first. Such a rule is kept at `/`, above `/hostroot`, so later rules of the node's
-//!   root have to be kept there as well (`/hostroot(/)etc`).
+//! A rule must match the same files below the host root as on the node, with the same precedence. This needs some care:
+//! - AIDE anchors each alternative of `/a|/b` separately, so each gets the host root.
+//! - `/hostroot/` does not match the root directory, but `/hostroot(/|$)` does.
+//! - AIDE stores a rule at the directory before its first special character, and searches the deepest directory first. Such
+//!   a rule is stored at `/`, above `/hostroot`, so later rules for the node's root must be stored there,
+//!   too (`/hostroot(/)etc`).
 
-use super::super::budget::Budget;
-use super::super::line::{Line, Rule, RuleKind, macro_at};
-use super::super::macros::{Macros, Readings};
-use super::super::migrate::depends_on_end;
-use super::super::paths::{Paths, escape};
-use super::super::rule_path::{Alternative, RulePath};
-use super::super::written_for::WrittenFor;
 use super::Unclear;
+use crate::aide::config::budget::Budget;
+use crate::aide::config::line::{Line, Rule, RuleKind, macro_at};
+use crate::aide::config::macros::{Macros, Readings};
+use crate::aide::config::migrate::depends_on_end;
+use crate::aide::config::paths::{Paths, escape};
+use crate::aide::config::rule_path::{Alternative, RulePath};
+use crate::aide::config::written_for::WrittenFor;
 
-/// What became of a line's meaning.
+/// How the meaning of a line changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// It is what it was.
+    /// It did not change.
     Kept,
-    /// It is not quite: message and remedy.
+    /// It changed: message and remedy.
     Differs(&'static str, &'static str),
 }
 
-const ROOT_STAYS: Meaning = Meaning::Differs(
-    "the rule would leave out the entry of / itself as well; that entry stays watched, since AIDE \
-     0.19 would leave out everything with it",
-    "write a line `!/$` for the entry of / in a file for AIDE 0.19, with `-` in the other rules",
+const ROOT_REMAINS_WATCHED: Meaning = Meaning::Differs(
+    "the rule would exclude the entry of / itself, too; that entry remains watched, because AIDE 0.19 would exclude everything with it",
+    "in a file for AIDE 0.19, use a line `!/$` for the entry of /, and `-` in the other rules",
 );
 
 const EQUALS_BECOMES_REGULAR: Meaning = Meaning::Differs(
-    "the rule matches / and what lies in it, which no single `=` rule can below the host root; it \
-     becomes a regular rule, which a rule for one of these files comes before",
-    "write two rules: `=/$` for / itself, and `=/[^/]+$` for what lies in it",
+    "the rule matches / and its direct children, which no single `=` rule can do below the host root; it becomes a regular rule, and rules for these files have precedence",
+    "use two rules: `=/$` for / itself, and `=/[^/]+$` for its children",
 );
 
-/// Looks ahead: nothing, or one name, and then the end.
+/// Lookahead for the end of the path after at most one more component.
 const ONE_LEVEL: &str = "(?=/?[^/]*$)";
 
-/// Converts rules one after another.
+/// Converts rules in order.
 #[derive(Debug)]
 pub(super) struct Rules<'a> {
     written_for: WrittenFor,
@@ -50,7 +46,7 @@ pub(super) struct Rules<'a> {
     /// The index of the line.
     pub(super) index: usize,
     budget: &'a Budget,
-    /// A regular rule is kept at `/` instead of the host root's own node.
+    /// Whether a regular rule is stored at `/` instead of the host root.
     has_rule_at_root: bool,
 }
 
@@ -65,7 +61,6 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// Converts a line that is a rule.
     pub(super) fn relocate(
         &mut self,
         line: &mut Line,
@@ -77,9 +72,9 @@ impl<'a> Rules<'a> {
         let path = line.get(&rule.path).to_owned();
         let read = RulePath::read(&path, macros).map_err(|_| Unclear)?;
         if !read.has_alternative_in_macro() {
-            return self.put_host_root(line, &read, macros);
+            return self.insert_host_root(line, &read, macros);
         }
-        // The alternatives have to be in the line to get the host root.
+        // The macro is expanded so that each alternative can get the host root.
         let (values, span) = (macros.read(&path), rule.path.clone());
         let Readings::Known(values) = values else {
             return Err(Unclear);
@@ -97,10 +92,10 @@ impl<'a> Rules<'a> {
             return Err(Unclear);
         }
         line.replace(&span, &written_out);
-        self.put_host_root(line, &read, macros)
+        self.insert_host_root(line, &read, macros)
     }
 
-    fn put_host_root(
+    fn insert_host_root(
         &mut self,
         line: &mut Line,
         read: &RulePath,
@@ -116,11 +111,11 @@ impl<'a> Rules<'a> {
         let (mut copied, mut converted_root) = (0, false);
         for (number, alternative) in alternatives.iter().enumerate() {
             let text = &path[alternative.start..alternative.end];
-            if self.stays(text, number == 0, macros)? {
+            if self.is_converted(text, number == 0, macros)? {
                 continue;
             }
             converted_root |= alternative.may_be_root && is_at_root;
-            let (end, with) = self.beginning(matches, text, alternative, number == 0);
+            let (end, with) = self.prefix(matches, text, alternative, number == 0);
             new.push_str(&path[copied..alternative.start]);
             new.push_str(&with);
             new.push_str(&path[end..alternative.end]);
@@ -141,8 +136,8 @@ impl<'a> Rules<'a> {
         Ok(self.finish(line, matches, converted_root))
     }
 
-    /// What stands in front of an alternative, and up to where it replaces its text.
-    fn beginning(
+    /// The text to insert before an alternative, and the end of the text that it replaces.
+    fn prefix(
         &self,
         role: Role,
         text: &str,
@@ -150,7 +145,7 @@ impl<'a> Rules<'a> {
         is_first: bool,
     ) -> (usize, String) {
         let root = self.paths.rule_prefix();
-        // AIDE asks an `=` rule about what lies directly in its directory, and nothing else.
+        // AIDE applies an `=` rule only to direct children of its directory.
         let depth = if role == Role::Children {
             ONE_LEVEL
         } else {
@@ -166,7 +161,7 @@ impl<'a> Rules<'a> {
             };
             return (alternative.start, format!("{head}{open}"));
         }
-        // A group that is counted would be another one's number in what follows.
+        // A capturing group would change the numbers of groups after it.
         let open = if text.contains('\\') || text.contains("(?") {
             "(?:"
         } else {
@@ -177,7 +172,7 @@ impl<'a> Rules<'a> {
             Role::Root | Role::Children if alternative.may_be_root => {
                 (slash, format!("{head}{open}/|$)"))
             }
-            // Whatever the first alternative is, the rule has to be kept at `/`.
+            // The rule must be stored at `/`, whatever the first alternative is.
             Role::Root | Role::BesideRoot if is_first => (slash, format!("{head}{open}/)")),
             _ => (alternative.start, head),
         }
@@ -187,7 +182,7 @@ impl<'a> Rules<'a> {
         if path == "/$" {
             return Role::Root;
         }
-        // AIDE never asks a rule of another directory about `/`.
+        // AIDE does not apply rules of other directories to `/`.
         if !read.is_at_root_node() {
             return Role::Below;
         }
@@ -219,7 +214,7 @@ impl<'a> Rules<'a> {
             return Meaning::Kept;
         };
         match role {
-            Role::NotRoot => ROOT_STAYS,
+            Role::NotRoot => ROOT_REMAINS_WATCHED,
             Role::Children => {
                 line.replace(&marker, "");
                 self.has_rule_at_root = true;
@@ -234,9 +229,8 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// Does an alternative need nothing in front? One that begins with a macro is looked at through
-    /// the macro's values.
-    fn stays(&self, text: &str, is_first: bool, macros: &Macros) -> Result<bool, Unclear> {
+    /// Whether an alternative already starts with the host root, directly or in the value of a macro.
+    fn is_converted(&self, text: &str, is_first: bool, macros: &Macros) -> Result<bool, Unclear> {
         if macro_at(text, 0).is_none() {
             return Ok(self.paths.is_relocated(text));
         }
@@ -246,23 +240,23 @@ impl<'a> Rules<'a> {
         } else if readings.any(|reading| self.paths.is_relocated(reading)) {
             Err(Unclear)
         } else {
-            // AIDE refuses a rule that does not begin with a slash.
+            // AIDE rejects a rule that does not start with a slash.
             Ok(is_first && !readings.all(|reading| reading.starts_with('/')))
         }
     }
 }
 
-/// How a rule stands to `/`.
+/// How a rule applies to `/`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     /// It may match `/`.
     Root,
-    /// An `=` rule that may match `/` and what lies directly in it.
+    /// An `=` rule that may match `/` and its direct children.
     Children,
-    /// It may match `/` and is not to.
+    /// It may match `/`, but must not.
     NotRoot,
-    /// It does not match `/`, but competes with a rule that does.
+    /// It does not match `/`, but a rule that does has a lower precedence.
     BesideRoot,
-    /// None of this.
+    /// It only applies to other paths.
     Below,
 }

@@ -10,11 +10,10 @@ use serde::{Deserialize, Deserializer};
 use super::super::delegate_kind::delegate_kind;
 use super::super::interner::TextInterner;
 use super::{CachedNode, CachedTaint, MachineConfig};
+use crate::api::condition::{ConditionStatus, ConditionType};
 
 /// Prefix of the annotations of the Machine Config Operator.
 const MACHINE_CONFIG_PREFIX: &str = "machineconfiguration.openshift.io/";
-/// Type of a node's condition.
-const NODE_READY: &str = "Ready";
 
 /// A Node as the watch receives it.
 #[derive(Clone, Debug, Default)]
@@ -145,78 +144,13 @@ fn taint(taint: WireTaint) -> CachedTaint {
     }
 }
 
+/// The condition of a Node has the same type as that of a FileIntegrity.
 fn is_ready(conditions: &[WireCondition]) -> bool {
     conditions
         .iter()
-        .any(|condition| condition.kind == NODE_READY && condition.status == "True")
+        .filter(|condition| condition.kind == ConditionType::Ready.as_str())
+        .any(|condition| condition.status == ConditionStatus::True.as_str())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn no_schedule(key: &str) -> CachedTaint {
-        CachedTaint {
-            key: key.to_owned(),
-            value: String::new(),
-            effect: "NoSchedule".to_owned(),
-        }
-    }
-
-    #[test]
-    fn invalid_times_do_not_matter() {
-        let node = serde_json::json!({
-            "metadata": {"name": "n"},
-            "spec": {"taints": [{"key": "k", "effect": "NoSchedule", "timeAdded": "9999-12-31T23:59:59Z"}]},
-            "status": {"conditions": [{
-                "type": "Ready", "status": "True",
-                "lastHeartbeatTime": "9999-12-31T23:59:59Z", "lastTransitionTime": "?",
-            }]},
-        });
-        let received: ReceivedNode = serde_json::from_value(node).unwrap();
-        assert!(received.node.ready);
-        assert_eq!(received.node.taints, [no_schedule("k")]);
-    }
-
-    #[test]
-    fn two_of_the_three_annotations_are_ignored() {
-        let received: ReceivedNode =
-            serde_json::from_value(serde_json::json!({"metadata": {"annotations": {
-                "machineconfiguration.openshift.io/currentConfig": "a",
-                "machineconfiguration.openshift.io/state": "Working",
-            }}}))
-            .unwrap();
-        assert_eq!(received.node.machine_config, None);
-    }
-
-    #[test]
-    fn only_used_fields_are_kept() {
-        let received: ReceivedNode = serde_json::from_value(serde_json::json!({
-            "apiVersion": "v1", "kind": "Node",
-            "metadata": {
-                "name": "n", "uid": "u", "resourceVersion": "7", "labels": {"a": "b"},
-                "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:metadata": {}}}],
-            },
-            "spec": {"podCIDR": "10.0.0.0/24", "taints": [{"key": "k", "effect": "NoSchedule"}]},
-            "status": {
-                "conditions": [{"type": "Ready", "status": "True", "message": "m"}],
-                "images": [{"names": ["i"], "sizeBytes": 1}],
-            },
-        }))
-        .unwrap();
-        let expected = CachedNode {
-            name: "n".into(),
-            labels: [("a".to_owned(), "b".to_owned())].into_iter().collect(),
-            taints: vec![no_schedule("k")],
-            ready: true,
-            ..CachedNode::default()
-        };
-        assert_eq!(received.node, expected);
-        let metadata = ObjectMeta {
-            name: Some("n".to_owned()),
-            resource_version: Some("7".to_owned()),
-            ..ObjectMeta::default()
-        };
-        assert_eq!(received.metadata, metadata);
-    }
-}
+mod tests;

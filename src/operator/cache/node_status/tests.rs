@@ -46,7 +46,7 @@ fn with(pointer: &str, value: Value) -> CachedNodeStatus {
 #[test]
 fn used_fields_are_kept() {
     let status = from_json(status("n1"));
-    assert_eq!((&*status.name, &*status.version), ("fi-n1", "7"));
+    assert_eq!((&*status.name, &*status.resource_version), ("fi-n1", "7"));
     assert_eq!(&*status.node_name, "n1");
     assert_eq!(status.owner().map(|owner| &**owner), Some("fi"));
     assert_eq!(status.label(names::LABEL_NODE), Some("n1"));

@@ -194,7 +194,7 @@ impl NodeStatusConverter {
         CachedNodeStatus {
             name: self.texts.intern(metadata.name.unwrap_or_default()),
             uid: fingerprint(&meta.uid),
-            version: metadata.resource_version.unwrap_or_default().into(),
+            resource_version: metadata.resource_version.unwrap_or_default().into(),
             written_at: times.max(),
             is_applied,
             is_being_deleted: meta.deletion_timestamp.is_some(),

@@ -12,7 +12,7 @@ pub(crate) enum ConfigState {
     /// It cannot be read. The configuration before stays in effect.
     Unavailable {
         reason: ConditionReason,
-        /// Says what to do about it.
+        /// Includes what to do about it.
         message: String,
     },
     /// AIDE or fio does not accept it. The configuration before stays in effect.

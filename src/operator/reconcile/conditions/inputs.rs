@@ -68,13 +68,11 @@ pub(crate) struct StatusInputs<'a> {
     pub(crate) deployed: bool,
     /// A re-initialization is requested that not all nodes have yet.
     pub(crate) reinit_requested: bool,
-    /// The selected nodes.
     pub(crate) nodes: &'a [NodeSummary],
     /// The nodes that are not selected because of their taints.
     pub(crate) excluded: &'a Excluded,
     pub(crate) config: &'a ConfigState,
     /// The problems that do not follow from the nodes.
     pub(crate) problems: &'a [Problem],
-    /// metadata.generation
     pub(crate) generation: Option<i64>,
 }

@@ -2,7 +2,7 @@
 //!
 //! Whoever may read conditions, events and logs in the operator's namespace may not be allowed to read
 //! ConfigMaps of another namespace. So messages about a configuration from there have only the line
-//! numbers and the kind of error, and say how to see the rest.
+//! numbers and the kind of error, and name the command that shows the rest.
 
 use super::super::observed::ConfigVerdict;
 use crate::aide::check::Verdict;
@@ -10,21 +10,19 @@ use crate::aide::config::Diagnostic;
 
 /// Maximum number of line numbers in a message.
 const MAX_LINES: usize = 20;
-/// Says how to see the whole message.
+/// Added to messages that do not quote the configuration.
 const NOT_QUOTED: &str = "the ConfigMap is in another namespace, so its text is not quoted here; \
                           `fio config check FILE` shows the messages in full";
 
 /// Whether messages quote the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Quoting {
-    /// They do.
     Full,
-    /// They do not.
     Redacted,
 }
 
-/// The message about a verdict without text of the configuration. If there is nothing to say, it is
-/// empty.
+/// The message about a verdict without text of the configuration. It is empty if there
+/// are no warnings.
 pub(crate) fn redact(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Good(prepared) => lines("there are warnings about", &prepared.warnings),

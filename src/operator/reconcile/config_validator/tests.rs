@@ -1,8 +1,8 @@
 //! Tests of the validator and its cache.
 
 use super::*;
-use crate::aide::aide_tests::{AIDE, script};
 use crate::aide::config::prepare;
+use crate::testing::aide::{AIDE, script};
 
 const STATE: &str = "/etc/kubernetes";
 

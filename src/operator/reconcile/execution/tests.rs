@@ -68,7 +68,7 @@ fn writes_beside_a_failed_one_are_recorded() {
     ];
     assert_eq!(recorded, expected);
     let error = done.unwrap_err().to_string();
-    assert_eq!(error, "apply fi-n2: no answer in 30 s");
+    assert_eq!(error, "apply fi-n2: no response within 30 s");
     assert_eq!(collisions.messages, [collision("fi-n3").to_string()]);
     assert_eq!(collisions.nodes, ["n3".into()].into());
 }

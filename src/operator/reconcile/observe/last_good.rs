@@ -8,6 +8,7 @@ use kube::runtime::reflector::Store;
 use super::super::build::ActiveConfig;
 use super::super::observed::ConfigVerdict;
 use crate::api::FileIntegrity;
+use crate::locks::lock;
 
 /// By the uids of the FileIntegrities.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ impl LastGood {
         existing: &Store<FileIntegrity>,
     ) -> Option<Arc<ActiveConfig>> {
         let uid = fi.metadata.uid.clone()?;
-        let mut all = self.0.lock().ok()?;
+        let mut all = lock(&self.0);
         if let ConfigVerdict::Good { config, .. } = verdict
             && all.get(&uid).is_none_or(|known| **known != *config)
         {

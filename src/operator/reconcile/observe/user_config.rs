@@ -17,6 +17,7 @@ use super::triggers::{Target, Triggers};
 use crate::api::object_name::{NamespaceName, ObjectName};
 use crate::k8s::backoff;
 use crate::k8s::watch::{self, Read, Source};
+use crate::locks::lock;
 
 /// Maximum pause before a watch is started again.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
@@ -43,7 +44,6 @@ pub(super) enum UserConfigState {
     Unknown,
     /// It does not exist.
     Missing,
-    /// Its data.
     Found(BTreeMap<String, String>),
     /// It cannot be read.
     Error(String),
@@ -71,17 +71,14 @@ impl UserConfigs {
         namespace: &NamespaceName,
         name: &ObjectName,
     ) -> UserConfigState {
-        let Ok(mut watches) = self.watches.lock() else {
-            return UserConfigState::Unknown;
-        };
+        let mut watches = lock(&self.watches);
         // Checked under the lock: a deletion after this ends the watch.
         if !self.triggers.exists(file_integrity) {
             return UserConfigState::Unknown;
         }
         let known = watches.get(file_integrity);
         if let Some(known) = known.filter(|w| w.namespace == *namespace && w.name == *name) {
-            let state = known.state.lock();
-            return state.map_or(UserConfigState::Unknown, |state| state.clone());
+            return lock(&known.state).clone();
         }
         let state = Arc::new(Mutex::new(UserConfigState::Unknown));
         let task = tokio::spawn(follow(
@@ -103,16 +100,12 @@ impl UserConfigs {
 
     /// Ends the watch of this FileIntegrity's ConfigMap.
     pub(super) fn forget(&self, file_integrity: &str) {
-        if let Ok(mut watches) = self.watches.lock() {
-            watches.remove(file_integrity);
-        }
+        lock(&self.watches).remove(file_integrity);
     }
 
     /// Ends the watches of FileIntegrities that were deleted.
     pub(super) fn forget_deleted(&self) {
-        if let Ok(mut watches) = self.watches.lock() {
-            watches.retain(|name, _| self.triggers.exists(name));
-        }
+        lock(&self.watches).retain(|name, _| self.triggers.exists(name));
     }
 }
 
@@ -132,7 +125,8 @@ async fn follow(
         let mut stream = std::pin::pin!(watch::watch_one(source.clone(), &name));
         while let Some(item) = stream.next().await {
             let failed = item.is_err();
-            if let Ok(mut state) = state.lock() {
+            {
+                let mut state = lock(&state);
                 *state = state.after(item, name.as_str(), has_listed);
             }
             triggers.send(&target);
@@ -149,7 +143,7 @@ async fn follow(
 }
 
 impl UserConfigState {
-    /// The state after an item of the watch. `has_listed` says whether there was an item before.
+    /// The state after an item of the watch. `has_listed`: there was an item before.
     ///
     /// After an error the last state stays, because a new watch shows soon what is true. But if the API
     /// server refuses even the list, the operator may no longer read the ConfigMap.

@@ -20,7 +20,7 @@ use crate::operator::fleet_metrics::FleetMetrics;
 
 type OnEvent<K> = Box<dyn Fn(&Event<K>) + Send>;
 
-/// What is watched, what is kept of each object, and who is told about its changes.
+/// Describes a watch: what is watched, what is kept of each object, and what its changes affect.
 pub(super) struct WatchSpec<W, K> {
     source: Source<W>,
     convert: Box<dyn Fn(W) -> K + Send>,

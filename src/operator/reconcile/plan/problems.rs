@@ -35,7 +35,7 @@ impl Inputs<'_> {
     }
 
     fn config_warnings(&self, warnings: &[String]) -> Vec<String> {
-        let odd = self.fi.spec.odd_values();
+        let odd = self.fi.spec.unusual_values();
         odd.into_iter().chain(warnings.iter().cloned()).collect()
     }
 

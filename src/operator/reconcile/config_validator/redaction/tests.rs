@@ -1,10 +1,10 @@
 //! Tests of messages that do not quote the configuration.
 
 use super::*;
-use crate::aide::aide_tests::AIDE;
 use crate::aide::check::Checker;
 use crate::aide::command::Aide;
 use crate::operator::reconcile::config_validator::ConfigValidator;
+use crate::testing::aide::AIDE;
 
 #[tokio::test]
 async fn a_configuration_of_another_namespace_is_not_quoted() {

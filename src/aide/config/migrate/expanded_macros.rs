@@ -1,18 +1,16 @@
-//! Macros that AIDE 0.19 takes no more, written out: in attribute expressions, and at the beginning
-//! of rules.
+//! Replaces macros in attribute expressions and at the start of rules with their values. Pure.
 //!
-//! Pure. AIDE 0.16 filled macros in anywhere on a line; 0.17 and later take them in paths and values
-//! only.
+//! AIDE 0.16 expanded macros anywhere in a line, 0.17 and later only in paths and values.
 
-use super::super::budget::Budget;
-use super::super::line::{Line, Span, Statement, macro_at};
-use super::super::macros::{Macros, Readings};
-use super::super::paths::escape;
-use super::{Configuration, Notes};
+use super::notes::Notes;
+use crate::aide::config::budget::Budget;
+use crate::aide::config::configuration::Configuration;
+use crate::aide::config::line::{Line, Span, Statement, macro_at};
+use crate::aide::config::macros::{Macros, Readings};
+use crate::aide::config::paths::escape;
 
-/// Writes out the macros that rules begin with, in a converted configuration: AIDE since 0.17 takes
-/// no rule that does not begin with a slash.
-pub(super) fn beginnings(effective: &mut Configuration, budget: &Budget) {
+/// Replaces the macros at the start of rules in a converted configuration: AIDE 0.17 and later require a slash there.
+pub(super) fn starts_of_rules(effective: &mut Configuration, budget: &Budget) {
     let mut macros = Macros::new(budget);
     for (index, line) in effective.lines_mut().iter_mut().enumerate() {
         if let Some(rule) = line.rule()
@@ -31,8 +29,8 @@ pub(super) fn beginnings(effective: &mut Configuration, budget: &Budget) {
     }
 }
 
-/// Writes out the macros in expressions, and gives the lines where that cannot be done. `relocated` is
-/// the same text after conversion: its macros are the ones that count.
+/// Replaces the macros in expressions, and returns the lines where this is not possible. `relocated` is the same text after
+/// conversion, whose macros apply.
 pub(super) fn expressions(
     effective: &mut Configuration,
     relocated: &Configuration,
@@ -51,10 +49,9 @@ pub(super) fn expressions(
                     if values.len() == 1 && notes.budget.output(index, values[0].len()) =>
                 {
                     line.replace(&(span.start + at..span.end), &values[0]);
-                    notes.tell(
+                    notes.warn(
                         index,
-                        "AIDE 0.19 takes no macro in an attribute expression, so its value is written \
-                         out",
+                        "AIDE 0.19 does not accept macros in attribute expressions, so it is replaced with its value",
                         "define a group instead, such as `NORMAL = p+u+g+sha256`",
                     );
                 }
@@ -66,7 +63,7 @@ pub(super) fn expressions(
     unclear
 }
 
-/// All behind a rule's path or a group's `=`.
+/// The text after the path of a rule or the `=` of a group.
 fn expression(line: &Line) -> Option<Span> {
     match line.statement() {
         Statement::Rule(rule) => {

@@ -1,48 +1,47 @@
-//! One fault that was made, and what came of it: a line on standard output for who gathers them.
+//! Results of fault tests, as lines on standard output for `hack/chaos`.
 //!
-//! `cargo test` shows what a passing test prints only when asked to, so the line goes past it. Each is
-//! `chaos: ` and one JSON object with the fields of [`Row`].
+//! `cargo test` captures the output of successful tests, so the lines are written directly. Each consists of `chaos: `
+//! and a JSON object with the fields of [`Row`].
 
 use std::io::Write as _;
 
 use serde::Serialize;
 
-/// What a test of a fault found.
+/// The result of a fault test.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Row {
-    /// The fault, and whom it hit.
+    /// The fault and the affected component.
     pub(crate) fault: String,
-    /// How often it was made: requests that it hit, points that were walked, signals that were sent.
+    /// How often the fault was injected: affected requests, interrupted steps, or signals.
     pub(crate) tried: usize,
-    /// Results, events or wishes that did not arrive.
+    /// Results, events or requests that did not arrive.
     pub(crate) lost: usize,
-    /// Those that arrived more than once.
+    /// Results, events or requests that arrived more than once.
     pub(crate) duplicated: usize,
-    /// Seconds from the end of the fault until all was as it should be; none where that has no
-    /// meaning.
+    /// Seconds from the end of the fault to the recovery, if this is meaningful.
     pub(crate) recovery_seconds: Option<f64>,
 }
 
 impl Row {
-    /// Prints it, and fails where something was lost or came twice.
+    /// Prints the result. Fails if something was lost or duplicated.
     pub(crate) fn tell(&self) -> anyhow::Result<()> {
         print("chaos", self)?;
         anyhow::ensure!(
             self.lost == 0 && self.duplicated == 0,
-            "something was lost or came twice: {self:?}"
+            "something was lost or duplicated: {self:?}"
         );
         Ok(())
     }
 }
 
-/// Prints a line of figures, `WORD: {JSON}`.
+/// Prints a line `WORD: {JSON}`.
 pub(crate) fn print(word: &str, figures: &impl Serialize) -> anyhow::Result<()> {
     let line = format!("{word}: {}\n", serde_json::to_string(figures)?);
-    // Not by `println`, which the test runner keeps for itself where a test passes.
+    // The test runner captures the output of `println`.
     Ok(std::io::stdout().write_all(line.as_bytes())?)
 }
 
-/// How many of `expected` are missing in `found`, and how many in `found` are too many.
+/// The number of `expected` items that are missing in `found`, and of surplus items in `found`.
 pub(crate) fn lost_and_duplicated<T: PartialEq>(expected: &[T], found: &[T]) -> (usize, usize) {
     let more_in = |one: &[T], other: &[T]| {
         let count = |all: &[T], item: &T| all.iter().filter(|x| *x == item).count();
@@ -60,7 +59,7 @@ pub(crate) fn lost_and_duplicated<T: PartialEq>(expected: &[T], found: &[T]) -> 
 }
 
 #[test]
-fn what_is_lost_and_what_came_twice_is_counted() {
+fn lost_and_duplicated_items_are_counted() {
     assert_eq!(lost_and_duplicated(&["a", "b"], &["a", "b"]), (0, 0));
     assert_eq!(lost_and_duplicated(&["a", "b", "a"], &["b", "a"]), (1, 0));
     assert_eq!(lost_and_duplicated(&["a"], &["a", "a", "c"]), (0, 2));

@@ -1,0 +1,187 @@
+//! The spec of a FileIntegrity. Its doc comments are the descriptions in the API.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::Toleration;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::defaults::{DEFAULT_GRACE_PERIOD, DEFAULT_MAX_BACKUPS};
+use super::quantities::quantities;
+use super::status::FileIntegrityStatus;
+
+/// Specification of the watched nodes and files.
+#[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[kube(
+    group = "fileintegrity.openshift.io",
+    version = "v1alpha1",
+    kind = "FileIntegrity",
+    plural = "fileintegrities",
+    singular = "fileintegrity",
+    namespaced,
+    status = "FileIntegrityStatus",
+    doc = "FileIntegrity watches the integrity of files on nodes with AIDE. Each selected node is scanned periodically and compared with its own baseline. The results are in one FileIntegrityNodeStatus per node.",
+    printcolumn = r#"{"name": "Phase", "type": "string", "jsonPath": ".status.phase"}"#,
+    printcolumn = r#"{"name": "Nodes", "type": "integer", "jsonPath": ".status.nodes.selected"}"#,
+    printcolumn = r#"{"name": "Failed", "type": "integer", "jsonPath": ".status.nodes.failed"}"#,
+    printcolumn = r#"{"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}"#,
+    derive = "Default",
+    derive = "PartialEq"
+)]
+#[serde(rename_all = "camelCase")]
+pub struct FileIntegritySpec {
+    /// AIDE configuration and scan settings. `{}` selects all defaults.
+    pub config: AideConfig,
+    /// Labels of the nodes to watch. If empty, all Linux nodes whose taints are tolerated are selected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_selector: Option<BTreeMap<String, String>>,
+    /// Tolerations of the daemon pods. If unset, the taints node-role.kubernetes.io/master and
+    /// node-role.kubernetes.io/infra are tolerated, but not node-role.kubernetes.io/control-plane.
+    #[serde(default = "default_tolerations")]
+    pub tolerations: Vec<Toleration>,
+    /// Enables debug messages in the log of the daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub debug: Option<bool>,
+    /// PriorityClass of the daemon pods. If it does not exist, the pods run without it, and an event
+    /// and the condition Degraded report this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_class_name: Option<String>,
+    /// Resource requests and limits of the daemon container. Defaults: requests of 40m CPU and 40Mi
+    /// memory, limits of 300m CPU and 600Mi memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+}
+
+/// AIDE configuration and scan settings.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.securityProfile) || self.securityProfile != 'restricted' || has(self.stateDir)",
+    "message": "securityProfile restricted requires stateDir, the only directory that the daemon can write to; use the directory of existing baselines, such as /etc/kubernetes or /var/lib/file-integrity"
+}]))]
+pub struct AideConfig {
+    /// Name of the ConfigMap with the AIDE configuration. If empty, the default configuration of the
+    /// profile is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Namespace of the ConfigMap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Key in the data of the ConfigMap. Default: aide.conf.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Seconds between the end of a scan and the start of the next one. The minimum is 10; lower values
+    /// are treated as 10.
+    #[serde(default = "default_grace_period")]
+    pub grace_period: i64,
+    /// Maximum number of backups of the database, and of the log, that are kept on a node when it is
+    /// re-initialized.
+    #[serde(default = "default_max_backups")]
+    pub max_backups: i64,
+    /// Seconds between the creation of this object and the deployment of the daemons.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initial_delay: Option<i64>,
+    /// Default configuration to use if no ConfigMap is specified. If unset, openshift on clusters that
+    /// serve the API group machineconfiguration.openshift.io, otherwise generic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileName>,
+    /// Directory on the nodes for database, log and backups. If unset, /etc/kubernetes, or
+    /// /var/lib/file-integrity on nodes where /etc/kubernetes is missing, read-only or in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "self.matches('^(/[A-Za-z0-9._-]+)+$') && !self.contains('/../') && !self.endsWith('/..')",
+        "message": "stateDir must be an absolute path of letters, digits, '.', '_', '-' and '/', without '..', such as /var/lib/file-integrity"
+    }]))]
+    pub state_dir: Option<String>,
+    /// Action when the baseline of a node is lost. reinit: create a new baseline and report it with a
+    /// warning. error: report the node as Errored until a re-initialization is requested. Default:
+    /// reinit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_baseline_loss: Option<BaselineLoss>,
+    /// Maximum duration in seconds of a scan or initialization. Longer runs are terminated and reported
+    /// as Errored. Runs without progress are terminated after 600 seconds, or after this time if it is
+    /// shorter. Default: 21600 (six hours).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 60, max = 604_800))]
+    pub scan_timeout: Option<i64>,
+    /// Holds off scans of a node while it is cordoned and re-initializes it afterwards, as on OpenShift
+    /// during updates by the Machine Config Operator. For clusters that cordon nodes to update them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holdoff_when_cordoned: Option<bool>,
+    /// Security profile of the pods on the nodes. Default: privileged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_profile: Option<SecurityProfile>,
+}
+
+/// Default configuration to use if no ConfigMap is specified. If unset, openshift on clusters that serve the
+/// API group machineconfiguration.openshift.io, otherwise generic.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum ProfileName {
+    /// For any Linux node.
+    Generic,
+    /// For OpenShift nodes, as the default of the original operator.
+    Openshift,
+}
+
+/// Action when the baseline of a node is lost. reinit: create a new baseline and report it with a warning.
+/// error: report the node as Errored until a re-initialization is requested. Default: reinit.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum BaselineLoss {
+    /// Create a new baseline and report it with a warning.
+    Reinit,
+    /// Report the node as Errored until a re-initialization is requested.
+    Error,
+}
+
+/// Security profile of the pods on the nodes. privileged: the pods have all privileges. restricted: the pods
+/// can read all files of the node, by one capability, and write only to the state directory; stateDir
+/// is required, because the daemon cannot use another directory, and AIDE cannot read trusted.*
+/// attributes. A change restarts the daemons and does not create new baselines. Default: privileged.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum SecurityProfile {
+    /// All privileges, as in the original operator.
+    Privileged,
+    /// Only the privileges to read all files and to write to the state directory.
+    Restricted,
+}
+
+/// Resource requests and limits of a container.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Resources {
+    /// Maximum resources of the container, for example cpu: 300m.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "quantities")]
+    pub limits: Option<BTreeMap<String, Quantity>>,
+    /// Resources reserved for the container, for example memory: 40Mi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "quantities")]
+    pub requests: Option<BTreeMap<String, Quantity>>,
+}
+
+fn default_grace_period() -> i64 {
+    DEFAULT_GRACE_PERIOD
+}
+
+fn default_max_backups() -> i64 {
+    DEFAULT_MAX_BACKUPS
+}
+
+fn default_tolerations() -> Vec<Toleration> {
+    [
+        "node-role.kubernetes.io/master",
+        "node-role.kubernetes.io/infra",
+    ]
+    .map(|key| Toleration {
+        key: Some(key.to_owned()),
+        operator: Some("Exists".to_owned()),
+        effect: Some("NoSchedule".to_owned()),
+        ..Toleration::default()
+    })
+    .to_vec()
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use fio::api::{Condition, names};
+use fio::testing::api::{Condition, names};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
@@ -251,7 +251,7 @@ async fn now(monitoring: Monitoring<'_>) -> Result<f64> {
 /// Accepts the change, and waits until nobody is alerted any more.
 async fn re_init_ends_it(fi: &Fi<'_>, monitoring: Monitoring<'_>, node: &Node) -> Result<()> {
     let before = fi.baseline(&node.name).await?;
-    fi.annotate(names::ANNOTATION_REINIT, "").await?;
+    fi.annotate(names::Annotation::REINIT, "").await?;
     fi.new_baseline(&node.name, &before).await?;
     fi.result(&node.name, Condition::Succeeded).await?;
     until_within(RESOLVED_WITHIN, "the alert is resolved", async || {

@@ -1,7 +1,7 @@
 //! Baselines that are lost, replaced or cut off, and one that outlives its FileIntegrity.
 
 use anyhow::{Context as _, Result, ensure};
-use fio::api::{Baseline, Condition, Phase, names};
+use fio::testing::api::{Baseline, Condition, Phase, names};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 
@@ -35,7 +35,7 @@ async fn unrequested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<Basel
 
 /// Asks for a baseline in the place of `before`, and waits until that is there and requested.
 async fn requested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<Baseline> {
-    fi.annotate(names::ANNOTATION_REINIT, "").await?;
+    fi.annotate(names::Annotation::REINIT, "").await?;
     let requested = fi.new_baseline(node, before).await?;
     assert!(requested.requested, "somebody asked for it: {requested:?}");
     Ok(requested)
@@ -295,7 +295,7 @@ async fn a_daemon_told_to_stop_in_a_re_initialisation_does_it_after_its_return()
         fi.watched().await?;
         let before = fi.baseline(&node.name).await?;
         node.sh("printf y > file").await?;
-        fi.annotate(names::ANNOTATION_REINIT, "").await?;
+        fi.annotate(names::Annotation::REINIT, "").await?;
         node.when_aide_runs("--init", ":").await?;
         t.delete_pod(&fi.daemon(&node.name).await?).await?;
         assert_eq!(

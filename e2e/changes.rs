@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 
 use anyhow::{Context as _, Result, ensure};
-use fio::api::{ChangeKind, Condition, Phase, ScanResult, names};
+use fio::testing::api::{ChangeKind, Condition, Phase, ScanResult, names};
 use flate2::read::GzDecoder;
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
@@ -39,15 +39,15 @@ async fn failure_log_is_right(
         assert!(text.contains(&path), "{path} is in the kept log:\n{text}");
     }
     let labels = log.metadata.labels.clone().unwrap_or_default();
-    assert_eq!(labels[names::LABEL_OWNER], fi.name);
-    assert_eq!(labels[names::LABEL_NODE], node.name);
-    assert!(labels.contains_key(names::LABEL_RESULT_LOG));
+    assert_eq!(labels[names::Label::OWNER], fi.name);
+    assert_eq!(labels[names::Label::NODE], node.name);
+    assert!(labels.contains_key(names::Label::RESULT_LOG));
     let annotations = log.metadata.annotations.clone().unwrap_or_default();
     let count = |key: &str| annotations.get(key).map(String::as_str);
-    assert_eq!(count(names::ANNOTATION_FILES_ADDED), Some("4"));
-    assert_eq!(count(names::ANNOTATION_FILES_CHANGED), Some("6"));
-    assert_eq!(count(names::ANNOTATION_FILES_REMOVED), Some("1"));
-    assert_eq!(count(names::ANNOTATION_COMPRESSED), None);
+    assert_eq!(count(names::Annotation::FILES_ADDED), Some("4"));
+    assert_eq!(count(names::Annotation::FILES_CHANGED), Some("6"));
+    assert_eq!(count(names::Annotation::FILES_REMOVED), Some("1"));
+    assert_eq!(count(names::Annotation::COMPRESSED), None);
     assert_eq!(
         log.metadata.owner_references, None,
         "it outlives its FileIntegrity"

@@ -1,7 +1,7 @@
 //! Where the configuration comes from, and what happens when it cannot be used.
 
 use anyhow::{Context as _, Result, ensure};
-use fio::api::{Condition, Phase, names};
+use fio::testing::api::{Condition, Phase, names};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::jiff::Timestamp;
@@ -267,7 +267,7 @@ async fn an_edit_of_the_active_configuration_is_undone() -> Result<()> {
             Ok(config_maps.get(&fi.name).await?)
         })
         .await?;
-        let label = names::LABEL_AIDE_CONF;
+        let label = names::Label::AIDE_CONF;
         let edits = [
             json!({"data": {"aide.conf": "/ p\n"}}),
             json!({"data": {"aide.effective.conf": null}}),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
-use fio::api::{Condition, FileIntegrityNodeStatus, NodeCounts, Phase, names};
+use fio::testing::api::{Condition, FileIntegrityNodeStatus, NodeCounts, Phase, names};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::ResourceExt as _;
 use kube::api::DeleteParams;
@@ -25,7 +25,7 @@ async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
             let baseline = fi.baseline(&node.name).await?;
             assert!(baseline.requested, "nothing to warn of: {baseline:?}");
             assert_eq!(
-                status.annotation(names::ANNOTATION_WANTED_CONFIG),
+                status.annotation(names::Annotation::WANTED_CONFIG),
                 Some(baseline.config_hash.as_str()),
                 "the baseline is of the wanted configuration"
             );

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use fio::api::{Condition, names};
+use fio::testing::api::{Condition, names};
 use flate2::read::GzDecoder;
 use serde_json::json;
 
@@ -41,8 +41,8 @@ async fn a_log_of_ten_thousand_files_is_compressed_and_whole() -> Result<()> {
         let log = fi.failure_log(&node.name).await?;
         let annotations = log.metadata.annotations.unwrap_or_default();
         let annotation = |key: &str| annotations.get(key).map(String::as_str);
-        assert_eq!(annotation(names::ANNOTATION_COMPRESSED), Some(""));
-        assert_eq!(annotation(names::ANNOTATION_FILES_ADDED), Some("10000"));
+        assert_eq!(annotation(names::Annotation::COMPRESSED), Some(""));
+        assert_eq!(annotation(names::Annotation::FILES_ADDED), Some("10000"));
         let data = log.data.context("no data")?;
         let text = unpack(&data["integritylog"])?;
         let paths: BTreeSet<&str> = text

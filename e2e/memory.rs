@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use anyhow::Result;
-use fio::api::Condition;
+use fio::testing::api::Condition;
 use serde_json::{Value, json};
 
 use crate::chaos::Row;

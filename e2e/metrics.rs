@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use fio::api::{Condition, Phase, names};
+use fio::testing::api::{Condition, Phase, names};
 use k8s_openapi::api::core::v1::{Secret, Service};
 use serde_json::json;
 
@@ -100,7 +100,7 @@ async fn metrics_count_what_happened() -> Result<()> {
         let before = fi.baseline(&first.name).await?;
         first.files("printf x > new").await?;
         fi.result(&first.name, Condition::Failed).await?;
-        fi.annotate(names::ANNOTATION_REINIT, "").await?;
+        fi.annotate(names::Annotation::REINIT, "").await?;
         fi.new_baseline(&first.name, &before).await?;
         fi.phase(Phase::Active).await?;
         fi.result(&first.name, Condition::Succeeded).await?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
-use fio::api::{Condition, NodeCounts, Phase, names};
+use fio::testing::api::{Condition, NodeCounts, Phase, names};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 
@@ -49,7 +49,7 @@ async fn a_stopped_node_is_stale_and_nobody_waits_for_it() -> Result<()> {
         fi.phase(Phase::Active).await?;
         assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
 
-        fi.annotate(names::ANNOTATION_REINIT, "").await?;
+        fi.annotate(names::Annotation::REINIT, "").await?;
         for (node, before) in running.iter().zip(&before) {
             fi.new_baseline(&node.name, before).await?;
         }

@@ -1,7 +1,7 @@
 //! Re-initialisations that somebody asks for.
 
 use anyhow::{Result, ensure};
-use fio::api::{Condition, Phase, names};
+use fio::testing::api::{Condition, Phase, names};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use serde_json::json;
@@ -52,15 +52,15 @@ async fn only_daemons_run(t: &Test, fi: &Fi<'_>) -> Result<()> {
 async fn is_settled(fi: &Fi<'_>, node: &str) -> Result<()> {
     let annotations = fi.get().await?.metadata.annotations.unwrap_or_default();
     ensure!(
-        !annotations.contains_key(names::ANNOTATION_REINIT),
+        !annotations.contains_key(names::Annotation::REINIT),
         "the annotation is there: {annotations:?}"
     );
     let status = fi.status(node).await?;
     let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
     ensure!(
-        done.is_some() && done == status.annotation(names::ANNOTATION_REQUEST),
+        done.is_some() && done == status.annotation(names::Annotation::REQUEST),
         "asked for {:?}, done {:?}",
-        status.annotation(names::ANNOTATION_REQUEST),
+        status.annotation(names::Annotation::REQUEST),
         status.reinit
     );
     Ok(())
@@ -82,7 +82,7 @@ async fn the_annotation_renews_the_baselines_of_all_nodes() -> Result<()> {
         }
 
         let audit = Audit::start().await?;
-        fi.annotate(names::ANNOTATION_REINIT, "").await?;
+        fi.annotate(names::Annotation::REINIT, "").await?;
         for (node, before) in t.nodes().iter().zip(&before) {
             let baseline = fi.new_baseline(&node.name, before).await?;
             assert!(baseline.requested, "it was asked for: {baseline:?}");
@@ -131,7 +131,7 @@ async fn a_signallers_pod_is_ready_when_the_new_baseline_of_its_node_stands() ->
         let (first, second) = t.two_nodes()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
-        let ask = async || fi.annotate(names::ANNOTATION_REINIT, "").await;
+        let ask = async || fi.annotate(names::Annotation::REINIT, "").await;
         second.stop_aide("--init", ask).await?;
         until("the first node's signaller is ready, alone", async || {
             // In this order: what is done later than the pods were looked at is not held against them.
@@ -168,7 +168,7 @@ async fn an_annotation_that_names_a_node_leaves_the_others_alone() -> Result<()>
         let other = fi.baseline(&second.name).await?;
 
         let audit = Audit::start().await?;
-        fi.annotate(names::ANNOTATION_REINIT, &first.name).await?;
+        fi.annotate(names::Annotation::REINIT, &first.name).await?;
         fi.new_baseline(&first.name, &before).await?;
         is_settled(&fi, &first.name).await?;
         signaller_came_and_went(t, &audit, &format!("aide-ini-reinit-one-{first}")).await?;
@@ -202,7 +202,7 @@ async fn re_init_on_failed_renews_the_failed_nodes_only() -> Result<()> {
         // The operator is asked for the nodes that it knows to have failed.
         fi.counted("one node has failed", |c| c.failed == 1).await?;
 
-        fi.annotate(names::ANNOTATION_REINIT_ON_FAILED, "").await?;
+        fi.annotate(names::Annotation::REINIT_ON_FAILED, "").await?;
         fi.new_baseline(&first.name, &before).await?;
         fi.result(&first.name, Condition::Succeeded).await?;
         fi.scans(&second.name, 2).await?;
@@ -213,7 +213,7 @@ async fn re_init_on_failed_renews_the_failed_nodes_only() -> Result<()> {
         );
         let annotations = fi.get().await?.metadata.annotations.unwrap_or_default();
         assert!(
-            !annotations.contains_key(names::ANNOTATION_REINIT_ON_FAILED),
+            !annotations.contains_key(names::Annotation::REINIT_ON_FAILED),
             "the annotation is gone: {annotations:?}"
         );
         Ok(())

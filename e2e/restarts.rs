@@ -2,7 +2,7 @@
 //! cannot be reached for a while.
 
 use anyhow::{Result, ensure};
-use fio::api::{Condition, Phase, names};
+use fio::testing::api::{Condition, Phase, names};
 use kube::ResourceExt as _;
 use serde_json::json;
 
@@ -71,11 +71,11 @@ async fn an_operator_killed_in_a_roll_out_finishes_it() -> Result<()> {
         for node in t.nodes() {
             before.push(fi.baseline(&node.name).await?);
         }
-        fi.annotate(names::ANNOTATION_REINIT, "").await?;
+        fi.annotate(names::Annotation::REINIT, "").await?;
         kill_operator_at(t, "the annotation has become a record", async || {
             let annotations = fi.get().await?.metadata.annotations.unwrap_or_default();
             ensure!(
-                !annotations.contains_key(names::ANNOTATION_REINIT),
+                !annotations.contains_key(names::Annotation::REINIT),
                 "{annotations:?}"
             );
             Ok(())
@@ -101,7 +101,7 @@ async fn an_operator_killed_in_a_roll_out_finishes_it() -> Result<()> {
         }
         let annotations = fi.get().await?.metadata.annotations.unwrap_or_default();
         assert!(
-            !annotations.contains_key(names::ANNOTATION_REINIT_RECORD),
+            !annotations.contains_key(names::Annotation::REINIT_RECORD),
             "the record is dropped: {annotations:?}"
         );
         Ok(())

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use fio::aide::profiles::Profile;
-use fio::api::{ChangeKind, Condition, ScanResult, names};
+use fio::testing::aide::profiles::Profile;
+use fio::testing::api::{ChangeKind, Condition, ScanResult, names};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
@@ -122,7 +122,7 @@ fn is_restricted_daemon(pod: &Pod) -> Result<()> {
 /// Asks for a new baseline, and looks at what the signaller does before that stands: AIDE waits for it.
 async fn reinit_with_signaller(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()> {
     let before = fi.baseline(&node.name).await?;
-    let ask = async || fi.annotate(names::ANNOTATION_REINIT, "").await;
+    let ask = async || fi.annotate(names::Annotation::REINIT, "").await;
     node.stop_aide("--init", ask).await?;
     let app = format!("aide-ini-{}", fi.name);
     let signaller = until("a signaller's pod", async || {
@@ -141,7 +141,7 @@ async fn reinit_with_signaller(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()>
     );
     let request = fi.status(&node.name).await?;
     let request = request
-        .annotation(names::ANNOTATION_REQUEST)
+        .annotation(names::Annotation::REQUEST)
         .map(str::to_owned);
     until("the signal on the node", async || {
         let signal = node.sh("cat /run/aide.reinit").await?;

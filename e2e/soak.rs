@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use fastrand::Rng;
-use fio::api::{ChangeKind, Condition, ScanResult};
+use fio::testing::api::{ChangeKind, Condition, ScanResult};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 

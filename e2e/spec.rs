@@ -1,7 +1,7 @@
 //! Changes of the spec, and hold-offs.
 
 use anyhow::{Context as _, Result};
-use fio::api::{Condition, Phase, names};
+use fio::testing::api::{Condition, Phase, names};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use serde_json::json;
 
@@ -70,7 +70,7 @@ async fn a_held_node_is_not_scanned_and_the_others_are() -> Result<()> {
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
         let phases = fi.notes("FileIntegrityStatus").await?;
-        fi.annotate(names::ANNOTATION_HOLDOFF, &first.name).await?;
+        fi.annotate(names::Annotation::HOLDOFF, &first.name).await?;
         held(&fi, 1).await?;
         // A scan that was under way ends normally, and in less time than two of the other's take.
         fi.scans(&second.name, 2).await?;
@@ -83,7 +83,7 @@ async fn a_held_node_is_not_scanned_and_the_others_are() -> Result<()> {
             "of the held node, after three scans of the other one"
         );
 
-        fi.remove_annotation(names::ANNOTATION_HOLDOFF).await?;
+        fi.remove_annotation(names::Annotation::HOLDOFF).await?;
         fi.result(&first.name, Condition::Failed).await?;
         held(&fi, 0).await?;
         assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
@@ -104,10 +104,10 @@ async fn the_end_of_a_hold_off_is_followed_by_a_scan_at_once() -> Result<()> {
         let node = t.node()?;
         let fi = t.create(json!({"config": {"gracePeriod": 3600}})).await?;
         fi.watched().await?;
-        fi.annotate(names::ANNOTATION_HOLDOFF, "").await?;
+        fi.annotate(names::Annotation::HOLDOFF, "").await?;
         held(&fi, 1).await?;
         node.files("printf x > new").await?;
-        fi.remove_annotation(names::ANNOTATION_HOLDOFF).await?;
+        fi.remove_annotation(names::Annotation::HOLDOFF).await?;
         fi.result(&node.name, Condition::Failed).await?;
         fi.phase(Phase::Active).await?;
         Ok(())

@@ -6,26 +6,27 @@
 //! [`metrics_server`] and [`signal_file`] are independent of them. Only [`cli`] reads arguments and
 //! environment variables.
 
-pub mod aide;
-pub mod api;
-pub mod cli;
-pub mod daemon;
+mod aide;
+mod api;
+mod cli;
+mod daemon;
 mod error_chain;
 mod file_error;
-pub mod k8s;
+mod k8s;
 mod locks;
-pub mod metrics_server;
-pub mod operator;
-pub mod scan;
-pub mod signal_file;
-pub mod telemetry;
+mod metrics_server;
+mod operator;
+mod scan;
+mod signal_file;
+mod telemetry;
 mod text;
 
 #[cfg(test)]
 mod docs_tests;
 #[cfg(test)]
 mod shipping_tests;
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
+pub use self::cli::{Cli, write_termination_log};
 pub use self::error_chain::error_chain;

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    match fio::cli::Cli::parse().run() {
+    match fio::Cli::parse().run() {
         Ok(code) => code,
         Err(error) => {
             let message = format!("fio: {}", fio::error_chain(error.as_ref()));
             // There is no other place to report that standard error is closed.
             writeln!(std::io::stderr(), "{message}").ok();
-            fio::cli::write_termination_log(&message);
+            fio::write_termination_log(&message);
             ExitCode::FAILURE
         }
     }

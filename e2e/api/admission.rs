@@ -2,7 +2,7 @@
 //! what it gets for what it does not say, what `kubectl get` and `kubectl explain` show.
 
 use anyhow::Context as _;
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus};
+use fio::testing::api::{FileIntegrity, FileIntegrityNodeStatus};
 use kube::ResourceExt as _;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams, TypeMeta};
 use kube::core::Request;
@@ -83,7 +83,7 @@ async fn odd_old_objects_can_be_changed() -> anyhow::Result<()> {
     in_space("odd", async |space| {
         let spec = json!({"config": {"gracePeriod": -5, "maxBackups": -1, "key": "k"}});
         create(space, "fi", spec).await?;
-        let key = fio::api::names::ANNOTATION_REINIT;
+        let key = fio::testing::api::names::Annotation::REINIT;
         space.annotate("fi", key, json!("")).await?;
         let stored = space.api::<FileIntegrity>().get("fi").await?;
         assert!(stored.annotations().contains_key(key));
@@ -202,7 +202,7 @@ async fn what_kubectl_explain_says() -> anyhow::Result<()> {
 
 #[test]
 fn every_field_is_described() -> anyhow::Result<()> {
-    for definition in fio::api::crd::all()? {
+    for definition in fio::testing::api::crd::all()? {
         let schema = serde_json::to_value(&definition.spec.versions[0].schema)?;
         let mut bare = Vec::new();
         describe("", &schema["openAPIV3Schema"], &mut bare);

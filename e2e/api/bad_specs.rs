@@ -5,7 +5,7 @@
 //! objects could not be changed any more; a condition, or an event, names it then.
 
 use anyhow::Context as _;
-use fio::api::FileIntegrity;
+use fio::testing::api::FileIntegrity;
 use serde_json::{Value, json};
 
 use crate::admission::create;

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use fio::api::{FileIntegrityNodeStatus, names};
+use fio::testing::api::{FileIntegrityNodeStatus, names};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::{Api, DeleteParams, PostParams};
@@ -371,7 +371,7 @@ async fn a_node_that_has_no_daemon_to_renew_its_baseline() -> anyhow::Result<()>
             ],
         )?;
         let asked = |status: &FileIntegrityNodeStatus| {
-            status.annotation(names::ANNOTATION_REQUEST).is_some()
+            status.annotation(names::Annotation::REQUEST).is_some()
         };
         space.until_is(&other, "the request", asked).await?;
         let fi = space

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use fio::api::{Condition, names};
+use fio::testing::api::{Condition, names};
 use kube::ResourceExt as _;
 
 use crate::chaos::{Row, lost_and_duplicated};
@@ -103,7 +103,7 @@ async fn half_a_gigabyte_of_reports_is_told_within_bounds() -> anyhow::Result<()
 
         assert_eq!(result.files_added, i64::from(added), "{result:?}");
         let log = node.failure_log().await?;
-        let count = log.annotations().get(names::ANNOTATION_FILES_ADDED);
+        let count = log.annotations().get(names::Annotation::FILES_ADDED);
         assert_eq!(count, Some(&added.to_string()));
 
         expected.push(node.clean());
@@ -140,7 +140,9 @@ async fn a_log_of_names_that_are_no_text_is_kept_whole() -> anyhow::Result<()> {
         assert_eq!(node.said().await?, expected);
 
         let log = node.failure_log().await?;
-        let is_compressed = log.annotations().contains_key(names::ANNOTATION_COMPRESSED);
+        let is_compressed = log
+            .annotations()
+            .contains_key(names::Annotation::COMPRESSED);
         assert!(is_compressed, "{:?}", log.annotations());
         let text = log
             .data

@@ -1,6 +1,6 @@
 //! What has come and gone again leaves nothing behind in the operator.
 
-use fio::api::FileIntegrity;
+use fio::testing::api::FileIntegrity;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::json;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use fio::aide::database::digest_of_gzip;
-use fio::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::aide::database::digest_of_gzip;
+use fio::testing::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use serde_json::json;

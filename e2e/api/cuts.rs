@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::http::Method;
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::k8s::client_layer::{Sender, client_layer};
-use fio::operator::ScrapeSettings;
+use fio::testing::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::k8s::client_layer::{Sender, client_layer};
+use fio::testing::operator::ScrapeSettings;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use k8s_openapi::api::events::v1::Event;
@@ -223,7 +223,7 @@ impl<'a> Stage<'a> {
             Task::NodeMore => drop(space.node("n3").await?),
             Task::NodeLess => space.remove_node(&space.node_name("n2")).await?,
             Task::Reinit => {
-                let key = names::ANNOTATION_REINIT;
+                let key = names::Annotation::REINIT;
                 space.annotate("fi", key, json!("")).await?;
             }
         }
@@ -295,9 +295,9 @@ async fn is_at_rest(space: &Space, nodes: i64) -> anyhow::Result<bool> {
     let Some(fi) = space.api::<FileIntegrity>().get_opt("fi").await? else {
         return Ok(false);
     };
-    let signallers = ListParams::default().labels(names::LABEL_REINIT_OWNER);
+    let signallers = ListParams::default().labels(names::Label::REINIT_OWNER);
     let signallers = space.api::<DaemonSet>().list(&signallers).await?;
-    let is_asked = [names::ANNOTATION_REINIT, names::ANNOTATION_REINIT_RECORD]
+    let is_asked = [names::Annotation::REINIT, names::Annotation::REINIT_RECORD]
         .iter()
         .any(|key| fi.annotations().contains_key(*key));
     let is_well = phase_of(&fi) == "Active"
@@ -383,7 +383,7 @@ fn steady(key: &str, value: &mut Value) {
         "resourceVersion",
         "managedFields",
         "id",
-        names::ANNOTATION_REQUEST,
+        names::Annotation::REQUEST,
         "file-integrity.openshift.io/applied-hash",
         "deprecated.daemonset.template.generation",
     ];

@@ -2,13 +2,13 @@
 //! the admission policy in manifests/, attacked with real tokens.
 
 use anyhow::Context as _;
-use fio::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::operator::build::{self, ActiveConfig};
-use fio::scan::Identity;
-use fio::scan::failure_log::{self, Reports};
-use fio::scan::outcome::{Finding, Outcome};
-use fio::scan::publish::Publisher;
-use fio::scan::reporting::NodeUpdate;
+use fio::testing::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::operator::build::{self, ActiveConfig};
+use fio::testing::scan::Identity;
+use fio::testing::scan::failure_log::{self, Reports};
+use fio::testing::scan::outcome::{Finding, Outcome};
+use fio::testing::scan::publish::Publisher;
+use fio::testing::scan::reporting::NodeUpdate;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use k8s_openapi::api::authentication::v1::TokenRequest;
@@ -258,7 +258,7 @@ impl Stage {
             "metadata": {
                 "name": format!("{}.node-0123456789abcdef", self.mine), "namespace": self.namespace,
             },
-            "eventTime": fio::api::time::now_micro(), "type": "Normal",
+            "eventTime": fio::testing::api::time::now_micro(), "type": "Normal",
             "reason": "BaselineReplaced", "action": "BaselineReplaced", "note": "text",
             "reportingController": "test", "reportingInstance": "test",
             "regarding": {
@@ -370,9 +370,9 @@ async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
             let stage = Stage::of(space, &fi, [mine, theirs]).await?;
             let name = stage.status_of(&stage.mine);
             let (seen, mut watched) =
-                watch::channel(fio::daemon::known_status::KnownStatus::default());
+                watch::channel(fio::testing::daemon::known_status::KnownStatus::default());
             let api = stage.statuses(&stage.daemon);
-            let watching = tokio::spawn(fio::daemon::watch::run(api, name.clone(), seen));
+            let watching = tokio::spawn(fio::testing::daemon::watch::run(api, name.clone(), seen));
             let shown = watched.wait_for(|seen| seen.status.is_some());
             let shown = tokio::time::timeout(std::time::Duration::from_secs(30), shown).await??;
             let status = shown.status.clone().context("a status")?;
@@ -399,7 +399,7 @@ async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
                 let news = NodeUpdate {
                     finding: Some(Finding::new(
                         &outcome,
-                        fio::api::time::now(),
+                        fio::testing::api::time::now(),
                         std::time::Duration::ZERO,
                     )),
                     ..NodeUpdate::default()
@@ -525,7 +525,7 @@ async fn the_operators_part_of_a_status_stays_the_operators() -> anyhow::Result<
                 OPERATORS,
                 stage.status(
                     &mine,
-                    metadata("annotations", json!({names::ANNOTATION_HOLDOFF: ""})),
+                    metadata("annotations", json!({names::Annotation::HOLDOFF: ""})),
                 ),
             ),
             refused(
@@ -535,7 +535,7 @@ async fn the_operators_part_of_a_status_stays_the_operators() -> anyhow::Result<
                     &mine,
                     metadata(
                         "annotations",
-                        json!({names::ANNOTATION_WANTED_CONFIG: null}),
+                        json!({names::Annotation::WANTED_CONFIG: null}),
                     ),
                 ),
             ),
@@ -549,7 +549,7 @@ async fn the_operators_part_of_a_status_stays_the_operators() -> anyhow::Result<
                 OPERATORS,
                 stage.status(
                     &mine,
-                    metadata("labels", json!({names::LABEL_OWNER: "other"})),
+                    metadata("labels", json!({names::Label::OWNER: "other"})),
                 ),
             ),
             refused(
@@ -586,7 +586,7 @@ async fn a_daemon_keeps_to_the_logs_of_its_node() -> anyhow::Result<()> {
         apply::<ConfigMap>(&stage.other, other.clone()).await.context("the other node's log")?;
         let labels = |pairs: Value| json!({"metadata": {"labels": pairs}});
         let as_a_log = labels(json!({
-            names::LABEL_RESULT_LOG: "", names::LABEL_NODE: stage.mine, names::LABEL_AIDE_CONF: null,
+            names::Label::RESULT_LOG: "", names::Label::NODE: stage.mine, names::Label::AIDE_CONF: null,
         }));
         let mut with_owner = own.clone();
         with_owner["metadata"]["ownerReferences"] =
@@ -595,7 +595,7 @@ async fn a_daemon_keeps_to_the_logs_of_its_node() -> anyhow::Result<()> {
         with_finalizer["metadata"]["finalizers"] = json!(["test/keep"]);
         let mut without_node = own.clone();
         without_node["metadata"]["name"] = json!("aide-unlabelled-failed");
-        without_node["metadata"]["labels"] = json!({names::LABEL_RESULT_LOG: ""});
+        without_node["metadata"]["labels"] = json!({names::Label::RESULT_LOG: ""});
         let mut squatter = own.clone();
         squatter["metadata"]["name"] = json!("a-configuration-that-somebody-waits-for");
         let mut in_the_way = own.clone();
@@ -608,21 +608,21 @@ async fn a_daemon_keeps_to_the_logs_of_its_node() -> anyhow::Result<()> {
             allowed("its log, once more", stage.apply(own.clone())),
             allowed("its log, mended", stage.config_map(
                 &own_name,
-                json!({"metadata": {"annotations": {names::ANNOTATION_COMPRESSED: null}}}),
+                json!({"metadata": {"annotations": {names::Annotation::COMPRESSED: null}}}),
             )),
             refused("another node's log", stage.own_log(), stage.apply(other)),
             refused("another node's log, patched", stage.own_log(), stage.config_map(&other_name, text)),
             refused("another node's log, made its own", stage.own_log(), stage.config_map(
                 &other_name,
-                labels(json!({names::LABEL_NODE: stage.mine})),
+                labels(json!({names::Label::NODE: stage.mine})),
             )),
             refused("its log, made another node's", stage.own_log(), stage.config_map(
                 &own_name,
-                labels(json!({names::LABEL_NODE: stage.theirs})),
+                labels(json!({names::Label::NODE: stage.theirs})),
             )),
             refused("its log, made an active configuration", stage.own_log(), stage.config_map(
                 &own_name,
-                labels(json!({names::LABEL_AIDE_CONF: ""})),
+                labels(json!({names::Label::AIDE_CONF: ""})),
             )),
             refused("a log by another name", stage.own_log(), stage.apply(squatter)),
             refused("a log by the name of another node's", stage.own_log(), stage.apply(in_the_way)),
@@ -745,7 +745,7 @@ async fn others_are_not_kept_from_their_work() -> anyhow::Result<()> {
             names::OPERATOR_NAME
         ));
         let operator = Client::try_from(config)?;
-        let wish = json!({"metadata": {"annotations": {names::ANNOTATION_HOLDOFF: ""}}});
+        let wish = json!({"metadata": {"annotations": {names::Annotation::HOLDOFF: ""}}});
         stage
             .statuses(&operator)
             .patch(

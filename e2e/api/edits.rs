@@ -3,7 +3,7 @@
 //! failed does not look well for longer than until the next scan, and no result is lost.
 
 use anyhow::Context as _;
-use fio::api::{Condition, FileIntegrityNodeStatus, ScanResult, names};
+use fio::testing::api::{Condition, FileIntegrityNodeStatus, ScanResult, names};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::rbac::v1::Role;
@@ -271,15 +271,15 @@ fn overwritten() -> Vec<(&'static str, Value)> {
         ("no text", json!({"data": null, "binaryData": null})),
         (
             "a label that goes",
-            json!({"metadata": {"labels": {names::LABEL_OWNER: null}}}),
+            json!({"metadata": {"labels": {names::Label::OWNER: null}}}),
         ),
         (
             "another owner's label",
-            json!({"metadata": {"labels": {names::LABEL_OWNER: "other"}}}),
+            json!({"metadata": {"labels": {names::Label::OWNER: "other"}}}),
         ),
         (
             "other counts",
-            json!({"metadata": {"annotations": {names::ANNOTATION_FILES_ADDED: "0"}}}),
+            json!({"metadata": {"annotations": {names::Annotation::FILES_ADDED: "0"}}}),
         ),
     ]
 }
@@ -290,11 +290,11 @@ fn in_the_way() -> Vec<(&'static str, Value)> {
         ("immutable", json!({"immutable": true})),
         (
             "another node's label",
-            json!({"metadata": {"labels": {names::LABEL_NODE: "other"}}}),
+            json!({"metadata": {"labels": {names::Label::NODE: "other"}}}),
         ),
         (
             "no kept log",
-            json!({"metadata": {"labels": {names::LABEL_RESULT_LOG: null}}}),
+            json!({"metadata": {"labels": {names::Label::RESULT_LOG: null}}}),
         ),
         (
             "a finalizer",
@@ -313,14 +313,14 @@ fn is_whole(log: &ConfigMap, node: &str) -> bool {
     text.is_some_and(|text| text.contains("/watched/later"))
         && log
             .annotations()
-            .get(names::ANNOTATION_FILES_ADDED)
+            .get(names::Annotation::FILES_ADDED)
             .map(String::as_str)
             == Some("2")
-        && labels.get(names::LABEL_NODE) == Some(&names::label_value(node))
+        && labels.get(names::Label::NODE) == Some(&names::label_value(node))
         && labels
-            .get(names::LABEL_OWNER)
+            .get(names::Label::OWNER)
             .is_some_and(|owner| owner == "fi")
-        && labels.contains_key(names::LABEL_RESULT_LOG)
+        && labels.contains_key(names::Label::RESULT_LOG)
 }
 
 /// Tries each edit of a log on a failed node of its own, in a namespace whose name begins so; all at

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::ResourceExt as _;
@@ -63,7 +63,7 @@ async fn one_operator_acts_and_the_other_takes_over() -> anyhow::Result<()> {
 
         let writes = space.writes("first")?;
         space
-            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
         for daemon in &mut daemons {
             daemon.obey().await?;
@@ -163,7 +163,7 @@ async fn killed_at_any_moment_the_result_is_the_same() -> anyhow::Result<()> {
         let mut operator = space.operator("op").await?;
         let (nodes, mut daemons) = space.active("fi", json!({})).await?;
         space
-            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
         let mut ids = Vec::new();
         // Each life has one more write than the one before, so that the end is reached.
@@ -171,10 +171,10 @@ async fn killed_at_any_moment_the_result_is_the_same() -> anyhow::Result<()> {
             let before = space.writes("op")?.len();
             let is_at_rest = eventually("some writes, or the end", async || {
                 let fi = space.api::<FileIntegrity>().get("fi").await?;
-                let is_at_rest = !fi.annotations().contains_key(names::ANNOTATION_REINIT)
+                let is_at_rest = !fi.annotations().contains_key(names::Annotation::REINIT)
                     && !fi
                         .annotations()
-                        .contains_key(names::ANNOTATION_REINIT_RECORD);
+                        .contains_key(names::Annotation::REINIT_RECORD);
                 let is_over = is_at_rest || space.writes("op")?.len() >= before + allowed;
                 Ok(is_over.then_some(is_at_rest))
             })
@@ -218,7 +218,7 @@ async fn requests(space: &Space, nodes: &[String]) -> anyhow::Result<Vec<String>
     let mut ids = Vec::new();
     for node in nodes {
         let status = api.get(&names::node_status("fi", node)).await?;
-        let id = status.annotation(names::ANNOTATION_REQUEST);
+        let id = status.annotation(names::Annotation::REQUEST);
         ids.extend(id.map(str::to_owned));
     }
     Ok(ids)
@@ -239,7 +239,7 @@ async fn a_cluster_at_rest_costs_no_writes() -> anyhow::Result<()> {
         }
         // What it does at last shows that it has seen all that was before.
         space
-            .annotate("fi", names::ANNOTATION_HOLDOFF, json!("nowhere"))
+            .annotate("fi", names::Annotation::HOLDOFF, json!("nowhere"))
             .await?;
         space
             .merge::<FileIntegrity>("fi", json!({"spec": {"config": {"maxBackups": 3}}}))
@@ -295,7 +295,7 @@ async fn an_outage_of_the_api_server_is_survived() -> anyhow::Result<()> {
 
         until_leads(space, "op").await?;
         space
-            .annotate("fi", names::ANNOTATION_REINIT, json!(nodes[0]))
+            .annotate("fi", names::Annotation::REINIT, json!(nodes[0]))
             .await?;
         daemons[0].obey().await?;
         let third = space.node("n3").await?;

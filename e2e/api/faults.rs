@@ -13,9 +13,11 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use fio::aide::config::config_hash;
-use fio::api::{Condition, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::operator::build::{self, ActiveConfig};
+use fio::testing::aide::config::config_hash;
+use fio::testing::api::{
+    Condition, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names,
+};
+use fio::testing::operator::build::{self, ActiveConfig};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};

@@ -11,15 +11,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fio::aide::report::{Change, ChangeKind, Report};
-use fio::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
-use fio::operator::ScrapeSettings;
-use fio::operator::Settings;
-use fio::scan::Identity;
-use fio::scan::outcome::{Finding, Outcome};
-use fio::scan::publish::Publisher;
-use fio::scan::reporting::NodeUpdate;
-use fio::telemetry::metrics::Metrics;
+use fio::testing::aide::report::{Change, ChangeKind, Report};
+use fio::testing::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
+use fio::testing::operator::ScrapeSettings;
+use fio::testing::operator::Settings;
+use fio::testing::scan::Identity;
+use fio::testing::scan::outcome::{Finding, Outcome};
+use fio::testing::scan::publish::Publisher;
+use fio::testing::scan::reporting::NodeUpdate;
+use fio::testing::telemetry::metrics::Metrics;
 use futures::FutureExt as _;
 use futures::future::LocalBoxFuture;
 use k8s_openapi::api::apps::v1::DaemonSet;
@@ -178,7 +178,7 @@ pub(crate) async fn aide() -> anyhow::Result<PathBuf> {
 
 /// Puts the definitions back that a test has removed.
 pub(crate) async fn reinstall_definitions() -> anyhow::Result<()> {
-    let definitions = fio::api::crd::yaml()?;
+    let definitions = fio::testing::api::crd::yaml()?;
     kubectl(&["apply", "--server-side", "-f", "-"], &definitions).await?;
     until_established().await
 }
@@ -509,7 +509,7 @@ impl Space {
             runtime.block_on(async {
                 let client = client(&settings.metrics, config)?;
                 tokio::select! {
-                    result = fio::operator::run(settings, client, stopping) => result,
+                    result = fio::testing::operator::run(settings, client, stopping) => result,
                     () = killed.cancelled() => Ok(()),
                 }
             })
@@ -879,12 +879,12 @@ impl Daemon {
         self.baselines += 1;
         let name = &self.status;
         let now = time::now();
-        let request = status.annotation(names::ANNOTATION_REQUEST);
+        let request = status.annotation(names::Annotation::REQUEST);
         let news = NodeUpdate {
             baseline: Some(Baseline {
                 created_at: now.clone(),
                 config_hash: status
-                    .annotation(names::ANNOTATION_WANTED_CONFIG)
+                    .annotation(names::Annotation::WANTED_CONFIG)
                     .unwrap_or_default()
                     .to_owned(),
                 digest: names::sha256_hex(format!("{name} {}", self.baselines)),
@@ -918,8 +918,8 @@ impl Daemon {
 
 /// Whether something is asked of this node's daemon that is not done yet.
 pub(crate) fn asks_for_a_baseline(status: &FileIntegrityNodeStatus) -> bool {
-    let wanted = status.annotation(names::ANNOTATION_WANTED_CONFIG);
-    let request = status.annotation(names::ANNOTATION_REQUEST);
+    let wanted = status.annotation(names::Annotation::WANTED_CONFIG);
+    let request = status.annotation(names::Annotation::REQUEST);
     let baseline = status.baseline.as_ref().map(|b| b.config_hash.as_str());
     let done = status.reinit.as_ref().map(|r| r.id.as_str());
     wanted.is_some() && (baseline != wanted || (request.is_some() && request != done))

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::k8s::client_layer::client_layer;
-use fio::operator::ScrapeSettings;
+use fio::testing::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::k8s::client_layer::client_layer;
+use fio::testing::operator::ScrapeSettings;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, PostParams};
@@ -101,7 +101,7 @@ fn put(value: &mut Value, way: &[Step], text: &str) {
 
 /// The specifications to try, each valid but for one text.
 fn specs(space: &Space) -> anyhow::Result<Vec<Value>> {
-    let [definition, _] = fio::api::crd::all()?;
+    let [definition, _] = fio::testing::api::crd::all()?;
     let definition = serde_json::to_value(definition)?;
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let mut ways = Vec::new();
@@ -140,12 +140,12 @@ fn annotations() -> Vec<Value> {
         let ids = json!({"id": text, "nodes": ["n1"]});
         let nodes = json!({"id": "abc", "nodes": [text]});
         [
-            json!({names::ANNOTATION_REINIT: text}),
-            json!({names::ANNOTATION_REINIT_ON_FAILED: text}),
-            json!({names::ANNOTATION_HOLDOFF: text}),
-            json!({names::ANNOTATION_REINIT_RECORD: text}),
-            json!({names::ANNOTATION_REINIT_RECORD: ids.to_string()}),
-            json!({names::ANNOTATION_REINIT_RECORD: nodes.to_string()}),
+            json!({names::Annotation::REINIT: text}),
+            json!({names::Annotation::REINIT_ON_FAILED: text}),
+            json!({names::Annotation::HOLDOFF: text}),
+            json!({names::Annotation::REINIT_RECORD: text}),
+            json!({names::Annotation::REINIT_RECORD: ids.to_string()}),
+            json!({names::Annotation::REINIT_RECORD: nodes.to_string()}),
         ]
     });
     tried.collect()
@@ -173,7 +173,9 @@ impl Recorded {
                 drop(all);
                 sender.call(request)
             });
-            Ok(fio::k8s::builder(config)?.with_layer(&layer).build())
+            Ok(fio::testing::k8s::builder(config)?
+                .with_layer(&layer)
+                .build())
         };
         let kill = CancellationToken::new();
         space
@@ -317,10 +319,10 @@ async fn no_text_of_a_user_makes_another_request() -> anyhow::Result<()> {
         // What valid ones cause: with and without nodes, with requests and holds.
         for annotations in [
             json!({}),
-            json!({names::ANNOTATION_REINIT: ""}),
-            json!({names::ANNOTATION_REINIT: node}),
-            json!({names::ANNOTATION_REINIT_ON_FAILED: ""}),
-            json!({names::ANNOTATION_HOLDOFF: ""}),
+            json!({names::Annotation::REINIT: ""}),
+            json!({names::Annotation::REINIT: node}),
+            json!({names::Annotation::REINIT_ON_FAILED: ""}),
+            json!({names::Annotation::HOLDOFF: ""}),
         ] {
             made.make(&selecting, &annotations).await?;
         }

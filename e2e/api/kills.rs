@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use fio::aide::database::digest_of_gzip;
-use fio::api::{Condition, FileIntegrityNodeStatus};
+use fio::testing::aide::database::digest_of_gzip;
+use fio::testing::api::{Condition, FileIntegrityNodeStatus};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use fio::api::{Condition, FileIntegrityNodeStatus, names};
+use fio::testing::api::{Condition, FileIntegrityNodeStatus, names};
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 

@@ -1,7 +1,7 @@
 //! Writes of the operator and of a daemon that are carried out and whose answers are lost: each leads to
 //! one event and one count for each transition, and ends no leadership.
 
-use fio::api::{Condition, names};
+use fio::testing::api::{Condition, names};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use serde_json::json;
@@ -80,7 +80,7 @@ async fn each_transition_is_counted_and_reported_once() -> anyhow::Result<()> {
         // The record of a request.
         op.lose("/fileintegrities/fi?").await?;
         space
-            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
         op.until_lost(3).await?;
         op.lose("PATCH /apis/apps/v1/").await?;
@@ -109,7 +109,9 @@ async fn each_transition_is_counted_and_reported_once() -> anyhow::Result<()> {
             )
             .await?;
         let named = json!({"spec": {"config": {"name": "broken", "namespace": space.namespace}}});
-        space.merge::<fio::api::FileIntegrity>("fi", named).await?;
+        space
+            .merge::<fio::testing::api::FileIntegrity>("fi", named)
+            .await?;
         op.until_lost(6).await?;
         space.until_phase("fi", "Error").await?;
 

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fio::api::{ErrorClass, FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::operator::ScrapeSettings;
-use fio::scan::outcome::{Outcome, ScanError};
+use fio::testing::api::{ErrorClass, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::operator::ScrapeSettings;
+use fio::testing::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
@@ -211,7 +211,7 @@ async fn a_failure_and_a_reinit_are_counted() -> anyhow::Result<()> {
             })
             .await?;
         space
-            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
         space.until_phase("fi", "Initializing").await?;
         first.obey().await?;
@@ -336,7 +336,7 @@ async fn holds_of_nodes_that_are_updated_are_counted() -> anyhow::Result<()> {
         for value in [json!(""), json!(null)] {
             let held = !value.is_null();
             space
-                .annotate("fi", names::ANNOTATION_HOLDOFF, value)
+                .annotate("fi", names::Annotation::HOLDOFF, value)
                 .await?;
             for node in &nodes {
                 until_held(space, node, held).await?;
@@ -864,7 +864,7 @@ async fn a_status_that_cannot_be_written_leaves_the_others_counted() -> anyhow::
         }
         space.until_well("fi").await?;
         let refused = names::node_status("fi", &nodes[0]);
-        let label = json!({names::LABEL_NODE: names::label_value(&nodes[0])});
+        let label = json!({names::Label::NODE: names::label_value(&nodes[0])});
         let down = DownWebhook::<FileIntegrityNodeStatus>::start(space, label, &refused).await?;
 
         // It is tried with each of the others.

@@ -1,10 +1,10 @@
 //! The operator against a real API server: from a FileIntegrity to its objects and its status.
 
 use anyhow::Context as _;
-use fio::api::{
+use fio::testing::api::{
     ErrorClass, FileIntegrity, FileIntegrityNodeStatus, FileIntegrityStatus, Phase, names,
 };
-use fio::scan::outcome::{Outcome, ScanError};
+use fio::testing::scan::outcome::{Outcome, ScanError};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Node, Secret};
 use k8s_openapi::api::rbac::v1::Role;
@@ -46,8 +46,8 @@ async fn from_pending_over_initializing_to_active() -> anyhow::Result<()> {
         assert!(data.contains_key(names::KEY_AIDE_CONF));
         assert!(data.contains_key(names::KEY_EFFECTIVE_CONF));
         let label = |key: &str| labels(&config_map).get(key).cloned();
-        assert_eq!(label(names::LABEL_AIDE_CONF).as_deref(), Some(""));
-        assert_eq!(label(names::LABEL_OWNER).as_deref(), Some("fi"));
+        assert_eq!(label(names::Label::AIDE_CONF).as_deref(), Some(""));
+        assert_eq!(label(names::Label::OWNER).as_deref(), Some("fi"));
 
         let daemon_set = space
             .until_is("aide-fi", "the DaemonSet", |_: &DaemonSet| true)
@@ -67,8 +67,8 @@ async fn from_pending_over_initializing_to_active() -> anyhow::Result<()> {
             assert_eq!(owner(&status), fi.uid());
             let effective = &data[names::KEY_EFFECTIVE_CONF];
             assert_eq!(
-                status.annotation(names::ANNOTATION_WANTED_CONFIG),
-                Some(fio::aide::config::config_hash(effective).as_str())
+                status.annotation(names::Annotation::WANTED_CONFIG),
+                Some(fio::testing::aide::config::config_hash(effective).as_str())
             );
         }
 
@@ -192,11 +192,11 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
             ),
             (
                 "a removed label",
-                label(names::LABEL_AIDE_CONF, Value::Null),
+                label(names::Label::AIDE_CONF, Value::Null),
             ),
             (
                 "a changed label",
-                label(names::LABEL_OWNER, json!("somebody")),
+                label(names::Label::OWNER, json!("somebody")),
             ),
         ] {
             undone::<ConfigMap>(space, "fi", what, patch).await?;
@@ -214,24 +214,24 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
             ),
             (
                 "a changed label",
-                label(names::LABEL_OWNER, json!("somebody")),
+                label(names::Label::OWNER, json!("somebody")),
             ),
         ] {
             undone::<DaemonSet>(space, "aide-fi", what, patch).await?;
         }
         let wish =
-            |value| json!({"metadata": {"annotations": {names::ANNOTATION_WANTED_CONFIG: value}}});
+            |value| json!({"metadata": {"annotations": {names::Annotation::WANTED_CONFIG: value}}});
         for (what, patch) in [
             ("a changed wish", wish(json!("0"))),
             ("a removed wish", wish(Value::Null)),
             (
                 "a hold that nobody asked for",
-                json!({"metadata": {"annotations": {names::ANNOTATION_HOLDOFF: ""}}}),
+                json!({"metadata": {"annotations": {names::Annotation::HOLDOFF: ""}}}),
             ),
-            ("a removed label", label(names::LABEL_NODE, Value::Null)),
+            ("a removed label", label(names::Label::NODE, Value::Null)),
             (
                 "a changed label",
-                label(names::LABEL_OWNER, json!("somebody")),
+                label(names::Label::OWNER, json!("somebody")),
             ),
         ] {
             undone::<FileIntegrityNodeStatus>(space, &status, what, patch).await?;
@@ -573,7 +573,7 @@ async fn annotations_that_cannot_be_changed_are_in_the_status_until_they_can() -
         let resource = ("fileintegrity.openshift.io", "fileintegrities");
         let narrowed = narrow(space, "patch", resource).await?;
         space
-            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
         let fi = space
             .until_is("fi", "the refusal", |fi: &FileIntegrity| {
@@ -766,15 +766,15 @@ async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
         // The next request is recorded when the one before is handed out.
         for _ in 0..2 {
             space
-                .annotate(&inner, names::ANNOTATION_REINIT, json!(""))
+                .annotate(&inner, names::Annotation::REINIT, json!(""))
                 .await?;
             daemon.obey().await?;
         }
         space
             .until_is(&inner, "the record to go", |fi: &FileIntegrity| {
                 let annotations = fi.annotations();
-                !annotations.contains_key(names::ANNOTATION_REINIT)
-                    && !annotations.contains_key(names::ANNOTATION_REINIT_RECORD)
+                !annotations.contains_key(names::Annotation::REINIT)
+                    && !annotations.contains_key(names::Annotation::REINIT_RECORD)
             })
             .await?;
         // The record goes when the request is handed out: the baseline is counted after that.
@@ -799,7 +799,7 @@ pub(crate) fn originals_daemon_set(fi: &FileIntegrity, name: &str) -> Value {
         "name": "fi", "uid": fi.uid(), "controller": true,
     }]);
     json!({
-        "metadata": {"name": name, "ownerReferences": owners, "labels": {names::LABEL_OWNER: "fi"}},
+        "metadata": {"name": name, "ownerReferences": owners, "labels": {names::Label::OWNER: "fi"}},
         "spec": {
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": {

@@ -1,6 +1,6 @@
 //! The admission policy for the daemons, which the operator looks after.
 
-use fio::operator::admission_policy;
+use fio::testing::operator::admission_policy;
 use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;

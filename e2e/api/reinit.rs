@@ -1,9 +1,9 @@
 //! Re-initialisation and hold-off: what annotations of a FileIntegrity bring about.
 
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::k8s::client_layer::client_layer;
-use fio::k8s::watch_throttle::is_watch;
-use fio::operator::ScrapeSettings;
+use fio::testing::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::k8s::client_layer::client_layer;
+use fio::testing::k8s::watch_throttle::is_watch;
+use fio::testing::operator::ScrapeSettings;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ async fn request(space: &Space, node: &str) -> anyhow::Result<Option<String>> {
     let name = names::node_status("fi", node);
     let status = space.api::<FileIntegrityNodeStatus>().get(&name).await?;
     Ok(status
-        .annotation(names::ANNOTATION_REQUEST)
+        .annotation(names::Annotation::REQUEST)
         .map(str::to_owned))
 }
 
@@ -32,7 +32,7 @@ async fn until_handed_out(space: &Space, annotation: &str) -> anyhow::Result<()>
         .until_is(
             "fi",
             "the request to be handed out",
-            |fi: &FileIntegrity| !has(fi, annotation) && !has(fi, names::ANNOTATION_REINIT_RECORD),
+            |fi: &FileIntegrity| !has(fi, annotation) && !has(fi, names::Annotation::REINIT_RECORD),
         )
         .await
         .map(|_| ())
@@ -51,10 +51,10 @@ async fn all_nodes_by_annotation() -> anyhow::Result<()> {
         let _operator = space.operator("op").await?;
         let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
         space
-            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
         space.until_phase("fi", "Initializing").await?;
-        until_handed_out(space, names::ANNOTATION_REINIT).await?;
+        until_handed_out(space, names::Annotation::REINIT).await?;
         let id = request(space, &nodes[0]).await?;
         assert!(id.is_some());
         assert_eq!(request(space, &nodes[1]).await?, id);
@@ -65,7 +65,7 @@ async fn all_nodes_by_annotation() -> anyhow::Result<()> {
         assert_eq!(
             signaller
                 .labels()
-                .get(names::LABEL_REINIT_OWNER)
+                .get(names::Label::REINIT_OWNER)
                 .map(String::as_str),
             Some("fi")
         );
@@ -111,12 +111,12 @@ async fn a_second_request_has_an_id_of_its_own() -> anyhow::Result<()> {
         let mut ids = Vec::new();
         for _ in 0..2 {
             space
-                .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+                .annotate("fi", names::Annotation::REINIT, json!(""))
                 .await?;
             for daemon in &mut daemons {
                 daemon.obey().await?;
             }
-            until_handed_out(space, names::ANNOTATION_REINIT).await?;
+            until_handed_out(space, names::Annotation::REINIT).await?;
             space.until_phase("fi", "Active").await?;
             ids.push(request(space, &nodes[0]).await?);
         }
@@ -133,7 +133,7 @@ async fn a_node_by_name_and_one_that_is_unknown() -> anyhow::Result<()> {
         let (nodes, [mut first, _]) = space.active("fi", json!({})).await?;
         let list = format!("{}, nowhere", nodes[0]);
         space
-            .annotate("fi", names::ANNOTATION_REINIT, json!(list))
+            .annotate("fi", names::Annotation::REINIT, json!(list))
             .await?;
         let signaller = names::reinit_daemon_set("fi", Some(&nodes[0]));
         space
@@ -143,7 +143,7 @@ async fn a_node_by_name_and_one_that_is_unknown() -> anyhow::Result<()> {
         space
             .until_gone::<DaemonSet>(&signaller, "the node's signaller to go")
             .await?;
-        until_handed_out(space, names::ANNOTATION_REINIT).await?;
+        until_handed_out(space, names::Annotation::REINIT).await?;
         space.until_phase("fi", "Active").await?;
         assert_eq!(request(space, &nodes[1]).await?, None);
         let events = space.events("fi").await?;
@@ -183,22 +183,22 @@ async fn several_nodes_by_name_and_another_one_while_they_are_at_it() -> anyhow:
         last.obey().await?;
         space.until_phase("fi", "Active").await?;
         space
-            .annotate("fi", names::ANNOTATION_REINIT, json!(nodes.join(",")))
+            .annotate("fi", names::Annotation::REINIT, json!(nodes.join(",")))
             .await?;
         let both = |ds: &DaemonSet| bound_to(ds) == [json!(nodes[0]), json!(nodes[1])];
         space
             .until_is("aide-ini-fi", "one signaller for both", both)
             .await?;
-        until_handed_out(space, names::ANNOTATION_REINIT).await?;
+        until_handed_out(space, names::Annotation::REINIT).await?;
         let id = request(space, &nodes[0]).await?;
         assert_eq!(request(space, &nodes[1]).await?, id);
         assert_eq!(request(space, &third).await?, None);
 
         space
-            .annotate("fi", names::ANNOTATION_REINIT, json!(third))
+            .annotate("fi", names::Annotation::REINIT, json!(third))
             .await?;
         last.obey().await?;
-        until_handed_out(space, names::ANNOTATION_REINIT).await?;
+        until_handed_out(space, names::Annotation::REINIT).await?;
         assert_ne!(request(space, &third).await?, id);
         assert_eq!(
             request(space, &nodes[0]).await?,
@@ -228,9 +228,9 @@ async fn only_unknown_nodes_are_a_request_for_nobody() -> anyhow::Result<()> {
         let _operator = space.operator("op").await?;
         let (nodes, _) = space.active("fi", json!({})).await?;
         space
-            .annotate("fi", names::ANNOTATION_REINIT, json!("nowhere"))
+            .annotate("fi", names::Annotation::REINIT, json!("nowhere"))
             .await?;
-        until_handed_out(space, names::ANNOTATION_REINIT).await?;
+        until_handed_out(space, names::Annotation::REINIT).await?;
         let said = eventually("the warning", async || {
             let said = space.said("fi", "UnknownNodes").await?;
             Ok((!said.is_empty()).then_some(said))
@@ -260,10 +260,10 @@ async fn the_failed_nodes_by_annotation() -> anyhow::Result<()> {
             })
             .await?;
         space
-            .annotate("fi", names::ANNOTATION_REINIT_ON_FAILED, json!(""))
+            .annotate("fi", names::Annotation::REINIT_ON_FAILED, json!(""))
             .await?;
         first.obey().await?;
-        until_handed_out(space, names::ANNOTATION_REINIT_ON_FAILED).await?;
+        until_handed_out(space, names::Annotation::REINIT_ON_FAILED).await?;
         assert_eq!(request(space, &nodes[1]).await?, None);
         Ok(())
     })
@@ -285,7 +285,9 @@ async fn operator_behind(space: &Space) -> anyhow::Result<Operator> {
                 answer.await
             })
         });
-        Ok(fio::k8s::builder(config)?.with_layer(&stalled).build())
+        Ok(fio::testing::k8s::builder(config)?
+            .with_layer(&stalled)
+            .build())
     };
     let kill = CancellationToken::new();
     space
@@ -302,7 +304,7 @@ async fn a_failure_of_a_moment_ago_counts_for_re_init_on_failed() -> anyhow::Res
         let operator = operator_behind(space).await?;
         until_leads(space, "behind").await?;
         // Without a failure there is nothing to do, and that is not silent.
-        let on_failed = names::ANNOTATION_REINIT_ON_FAILED;
+        let on_failed = names::Annotation::REINIT_ON_FAILED;
         space.annotate("fi", on_failed, json!("")).await?;
         until_handed_out(space, on_failed).await?;
         let said = space.said("fi", "NoNodesFailed").await?;
@@ -315,7 +317,7 @@ async fn a_failure_of_a_moment_ago_counts_for_re_init_on_failed() -> anyhow::Res
         space.annotate("fi", on_failed, json!("")).await?;
         space
             .until_is(&status, "a request", |status: &FileIntegrityNodeStatus| {
-                status.annotation(names::ANNOTATION_REQUEST).is_some()
+                status.annotation(names::Annotation::REQUEST).is_some()
             })
             .await?;
         assert_eq!(request(space, &nodes[1]).await?, None);
@@ -336,11 +338,11 @@ async fn an_unreachable_node_does_it_when_it_is_back() -> anyhow::Result<()> {
             })
             .await?;
         space
-            .annotate("fi", names::ANNOTATION_REINIT, json!(""))
+            .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
         first.obey().await?;
         // The others do not wait.
-        until_handed_out(space, names::ANNOTATION_REINIT).await?;
+        until_handed_out(space, names::Annotation::REINIT).await?;
         space.until_phase("fi", "Active").await?;
         space.set_ready(&nodes[1], true).await?;
         space.until_phase("fi", "Initializing").await?;
@@ -358,7 +360,7 @@ async fn scans_are_held_and_go_on_without_a_new_baseline() -> anyhow::Result<()>
         let (nodes, _) = space.active("fi", json!({})).await?;
         let held = async |value: Value, expected: [bool; 2]| {
             space
-                .annotate("fi", names::ANNOTATION_HOLDOFF, value)
+                .annotate("fi", names::Annotation::HOLDOFF, value)
                 .await?;
             for (node, expected) in nodes.iter().zip(expected) {
                 let what = format!("held {expected} on {node}");
@@ -367,7 +369,7 @@ async fn scans_are_held_and_go_on_without_a_new_baseline() -> anyhow::Result<()>
                         &names::node_status("fi", node),
                         &what,
                         |status: &FileIntegrityNodeStatus| {
-                            status.annotation(names::ANNOTATION_HOLDOFF).is_some() == expected
+                            status.annotation(names::Annotation::HOLDOFF).is_some() == expected
                         },
                     )
                     .await?;

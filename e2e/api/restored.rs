@@ -1,7 +1,7 @@
 //! A restore of etcd from a backup: what the API server answers is older than what it answered before,
 //! and resource versions count on from lower ones.
 
-use fio::api::{Condition, FileIntegrityNodeStatus, names};
+use fio::testing::api::{Condition, FileIntegrityNodeStatus, names};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt as _;
 use kube::api::PostParams;
@@ -80,7 +80,7 @@ async fn a_restore_of_etcd_is_survived_by_operator_and_daemon() -> anyhow::Resul
         // handed over.
         until_leads(space, "op").await?;
         space
-            .annotate("fi", names::ANNOTATION_REINIT, Value::from(""))
+            .annotate("fi", names::Annotation::REINIT, Value::from(""))
             .await?;
         for daemon in &mut daemons {
             daemon.obey().await?;
@@ -96,8 +96,11 @@ async fn a_restore_of_etcd_is_survived_by_operator_and_daemon() -> anyhow::Resul
             )
             .await?;
         eventually("the request to be recorded", async || {
-            let fi = space.api::<fio::api::FileIntegrity>().get("fi").await?;
-            let is_recorded = !fi.annotations().contains_key(names::ANNOTATION_REINIT);
+            let fi = space
+                .api::<fio::testing::api::FileIntegrity>()
+                .get("fi")
+                .await?;
+            let is_recorded = !fi.annotations().contains_key(names::Annotation::REINIT);
             Ok(is_recorded.then_some(()))
         })
         .await?;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
-use fio::aide::config::{config_hash, prepare};
-use fio::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::operator::build::{self, ActiveConfig};
+use fio::testing::aide::config::{config_hash, prepare};
+use fio::testing::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::operator::build::{self, ActiveConfig};
 use k8s_openapi::api::core::v1::ConfigMap;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};

@@ -1,8 +1,8 @@
 //! The fields of the spec against a real API server, and what other programs left there.
 
-use fio::aide::config::prepare;
-use fio::aide::profiles::Profile;
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::aide::config::prepare;
+use fio::testing::aide::profiles::Profile;
+use fio::testing::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, PodSpec};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
@@ -67,7 +67,7 @@ async fn request(space: &Space, node: &str) -> anyhow::Result<Option<String>> {
     let name = names::node_status("fi", node);
     let status = space.api::<FileIntegrityNodeStatus>().get(&name).await?;
     Ok(status
-        .annotation(names::ANNOTATION_REQUEST)
+        .annotation(names::Annotation::REQUEST)
         .map(str::to_owned))
 }
 
@@ -378,10 +378,10 @@ async fn long_names_work_everywhere() -> anyhow::Result<()> {
                 )
                 .await?;
             assert_eq!(
-                daemon_set.labels().get(names::LABEL_OWNER),
+                daemon_set.labels().get(names::Label::OWNER),
                 Some(&names::label_value(&name))
             );
-            let whole = daemon_set.annotations().get(names::LABEL_OWNER);
+            let whole = daemon_set.annotations().get(names::Label::OWNER);
             assert_eq!(whole.is_some(), length > 63, "{whole:?}");
             for node in &nodes {
                 space.daemon(&name, node).obey().await?;
@@ -404,7 +404,7 @@ async fn long_names_work_everywhere() -> anyhow::Result<()> {
 /// Has one node's baseline made anew, up to the signaller's end.
 async fn reinitialise(space: &Space, fi: &str, node: &str) -> anyhow::Result<()> {
     space
-        .annotate(fi, names::ANNOTATION_REINIT, json!(node))
+        .annotate(fi, names::Annotation::REINIT, json!(node))
         .await?;
     let signaller = names::reinit_daemon_set(fi, Some(node));
     space
@@ -471,10 +471,10 @@ async fn what_the_original_left_is_adopted_or_removed() -> anyhow::Result<()> {
         for name in names::LEGACY_CONFIG_MAPS {
             create::<ConfigMap>(space, json!({"metadata": {"name": name}})).await?;
         }
-        let labels = json!({names::LABEL_LOG: "", names::LABEL_OWNER: "fi", names::LABEL_NODE: node});
+        let labels = json!({names::Label::LOG: "", names::Label::OWNER: "fi", names::Label::NODE: node});
         create::<ConfigMap>(space, json!({"metadata": {"name": "aide-fi-log", "labels": labels}}))
             .await?;
-        let kept = json!({names::LABEL_RESULT_LOG: "", names::LABEL_OWNER: "fi"});
+        let kept = json!({names::Label::RESULT_LOG: "", names::Label::OWNER: "fi"});
         create::<ConfigMap>(space, json!({"metadata": {"name": "aide-fi-failed", "labels": kept}}))
             .await?;
 
@@ -487,7 +487,7 @@ async fn what_the_original_left_is_adopted_or_removed() -> anyhow::Result<()> {
         space.until_phase("fi", "Active").await?;
         let status = statuses.get(&names::node_status("fi", &node)).await?;
         let last = status.last_result.as_ref().map(|r| (r.condition, r.files_added));
-        assert_eq!(last, Some((fio::api::Condition::Failed, 2)), "its result is kept");
+        assert_eq!(last, Some((fio::testing::api::Condition::Failed, 2)), "its result is kept");
         space.api::<ConfigMap>().get("aide-fi-failed").await?;
         eventually("the count of failed nodes", async || {
             let fi = space.api::<FileIntegrity>().get("fi").await?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use fio::api::{Condition, FileIntegrity};
+use fio::testing::api::{Condition, FileIntegrity};
 use serde_json::json;
 
 use crate::harness::{condition_of, in_space, message_of};

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use fio::aide::database::digest_of_gzip;
-use fio::api::{Baseline, Condition, FileIntegrityNodeStatus, names};
+use fio::testing::aide::database::digest_of_gzip;
+use fio::testing::api::{Baseline, Condition, FileIntegrityNodeStatus, names};
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;

@@ -2,7 +2,7 @@
 //! the operator for all others.
 
 use anyhow::Context as _;
-use fio::api::{FileIntegrity, names};
+use fio::testing::api::{FileIntegrity, names};
 use hyper::Request;
 use k8s_openapi::api::events::v1::Event;
 use kube::ResourceExt as _;
@@ -68,7 +68,7 @@ async fn poison(space: &Space, path: &str) -> anyhow::Result<()> {
 /// The operator hands over a request for a new baseline of this node, and sees it done.
 async fn renew(space: &Space, node: &str, daemon: &mut Daemon) -> anyhow::Result<()> {
     space
-        .annotate("fi", names::ANNOTATION_REINIT, json!(node))
+        .annotate("fi", names::Annotation::REINIT, json!(node))
         .await?;
     daemon.obey().await?;
     daemon.finds(&clean()).await?;

@@ -1,7 +1,7 @@
 //! From the original to fio and back: its definitions, its Deployment and its objects are made here as
 //! it makes them, and our manifests are applied over them.
 
-use fio::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::api::{Condition, FileIntegrity, FileIntegrityNodeStatus, names};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::rbac::v1::Role;
 use kube::ResourceExt as _;

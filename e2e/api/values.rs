@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use fio::api::{FileIntegrityNodeStatus, names};
+use fio::testing::api::{FileIntegrityNodeStatus, names};
 
 use crate::faults::Node;
 use crate::harness::{Space, in_space};

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fio::api::DesiredNodeState;
-use fio::api::{FileIntegrityNodeStatus, names};
-use fio::daemon::machine::{self, Action, Disk, Event, Finished, KnownBaseline, Machine};
-use fio::daemon::node_state::{ObservedStatus, ReportedBaseline};
-use fio::daemon::start_jitter::start_jitter;
-use fio::k8s::client_layer::{Sender, client_layer};
+use fio::testing::api::DesiredNodeState;
+use fio::testing::api::{FileIntegrityNodeStatus, names};
+use fio::testing::daemon::machine::{self, Action, Disk, Event, Finished, KnownBaseline, Machine};
+use fio::testing::daemon::node_state::{ObservedStatus, ReportedBaseline};
+use fio::testing::daemon::start_jitter::start_jitter;
+use fio::testing::k8s::client_layer::{Sender, client_layer};
 use futures::StreamExt as _;
 use hyper::body::Body as _;
 use kube::client::ClientBuilder;

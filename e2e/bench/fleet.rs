@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use fio::aide::report::Report;
-use fio::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
-use fio::scan::Identity;
-use fio::scan::failure_log::{FailureLog, config_map};
-use fio::scan::outcome::{Finding, Outcome};
-use fio::scan::publish::Publisher;
-use fio::scan::reporting::NodeUpdate;
+use fio::testing::aide::report::Report;
+use fio::testing::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
+use fio::testing::scan::Identity;
+use fio::testing::scan::failure_log::{FailureLog, config_map};
+use fio::testing::scan::outcome::{Finding, Outcome};
+use fio::testing::scan::publish::Publisher;
+use fio::testing::scan::reporting::NodeUpdate;
 use futures::{StreamExt as _, TryStreamExt as _};
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
@@ -330,7 +330,7 @@ impl<'a> Fleet<'a> {
     /// Removes the kept logs.
     pub(crate) async fn remove_logs(&self) -> anyhow::Result<()> {
         let logs = self.space.api::<k8s_openapi::api::core::v1::ConfigMap>();
-        let kept = kube::api::ListParams::default().labels(names::LABEL_RESULT_LOG);
+        let kept = kube::api::ListParams::default().labels(names::Label::RESULT_LOG);
         logs.delete_collection(&DeleteParams::default(), &kept)
             .await?;
         Ok(())
@@ -360,13 +360,13 @@ pub(crate) async fn until<T>(
 /// What a daemon tells of the baseline that it was asked for.
 fn baseline(status: &FileIntegrityNodeStatus) -> NodeUpdate {
     let now = time::now();
-    let request = status.annotation(names::ANNOTATION_REQUEST);
+    let request = status.annotation(names::Annotation::REQUEST);
     let identity = format!("{} {:?}", status.name_any(), status.resource_version());
     NodeUpdate {
         baseline: Some(Baseline {
             created_at: now.clone(),
             config_hash: status
-                .annotation(names::ANNOTATION_WANTED_CONFIG)
+                .annotation(names::Annotation::WANTED_CONFIG)
                 .unwrap_or_default()
                 .to_owned(),
             digest: names::sha256_hex(identity),

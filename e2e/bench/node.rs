@@ -6,9 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
-use fio::aide::config::config_hash;
-use fio::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
-use fio::operator::build::{ActiveConfig, config_map, node_status};
+use fio::testing::aide::config::config_hash;
+use fio::testing::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::operator::build::{ActiveConfig, config_map, node_status};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fio::api::FileIntegrity;
+use fio::testing::api::FileIntegrity;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::PostParams;
@@ -117,7 +117,7 @@ fn is_active(fleet: &Fleet<'_>, fi: &FileIntegrity) -> bool {
 
 /// The generation of the daemons' DaemonSet: it does not change, so no daemon is ended.
 async fn daemon_set(space: &Space) -> anyhow::Result<i64> {
-    let name = fio::api::names::daemon_set(FILE_INTEGRITY);
+    let name = fio::testing::api::names::daemon_set(FILE_INTEGRITY);
     let daemon_set = space.api::<DaemonSet>().get(&name).await?;
     Ok(daemon_set.metadata.generation.unwrap_or_default())
 }

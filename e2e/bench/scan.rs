@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use fio::aide::command::Around;
-use fio::aide::config::RunOptions;
+use fio::testing::aide::command::Around;
+use fio::testing::aide::config::RunOptions;
 use rustix::fs::{Advice, fadvise};
 
 use crate::fleet::until;

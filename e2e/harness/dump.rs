@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use fio::api::{FileIntegrity, FileIntegrityNodeStatus};
+use fio::testing::api::{FileIntegrity, FileIntegrityNodeStatus};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::events::v1::Event;

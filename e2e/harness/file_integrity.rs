@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use fio::api::{
+use fio::testing::api::{
     Baseline, Condition, FileIntegrity, FileIntegrityNodeStatus, NodeCounts, Phase, ScanResult,
     names,
 };
@@ -210,7 +210,8 @@ impl<'a> Fi<'a> {
     /// The names of the nodes that have a status.
     pub(crate) async fn status_nodes(&self) -> Result<BTreeSet<String>> {
         let api: Api<FileIntegrityNodeStatus> = self.test.api();
-        let params = ListParams::default().labels(&format!("{}={}", names::LABEL_OWNER, self.name));
+        let params =
+            ListParams::default().labels(&format!("{}={}", names::Label::OWNER, self.name));
         let statuses = api.list(&params).await?;
         Ok(statuses.items.into_iter().map(|s| s.node_name).collect())
     }

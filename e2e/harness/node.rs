@@ -1,7 +1,7 @@
 //! A node, as a test works on it: from inside, as root.
 
 use anyhow::{Context as _, Result, bail, ensure};
-use fio::api::names;
+use fio::testing::api::names;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt as _;
 use serde::Serialize;

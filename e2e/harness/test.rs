@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use fio::api::{FileIntegrity, names};
+use fio::testing::api::{FileIntegrity, names};
 use futures::FutureExt as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -192,7 +192,7 @@ async fn prepare(client: &Client, namespace: &str) -> Result<Vec<String>> {
     let (params, of_tests) = (DeleteParams::default(), ListParams::default().labels(LABEL));
     daemons.delete_collection(&params, &of_tests).await?;
     config_maps.delete_collection(&params, &of_tests).await?;
-    let params = ListParams::default().labels(names::LABEL_POD);
+    let params = ListParams::default().labels(names::Label::POD);
     until("no daemon runs", async || {
         let pods = daemons.list_metadata(&params).await?;
         let names: Vec<_> = pods.iter().map(kube::ResourceExt::name_any).collect();
@@ -533,9 +533,9 @@ impl Test {
     /// Kept logs outlive their FileIntegrity.
     async fn remove_failure_logs(&self) -> Result<()> {
         let api = self.api::<ConfigMap>();
-        let logs = ListParams::default().labels(names::LABEL_RESULT_LOG);
+        let logs = ListParams::default().labels(names::Label::RESULT_LOG);
         for log in api.list_metadata(&logs).await? {
-            let owner = log.labels().get(names::LABEL_OWNER);
+            let owner = log.labels().get(names::Label::OWNER);
             if owner.is_some_and(|owner| owner.starts_with(self.name)) {
                 api.delete(&log.name_any(), &DeleteParams::default())
                     .await?;

@@ -1,7 +1,7 @@
 //! Fuzzes the conversion of a user's configuration: parsing is lossless, and preparation is idempotent.
 #![no_main]
 
-use fio::aide::config::{Configuration, prepare};
+use fio::testing::aide::config::{Configuration, prepare};
 use libfuzzer_sys::fuzz_target;
 
 const STATE_DIR: &str = "/etc/kubernetes";

@@ -1,8 +1,8 @@
 //! Fuzzes the parser of AIDE's plain report: it never panics, and the hash does not depend on the order.
 #![no_main]
 
-use fio::aide::report::parse_plain;
-use fio::scan::change_set::ChangeSet;
+use fio::testing::aide::report::parse_plain;
+use fio::testing::scan::change_set::ChangeSet;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -32,18 +32,18 @@ pub enum HoldReason {
 impl DesiredNodeState {
     /// The annotations that it is encoded in.
     pub const ANNOTATIONS: [&str; 3] = [
-        names::ANNOTATION_HOLDOFF,
-        names::ANNOTATION_REQUEST,
-        names::ANNOTATION_WANTED_CONFIG,
+        names::Annotation::HOLDOFF,
+        names::Annotation::REQUEST,
+        names::Annotation::WANTED_CONFIG,
     ];
 
     /// Decodes the annotations of a node status. Other annotations are ignored.
     pub fn from_annotations(annotations: &BTreeMap<String, String>) -> Self {
         let get = |key| annotations.get(key).cloned();
         Self {
-            config_hash: get(names::ANNOTATION_WANTED_CONFIG),
-            reinit_request: get(names::ANNOTATION_REQUEST),
-            hold: get(names::ANNOTATION_HOLDOFF).map(HoldReason::from),
+            config_hash: get(names::Annotation::WANTED_CONFIG),
+            reinit_request: get(names::Annotation::REQUEST),
+            hold: get(names::Annotation::HOLDOFF).map(HoldReason::from),
         }
     }
 
@@ -51,9 +51,12 @@ impl DesiredNodeState {
     pub fn to_annotations(&self) -> BTreeMap<String, String> {
         let hold = self.hold.as_ref().map(HoldReason::as_str);
         let annotations = [
-            (names::ANNOTATION_WANTED_CONFIG, self.config_hash.as_deref()),
-            (names::ANNOTATION_REQUEST, self.reinit_request.as_deref()),
-            (names::ANNOTATION_HOLDOFF, hold),
+            (
+                names::Annotation::WANTED_CONFIG,
+                self.config_hash.as_deref(),
+            ),
+            (names::Annotation::REQUEST, self.reinit_request.as_deref()),
+            (names::Annotation::HOLDOFF, hold),
         ];
         annotations
             .into_iter()

@@ -5,49 +5,62 @@ use std::fmt::Write as _;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// On a ConfigMap with an active AIDE configuration.
-pub const LABEL_AIDE_CONF: &str = "file-integrity.openshift.io/aide-conf";
-/// The name of the FileIntegrity of an object.
-pub const LABEL_OWNER: &str = "file-integrity.openshift.io/owner";
-/// The name of the FileIntegrity of a re-init DaemonSet.
-pub const LABEL_REINIT_OWNER: &str = "file-integrity.openshift.io/reinit-owner";
-/// The name of the node that an object is about.
-pub const LABEL_NODE: &str = "file-integrity.openshift.io/node";
-/// On pods of the daemons.
-pub const LABEL_POD: &str = "file-integrity.openshift.io/pod";
-/// On ConfigMaps with a log from a daemon of the original operator.
-pub const LABEL_LOG: &str = "file-integrity.openshift.io/log";
-/// On ConfigMaps with a failure log.
-pub const LABEL_RESULT_LOG: &str = "file-integrity.openshift.io/result-log";
+/// Keys of annotations.
+#[derive(Debug)]
+pub enum Annotation {}
 
-/// On a FileIntegrity: re-initialize these nodes. An empty value means all nodes.
-pub const ANNOTATION_REINIT: &str = "file-integrity.openshift.io/re-init";
-/// On a FileIntegrity: re-initialize the nodes whose last scan found changes.
-pub const ANNOTATION_REINIT_ON_FAILED: &str = "file-integrity.openshift.io/re-init-on-failed";
-/// On a FileIntegrity: hold off scans of these nodes. An empty value means all nodes. On a node status: scans are held
-/// off, see [`super::DesiredNodeState`].
-pub const ANNOTATION_HOLDOFF: &str = "file-integrity.openshift.io/holdoff";
-/// On a FileIntegrity: the re-initialization that is being sent to the nodes, as JSON. It replaces [`ANNOTATION_REINIT`]
-/// in one write, so that no request is lost or executed twice.
-pub const ANNOTATION_REINIT_RECORD: &str = "file-integrity.openshift.io/re-init-record";
-/// Value of [`ANNOTATION_HOLDOFF`] on the status of a node that is being updated.
+impl Annotation {
+    /// On a FileIntegrity: re-initialize these nodes. An empty value means all nodes.
+    pub const REINIT: &str = "file-integrity.openshift.io/re-init";
+    /// On a FileIntegrity: re-initialize the nodes whose last scan found changes.
+    pub const REINIT_ON_FAILED: &str = "file-integrity.openshift.io/re-init-on-failed";
+    /// On a FileIntegrity: hold off scans of these nodes. An empty value means all nodes. On a node status: scans are held
+    /// off, see [`super::DesiredNodeState`].
+    pub const HOLDOFF: &str = "file-integrity.openshift.io/holdoff";
+    /// On a FileIntegrity: the re-initialization that is being sent to the nodes, as JSON. It replaces [`Annotation::REINIT`]
+    /// in one write, so that no request is lost or executed twice.
+    pub const REINIT_RECORD: &str = "file-integrity.openshift.io/re-init-record";
+    /// On a node status: ID of the re-initialization that the daemon should execute.
+    pub const REQUEST: &str = "file-integrity.openshift.io/reinit-request";
+    /// On a node status: hash of the configuration that the daemon should scan with.
+    pub const WANTED_CONFIG: &str = "file-integrity.openshift.io/wanted-config";
+    /// On an object that the operator applied: sha256 of the applied content.
+    pub const APPLIED_HASH: &str = "file-integrity.openshift.io/applied-hash";
+    /// On a failure log: the log is compressed with gzip and encoded in base64.
+    pub const COMPRESSED: &str = "file-integrity.openshift.io/compressed";
+    /// On a failure log: number of added files.
+    pub const FILES_ADDED: &str = "file-integrity.openshift.io/files-added";
+    /// On a failure log: number of changed files.
+    pub const FILES_CHANGED: &str = "file-integrity.openshift.io/files-changed";
+    /// On a failure log: number of removed files.
+    pub const FILES_REMOVED: &str = "file-integrity.openshift.io/files-removed";
+}
+
+/// Keys of labels.
+#[derive(Debug)]
+pub enum Label {}
+
+impl Label {
+    /// On a ConfigMap with an active AIDE configuration.
+    pub const AIDE_CONF: &str = "file-integrity.openshift.io/aide-conf";
+    /// The name of the FileIntegrity of an object.
+    pub const OWNER: &str = "file-integrity.openshift.io/owner";
+    /// The name of the FileIntegrity of a re-init DaemonSet.
+    pub const REINIT_OWNER: &str = "file-integrity.openshift.io/reinit-owner";
+    /// The name of the node that an object is about.
+    pub const NODE: &str = "file-integrity.openshift.io/node";
+    /// On pods of the daemons.
+    pub const POD: &str = "file-integrity.openshift.io/pod";
+    /// On ConfigMaps with a log from a daemon of the original operator.
+    pub const LOG: &str = "file-integrity.openshift.io/log";
+    /// On ConfigMaps with a failure log.
+    pub const RESULT_LOG: &str = "file-integrity.openshift.io/result-log";
+}
+
+/// Value of [`Annotation::HOLDOFF`] on the status of a node that is being updated.
 pub const HOLDOFF_NODE_UPDATE: &str = "node-update";
-/// Value of [`ANNOTATION_HOLDOFF`] on the status of a node whose scans a user holds off.
+/// Value of [`Annotation::HOLDOFF`] on the status of a node whose scans a user holds off.
 pub const HOLDOFF_BY_USER: &str = "";
-/// On a node status: ID of the re-initialization that the daemon should execute.
-pub const ANNOTATION_REQUEST: &str = "file-integrity.openshift.io/reinit-request";
-/// On a node status: hash of the configuration that the daemon should scan with.
-pub const ANNOTATION_WANTED_CONFIG: &str = "file-integrity.openshift.io/wanted-config";
-/// On an object that the operator applied: sha256 of the applied content.
-pub const ANNOTATION_APPLIED_HASH: &str = "file-integrity.openshift.io/applied-hash";
-/// On a failure log: the log is compressed with gzip and encoded in base64.
-pub const ANNOTATION_COMPRESSED: &str = "file-integrity.openshift.io/compressed";
-/// On a failure log: number of added files.
-pub const ANNOTATION_FILES_ADDED: &str = "file-integrity.openshift.io/files-added";
-/// On a failure log: number of changed files.
-pub const ANNOTATION_FILES_CHANGED: &str = "file-integrity.openshift.io/files-changed";
-/// On a failure log: number of removed files.
-pub const ANNOTATION_FILES_REMOVED: &str = "file-integrity.openshift.io/files-removed";
 
 /// Data key of the configuration with paths below the host root in the active ConfigMap.
 pub const KEY_AIDE_CONF: &str = "aide.conf";

@@ -123,7 +123,7 @@ async fn annotate(api: &Api<FileIntegrity>, name: &str, node: &str) -> kube::Res
     let fi = raw::get(api, name).await?;
     let annotations = fi.annotations();
     let value = match annotations
-        .get(names::ANNOTATION_REINIT)
+        .get(names::Annotation::REINIT)
         .map(String::as_str)
     {
         // All nodes are requested already.
@@ -134,7 +134,7 @@ async fn annotate(api: &Api<FileIntegrity>, name: &str, node: &str) -> kube::Res
     };
     let patch = json!({"metadata": {
         "resourceVersion": fi.resource_version(),
-        "annotations": {names::ANNOTATION_REINIT: value},
+        "annotations": {names::Annotation::REINIT: value},
     }});
     let params = PatchParams::default();
     raw::patch_metadata(api, name, &params, &Patch::Merge(&patch))

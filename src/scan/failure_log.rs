@@ -185,16 +185,16 @@ fn truncated_report(identity: &Identity, report: &Report, path: &str) -> io::Res
 /// The ConfigMap for server-side apply.
 pub fn config_map(identity: &Identity, report: &Report, content: &FailureLog) -> Value {
     let mut annotations = json!({
-        names::ANNOTATION_FILES_ADDED: report.added.to_string(),
-        names::ANNOTATION_FILES_CHANGED: report.changed.to_string(),
-        names::ANNOTATION_FILES_REMOVED: report.removed.to_string(),
+        names::Annotation::FILES_ADDED: report.added.to_string(),
+        names::Annotation::FILES_CHANGED: report.changed.to_string(),
+        names::Annotation::FILES_REMOVED: report.removed.to_string(),
     });
     if content.compressed {
-        annotations[names::ANNOTATION_COMPRESSED] = json!("");
+        annotations[names::Annotation::COMPRESSED] = json!("");
     }
     for (key, value) in [
-        (names::LABEL_OWNER, &identity.file_integrity),
-        (names::LABEL_NODE, &identity.node),
+        (names::Label::OWNER, &identity.file_integrity),
+        (names::Label::NODE, &identity.node),
     ] {
         if names::label_is_shortened(value) {
             annotations[key] = json!(value);
@@ -207,9 +207,9 @@ pub fn config_map(identity: &Identity, report: &Report, content: &FailureLog) ->
             "name": identity.failure_log(),
             "namespace": identity.namespace,
             "labels": {
-                names::LABEL_OWNER: names::label_value(&identity.file_integrity),
-                names::LABEL_NODE: names::label_value(&identity.node),
-                names::LABEL_RESULT_LOG: "",
+                names::Label::OWNER: names::label_value(&identity.file_integrity),
+                names::Label::NODE: names::label_value(&identity.node),
+                names::Label::RESULT_LOG: "",
             },
             "annotations": annotations,
         },

@@ -138,16 +138,16 @@ impl Publisher {
         let written = raw::patch_metadata(&self.config_maps, &name, &params, &patch);
         let written = request("write the failure log", written).await?;
         let compressed = log["metadata"]["annotations"]
-            .get(names::ANNOTATION_COMPRESSED)
+            .get(names::Annotation::COMPRESSED)
             .is_some();
         if !compressed
             && written
                 .annotations
-                .is_some_and(|all| all.contains_key(names::ANNOTATION_COMPRESSED))
+                .is_some_and(|all| all.contains_key(names::Annotation::COMPRESSED))
         {
             // Another field manager has set the annotation, so server-side apply does not remove it.
             let removal =
-                json!({"metadata": {"annotations": {names::ANNOTATION_COMPRESSED: null}}});
+                json!({"metadata": {"annotations": {names::Annotation::COMPRESSED: null}}});
             let (params, patch) = (PatchParams::default(), Patch::Merge(&removal));
             let fixed = raw::patch_metadata(&self.config_maps, &name, &params, &patch);
             request("fix the failure log", fixed).await?;

@@ -1,8 +1,8 @@
 //! The tries with a daemon's token, group by group, and what must stay allowed beside them.
 
 use axum::http::Method;
-use fio::api::names;
-use fio::operator::admission_policy;
+use fio::testing::api::names;
+use fio::testing::operator::admission_policy;
 use serde_json::{Value, json};
 
 use super::{
@@ -88,7 +88,7 @@ impl Scene {
             "metadata": {
                 "name": format!("{node}.node-0123456789abcdef"), "namespace": self.own.namespace,
             },
-            "eventTime": fio::api::time::now_micro(), "type": "Normal",
+            "eventTime": fio::testing::api::time::now_micro(), "type": "Normal",
             "reason": "NodeIntegrityStatus", "action": "NodeIntegrityStatus",
             "note": format!("no changes to node {node}"),
             "reportingController": "file-integrity-operator", "reportingInstance": "pod",
@@ -227,7 +227,7 @@ impl Scene {
                 "createdAt": "2026-01-02T03:04:05Z", "configHash": "c1", "digest": "d",
                 "entries": 1, "aideVersion": "0.19.1", "requested": true,
             }}),
-            json!({"nodeName": own.mine, "metadata": {"labels": {names::LABEL_NODE: own.mine}}}),
+            json!({"nodeName": own.mine, "metadata": {"labels": {names::Label::NODE: own.mine}}}),
         ] {
             tries.extend(patches(OTHER_NODE, &one, &status, &change));
         }
@@ -242,8 +242,8 @@ impl Scene {
         let name = log["metadata"]["name"].as_str().unwrap_or_default();
         let one = format!("{}/{name}", self.configmaps());
         for labels in [
-            json!({names::LABEL_NODE: own.mine}),
-            json!({names::LABEL_NODE: own.mine, names::LABEL_OWNER: "fi"}),
+            json!({names::Label::NODE: own.mine}),
+            json!({names::Label::NODE: own.mine, names::Label::OWNER: "fi"}),
             Value::Null,
         ] {
             let change = json!({"metadata": {"labels": labels}});
@@ -300,52 +300,52 @@ impl Scene {
             ("no labels".to_owned(), with("labels", Value::Null)),
             (
                 "another node's label".to_owned(),
-                with("labels", json!({names::LABEL_NODE: own.theirs})),
+                with("labels", json!({names::Label::NODE: own.theirs})),
             ),
             (
                 "another node's annotation".to_owned(),
                 json!({"metadata": {
-                    "labels": {names::LABEL_NODE: own.theirs}, "annotations": {names::LABEL_NODE: own.mine},
+                    "labels": {names::Label::NODE: own.theirs}, "annotations": {names::Label::NODE: own.mine},
                 }}),
             ),
             (
                 "a node in capitals".to_owned(),
                 with(
                     "labels",
-                    json!({names::LABEL_NODE: own.mine.to_uppercase()}),
+                    json!({names::Label::NODE: own.mine.to_uppercase()}),
                 ),
             ),
             (
                 "no label of the node".to_owned(),
-                with("labels", json!({names::LABEL_NODE: null})),
+                with("labels", json!({names::Label::NODE: null})),
             ),
             (
                 "no label of the owner".to_owned(),
-                with("labels", json!({names::LABEL_OWNER: null})),
+                with("labels", json!({names::Label::OWNER: null})),
             ),
             (
                 "another owner".to_owned(),
-                with("labels", json!({names::LABEL_OWNER: "fi-x"})),
+                with("labels", json!({names::Label::OWNER: "fi-x"})),
             ),
             (
                 "no owner".to_owned(),
-                with("labels", json!({names::LABEL_OWNER: ""})),
+                with("labels", json!({names::Label::OWNER: ""})),
             ),
             (
                 "a long owner".to_owned(),
-                with("labels", json!({names::LABEL_OWNER: "f".repeat(59)})),
+                with("labels", json!({names::Label::OWNER: "f".repeat(59)})),
             ),
             (
                 "no label of a log".to_owned(),
-                with("labels", json!({names::LABEL_RESULT_LOG: null})),
+                with("labels", json!({names::Label::RESULT_LOG: null})),
             ),
             (
                 "the label of a configuration".to_owned(),
-                with("labels", json!({names::LABEL_AIDE_CONF: ""})),
+                with("labels", json!({names::Label::AIDE_CONF: ""})),
             ),
             (
                 "the label of a legacy log".to_owned(),
-                with("labels", json!({names::LABEL_LOG: ""})),
+                with("labels", json!({names::Label::LOG: ""})),
             ),
             (
                 "a label that a dashboard's loader looks for".to_owned(),
@@ -434,13 +434,16 @@ impl Scene {
         let annotation = |key: &str, value: Value| metadata("annotations", json!({key: value}));
         let mut tries = Vec::new();
         for change in [
-            annotation(names::ANNOTATION_HOLDOFF, json!("")),
-            annotation(names::ANNOTATION_HOLDOFF, json!(names::HOLDOFF_NODE_UPDATE)),
-            annotation(names::ANNOTATION_WANTED_CONFIG, json!("another")),
-            annotation(names::ANNOTATION_REQUEST, json!("request")),
+            annotation(names::Annotation::HOLDOFF, json!("")),
+            annotation(
+                names::Annotation::HOLDOFF,
+                json!(names::HOLDOFF_NODE_UPDATE),
+            ),
+            annotation(names::Annotation::WANTED_CONFIG, json!("another")),
+            annotation(names::Annotation::REQUEST, json!("request")),
             annotation("example.com/any", json!("any")),
-            metadata("labels", json!({names::LABEL_OWNER: "fi-x"})),
-            metadata("labels", json!({names::LABEL_NODE: own.theirs})),
+            metadata("labels", json!({names::Label::OWNER: "fi-x"})),
+            metadata("labels", json!({names::Label::NODE: own.theirs})),
             metadata("labels", json!({"example.com/any": "any"})),
             metadata("ownerReferences", json!([node])),
             metadata("finalizers", json!(["example.com/keep"])),
@@ -449,7 +452,7 @@ impl Scene {
         }
         // What only a merge patch can say: that something goes.
         for change in [
-            annotation(names::ANNOTATION_WANTED_CONFIG, Value::Null),
+            annotation(names::Annotation::WANTED_CONFIG, Value::Null),
             metadata("annotations", Value::Null),
             metadata("labels", Value::Null),
             metadata("ownerReferences", Value::Null),
@@ -462,7 +465,7 @@ impl Scene {
         // Nothing changes, but what is applied becomes the attacker's as well, and stays when the
         // operator takes it back.
         let mut same = status;
-        same["metadata"]["annotations"] = json!({names::ANNOTATION_WANTED_CONFIG: "c1"});
+        same["metadata"]["annotations"] = json!({names::Annotation::WANTED_CONFIG: "c1"});
         for query in ["?fieldManager=x", "?fieldManager=x&force=true"] {
             let path = format!("{one}{query}");
             let attempt = Try::new(
@@ -492,8 +495,8 @@ impl Scene {
                 json!({"data": null}),
                 json!({"immutable": true}),
                 json!({"metadata": {"labels": {
-                    names::LABEL_RESULT_LOG: "", names::LABEL_NODE: self.own.mine,
-                    names::LABEL_OWNER: "fi", names::LABEL_AIDE_CONF: null,
+                    names::Label::RESULT_LOG: "", names::Label::NODE: self.own.mine,
+                    names::Label::OWNER: "fi", names::Label::AIDE_CONF: null,
                 }}}),
                 json!({"metadata": {"ownerReferences": null}}),
                 json!({"metadata": {"annotations": {"example.com/any": "any"}}}),
@@ -711,7 +714,7 @@ impl Scene {
             )
             .with(
                 MERGE,
-                json!({"metadata": {"annotations": {names::ANNOTATION_COMPRESSED: null}}}),
+                json!({"metadata": {"annotations": {names::Annotation::COMPRESSED: null}}}),
             ),
             attempt("no changes", Method::POST, &events).with(PLAIN, self.event()),
             attempt("changes", Method::POST, &events).with(PLAIN, named),

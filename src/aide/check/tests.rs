@@ -1,5 +1,5 @@
 use super::*;
-use crate::testing::aide::AIDE;
+use crate::testing::aide_binary::AIDE;
 
 const STATE: &str = "/etc/kubernetes";
 

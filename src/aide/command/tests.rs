@@ -2,7 +2,7 @@ use super::process::GRACE;
 use super::*;
 use crate::aide::exit;
 use crate::aide::stderr::Stderr;
-use crate::testing::aide::script;
+use crate::testing::aide_binary::script;
 
 #[test]
 fn versions_are_parsed() {

@@ -11,7 +11,7 @@ use super::{aide_error, prepare};
 use crate::aide::exit::{AideError, Verdict, decode, decode_plain};
 use crate::aide::report::{ChangeKind, Report, display_path};
 use crate::api::names::hex;
-use crate::testing::aide::Node;
+use crate::testing::aide_binary::Node;
 
 const CHANGED: Verdict = Verdict::Changes {
     added: false,

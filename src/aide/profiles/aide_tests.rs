@@ -3,7 +3,7 @@
 use std::os::unix::fs::symlink;
 
 use super::Profile;
-use crate::testing::aide::Node;
+use crate::testing::aide_binary::Node;
 
 #[test]
 fn the_generic_profile_watches_important_files() {

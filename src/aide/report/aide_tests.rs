@@ -13,7 +13,7 @@ use super::{Change, ChangeKind, Report, display_path, parse_json};
 use crate::aide::exit::Verdict;
 use crate::api::names::hex;
 use crate::scan::change_set::ChangeSet;
-use crate::testing::aide::Node;
+use crate::testing::aide_binary::Node;
 
 const CHANGES: Verdict = Verdict::Changes {
     added: true,

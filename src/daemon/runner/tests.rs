@@ -14,7 +14,7 @@ use crate::aide::watchdog::Limits;
 use crate::api::{ChangeKind, Condition, ErrorClass};
 use crate::daemon::node_config::Verified;
 use crate::scan::Identity;
-use crate::testing::aide::{AIDE, script};
+use crate::testing::aide_binary::{AIDE, script};
 use crate::testing::mount_namespace::{SmallDisk, names_in};
 
 /// A node's root, and a container's own directory.

@@ -116,7 +116,7 @@ impl CachedNodeStatus {
     /// The name of the FileIntegrity that it belongs to. Where somebody has removed the owner, the label
     /// has it.
     pub(crate) fn file_integrity(&self) -> Option<Arc<str>> {
-        let label = || self.label(names::LABEL_OWNER).map(Arc::from);
+        let label = || self.label(names::Label::OWNER).map(Arc::from);
         self.owner().cloned().or_else(label)
     }
 
@@ -134,7 +134,7 @@ impl CachedNodeStatus {
     /// The value of one of the operator's labels.
     pub(crate) fn label(&self, key: &str) -> Option<&str> {
         match key {
-            names::LABEL_NODE => self.node_label.as_deref(),
+            names::Label::NODE => self.node_label.as_deref(),
             _ => self.shared.labels.get(key).map(String::as_str),
         }
     }
@@ -181,10 +181,10 @@ impl CachedNodeStatus {
         labels.extend(
             self.node_label
                 .as_ref()
-                .map(|v| entry(names::LABEL_NODE, v)),
+                .map(|v| entry(names::Label::NODE, v)),
         );
         let mut annotations = self.desired.to_annotations();
-        annotations.extend(self.whole_owner().map(|v| entry(names::LABEL_OWNER, v)));
+        annotations.extend(self.whole_owner().map(|v| entry(names::Label::OWNER, v)));
         FileIntegrityNodeStatus {
             metadata: ObjectMeta {
                 name: Some(self.name.to_string()),

@@ -35,7 +35,7 @@ impl FleetMetrics {
 
     fn count_file_integrity(&self, memory: &mut Memory, fi: &FileIntegrity) {
         let status = fi.status.as_ref();
-        let record = fi.annotations().get(names::ANNOTATION_REINIT_RECORD);
+        let record = fi.annotations().get(names::Annotation::REINIT_RECORD);
         let now = CountedFileIntegrity {
             uid: fi.uid(),
             phase_transitions: status.and_then(|status| status.phase_transitions),

@@ -126,7 +126,7 @@ impl Scenario {
 
     /// A request is recorded and written to the nodes.
     fn requests(&mut self) {
-        let record = (names::ANNOTATION_REINIT_RECORD.to_owned(), "{}".to_owned());
+        let record = (names::Annotation::REINIT_RECORD.to_owned(), "{}".to_owned());
         self.fi.metadata.annotations = Some([record].into());
         self.shows_file_integrity();
         self.fi.metadata.annotations = None;

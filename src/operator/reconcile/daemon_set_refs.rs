@@ -15,7 +15,7 @@ pub(super) fn applied<'a>(observed: &'a Observed, object: &'a Value) -> DaemonSe
     DaemonSetRef {
         file_integrity: file_integrity(observed),
         name,
-        is_reinit: !object["metadata"]["labels"][names::LABEL_REINIT_OWNER].is_null(),
+        is_reinit: !object["metadata"]["labels"][names::Label::REINIT_OWNER].is_null(),
         observed: version(observed, name),
     }
 }
@@ -24,7 +24,7 @@ pub(super) fn applied<'a>(observed: &'a Observed, object: &'a Value) -> DaemonSe
 pub(super) fn deleted<'a>(observed: &'a Observed, name: &'a str) -> DaemonSetRef<'a> {
     let mut daemon_sets = observed.daemon_sets.iter();
     let is_reinit = daemon_sets
-        .any(|ds| ds.name_any() == name && ds.labels().contains_key(names::LABEL_REINIT_OWNER));
+        .any(|ds| ds.name_any() == name && ds.labels().contains_key(names::Label::REINIT_OWNER));
     DaemonSetRef {
         file_integrity: file_integrity(observed),
         name,

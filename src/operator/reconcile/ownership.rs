@@ -32,7 +32,7 @@ pub(super) fn foreign_owner(existing: &ObjectMeta, fi: &ObjectMeta) -> Option<St
 
 /// Whether one of the labels for the owner has this name.
 pub(super) fn has_owner_label(metadata: &ObjectMeta, file_integrity: &str) -> bool {
-    [names::LABEL_OWNER, names::LABEL_REINIT_OWNER]
+    [names::Label::OWNER, names::Label::REINIT_OWNER]
         .iter()
         .any(|key| has_label(metadata, key, file_integrity))
 }

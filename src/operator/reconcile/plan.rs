@@ -246,7 +246,7 @@ impl Planner<'_> {
         let mut obsolete = Vec::new();
         for existing in &self.inputs.observed.daemon_sets {
             let existing_name = existing.metadata.name.clone().unwrap_or_default();
-            let is_reinit = has_label(&existing.metadata, names::LABEL_REINIT_OWNER, name);
+            let is_reinit = has_label(&existing.metadata, names::Label::REINIT_OWNER, name);
             let is_old_reinit = is_reinit && reinit.as_ref() != Some(&existing_name);
             if existing_name != daemon_set && (is_old_reinit || existing_name == legacy) {
                 obsolete.push(ObsoleteObject::DaemonSet(existing_name));

@@ -11,10 +11,10 @@ fn status(node: &str) -> Value {
         "metadata": {
             "name": format!("fi-{node}"), "namespace": "ns", "uid": node, "resourceVersion": "7",
             "creationTimestamp": "2026-01-02T03:04:05Z",
-            "labels": {names::LABEL_OWNER: "fi", names::LABEL_NODE: node, "team": node},
+            "labels": {names::Label::OWNER: "fi", names::Label::NODE: node, "team": node},
             "annotations": {
-                names::ANNOTATION_WANTED_CONFIG: "c", names::ANNOTATION_REQUEST: node,
-                names::ANNOTATION_APPLIED_HASH: node,
+                names::Annotation::WANTED_CONFIG: "c", names::Annotation::REQUEST: node,
+                names::Annotation::APPLIED_HASH: node,
             },
             "ownerReferences": [{
                 "apiVersion": "v1", "kind": "FileIntegrity", "name": "fi", "uid": "u",
@@ -49,8 +49,8 @@ fn used_fields_are_kept() {
     assert_eq!((&*status.name, &*status.resource_version), ("fi-n1", "7"));
     assert_eq!(&*status.node_name, "n1");
     assert_eq!(status.owner().map(|owner| &**owner), Some("fi"));
-    assert_eq!(status.label(names::LABEL_NODE), Some("n1"));
-    assert_eq!(status.label(names::LABEL_OWNER), Some("fi"));
+    assert_eq!(status.label(names::Label::NODE), Some("n1"));
+    assert_eq!(status.label(names::Label::OWNER), Some("fi"));
     let desired = DesiredNodeState {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("n1".to_owned()),

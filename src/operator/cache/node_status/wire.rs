@@ -26,7 +26,7 @@ use crate::text::shorten_middle;
 const MAX_RULE: usize = 512;
 
 /// The labels that all statuses of a FileIntegrity share.
-const SHARED_LABELS: [&str; 2] = [names::LABEL_OWNER, names::LABEL_REINIT_OWNER];
+const SHARED_LABELS: [&str; 2] = [names::Label::OWNER, names::Label::REINIT_OWNER];
 
 /// A status as the watch receives it.
 #[derive(Clone, Debug)]
@@ -186,11 +186,11 @@ impl NodeStatusConverter {
         let meta = &wire.metadata;
         let times = meta.managed_fields.iter().filter_map(|entry| entry.time);
         let times = times.chain(meta.creation_timestamp).map(|time| time.0);
-        let node_label = meta.labels.get(names::LABEL_NODE);
+        let node_label = meta.labels.get(names::Label::NODE);
         let desired = DesiredNodeState::from_annotations(&meta.annotations);
         let is_applied = meta
             .annotations
-            .contains_key(names::ANNOTATION_APPLIED_HASH);
+            .contains_key(names::Annotation::APPLIED_HASH);
         CachedNodeStatus {
             name: self.texts.intern(metadata.name.unwrap_or_default()),
             uid: fingerprint(&meta.uid),
@@ -225,7 +225,7 @@ impl NodeStatusConverter {
             namespace: meta.namespace.clone(),
             owners: meta.owner_references.iter().map(owner).collect(),
             labels: SHARED_LABELS.iter().filter_map(label).collect(),
-            whole_owner: meta.annotations.get(names::LABEL_OWNER).cloned(),
+            whole_owner: meta.annotations.get(names::Label::OWNER).cloned(),
         }
     }
 

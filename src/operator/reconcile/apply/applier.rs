@@ -222,8 +222,8 @@ impl Applier {
         }
         let logs = ListParams::default().labels(&format!(
             "{},!{}",
-            names::LABEL_LOG,
-            names::LABEL_RESULT_LOG
+            names::Label::LOG,
+            names::Label::RESULT_LOG
         ));
         let deletion = self.config_maps.delete_collection(&params, &logs);
         request("delete logs of the original's daemons", deletion).await?;

@@ -9,7 +9,7 @@ use crate::api::{DesiredNodeState, names};
 /// Whether the object was made from this one, and still has all of it.
 pub(super) fn is_up_to_date(existing: &Value, desired: &Value) -> bool {
     fn hash(object: &Value) -> &Value {
-        &object["metadata"]["annotations"][names::ANNOTATION_APPLIED_HASH]
+        &object["metadata"]["annotations"][names::Annotation::APPLIED_HASH]
     }
     hash(existing) == hash(desired) && contains(existing, desired)
 }

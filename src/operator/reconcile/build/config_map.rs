@@ -32,8 +32,8 @@ pub fn config_map(fi: &FileIntegrity, config: &ActiveConfig) -> Value {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": metadata(fi, &name(fi), &json!({
-            names::LABEL_AIDE_CONF: "",
-            names::LABEL_OWNER: names::label_value(&name(fi)),
+            names::Label::AIDE_CONF: "",
+            names::Label::OWNER: names::label_value(&name(fi)),
         })),
         "data": {
             names::KEY_AIDE_CONF: config.conf,

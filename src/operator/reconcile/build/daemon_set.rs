@@ -19,13 +19,13 @@ pub(crate) fn daemon_set(fi: &FileIntegrity, environment: &Environment) -> Value
     let owner = names::label_value(&fi_name);
     let labels = json!({
         "app": ds_name,
-        names::LABEL_POD: "",
-        names::LABEL_OWNER: owner,
+        names::Label::POD: "",
+        names::Label::OWNER: owner,
     });
     with_hash(json!({
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
-        "metadata": metadata(fi, &ds_name, &json!({ names::LABEL_OWNER: owner })),
+        "metadata": metadata(fi, &ds_name, &json!({ names::Label::OWNER: owner })),
         "spec": {
             "selector": {"matchLabels": {"app": ds_name}},
             // Daemons serve no requests, and one stuck node must not delay the others.

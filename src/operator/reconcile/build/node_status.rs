@@ -10,8 +10,8 @@ use crate::operator::cache::node_status::{CachedNodeStatus, Owner};
 pub fn node_status(fi: &FileIntegrity, node: &str, desired: &DesiredNodeState) -> Value {
     let fi_name = name(fi);
     let labels = json!({
-        names::LABEL_OWNER: names::label_value(&fi_name),
-        names::LABEL_NODE: names::label_value(node),
+        names::Label::OWNER: names::label_value(&fi_name),
+        names::Label::NODE: names::label_value(node),
     });
     let mut metadata = metadata(fi, &names::node_status(&fi_name, node), &labels);
     for (key, value) in desired.to_annotations() {
@@ -37,8 +37,8 @@ pub(crate) fn is_node_status(
     let whole_owner = names::label_is_shortened(&fi_name).then_some(fi_name.as_str());
     *status.node_name == *node
         && status.owners().iter().any(|owner| is_owner(owner, fi))
-        && status.label(names::LABEL_OWNER) == Some(&*names::label_value(&fi_name))
-        && status.label(names::LABEL_NODE) == Some(&*names::label_value(node))
+        && status.label(names::Label::OWNER) == Some(&*names::label_value(&fi_name))
+        && status.label(names::Label::NODE) == Some(&*names::label_value(node))
         && *status.desired == *desired
         && (whole_owner.is_none() || status.whole_owner() == whole_owner)
         && status.is_applied()

@@ -14,7 +14,7 @@ pub(super) fn metadata(fi: &FileIntegrity, object: &str, labels: &Value) -> Valu
     let mut annotations = json!({});
     let fi_name = name(fi);
     if names::label_is_shortened(&fi_name) {
-        for key in [names::LABEL_OWNER, names::LABEL_REINIT_OWNER] {
+        for key in [names::Label::OWNER, names::Label::REINIT_OWNER] {
             if labels.get(key).is_some() {
                 annotations[key] = json!(fi_name);
             }
@@ -40,6 +40,6 @@ pub(super) fn metadata(fi: &FileIntegrity, object: &str, labels: &Value) -> Valu
 /// still has everything else that is.
 pub(super) fn with_hash(mut object: Value) -> Value {
     let hash = names::sha256_hex(object.to_string());
-    object["metadata"]["annotations"][names::ANNOTATION_APPLIED_HASH] = json!(hash);
+    object["metadata"]["annotations"][names::Annotation::APPLIED_HASH] = json!(hash);
     object
 }

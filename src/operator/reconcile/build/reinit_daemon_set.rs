@@ -41,7 +41,7 @@ pub(crate) fn reinit_daemon_set(
     signal: &Signal,
 ) -> Value {
     let ds_name = reinit_daemon_set_name(fi, signal);
-    let labels = json!({ names::LABEL_REINIT_OWNER: names::label_value(&name(fi)) });
+    let labels = json!({ names::Label::REINIT_OWNER: names::label_value(&name(fi)) });
     with_hash(json!({
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",

@@ -257,7 +257,7 @@ fn the_hash_differs_when_anything_does() {
         fi(&json!({"config": {}, "debug": true})),
     );
     let hash = |fi| {
-        daemon_set(fi, &environment())["metadata"]["annotations"][names::ANNOTATION_APPLIED_HASH]
+        daemon_set(fi, &environment())["metadata"]["annotations"][names::Annotation::APPLIED_HASH]
             .clone()
     };
     assert_ne!(hash(&one), hash(&two));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::aide::config::prepare;
-use crate::testing::aide::{AIDE, script};
+use crate::testing::aide_binary::{AIDE, script};
 
 const STATE: &str = "/etc/kubernetes";
 

@@ -93,7 +93,7 @@ pub(super) fn of_node(node: &CachedNode) -> Relevance {
 pub(super) fn is_daemon_set_of(daemon_set: &DaemonSet, file_integrity: &str) -> bool {
     let labels = daemon_set.labels();
     let value = names::label_value(file_integrity);
-    [names::LABEL_OWNER, names::LABEL_REINIT_OWNER]
+    [names::Label::OWNER, names::Label::REINIT_OWNER]
         .iter()
         .any(|key| labels.get(*key) == Some(&value))
         || daemon_set.name_any() == names::daemon_set(file_integrity)

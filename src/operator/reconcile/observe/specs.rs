@@ -80,7 +80,7 @@ pub(super) fn config_maps(
     client: &Client,
     namespace: &NamespaceName,
 ) -> WatchSpec<ConfigMap, ConfigMap> {
-    let source = Source::namespaced(client, namespace).labelled(names::LABEL_AIDE_CONF);
+    let source = Source::namespaced(client, namespace).labelled(names::Label::AIDE_CONF);
     WatchSpec::new(source, without_managed_fields, relevance::of_config_map)
 }
 

@@ -43,13 +43,13 @@ impl Inputs<'_> {
 
 /// Whether the annotation of this FileIntegrity holds the node's scans.
 fn is_held_by_user(fi: &FileIntegrity, node: &str) -> bool {
-    annotation(fi, names::ANNOTATION_HOLDOFF)
+    annotation(fi, names::Annotation::HOLDOFF)
         .is_some_and(|list| list.trim().is_empty() || node_list(list).iter().any(|n| n == node))
 }
 
 /// Whether the annotation is a list without nodes.
 pub(super) fn holds_no_node(fi: &FileIntegrity) -> bool {
-    annotation(fi, names::ANNOTATION_HOLDOFF)
+    annotation(fi, names::Annotation::HOLDOFF)
         .is_some_and(|list| !list.trim().is_empty() && node_list(list).is_empty())
 }
 

@@ -71,7 +71,7 @@ fn effective_config(observed: &Observed) -> EffectiveConfig {
     let owner = observed.file_integrity.metadata.name.as_deref();
     let owner = owner.unwrap_or_default();
     let active = observed.active.as_deref();
-    let active = active.filter(|active| has_label(&active.metadata, names::LABEL_OWNER, owner));
+    let active = active.filter(|active| has_label(&active.metadata, names::Label::OWNER, owner));
     let statuses = observed.statuses.iter();
     let desired = statuses.filter_map(|status| status.desired.config_hash.as_deref());
     EffectiveConfig::keep(

@@ -97,7 +97,7 @@ fn annotated(
 
 /// A node that should have this configuration.
 fn asked(node: &str, hash: &str) -> FileIntegrityNodeStatus {
-    annotated(status(node), names::ANNOTATION_WANTED_CONFIG, hash)
+    annotated(status(node), names::Annotation::WANTED_CONFIG, hash)
 }
 
 fn done(mut status: FileIntegrityNodeStatus, id: &str) -> FileIntegrityNodeStatus {
@@ -120,7 +120,7 @@ fn with_annotations(annotations: &Value) -> Observed {
         verdict: good(),
         last_good: None,
         active: None,
-        daemon_sets: vec![daemon_set("aide-fi", &json!({names::LABEL_OWNER: "fi"}))],
+        daemon_sets: vec![daemon_set("aide-fi", &json!({names::Label::OWNER: "fi"}))],
         nodes: vec![node("n1"), node("n2")],
         statuses: cached(&[status("n1"), status("n2")]),
         silence: HashMap::new(),
@@ -197,7 +197,7 @@ fn everything_is_applied_before_the_daemons() {
     ];
     assert_eq!(desired(&plan), expected);
     assert_eq!(
-        desired_annotations(&plan, "n1")[names::ANNOTATION_WANTED_CONFIG],
+        desired_annotations(&plan, "n1")[names::Annotation::WANTED_CONFIG],
         json!(hash())
     );
     assert_eq!(phase(&plan), Phase::Pending);
@@ -346,13 +346,13 @@ fn a_later_taint_deletes_no_status_unless_it_ends_the_pod() {
 
 #[test]
 fn an_annotation_is_recorded_first() {
-    let observed = with_annotations(&json!({names::ANNOTATION_REINIT: ""}));
+    let observed = with_annotations(&json!({names::Annotation::REINIT: ""}));
     let plan = plan(&observed);
     let annotations = &plan.metadata_patch.as_ref().unwrap()["metadata"]["annotations"];
-    assert_eq!(annotations[names::ANNOTATION_REINIT], Value::Null);
-    assert!(annotations[names::ANNOTATION_REINIT_RECORD].is_string());
+    assert_eq!(annotations[names::Annotation::REINIT], Value::Null);
+    assert!(annotations[names::Annotation::REINIT_RECORD].is_string());
     assert_eq!(
-        desired_annotations(&plan, "n1").get(names::ANNOTATION_REQUEST),
+        desired_annotations(&plan, "n1").get(names::Annotation::REQUEST),
         None
     );
     assert_eq!(phase(&plan), Phase::Initializing);
@@ -360,20 +360,20 @@ fn an_annotation_is_recorded_first() {
 
 #[test]
 fn a_record_is_written_to_the_nodes_then_removed() {
-    let record = json!({names::ANNOTATION_REINIT_RECORD: r#"{"id":"r1"}"#});
+    let record = json!({names::Annotation::REINIT_RECORD: r#"{"id":"r1"}"#});
     let observed = with_annotations(&record);
     let first = plan(&observed);
     assert_eq!(
-        desired_annotations(&first, "n1")[names::ANNOTATION_REQUEST],
+        desired_annotations(&first, "n1")[names::Annotation::REQUEST],
         "r1"
     );
     assert_eq!(
-        desired_annotations(&first, "n2")[names::ANNOTATION_REQUEST],
+        desired_annotations(&first, "n2")[names::Annotation::REQUEST],
         "r1"
     );
     assert_eq!(first.metadata_patch, None);
     assert!(desired(&first).contains(&"DaemonSet aide-ini-fi".to_owned()));
-    let handed = |node| annotated(status(node), names::ANNOTATION_REQUEST, "r1");
+    let handed = |node| annotated(status(node), names::Annotation::REQUEST, "r1");
     let observed = with_statuses(with_annotations(&record), &[handed("n1"), handed("n2")]);
     let second = plan(&observed);
     assert_eq!(second.metadata_patch, Some(record_removal_patch()));
@@ -382,9 +382,9 @@ fn a_record_is_written_to_the_nodes_then_removed() {
 
 #[test]
 fn a_record_does_not_wait_for_a_node_that_cannot_have_a_status() {
-    let record = json!({names::ANNOTATION_REINIT_RECORD: r#"{"id":"r1"}"#});
+    let record = json!({names::Annotation::REINIT_RECORD: r#"{"id":"r1"}"#});
     let with = |id: &str, collisions: &[&str]| {
-        let first = annotated(status("n1"), names::ANNOTATION_REQUEST, id);
+        let first = annotated(status("n1"), names::Annotation::REQUEST, id);
         let mut observed = with_statuses(with_annotations(&record), &[first]);
         observed.name_collisions = collisions.iter().map(|node| (*node).into()).collect();
         plan(&observed)
@@ -395,7 +395,7 @@ fn a_record_does_not_wait_for_a_node_that_cannot_have_a_status() {
     assert_eq!(dropped.metadata_patch, Some(record_removal_patch()));
     // If the name has become free, its status is created with the request.
     assert_eq!(
-        desired_annotations(&dropped, "n2")[names::ANNOTATION_REQUEST],
+        desired_annotations(&dropped, "n2")[names::Annotation::REQUEST],
         "r1"
     );
     assert_eq!(phase(&dropped), Phase::Initializing);
@@ -406,14 +406,14 @@ fn a_record_does_not_wait_for_a_node_that_cannot_have_a_status() {
 
 #[test]
 fn a_record_for_some_nodes_does_not_affect_the_others() {
-    let record = json!({names::ANNOTATION_REINIT_RECORD: r#"{"id":"r1","nodes":["n2"]}"#});
+    let record = json!({names::Annotation::REINIT_RECORD: r#"{"id":"r1","nodes":["n2"]}"#});
     let plan = plan(&with_annotations(&record));
     assert_eq!(
-        desired_annotations(&plan, "n1").get(names::ANNOTATION_REQUEST),
+        desired_annotations(&plan, "n1").get(names::Annotation::REQUEST),
         None
     );
     assert_eq!(
-        desired_annotations(&plan, "n2")[names::ANNOTATION_REQUEST],
+        desired_annotations(&plan, "n2")[names::Annotation::REQUEST],
         "r1"
     );
     assert!(desired(&plan).contains(&"DaemonSet aide-ini-fi-n2".to_owned()));
@@ -421,8 +421,8 @@ fn a_record_for_some_nodes_does_not_affect_the_others() {
 
 #[test]
 fn the_reinit_daemon_set_is_deleted_when_all_reachable_nodes_are_done() {
-    let handed = |node| annotated(status(node), names::ANNOTATION_REQUEST, "r1");
-    let reinit = daemon_set("aide-ini-fi", &json!({names::LABEL_REINIT_OWNER: "fi"}));
+    let handed = |node| annotated(status(node), names::Annotation::REQUEST, "r1");
+    let reinit = daemon_set("aide-ini-fi", &json!({names::Label::REINIT_OWNER: "fi"}));
     let half = vec![done(handed("n1"), "r1"), handed("n2")];
     let mut observed = with_statuses(settled(), &half);
     observed.daemon_sets.push(Arc::clone(&reinit));
@@ -440,21 +440,21 @@ fn the_reinit_daemon_set_is_deleted_when_all_reachable_nodes_are_done() {
     assert_eq!(phase(&unreachable), Phase::Active);
     // The request stays until the node is ready again.
     assert_eq!(
-        desired_annotations(&unreachable, "n2")[names::ANNOTATION_REQUEST],
+        desired_annotations(&unreachable, "n2")[names::Annotation::REQUEST],
         "r1"
     );
 }
 
 #[test]
 fn held_nodes_are_annotated_and_counted() {
-    let observed = with_annotations(&json!({names::ANNOTATION_HOLDOFF: "n2"}));
+    let observed = with_annotations(&json!({names::Annotation::HOLDOFF: "n2"}));
     let plan = plan(&observed);
     assert_eq!(
-        desired_annotations(&plan, "n1").get(names::ANNOTATION_HOLDOFF),
+        desired_annotations(&plan, "n1").get(names::Annotation::HOLDOFF),
         None
     );
     assert_eq!(
-        desired_annotations(&plan, "n2")[names::ANNOTATION_HOLDOFF],
+        desired_annotations(&plan, "n2")[names::Annotation::HOLDOFF],
         ""
     );
     assert_eq!(plan.status.nodes.unwrap().held, 1);
@@ -465,20 +465,20 @@ fn a_hold_that_ends_with_a_request_continues_until_the_request_is_recorded() {
     let held = || {
         vec![
             status("n1"),
-            annotated(status("n2"), names::ANNOTATION_HOLDOFF, ""),
+            annotated(status("n2"), names::Annotation::HOLDOFF, ""),
         ]
     };
     let planned = |annotations: &Value| {
         let observed = with_annotations(annotations);
         desired_annotations(&plan(&with_statuses(observed, &held())), "n2")
     };
-    assert_eq!(planned(&json!({})).get(names::ANNOTATION_HOLDOFF), None);
-    let asked = planned(&json!({names::ANNOTATION_REINIT: "n2"}));
-    assert_eq!(asked[names::ANNOTATION_HOLDOFF], "");
+    assert_eq!(planned(&json!({})).get(names::Annotation::HOLDOFF), None);
+    let asked = planned(&json!({names::Annotation::REINIT: "n2"}));
+    assert_eq!(asked[names::Annotation::HOLDOFF], "");
     let record = json!({"id": "r", "nodes": ["n2"]}).to_string();
-    let recorded = planned(&json!({names::ANNOTATION_REINIT_RECORD: record}));
-    assert_eq!(recorded.get(names::ANNOTATION_HOLDOFF), None);
-    assert_eq!(recorded[names::ANNOTATION_REQUEST], "r");
+    let recorded = planned(&json!({names::Annotation::REINIT_RECORD: record}));
+    assert_eq!(recorded.get(names::Annotation::HOLDOFF), None);
+    assert_eq!(recorded[names::Annotation::REQUEST], "r");
 }
 
 #[test]
@@ -498,7 +498,7 @@ fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
     let held = || {
         annotated(
             status("n2"),
-            names::ANNOTATION_HOLDOFF,
+            names::Annotation::HOLDOFF,
             names::HOLDOFF_NODE_UPDATE,
         )
     };
@@ -509,24 +509,27 @@ fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
     };
     // The hold begins with the update, not when an update is desired.
     let only_desired = planned("old", "Done", status("n2"));
-    assert_eq!(only_desired.get(names::ANNOTATION_HOLDOFF), None);
+    assert_eq!(only_desired.get(names::Annotation::HOLDOFF), None);
     let begun = planned("old", "Working", status("n2"));
-    assert_eq!(begun[names::ANNOTATION_HOLDOFF], names::HOLDOFF_NODE_UPDATE);
-    assert_eq!(begun.get(names::ANNOTATION_REQUEST), None);
+    assert_eq!(
+        begun[names::Annotation::HOLDOFF],
+        names::HOLDOFF_NODE_UPDATE
+    );
+    assert_eq!(begun.get(names::Annotation::REQUEST), None);
     // The hold continues until the update ends.
     let between = planned("new", "Working", held());
     assert_eq!(
-        between[names::ANNOTATION_HOLDOFF],
+        between[names::Annotation::HOLDOFF],
         names::HOLDOFF_NODE_UPDATE
     );
     for (current, state) in [("new", "Done"), ("old", "Degraded")] {
         let over = planned(current, state, held());
-        assert_eq!(over.get(names::ANNOTATION_HOLDOFF), None);
-        assert!(over[names::ANNOTATION_REQUEST].is_string());
+        assert_eq!(over.get(names::Annotation::HOLDOFF), None);
+        assert!(over[names::Annotation::REQUEST].is_string());
     }
     // Without a hold, nothing is requested.
     assert_eq!(
-        planned("new", "Done", status("n2")).get(names::ANNOTATION_REQUEST),
+        planned("new", "Done", status("n2")).get(names::Annotation::REQUEST),
         None
     );
 }
@@ -545,7 +548,7 @@ fn a_cordon_counts_as_an_update_only_if_the_spec_says_so() {
         Arc::make_mut(&mut observed.nodes[1]).cordoned = true;
         let annotations = desired_annotations(&plan(&observed), "n2");
         assert_eq!(
-            annotations.get(names::ANNOTATION_HOLDOFF),
+            annotations.get(names::Annotation::HOLDOFF),
             expected.as_ref()
         );
     }
@@ -554,7 +557,7 @@ fn a_cordon_counts_as_an_update_only_if_the_spec_says_so() {
 #[test]
 fn an_unavailable_configuration_leaves_the_effective_one() {
     let running = json!({
-        "metadata": {"name": "fi", "labels": {names::LABEL_OWNER: "fi"}},
+        "metadata": {"name": "fi", "labels": {names::Label::OWNER: "fi"}},
         "data": {names::KEY_AIDE_CONF: "old", names::KEY_EFFECTIVE_CONF: EFFECTIVE},
     });
     let mut observed = with_statuses(settled(), &[asked("n1", &hash()), asked("n2", &hash())]);
@@ -591,7 +594,7 @@ fn an_unavailable_configuration_leaves_the_effective_one() {
 #[test]
 fn an_edited_configuration_is_not_used() {
     let edited = json!({
-        "metadata": {"name": "fi", "labels": {names::LABEL_OWNER: "fi"}},
+        "metadata": {"name": "fi", "labels": {names::Label::OWNER: "fi"}},
         "data": {names::KEY_AIDE_CONF: "/none p\n", names::KEY_EFFECTIVE_CONF: "/none p\n"},
     });
     let ConfigVerdict::Good { config, .. } = good() else {
@@ -620,7 +623,7 @@ fn an_edited_configuration_is_not_used() {
         );
         for node in ["n1", "n2"] {
             assert_eq!(
-                desired_annotations(&plan, node)[names::ANNOTATION_WANTED_CONFIG],
+                desired_annotations(&plan, node)[names::Annotation::WANTED_CONFIG],
                 hash()
             );
         }
@@ -772,9 +775,10 @@ fn excluded_nodes_are_counted_and_listed() {
 #[test]
 fn the_originals_earlier_daemon_set_is_deleted() {
     let mut observed = settled();
-    observed
-        .daemon_sets
-        .push(daemon_set("aide-ds-fi", &json!({names::LABEL_OWNER: "fi"})));
+    observed.daemon_sets.push(daemon_set(
+        "aide-ds-fi",
+        &json!({names::Label::OWNER: "fi"}),
+    ));
     assert_eq!(
         plan(&observed).obsolete,
         [ObsoleteObject::DaemonSet("aide-ds-fi".to_owned())]
@@ -797,7 +801,7 @@ fn a_silent_node_is_stale_unless_it_is_held() {
     assert_eq!(silent(2759, &none), (vec![], left));
     let requeue = Some(SILENT_NODE_INTERVAL);
     assert_eq!(silent(2760, &none), (vec!["n2".to_owned()], requeue));
-    let held = json!({names::ANNOTATION_HOLDOFF: "n2"});
+    let held = json!({names::Annotation::HOLDOFF: "n2"});
     assert_eq!(silent(9999, &held), (vec![], None));
 }
 

@@ -21,7 +21,7 @@ impl ReinitRecord {
     /// The record on this FileIntegrity, if there is a valid one. Its id is checked, because a user may
     /// write one.
     pub(crate) fn from_annotations(fi: &FileIntegrity) -> Option<Self> {
-        let text = annotation(fi, names::ANNOTATION_REINIT_RECORD)?;
+        let text = annotation(fi, names::Annotation::REINIT_RECORD)?;
         let record: Self = serde_json::from_str(text).ok()?;
         is_request_id(&record.id).then_some(record)
     }
@@ -61,14 +61,14 @@ pub(crate) fn record_patch(fi: &FileIntegrity, request: &ReinitRequest) -> Value
             id,
             nodes: request.nodes.clone()
         });
-        annotations[names::ANNOTATION_REINIT_RECORD] = json!(record.to_string());
+        annotations[names::Annotation::REINIT_RECORD] = json!(record.to_string());
     }
     json!({"metadata": {"resourceVersion": resource_version, "annotations": annotations}})
 }
 
 /// The patch that removes the record.
 pub(crate) fn record_removal_patch() -> Value {
-    json!({"metadata": {"annotations": {names::ANNOTATION_REINIT_RECORD: null}}})
+    json!({"metadata": {"annotations": {names::Annotation::REINIT_RECORD: null}}})
 }
 
 #[cfg(test)]

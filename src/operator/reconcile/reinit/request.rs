@@ -36,8 +36,8 @@ impl ReinitRequest {
             finds_none_failed: false,
             annotations: Vec::new(),
         };
-        if let Some(list) = annotation(fi, names::ANNOTATION_REINIT) {
-            request.annotations.push(names::ANNOTATION_REINIT);
+        if let Some(list) = annotation(fi, names::Annotation::REINIT) {
+            request.annotations.push(names::Annotation::REINIT);
             if list.trim().is_empty() {
                 request.nodes = None;
             } else {
@@ -47,8 +47,10 @@ impl ReinitRequest {
                 request.unknown = unknown;
             }
         }
-        if annotation(fi, names::ANNOTATION_REINIT_ON_FAILED).is_some() {
-            request.annotations.push(names::ANNOTATION_REINIT_ON_FAILED);
+        if annotation(fi, names::Annotation::REINIT_ON_FAILED).is_some() {
+            request
+                .annotations
+                .push(names::Annotation::REINIT_ON_FAILED);
             request.finds_none_failed = failed.is_empty();
             if let Some(nodes) = &mut request.nodes {
                 nodes.extend(failed.iter().cloned());
@@ -73,7 +75,7 @@ impl ReinitRequest {
                 shown.join(", ")
             ));
         }
-        let names_no_node = self.annotations == [names::ANNOTATION_REINIT]
+        let names_no_node = self.annotations == [names::Annotation::REINIT]
             && self.nodes.as_ref().is_some_and(Vec::is_empty);
         names_no_node.then(|| {
             "re-init names no node: give an empty value for all nodes, or names separated by commas"
@@ -84,14 +86,17 @@ impl ReinitRequest {
 
 /// Whether the annotations have a request that is not recorded yet.
 pub(crate) fn is_requested(fi: &FileIntegrity) -> bool {
-    [names::ANNOTATION_REINIT, names::ANNOTATION_REINIT_ON_FAILED]
-        .iter()
-        .any(|key| annotation(fi, key).is_some())
+    [
+        names::Annotation::REINIT,
+        names::Annotation::REINIT_ON_FAILED,
+    ]
+    .iter()
+    .any(|key| annotation(fi, key).is_some())
 }
 
 /// Whether the annotations request the failed nodes.
 pub(crate) fn is_requested_for_failed(fi: &FileIntegrity) -> bool {
-    annotation(fi, names::ANNOTATION_REINIT_ON_FAILED).is_some()
+    annotation(fi, names::Annotation::REINIT_ON_FAILED).is_some()
 }
 
 /// The nodes of this FileIntegrity whose last scan is Failed.

@@ -34,17 +34,17 @@ fn defaults_of_the_api_are_ignored_and_changes_are_not() {
 
 #[test]
 fn foreign_annotations_are_removed() {
-    let desired = json!({"metadata": {"annotations": {names::ANNOTATION_REQUEST: "r"}}});
+    let desired = json!({"metadata": {"annotations": {names::Annotation::REQUEST: "r"}}});
     let removed = |keys: &[&str]| {
         let annotations = keys.iter().map(|key| ((*key).to_owned(), String::new()));
         foreign_annotations_removal(&annotations.collect(), &desired)
     };
     assert_eq!(
-        removed(&[names::ANNOTATION_REQUEST, "somebody/else's"]),
+        removed(&[names::Annotation::REQUEST, "somebody/else's"]),
         None
     );
-    let hold = json!({"metadata": {"annotations": {names::ANNOTATION_HOLDOFF: null}}});
-    assert_eq!(removed(&[names::ANNOTATION_HOLDOFF]), Some(hold));
+    let hold = json!({"metadata": {"annotations": {names::Annotation::HOLDOFF: null}}});
+    assert_eq!(removed(&[names::Annotation::HOLDOFF]), Some(hold));
 }
 
 #[test]
@@ -65,13 +65,17 @@ fn a_cached_node_status_has_everything_that_was_applied_except_the_hash() {
     let removed = removal["metadata"]["annotations"].as_object().unwrap();
     assert_eq!(removed.len(), DesiredNodeState::ANNOTATIONS.len());
     let annotations = object["metadata"]["annotations"].as_object_mut().unwrap();
-    assert!(annotations.remove(names::ANNOTATION_APPLIED_HASH).is_some());
+    assert!(
+        annotations
+            .remove(names::Annotation::APPLIED_HASH)
+            .is_some()
+    );
     assert!(contains(&seen, &object));
 }
 
 #[test]
 fn an_object_with_another_hash_is_not_up_to_date() {
-    let desired = |hash: &str| json!({"metadata": {"name": "x", "annotations": {names::ANNOTATION_APPLIED_HASH: hash}}, "data": {"k": "v"}});
+    let desired = |hash: &str| json!({"metadata": {"name": "x", "annotations": {names::Annotation::APPLIED_HASH: hash}}, "data": {"k": "v"}});
     assert!(is_up_to_date(&desired("1"), &desired("1")));
     assert!(!is_up_to_date(&desired("1"), &desired("2")));
 }

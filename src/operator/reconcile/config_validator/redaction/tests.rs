@@ -4,7 +4,7 @@ use super::*;
 use crate::aide::check::Checker;
 use crate::aide::command::Aide;
 use crate::operator::reconcile::config_validator::ConfigValidator;
-use crate::testing::aide::AIDE;
+use crate::testing::aide_binary::AIDE;
 
 #[tokio::test]
 async fn a_configuration_of_another_namespace_is_not_quoted() {

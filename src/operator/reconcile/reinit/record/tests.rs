@@ -6,7 +6,7 @@ use super::*;
 #[test]
 fn the_id_of_a_record_is_checked() {
     let id = |text: &str| {
-        let fi = annotated(&[(names::ANNOTATION_REINIT_RECORD, text)]);
+        let fi = annotated(&[(names::Annotation::REINIT_RECORD, text)]);
         ReinitRecord::from_annotations(&fi).map(|record| record.id)
     };
     assert_eq!(id(r#"{"id":"abc"}"#).as_deref(), Some("abc"));
@@ -25,33 +25,33 @@ fn the_id_of_a_record_is_checked() {
 
 #[test]
 fn one_write_replaces_the_annotation_by_a_record() {
-    let fi = annotated(&[(names::ANNOTATION_REINIT, "n1")]);
+    let fi = annotated(&[(names::Annotation::REINIT, "n1")]);
     let patch = record_patch(
         &fi,
         &ReinitRequest::from_annotations(&fi, &selected(), &[]).unwrap(),
     );
     let annotations = &patch["metadata"]["annotations"];
     assert_eq!(patch["metadata"]["resourceVersion"], "7");
-    assert_eq!(annotations[names::ANNOTATION_REINIT], Value::Null);
-    let text = annotations[names::ANNOTATION_REINIT_RECORD]
+    assert_eq!(annotations[names::Annotation::REINIT], Value::Null);
+    let text = annotations[names::Annotation::REINIT_RECORD]
         .as_str()
         .unwrap()
         .to_owned();
     let record =
-        ReinitRecord::from_annotations(&annotated(&[(names::ANNOTATION_REINIT_RECORD, &text)]))
+        ReinitRecord::from_annotations(&annotated(&[(names::Annotation::REINIT_RECORD, &text)]))
             .unwrap();
     assert!(record.includes("n1") && !record.includes("n2"));
 }
 
 #[test]
 fn a_request_for_no_node_leaves_no_record() {
-    let fi = annotated(&[(names::ANNOTATION_REINIT_ON_FAILED, "")]);
+    let fi = annotated(&[(names::Annotation::REINIT_ON_FAILED, "")]);
     let patch = record_patch(
         &fi,
         &ReinitRequest::from_annotations(&fi, &selected(), &[]).unwrap(),
     );
     assert_eq!(
-        patch["metadata"]["annotations"].get(names::ANNOTATION_REINIT_RECORD),
+        patch["metadata"]["annotations"].get(names::Annotation::REINIT_RECORD),
         None
     );
 }

@@ -9,8 +9,8 @@ use crate::operator::cache::node_status::from_json;
 #[test]
 fn annotations_are_parsed() {
     let failed = ["n3".to_owned()];
-    let all = names::ANNOTATION_REINIT;
-    let on_failed = names::ANNOTATION_REINIT_ON_FAILED;
+    let all = names::Annotation::REINIT;
+    let on_failed = names::Annotation::REINIT_ON_FAILED;
     let check = |annotations: &[(&str, &str)], nodes: Option<&[&str]>, unknown: &[&str]| {
         let request =
             ReinitRequest::from_annotations(&annotated(annotations), &selected(), &failed).unwrap();
@@ -37,7 +37,10 @@ fn requests_without_effect_are_reported() {
     let request = |key: &str, value: &str, failed: &[String]| {
         ReinitRequest::from_annotations(&annotated(&[(key, value)]), &selected(), failed).unwrap()
     };
-    let (all, on_failed) = (names::ANNOTATION_REINIT, names::ANNOTATION_REINIT_ON_FAILED);
+    let (all, on_failed) = (
+        names::Annotation::REINIT,
+        names::Annotation::REINIT_ON_FAILED,
+    );
     assert!(request(on_failed, "", &[]).finds_none_failed);
     assert!(!request(on_failed, "", &["n1".to_owned()]).finds_none_failed);
     assert!(!request(all, "", &[]).finds_none_failed);
@@ -80,9 +83,9 @@ fn a_list_without_nodes_is_reported() {
             ReinitRequest::from_annotations(&annotated(annotations), &selected(), &[]).unwrap();
         request.unknown_nodes().unwrap_or_default()
     };
-    let reinit = names::ANNOTATION_REINIT;
+    let reinit = names::Annotation::REINIT;
     assert!(message(&[(reinit, ",")]).starts_with("re-init names no node"));
     assert!(message(&[(reinit, ",n9")]).ends_with("not selected: n9"));
     assert_eq!(message(&[(reinit, "")]), "");
-    assert_eq!(message(&[(names::ANNOTATION_REINIT_ON_FAILED, "")]), "");
+    assert_eq!(message(&[(names::Annotation::REINIT_ON_FAILED, "")]), "");
 }

@@ -1,16 +1,16 @@
 //! AIDE: running it, its configuration, reports, exit statuses and databases.
 
-pub mod check;
-pub mod command;
-pub mod config;
-pub mod database;
+pub(crate) mod check;
+pub(crate) mod command;
+pub(crate) mod config;
+pub(crate) mod database;
 pub mod exit;
-pub mod node_links;
-pub mod path_check;
+pub(crate) mod node_links;
+pub(crate) mod path_check;
 pub mod profiles;
-pub mod report;
+pub(crate) mod report;
 pub mod stderr;
-pub mod watchdog;
+pub(crate) mod watchdog;
 
 #[cfg(test)]
 mod differential;

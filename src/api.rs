@@ -3,35 +3,35 @@
 //! The API group `fileintegrity.openshift.io/v1alpha1` is that of the original file-integrity-operator. Additional
 //! fields are optional, so that existing objects remain valid.
 
-pub mod condition;
-pub mod crd;
-pub mod desired_node_state;
-pub mod error_class;
-pub mod event_reason;
-pub mod file_integrity;
+pub(crate) mod condition;
+pub(crate) mod crd;
+pub(crate) mod desired_node_state;
+pub(crate) mod error_class;
+pub(crate) mod event_reason;
+pub(crate) mod file_integrity;
 mod named_enum;
-pub mod names;
-pub mod node_status;
-pub mod object_name;
-pub mod reference;
-pub mod state_dir;
-pub mod time;
+pub(crate) mod names;
+pub(crate) mod node_status;
+pub(crate) mod object_name;
+pub(crate) mod reference;
+pub(crate) mod state_dir;
+pub(crate) mod time;
 
-pub use desired_node_state::{DesiredNodeState, HoldReason};
-pub use error_class::{ErrorClass, ReportedErrorClass};
-pub use event_reason::EventReason;
-pub use file_integrity::{
-    AideConfig, BaselineLoss, FileIntegrity, FileIntegritySpec, FileIntegrityStatus, NodeCounts,
-    Phase, ProfileName, Resources, SecurityProfile,
-};
+pub use desired_node_state::DesiredNodeState;
+pub(crate) use desired_node_state::HoldReason;
+pub use error_class::ErrorClass;
+pub(crate) use error_class::ReportedErrorClass;
+pub(crate) use event_reason::EventReason;
+pub(crate) use file_integrity::{BaselineLoss, FileIntegritySpec, ProfileName};
+pub use file_integrity::{FileIntegrity, FileIntegrityStatus, NodeCounts, Phase};
 pub use node_status::{
-    Baseline, ChangeEntry, ChangeKind, Condition, FileIntegrityNodeStatus, Reinit, ScanResult,
-    UnwatchedRule,
+    Baseline, ChangeKind, Condition, FileIntegrityNodeStatus, Reinit, ScanResult,
 };
+pub(crate) use node_status::{ChangeEntry, UnwatchedRule};
 
 /// The API group of both kinds.
-pub const GROUP: &str = "fileintegrity.openshift.io";
+pub(crate) const GROUP: &str = "fileintegrity.openshift.io";
 /// The version of both kinds.
-pub const VERSION: &str = "v1alpha1";
+pub(crate) const VERSION: &str = "v1alpha1";
 /// The kind of the object that users create.
-pub const FILE_INTEGRITY_KIND: &str = "FileIntegrity";
+pub(crate) const FILE_INTEGRITY_KIND: &str = "FileIntegrity";

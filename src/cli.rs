@@ -69,7 +69,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Runs the subcommand.
+    /// Runs the subcommand, and returns the exit status of the program.
     pub fn run(self) -> anyhow::Result<ExitCode> {
         let filter = std::env::var("RUST_LOG").ok();
         logging::init(self.log_format, self.command.debug(), filter.as_deref());

@@ -4,22 +4,22 @@
 //! [`configuration`] loads the configuration, [`runner`] runs AIDE, and [`reporter`] publishes what is
 //! in the [`outbox`]. [`event_loop`] feeds their events to the machine and executes its actions.
 
-pub mod configuration;
+pub(crate) mod configuration;
 mod event_loop;
-pub mod known_status;
-pub mod machine;
-pub mod node_config;
-pub mod node_state;
-pub mod outbox;
-pub mod page_cache;
+pub(crate) mod known_status;
+pub(crate) mod machine;
+pub(crate) mod node_config;
+pub(crate) mod node_state;
+pub(crate) mod outbox;
+pub(crate) mod page_cache;
 mod publishing;
-pub mod reporter;
-pub mod runner;
-pub mod settings;
-pub mod start_jitter;
+pub(crate) mod reporter;
+pub(crate) mod runner;
+pub(crate) mod settings;
+pub(crate) mod start_jitter;
 mod state_dir_lock;
 mod status_observer;
-pub mod watch;
+pub(crate) mod watch;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,7 +50,7 @@ use crate::telemetry::health::{self, Readiness};
 const SHUTDOWN_FLUSH: Duration = Duration::from_secs(5);
 
 /// Runs the daemon until `stop` is cancelled.
-pub async fn run(
+pub(crate) async fn run(
     settings: Settings,
     client: Client,
     stop: CancellationToken,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A file operation failed.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} {}", path.display())]
-pub struct FileError {
+pub(crate) struct FileError {
     /// The operation, as a verb.
     pub action: &'static str,
     /// The file or directory.

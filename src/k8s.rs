@@ -1,12 +1,12 @@
 //! Requests to the API server: timeouts, backoff, decoding, watches. I/O.
 
-pub mod client_layer;
-pub mod decode;
-pub mod raw;
-pub mod token;
-pub mod unread;
-pub mod watch;
-pub mod watch_throttle;
+pub(crate) mod client_layer;
+pub(crate) mod decode;
+pub(crate) mod raw;
+pub(crate) mod token;
+pub(crate) mod unread;
+pub(crate) mod watch;
+pub(crate) mod watch_throttle;
 
 use std::time::Duration;
 
@@ -17,11 +17,10 @@ use kube::{Client, Config};
 use self::client_layer::Sender;
 
 /// Default timeout of a request.
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause after the first failure. It doubles with each failure.
-pub const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+pub(crate) const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 
-/// A request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// The API server rejected the request, or it could not be sent.
@@ -71,12 +70,12 @@ impl RequestError {
 
 /// Whether an object was not created because it already exists. Status 409 can also be another conflict, such as a
 /// quota.
-pub fn already_exists(error: &kube::Error) -> bool {
+pub(crate) fn already_exists(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409 && status.reason == "AlreadyExists")
 }
 
 /// A client without retries and with limited reopening of watches.
-pub fn client(config: Config) -> Result<Client, kube::Error> {
+pub(crate) fn client(config: Config) -> Result<Client, kube::Error> {
     Ok(builder(config)?.build())
 }
 
@@ -90,7 +89,7 @@ pub fn builder(mut config: Config) -> Result<ClientBuilder<Sender>, kube::Error>
 }
 
 /// Sends a request. `action` is the start of the error message.
-pub async fn request<T>(
+pub(crate) async fn request<T>(
     action: impl Into<String>,
     call: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, RequestError> {
@@ -98,7 +97,7 @@ pub async fn request<T>(
 }
 
 /// Sends a request with another timeout.
-pub async fn request_within<T>(
+pub(crate) async fn request_within<T>(
     timeout: Duration,
     action: impl Into<String>,
     call: impl Future<Output = Result<T, kube::Error>>,
@@ -118,7 +117,7 @@ pub async fn request_within<T>(
 
 /// Endless exponential backoff from one second to `longest`. Jitter prevents clients that failed together from retrying
 /// together.
-pub fn backoff(longest: Duration) -> ExponentialBackoff {
+pub(crate) fn backoff(longest: Duration) -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_jitter()
         .with_min_delay(FIRST_BACKOFF)

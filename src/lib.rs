@@ -6,6 +6,15 @@
 //! [`metrics_server`] and [`signal_file`] are independent of them. Only [`cli`] reads arguments and
 //! environment variables.
 
+#![cfg_attr(
+    feature = "testing",
+    expect(missing_docs, reason = "public for the tests of this repository")
+)]
+#![cfg_attr(
+    not(feature = "testing"),
+    allow(unreachable_pub, reason = "public with the feature testing")
+)]
+
 mod aide;
 mod api;
 mod cli;

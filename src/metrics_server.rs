@@ -8,7 +8,7 @@ mod scrape_auth;
 mod server;
 mod serving_certificate;
 
-pub use self::content::{Content, FLEET_PATH};
-pub use self::scrape_auth::ScrapeAuth;
-pub use self::server::Server;
-pub use self::serving_certificate::{CA_FILE, Certificates};
+pub(crate) use self::content::{Content, FLEET_PATH};
+pub(crate) use self::scrape_auth::ScrapeAuth;
+pub(crate) use self::server::Server;
+pub(crate) use self::serving_certificate::{CA_FILE, Certificates};

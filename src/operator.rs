@@ -7,7 +7,7 @@
 //! also creates the objects for Prometheus ([`monitoring_objects`]) and the policy that restricts
 //! daemons to their own nodes ([`admission_policy`]).
 
-pub mod admission_policy;
+pub(crate) mod admission_policy;
 mod cache;
 mod fleet_metrics;
 mod leader_election;
@@ -31,7 +31,8 @@ use self::leader_election::Candidate;
 use self::metrics_endpoint::MetricsEndpoint;
 pub use self::metrics_endpoint::ScrapeSettings;
 use self::reconcile::apply::Applier;
-pub use self::reconcile::build;
+#[cfg(feature = "testing")]
+pub(crate) use self::reconcile::build;
 use self::reconcile::config_validator::ConfigValidator;
 use self::reconcile::observe::error::ObserveError;
 use self::reconcile::observe::{Observer, ObserverConfig};

@@ -5,15 +5,15 @@
 //! [`event`] and [`failure_log`] build the objects, [`change_log`] the lines for log shippers. All of
 //! these are pure. [`publish`] makes the requests, and [`log_collector`] reads reports of other programs.
 
-pub mod change_log;
-pub mod change_set;
-pub mod event;
-pub mod external_run;
-pub mod failure_log;
-pub mod log_collector;
-pub mod outcome;
-pub mod publish;
-pub mod reporting;
+pub(crate) mod change_log;
+pub(crate) mod change_set;
+pub(crate) mod event;
+pub(crate) mod external_run;
+pub(crate) mod failure_log;
+pub(crate) mod log_collector;
+pub(crate) mod outcome;
+pub(crate) mod publish;
+pub(crate) mod reporting;
 
 /// The node whose files are scanned, and the FileIntegrity that selects it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,24 +10,24 @@ use rustix::fs::OFlags;
 
 /// How often the file is polled, with a single system call. The node status is the faster way to request
 /// a re-initialization.
-pub const POLL_INTERVAL: Duration = Duration::from_secs(3);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(3);
 /// Maximum bytes of the file's text; an id is much shorter.
 const MAX_TEXT: u64 = 1024;
 
 /// A file on the node that asks for a re-initialization.
 #[derive(Clone, Debug)]
-pub struct SignalFile {
+pub(crate) struct SignalFile {
     path: PathBuf,
 }
 
 impl SignalFile {
     /// The signal file at this path.
-    pub fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path }
     }
 
     /// The text of the file, if it exists. A link or a directory counts as a file without text.
-    pub fn read(&self) -> Option<String> {
+    pub(crate) fn read(&self) -> Option<String> {
         fs::symlink_metadata(&self.path).ok()?;
         let mut text = Vec::new();
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -47,7 +47,7 @@ impl SignalFile {
     }
 
     /// Removes the file, or an empty directory. One that does not exist is no error.
-    pub fn clear(&self) -> io::Result<()> {
+    pub(crate) fn clear(&self) -> io::Result<()> {
         let removed = match fs::remove_file(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::IsADirectory => fs::remove_dir(&self.path),
             removed => removed,
@@ -60,7 +60,7 @@ impl SignalFile {
 
     /// Removes the file. If that fails, returns its text: it was handled, and is ignored as long as it does
     /// not change.
-    pub fn clear_or_remember(&self) -> Option<String> {
+    pub(crate) fn clear_or_remember(&self) -> Option<String> {
         let error = self.clear().err()?;
         tracing::warn!(
             error = crate::error_chain(&error),
@@ -71,14 +71,14 @@ impl SignalFile {
     }
 
     /// Writes the file atomically.
-    pub fn put(&self, text: &str) -> io::Result<()> {
+    pub(crate) fn put(&self, text: &str) -> io::Result<()> {
         let new = self.path.with_extension("reinit.new");
         fs::write(&new, text)?;
         fs::rename(new, &self.path)
     }
 
     /// Whether the file exists.
-    pub fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok()
     }
 }

@@ -1,6 +1,6 @@
 //! Logs, health endpoints and metrics.
 
-pub mod health;
-pub mod logging;
-pub mod metrics;
-pub mod requests;
+pub(crate) mod health;
+pub(crate) mod logging;
+pub(crate) mod metrics;
+pub(crate) mod requests;

@@ -9,98 +9,105 @@ pub(crate) mod chaos;
 pub(crate) mod mount_namespace;
 
 #[cfg(feature = "testing")]
-pub use self::exports::*;
-
+pub mod aide {
+    pub use crate::aide::{exit, profiles, stderr};
+    pub mod command {
+        pub use crate::aide::command::Around;
+    }
+    pub mod config {
+        pub use crate::aide::config::{Configuration, RunOptions, config_hash, prepare};
+    }
+    pub mod database {
+        pub use crate::aide::database::digest_of_gzip;
+    }
+    pub mod report {
+        pub use crate::aide::report::{Change, ChangeKind, Report, parse_json, parse_plain};
+    }
+}
 #[cfg(feature = "testing")]
-mod exports {
-    pub mod aide {
-        pub use crate::aide::{exit, profiles, stderr};
-        pub mod command {
-            pub use crate::aide::command::Around;
-        }
-        pub mod config {
-            pub use crate::aide::config::{Configuration, RunOptions, config_hash, prepare};
-        }
-        pub mod database {
-            pub use crate::aide::database::digest_of_gzip;
-        }
-        pub mod report {
-            pub use crate::aide::report::{Change, ChangeKind, Report, parse_json, parse_plain};
-        }
+pub mod api {
+    pub use crate::api::{
+        Baseline, ChangeKind, Condition, DesiredNodeState, ErrorClass, FileIntegrity,
+        FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase, Reinit, ScanResult,
+    };
+    pub mod crd {
+        pub use crate::api::crd::{all, yaml};
     }
-    pub mod api {
-        pub use crate::api::{
-            Baseline, ChangeKind, Condition, DesiredNodeState, ErrorClass, FileIntegrity,
-            FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase, Reinit, ScanResult,
+    pub mod names {
+        pub use crate::api::names::{
+            Annotation, DAEMON_SERVICE_ACCOUNT, FIELD_MANAGER_DAEMON, FIELD_MANAGER_OPERATOR,
+            HOLDOFF_NODE_UPDATE, KEY_AIDE_CONF, KEY_EFFECTIVE_CONF, KEY_INTEGRITY_LOG, LEASE_NAME,
+            LEGACY_CONFIG_MAPS, Label, METRICS_TOKEN_SECRET, OPERATOR_NAME, OWN_CERT_SECRET,
+            SIGNAL_FILE, daemon_set, failure_log, label_value, node_status, reinit_daemon_set,
+            sha256_hex,
         };
-        pub mod crd {
-            pub use crate::api::crd::{all, yaml};
-        }
-        pub mod names {
-            pub use crate::api::names::*;
-        }
-        pub mod time {
-            pub use crate::api::time::{now, now_micro};
-        }
     }
-    pub mod daemon {
-        pub mod known_status {
-            pub use crate::daemon::known_status::KnownStatus;
-        }
-        pub mod machine {
-            pub use crate::daemon::machine::{
-                Action, Disk, Event, Finished, KnownBaseline, Machine, Settings,
-            };
-        }
-        pub mod node_state {
-            pub use crate::daemon::node_state::{ObservedStatus, ReportedBaseline};
-        }
-        pub mod start_jitter {
-            pub use crate::daemon::start_jitter::start_jitter;
-        }
-        pub mod watch {
-            pub use crate::daemon::watch::run;
-        }
+    pub mod time {
+        pub use crate::api::time::{now, now_micro};
     }
-    pub mod k8s {
-        pub use crate::k8s::builder;
-        pub mod client_layer {
-            pub use crate::k8s::client_layer::{Sender, client_layer};
-        }
-        pub mod watch_throttle {
-            pub use crate::k8s::watch_throttle::is_watch;
-        }
+}
+#[cfg(feature = "testing")]
+pub mod daemon {
+    pub mod known_status {
+        pub use crate::daemon::known_status::KnownStatus;
     }
-    pub mod operator {
-        pub use crate::operator::{ScrapeSettings, Settings, run};
-        pub mod admission_policy {
-            pub use crate::operator::admission_policy::name;
-        }
-        pub mod build {
-            pub use crate::operator::build::{ActiveConfig, config_map, node_status};
-        }
+    pub mod machine {
+        pub use crate::daemon::machine::{
+            Action, Disk, Event, Finished, KnownBaseline, Machine, Settings,
+        };
     }
-    pub mod scan {
-        pub use crate::scan::Identity;
-        pub mod change_set {
-            pub use crate::scan::change_set::ChangeSet;
-        }
-        pub mod failure_log {
-            pub use crate::scan::failure_log::{FailureLog, Reports, config_map, fit};
-        }
-        pub mod outcome {
-            pub use crate::scan::outcome::{Finding, Outcome, ScanError};
-        }
-        pub mod publish {
-            pub use crate::scan::publish::Publisher;
-        }
-        pub mod reporting {
-            pub use crate::scan::reporting::NodeUpdate;
-        }
+    pub mod node_state {
+        pub use crate::daemon::node_state::{ObservedStatus, ReportedBaseline};
     }
-    pub mod telemetry {
-        pub mod metrics {
-            pub use crate::telemetry::metrics::Metrics;
-        }
+    pub mod start_jitter {
+        pub use crate::daemon::start_jitter::start_jitter;
+    }
+    pub mod watch {
+        pub use crate::daemon::watch::run;
+    }
+}
+#[cfg(feature = "testing")]
+pub mod k8s {
+    pub use crate::k8s::builder;
+    pub mod client_layer {
+        pub use crate::k8s::client_layer::{Sender, client_layer};
+    }
+    pub mod watch_throttle {
+        pub use crate::k8s::watch_throttle::is_watch;
+    }
+}
+#[cfg(feature = "testing")]
+pub mod operator {
+    pub use crate::operator::{ScrapeSettings, Settings, run};
+    pub mod admission_policy {
+        pub use crate::operator::admission_policy::name;
+    }
+    pub mod build {
+        pub use crate::operator::build::{ActiveConfig, config_map, node_status};
+    }
+}
+#[cfg(feature = "testing")]
+pub mod scan {
+    pub use crate::scan::Identity;
+    pub mod change_set {
+        pub use crate::scan::change_set::ChangeSet;
+    }
+    pub mod failure_log {
+        pub use crate::scan::failure_log::{FailureLog, Reports, config_map, fit};
+    }
+    pub mod outcome {
+        pub use crate::scan::outcome::{Finding, Outcome, ScanError};
+    }
+    pub mod publish {
+        pub use crate::scan::publish::Publisher;
+    }
+    pub mod reporting {
+        pub use crate::scan::reporting::NodeUpdate;
+    }
+}
+#[cfg(feature = "testing")]
+pub mod telemetry {
+    pub mod metrics {
+        pub use crate::telemetry::metrics::Metrics;
     }
 }

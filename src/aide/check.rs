@@ -27,7 +27,7 @@ const MAX_CPU_SECONDS: u64 = 3;
 
 /// A check could not be finished.
 #[derive(Debug, thiserror::Error)]
-pub enum CheckError {
+pub(crate) enum CheckError {
     /// The file for AIDE could not be written.
     #[error("write {}", path.display())]
     Write {
@@ -52,7 +52,7 @@ pub enum CheckError {
 
 /// The result of a check.
 #[derive(Clone, Debug)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// The configuration is valid.
     Good(Prepared),
     /// The configuration is rejected before AIDE reads it.
@@ -74,7 +74,7 @@ enum Problem {
 
 /// Checks configurations with an AIDE.
 #[derive(Clone, Debug)]
-pub struct Checker {
+pub(crate) struct Checker {
     aide: Aide,
     work_dir: PathBuf,
     /// Only one configuration is checked at a time, to limit memory.
@@ -83,7 +83,7 @@ pub struct Checker {
 
 impl Checker {
     /// Creates a checker that runs this AIDE.
-    pub fn new(aide: Aide, work_dir: PathBuf) -> Self {
+    pub(crate) fn new(aide: Aide, work_dir: PathBuf) -> Self {
         let aide = aide.using_at_most(Usage {
             memory: MAX_MEMORY_MIB << 20,
             cpu_seconds: MAX_CPU_SECONDS,
@@ -96,7 +96,7 @@ impl Checker {
     }
 
     /// Checks the text of a user or a profile. Does not block other tasks.
-    pub async fn check(&self, text: &str, state_dir: &str) -> Result<Verdict, CheckError> {
+    pub(crate) async fn check(&self, text: &str, state_dir: &str) -> Result<Verdict, CheckError> {
         // The semaphore is never closed.
         let _permit = self.permit.acquire().await.ok();
         let prepared = match prepare(text, state_dir).await? {
@@ -145,7 +145,7 @@ impl Checker {
 
     /// Returns whether a path of the node is watched, and by which line. `path` may have a file type as a prefix, as in
     /// `d:/etc`. Otherwise it is a regular file.
-    pub async fn path(
+    pub(crate) async fn path(
         &self,
         effective: &str,
         state_dir: &str,

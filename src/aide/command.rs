@@ -19,16 +19,17 @@ use std::time::Duration;
 use tokio::process::{Child, Command};
 use tokio_util::sync::CancellationToken;
 
-pub use self::error::{NO_AIDE, RunError};
+pub(crate) use self::error::{NO_AIDE, RunError};
 use self::output::{is_supported, parse_version, read_stderr};
-pub use self::process::{Remains, Usage};
+pub(crate) use self::process::{Remains, Usage};
 use self::process::{limit_files, limit_usage, lower_priority, terminate};
-pub use self::run::{Around, Finished, Mode};
+pub use self::run::Around;
+pub(crate) use self::run::{Finished, Mode};
 use super::watchdog::{Hang, Limits, Watchdog};
 
 /// AIDE with limits for its runs.
 #[derive(Clone, Debug)]
-pub struct Aide {
+pub(crate) struct Aide {
     binary: PathBuf,
     watch: Option<(Limits, PathBuf)>,
     max_file_size: Option<u64>,
@@ -37,7 +38,7 @@ pub struct Aide {
 
 impl Aide {
     /// The program at this path.
-    pub fn new(binary: impl Into<PathBuf>) -> Self {
+    pub(crate) fn new(binary: impl Into<PathBuf>) -> Self {
         Self {
             binary: binary.into(),
             watch: None,
@@ -48,32 +49,32 @@ impl Aide {
 
     /// Terminates runs that hang. The errors contain paths without `host_root`.
     #[must_use]
-    pub fn watched(mut self, limits: Limits, host_root: impl Into<PathBuf>) -> Self {
+    pub(crate) fn watched(mut self, limits: Limits, host_root: impl Into<PathBuf>) -> Self {
         self.watch = Some((limits, host_root.into()));
         self
     }
 
     /// The maximum time without progress, if runs are watched.
-    pub fn stall_limit(&self) -> Option<Duration> {
+    pub(crate) fn stall_limit(&self) -> Option<Duration> {
         self.watch.as_ref().map(|(limits, _)| limits.stall)
     }
 
     /// Limits the size of written files, in bytes. The kernel terminates a run that exceeds it with SIGXFSZ.
     #[must_use]
-    pub fn writing_at_most(mut self, bytes: u64) -> Self {
+    pub(crate) fn writing_at_most(mut self, bytes: u64) -> Self {
         self.max_file_size = Some(bytes);
         self
     }
 
     /// Limits memory and CPU time.
     #[must_use]
-    pub fn using_at_most(mut self, usage: Usage) -> Self {
+    pub(crate) fn using_at_most(mut self, usage: Usage) -> Self {
         self.usage = Some(usage);
         self
     }
 
     /// The version, such as `0.19.1`.
-    pub async fn version(&self) -> Result<String, RunError> {
+    pub(crate) async fn version(&self) -> Result<String, RunError> {
         let output = self.output(self.command().arg("--version")).await?;
         let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
         text.push_str(&String::from_utf8_lossy(&output.stderr));
@@ -84,7 +85,7 @@ impl Aide {
     }
 
     /// The version, if fio supports it.
-    pub async fn supported_version(&self) -> Result<String, RunError> {
+    pub(crate) async fn supported_version(&self) -> Result<String, RunError> {
         let version = self.version().await?;
         if is_supported(&version) {
             return Ok(version);
@@ -97,7 +98,7 @@ impl Aide {
 
     /// Runs AIDE with `config`, and the text before and after it. Terminates the process group if the run hangs or
     /// is cancelled.
-    pub async fn run(
+    pub(crate) async fn run(
         &self,
         mode: Mode,
         config: &Path,
@@ -154,7 +155,7 @@ impl Aide {
 
     /// Asks AIDE which rule of `config` matches a path with a file type, such as `f:/etc/passwd`. Returns AIDE's
     /// output.
-    pub async fn path_check(
+    pub(crate) async fn path_check(
         &self,
         config: &Path,
         around: &Around,

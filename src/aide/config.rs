@@ -29,11 +29,13 @@ mod written_for;
 use crate::api::names::sha256_hex;
 
 pub use self::configuration::Configuration;
-pub use self::diagnostic::Diagnostic;
-pub use self::error::aide_error;
-pub use self::links::{Followed, Place, Redirected, Unwatched, follow};
-pub use self::options::{RunOptions, rule_for, run_options, run_options_before};
-pub use self::prepare::{Prepared, Refused, conditions_on_files, prepare};
+pub(crate) use self::diagnostic::Diagnostic;
+pub(crate) use self::error::aide_error;
+pub(crate) use self::links::{Followed, Place, Redirected, Unwatched, follow};
+pub use self::options::RunOptions;
+pub(crate) use self::options::{rule_for, run_options, run_options_before};
+pub use self::prepare::prepare;
+pub(crate) use self::prepare::{Prepared, Refused, conditions_on_files};
 
 /// The SHA-256 of an effective configuration, as lower-case hexadecimal. It identifies the configuration of a baseline.
 pub fn config_hash(effective: &str) -> String {

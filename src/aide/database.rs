@@ -29,7 +29,8 @@ mod trusted_path;
 #[cfg(test)]
 mod tests;
 
-pub use self::baseline::{Found, digest_of_gzip};
-pub use self::error::DatabaseError;
-pub use self::record::Record;
-pub use self::state_dir::StateDir;
+pub(crate) use self::baseline::Found;
+pub use self::baseline::digest_of_gzip;
+pub(crate) use self::error::DatabaseError;
+pub(crate) use self::record::Record;
+pub(crate) use self::state_dir::StateDir;

@@ -15,11 +15,8 @@ pub enum Verdict {
     Clean,
     /// 1 to 7: there are differences.
     Changes {
-        /// Entries were added.
         added: bool,
-        /// Entries were removed.
         removed: bool,
-        /// Entries were changed.
         changed: bool,
     },
     /// AIDE failed with this error.
@@ -53,7 +50,6 @@ pub enum AideError {
     Database,
     /// 25: AIDE was interrupted by a signal and cleaned up.
     Interrupted,
-    /// Any other status.
     Other(i32),
     /// A signal terminated AIDE. SIGKILL (9) usually means out of memory.
     Signal(i32),

@@ -15,7 +15,7 @@ const KERNEL: [&str; 3] = ["/proc", "/sys", "/dev"];
 
 /// Resolves an absolute path of the node whose root is at `host_root`. The targets of links are resolved below
 /// `host_root`, too.
-pub fn resolve(host_root: &Path, path: &str) -> Place {
+pub(crate) fn resolve(host_root: &Path, path: &str) -> Place {
     Walk::new(host_root, path).run()
 }
 

@@ -2,7 +2,7 @@
 
 /// The result for one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Whether the path is watched.
     pub watched: bool,
     /// The kind of rule in the terms of AIDE, such as `selective rule`.
@@ -16,7 +16,7 @@ pub struct Answer {
 /// AIDE's argument for a path of the node, such as `/etc/passwd` or `d:/etc`: below the host root and without
 /// trailing slash. A path with a trailing slash is a directory. `None` if the path is not absolute or
 /// contains `..`.
-pub fn argument(path: &str, host_root: &str) -> Option<String> {
+pub(crate) fn argument(path: &str, host_root: &str) -> Option<String> {
     let (kind, path) = match path.split_once(':') {
         Some((kind, rest)) if kind.len() == 1 => (Some(kind), rest),
         _ => (None, path),
@@ -37,7 +37,7 @@ pub fn argument(path: &str, host_root: &str) -> Option<String> {
 /// Parses the output of AIDE 0.19:
 /// `[x] f:/etc/passwd: selective rule: '/etc (none) p+u+sha256' (FILE:2: '/etc P+sha256')`, or
 /// `[ ] f:/usr: no matching rule`. Removes `host_root` from paths.
-pub fn parse(stdout: &str, config_file: &str, host_root: &str) -> Option<Answer> {
+pub(crate) fn parse(stdout: &str, config_file: &str, host_root: &str) -> Option<Answer> {
     let line = stdout.lines().find(|line| line.starts_with('['))?;
     let watched = line.starts_with("[x]");
     let Some((before, rule)) = line.split_once(": '") else {

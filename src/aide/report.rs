@@ -23,9 +23,12 @@ mod tests;
 
 use std::io::Read;
 
-pub use self::changes::{Change, ChangeKind, DETAILED_CHANGES, OmittedEntries, Report};
-pub use self::error::ReportError;
-pub use self::path::display_path;
+pub(crate) use self::changes::DETAILED_CHANGES;
+#[cfg(test)]
+pub(crate) use self::changes::OmittedEntries;
+pub use self::changes::{Change, ChangeKind, Report};
+pub(crate) use self::error::ReportError;
+pub(crate) use self::path::display_path;
 pub(crate) use self::value_hash::{length, part};
 
 /// Maximum size of the entries of each kind in bytes. Each kind has its own limit, so that many added files
@@ -39,12 +42,12 @@ pub fn parse_json(report: impl Read) -> Result<Report, ReportError> {
 }
 
 /// Parses the last one of several JSON reports (`report_append=yes`).
-pub fn parse_last_json(reports: impl Read) -> Result<Report, ReportError> {
+pub(crate) fn parse_last_json(reports: impl Read) -> Result<Report, ReportError> {
     json::parse_last(reports, MAX_KEPT)
 }
 
 /// The last one of several plain reports (`report_append=yes`).
-pub fn last_plain(reports: &[u8]) -> &[u8] {
+pub(crate) fn last_plain(reports: &[u8]) -> &[u8] {
     plain::last(reports)
 }
 

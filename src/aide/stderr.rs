@@ -77,6 +77,7 @@ impl Class {
 
 impl Stderr {
     /// Classifies the lines of a text.
+    #[cfg(any(test, feature = "testing"))]
     pub fn of(text: &str) -> Self {
         let mut stderr = Self::default();
         text.lines().for_each(|line| stderr.add(line));

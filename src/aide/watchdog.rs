@@ -16,7 +16,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-pub use self::hang::{Hang, Limits, TOTAL};
+pub(crate) use self::hang::{Hang, Limits, TOTAL};
 use self::proc::{arguments, bytes_read, cpu_ticks, mount_of, on_node};
 use super::report::display_path;
 
@@ -27,7 +27,7 @@ const PATH_MAX: usize = 4096;
 
 /// Watches the progress of a process.
 #[derive(Debug)]
-pub struct Watchdog {
+pub(crate) struct Watchdog {
     process: PathBuf,
     limits: Limits,
     start: Instant,
@@ -45,7 +45,7 @@ struct Progress {
 
 impl Watchdog {
     /// Watches the process with this ID from now on.
-    pub fn new(pid: u32, limits: Limits) -> Self {
+    pub(crate) fn new(pid: u32, limits: Limits) -> Self {
         let now = Instant::now();
         Self {
             process: PathBuf::from(format!("/proc/{pid}")),
@@ -57,7 +57,7 @@ impl Watchdog {
     }
 
     /// Returns when the process hangs. The result has paths without `host_root`.
-    pub async fn hang(&mut self, host_root: &Path) -> Hang {
+    pub(crate) async fn hang(&mut self, host_root: &Path) -> Hang {
         let shortest = self.limits.stall.min(self.limits.total);
         let interval = (shortest / CHECKS).max(Duration::from_millis(10));
         loop {

@@ -5,8 +5,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::named_enum::named_enum;
 
 named_enum! {
+    list: cfg(test);
     /// The type of a condition.
-    pub enum ConditionType {
+    pub(crate) enum ConditionType {
         /// All reachable nodes are being scanned.
         Ready = "Ready",
         /// The configuration can be used.
@@ -19,8 +20,9 @@ named_enum! {
 }
 
 named_enum! {
+    list: cfg(any());
     /// The status of a condition.
-    pub enum ConditionStatus {
+    pub(crate) enum ConditionStatus {
         /// The condition holds, for example the configuration is valid.
         True = "True",
         /// The condition does not hold.
@@ -31,8 +33,9 @@ named_enum! {
 }
 
 named_enum! {
+    list: cfg(test);
     /// The reason of a condition.
-    pub enum ConditionReason {
+    pub(crate) enum ConditionReason {
         /// `Ready`: all reachable nodes are being scanned.
         Active = "Active",
         /// `Ready`: baselines are missing.
@@ -107,14 +110,14 @@ named_enum! {
 
 impl ConditionType {
     /// The condition of this type.
-    pub fn find(self, conditions: &[Condition]) -> Option<&Condition> {
+    pub(crate) fn find(self, conditions: &[Condition]) -> Option<&Condition> {
         conditions
             .iter()
             .find(|condition| condition.type_ == self.as_str())
     }
 
     /// The condition of this type, to be changed.
-    pub fn find_mut(self, conditions: &mut [Condition]) -> Option<&mut Condition> {
+    pub(crate) fn find_mut(self, conditions: &mut [Condition]) -> Option<&mut Condition> {
         conditions
             .iter_mut()
             .find(|condition| condition.type_ == self.as_str())

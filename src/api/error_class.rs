@@ -3,6 +3,7 @@
 use super::named_enum::named_enum;
 
 named_enum! {
+    list: cfg(all());
     /// Why a scan or an initialization failed, as one of a small fixed set for metrics and alerts.
     pub enum ErrorClass {
         /// AIDE got an invalid argument.
@@ -61,7 +62,7 @@ named_enum! {
 /// The error class that a node status reports, as the operator counts it. The status object may come
 /// from another version of the daemon, or have been edited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ReportedErrorClass {
+pub(crate) enum ReportedErrorClass {
     /// One of the classes of this version.
     Known(ErrorClass),
     /// An unknown class, or none.
@@ -70,20 +71,20 @@ pub enum ReportedErrorClass {
 
 impl ReportedErrorClass {
     /// The class with this name.
-    pub fn parse(name: Option<&str>) -> Self {
+    pub(crate) fn parse(name: Option<&str>) -> Self {
         let mut all = ErrorClass::ALL.iter();
         all.find(|class| Some(class.as_str()) == name)
             .map_or(Self::Other, |class| Self::Known(*class))
     }
 
     /// All values: those of [`ErrorClass`], then [`Other`](Self::Other).
-    pub fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
         let known = ErrorClass::ALL.iter().copied().map(Self::Known);
         known.chain([Self::Other])
     }
 
     /// The value of the metrics' label `error`.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Known(class) => class.as_str(),
             Self::Other => "other",

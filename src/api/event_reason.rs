@@ -3,8 +3,9 @@
 use super::named_enum::named_enum;
 
 named_enum! {
+    list: cfg(test);
     /// The reason of an event. Users select events by it.
-    pub enum EventReason {
+    pub(crate) enum EventReason {
         /// The baseline was deleted, and `onBaselineLoss` is `error`.
         BaselineLost = "BaselineLost",
         /// A database that fio did not make, or that this AIDE cannot read, was replaced.
@@ -34,7 +35,7 @@ named_enum! {
 
 impl EventReason {
     /// Whether daemons create events with this reason. The admission policy allows them no others.
-    pub const fn is_of_daemon(self) -> bool {
+    pub(crate) const fn is_of_daemon(self) -> bool {
         match self {
             Self::BaselineLost
             | Self::BaselineReplaced

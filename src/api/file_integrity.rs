@@ -9,12 +9,8 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub use self::defaults::{
-    DEFAULT_CONFIG_KEY, DEFAULT_GRACE_PERIOD, DEFAULT_MAX_BACKUPS, MIN_GRACE_PERIOD,
-};
-pub use self::spec::{
-    AideConfig, BaselineLoss, FileIntegrity, FileIntegritySpec, ProfileName, Resources,
-    SecurityProfile,
-};
+pub(crate) use self::defaults::MIN_GRACE_PERIOD;
+pub use self::spec::FileIntegrity;
+pub(crate) use self::spec::{BaselineLoss, FileIntegritySpec, ProfileName};
 pub use self::status::{FileIntegrityStatus, NodeCounts, Phase};
-pub use self::values::{ConfigMapKey, InvalidReference};
+pub(crate) use self::values::ConfigMapKey;

@@ -1,26 +1,29 @@
 //! A macro for enums whose values have fixed names in the API.
 
 /// Defines an enum and, from the same list, the name of each value: [`Display`](std::fmt::Display),
-/// `as_str`, and `ALL` for what lists every value (metrics, documentation).
+/// `as_str`, and `ALL`. `list` is where `ALL` exists: `cfg(test)`, or `cfg(all())` for
+/// everywhere, `cfg(any())` for nowhere.
 macro_rules! named_enum {
     (
+        list: $listed:meta;
         $(#[$attribute:meta])*
-        pub enum $name:ident {
+        $visibility:vis enum $name:ident {
             $($(#[$of_variant:meta])* $variant:ident = $text:literal,)+
         }
     ) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name {
+        $visibility enum $name {
             $($(#[$of_variant])* $variant,)+
         }
 
         impl $name {
             /// All values, in the order of their definition.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+            #[$listed]
+            $visibility const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             /// The name that users see.
-            pub const fn as_str(self) -> &'static str {
+            $visibility const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+
                 }

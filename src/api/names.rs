@@ -60,7 +60,7 @@ impl Label {
 /// Value of [`Annotation::HOLDOFF`] on the status of a node that is being updated.
 pub const HOLDOFF_NODE_UPDATE: &str = "node-update";
 /// Value of [`Annotation::HOLDOFF`] on the status of a node whose scans a user holds off.
-pub const HOLDOFF_BY_USER: &str = "";
+pub(crate) const HOLDOFF_BY_USER: &str = "";
 
 /// Data key of the configuration with paths below the host root in the active ConfigMap.
 pub const KEY_AIDE_CONF: &str = "aide.conf";
@@ -69,18 +69,18 @@ pub const KEY_EFFECTIVE_CONF: &str = "aide.effective.conf";
 /// Data key of AIDE's plain report in a failure log.
 pub const KEY_INTEGRITY_LOG: &str = "integritylog";
 /// Binary data key of AIDE's JSON report in a failure log.
-pub const KEY_JSON_REPORT: &str = "report.json.gz";
+pub(crate) const KEY_JSON_REPORT: &str = "report.json.gz";
 
 /// The ServiceAccount of the daemons.
 pub const DAEMON_SERVICE_ACCOUNT: &str = "file-integrity-daemon";
 /// The Deployment, ServiceAccount and label of the operator.
 pub const OPERATOR_NAME: &str = "file-integrity-operator";
 /// The Service and the ServiceMonitor of the operator's metrics.
-pub const METRICS_SERVICE: &str = "metrics";
+pub(crate) const METRICS_SERVICE: &str = "metrics";
 /// The Secret with the token that Prometheus uses.
 pub const METRICS_TOKEN_SECRET: &str = "file-integrity-operator-metrics-token";
 /// The Secret with a certificate for the metrics from another issuer.
-pub const SERVING_CERT_SECRET: &str = "file-integrity-operator-serving-cert";
+pub(crate) const SERVING_CERT_SECRET: &str = "file-integrity-operator-serving-cert";
 /// The Secret with the operator's own certificate and CA for the metrics.
 pub const OWN_CERT_SECRET: &str = "file-integrity-operator-tls";
 /// The Lease for leader election, also used by the original operator.
@@ -93,16 +93,16 @@ pub const FIELD_MANAGER_DAEMON: &str = "file-integrity-daemon";
 pub const LEGACY_CONFIG_MAPS: [&str; 2] = ["aide-reinit", "aide-pause"];
 
 /// Mount point of the node's root in the daemon container.
-pub const HOST_ROOT: &str = "/hostroot";
+pub(crate) const HOST_ROOT: &str = "/hostroot";
 /// Mount point of the active ConfigMap in the daemon container.
-pub const CONFIG_DIR: &str = "/config";
+pub(crate) const CONFIG_DIR: &str = "/config";
 /// The directory of the signal file on a node.
-pub const RUN_DIR: &str = "/run";
+pub(crate) const RUN_DIR: &str = "/run";
 /// The signal file on a node.
 pub const SIGNAL_FILE: &str = "/run/aide.reinit";
 
 /// Prefix of a signal text with the hash of a new configuration. Other texts are IDs of requests.
-pub const CONFIG_SIGNAL: &str = "config:";
+pub(crate) const CONFIG_SIGNAL: &str = "config:";
 
 /// Prefix of the name of daemon DaemonSets.
 const DAEMON_SET_PREFIX: &str = "aide";
@@ -137,7 +137,7 @@ pub fn reinit_daemon_set(file_integrity: &str, node: Option<&str>) -> String {
 }
 
 /// Name of the DaemonSet of early versions of the original operator.
-pub fn legacy_daemon_set(file_integrity: &str) -> String {
+pub(crate) fn legacy_daemon_set(file_integrity: &str) -> String {
     format!("{LEGACY_DAEMON_SET_PREFIX}-{file_integrity}")
 }
 
@@ -158,7 +158,7 @@ pub fn label_value(value: &str) -> String {
 }
 
 /// Whether [`label_value`] shortens this value.
-pub fn label_is_shortened(value: &str) -> bool {
+pub(crate) fn label_is_shortened(value: &str) -> bool {
     value.len() > MAX_LABEL_VALUE
 }
 
@@ -168,14 +168,14 @@ pub fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// The first 16 digits of [`sha256_hex`]. They distinguish texts, but are not secure.
-pub fn short_hash(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn short_hash(bytes: impl AsRef<[u8]>) -> String {
     let mut hash = sha256_hex(bytes);
     hash.truncate(HASH_DIGITS);
     hash
 }
 
 /// Bytes as lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {

@@ -205,6 +205,7 @@ impl FileIntegrityNodeStatus {
     }
 
     /// The value of an annotation.
+    #[cfg(any(test, feature = "testing"))]
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.metadata
             .annotations
@@ -214,6 +215,7 @@ impl FileIntegrityNodeStatus {
     }
 
     /// The condition of the latest result.
+    #[cfg(any(test, feature = "testing"))]
     pub fn condition(&self) -> Option<Condition> {
         self.last_result.as_ref().map(|r| r.condition)
     }

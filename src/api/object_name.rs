@@ -35,7 +35,7 @@ impl InvalidName {
 }
 
 /// The start of an untrusted text for a message, with escaped control characters.
-pub fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let start: String = text.chars().take(MAX_QUOTED).collect();
     let more = if start.len() < text.len() { "..." } else { "" };
     format!("{}{more}", start.escape_debug())

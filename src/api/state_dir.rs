@@ -5,12 +5,12 @@
 //! checks what the names do not show: owners, permissions, links and content.
 
 /// The preferred default of `stateDir`.
-pub const DEFAULT_STATE_DIR: &str = "/etc/kubernetes";
+pub(crate) const DEFAULT_STATE_DIR: &str = "/etc/kubernetes";
 
 /// The default state directories, in order of preference. The first one is that of the original operator
 /// and is never created. The second one is for nodes with a read-only `/etc`, such as Bottlerocket or
 /// Talos.
-pub const DEFAULT_DIRS: [&str; 2] = [DEFAULT_STATE_DIR, "/var/lib/file-integrity"];
+pub(crate) const DEFAULT_DIRS: [&str; 2] = [DEFAULT_STATE_DIR, "/var/lib/file-integrity"];
 
 /// Directories of the system, the kubelet or a container runtime. Their subdirectories are rejected, too.
 const SYSTEM: [&str; 36] = [
@@ -59,7 +59,7 @@ const PARENTS: [&str; 4] = ["/", "/opt", "/var", "/var/lib"];
 const KUBELET_VOLUME: &str = "kubernetes.io~";
 
 /// The path without `//`, `/./` and trailing slashes.
-pub fn normalized(dir: &str) -> String {
+pub(crate) fn normalized(dir: &str) -> String {
     let components = dir.split('/').filter(|part| !matches!(*part, "" | "."));
     let mut normal: String = components.flat_map(|part| ["/", part]).collect();
     if normal.is_empty() {
@@ -70,7 +70,7 @@ pub fn normalized(dir: &str) -> String {
 
 /// Why a [`normalized`] path cannot be the state directory. Completes a sentence that begins with the
 /// path.
-pub fn refusal(dir: &str) -> Option<String> {
+pub(crate) fn refusal(dir: &str) -> Option<String> {
     if DEFAULT_DIRS.contains(&dir) {
         return None;
     }

@@ -11,7 +11,7 @@ pub fn now() -> Time {
 }
 
 /// Truncates a time to whole seconds.
-pub fn whole_seconds(at: Timestamp) -> Time {
+pub(crate) fn whole_seconds(at: Timestamp) -> Time {
     Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 

@@ -19,7 +19,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
 /// Why a configuration could not be loaded.
 #[derive(Debug, thiserror::Error)]
-pub enum ConfigurationError {
+pub(crate) enum ConfigurationError {
     /// The mount has no configuration.
     #[error(
         "{} cannot be read; the daemon needs its FileIntegrity's active ConfigMap there, with the key {}",
@@ -54,7 +54,7 @@ pub enum ConfigurationError {
 
 /// Sources of configurations, and the directory for AIDE.
 #[derive(Clone)]
-pub struct Configurations {
+pub(crate) struct Configurations {
     /// Mount of the active ConfigMap.
     pub mount: PathBuf,
     /// A directory of the container's own.
@@ -75,7 +75,7 @@ impl std::fmt::Debug for Configurations {
 
 impl Configurations {
     /// Loads the mounted configuration, and returns its hash.
-    pub fn load_mounted(&self) -> Result<String, ConfigurationError> {
+    pub(crate) fn load_mounted(&self) -> Result<String, ConfigurationError> {
         let path = self.mount.join(names::KEY_EFFECTIVE_CONF);
         let text = std::fs::read_to_string(&path)
             .map_err(|source| ConfigurationError::Mount { path, source })?;
@@ -85,7 +85,7 @@ impl Configurations {
     }
 
     /// Loads the configuration with this hash, however long that takes.
-    pub async fn load(&self, desired: &str) {
+    pub(crate) async fn load(&self, desired: &str) {
         for pause in backoff(MAX_BACKOFF) {
             match self.try_load(desired).await {
                 Ok(()) => return,
@@ -121,7 +121,7 @@ impl Configurations {
 
     /// The file with the configuration of this hash. It is checked before each run: a process on the node
     /// may have changed it.
-    pub async fn file(&self, hash: &str) -> Result<PathBuf, ConfigurationError> {
+    pub(crate) async fn file(&self, hash: &str) -> Result<PathBuf, ConfigurationError> {
         if !self.is_valid(hash) {
             tracing::warn!(hash, "the configuration file was changed; loading it again");
             self.try_load(hash).await?;

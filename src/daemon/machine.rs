@@ -30,10 +30,11 @@ mod state;
 
 use std::time::Duration;
 
-pub use self::baseline::{BaselineReason, Disk, KnownBaseline, NO_DATABASE};
+pub(crate) use self::baseline::{BaselineReason, NO_DATABASE};
+pub use self::baseline::{Disk, KnownBaseline};
 pub use self::event::{Action, Event, Finished};
 pub use self::settings::Settings;
-pub use self::state::State;
+pub(crate) use self::state::State;
 
 use self::assessment::{Assessment, BaselineState, Inputs};
 use self::comparison::{Comparison, compare};
@@ -44,7 +45,6 @@ use self::signal::Signal;
 use super::node_state::ObservedStatus;
 use crate::scan::outcome::ScanError;
 
-/// The state machine.
 #[derive(Clone, Debug)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -95,7 +95,7 @@ impl Machine {
         self.config.loaded()
     }
 
-    /// The current state.
+    #[cfg(any(test, feature = "testing"))]
     pub fn state(&self) -> &State {
         &self.state
     }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-pub use self::error::NodeConfigError;
-pub use self::rule_check::{AideQuery, TIMEOUT};
+pub(crate) use self::error::NodeConfigError;
+pub(crate) use self::rule_check::{AideQuery, TIMEOUT};
 
 use self::link_lookup::{LinkedRules, follow};
 use self::rule_check::{RuleCheck, is_accepted, unwatched_by};
@@ -30,11 +30,11 @@ const MAX_TEXT: usize = 512;
 
 /// What AIDE has answered about the newest configuration for this node; None if it does not accept that
 /// configuration. It is needed at each scan, and seldom changes.
-pub type Verified = Arc<Mutex<Option<(Followed, Option<Vec<Unwatched>>)>>>;
+pub(crate) type Verified = Arc<Mutex<Option<(Followed, Option<Vec<Unwatched>>)>>>;
 
 /// A configuration for this node.
 #[derive(Debug)]
-pub struct NodeConfig {
+pub(crate) struct NodeConfig {
     /// The file for AIDE.
     pub path: PathBuf,
     text: String,
@@ -45,7 +45,7 @@ impl NodeConfig {
     /// Follows the links in the directories of the rules in `config`. If there are any, the file is written
     /// to `work_dir`. Links are looked up for each run: if the target of one has changed, its files are
     /// reported as removed and added.
-    pub async fn make(
+    pub(crate) async fn make(
         config: &Path,
         work_dir: &Path,
         host_root: &str,
@@ -68,14 +68,14 @@ impl NodeConfig {
     }
 
     /// AIDE's first error in `stderr`, with line numbers of the user's configuration.
-    pub fn aide_error(&self, stderr: &str) -> String {
+    pub(crate) fn aide_error(&self, stderr: &str) -> String {
         let path = self.path.to_string_lossy();
         self.rules.followed.aide_error(stderr, &path)
     }
 
     /// The rules that watch nothing, or less than they should, because of a link. If AIDE does not accept
     /// the additional rules, it gets `config` without them.
-    pub async fn verify(
+    pub(crate) async fn verify(
         &mut self,
         config: &Path,
         verified: &Verified,
@@ -135,7 +135,7 @@ impl NodeConfig {
 }
 
 /// The rules as a result lists them.
-pub fn listed(unwatched: &[Unwatched]) -> Vec<UnwatchedRule> {
+pub(crate) fn listed(unwatched: &[Unwatched]) -> Vec<UnwatchedRule> {
     let first = unwatched.iter().take(MAX_LISTED);
     let listed = first.map(|Unwatched { line, link, reason }| UnwatchedRule {
         line: i64::try_from(*line).unwrap_or(i64::MAX),

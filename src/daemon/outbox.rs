@@ -11,7 +11,7 @@ use crate::scan::reporting::NodeUpdate;
 
 /// An update and its failure log.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Item {
+pub(crate) struct Item {
     /// What is reported of the node.
     pub update: NodeUpdate,
     /// The failure log of a failed scan.
@@ -20,13 +20,13 @@ pub struct Item {
 
 /// A queue in which a newer result replaces an older one of the same condition.
 #[derive(Clone, Debug, Default)]
-pub struct Outbox {
+pub(crate) struct Outbox {
     items: VecDeque<Item>,
 }
 
 impl Outbox {
     /// Adds an item at the end.
-    pub fn push(&mut self, item: Item) {
+    pub(crate) fn push(&mut self, item: Item) {
         let condition = |item: &Item| item.update.finding.as_ref().map(|f| f.result.condition);
         let new = condition(&item);
         if new.is_some() {
@@ -37,17 +37,17 @@ impl Outbox {
     }
 
     /// The item that was added first.
-    pub fn front(&self) -> Option<&Item> {
+    pub(crate) fn front(&self) -> Option<&Item> {
         self.items.front()
     }
 
     /// Removes the oldest item.
-    pub fn pop(&mut self) {
+    pub(crate) fn pop(&mut self) {
         self.items.pop_front();
     }
 
     /// Whether there is no item.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 }

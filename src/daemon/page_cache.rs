@@ -10,11 +10,11 @@ use std::io;
 use std::path::Path;
 
 /// Path of a container's own cgroup.
-pub const CGROUP: &str = "/sys/fs/cgroup";
+pub(crate) const CGROUP: &str = "/sys/fs/cgroup";
 
 /// Requests the kernel to drop the cached file pages of the cgroup at `dir`. Returns the number of
 /// bytes, or None if there are none or the kernel does not support it.
-pub fn release(dir: &Path) -> io::Result<Option<u64>> {
+pub(crate) fn release(dir: &Path) -> io::Result<Option<u64>> {
     let reclaim = dir.join("memory.reclaim");
     if !reclaim.exists() {
         return Ok(None);

@@ -15,7 +15,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
 /// Publishes updates one after the other.
 #[derive(Debug)]
-pub struct Reporter {
+pub(crate) struct Reporter {
     publisher: Publisher,
     items: mpsc::UnboundedReceiver<Item>,
     known: watch::Sender<KnownStatus>,
@@ -24,7 +24,7 @@ pub struct Reporter {
 
 impl Reporter {
     /// A reporter that publishes `items`, and keeps what its writes return in `known`.
-    pub fn new(
+    pub(crate) fn new(
         publisher: Publisher,
         items: mpsc::UnboundedReceiver<Item>,
         known: watch::Sender<KnownStatus>,
@@ -39,7 +39,7 @@ impl Reporter {
 
     /// Publishes until the sender of items is dropped and the outbox is empty. Calls `published` after each
     /// item.
-    pub async fn run(mut self, published: impl Fn()) {
+    pub(crate) async fn run(mut self, published: impl Fn()) {
         let mut pauses = backoff(MAX_BACKOFF);
         while self.fill().await {
             let current = self.current().await;

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio_util::sync::CancellationToken;
 
-pub use self::completed::Completed;
-pub use self::context::{MAX_REPORT, Runner};
+pub(crate) use self::completed::Completed;
+pub(crate) use self::context::{MAX_REPORT, Runner};
 
 use self::aide_run::{AideRun, CheckEnd};
 use self::error::RunnerError;
@@ -36,7 +36,7 @@ use crate::scan::outcome::{
 
 impl Runner {
     /// Reads the state directory. Takes a second per 100,000 files.
-    pub fn read_disk(&self) -> Result<Disk, DatabaseError> {
+    pub(crate) fn read_disk(&self) -> Result<Disk, DatabaseError> {
         let is_own = |record: &Record| record.owner == self.identity.file_integrity;
         Ok(match self.state.load()? {
             Found::Nothing { record } => record
@@ -56,7 +56,7 @@ impl Runner {
     }
 
     /// The baseline on the disk, as it is published.
-    pub fn baseline_on_disk(&self) -> Result<Option<Baseline>, DatabaseError> {
+    pub(crate) fn baseline_on_disk(&self) -> Result<Option<Baseline>, DatabaseError> {
         Ok(match self.state.load()? {
             Found::Database {
                 record: Some(record),
@@ -67,7 +67,7 @@ impl Runner {
     }
 
     /// Number of runs in a row that were killed together with the container; 0 if the last one was not.
-    pub fn interruptions(&self) -> u32 {
+    pub(crate) fn interruptions(&self) -> u32 {
         self.marker().interruptions()
     }
 
@@ -77,7 +77,7 @@ impl Runner {
 
     /// Makes a baseline with the configuration in `config`, and installs it. After a failure the old
     /// baseline is unchanged.
-    pub async fn initialize(
+    pub(crate) async fn initialize(
         &self,
         config: &Path,
         config_hash: &str,
@@ -144,7 +144,7 @@ impl Runner {
     }
 
     /// Compares the node with the baseline.
-    pub async fn scan(&self, config: &Path, cancel: &CancellationToken) -> Completed {
+    pub(crate) async fn scan(&self, config: &Path, cancel: &CancellationToken) -> Completed {
         let started_at = time::now();
         let start = Instant::now();
         if let Err(error) = self.state.verify() {

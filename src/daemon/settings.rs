@@ -9,7 +9,7 @@ use crate::scan::Identity;
 
 /// Settings of a daemon.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The node, and the FileIntegrity that selects it.
     pub identity: Identity,
     /// The pod or host, for events.
@@ -26,7 +26,6 @@ pub struct Settings {
     pub state_dir: Option<String>,
     /// A directory of the container's own.
     pub work_dir: PathBuf,
-    /// The AIDE program.
     pub aide: PathBuf,
     /// Number of AIDE's worker threads.
     pub workers: u32,

@@ -11,7 +11,7 @@ use tower::{BoxError, Layer, Service};
 /// The service that sends a client's requests.
 pub type Sender = BoxService<Request<Body>, Response<Box<DynBody>>, BoxError>;
 /// The future of a response.
-pub type ResponseFuture = <Sender as Service<Request<Body>>>::Future;
+pub(crate) type ResponseFuture = <Sender as Service<Request<Body>>>::Future;
 
 /// A layer that passes each request to this function, with the service that sends it.
 pub fn client_layer<F>(function: F) -> impl Layer<Sender, Service = Sender>

@@ -55,7 +55,7 @@ struct Types<'a> {
 }
 
 /// Decodes an object of this kind.
-pub fn object<K>(json: &str) -> Result<K, Unreadable>
+pub(crate) fn object<K>(json: &str) -> Result<K, Unreadable>
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,
 {
@@ -72,7 +72,7 @@ where
 }
 
 /// Decodes the metadata of an object.
-pub fn metadata<K>(json: &str) -> Result<ObjectMeta, Unreadable>
+pub(crate) fn metadata<K>(json: &str) -> Result<ObjectMeta, Unreadable>
 where
     K: Resource<DynamicType = ()>,
 {
@@ -95,7 +95,7 @@ where
 
 /// Rejects objects with another kind or API version than `kind` of K's group. Items of a list have none; their list
 /// has.
-pub fn verify_types<K>(json: &str, kind: &str) -> Result<(), Unreadable>
+pub(crate) fn verify_types<K>(json: &str, kind: &str) -> Result<(), Unreadable>
 where
     K: Resource<DynamicType = ()>,
 {

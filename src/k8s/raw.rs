@@ -15,7 +15,10 @@ use serde::de::DeserializeOwned;
 use super::decode::{self, Unreadable};
 
 /// Gets an object if it exists.
-pub async fn get_opt<K>(api: &Api<K>, name: &str) -> kube::Result<Option<Result<K, Unreadable>>>
+pub(crate) async fn get_opt<K>(
+    api: &Api<K>,
+    name: &str,
+) -> kube::Result<Option<Result<K, Unreadable>>>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
 {
@@ -24,7 +27,7 @@ where
 }
 
 /// Gets an object. An object that cannot be decoded is an error.
-pub async fn get<K>(api: &Api<K>, name: &str) -> kube::Result<K>
+pub(crate) async fn get<K>(api: &Api<K>, name: &str) -> kube::Result<K>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned,
 {
@@ -33,7 +36,7 @@ where
 }
 
 /// Gets the metadata of an object if it exists.
-pub async fn metadata_opt<K>(api: &Api<K>, name: &str) -> kube::Result<Option<ObjectMeta>>
+pub(crate) async fn metadata_opt<K>(api: &Api<K>, name: &str) -> kube::Result<Option<ObjectMeta>>
 where
     K: Resource<DynamicType = ()> + Clone,
 {
@@ -43,7 +46,7 @@ where
 }
 
 /// Patches an object and decodes it.
-pub async fn patch<K, P>(
+pub(crate) async fn patch<K, P>(
     api: &Api<K>,
     name: &str,
     params: &PatchParams,
@@ -58,7 +61,7 @@ where
 }
 
 /// Patches an object and returns its metadata.
-pub async fn patch_metadata<K, P>(
+pub(crate) async fn patch_metadata<K, P>(
     api: &Api<K>,
     name: &str,
     params: &PatchParams,
@@ -73,7 +76,7 @@ where
 }
 
 /// Patches the status of an object.
-pub async fn patch_status<K, P>(
+pub(crate) async fn patch_status<K, P>(
     api: &Api<K>,
     name: &str,
     params: &PatchParams,
@@ -89,7 +92,7 @@ where
 }
 
 /// Replaces an object and decodes it.
-pub async fn replace<K>(
+pub(crate) async fn replace<K>(
     api: &Api<K>,
     name: &str,
     params: &PostParams,
@@ -105,7 +108,7 @@ where
 }
 
 /// The error of a request whose object cannot be decoded.
-pub fn failed(unreadable: Unreadable) -> kube::Error {
+pub(crate) fn failed(unreadable: Unreadable) -> kube::Error {
     kube::Error::Service(Box::new(unreadable))
 }
 

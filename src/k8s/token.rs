@@ -21,7 +21,7 @@ const READ_EVERY: Duration = Duration::from_secs(50);
 
 /// A layer that adds the token from the file in this configuration, if there is one. Removes the file from the
 /// configuration.
-pub fn layer(
+pub(crate) fn layer(
     config: &mut Config,
 ) -> Result<impl Layer<Sender, Service = Sender> + use<>, kube::Error> {
     let file = TokenFile::take(config)?.map(Arc::new);

@@ -24,7 +24,7 @@ const LOG_WINDOW: Duration = Duration::from_secs(60);
 
 /// The objects that cannot be decoded now.
 #[derive(Debug, Default)]
-pub struct Unread {
+pub(crate) struct Unread {
     known: Mutex<Known>,
     changed: tokio::sync::watch::Sender<()>,
 }
@@ -47,7 +47,7 @@ struct Entry {
 impl Unread {
     /// Processes an event. Returns the event unless its object cannot be decoded, and whether the tracked objects
     /// have changed.
-    pub fn take<W>(&self, event: Event<Read<W>>) -> (Option<Event<W>>, bool)
+    pub(crate) fn take<W>(&self, event: Event<Read<W>>) -> (Option<Event<W>>, bool)
     where
         W: Resource<DynamicType = ()>,
     {
@@ -93,13 +93,13 @@ impl Unread {
     }
 
     /// Notifies about changes of the tracked objects.
-    pub fn changes(&self) -> tokio::sync::watch::Receiver<()> {
+    pub(crate) fn changes(&self) -> tokio::sync::watch::Receiver<()> {
         self.changed.subscribe()
     }
 
     /// Messages about objects that affect this FileIntegrity: itself, objects that it owns or whose name it uses, and
     /// shared objects such as Nodes.
-    pub fn about(&self, file_integrity: &str) -> Vec<String> {
+    pub(crate) fn about(&self, file_integrity: &str) -> Vec<String> {
         let own = [file_integrity, &names::daemon_set(file_integrity)];
         self.all(|object| {
             SHARED_KINDS.contains(&object.kind.as_str())
@@ -112,7 +112,7 @@ impl Unread {
     }
 
     /// The objects of this kind.
-    pub fn of<K: Resource<DynamicType = ()>>(&self) -> Vec<Unreadable> {
+    pub(crate) fn of<K: Resource<DynamicType = ()>>(&self) -> Vec<Unreadable> {
         let kind = K::kind(&());
         self.all(|object| object.kind == kind)
     }

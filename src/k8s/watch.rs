@@ -15,14 +15,16 @@ use kube::Resource;
 use kube::runtime::watcher::{self, Event};
 use serde::de::DeserializeOwned;
 
-pub use self::page::Read;
+pub(crate) use self::page::Read;
 use self::page::request_page;
-pub use self::source::Source;
+pub(crate) use self::source::Source;
 use self::steps::{State, step};
 use crate::api::object_name::ObjectName;
 
 /// The events of a watch, as those of kube-rs' watcher. After an error, the stream continues when it is polled again.
-pub fn watch<W>(source: Source<W>) -> impl Stream<Item = watcher::Result<Event<Read<W>>>> + Send
+pub(crate) fn watch<W>(
+    source: Source<W>,
+) -> impl Stream<Item = watcher::Result<Event<Read<W>>>> + Send
 where
     W: Resource<DynamicType = ()> + DeserializeOwned + Send + 'static,
 {
@@ -34,7 +36,7 @@ where
 }
 
 /// Lists all objects that can be decoded.
-pub async fn list_now<W>(source: &Source<W>) -> kube::Result<Vec<W>>
+pub(crate) async fn list_now<W>(source: &Source<W>) -> kube::Result<Vec<W>>
 where
     W: Resource<DynamicType = ()> + DeserializeOwned,
 {
@@ -50,7 +52,7 @@ where
 }
 
 /// Checks that the kind exists and that the client may list it.
-pub async fn probe<W>(source: &Source<W>) -> kube::Result<()>
+pub(crate) async fn probe<W>(source: &Source<W>) -> kube::Result<()>
 where
     W: Resource<DynamicType = ()> + DeserializeOwned,
 {
@@ -60,7 +62,7 @@ where
 }
 
 /// Watches a single object. `None` means that it does not exist.
-pub fn watch_one<W>(
+pub(crate) fn watch_one<W>(
     source: Source<W>,
     name: &ObjectName,
 ) -> impl Stream<Item = watcher::Result<Option<Read<W>>>> + Send

@@ -16,7 +16,7 @@ use crate::locks::lock;
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A layer that delays requests for a watch that was opened just before.
-pub fn layer() -> impl Layer<Sender, Service = Sender> {
+pub(crate) fn layer() -> impl Layer<Sender, Service = Sender> {
     let watches = Arc::new(Watches::default());
     client_layer(move |request, sender| {
         let at = is_watch(request.uri()).then(|| watches.next_start(request.uri()));

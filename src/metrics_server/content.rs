@@ -13,13 +13,13 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::text::Format;
 
 /// The path of the fleet's metrics.
-pub const FLEET_PATH: &str = "/metrics-fio";
+pub(crate) const FLEET_PATH: &str = "/metrics-fio";
 /// The path of the process' metrics.
 const PROCESS_PATH: &str = "/metrics";
 
 /// The metrics that a server serves.
 #[derive(Clone, Debug)]
-pub enum Content {
+pub(crate) enum Content {
     /// Those of the process.
     Process(Metrics),
     /// Those of the fleet.

@@ -39,7 +39,7 @@ const MAX_TOKEN: usize = 8192;
 
 /// Whether a request is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// The request is allowed.
     Allowed,
     /// It has no valid token.
@@ -49,7 +49,7 @@ pub enum Verdict {
 }
 
 /// Authorizes scrapes with the API server.
-pub struct ScrapeAuth {
+pub(crate) struct ScrapeAuth {
     client: Client,
     group: String,
     path: &'static str,
@@ -68,7 +68,7 @@ impl std::fmt::Debug for ScrapeAuth {
 
 impl ScrapeAuth {
     /// Allows the ServiceAccounts of `namespace`, and users with the right to GET `path`.
-    pub fn new(client: Client, namespace: &str, path: &'static str) -> Self {
+    pub(crate) fn new(client: Client, namespace: &str, path: &'static str) -> Self {
         Self {
             client,
             group: format!("system:serviceaccounts:{namespace}"),
@@ -79,7 +79,7 @@ impl ScrapeAuth {
     }
 
     /// Checks the Authorization header of a request.
-    pub async fn check(&self, authorization: Option<&str>) -> Result<Verdict, RequestError> {
+    pub(crate) async fn check(&self, authorization: Option<&str>) -> Result<Verdict, RequestError> {
         let Some(token) = authorization.and_then(bearer) else {
             return Ok(Verdict::Unauthenticated);
         };

@@ -35,7 +35,7 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(200);
 
 /// A server could not be started.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
+pub(crate) enum ServeError {
     /// The address is not available.
     #[error("listen on {address} for scrapes")]
     Bind {
@@ -51,7 +51,7 @@ pub enum ServeError {
 
 /// A server that listens on its address.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     listener: TcpListener,
     /// The address; port 0 has been replaced with the actual one.
     pub address: SocketAddr,
@@ -61,7 +61,7 @@ pub struct Server {
 
 impl Server {
     /// Listens on `address`, over TLS if there are `certificates`.
-    pub async fn bind(
+    pub(crate) async fn bind(
         address: SocketAddr,
         content: Content,
         certificates: Option<&Certificates>,
@@ -83,7 +83,7 @@ impl Server {
     }
 
     /// Serves as long as the future is polled.
-    pub async fn run(self) {
+    pub(crate) async fn run(self) {
         let content = Arc::new(self.content);
         let acceptor = self.tls.map(TlsAcceptor::from);
         let (mut tasks, mut connections) = (JoinSet::new(), Connections::default());

@@ -23,11 +23,11 @@ const CERTIFICATE_FILE: &str = "tls.crt";
 /// The private key in a mounted TLS secret.
 const KEY_FILE: &str = "tls.key";
 /// The CA certificate in a mounted TLS secret, if the issuer provides it.
-pub const CA_FILE: &str = "ca.crt";
+pub(crate) const CA_FILE: &str = "ca.crt";
 
 /// A certificate cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum CertificateError {
+pub(crate) enum CertificateError {
     /// A file cannot be read.
     #[error(transparent)]
     Read(#[from] FileError),
@@ -44,7 +44,7 @@ pub enum CertificateError {
 
 /// The available certificates. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct Certificates(Arc<RwLock<Choice>>);
+pub(crate) struct Certificates(Arc<RwLock<Choice>>);
 
 #[derive(Debug, Default)]
 struct Choice {
@@ -54,7 +54,7 @@ struct Choice {
 
 impl Certificates {
     /// Sets the operator's own certificate (PEM).
-    pub fn set_own(&self, certificate: &[u8], key: &[u8]) -> Result<(), CertificateError> {
+    pub(crate) fn set_own(&self, certificate: &[u8], key: &[u8]) -> Result<(), CertificateError> {
         let own = Arc::new(parse(certificate, key)?);
         self.change(|choice| choice.own = Some(own));
         Ok(())
@@ -65,7 +65,7 @@ impl Certificates {
     }
 
     /// Whether the mounted certificate is in use.
-    pub fn is_mounted(&self) -> bool {
+    pub(crate) fn is_mounted(&self) -> bool {
         self.read(|choice| choice.mounted.is_some())
     }
 
@@ -78,7 +78,7 @@ impl Certificates {
     }
 
     /// Loads the certificate in `directory` now and whenever it changes, as long as the future is polled.
-    pub async fn follow(self, directory: PathBuf) {
+    pub(crate) async fn follow(self, directory: PathBuf) {
         let mut known = None;
         loop {
             self.reload(&directory, &mut known);

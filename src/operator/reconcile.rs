@@ -6,7 +6,7 @@
 //! is in the API.
 
 pub(crate) mod apply;
-pub mod build;
+pub(crate) mod build;
 mod conditions;
 pub(crate) mod config_validator;
 mod context;

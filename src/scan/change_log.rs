@@ -49,7 +49,7 @@ struct LeftOut<'a> {
 }
 
 /// Id of a scan, in the daemon's log and in the lines of the change log.
-pub fn scan_id(identity: &Identity, started_at: &jiff::Timestamp) -> String {
+pub(crate) fn scan_id(identity: &Identity, started_at: &jiff::Timestamp) -> String {
     names::short_hash(format!(
         "{}/{}/{started_at}",
         identity.file_integrity, identity.node
@@ -57,7 +57,7 @@ pub fn scan_id(identity: &Identity, started_at: &jiff::Timestamp) -> String {
 }
 
 /// The lines of a scan that ended at `time`, each with its line feed.
-pub fn lines(
+pub(crate) fn lines(
     identity: &Identity,
     scan: &str,
     time: &Time,

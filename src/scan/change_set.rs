@@ -11,7 +11,7 @@ use crate::api::names;
 use crate::api::{ChangeEntry, ChangeKind};
 
 /// Maximum number of changed paths in a node status. All of them are in the failure log.
-pub const MAX_CHANGES_IN_STATUS: usize = 20;
+pub(crate) const MAX_CHANGES_IN_STATUS: usize = 20;
 /// First byte of the hashed data: the version of its format.
 const VERSION: u8 = 2;
 /// Second byte: whether all entries follow, or only their number.

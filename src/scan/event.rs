@@ -31,14 +31,14 @@ pub struct EventMessage {
     /// The type of the event: Normal or Warning.
     pub severity: Severity,
     /// By which users select events.
-    pub reason: EventReason,
+    pub(crate) reason: EventReason,
     /// The note of the event; one sentence.
     pub message: String,
 }
 
 /// The objects that an event is about, and who reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Subject<'a> {
+pub(crate) struct Subject<'a> {
     /// Namespace of the FileIntegrity.
     pub namespace: &'a str,
     /// Name of the FileIntegrity.
@@ -52,7 +52,7 @@ pub struct Subject<'a> {
 }
 
 /// Builds an event. `transition` distinguishes two events with the same message.
-pub fn build(
+pub(crate) fn build(
     subject: &Subject<'_>,
     message: &EventMessage,
     transition: &str,

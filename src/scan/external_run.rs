@@ -11,7 +11,7 @@ use crate::aide::report::{Report, ReportError};
 use crate::api::ErrorClass;
 
 /// The outcome of such a run.
-pub fn outcome(exit_status: Option<i32>, report: Result<Report, ReportError>) -> Outcome {
+pub(crate) fn outcome(exit_status: Option<i32>, report: Result<Report, ReportError>) -> Outcome {
     let verdict = exit_status.map(|status| exit::decode(Some(status), None));
     match (verdict, report) {
         (Some(Verdict::Error(error)), _) => {

@@ -3,7 +3,7 @@
 //!
 //! A ConfigMap has at most 1,048,576 bytes of data (the API server's limit). Above 1,000,000 bytes the
 //! plain report is compressed. If that is not enough, the JSON report is truncated to its first
-//! changes. If the plain report is still too large, a sentence says where to find it on the node.
+//! changes. If the plain report is still too large, a sentence names its location on the node.
 
 mod gzip;
 

@@ -23,16 +23,14 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Why a report could not be collected.
 #[derive(Debug, thiserror::Error)]
-pub enum CollectError {
+pub(crate) enum CollectError {
     /// A file could not be read.
     #[error(transparent)]
     ReportFile(#[from] ReportFileError),
     /// The file with the exit status has something else.
     #[error("{} contains {text:?}, which is not an exit status", path.display())]
     NoExitStatus {
-        /// The file.
         path: PathBuf,
-        /// Its content.
         text: String,
         /// Why it is not a number.
         source: std::num::ParseIntError,
@@ -60,7 +58,7 @@ pub enum CollectError {
 
 /// AIDE's exit status of a run.
 #[derive(Clone, Debug)]
-pub enum ExitStatus {
+pub(crate) enum ExitStatus {
     /// It is not known.
     Unknown,
     /// It is this number.
@@ -69,9 +67,8 @@ pub enum ExitStatus {
     File(PathBuf),
 }
 
-/// What to collect.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The file with AIDE's report.
     pub file: PathBuf,
     /// AIDE's exit status of that run.
@@ -84,7 +81,7 @@ pub struct Settings {
 
 /// Collects the reports in one file.
 #[derive(Debug)]
-pub struct Collector {
+pub(crate) struct Collector {
     file: ReportFile,
     settings: Settings,
     identity: Identity,
@@ -94,7 +91,12 @@ pub struct Collector {
 
 impl Collector {
     /// A collector that has collected nothing yet. `reporter` is the pod or host, for events.
-    pub fn new(settings: Settings, client: &Client, identity: Identity, reporter: String) -> Self {
+    pub(crate) fn new(
+        settings: Settings,
+        client: &Client,
+        identity: Identity,
+        reporter: String,
+    ) -> Self {
         Self {
             file: ReportFile::new(settings.file.clone(), settings.host_root.clone()),
             settings,
@@ -105,7 +107,10 @@ impl Collector {
     }
 
     /// Reports the file's report once it is complete. A run that failed is an error, too.
-    pub async fn collect_once(&mut self, stop: &CancellationToken) -> Result<(), CollectError> {
+    pub(crate) async fn collect_once(
+        &mut self,
+        stop: &CancellationToken,
+    ) -> Result<(), CollectError> {
         match self.collect(stop).await? {
             Condition::Errored => Err(CollectError::Errored),
             Condition::Succeeded | Condition::Failed => Ok(()),
@@ -113,7 +118,7 @@ impl Collector {
     }
 
     /// Reports each new report in the file, until stopped.
-    pub async fn follow(&mut self, stop: &CancellationToken) {
+    pub(crate) async fn follow(&mut self, stop: &CancellationToken) {
         let mut reported = None;
         while !stop.is_cancelled() {
             let version = self.file.version();

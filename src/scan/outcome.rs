@@ -58,12 +58,12 @@ pub struct Finding {
 }
 
 /// The outcome of a check that has ended.
-pub fn evaluate(verdict: Verdict, report: Report) -> Outcome {
+pub(crate) fn evaluate(verdict: Verdict, report: Report) -> Outcome {
     let contradiction = |exit_status: &str| {
         Outcome::Errored(ScanError::new(
             ErrorClass::Contradiction,
             format!(
-                "AIDE error: its exit status says {exit_status}, its report says added {}, removed {}, changed {}; \
+                "AIDE error: its exit status means {exit_status}, its report contains added {}, removed {}, changed {}; \
                  the configuration may hide changes, see the report options of aide.conf(5)",
                 report.added, report.removed, report.changed
             ),
@@ -105,7 +105,7 @@ fn truncated() -> ScanError {
 
 /// The outcome of a check that was terminated since its report has more than `limit` bytes. The part that
 /// was written begins with the counts, so they are known although the list is incomplete.
-pub fn evaluate_truncated(report: Option<Report>, limit: u64) -> Outcome {
+pub(crate) fn evaluate_truncated(report: Option<Report>, limit: u64) -> Outcome {
     match report {
         Some(report) if has_changes(&report) => Outcome::Changed(Box::new(report)),
         _ => Outcome::Errored(ScanError::new(
@@ -121,7 +121,7 @@ pub fn evaluate_truncated(report: Option<Report>, limit: u64) -> Outcome {
 
 /// A scan without changes is no success if the baseline lacks the content of files that were written
 /// while it was made.
-pub fn require_complete_baseline(outcome: Outcome, unread: Option<String>) -> Outcome {
+pub(crate) fn require_complete_baseline(outcome: Outcome, unread: Option<String>) -> Outcome {
     match (outcome, unread) {
         (Outcome::Clean { .. }, Some(unread)) => Outcome::Errored(ScanError::new(
             ErrorClass::Incomplete,

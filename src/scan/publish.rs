@@ -189,7 +189,7 @@ impl Publisher {
 }
 
 /// Creates an event. One that exists already is a success: its name identifies what it reports.
-pub async fn create_event(
+pub(crate) async fn create_event(
     events: &Api<Event>,
     subject: &Subject<'_>,
     message: &EventMessage,

@@ -4,14 +4,14 @@
 //! The status is written at every scan: one request, which shows that the node is still watched. The
 //! failure log and the event are written only for a new condition or for other changes.
 
-pub mod last_reported;
-pub mod node_update;
+pub(crate) mod last_reported;
+pub(crate) mod node_update;
 mod result_event;
 mod status_patch;
 
-pub use self::last_reported::LastReported;
+pub(crate) use self::last_reported::LastReported;
 pub use self::node_update::NodeUpdate;
-pub use self::status_patch::status_patch;
+pub(crate) use self::status_patch::status_patch;
 
 use self::last_reported::KnownResults;
 use self::result_event::{LOG_NOT_WRITTEN, names_log};
@@ -22,7 +22,7 @@ use crate::api::{Condition, FileIntegrityNodeStatus, ScanResult};
 
 /// What to write to the API for an update.
 #[derive(Clone, Debug, PartialEq)]
-pub struct PlannedReport {
+pub(crate) struct PlannedReport {
     /// The node status to write last.
     pub status: FileIntegrityNodeStatus,
     /// Whether the failure log is written first.
@@ -39,7 +39,7 @@ pub struct PlannedReport {
 impl PlannedReport {
     /// The API server refuses the failure log: its name belongs to another object, or the object is
     /// immutable. The result is reported without a log, and the log is written with the next scan.
-    pub fn without_log(&mut self) {
+    pub(crate) fn without_log(&mut self) {
         let status = &mut self.status;
         let written = status.last_result.iter_mut().chain(&mut status.results);
         let known = self.reported.known.iter_mut();
@@ -58,7 +58,7 @@ impl PlannedReport {
 }
 
 /// Plans the report of `update`, given the node status in the API and what was reported last.
-pub fn plan(
+pub(crate) fn plan(
     identity: &Identity,
     current: &FileIntegrityNodeStatus,
     update: &NodeUpdate,

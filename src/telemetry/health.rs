@@ -23,14 +23,14 @@ const MAX_WAITING: usize = 8;
 /// The server could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("listen on {address} for health checks")]
-pub struct BindError {
+pub(crate) struct BindError {
     address: SocketAddr,
     source: std::io::Error,
 }
 
 /// Whether the process is ready. Clones share the state.
 #[derive(Clone, Debug)]
-pub struct Readiness {
+pub(crate) struct Readiness {
     is_ready: Arc<watch::Sender<bool>>,
     waiting: Arc<Semaphore>,
 }
@@ -46,12 +46,12 @@ impl Default for Readiness {
 
 impl Readiness {
     /// Sets whether the process is ready.
-    pub fn set(&self, ready: bool) {
+    pub(crate) fn set(&self, ready: bool) {
         self.is_ready.send_replace(ready);
     }
 
     /// Whether the process is ready.
-    pub fn get(&self) -> bool {
+    pub(crate) fn get(&self) -> bool {
         *self.is_ready.borrow()
     }
 
@@ -69,7 +69,7 @@ impl Readiness {
 }
 
 /// Starts a task that serves both endpoints on `address`. Returns as soon as it listens.
-pub async fn serve(address: SocketAddr, readiness: Readiness) -> Result<(), BindError> {
+pub(crate) async fn serve(address: SocketAddr, readiness: Readiness) -> Result<(), BindError> {
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| BindError { address, source })?;

@@ -7,7 +7,7 @@ use tracing_subscriber::fmt;
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// Text on a terminal, otherwise JSON
     Auto,
     /// Text
@@ -18,7 +18,7 @@ pub enum Format {
 
 /// Starts logging. `filter` has the syntax of `RUST_LOG`. Without it, fio's own level is debug if `debug`, otherwise
 /// info.
-pub fn init(format: Format, debug: bool, filter: Option<&str>) {
+pub(crate) fn init(format: Format, debug: bool, filter: Option<&str>) {
     // kube logs responses that it cannot decode completely, with the content of Secrets and configurations.
     let default = if debug {
         "warn,kube_client::client=error,fio=debug"

@@ -6,7 +6,7 @@
 mod fleet;
 mod labels;
 mod process;
-pub mod text;
+pub(crate) mod text;
 
 use std::io;
 use std::sync::{Arc, RwLock};
@@ -16,10 +16,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-pub use self::fleet::{Fleet, Seconds};
+pub(crate) use self::fleet::Fleet;
 use self::fleet::{PREFIX, metric};
 use self::labels::VersionLabel;
-pub use self::labels::{
+pub(crate) use self::labels::{
     ConditionLabels, ErrorLabel, FileIntegrityLabel, KindLabel, NodeErrorLabels, NodeLabel,
     OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
 };

@@ -13,7 +13,7 @@ use crate::k8s::watch_throttle::is_watch;
 
 /// The labels of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Labels {
+pub(crate) struct Labels {
     verb: &'static str,
     /// The HTTP status, or `error` without a response.
     code: Code,

@@ -7,11 +7,11 @@ use super::process::Remains;
 use crate::aide::watchdog::Hang;
 
 /// The message if there is no AIDE.
-pub const NO_AIDE: &str = "AIDE not found; set --aide or FIO_AIDE";
+pub(crate) const NO_AIDE: &str = "AIDE not found; set --aide or FIO_AIDE";
 
 /// AIDE could not be run.
 #[derive(Debug, thiserror::Error)]
-pub enum RunError {
+pub(crate) enum RunError {
     /// The program could not be started.
     #[error("start {}", binary.display())]
     Start {

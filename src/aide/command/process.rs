@@ -14,7 +14,7 @@ pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// Limits of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// Address space in bytes.
     pub memory: u64,
     /// CPU time in seconds. After that the kernel sends SIGXCPU.
@@ -23,11 +23,11 @@ pub struct Usage {
 
 /// A process that does not react to SIGKILL, because it waits in the kernel, usually for a file system.
 #[derive(Debug)]
-pub struct Remains(pub(super) Box<Child>);
+pub(crate) struct Remains(pub(super) Box<Child>);
 
 impl Remains {
     /// Waits until the process exits.
-    pub async fn gone(mut self) {
+    pub(crate) async fn gone(mut self) {
         self.0.wait().await.ok();
     }
 }

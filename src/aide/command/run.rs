@@ -5,7 +5,7 @@ use crate::aide::stderr::Stderr;
 
 /// The action of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Create a new database.
     Init,
     /// Compare with the database.
@@ -45,7 +45,7 @@ impl Around {
 
 /// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finished {
+pub(crate) struct Finished {
     /// The exit status, unless a signal terminated the process.
     pub code: Option<i32>,
     /// The signal that terminated the process.

@@ -18,7 +18,6 @@ pub struct Diagnostic {
     pub line: usize,
     /// The text of the line, truncated to 120 characters.
     pub text: String,
-    /// What is wrong.
     pub message: String,
     /// How to fix it.
     pub remedy: String,

@@ -27,13 +27,18 @@ const MAX_LENGTH: usize = 512;
 /// AIDE's first error in `stderr`, or an empty string. If it is about a line of `config_file` (the argument of `--config`),
 /// it has the line's number and its text in `user`, which has the same lines as `effective`. Without
 /// `user`, it has the text in `effective` without the host root.
-pub fn aide_error(stderr: &str, effective: &str, user: Option<&str>, config_file: &str) -> String {
+pub(crate) fn aide_error(
+    stderr: &str,
+    effective: &str,
+    user: Option<&str>,
+    config_file: &str,
+) -> String {
     numbered(stderr, effective, user, config_file, |number| number)
 }
 
 impl Followed {
     /// Like [`aide_error`] for [`Followed::text`], with line numbers of the user's configuration.
-    pub fn aide_error(&self, stderr: &str, config_file: &str) -> String {
+    pub(crate) fn aide_error(&self, stderr: &str, config_file: &str) -> String {
         numbered(stderr, &self.text, None, config_file, |number| {
             self.users_line(number)
         })

@@ -22,12 +22,12 @@ use super::configuration::Configuration;
 use super::line::Directive;
 use super::macros::Macros;
 
-pub use self::followed::{Followed, Redirected, Unwatched};
-pub use self::place::Place;
+pub(crate) use self::followed::{Followed, Redirected, Unwatched};
+pub(crate) use self::place::Place;
 
 /// Adds rules for the real paths to `effective`, whose paths are below `host_root`. `resolve` gets absolute
 /// paths of the node.
-pub fn follow(
+pub(crate) fn follow(
     effective: &str,
     host_root: &str,
     resolve: &mut dyn FnMut(&str) -> Place,

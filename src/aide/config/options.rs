@@ -41,7 +41,7 @@ impl RunOptions {
 }
 
 /// The lines for `--before`: options of which AIDE uses the first.
-pub fn run_options_before(options: &RunOptions) -> String {
+pub(crate) fn run_options_before(options: &RunOptions) -> String {
     let RunOptions {
         workers,
         database_in,
@@ -60,7 +60,7 @@ pub fn run_options_before(options: &RunOptions) -> String {
 ///
 /// The JSON report has all details, including the digests of added files (`report_level=added_removed_entries`). The plain
 /// report has AIDE's default level. Both have the SHA-256 of the database (`database_attrs`) in base64.
-pub fn run_options(options: &RunOptions) -> String {
+pub(crate) fn run_options(options: &RunOptions) -> String {
     let mut text = run_options_before(options);
     text += "database_attrs=sha256\ngzip_dbout=yes\n";
     text += REPORT_OPTIONS;
@@ -84,7 +84,7 @@ pub fn run_options(options: &RunOptions) -> String {
 }
 
 /// A line for `--after` that selects only this path, as AIDE sees it, with an attribute expression.
-pub fn rule_for(path: &str, attributes: &str) -> String {
+pub(crate) fn rule_for(path: &str, attributes: &str) -> String {
     format!("{}$ {attributes}\n", escape_rule(path))
 }
 

@@ -114,7 +114,7 @@ fn accept(reason: Option<Diagnostic>) -> Result<(), Refused> {
 
 /// Warnings about conditions on files of the node. A check runs without these files, so AIDE evaluates the conditions
 /// differently.
-pub fn conditions_on_files(user_text: &str) -> Vec<Diagnostic> {
+pub(crate) fn conditions_on_files(user_text: &str) -> Vec<Diagnostic> {
     let user = Configuration::parse(user_text);
     let asks = |line: &&Line| {
         matches!(line.directive(), Some((Directive::If, condition))

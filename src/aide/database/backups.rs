@@ -92,7 +92,7 @@ impl StateDir {
 
     /// Removes all but the latest `keep` backups of the database, and of the report. Backups that
     /// cannot be removed, such as immutable files, are logged and skipped.
-    pub fn prune_backups(&self, keep: usize) {
+    pub(crate) fn prune_backups(&self, keep: usize) {
         for name in [DATABASE, LOG] {
             let mut backups = self.backups_of(name).unwrap_or_else(|error| {
                 let error = crate::error_chain(&error);

@@ -26,7 +26,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// The content of the state directory.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Found {
+pub(crate) enum Found {
     /// There is no database, or an empty one.
     Nothing {
         /// The record of a database that was deleted.
@@ -49,7 +49,7 @@ pub enum Found {
 impl StateDir {
     /// Reads the database, and finishes a replacement that a crash interrupted. Decompresses the whole
     /// database, which takes about a second per 100,000 files.
-    pub fn load(&self) -> Result<Found, DatabaseError> {
+    pub(crate) fn load(&self) -> Result<Found, DatabaseError> {
         let path = self.database();
         let size = match fs::symlink_metadata(&path) {
             Ok(meta) => meta.len(),
@@ -72,7 +72,7 @@ impl StateDir {
     }
 
     /// AIDE's warnings about files whose content is missing in the database with this digest.
-    pub fn unread(&self, digest: &str) -> Option<String> {
+    pub(crate) fn unread(&self, digest: &str) -> Option<String> {
         self.record_of(digest)?.unread
     }
 
@@ -99,7 +99,7 @@ impl StateDir {
     /// Replaces the baseline with the new database and its record. Keeps at most `max_backups` of
     /// earlier databases and reports. A failure to remove older ones is only logged: the new baseline is
     /// in place by then.
-    pub fn commit(
+    pub(crate) fn commit(
         &self,
         record: &Record,
         now: Timestamp,

@@ -7,7 +7,7 @@ use crate::file_error::FileError;
 
 /// An operation in the state directory failed.
 #[derive(Debug, thiserror::Error)]
-pub enum DatabaseError {
+pub(crate) enum DatabaseError {
     /// A file operation failed.
     #[error(transparent)]
     File(#[from] FileError),

@@ -15,7 +15,7 @@ const LOCK: &str = "aide.lock";
 impl StateDir {
     /// Locks the directory until the returned file is closed, also in all programs that are started
     /// meanwhile: an AIDE process that outlives its daemon keeps the next daemon out.
-    pub fn lock(&self) -> Result<File, DatabaseError> {
+    pub(crate) fn lock(&self) -> Result<File, DatabaseError> {
         let path = self.path().join(LOCK);
         remove_empty_dir(&path)?;
         let file = open_no_follow(&path, OpenOptions::new().write(true).create(true))

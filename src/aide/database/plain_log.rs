@@ -16,7 +16,7 @@ const NOTE_SIZE: u64 = 128;
 
 impl StateDir {
     /// Makes the report that AIDE has finished the latest one.
-    pub fn take_log(&self) -> Result<(), DatabaseError> {
+    pub(crate) fn take_log(&self) -> Result<(), DatabaseError> {
         remove_empty_dir(&self.log())?;
         let new = self.new_log();
         match fs::rename(&new, self.log()) {
@@ -29,7 +29,7 @@ impl StateDir {
 
     /// Truncates the latest report if it is longer than the maximum. Adds a note if it is truncated or
     /// not complete because AIDE was terminated.
-    pub fn bound_log(&self, is_complete: bool) -> Result<(), DatabaseError> {
+    pub(crate) fn bound_log(&self, is_complete: bool) -> Result<(), DatabaseError> {
         let path = self.log();
         let file = open_no_follow(&path, OpenOptions::new().append(true));
         let truncated = file.and_then(|mut file| {

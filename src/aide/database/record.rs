@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// and recreated continues with the same baseline.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
-pub struct Record {
+pub(crate) struct Record {
     /// The name of the FileIntegrity.
     pub owner: String,
     /// The sha256 of the configuration.

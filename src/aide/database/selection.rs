@@ -18,7 +18,7 @@ impl StateDir {
     ///    one, even if it cannot be used now: a baseline does not move because another directory
     ///    appears, or because its own is not writable for a while
     /// 3. the first default directory that is writable and on a disk
-    pub fn choose(
+    pub(crate) fn choose(
         host_root: &Path,
         requested: Option<&str>,
         owner: &str,

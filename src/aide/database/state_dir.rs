@@ -24,7 +24,7 @@ const IN_MEMORY: [u32; 2] = [0x8584_58f6, 0x0102_1994];
 
 /// A node's state directory, as the daemon sees it.
 #[derive(Clone, Debug)]
-pub struct StateDir {
+pub(crate) struct StateDir {
     dir: PathBuf,
     host_root: PathBuf,
     path_on_node: String,
@@ -66,7 +66,7 @@ impl StateDir {
 
     /// Checks that the path still leads to the opened directory, and that only root can write there.
     /// Otherwise a link could redirect what AIDE and fio write as root.
-    pub fn verify(&self) -> Result<(), DatabaseError> {
+    pub(crate) fn verify(&self) -> Result<(), DatabaseError> {
         let replaced = |reason: String| DatabaseError::Replaced {
             path: self.dir.clone(),
             reason,
@@ -84,7 +84,7 @@ impl StateDir {
 
     /// Removes the files of an interrupted run, and links in their places, which AIDE would follow.
     /// Fails if the directory was replaced.
-    pub fn clear_unfinished(&self) -> Result<(), DatabaseError> {
+    pub(crate) fn clear_unfinished(&self) -> Result<(), DatabaseError> {
         self.verify()?;
         let partial_backup = self.new_of(PARTIAL_BACKUP);
         for unfinished in [partial_backup, self.new_database(), self.new_log()] {
@@ -106,27 +106,27 @@ impl StateDir {
     }
 
     /// The directory, as the daemon sees it.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.dir
     }
 
     /// The database of the baseline.
-    pub fn database(&self) -> PathBuf {
+    pub(crate) fn database(&self) -> PathBuf {
         self.dir.join(DATABASE)
     }
 
     /// The database that AIDE writes.
-    pub fn new_database(&self) -> PathBuf {
+    pub(crate) fn new_database(&self) -> PathBuf {
         self.new_of(DATABASE)
     }
 
     /// The latest plain report.
-    pub fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.dir.join(LOG)
     }
 
     /// The plain report that AIDE writes.
-    pub fn new_log(&self) -> PathBuf {
+    pub(crate) fn new_log(&self) -> PathBuf {
         self.new_of(LOG)
     }
 

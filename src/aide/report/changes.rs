@@ -7,7 +7,7 @@ use super::path::display_path;
 use crate::api::names::hex;
 
 /// Maximum number of changes with values: a report may list all files of a node.
-pub const DETAILED_CHANGES: usize = 1000;
+pub(crate) const DETAILED_CHANGES: usize = 1000;
 
 /// The content of a report.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Report {
     pub removed: u64,
     /// Number of entries that differ.
     pub changed: u64,
-    /// Whether the report says that there are differences, independent of its counts and lists.
+    /// Whether the report states that there are differences, independent of its counts and lists.
     pub differs: bool,
     /// The entries, sorted by path. Very long lists are truncated.
     pub changes: Vec<Change>,

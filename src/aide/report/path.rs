@@ -3,7 +3,7 @@
 /// A path as text that is safe to print on one line and represents the bytes exactly. Bytes that are not printable
 /// UTF-8 are escaped as in AIDE's plain report, as a backslash and three octal digits (newline: `\012`).
 /// A backslash is `\134`.
-pub fn display_path(path: &[u8]) -> String {
+pub(crate) fn display_path(path: &[u8]) -> String {
     let mut text = String::with_capacity(path.len());
     for chunk in path.utf8_chunks() {
         for c in chunk.valid().chars() {

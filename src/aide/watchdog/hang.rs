@@ -4,13 +4,13 @@ use std::fmt;
 use std::time::Duration;
 
 /// Default maximum duration of a run.
-pub const TOTAL: Duration = Duration::from_secs(6 * 60 * 60);
+pub(crate) const TOTAL: Duration = Duration::from_secs(6 * 60 * 60);
 /// Maximum time without progress. Slow disks respond earlier.
 const STALL: Duration = Duration::from_secs(600);
 
 /// The limits of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub(crate) struct Limits {
     /// Maximum duration of a run.
     pub total: Duration,
     /// Maximum time without progress.
@@ -19,7 +19,7 @@ pub struct Limits {
 
 impl Limits {
     /// Limits with this maximum duration. The maximum time without progress is ten minutes or less.
-    pub fn of_total(total: Duration) -> Self {
+    pub(crate) fn of_total(total: Duration) -> Self {
         Self {
             total,
             stall: STALL.min(total),
@@ -35,7 +35,7 @@ impl Default for Limits {
 
 /// A run that exceeded a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hang {
+pub(crate) struct Hang {
     /// Whether it made no progress. Otherwise it took too long.
     pub stalled: bool,
     /// The time without progress, or the duration.

@@ -1,10 +1,10 @@
 //! Defaults and limits of the spec.
 
 /// Default of `gracePeriod`, in seconds.
-pub const DEFAULT_GRACE_PERIOD: i64 = 900;
+pub(crate) const DEFAULT_GRACE_PERIOD: i64 = 900;
 /// Minimum of `gracePeriod`, in seconds. Lower values are treated as this one, as in the original operator.
-pub const MIN_GRACE_PERIOD: i64 = 10;
+pub(crate) const MIN_GRACE_PERIOD: i64 = 10;
 /// Default of `maxBackups`.
-pub const DEFAULT_MAX_BACKUPS: i64 = 5;
+pub(crate) const DEFAULT_MAX_BACKUPS: i64 = 5;
 /// Default of `key`.
-pub const DEFAULT_CONFIG_KEY: &str = "aide.conf";
+pub(crate) const DEFAULT_CONFIG_KEY: &str = "aide.conf";

@@ -57,14 +57,21 @@ pub enum Phase {
     Error,
 }
 
-impl std::fmt::Display for Phase {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
+impl Phase {
+    /// Its name in the API.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
             Self::Pending => "Pending",
             Self::Initializing => "Initializing",
             Self::Active => "Active",
             Self::Error => "Error",
-        })
+        }
+    }
+}
+
+impl std::fmt::Display for Phase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -88,7 +88,7 @@ impl BaselineState {
         });
     }
 
-    /// This AIDE cannot read the database, and its record says that another version has made it. The
+    /// This AIDE cannot read the database, and according to its record another version has made it. The
     /// record proves nothing if the database is not the known one.
     pub(super) fn outdated(&mut self, made_by: String, digest: &str) {
         match self.tampered_with(digest) {

@@ -1,7 +1,7 @@
 //! Baselines, and why they are made. Pure.
 
 /// Replaces the digest of a file that cannot be read as a database.
-pub const NO_DATABASE: &str = "a file that is no database";
+pub(crate) const NO_DATABASE: &str = "a file that is no database";
 
 /// The baseline as the daemon knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,6 @@ pub struct KnownBaseline {
 /// What is in the state directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disk {
-    /// No database.
     Nothing,
     /// No database, but the record of one that was made for this FileIntegrity.
     Missing(KnownBaseline),

@@ -25,7 +25,7 @@ pub(super) enum Comparison {
 }
 
 /// A baseline that was not reported is explained by a crash before it was published: its record has a
-/// request or a configuration that is still desired, or says that it was made without a request. Any
+/// request or a configuration that is still desired, or states that it was made without a request. Any
 /// other baseline was placed there by somebody.
 pub(super) fn compare(disk: &Disk, observed: &ObservedStatus) -> Comparison {
     match (disk, &observed.baseline) {

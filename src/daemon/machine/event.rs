@@ -7,7 +7,6 @@ use crate::daemon::node_state::ObservedStatus;
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::ScanError;
 
-/// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The state directory was read.
@@ -62,14 +61,12 @@ pub enum Finished {
     Stopped,
 }
 
-/// Something to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
     /// Load the configuration with this hash.
     LoadConfig(String),
     /// Stop loading: that configuration is not desired any more.
     StopLoading,
-    /// Make a baseline.
     Initialize(BaselineReason),
     /// Compare the node with the baseline.
     Scan,
@@ -99,8 +96,6 @@ pub enum Action {
     Sleep,
     /// The daemon's pod is ready.
     Ready,
-    /// Terminate AIDE.
     StopAide,
-    /// Exit the daemon.
     Exit,
 }

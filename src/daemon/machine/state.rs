@@ -19,7 +19,6 @@ pub enum State {
         /// When the next scan starts.
         due: Duration,
     },
-    /// Scans are held.
     Held,
     /// Waiting for the next attempt to make a baseline.
     InitFailed {
@@ -34,7 +33,6 @@ pub enum State {
     Stuck {
         /// When the error is reported again.
         due: Duration,
-        /// What is reported.
         error: ScanError,
     },
     /// The baseline cannot be trusted.

@@ -7,7 +7,7 @@ use crate::aide::command::RunError;
 
 /// Why there is no configuration for this node.
 #[derive(Debug, thiserror::Error)]
-pub enum NodeConfigError {
+pub(crate) enum NodeConfigError {
     /// The configuration could not be read or written.
     #[error("make this node's configuration of {}", path.display())]
     File {

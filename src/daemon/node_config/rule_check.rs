@@ -16,18 +16,16 @@ use crate::aide::path_check::{self, Answer};
 /// Maximum number of targets that AIDE is asked about, with up to three questions of 5 ms each.
 const MAX_CHECKED: usize = 256;
 /// Maximum time to look up the links of all rules, and for one answer of AIDE.
-pub const TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How AIDE is asked.
 #[derive(Clone, Copy, Debug)]
-pub struct AideQuery<'a> {
-    /// The AIDE program.
+pub(crate) struct AideQuery<'a> {
     pub aide: &'a Aide,
     /// Text before and after the configuration.
     pub around: &'a Around,
     /// Mount of the node's root.
     pub host_root: &'a str,
-    /// Terminates AIDE.
     pub cancel: &'a CancellationToken,
 }
 

@@ -15,7 +15,7 @@ use crate::scan::outcome::{Finding, Outcome, ScanError};
 
 /// A run that has finished, and what is published of it.
 #[derive(Debug)]
-pub struct Completed {
+pub(crate) struct Completed {
     /// How the run ended, for the state machine.
     pub finished: Finished,
     /// The result of a scan.
@@ -49,12 +49,12 @@ impl Completed {
     }
 
     /// No baseline was made: the configuration could not be loaded.
-    pub fn not_initialized(error: &ConfigurationError) -> Self {
+    pub(crate) fn not_initialized(error: &ConfigurationError) -> Self {
         Self::new(Finished::InitFailed(not_loaded(error)), time::now())
     }
 
     /// No scan was made: the configuration could not be loaded.
-    pub fn not_scanned(error: &ConfigurationError) -> Self {
+    pub(crate) fn not_scanned(error: &ConfigurationError) -> Self {
         let outcome = Outcome::Errored(not_loaded(error));
         Self {
             finding: Some(Finding::new(&outcome, time::now(), Duration::ZERO)),

@@ -8,12 +8,11 @@ use crate::daemon::node_config::Verified;
 use crate::scan::Identity;
 
 /// Maximum bytes of each of AIDE's two reports of a scan: enough for a million entries.
-pub const MAX_REPORT: u64 = 1024 * 1024 * 1024;
+pub(crate) const MAX_REPORT: u64 = 1024 * 1024 * 1024;
 
 /// Everything that a run of AIDE needs.
 #[derive(Clone, Debug)]
-pub struct Runner {
-    /// The AIDE program.
+pub(crate) struct Runner {
     pub aide: Aide,
     /// Version of that program.
     pub aide_version: String,

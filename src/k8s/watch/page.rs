@@ -10,7 +10,7 @@ use super::source::Source;
 use crate::k8s::decode::{self, Unreadable};
 
 /// A decoded object, or the name of one that cannot be decoded.
-pub type Read<W> = Result<W, Unreadable>;
+pub(crate) type Read<W> = Result<W, Unreadable>;
 
 /// A page of a list with raw elements.
 #[derive(Deserialize)]

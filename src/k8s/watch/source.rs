@@ -11,7 +11,7 @@ use crate::api::object_name::{NamespaceName, ObjectName};
 const PAGE: u32 = 500;
 
 /// The objects to watch.
-pub struct Source<W> {
+pub(crate) struct Source<W> {
     pub(super) client: Client,
     pub(super) path: String,
     fields: Option<String>,
@@ -45,12 +45,12 @@ impl<W> std::fmt::Debug for Source<W> {
 
 impl<W: Resource<DynamicType = ()>> Source<W> {
     /// All objects of the kind.
-    pub fn all(client: &Client) -> Self {
+    pub(crate) fn all(client: &Client) -> Self {
         Self::at(client, W::url_path(&(), None))
     }
 
     /// All objects of the kind in a namespace.
-    pub fn namespaced(client: &Client, namespace: &NamespaceName) -> Self {
+    pub(crate) fn namespaced(client: &Client, namespace: &NamespaceName) -> Self {
         Self::at(client, W::url_path(&(), Some(namespace.as_str())))
     }
 
@@ -67,21 +67,21 @@ impl<W: Resource<DynamicType = ()>> Source<W> {
 
     /// Selects the object with this name.
     #[must_use]
-    pub fn named(mut self, name: &ObjectName) -> Self {
+    pub(crate) fn named(mut self, name: &ObjectName) -> Self {
         self.fields = Some(format!("metadata.name={name}"));
         self
     }
 
     /// Selects the objects with this label.
     #[must_use]
-    pub fn labelled(mut self, label: &'static str) -> Self {
+    pub(crate) fn labelled(mut self, label: &'static str) -> Self {
         self.labels = Some(label);
         self
     }
 
     /// Sets the number of objects per page.
     #[must_use]
-    pub fn paged(mut self, page: u32) -> Self {
+    pub(crate) fn paged(mut self, page: u32) -> Self {
         self.page = page;
         self
     }

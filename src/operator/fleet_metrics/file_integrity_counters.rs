@@ -75,12 +75,7 @@ impl FleetMetrics {
 
     pub(super) fn count_phase(&self, phase: Phase, status: &FileIntegrityStatus) {
         let label = PhaseLabel {
-            phase: match phase {
-                Phase::Pending => "Pending",
-                Phase::Initializing => "Initializing",
-                Phase::Active => "Active",
-                Phase::Error => "Error",
-            },
+            phase: phase.as_str(),
         };
         self.fleet.phase.get_or_create(&label).inc();
         if phase == Phase::Error {

@@ -8,7 +8,6 @@ use flate2::write::GzEncoder;
 /// Number of bytes that are read at once.
 const CHUNK: usize = 64 * 1024;
 
-/// A compressed stream.
 pub(super) enum Gzipped {
     Whole {
         bytes: Vec<u8>,

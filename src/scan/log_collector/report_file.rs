@@ -16,7 +16,7 @@ const MAX_PARSED: u64 = 64 * 1024 * 1024;
 
 /// Why a report file could not be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ReportFileError {
+pub(crate) enum ReportFileError {
     /// The file could not be opened.
     #[error("open {}", path.display())]
     Open {
@@ -38,7 +38,6 @@ pub enum ReportFileError {
 /// A report that another program's AIDE has written.
 #[derive(Debug)]
 pub(super) struct ExternalReport {
-    /// The parsed report.
     pub(super) report: Result<Report, ReportError>,
     /// Whether the file has JSON, not plain text.
     pub(super) is_json: bool,

@@ -10,7 +10,7 @@ use crate::scan::change_set::ChangeSet;
 /// in the status. It is lost with the process: then there may be one more event than needed, and an
 /// edited result stays.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct LastReported {
+pub(crate) struct LastReported {
     /// The changes of the last event about changes.
     pub(super) changes: Option<Box<ChangeSet>>,
     /// When, by the node's clock, the last event about paths was created that had an event before.
@@ -38,7 +38,7 @@ pub(super) struct KnownResults {
 
 impl LastReported {
     /// Takes the results of the status when it is read for the first time.
-    pub fn begin_with(&mut self, current: &FileIntegrityNodeStatus) {
+    pub(crate) fn begin_with(&mut self, current: &FileIntegrityNodeStatus) {
         self.known.get_or_insert_with(|| KnownResults {
             last: current.last_result.clone(),
             results: newest_of_each(&current.results),

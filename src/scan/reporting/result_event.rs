@@ -14,7 +14,7 @@ const SAME_PATHS_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
 /// Precedes the name of the failure log in an event.
 const LOG: &str = " log:";
 /// Is added to an event if the failure log could not be written.
-pub(super) const LOG_NOT_WRITTEN: &str = " (which could not be written: the daemon's log says why)";
+pub(super) const LOG_NOT_WRITTEN: &str = " (which could not be written: see the daemon's log)";
 
 /// Whether the event refers to the failure log.
 pub(super) fn names_log(event: &EventMessage) -> bool {

@@ -6,7 +6,7 @@ use crate::api::FileIntegrityNodeStatus;
 
 /// The JSON merge patch (RFC 7396) that turns `current` into `planned`. It has the uid of the object, so
 /// that it never changes another object of the same name. None if there is no difference.
-pub fn status_patch(
+pub(crate) fn status_patch(
     current: &FileIntegrityNodeStatus,
     planned: &FileIntegrityNodeStatus,
 ) -> Result<Option<Value>, serde_json::Error> {

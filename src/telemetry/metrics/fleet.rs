@@ -23,7 +23,7 @@ pub(super) const PREFIX: &str = "file_integrity_operator";
 const RECONCILE_BUCKETS: [f64; 9] = [0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
 
 /// A number of seconds, or a time in seconds since the epoch.
-pub type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
+pub(crate) type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// Metrics about FileIntegrity objects and nodes.
 #[derive(Debug)]

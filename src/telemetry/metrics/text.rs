@@ -60,7 +60,7 @@ const NEXT: &[u8] = b"\n# HELP ";
 
 /// Receives OpenMetrics from the library and writes it in the requested format, metric by metric.
 #[derive(Debug)]
-pub struct Encoder<'a, W> {
+pub(crate) struct Encoder<'a, W> {
     format: Format,
     out: &'a mut W,
     /// The metric that is not complete yet.
@@ -69,7 +69,7 @@ pub struct Encoder<'a, W> {
 
 impl<'a, W: io::Write> Encoder<'a, W> {
     /// Creates an encoder that writes to `out`.
-    pub fn new(format: Format, out: &'a mut W) -> Self {
+    pub(crate) fn new(format: Format, out: &'a mut W) -> Self {
         Self {
             format,
             out,
@@ -78,7 +78,7 @@ impl<'a, W: io::Write> Encoder<'a, W> {
     }
 
     /// Writes the last metric.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.flush(self.buffer.len())
     }
 

@@ -2,7 +2,7 @@
 
 /// A rule that watches nothing, because its path contains a link.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Unwatched {
+pub(crate) struct Unwatched {
     /// The line of the configuration, starting with 1.
     pub line: usize,
     /// The path of the link on the node.
@@ -13,7 +13,7 @@ pub struct Unwatched {
 
 /// A rule whose path contains a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redirected {
+pub(crate) struct Redirected {
     /// The line of the user's rule, starting with 1.
     pub line: usize,
     /// The path of the link on the node.
@@ -28,7 +28,7 @@ pub struct Redirected {
 
 /// A configuration for one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Followed {
+pub(crate) struct Followed {
     /// The text with the additional rules.
     pub text: String,
     /// Whether any rule was redirected.
@@ -43,7 +43,7 @@ pub struct Followed {
 
 impl Followed {
     /// A configuration without additional rules.
-    pub fn unchanged(text: String) -> Self {
+    pub(crate) fn unchanged(text: String) -> Self {
         Self {
             text,
             is_changed: false,
@@ -54,7 +54,7 @@ impl Followed {
     }
 
     /// The line of the user's configuration for a line of [`Self::text`], both starting with 1.
-    pub fn users_line(&self, line: usize) -> usize {
+    pub(crate) fn users_line(&self, line: usize) -> usize {
         let known = line.checked_sub(1).and_then(|index| self.lines.get(index));
         known.copied().unwrap_or(line)
     }

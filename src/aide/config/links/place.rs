@@ -2,7 +2,7 @@
 
 /// The result of resolving the symbolic links in a path of the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// The path contains no link, or does not exist.
     Same,
     /// The path contains a link.

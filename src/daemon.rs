@@ -1,7 +1,7 @@
 //! The agent on each node: makes a baseline, compares the node with it, and reports.
 //!
 //! [`machine`] decides (pure). Around it, [`watch`] and [`status_observer`] follow the node status,
-//! [`configuration`] loads the configuration, [`runner`] runs AIDE, and [`reporter`] publishes what is
+//! [`configuration`] loads the configuration, [`mod@runner`] runs AIDE, and [`reporter`] publishes what is
 //! in the [`outbox`]. [`event_loop`] feeds their events to the machine and executes its actions.
 
 pub(crate) mod configuration;

@@ -1,6 +1,6 @@
 //! `aide.conf`: parsing, conversion of users' configurations, and fio's own lines. Pure.
 //!
-//! [`prepare`] converts the text from a user's ConfigMap to [`Prepared::conf`], with all paths below the host root
+//! [`prepare()`] converts the text from a user's ConfigMap to [`Prepared::conf`], with all paths below the host root
 //! (key `aide.conf`), and to [`Prepared::effective`], which AIDE 0.19 accepts (key
 //! `aide.effective.conf`). All three have the same number of lines, so line numbers in AIDE's messages
 //! are those of the user's text. On a node, [`follow`] adds rules for the targets of symbolic links.

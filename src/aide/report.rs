@@ -5,7 +5,7 @@
 //!
 //! JSON reports are read as a stream: if all files of a node differ, the report is far larger than what is kept
 //! of it. Entries take the size of their path and some 200 bytes. Entries of one kind beyond 32 MiB are
-//! only counted and hashed, see [`OmittedEntries`].
+//! only counted and hashed, see [`changes::OmittedEntries`].
 
 mod changes;
 mod error;

@@ -12,7 +12,7 @@ pub(crate) mod mount_namespace;
 pub mod aide {
     pub use crate::aide::{exit, profiles, stderr};
     pub mod command {
-        pub use crate::aide::command::Around;
+        pub use crate::aide::command::ExtraConfig;
     }
     pub mod config {
         pub use crate::aide::config::{Configuration, RunOptions, config_hash, prepare};

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use fio::testing::aide::command::Around;
+use fio::testing::aide::command::ExtraConfig;
 use fio::testing::aide::config::RunOptions;
 use rustix::fs::{Advice, fadvise};
 
@@ -167,7 +167,7 @@ impl<'a> Scanner<'a> {
         let dir = self.tree.path("alone");
         let config = dir.join("conf");
         std::fs::write(&config, self.tree.configuration(&setup.attributes))?;
-        let around = Around::of(&RunOptions::new(
+        let extra = ExtraConfig::of(&RunOptions::new(
             &dir,
             &dir.join("report.json"),
             setup.workers,
@@ -188,7 +188,7 @@ impl<'a> Scanner<'a> {
             .arg(&self.aide)
             .args([mode, "--config"])
             .arg(&config)
-            .args(["--before", &around.before, "--after", &around.after])
+            .args(["--before", &extra.before, "--after", &extra.after])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -17,7 +17,7 @@ fuzz_target!(|input: (Option<i32>, Option<i32>, &str)| {
         assert!(!error.message().is_empty() && !error.class().as_str().is_empty());
     }
     let stderr = Stderr::of(text);
-    let classes = [stderr.left_out, stderr.in_motion, stderr.others];
+    let classes = [stderr.skipped, stderr.changing, stderr.others];
     let count: u64 = classes.iter().map(|class| class.count).sum();
     assert!(count <= text.lines().count() as u64, "{classes:?}");
     for class in classes {

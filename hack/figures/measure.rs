@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use syn::visit::{self, Visit};
-use syn::{Attribute, Block, Expr, Ident, Lit, LitStr, Meta, Visibility};
+use syn::{Attribute, Block, Expr, Ident, Item, Lit, LitStr, Meta, UseTree, Visibility};
 
 use super::module_of;
 use super::source::SourceFile;
@@ -26,7 +26,10 @@ pub(crate) struct Figures {
     pub(crate) file_lines: Vec<usize>,
     pub(crate) function_lines: Vec<usize>,
     pub(crate) long_functions: Vec<String>,
+    /// What another crate can use.
     pub(crate) public_items: usize,
+    /// What the tests in e2e/ can use as well, by the feature `testing`.
+    pub(crate) items_for_tests: usize,
     pub(crate) comments: usize,
     /// `module: words`.
     pub(crate) short_comments: Vec<String>,
@@ -35,6 +38,9 @@ pub(crate) struct Figures {
 impl Figures {
     pub(crate) fn add(&mut self, source: &SourceFile) {
         self.file_lines.push(source.lines.len());
+        if source.module.is_empty() {
+            self.public_items += source.items.iter().map(exported).sum::<usize>();
+        }
         let mut counter = Counter {
             module: module_of(source),
             figures: self,
@@ -42,6 +48,22 @@ impl Figures {
         for item in &source.items {
             counter.visit_item(item);
         }
+    }
+}
+
+/// How many names an item of the crate's root exports. `pub mod` is for tests alone.
+fn exported(item: &Item) -> usize {
+    match item {
+        Item::Use(item) if matches!(item.vis, Visibility::Public(_)) => names(&item.tree),
+        _ => 0,
+    }
+}
+
+fn names(tree: &UseTree) -> usize {
+    match tree {
+        UseTree::Path(path) => names(&path.tree),
+        UseTree::Group(group) => group.items.iter().map(names).sum(),
+        UseTree::Name(_) | UseTree::Rename(_) | UseTree::Glob(_) => 1,
     }
 }
 
@@ -101,7 +123,7 @@ impl<'ast> Visit<'ast> for Counter<'_> {
     /// An item of a module; methods and fields belong to their type.
     fn visit_visibility(&mut self, visibility: &'ast Visibility) {
         let is_public = matches!(visibility, Visibility::Public(_));
-        self.figures.public_items += usize::from(is_public);
+        self.figures.items_for_tests += usize::from(is_public);
     }
 
     /// A field belongs to its type.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::command::{Aide, Around, Mode, RunError, Usage};
+use super::command::{Aide, ExtraConfig, Mode, RunError, Usage};
 use super::config::{self, Diagnostic, Prepared, RunOptions};
 use super::exit::{self, AideError};
 use super::path_check::{self, Answer};
@@ -124,8 +124,8 @@ impl Checker {
     ) -> Result<Option<Problem>, CheckError> {
         let file = self.write(effective)?;
         let cancel = CancellationToken::new();
-        let around = around(state_dir);
-        let run = self.aide.run(Mode::ConfigCheck, &file.0, &around, &cancel);
+        let extra = extra_config(state_dir);
+        let run = self.aide.run(Mode::ConfigCheck, &file.0, &extra, &cancel);
         let Ok(finished) = tokio::time::timeout(TIMEOUT, run).await else {
             let message = format!(
                 "AIDE did not finish --config-check in {} s",
@@ -156,7 +156,7 @@ impl Checker {
         let file = self.write(effective)?;
         let text = self
             .aide
-            .path_check(&file.0, &around(state_dir), &argument)
+            .path_check(&file.0, &extra_config(state_dir), &argument)
             .await?;
         path_check::parse(&text, &file.0.to_string_lossy(), names::HOST_ROOT)
             .ok_or_else(|| CheckError::PathCheckOutput(path.to_owned()))
@@ -228,9 +228,9 @@ impl Drop for TemporaryFile {
     }
 }
 
-fn around(state_dir: &str) -> Around {
+fn extra_config(state_dir: &str) -> ExtraConfig {
     let state = format!("{}{state_dir}", names::HOST_ROOT);
-    Around::of(&RunOptions::new(
+    ExtraConfig::of(&RunOptions::new(
         Path::new(&state),
         Path::new("/tmp/aide.report.json"),
         1,

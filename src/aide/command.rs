@@ -21,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::error::{NO_AIDE, RunError};
 use self::output::{is_supported, parse_version, read_stderr};
-pub(crate) use self::process::{Remains, Usage};
+pub(crate) use self::process::{StuckProcess, Usage};
 use self::process::{limit_files, limit_usage, lower_priority, terminate};
-pub use self::run::Around;
+pub use self::run::ExtraConfig;
 pub(crate) use self::run::{Finished, Mode};
 use super::watchdog::{Hang, Limits, Watchdog};
 
@@ -102,10 +102,10 @@ impl Aide {
         &self,
         mode: Mode,
         config: &Path,
-        around: &Around,
+        extra: &ExtraConfig,
         cancel: &CancellationToken,
     ) -> Result<Finished, RunError> {
-        let mut command = self.command_to(mode.argument(), config, around);
+        let mut command = self.command_to(mode.argument(), config, extra);
         let mut child = command.spawn().map_err(|source| self.not_started(source))?;
         lower_priority(&child);
         if let Some(bytes) = self.max_file_size {
@@ -135,7 +135,7 @@ impl Aide {
             Some(hang) if has_exited => RunError::Hung(hang),
             Some(hang) => RunError::Stuck {
                 hang,
-                remains: Remains(Box::new(child)),
+                stuck_process: StuckProcess(Box::new(child)),
             },
         })
     }
@@ -158,10 +158,10 @@ impl Aide {
     pub(crate) async fn path_check(
         &self,
         config: &Path,
-        around: &Around,
+        extra: &ExtraConfig,
         path: &str,
     ) -> Result<String, RunError> {
-        let mut command = self.command_to(&format!("--path-check={path}"), config, around);
+        let mut command = self.command_to(&format!("--path-check={path}"), config, extra);
         let output = self.output(&mut command).await?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -178,11 +178,11 @@ impl Aide {
         }
     }
 
-    fn command_to(&self, action: &str, config: &Path, around: &Around) -> Command {
+    fn command_to(&self, action: &str, config: &Path, extra: &ExtraConfig) -> Command {
         let mut command = self.command();
         command.arg(action).arg("--config").arg(config);
-        command.arg("--before").arg(&around.before);
-        command.arg("--after").arg(&around.after);
+        command.arg("--before").arg(&extra.before);
+        command.arg("--after").arg(&extra.after);
         command
     }
 

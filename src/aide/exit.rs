@@ -26,7 +26,7 @@ pub enum Verdict {
 /// An error of AIDE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AideError {
-    /// 14: writing failed.
+    /// 14: AIDE failed to write a file.
     Write,
     /// 15: a wrong argument.
     Argument,

@@ -15,7 +15,7 @@ use crate::text::shorten_middle;
 
 /// The end of a warning that a directory and everything below it, or a file, was skipped (`do_md.c` and `gen_list.c`
 /// of AIDE 0.19).
-const LEFT_OUT: [&str; 3] = [
+const SKIPPED: [&str; 3] = [
     "(skipping recursion)",
     "could not be calculated)",
     "(skipping)",
@@ -24,7 +24,7 @@ const LEFT_OUT: [&str; 3] = [
 const DISABLED: &str = "(disabling ";
 /// The end of a warning that a file changed while AIDE read it. Its digests are not compared, or are missing in the
 /// database.
-const IN_MOTION: &str = "(discarding calculated hashsums)";
+const CHANGING: &str = "(discarding calculated hashsums)";
 /// The file was removed during the run, so it is correct that it is missing.
 const REMOVED: &str = ": No such file or directory";
 
@@ -42,9 +42,9 @@ pub struct Stderr {
     /// The first error. AIDE exits after it.
     pub error: Option<String>,
     /// Skipped directories and files.
-    pub left_out: Class,
+    pub skipped: Class,
     /// Files that changed while AIDE read them.
-    pub in_motion: Class,
+    pub changing: Class,
     /// All other relevant lines.
     pub others: Class,
 }
@@ -90,10 +90,10 @@ impl Stderr {
         let text = line.trim_start_matches("WARNING:").trim();
         if is_skipped(text) {
             if !is_removed(text) {
-                self.left_out.add(text);
+                self.skipped.add(text);
             }
-        } else if text.ends_with(IN_MOTION) {
-            self.in_motion.add(text);
+        } else if text.ends_with(CHANGING) {
+            self.changing.add(text);
         } else if line.starts_with("ERROR:") {
             self.error.get_or_insert_with(|| line.to_owned());
         } else if !(text.is_empty()
@@ -106,7 +106,7 @@ impl Stderr {
 }
 
 fn is_skipped(text: &str) -> bool {
-    LEFT_OUT.iter().any(|end| text.ends_with(end)) || is_partial_file(text)
+    SKIPPED.iter().any(|end| text.ends_with(end)) || is_partial_file(text)
 }
 
 /// Whether the content of a file was not read: `failed to open file '/x' for reading: stat fields changed: ...

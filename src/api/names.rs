@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// Keys of annotations.
+/// Keys of the annotations of FileIntegrity objects, node statuses and failure logs.
 #[derive(Debug)]
 pub enum Annotation {}
 
@@ -36,7 +36,7 @@ impl Annotation {
     pub const FILES_REMOVED: &str = "file-integrity.openshift.io/files-removed";
 }
 
-/// Keys of labels.
+/// Keys of the labels of all objects that fio creates.
 #[derive(Debug)]
 pub enum Label {}
 

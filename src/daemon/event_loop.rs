@@ -143,10 +143,10 @@ impl EventLoop {
 
     fn finished(&mut self, mut completed: Completed) -> Event {
         release_page_cache();
-        if let Some(remains) = completed.remains.take() {
+        if let Some(stuck_process) = completed.stuck_process.take() {
             let events = self.events.clone();
             tokio::spawn(async move {
-                remains.gone().await;
+                stuck_process.exited().await;
                 events.send(Event::AideExited).ok();
             });
         }

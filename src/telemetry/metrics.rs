@@ -84,14 +84,14 @@ impl Metrics {
     }
 
     /// Starts to export metrics of the fleet: this replica is the leader. They start empty.
-    pub fn lead(&self) -> Arc<Fleet> {
+    pub(crate) fn lead(&self) -> Arc<Fleet> {
         let fleet = Arc::new(Fleet::new());
         self.set(Some(Arc::clone(&fleet)));
         fleet
     }
 
     /// Stops exporting metrics of the fleet: this replica is not the leader any more.
-    pub fn stand_by(&self) {
+    pub(crate) fn stand_by(&self) {
         self.set(None);
     }
 
@@ -101,12 +101,16 @@ impl Metrics {
     }
 
     /// Writes the metrics of the process.
-    pub fn encode_process(&self, format: Format, out: &mut impl io::Write) -> io::Result<()> {
+    pub(crate) fn encode_process(
+        &self,
+        format: Format,
+        out: &mut impl io::Write,
+    ) -> io::Result<()> {
         encode(&[&self.0.process], format, out)
     }
 
     /// Writes the metrics of the fleet, and with `with_process` also those of the process.
-    pub fn encode_fleet(
+    pub(crate) fn encode_fleet(
         &self,
         format: Format,
         with_process: bool,

@@ -124,7 +124,7 @@ impl Node {
                 .output()
                 .unwrap();
             let stderr = String::from_utf8_lossy(&output.stderr);
-            if Stderr::of(&stderr).left_out.count == 0 {
+            if Stderr::of(&stderr).skipped.count == 0 {
                 return output;
             }
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::process::Remains;
+use super::process::StuckProcess;
 use crate::aide::watchdog::Hang;
 
 /// The message if there is no AIDE.
@@ -43,7 +43,7 @@ pub(crate) enum RunError {
         /// The exceeded limit and the file.
         hang: Hang,
         /// The process that still exists.
-        remains: Remains,
+        stuck_process: StuckProcess,
     },
     /// The output has no version.
     #[error("{} printed no version: {output}", binary.display())]

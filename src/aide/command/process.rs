@@ -23,11 +23,11 @@ pub(crate) struct Usage {
 
 /// A process that does not react to SIGKILL, because it waits in the kernel, usually for a file system.
 #[derive(Debug)]
-pub(crate) struct Remains(pub(super) Box<Child>);
+pub(crate) struct StuckProcess(pub(super) Box<Child>);
 
-impl Remains {
+impl StuckProcess {
     /// Waits until the process exits.
-    pub(crate) async fn gone(mut self) {
+    pub(crate) async fn exited(mut self) {
         self.0.wait().await.ok();
     }
 }

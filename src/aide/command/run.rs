@@ -26,14 +26,14 @@ impl Mode {
 
 /// fio's own configuration before and after that of the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Around {
+pub struct ExtraConfig {
     /// The text for `--before`.
     pub before: String,
     /// The text for `--after`.
     pub after: String,
 }
 
-impl Around {
+impl ExtraConfig {
     /// The options of a run, which override those of the user.
     pub fn of(options: &RunOptions) -> Self {
         Self {

@@ -32,7 +32,7 @@ async fn run(aide: &Aide, cancel: &CancellationToken) -> Result<Finished, RunErr
     aide.run(
         Mode::Check,
         Path::new("/dev/null"),
-        &Around::default(),
+        &ExtraConfig::default(),
         cancel,
     )
     .await
@@ -120,12 +120,12 @@ async fn many_warnings_do_not_block_or_hide_others() {
         .unwrap();
     let Stderr {
         error,
-        left_out,
+        skipped,
         others,
         ..
     } = finished.stderr;
     assert_eq!(error.as_deref(), Some("ERROR: at the end"));
-    assert_eq!((left_out.count, others.count), (1, 2001));
+    assert_eq!((skipped.count, others.count), (1, 2001));
 }
 
 #[tokio::test]

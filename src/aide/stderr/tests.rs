@@ -4,8 +4,8 @@ use super::*;
 fn counts(text: &str) -> (u64, u64, u64) {
     let stderr = Stderr::of(text);
     (
-        stderr.left_out.count,
-        stderr.in_motion.count,
+        stderr.skipped.count,
+        stderr.changing.count,
         stderr.others.count,
     )
 }
@@ -99,17 +99,17 @@ fn the_first_line_and_the_number_of_lines_are_kept() {
     );
     let stderr = Stderr::of(&text);
     let expected = "failed to access '/a': Permission denied (skipping) (2 in all)";
-    assert_eq!(stderr.left_out.summary().as_deref(), Some(expected));
+    assert_eq!(stderr.skipped.summary().as_deref(), Some(expected));
     assert_eq!(stderr.error.as_deref(), Some("ERROR: /c:1: no"));
     assert_eq!(stderr.others.count, 5_000);
-    assert_eq!(stderr.in_motion.summary(), None);
+    assert_eq!(stderr.changing.summary(), None);
 }
 
 #[test]
 fn a_long_path_is_shortened_in_the_middle() {
     let path = "/d".repeat(3_000);
     let text = format!("WARNING: failed to access '{path}': File name too long (skipping)");
-    let summary = Stderr::of(&text).left_out.summary().unwrap();
+    let summary = Stderr::of(&text).skipped.summary().unwrap();
     assert!(summary.starts_with("failed to access '/d/d"), "{summary}");
     assert!(
         summary.ends_with("/d': File name too long (skipping) (1 in all)"),

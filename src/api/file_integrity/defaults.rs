@@ -4,7 +4,5 @@
 pub(crate) const DEFAULT_GRACE_PERIOD: i64 = 900;
 /// Minimum of `gracePeriod`, in seconds. Lower values are treated as this one, as in the original operator.
 pub(crate) const MIN_GRACE_PERIOD: i64 = 10;
-/// Default of `maxBackups`.
 pub(crate) const DEFAULT_MAX_BACKUPS: i64 = 5;
-/// Default of `key`.
 pub(crate) const DEFAULT_CONFIG_KEY: &str = "aide.conf";

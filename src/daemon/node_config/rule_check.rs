@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::NodeConfigError;
 use super::link_lookup::LinkedRules;
-use crate::aide::command::{Aide, Around, Mode};
+use crate::aide::command::{Aide, ExtraConfig, Mode};
 use crate::aide::config::{self, Redirected, Unwatched};
 use crate::aide::exit::{self, AideError};
 use crate::aide::path_check::{self, Answer};
@@ -23,7 +23,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct AideQuery<'a> {
     pub aide: &'a Aide,
     /// Text before and after the configuration.
-    pub around: &'a Around,
+    pub extra: &'a ExtraConfig,
     /// Mount of the node's root.
     pub host_root: &'a str,
     pub cancel: &'a CancellationToken,
@@ -34,8 +34,8 @@ pub(super) async fn is_accepted(
     path: &Path,
     query: AideQuery<'_>,
 ) -> Result<bool, NodeConfigError> {
-    let (around, cancel) = (query.around, query.cancel);
-    let run = query.aide.run(Mode::ConfigCheck, path, around, cancel);
+    let (extra, cancel) = (query.extra, query.cancel);
+    let run = query.aide.run(Mode::ConfigCheck, path, extra, cancel);
     let ended = run.await?;
     let refused = exit::decode_plain(ended.code, ended.signal);
     Ok(!matches!(refused, Err(AideError::Configuration)))
@@ -164,9 +164,9 @@ impl RuleCheck<'_> {
 
     /// AIDE's answer about a path, with more lines at the end of the configuration.
     async fn ask(&self, question: &str, more: &str) -> Result<Option<Answer>, NodeConfigError> {
-        let mut around = self.query.around.clone();
-        around.after += more;
-        let answer = self.query.aide.path_check(self.path, &around, question);
+        let mut extra = self.query.extra.clone();
+        extra.after += more;
+        let answer = self.query.aide.path_check(self.path, &extra, question);
         let Ok(stdout) = tokio::time::timeout(TIMEOUT, answer).await else {
             return Err(NodeConfigError::Hung(question.to_owned()));
         };

@@ -9,7 +9,7 @@ use super::disk_space;
 use super::error::RunnerError;
 use super::marker::Marker;
 use super::report_files::ReportFiles;
-use crate::aide::command::{self, Aide, Around, Mode};
+use crate::aide::command::{self, Aide, ExtraConfig, Mode};
 use crate::aide::config::{RunOptions, Unwatched};
 use crate::aide::exit::{self, AideError, Verdict};
 use crate::aide::report::Report;
@@ -67,10 +67,10 @@ impl<'a> AideRun<'a> {
         runner.state.clear_unfinished()?;
         Marker::in_dir(&runner.work_dir).create()?;
         let report_limit = disk_space::report_limit(runner);
-        let around = around(runner);
+        let extra = extra_config(runner);
         let query = AideQuery {
             aide: &runner.aide,
-            around: &around,
+            extra: &extra,
             host_root: &runner.host_root,
             cancel,
         };
@@ -106,7 +106,7 @@ impl<'a> AideRun<'a> {
                 "the configuration watches no file on this node",
             )));
         }
-        let unread = attempt.stderr.in_motion.summary();
+        let unread = attempt.stderr.changing.summary();
         Ok(NewDatabase { report, unread })
     }
 
@@ -135,11 +135,11 @@ impl<'a> AideRun<'a> {
             if let Some(warnings) = stderr.others.summary() {
                 tracing::debug!(warnings, "AIDE warns");
             }
-            let in_motion = stderr.in_motion.summary();
-            let counts = counts_in_motion(mode, attempt.verdict, number);
-            let in_the_way = in_motion.clone().filter(|_| !counts);
-            let Some(files) = stderr.left_out.summary().or(in_the_way) else {
-                if let Some(files) = in_motion {
+            let changing = stderr.changing.summary();
+            let counts = counts_changing(mode, attempt.verdict, number);
+            let in_the_way = changing.clone().filter(|_| !counts);
+            let Some(files) = stderr.skipped.summary().or(in_the_way) else {
+                if let Some(files) = changing {
                     tracing::warn!(
                         files,
                         "files were written while AIDE read them; their content is not compared"
@@ -158,9 +158,9 @@ impl<'a> AideRun<'a> {
 
     async fn attempt(&self, aide: &Aide, mode: Mode) -> Result<Attempt, RunnerError> {
         ReportFiles::of(self.runner).remove_json()?;
-        let around = around(self.runner);
+        let extra = extra_config(self.runner);
         let ended = aide
-            .run(mode, &self.config.path, &around, self.cancel)
+            .run(mode, &self.config.path, &extra, self.cancel)
             .await?;
         Ok(Attempt {
             verdict: verdict(mode, &ended),
@@ -193,9 +193,9 @@ impl<'a> AideRun<'a> {
     }
 }
 
-fn around(runner: &Runner) -> Around {
+fn extra_config(runner: &Runner) -> ExtraConfig {
     let reports = ReportFiles::of(runner);
-    Around::of(&RunOptions::new(
+    ExtraConfig::of(&RunOptions::new(
         runner.state.path(),
         reports.json(),
         runner.workers,
@@ -212,7 +212,7 @@ fn verdict(mode: Mode, ended: &command::Finished) -> Verdict {
 }
 
 /// Whether an attempt counts although files were written while AIDE read them.
-fn counts_in_motion(mode: Mode, verdict: Verdict, attempt: u32) -> bool {
+fn counts_changing(mode: Mode, verdict: Verdict, attempt: u32) -> bool {
     match verdict {
         Verdict::Clean => mode == Mode::Init && attempt == MAX_ATTEMPTS,
         Verdict::Changes { .. } | Verdict::Error(_) => true,

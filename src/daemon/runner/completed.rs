@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::error::RunnerError;
-use crate::aide::command::{Remains, RunError};
+use crate::aide::command::{RunError, StuckProcess};
 use crate::api::{Baseline, ErrorClass, time};
 use crate::daemon::configuration::ConfigurationError;
 use crate::daemon::machine::Finished;
@@ -31,7 +31,7 @@ pub(crate) struct Completed {
     /// When the run began.
     pub started_at: Time,
     /// An AIDE that could not be terminated.
-    pub remains: Option<Remains>,
+    pub stuck_process: Option<StuckProcess>,
 }
 
 impl Completed {
@@ -44,7 +44,7 @@ impl Completed {
             scan: String::new(),
             change_log: None,
             started_at,
-            remains: None,
+            stuck_process: None,
         }
     }
 
@@ -73,8 +73,8 @@ impl Completed {
             RunnerError::Run(error @ RunError::Stuck { .. }) => {
                 let stuck = ScanError::new(ErrorClass::Hung, error.to_string());
                 let mut completed = Self::new(Finished::Stuck(stuck), started_at);
-                if let RunError::Stuck { remains, .. } = error {
-                    completed.remains = Some(remains);
+                if let RunError::Stuck { stuck_process, .. } = error {
+                    completed.stuck_process = Some(stuck_process);
                 }
                 Ok(completed)
             }

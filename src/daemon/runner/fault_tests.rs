@@ -714,7 +714,7 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
     let is_named = |completed: &Completed| said(completed).contains(named);
     let completed = scan_until(&mut node, without_progress, is_named).await;
     assert!(
-        completed.remains.is_none(),
+        completed.stuck_process.is_none(),
         "it waits for the first answer, and can be ended"
     );
     let result = &finding(&completed).result;
@@ -792,11 +792,11 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
         "{}",
         error.message
     );
-    let mut gone = Box::pin(completed.remains.take().unwrap().gone());
-    let still = tokio::time::timeout(Duration::from_millis(300), &mut gone).await;
+    let mut exited = Box::pin(completed.stuck_process.take().unwrap().exited());
+    let still = tokio::time::timeout(Duration::from_millis(300), &mut exited).await;
     assert!(still.is_err(), "it is still there");
     drop(server.join().unwrap());
-    gone.await;
+    exited.await;
     unmount(&node.etc("remote"));
     well_after(
         "a mount that hangs: AIDE cannot be terminated",

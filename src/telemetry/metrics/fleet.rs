@@ -27,7 +27,7 @@ pub(crate) type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 
 /// Metrics about FileIntegrity objects and nodes.
 #[derive(Debug)]
-pub struct Fleet {
+pub(crate) struct Fleet {
     registry: Registry,
     /// Transitions to a phase.
     pub phase: Family<PhaseLabel, Counter>,
@@ -203,7 +203,7 @@ impl Fleet {
     }
 
     /// Records the duration of a reconcile.
-    pub fn observe_reconcile(&self, duration: Duration) {
+    pub(crate) fn observe_reconcile(&self, duration: Duration) {
         self.reconciles.observe(duration.as_secs_f64());
     }
 }

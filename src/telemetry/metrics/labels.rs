@@ -9,28 +9,28 @@ use prometheus_client::encoding::EncodeLabelSet;
 
 /// A phase of a FileIntegrity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct PhaseLabel {
+pub(crate) struct PhaseLabel {
     /// The name of the phase.
     pub phase: &'static str,
 }
 
 /// An error of a FileIntegrity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ErrorLabel {
+pub(crate) struct ErrorLabel {
     /// The reason, from a fixed set.
     pub error: &'static str,
 }
 
 /// The label of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct NodeLabel {
+pub(crate) struct NodeLabel {
     /// The name of the node.
     pub node: Arc<str>,
 }
 
 /// The trigger of a re-initialization.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ReinitLabels {
+pub(crate) struct ReinitLabels {
     /// `demand`, `node`, or `config`.
     pub by: &'static str,
     /// The node, or an empty string for all nodes.
@@ -39,7 +39,7 @@ pub struct ReinitLabels {
 
 /// The condition of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct ConditionLabels {
+pub(crate) struct ConditionLabels {
     /// The name of the condition.
     pub condition: &'static str,
     /// The name of the node.
@@ -48,7 +48,7 @@ pub struct ConditionLabels {
 
 /// An error of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct NodeErrorLabels {
+pub(crate) struct NodeErrorLabels {
     /// The name of the error class.
     pub error: &'static str,
     /// The name of the node.
@@ -57,35 +57,35 @@ pub struct NodeErrorLabels {
 
 /// An operation on a DaemonSet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct OperationLabel {
+pub(crate) struct OperationLabel {
     /// `update`, `delete` or `podkill`.
     pub operation: &'static str,
 }
 
 /// A state of nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct StateLabel {
+pub(crate) struct StateLabel {
     /// The state, from a fixed set.
     pub state: &'static str,
 }
 
 /// The label of a FileIntegrity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct FileIntegrityLabel {
+pub(crate) struct FileIntegrityLabel {
     /// The name of the FileIntegrity.
     pub file_integrity: String,
 }
 
 /// A kind of API objects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct KindLabel {
+pub(crate) struct KindLabel {
     /// The kind, one of those that the operator watches.
     pub kind: String,
 }
 
 /// A step of a reconcile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct StepLabel {
+pub(crate) struct StepLabel {
     /// The step, `observe` or `apply`.
     pub step: &'static str,
 }

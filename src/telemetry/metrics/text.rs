@@ -11,7 +11,7 @@ use std::io;
 
 /// A text format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// Format 0.0.4, which every version of Prometheus supports.
     Plain,
     /// OpenMetrics 1.0, for clients that ask for it.
@@ -23,7 +23,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text";
 impl Format {
     /// The format that an Accept header prefers (RFC 9110, section 12.5.1). The default is the plain
     /// format.
-    pub fn accepted(accept: Option<&str>) -> Self {
+    pub(crate) fn accepted(accept: Option<&str>) -> Self {
         let (mut open, mut plain) = (0.0_f32, 0.0_f32);
         for range in accept.unwrap_or_default().split(',') {
             let mut parts = range.split(';').map(str::trim);
@@ -45,7 +45,7 @@ impl Format {
     }
 
     /// The content type of the response.
-    pub fn content_type(self) -> &'static str {
+    pub(crate) fn content_type(self) -> &'static str {
         match self {
             Self::Plain => "text/plain; version=0.0.4; charset=utf-8",
             Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",

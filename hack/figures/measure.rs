@@ -136,16 +136,16 @@ impl<'ast> Visit<'ast> for Counter<'_> {
         visit::visit_fields(self, &variant.fields);
     }
 
-    fn visit_item(&mut self, item: &'ast syn::Item) {
+    fn visit_item(&mut self, item: &'ast Item) {
         match item {
-            syn::Item::Const(item) => self.comment(&item.attrs),
-            syn::Item::Enum(item) => self.comment(&item.attrs),
-            syn::Item::Fn(item) => self.comment(&item.attrs),
-            syn::Item::Mod(item) => self.comment(&item.attrs),
-            syn::Item::Static(item) => self.comment(&item.attrs),
-            syn::Item::Struct(item) => self.comment(&item.attrs),
-            syn::Item::Trait(item) => self.comment(&item.attrs),
-            syn::Item::Type(item) => self.comment(&item.attrs),
+            Item::Const(item) => self.comment(&item.attrs),
+            Item::Enum(item) => self.comment(&item.attrs),
+            Item::Fn(item) => self.comment(&item.attrs),
+            Item::Mod(item) => self.comment(&item.attrs),
+            Item::Static(item) => self.comment(&item.attrs),
+            Item::Struct(item) => self.comment(&item.attrs),
+            Item::Trait(item) => self.comment(&item.attrs),
+            Item::Type(item) => self.comment(&item.attrs),
             _ => {}
         }
         visit::visit_item(self, item);

@@ -43,7 +43,8 @@ pub struct FileIntegrityNodeStatus {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ScanResult {
-    /// Condition of the node: Succeeded (no changes), Failed (changes found) or Errored (not scanned).
+    /// Condition of the node: Succeeded (no changes), Failed (changes found) or Errored (the scan
+    /// ended with an error, or its result is not trustworthy).
     pub condition: Condition,
     /// Time at which the scan ended.
     #[serde(deserialize_with = "super::time::lenient")]
@@ -76,7 +77,7 @@ pub struct ScanResult {
     /// times, inode, link count and block count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes_hash: Option<String>,
-    /// The first 20 rules whose paths contain a symbolic link on this node and whose target is not watched.
+    /// The first 20 rules that do not watch all their paths behind a symbolic link on this node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unwatched_rules: Vec<UnwatchedRule>,
     /// Number of files that the scan checked.
@@ -121,7 +122,7 @@ pub struct ChangeEntry {
     pub attributes: Vec<String>,
 }
 
-/// A rule whose path contains a symbolic link on the node and whose target is not watched.
+/// A rule that does not watch all its paths behind a symbolic link on the node.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct UnwatchedRule {
@@ -129,7 +130,7 @@ pub struct UnwatchedRule {
     pub line: i64,
     /// The symbolic link. Bytes that are not printable are escaped as \ooo.
     pub link: String,
-    /// Reason why the target of the link is not watched.
+    /// Reason why the target of the link is not watched as the rule specifies.
     pub reason: String,
 }
 
@@ -164,7 +165,8 @@ pub struct Baseline {
     /// Directory of the baseline on the node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_dir: Option<String>,
-    /// False if nobody requested the baseline: it replaced a lost one, or an unknown signal file was found.
+    /// False if nobody requested the baseline: it replaced a lost one, an unknown signal file was found, or an
+    /// upgrade accepted changes that were reported.
     pub requested: bool,
 }
 

@@ -20,7 +20,7 @@ use crate::aide::profiles::Profile;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit status: 0 valid (possibly with warnings), 1 rejected or path not watched, 2 check failed"
+    after_help = "Exit status: 0 valid (possibly with warnings), 1 configuration refused or path not watched, 2 check not possible"
 )]
 pub(super) struct Args {
     #[command(subcommand)]

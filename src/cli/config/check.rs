@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::exit_status::REJECTED;
+use super::exit_status::REFUSED;
 use super::input::Input;
 use super::report::Report;
 use crate::aide::check::{Checker, Verdict};
@@ -42,7 +42,7 @@ pub(super) async fn check(
     let code = if report.is_good() {
         ExitCode::SUCCESS
     } else {
-        ExitCode::from(REJECTED)
+        ExitCode::from(REFUSED)
     };
     report.print(input, &mut std::io::stdout(), code)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use super::exit_status::REJECTED;
+use super::exit_status::REFUSED;
 use super::input::{Input, Output};
 use super::report::Report;
 use crate::aide::config;
@@ -17,7 +17,7 @@ pub(super) fn convert(input: &Input, relocate_only: bool) -> anyhow::Result<Exit
         Ok(prepared) => prepared,
         Err(refused) => {
             let report = Report::new(refused.diagnostics, Vec::new(), None);
-            return report.print(input, &mut std::io::stderr(), ExitCode::from(REJECTED));
+            return report.print(input, &mut std::io::stderr(), ExitCode::from(REFUSED));
         }
     };
     let mut out = std::io::stdout();

@@ -24,6 +24,7 @@ pub mod aide {
         pub use crate::aide::report::{Change, ChangeKind, Report, parse_json, parse_plain};
     }
 }
+
 #[cfg(feature = "testing")]
 pub mod api {
     pub use crate::api::{
@@ -46,6 +47,7 @@ pub mod api {
         pub use crate::api::time::{now, now_micro};
     }
 }
+
 #[cfg(feature = "testing")]
 pub mod daemon {
     pub mod known_status {
@@ -66,6 +68,7 @@ pub mod daemon {
         pub use crate::daemon::watch::run;
     }
 }
+
 #[cfg(feature = "testing")]
 pub mod k8s {
     pub use crate::k8s::builder;
@@ -76,6 +79,7 @@ pub mod k8s {
         pub use crate::k8s::watch_throttle::is_watch;
     }
 }
+
 #[cfg(feature = "testing")]
 pub mod operator {
     pub use crate::operator::{ScrapeSettings, Settings, run};
@@ -86,6 +90,7 @@ pub mod operator {
         pub use crate::operator::build::{ActiveConfig, config_map, node_status};
     }
 }
+
 #[cfg(feature = "testing")]
 pub mod scan {
     pub use crate::scan::Identity;
@@ -105,6 +110,7 @@ pub mod scan {
         pub use crate::scan::reporting::NodeUpdate;
     }
 }
+
 #[cfg(feature = "testing")]
 pub mod telemetry {
     pub mod metrics {

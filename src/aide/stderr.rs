@@ -5,7 +5,7 @@
 //! '/etc' for reading: stat fields changed: n (skipping recursion)`). But everything below it is
 //! missing in the database, or counts as removed. Such a run must be repeated. AIDE discards the
 //! digests of a file that changes while AIDE reads it. The changes that such a run found are real,
-//! but the file was not checked.
+//! but if it found none, this proves nothing: the file was not checked.
 //!
 //! Lines are classified while they are read, so that many other warnings cannot hide important ones. Lines contain file
 //! names, which any user of the node can choose, even with line feeds. So the class depends on the end of

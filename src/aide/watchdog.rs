@@ -40,6 +40,7 @@ pub(crate) struct Watchdog {
 struct Progress {
     /// CPU time in clock ticks.
     ticks: u64,
+    /// Bytes that it asked the kernel to read.
     bytes: u64,
 }
 

@@ -8,7 +8,7 @@
 pub(crate) const DEFAULT_STATE_DIR: &str = "/etc/kubernetes";
 
 /// The default state directories, in order of preference. The first one is that of the original operator
-/// and is never created. The second one is for nodes with a read-only `/etc`, such as Bottlerocket or
+/// and is not created as a default. The second one is for nodes with a read-only `/etc`, such as Bottlerocket or
 /// Talos.
 pub(crate) const DEFAULT_DIRS: [&str; 2] = [DEFAULT_STATE_DIR, "/var/lib/file-integrity"];
 

@@ -13,7 +13,7 @@ use super::watch::Read;
 use crate::api::names;
 use crate::locks::lock;
 
-/// Maximum number of tracked objects.
+/// Maximum number of tracked objects: who may write one such object may write many.
 const MAX_OBJECTS: usize = 100;
 /// Maximum number of log lines in [`LOG_WINDOW`].
 const MAX_LINES: u32 = 10;

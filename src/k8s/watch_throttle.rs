@@ -11,7 +11,7 @@ use tower::{Layer, Service as _};
 use super::client_layer::{Sender, client_layer};
 use crate::locks::lock;
 
-/// Minimum time between two requests for the same watch. kube-rs reopens a watch at once when it ends. That
+/// Minimum time between two requests for the same watch. A watch that ends is reopened at once. That
 /// is right if the API server ended it after minutes, but a flood of requests if it always ends at once.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 

@@ -108,7 +108,7 @@ fn name(subject: &Subject<'_>, message: &EventMessage, transition: &str) -> Stri
     }
 }
 
-/// The start of a name that may be as long as that of an message.
+/// The start of an object's name. It alone may be as long as the name of an event, which has other parts, too.
 fn start(name: &str) -> &str {
     let end = name.char_indices().nth(200).map_or(name.len(), |(i, _)| i);
     name[..end].trim_end_matches(['.', '-'])

@@ -88,8 +88,8 @@ pub(crate) fn rule_for(path: &str, attributes: &str) -> String {
     format!("{}$ {attributes}\n", escape_rule(path))
 }
 
-/// fio's own files in the state directory with the suffixes `.new` and `.backup-TIME`. Other files, such as those in
-/// `aide.d`, are watched.
+/// fio's own files in the state directory, without or with a suffix such as `.new` and `.backup-TIME`. Other files, such
+/// as those in `aide.d`, are watched.
 const OWN_FILES: &str = r"aide\.(db\.gz|log|baseline\.json|lock|backup|reinit)(\.[^/]+)?$";
 
 /// AIDE's defaults, so that reports contain all changes. `p-p` is the empty set, whatever groups are defined. AIDE's own

@@ -23,7 +23,7 @@ pub(crate) struct Record {
     pub created_at: Time,
     /// The version of AIDE.
     pub aide_version: String,
-    /// Whether a user, a new configuration or a first start asked for it.
+    /// False if nobody requested it, as `baseline.requested` in the node status.
     pub requested: bool,
     /// The ID of the re-init request that it fulfills.
     pub request: Option<String>,

@@ -29,7 +29,7 @@ pub struct Report {
     /// Number and hashes of the entries that are not in [`Self::changes`].
     pub omitted: Option<OmittedEntries>,
     /// SHA-256 of the uncompressed database, as lower-case hexadecimal: the one that was read, or the new one
-    /// with `--init`. Requires `database_attrs=sha256`.
+    /// with `--init`. Requires `database_attrs` with sha256.
     pub database_digest: Option<String>,
     /// The duration of the run.
     pub run_time_seconds: Option<u64>,

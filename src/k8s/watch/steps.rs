@@ -157,7 +157,8 @@ where
             let version = version_of(&raw).unwrap_or(version);
             let object = decode::object(raw.get());
             if object.is_err() {
-                // The object has no name. Only a new list shows which one was deleted.
+                // A store cannot remove the earlier version of an object that cannot be decoded. A new
+                // list does.
                 return (vec![Ok(Event::Delete(object))], State::Start);
             }
             (Event::Delete(object), version)

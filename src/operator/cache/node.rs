@@ -23,6 +23,7 @@ pub(crate) struct CachedNode {
     /// The annotations of the Machine Config Operator, where there is one.
     pub(crate) machine_config: Option<MachineConfig>,
 }
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CachedTaint {
     pub(crate) key: String,

@@ -49,6 +49,7 @@ struct Shared {
     /// The annotation with the whole value of the owner label.
     whole_owner: Option<String>,
 }
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Owner {
     pub(crate) api_version: String,
@@ -95,7 +96,7 @@ pub(crate) struct CachedBaseline {
     pub(crate) config_hash: Arc<str>,
     /// Hash of the database's digest.
     pub(crate) digest: u64,
-    /// Whether a user or the operator requested it.
+    /// False if nobody requested it.
     pub(crate) requested: bool,
 }
 

@@ -16,6 +16,7 @@ const FAILURE_RULE: &str = "file-integrity";
 const FURTHER_RULE: &str = "file-integrity-operator";
 /// The CA of the cluster's service certificates, in OpenShift's Prometheus.
 const SERVICE_CA: &str = "/etc/prometheus/configmaps/serving-certs-ca-bundle/service-ca.crt";
+
 pub(super) fn service_monitor(namespace: &str, targets: ScrapeTargets) -> Value {
     let labels = json!({"name": names::OPERATOR_NAME});
     let mut endpoints = Vec::new();
@@ -73,6 +74,7 @@ fn fleet_endpoint(namespace: &str, authority: CertificateAuthority) -> Value {
         "tlsConfig": tls,
     })
 }
+
 pub(super) fn rules(namespace: &str) -> Result<[Value; 2], serde_json::Error> {
     let rule = |name: &str, text: &str| {
         let mut spec: Value = serde_json::from_str(text)?;

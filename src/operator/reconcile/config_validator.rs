@@ -26,6 +26,7 @@ const MAX_ACTIVE: usize = 1_000_000;
 /// How long a text is not checked again after AIDE gave no answer. AIDE may take as long again, and
 /// meanwhile nothing else is done for that FileIntegrity.
 const RECHECK_AFTER: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub(crate) struct ConfigValidator {
     checker: Checker,

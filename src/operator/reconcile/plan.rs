@@ -61,6 +61,7 @@ pub(crate) enum ObsoleteObject {
     DaemonSet(String),
     NodeStatus(String),
 }
+
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     /// In the order in which they are applied.

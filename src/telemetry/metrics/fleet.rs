@@ -41,7 +41,7 @@ pub(crate) struct Fleet {
     pub reinit: Family<ReinitLabels, Counter>,
     /// Transitions of node conditions, or of their counts.
     pub node_status: Family<ConditionLabels, Counter>,
-    /// Transitions of nodes to the condition Errored.
+    /// Transitions of nodes to the condition Errored, or to another error.
     pub node_status_error: Family<NodeErrorLabels, Counter>,
     /// Operations on the DaemonSets of daemons.
     pub daemon_set: Family<OperationLabel, Counter>,

@@ -31,9 +31,9 @@ pub(crate) struct NodeLabel {
 /// The trigger of a re-initialization.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ReinitLabels {
-    /// `demand`, `node`, or `config`.
+    /// `config`, `demand`, `missing` or `node`.
     pub by: &'static str,
-    /// The node, or an empty string for all nodes.
+    /// The node, or an empty string if it is not about one node.
     pub node: Arc<str>,
 }
 

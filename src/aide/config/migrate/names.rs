@@ -57,8 +57,8 @@ fn group(line: &Line) -> Option<(&Line, &str, &Span)> {
     }
 }
 
-/// Finds names that no group has. Each name that is in use is come across a few times at most, however
-/// many names are alike.
+/// Finds names that no group has. Each name in use is tried a few times at most, even if many names are
+/// alike.
 struct FreshNames<'a> {
     used: &'a BTreeSet<&'a str>,
     given: BTreeSet<String>,

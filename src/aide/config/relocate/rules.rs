@@ -255,7 +255,7 @@ enum Role {
     Children,
     /// It may match `/`, but must not.
     NotRoot,
-    /// It does not match `/`, but a rule that does has a lower precedence.
+    /// It does not match `/`, but an earlier rule that may is stored at `/`.
     BesideRoot,
     /// It only applies to other paths.
     Below,

@@ -96,9 +96,12 @@ impl Certificates {
         }
         match files.as_ref().map(Files::parse).transpose() {
             Ok(mounted) => {
-                let exists = mounted.is_some();
+                let message = match mounted {
+                    Some(_) => "loaded the mounted serving certificate",
+                    None => "the mounted serving certificate was removed",
+                };
                 self.set_mounted(mounted.map(Arc::new));
-                tracing::info!(directory = %directory.display(), exists, "loaded the mounted serving certificate");
+                tracing::info!(directory = %directory.display(), "{message}");
             }
             Err(error) => log_unusable(directory, &error),
         }

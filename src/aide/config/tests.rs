@@ -603,7 +603,12 @@ fn missing_rules_cause_warnings() {
             "{text:?}"
         );
     }
-    for text in ["/usr p\n-/x\n", "/etcetera p\n-/x\n", "=/boot p\n-/x\n"] {
+    for text in [
+        "/usr p\n-/x\n",
+        "/etcetera p\n-/x\n",
+        "=/boot p\n-/x\n",
+        "/\\.hidden p\n-/x\n",
+    ] {
         assert_eq!(messages(text), ["no rule selects /etc"], "{text:?}");
     }
     for text in ["/ p\n-/etc\n", "/etc p\n-/etc$\n"] {
@@ -614,6 +619,8 @@ fn missing_rules_cause_warnings() {
         "/etc p\n-/x\n",
         "/(usr|etc) p\n-/x\n",
         "/e.* p\n-/etc/mtab$\n",
+        "/etcx? p\n-/x\n",
+        "/ p\n-/\\.hidden\n",
     ] {
         assert_eq!(messages(text), [""; 0], "{text:?}");
     }

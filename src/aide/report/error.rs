@@ -9,7 +9,7 @@ pub enum ReportError {
     #[error("the report is empty")]
     Empty,
     /// The file cannot be read.
-    #[error("read the report")]
+    #[error("failed to read the report")]
     Read(#[source] io::Error),
     /// The text is not a JSON report of AIDE.
     #[error("the text is not a JSON report of AIDE")]

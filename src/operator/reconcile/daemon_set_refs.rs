@@ -70,3 +70,6 @@ fn version(observed: &Observed, name: &str) -> Option<DaemonSetVersion> {
         generation: existing.metadata.generation.unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,9 +18,8 @@ use super::super::ownership::{foreign_owner, is_applied, is_leftover};
 use super::super::plan::{DesiredObject, ObsoleteObject};
 use super::comparison::{foreign_annotations_removal, is_up_to_date};
 use super::error::ApplyError;
-use crate::api::object_name::{NamespaceName, ObjectName};
+use crate::api::object_name::NamespaceName;
 use crate::api::{FileIntegrity, FileIntegrityNodeStatus, names};
-use crate::k8s::watch::{Source, list_now};
 use crate::k8s::{raw, request};
 use crate::operator::cache::node_status::CachedNodeStatus;
 
@@ -37,7 +36,6 @@ pub(crate) struct Applied {
 #[derive(Clone)]
 pub(crate) struct Applier {
     pub(super) file_integrities: Api<FileIntegrity>,
-    source: Source<FileIntegrity>,
     statuses: Api<FileIntegrityNodeStatus>,
     config_maps: Api<ConfigMap>,
     daemon_sets: Api<DaemonSet>,
@@ -61,7 +59,6 @@ impl Applier {
         let name = namespace.as_str();
         Self {
             file_integrities: Api::namespaced(client.clone(), name),
-            source: Source::namespaced(client, namespace),
             statuses: Api::namespaced(client.clone(), name),
             config_maps: Api::namespaced(client.clone(), name),
             daemon_sets: Api::namespaced(client.clone(), name),
@@ -180,15 +177,16 @@ impl Applier {
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
         let fi_name = fi.name_any();
-        let outdated = || ApplyError::Outdated(fi_name.clone());
-        let source = ObjectName::parse(&fi_name).map_err(|_| outdated())?;
-        let source = self.source.clone().named(&source);
-        let current = request(format!("look for {fi_name}"), list_now(&source)).await?;
+        // Only the metadata of this one object: no other object that cannot be decoded prevents it.
+        let params = ListParams::default().fields(&format!("metadata.name={fi_name}"));
+        let current = self.file_integrities.list_metadata(&params);
+        let current = request(format!("look for {fi_name}"), current).await?;
         if current
+            .items
             .iter()
             .all(|now| now.metadata.uid != fi.metadata.uid)
         {
-            return Err(outdated());
+            return Err(ApplyError::Outdated(fi_name));
         }
         let found = request(format!("look for {name}"), raw::metadata_opt(api, name)).await?;
         let Some(found) = found.filter(|found| is_leftover(found, &fi.metadata)) else {

@@ -151,15 +151,15 @@ async fn what_kubectl_explain_says() -> anyhow::Result<()> {
         for (path, expected) in [
             (
                 "fileintegrity",
-                "Watches the integrity of files on the cluster's nodes with AIDE",
+                "watches the integrity of files on nodes with AIDE",
             ),
             (
                 "fileintegrity.spec.config",
-                "Which AIDE configuration to use and how often to scan",
+                "AIDE configuration and scan settings",
             ),
             (
                 "fileintegrity.spec.config.gracePeriod",
-                "Seconds of pause between the end of a scan and the next",
+                "Seconds between the end of a scan and the start of the next one",
             ),
             (
                 "fileintegrity.spec.config.stateDir",
@@ -167,7 +167,7 @@ async fn what_kubectl_explain_says() -> anyhow::Result<()> {
             ),
             (
                 "fileintegrity.spec.resources.limits",
-                "The most it may use, for example cpu: 300m",
+                "Maximum resources of the container, for example cpu: 300m",
             ),
             (
                 "fileintegrity.status.nodes.stale",
@@ -175,11 +175,11 @@ async fn what_kubectl_explain_says() -> anyhow::Result<()> {
             ),
             (
                 "fileintegritynodestatus",
-                "The integrity of one node's files",
+                "contains the scan results of one node",
             ),
             (
                 "fileintegritynodestatus.lastResult.changes.attributes",
-                "which attributes differ",
+                "Attributes of a changed file that differ",
             ),
         ] {
             // The API server tells of a new definition some time after it serves it.

@@ -769,7 +769,7 @@ async fn a_mount_is_not_believed_where_the_api_cannot_be_asked() -> anyhow::Resu
             .logs("the mounted configuration is not that of the baseline")
             .await?;
         // It waits for the API for a while; after that it goes on with what it has.
-        daemon.logs("ApiAway").await?;
+        daemon.logs("ApiUnreachable").await?;
         let digest = digest_of_gzip(&scene.site.database())?;
         anyhow::ensure!(
             digest == scene.before.digest,

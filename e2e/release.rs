@@ -212,7 +212,7 @@ fn prepared_pushed_and_published() -> anyhow::Result<()> {
             &version,
             "IMAGE_REPO=registry.example/other",
         ],
-        "use the IMAGE_REPO that make prepare-release had",
+        "use the IMAGE_REPO of make prepare-release",
     )?;
     place.succeeds(&["release-images", &version, &repository, "RUNTIME=buildah"])?;
     for part in ["", "-bundle", "-catalog"] {

@@ -30,9 +30,9 @@ const PORTS: [&str; 2] = ["metrics", "metrics-fio"];
 const MAY_BE_EMPTY: [&str; 5] = [
     "Errored nodes",
     "Stale nodes",
-    "Errors by kind",
+    "Errors by class",
     "Holds for node updates",
-    "Failed passes and errors",
+    "Failed reconciles and errors",
 ];
 
 /// Panels that have to count something in a series with this label: what has happened once is easily
@@ -40,7 +40,7 @@ const MAY_BE_EMPTY: [&str; 5] = [
 const COUNTED: [(&str, &str, &str); 3] = [
     ("Phase transitions", "phase", "Active"),
     ("New results", "condition", "Failed"),
-    ("Re-initialisations", "by", "demand"),
+    ("Re-initializations", "by", "demand"),
 ];
 
 /// Waits until Prometheus has read our ServiceMonitor and our rules: each comes by a file of its own.

@@ -180,7 +180,9 @@ async fn another_state_directory_gets_a_baseline_that_was_asked_for() -> Result<
         let after = fi.new_baseline(&node.name, &before).await?;
         assert!(after.requested, "it was asked for: {after:?}");
         assert_eq!(node.digest_on_disk().await?, after.digest);
-        let said = fi.said("BaselineReplaced", "another state directory").await?;
+        let said = fi
+            .said("BaselineReplaced", "another state directory")
+            .await?;
         assert_eq!(said.kind, "Normal");
         let warned = fi.notes("UnrequestedReinit").await?;
         assert!(warned.is_empty(), "nothing was lost: {warned:?}");

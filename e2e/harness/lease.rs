@@ -1,8 +1,9 @@
 //! Who may use which node. One FileIntegrity at a time may select a node, so a test takes its nodes
 //! before it begins and gives them back when everything of it is gone from them.
 //!
-//! All tests wait here from the start, each in a thread of its own. Tests on one or two nodes run
-//! first, as many at a time as there are nodes; then those that need every node, one after the other.
+//! All tests wait here from the start, each in a thread of its own. A test on every node begins when no
+//! other one waits or runs: so the first to come may be one, and the others follow those on one or two
+//! nodes, of which as many run at a time as there are nodes.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -6,7 +6,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Block, Expr, Ident, Item, Lit, LitStr, Meta, UseTree, Visibility};
 
 use super::module_of;
-use super::source::SourceFile;
+use super::source::{SourceFile, attributes};
 
 /// The enums whose strings belong nowhere else. Error classes are lower-case words that have other
 /// meanings as well, so they are not found like this; what takes one takes its type.
@@ -105,11 +105,11 @@ fn doc_line(attribute: &Attribute) -> Option<String> {
 }
 
 fn string(value: &Expr) -> Option<String> {
-    match value {
-        Expr::Lit(literal) => match &literal.lit {
-            Lit::Str(text) => Some(text.value()),
-            _ => None,
-        },
+    let Expr::Lit(literal) = value else {
+        return None;
+    };
+    match &literal.lit {
+        Lit::Str(text) => Some(text.value()),
         _ => None,
     }
 }
@@ -137,17 +137,7 @@ impl<'ast> Visit<'ast> for Counter<'_> {
     }
 
     fn visit_item(&mut self, item: &'ast Item) {
-        match item {
-            Item::Const(item) => self.comment(&item.attrs),
-            Item::Enum(item) => self.comment(&item.attrs),
-            Item::Fn(item) => self.comment(&item.attrs),
-            Item::Mod(item) => self.comment(&item.attrs),
-            Item::Static(item) => self.comment(&item.attrs),
-            Item::Struct(item) => self.comment(&item.attrs),
-            Item::Trait(item) => self.comment(&item.attrs),
-            Item::Type(item) => self.comment(&item.attrs),
-            _ => {}
-        }
+        self.comment(attributes(item));
         visit::visit_item(self, item);
     }
 

@@ -83,14 +83,15 @@ fn lines_of(item: &Item) -> Option<RangeInclusive<usize>> {
 }
 
 /// Whether the item is behind `#[cfg(test)]`.
-pub(crate) fn is_for_tests(item: &Item) -> bool {
+fn is_for_tests(item: &Item) -> bool {
     attributes(item).iter().any(|attribute| {
         attribute.path().is_ident("cfg")
             && matches!(&attribute.meta, Meta::List(list) if list.tokens.to_string() == "test")
     })
 }
 
-fn attributes(item: &Item) -> &[Attribute] {
+/// The attributes of an item, and so its doc comment.
+pub(crate) fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(item) => &item.attrs,
         Item::Enum(item) => &item.attrs,

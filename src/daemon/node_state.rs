@@ -31,11 +31,8 @@ pub struct ReportedBaseline {
 
 impl From<&FileIntegrityNodeStatus> for ObservedStatus {
     fn from(status: &FileIntegrityNodeStatus) -> Self {
-        let annotations = status.metadata.annotations.as_ref();
         Self {
-            desired: annotations
-                .map(DesiredNodeState::from_annotations)
-                .unwrap_or_default(),
+            desired: status.desired(),
             reinit_done: status.reinit.as_ref().map(|reinit| reinit.id.clone()),
             baseline: status.baseline.as_ref().map(ReportedBaseline::from),
             open_failure: open_failure(status),

@@ -112,8 +112,9 @@ fuzz: ## Fuzz the parsers of configurations, reports and exit statuses (FUZZ_SEC
 
 api-test: ## Run the tests against a real API server, without nodes
 	hack/packages cc strace faketime
+	@# One thread for each test: e2e/api/concurrency.rs limits how many run.
 	FIO_AIDE="$$(hack/aide)" hack/with-apiserver --keep-audit-log $(API_AUDIT_LOG) \
-	  cargo test --locked --test api --all-features -- --test-threads=8
+	  cargo test --locked --test api --all-features -- --test-threads=1000
 
 release-test: build ## Run a release up to a registry on this machine (requires root to build images)
 	BINARY=$(abspath $(BINARY)) hack/with-registry cargo test --locked --test release --all-features
@@ -125,7 +126,7 @@ olm-test: image cluster-up ## Install, upgrade and remove fio with a real OLM on
 	IMG=$(IMG) hack/olm-test
 
 e2e: IMG := $(DEV_IMG)
-e2e: WORKERS := 4
+e2e: WORKERS := 6
 e2e: image cluster-up ## Run the end-to-end tests on a cluster
 	hack/cluster load-image $(IMG)
 	hack/deploy apply

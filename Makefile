@@ -28,6 +28,7 @@ NODES ?=## Fleet sizes that bench simulates, such as 10,100,1000,5000
 SOAK_SECONDS ?= 3600## Duration of soak
 FUZZ_SECONDS ?= 60## Duration of fuzz, for all targets together
 DIFFER_SECONDS ?= 600## Duration of differ, for each version of AIDE
+E2E_AUDIT_LOG ?=## Audit log of e2e for audit-rbac; default: that of the cluster
 CARGO_TARGET_DIR ?= target## Build directory of cargo
 
 export IMAGE_REPO TAG IMG BUNDLE_IMG CATALOG_IMG NAMESPACE CATALOG_DEPLOY_NS
@@ -142,7 +143,7 @@ chaos: ## Run the fault and attack tests, and print their results
 
 audit-rbac: ## Compare the Roles with the requests in the audit logs of api-test and e2e
 	hack/packages cc
-	FIO_E2E_AUDIT_LOG="$$(hack/cluster audit-log)" FIO_API_AUDIT_LOG=$(API_AUDIT_LOG) \
+	FIO_E2E_AUDIT_LOG="$(or $(E2E_AUDIT_LOG),$$(hack/cluster audit-log))" FIO_API_AUDIT_LOG=$(API_AUDIT_LOG) \
 	  cargo test --locked --test rbac --all-features
 
 soak: IMG := $(DEV_IMG)

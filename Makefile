@@ -55,7 +55,7 @@ help: ## List the targets and variables
 	@awk 'BEGIN { FS = ":.*## |\\?=.*## *|## *" } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  %-20s%s\n", $$1, $$2 } \
-	  /^[A-Z_]+ \?=.*##/ { printf "  %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[A-Z0-9_]+ \?=.*##/ { printf "  %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the program (target/release/fio, or in CARGO_TARGET_DIR)
 	hack/build

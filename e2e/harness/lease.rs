@@ -145,9 +145,8 @@ impl State {
             Some(count) => {
                 let fits = |count| count <= self.free.len();
                 fits(count)
-                    && !sharing.any(|other| {
-                        other.nodes().is_some_and(fits) && request.yields_to(*other)
-                    })
+                    && !sharing
+                        .any(|other| other.nodes().is_some_and(fits) && request.yields_to(*other))
             }
             None if request.wanted == Wanted::All => self.running == 0 && sharing.next().is_none(),
             None => !self.exclusive,

@@ -10,6 +10,7 @@ use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 
 use crate::harness::{Space, checkout, clean, eventually, in_space, kubectl};
+use crate::process::program;
 
 /// A FileIntegrity as a user writes it, without what the Rust types make of it.
 pub(crate) async fn create(space: &Space, name: &str, spec: Value) -> kube::Result<DynamicObject> {
@@ -225,9 +226,7 @@ fn describe(path: &str, schema: &Value, bare: &mut Vec<String>) {
 
 #[test]
 fn the_manifest_is_what_fio_prints() -> anyhow::Result<()> {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_fio"))
-        .arg("crd")
-        .output()?;
+    let output = std::process::Command::new(program()).arg("crd").output()?;
     assert!(output.status.success());
     let manifest = std::fs::read_to_string(checkout().join("manifests/crd/crds.yaml"))?;
     assert!(

@@ -14,13 +14,14 @@ use kube::config::Kubeconfig;
 use serde_json::json;
 
 use crate::harness::{Space, aide, alone, in_space, reinstall_definitions};
+use crate::process::program;
 
 /// How long the program may take to find out what is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program with these arguments, and nothing of the tests' environment.
 fn fio(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
+    let mut command = Command::new(program());
     command
         .args(args)
         .env_clear()

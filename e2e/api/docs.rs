@@ -11,6 +11,7 @@ use serde_json::json;
 
 use self::pages::Shown;
 use crate::harness::{Space, aide, changed, in_space, kubectl};
+use crate::process::program;
 
 #[expect(
     dead_code,
@@ -154,7 +155,7 @@ async fn commands_of_fio_do_what_they_should() -> anyhow::Result<()> {
     let aide = aide().await?;
     let dir = tempfile::tempdir()?;
     let fio = |args: &[String]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
+        let mut command = Command::new(program());
         command
             .args(args)
             .current_dir(dir.path())

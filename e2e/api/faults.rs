@@ -31,7 +31,7 @@ use crate::harness::{
     Daemon, Space, aide, changed, condition_of, errors_of, eventually, in_space, kubectl,
     message_of, none_is_wrong,
 };
-use crate::process::Process;
+use crate::process::{Process, program};
 use crate::proxy::{Fault, Kubeconfig, Proxy};
 use crate::site::Site;
 use crate::spec::{elsewhere, let_read};
@@ -262,7 +262,7 @@ async fn start_daemon(
     kubeconfig: &Path,
     work: TempDir,
 ) -> anyhow::Result<Process> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
+    let mut command = Command::new(program());
     command
         .args(["daemon", "--owner=fi", "--interval=10"])
         .args(["--health-address=127.0.0.1:0", "--node", node])

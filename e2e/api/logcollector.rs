@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 
 use crate::harness::{Space, eventually, in_space};
+use crate::process::program;
 
 const CLEAN: &str = "Start timestamp: 2026-01-02 03:04:05 +0000 (AIDE 0.16)\n\
     AIDE found NO differences between database and filesystem. Looks okay!!\n\n\
@@ -23,7 +24,7 @@ const CHANGED: &str = "Start timestamp: 2026-01-02 03:04:05 +0000 (AIDE 0.16)\n\
 
 /// The program on this node's behalf.
 fn collector(space: &Space, node: &str, file: &Path) -> anyhow::Result<Command> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
+    let mut command = Command::new(program());
     command
         .args([
             "logcollector",

@@ -1,6 +1,7 @@
 //! A node of one daemon: its files below a directory, the objects of its FileIntegrity, and the real
 //! program with a real AIDE. No operator is there: the tests write its wishes.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -16,7 +17,7 @@ use tempfile::TempDir;
 
 use crate::daemon_rights::{apply, token};
 use crate::harness::{Space, aide, eventually};
-use crate::process::{Process, logged};
+use crate::process::{Process, logged, program};
 use crate::proxy::Proxy;
 
 /// What is watched, on the node.
@@ -193,9 +194,9 @@ impl<'a> Site<'a> {
 
     /// What starts the daemon by this program, or by itself.
     async fn command(&self, by: &[&str]) -> anyhow::Result<Command> {
-        let fio = env!("CARGO_BIN_EXE_fio");
-        let mut words = by.iter().copied().chain([fio]);
-        let mut command = Command::new(words.next().unwrap_or(fio));
+        let program = program();
+        let mut words = by.iter().map(OsStr::new).chain([program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or(program.as_os_str()));
         command
             .args(words)
             .args(["daemon", "--node", &self.node, "--owner", self.name()])

@@ -84,7 +84,7 @@ fn of_last_scan(log: &str) -> Result<Vec<Value>> {
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()
         .context("a line that is no JSON")?;
-    lines.retain(|line| line.get("path").is_some() || line.get("leftOut").is_some());
+    lines.retain(|line| line.get("path").is_some() || line.get("omitted").is_some());
     let last = lines.last().context("no line about a file")?["scan"].clone();
     lines.retain(|line| line["scan"] == last);
     Ok(lines)

@@ -25,7 +25,7 @@ async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
             let baseline = fi.baseline(&node.name).await?;
             assert!(baseline.requested, "nothing to warn of: {baseline:?}");
             assert_eq!(
-                status.annotation(names::Annotation::WANTED_CONFIG),
+                status.annotation(names::Annotation::DESIRED_CONFIG),
                 Some(baseline.config_hash.as_str()),
                 "the baseline is of the wanted configuration"
             );

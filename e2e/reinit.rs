@@ -58,9 +58,9 @@ async fn is_settled(fi: &Fi<'_>, node: &str) -> Result<()> {
     let status = fi.status(node).await?;
     let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
     ensure!(
-        done.is_some() && done == status.annotation(names::Annotation::REQUEST),
+        done.is_some() && done == status.annotation(names::Annotation::REINIT_REQUEST),
         "asked for {:?}, done {:?}",
-        status.annotation(names::Annotation::REQUEST),
+        status.annotation(names::Annotation::REINIT_REQUEST),
         status.reinit
     );
     Ok(())

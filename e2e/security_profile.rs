@@ -141,7 +141,7 @@ async fn reinit_with_signaller(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()>
     );
     let request = fi.status(&node.name).await?;
     let request = request
-        .annotation(names::Annotation::REQUEST)
+        .annotation(names::Annotation::REINIT_REQUEST)
         .map(str::to_owned);
     until("the signal on the node", async || {
         let signal = node.sh("cat /run/aide.reinit").await?;

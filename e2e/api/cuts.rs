@@ -383,7 +383,7 @@ fn steady(key: &str, value: &mut Value) {
         "resourceVersion",
         "managedFields",
         "id",
-        names::Annotation::REQUEST,
+        names::Annotation::REINIT_REQUEST,
         "file-integrity.openshift.io/applied-hash",
         "deprecated.daemonset.template.generation",
     ];

@@ -535,7 +535,7 @@ async fn the_operators_part_of_a_status_stays_the_operators() -> anyhow::Result<
                     &mine,
                     metadata(
                         "annotations",
-                        json!({names::Annotation::WANTED_CONFIG: null}),
+                        json!({names::Annotation::DESIRED_CONFIG: null}),
                     ),
                 ),
             ),

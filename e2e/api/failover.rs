@@ -218,7 +218,7 @@ async fn requests(space: &Space, nodes: &[String]) -> anyhow::Result<Vec<String>
     let mut ids = Vec::new();
     for node in nodes {
         let status = api.get(&names::node_status("fi", node)).await?;
-        let id = status.annotation(names::Annotation::REQUEST);
+        let id = status.annotation(names::Annotation::REINIT_REQUEST);
         ids.extend(id.map(str::to_owned));
     }
     Ok(ids)

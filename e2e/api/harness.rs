@@ -890,12 +890,12 @@ impl Daemon {
         self.baselines += 1;
         let name = &self.status;
         let now = time::now();
-        let request = status.annotation(names::Annotation::REQUEST);
+        let request = status.annotation(names::Annotation::REINIT_REQUEST);
         let news = NodeUpdate {
             baseline: Some(Baseline {
                 created_at: now.clone(),
                 config_hash: status
-                    .annotation(names::Annotation::WANTED_CONFIG)
+                    .annotation(names::Annotation::DESIRED_CONFIG)
                     .unwrap_or_default()
                     .to_owned(),
                 digest: names::sha256_hex(format!("{name} {}", self.baselines)),
@@ -929,8 +929,8 @@ impl Daemon {
 
 /// Whether something is asked of this node's daemon that is not done yet.
 pub(crate) fn asks_for_a_baseline(status: &FileIntegrityNodeStatus) -> bool {
-    let wanted = status.annotation(names::Annotation::WANTED_CONFIG);
-    let request = status.annotation(names::Annotation::REQUEST);
+    let wanted = status.annotation(names::Annotation::DESIRED_CONFIG);
+    let request = status.annotation(names::Annotation::REINIT_REQUEST);
     let baseline = status.baseline.as_ref().map(|b| b.config_hash.as_str());
     let done = status.reinit.as_ref().map(|r| r.id.as_str());
     wanted.is_some() && (baseline != wanted || (request.is_some() && request != done))

@@ -67,7 +67,7 @@ async fn from_pending_over_initializing_to_active() -> anyhow::Result<()> {
             assert_eq!(owner(&status), fi.uid());
             let effective = &data[names::KEY_EFFECTIVE_CONF];
             assert_eq!(
-                status.annotation(names::Annotation::WANTED_CONFIG),
+                status.annotation(names::Annotation::DESIRED_CONFIG),
                 Some(fio::testing::aide::config::config_hash(effective).as_str())
             );
         }
@@ -220,7 +220,7 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
             undone::<DaemonSet>(space, "aide-fi", what, patch).await?;
         }
         let wish =
-            |value| json!({"metadata": {"annotations": {names::Annotation::WANTED_CONFIG: value}}});
+            |value| json!({"metadata": {"annotations": {names::Annotation::DESIRED_CONFIG: value}}});
         for (what, patch) in [
             ("a changed wish", wish(json!("0"))),
             ("a removed wish", wish(Value::Null)),

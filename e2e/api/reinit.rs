@@ -18,7 +18,7 @@ async fn request(space: &Space, node: &str) -> anyhow::Result<Option<String>> {
     let name = names::node_status("fi", node);
     let status = space.api::<FileIntegrityNodeStatus>().get(&name).await?;
     Ok(status
-        .annotation(names::Annotation::REQUEST)
+        .annotation(names::Annotation::REINIT_REQUEST)
         .map(str::to_owned))
 }
 
@@ -317,7 +317,7 @@ async fn a_failure_of_a_moment_ago_counts_for_re_init_on_failed() -> anyhow::Res
         space.annotate("fi", on_failed, json!("")).await?;
         space
             .until_is(&status, "a request", |status: &FileIntegrityNodeStatus| {
-                status.annotation(names::Annotation::REQUEST).is_some()
+                status.annotation(names::Annotation::REINIT_REQUEST).is_some()
             })
             .await?;
         assert_eq!(request(space, &nodes[1]).await?, None);

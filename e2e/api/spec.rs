@@ -67,7 +67,7 @@ async fn request(space: &Space, node: &str) -> anyhow::Result<Option<String>> {
     let name = names::node_status("fi", node);
     let status = space.api::<FileIntegrityNodeStatus>().get(&name).await?;
     Ok(status
-        .annotation(names::Annotation::REQUEST)
+        .annotation(names::Annotation::REINIT_REQUEST)
         .map(str::to_owned))
 }
 

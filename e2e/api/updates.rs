@@ -65,7 +65,7 @@ async fn nodes_are_held_while_they_are_updated_and_re_initialised_after() -> any
         }
         for node in &nodes {
             let status = until_held(space, node, true).await?;
-            assert_eq!(status.annotation(names::Annotation::REQUEST), None);
+            assert_eq!(status.annotation(names::Annotation::REINIT_REQUEST), None);
         }
         // Held nodes do not keep the phase back.
         space
@@ -81,7 +81,7 @@ async fn nodes_are_held_while_they_are_updated_and_re_initialised_after() -> any
         machine_config(space, &nodes[0], "b", "b", "Done").await?;
         let over = until_held(space, &nodes[0], false).await?;
         assert!(
-            over.annotation(names::Annotation::REQUEST).is_some(),
+            over.annotation(names::Annotation::REINIT_REQUEST).is_some(),
             "a new baseline is asked for"
         );
         first.obey().await?;
@@ -113,11 +113,11 @@ async fn updates_that_begin_and_end_while_no_operator_runs_are_not_missed() -> a
         machine_config(space, &nodes[0], "b", "b", "Done").await?;
         let _operator = space.operator("op3").await?;
         let over = until_held(space, &nodes[0], false).await?;
-        assert!(over.annotation(names::Annotation::REQUEST).is_some());
+        assert!(over.annotation(names::Annotation::REINIT_REQUEST).is_some());
         first.obey().await?;
         space.until_phase("fi", "Active").await?;
         let other = until_held(space, &nodes[1], true).await?;
-        assert_eq!(other.annotation(names::Annotation::REQUEST), None);
+        assert_eq!(other.annotation(names::Annotation::REINIT_REQUEST), None);
         Ok(())
     })
     .await
@@ -135,7 +135,7 @@ async fn a_cordon_holds_where_the_user_wants_that() -> anyhow::Result<()> {
             until_held(space, &nodes[0], true).await?;
             change_node(space, &nodes[0], json!({"spec": {"unschedulable": null}})).await?;
             let over = until_held(space, &nodes[0], false).await?;
-            let request = over.annotation(names::Annotation::REQUEST);
+            let request = over.annotation(names::Annotation::REINIT_REQUEST);
             requests.push(request.map(str::to_owned));
             first.obey().await?;
             space.until_phase("fi", "Active").await?;

@@ -360,13 +360,13 @@ pub(crate) async fn until<T>(
 /// What a daemon tells of the baseline that it was asked for.
 fn baseline(status: &FileIntegrityNodeStatus) -> NodeUpdate {
     let now = time::now();
-    let request = status.annotation(names::Annotation::REQUEST);
+    let request = status.annotation(names::Annotation::REINIT_REQUEST);
     let identity = format!("{} {:?}", status.name_any(), status.resource_version());
     NodeUpdate {
         baseline: Some(Baseline {
             created_at: now.clone(),
             config_hash: status
-                .annotation(names::Annotation::WANTED_CONFIG)
+                .annotation(names::Annotation::DESIRED_CONFIG)
                 .unwrap_or_default()
                 .to_owned(),
             digest: names::sha256_hex(identity),

@@ -21,9 +21,9 @@ impl Annotation {
     /// in one write, so that no request is lost or executed twice.
     pub const REINIT_RECORD: &str = "file-integrity.openshift.io/re-init-record";
     /// On a node status: ID of the re-initialization that the daemon should execute.
-    pub const REQUEST: &str = "file-integrity.openshift.io/reinit-request";
+    pub const REINIT_REQUEST: &str = "file-integrity.openshift.io/reinit-request";
     /// On a node status: hash of the configuration that the daemon should scan with.
-    pub const WANTED_CONFIG: &str = "file-integrity.openshift.io/wanted-config";
+    pub const DESIRED_CONFIG: &str = "file-integrity.openshift.io/desired-config";
     /// On an object that the operator applied: sha256 of the applied content.
     pub const APPLIED_HASH: &str = "file-integrity.openshift.io/applied-hash";
     /// On a failure log: the log is compressed with gzip and encoded in base64.

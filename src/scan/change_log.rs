@@ -42,10 +42,10 @@ struct Values<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct LeftOut<'a> {
+struct Omitted<'a> {
     #[serde(flatten)]
     origin: &'a Origin<'a>,
-    left_out: u64,
+    omitted: u64,
 }
 
 /// Id of a scan, in the daemon's log and in the lines of the change log.
@@ -75,10 +75,10 @@ pub(crate) fn lines(
         text.push_str(&serde_json::to_string(&line(&origin, change))?);
         text.push('\n');
     }
-    let left_out = report.differing().saturating_sub(listed as u64);
-    if left_out > 0 {
+    let omitted = report.differing().saturating_sub(listed as u64);
+    if omitted > 0 {
         let origin = &origin;
-        text.push_str(&serde_json::to_string(&LeftOut { origin, left_out })?);
+        text.push_str(&serde_json::to_string(&Omitted { origin, omitted })?);
         text.push('\n');
     }
     Ok(text)

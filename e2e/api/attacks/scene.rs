@@ -439,8 +439,8 @@ impl Scene {
                 names::Annotation::HOLDOFF,
                 json!(names::HOLDOFF_NODE_UPDATE),
             ),
-            annotation(names::Annotation::WANTED_CONFIG, json!("another")),
-            annotation(names::Annotation::REQUEST, json!("request")),
+            annotation(names::Annotation::DESIRED_CONFIG, json!("another")),
+            annotation(names::Annotation::REINIT_REQUEST, json!("request")),
             annotation("example.com/any", json!("any")),
             metadata("labels", json!({names::Label::OWNER: "fi-x"})),
             metadata("labels", json!({names::Label::NODE: own.theirs})),
@@ -452,7 +452,7 @@ impl Scene {
         }
         // What only a merge patch can say: that something goes.
         for change in [
-            annotation(names::Annotation::WANTED_CONFIG, Value::Null),
+            annotation(names::Annotation::DESIRED_CONFIG, Value::Null),
             metadata("annotations", Value::Null),
             metadata("labels", Value::Null),
             metadata("ownerReferences", Value::Null),
@@ -465,7 +465,7 @@ impl Scene {
         // Nothing changes, but what is applied becomes the attacker's as well, and stays when the
         // operator takes it back.
         let mut same = status;
-        same["metadata"]["annotations"] = json!({names::Annotation::WANTED_CONFIG: "c1"});
+        same["metadata"]["annotations"] = json!({names::Annotation::DESIRED_CONFIG: "c1"});
         for query in ["?fieldManager=x", "?fieldManager=x&force=true"] {
             let path = format!("{one}{query}");
             let attempt = Try::new(

@@ -205,7 +205,7 @@ async fn a_report_beyond_the_bound_is_cut_off_and_what_it_counts_is_told() {
         let log = fs::read_to_string(node.etc("kubernetes/aide.log")).unwrap();
         assert!(log.len() < 101_000 && log.contains("[truncated: the report had more than"));
         let lines = completed.change_log.as_ref().unwrap();
-        assert!(lines.contains("\"leftOut\":"), "{lines}");
+        assert!(lines.contains("\"omitted\":"), "{lines}");
         assert!(!ReportFiles::of(&runner).json().exists());
     }
     // Not even the counts.

@@ -29,7 +29,7 @@ pub(super) fn refusals(
         if let Some((message, remedy)) = found {
             refused.push(Diagnostic::new(index, line.text(), &message, remedy));
         }
-        macros.pass(converted);
+        macros.advance(converted);
     }
     refused
 }

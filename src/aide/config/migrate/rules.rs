@@ -49,7 +49,7 @@ fn negatives(effective: &mut Configuration, deeper: &Deeper, notes: &mut Notes<'
                 line.replace(&rule.marker, "-");
             }
         }
-        macros.pass(line);
+        macros.advance(line);
     }
     notes.warn_once(
         &different,

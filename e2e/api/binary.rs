@@ -372,7 +372,9 @@ async fn a_node_that_has_no_daemon_to_renew_its_baseline() -> anyhow::Result<()>
             ],
         )?;
         let asked = |status: &FileIntegrityNodeStatus| {
-            status.annotation(names::Annotation::REINIT_REQUEST).is_some()
+            status
+                .annotation(names::Annotation::REINIT_REQUEST)
+                .is_some()
         };
         space.until_is(&other, "the request", asked).await?;
         let fi = space

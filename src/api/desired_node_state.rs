@@ -55,7 +55,10 @@ impl DesiredNodeState {
                 names::Annotation::DESIRED_CONFIG,
                 self.config_hash.as_deref(),
             ),
-            (names::Annotation::REINIT_REQUEST, self.reinit_request.as_deref()),
+            (
+                names::Annotation::REINIT_REQUEST,
+                self.reinit_request.as_deref(),
+            ),
             (names::Annotation::HOLDOFF, hold),
         ];
         annotations

@@ -44,13 +44,13 @@ impl NodeSummary {
     }
 
     /// It probably has no daemon, and will not get one.
-    pub(super) fn is_abandoned(&self) -> bool {
+    pub(super) fn has_no_daemon(&self) -> bool {
         self.shut_out && self.is_silent()
     }
 
     /// It should have a baseline soon.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.reachable && !self.held && !self.initialized && !self.is_abandoned()
+    pub(super) fn is_initializing(&self) -> bool {
+        self.reachable && !self.held && !self.initialized && !self.has_no_daemon()
     }
 }
 

@@ -118,7 +118,7 @@ async fn half_a_gigabyte_of_reports_is_told_within_bounds() -> anyhow::Result<()
             duplicated,
             recovery_seconds: Some(ended.elapsed().as_secs_f64()),
         }
-        .tell()
+        .print()
     })
     .await
 }

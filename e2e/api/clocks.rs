@@ -229,7 +229,7 @@ async fn a_daemon_whose_clock_jumps_scans_on_and_tells_once() -> anyhow::Result<
             duplicated,
             recovery_seconds: Some(recovered.as_secs_f64()),
         }
-        .tell()
+        .print()
     })
     .await
 }
@@ -366,7 +366,7 @@ async fn an_operator_whose_clock_jumps_goes_on_and_gives_way_to_another() -> any
             duplicated,
             recovery_seconds: Some(recovered.as_secs_f64()),
         }
-        .tell()
+        .print()
     })
     .await
 }

@@ -420,7 +420,7 @@ async fn walk(space: &Space, task: Task) -> anyhow::Result<()> {
             row.duplicated += duplicated;
             if !was_cut {
                 anyhow::ensure!(row.tried > 0, "there was nothing to write");
-                return row.tell();
+                return row.print();
             }
             row.tried += 1;
         }
@@ -520,7 +520,7 @@ async fn deletion() -> anyhow::Result<()> {
                 operator.kill().await?;
                 row.lost += left_behind(space).await?;
                 if !was_cut {
-                    return row.tell();
+                    return row.print();
                 }
                 row.tried += 1;
             }

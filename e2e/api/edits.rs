@@ -234,7 +234,7 @@ async fn a_status_that_others_edit_is_put_right_and_told_once() -> anyhow::Resul
             tried,
             ..Row::default()
         }
-        .tell()
+        .print()
     })
     .await
 }

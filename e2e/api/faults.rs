@@ -362,7 +362,7 @@ async fn a_daemon_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Resul
             duplicated,
             recovery_seconds: Some(recovered.as_secs_f64()),
         }
-        .tell()
+        .print()
     })
     .await
 }
@@ -505,7 +505,7 @@ async fn an_operator_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Re
             duplicated,
             recovery_seconds: Some(recovered.as_secs_f64()),
         }
-        .tell()
+        .print()
     })
     .await
 }

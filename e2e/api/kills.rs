@@ -552,7 +552,7 @@ fn tell(fault: &str, all: &[Tried]) -> anyhow::Result<()> {
         .iter()
         .map(|tried| format!("killed after {}: {:#?}", tried.at, tried.wrong));
     let described: Vec<String> = described.collect();
-    row.tell().with_context(|| described.join("\n"))
+    row.print().with_context(|| described.join("\n"))
 }
 
 #[test]

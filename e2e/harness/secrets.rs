@@ -10,12 +10,12 @@ use kube::{Api, Client, ResourceExt as _};
 /// How a token of a ServiceAccount (the head of its JSON web token), an Authorization header and a key
 /// begin.
 const BEGINNINGS: [&str; 3] = ["eyJhbGciOi", "Bearer ", "PRIVATE KEY-----"];
-/// Shorter values of Secrets are words that may stand anywhere.
+/// Shorter values of Secrets are words that may occur anywhere.
 const SHORTEST: usize = 20;
 
-/// Looks through what the operator, and the daemons of the test called `test`, have said in the last
-/// `seconds`. The message says where something secret is, and not what.
-pub(crate) async fn are_not_told(
+/// Checks the logs of the operator and of the daemons of the test `test` in the last `seconds`, and all
+/// events. The error names the place of a secret, not its value.
+pub(crate) async fn are_not_exposed(
     client: &Client,
     namespace: &str,
     test: &str,

@@ -68,7 +68,7 @@ fn a_reason_holds_only_while_its_test_uses_the_right() {
         test: Some(("metrics.rs", "any")),
     };
     let stale = Reason {
-        what: "secrets/gone",
+        what: "secrets/unused",
         ..reason
     };
     let reasons = [reason];
@@ -82,7 +82,7 @@ fn a_reason_holds_only_while_its_test_uses_the_right() {
     let both = [end_to_end.as_slice(), &update].concat();
     assert_eq!(
         findings(&grants, &both, &[], &[stale]),
-        ["file-integrity-operator update secrets/gone: has a reason, and is not granted"]
+        ["file-integrity-operator update secrets/unused: has a reason, and is not granted"]
     );
 }
 

@@ -29,7 +29,7 @@ fn what_is_secret_is_found_and_not_repeated() {
     ];
     for (text, expected) in table {
         let found = is_clean(text, &known, "the log").err();
-        let said = found.map(|error| error.to_string());
-        assert_eq!(said.as_deref(), expected, "{text}");
+        let message = found.map(|error| error.to_string());
+        assert_eq!(message.as_deref(), expected, "{text}");
     }
 }

@@ -162,7 +162,7 @@ async fn a_selector_that_matches_no_node_leaves_it_pending() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_deleted_by_hand_comes_back() -> Result<()> {
+async fn manually_deleted_objects_are_restored() -> Result<()> {
     on_one_node("comes-back", async |t| {
         let node = t.node()?;
         let fi = t.create(json!({})).await?;

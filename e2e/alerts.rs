@@ -17,7 +17,7 @@ use crate::harness::{Fi, Node, Test, on_all_nodes_for, until};
 const ALERT: &str = "NodeHasIntegrityFailure";
 /// The rule keeps the alert for two minutes after the failure is over.
 const RESOLVED_WITHIN: Duration = Duration::from_secs(240);
-/// The operator looks every 30 s whether the API has the Prometheus Operator's kinds by now, and a
+/// The operator checks every 30 s whether the API has the Prometheus Operator's kinds, and a
 /// kubelet brings a changed Secret or ConfigMap into a pod at its next sync of it, 60 to 90 s after
 /// the last.
 const CONFIGURED_WITHIN: Duration = Duration::from_secs(240);

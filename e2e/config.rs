@@ -32,7 +32,7 @@ async fn active(t: &Test, fi: &Fi<'_>) -> Result<String> {
 }
 
 #[tokio::test]
-async fn a_users_configuration_is_used_and_its_changes_renew_the_baseline() -> Result<()> {
+async fn a_users_configuration_is_used_and_its_changes_reinitialize() -> Result<()> {
     on_one_node("users-config", async |t| {
         let node = &t.node()?.name;
         t.node()?.files("printf x > file").await?;
@@ -48,7 +48,7 @@ async fn a_users_configuration_is_used_and_its_changes_renew_the_baseline() -> R
         assert_eq!(small.entries, 2, "the directory and the file: {small:?}");
         assert!(active(t, &fi).await?.contains(&format!("/hostroot{FILES}")));
         // Before the next change: the operator may see the baseline later than the test does.
-        fi.phase_told(Phase::Active, 2).await?;
+        fi.phase_reported(Phase::Active, 2).await?;
 
         t.config_map(OTHER).await?;
         let other = fi.new_baseline(node, &small).await?;
@@ -56,13 +56,13 @@ async fn a_users_configuration_is_used_and_its_changes_renew_the_baseline() -> R
             other.config_hash, small.config_hash,
             "hash of the configuration"
         );
-        fi.phase_told(Phase::Active, 3).await?;
+        fi.phase_reported(Phase::Active, 3).await?;
         t.node()?.sh("printf y > file").await?;
         let last = fi.scans(node, 2).await?;
         assert_eq!(
             last.condition,
             Condition::Succeeded,
-            "this configuration does not look at content: {last:?}"
+            "this configuration does not check the content: {last:?}"
         );
 
         fi.patch(json!({"spec": {"config": {"name": null, "namespace": null}}}))
@@ -84,9 +84,9 @@ async fn a_users_configuration_is_used_and_its_changes_renew_the_baseline() -> R
             generation,
             "the DaemonSet is not touched"
         );
-        fi.phase_told(Phase::Active, 4).await?;
+        fi.phase_reported(Phase::Active, 4).await?;
         fi.phase(Phase::Active).await?;
-        let phases = fi.notes("FileIntegrityStatus").await?;
+        let phases = fi.event_messages("FileIntegrityStatus").await?;
         let count = |name: &str| phases.iter().filter(|phase| *phase == name).count();
         assert_eq!(
             (count("Initializing"), count("Active"), count("Error")),
@@ -150,10 +150,10 @@ async fn a_refused_configuration_leaves_the_old_one_running() -> Result<()> {
         let message = fi.condition("ConfigValid", "False", "Refused").await?;
         assert!(
             message.contains("no_such_group"),
-            "it says what is wrong: {message}"
+            "it describes the error: {message}"
         );
-        let said = fi.said("FileIntegrityStatus", "Error").await?;
-        assert_eq!(said.kind, "Warning");
+        let event = fi.event("FileIntegrityStatus", "Error").await?;
+        assert_eq!(event.kind, "Warning");
         t.node()?.sh("printf y > file").await?;
         fi.result(node, Condition::Failed).await?;
         assert_eq!(
@@ -198,7 +198,7 @@ async fn a_configuration_that_reads_the_operators_files_is_refused() -> Result<(
 }
 
 #[tokio::test]
-async fn a_config_map_that_is_missing_is_taken_when_it_appears() -> Result<()> {
+async fn a_missing_config_map_is_used_when_it_is_created() -> Result<()> {
     on_one_node("missing-config", async |t| {
         let node = &t.node()?.name;
         t.node()?.files("printf x > file").await?;
@@ -222,7 +222,7 @@ async fn a_config_map_that_is_missing_is_taken_when_it_appears() -> Result<()> {
         let written = audit
             .requests(|r| r.is_write() && r.resource == "configmaps" && r.name == fi.name)
             .await?;
-        // A pass that does not see the write of the one before makes it again, which changes nothing.
+        // A reconcile that does not see the previous one's write repeats it, which changes nothing.
         assert!(
             written.iter().all(|r| r.at >= appeared),
             "the default was never laid down: {written:?}"
@@ -230,7 +230,7 @@ async fn a_config_map_that_is_missing_is_taken_when_it_appears() -> Result<()> {
         let created = written.iter().filter(|r| r.code == 201).count();
         assert_eq!(created, 1, "it is made once: {written:?}");
 
-        let phases = fi.notes("FileIntegrityStatus").await?;
+        let phases = fi.event_messages("FileIntegrityStatus").await?;
         t.api::<ConfigMap>()
             .delete(&name, &DeleteParams::default())
             .await?;
@@ -244,7 +244,11 @@ async fn a_config_map_that_is_missing_is_taken_when_it_appears() -> Result<()> {
         );
         assert_eq!(fi.baseline(node).await?, baseline, "baseline");
         fi.phase(Phase::Active).await?;
-        assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
+        assert_eq!(
+            fi.event_messages("FileIntegrityStatus").await?,
+            phases,
+            "phases"
+        );
 
         t.config_map("").await?;
         fi.condition("ConfigValid", "False", "ConfigEmpty").await?;

@@ -1,5 +1,5 @@
-//! What every test needs: nodes of its own, FileIntegrities that go when it ends, ways to wait and
-//! to look, and on a failure the state that explains it.
+//! What every test needs: its own nodes, FileIntegrities that are deleted at its end, waiting and
+//! polling, and the state of the cluster after a failure.
 
 pub(crate) mod audit;
 pub(crate) mod cluster;

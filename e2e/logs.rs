@@ -55,7 +55,7 @@ async fn a_log_of_ten_thousand_files_is_compressed_and_whole() -> Result<()> {
         let on_node = node.sh("cat /etc/kubernetes/aide.log").await?;
         ensure!(
             text.lines().count() == on_node.lines().count(),
-            "the kept log has {} lines, that on the node {}",
+            "the failure log has {} lines, that on the node {}",
             text.lines().count(),
             on_node.lines().count()
         );

@@ -28,7 +28,7 @@ async fn a_stopped_node_is_stale_and_nobody_waits_for_it() -> Result<()> {
         let running: Vec<_> = t.nodes().iter().filter(|n| *n != stopped).collect();
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
-        let phases = fi.notes("FileIntegrityStatus").await?;
+        let phases = fi.event_messages("FileIntegrityStatus").await?;
         let old = fi.baseline(&stopped.name).await?;
         let mut before = Vec::new();
         for node in &running {
@@ -47,7 +47,11 @@ async fn a_stopped_node_is_stale_and_nobody_waits_for_it() -> Result<()> {
         let message = fi.condition("Degraded", "True", "NodesNotReady").await?;
         assert!(message.contains(&stopped.name), "it is named: {message}");
         fi.phase(Phase::Active).await?;
-        assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
+        assert_eq!(
+            fi.event_messages("FileIntegrityStatus").await?,
+            phases,
+            "phases"
+        );
 
         fi.annotate(names::Annotation::REINIT, "").await?;
         for (node, before) in running.iter().zip(&before) {

@@ -1,4 +1,4 @@
-//! The program in the wrong hands or surroundings: one line says what is wrong and what to do.
+//! The program with wrong arguments or in a wrong environment: it prints one line with the error and its fix.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ fn fio(args: &[&str]) -> Command {
     command
 }
 
-/// Waits for the end of the program: its exit status, and what it said besides its log.
+/// Waits until the program exits: its exit status, and the lines that are not of its log.
 fn end(mut child: Child) -> anyhow::Result<(Option<i32>, Vec<String>)> {
     let started = Instant::now();
     let status = loop {
@@ -40,7 +40,7 @@ fn end(mut child: Child) -> anyhow::Result<(Option<i32>, Vec<String>)> {
         }
         if started.elapsed() > PATIENCE {
             child.kill()?;
-            anyhow::bail!("the program goes on, and should have ended");
+            anyhow::bail!("the program still runs, and should have exited");
         }
         std::thread::sleep(Duration::from_millis(20));
     };
@@ -50,18 +50,18 @@ fn end(mut child: Child) -> anyhow::Result<(Option<i32>, Vec<String>)> {
         .context("standard error")?
         .read_to_string(&mut text)?;
     // Its log is JSON where it is no terminal.
-    let said = text.lines().filter(|line| !line.starts_with('{'));
-    Ok((status.code(), said.map(str::to_owned).collect()))
+    let printed = text.lines().filter(|line| !line.starts_with('{'));
+    Ok((status.code(), printed.map(str::to_owned).collect()))
 }
 
 /// Runs the program, which fails with this one line.
 fn fails_with(command: &mut Command, expected: &[&str]) -> anyhow::Result<()> {
-    let (code, said) = end(command.spawn()?)?;
-    anyhow::ensure!(code == Some(1), "exit status {code:?}: {said:?}");
-    anyhow::ensure!(said.len() == 1, "more than a line: {said:?}");
-    anyhow::ensure!(said[0].starts_with("fio: "), "{said:?}");
+    let (code, printed) = end(command.spawn()?)?;
+    anyhow::ensure!(code == Some(1), "exit status {code:?}: {printed:?}");
+    anyhow::ensure!(printed.len() == 1, "more than a line: {printed:?}");
+    anyhow::ensure!(printed[0].starts_with("fio: "), "{printed:?}");
     for part in expected {
-        anyhow::ensure!(said[0].contains(part), "{part:?} is not in {said:?}");
+        anyhow::ensure!(printed[0].contains(part), "{part:?} is not in {printed:?}");
     }
     Ok(())
 }
@@ -87,7 +87,7 @@ fn admins() -> anyhow::Result<std::ffi::OsString> {
     std::env::var_os("KUBECONFIG").context("no KUBECONFIG: run this by hack/with-apiserver")
 }
 
-/// A program that says it is this version of AIDE.
+/// A program that prints this version as AIDE does.
 fn fake_aide(dir: &Path, version: &str) -> anyhow::Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     let path = dir.join(format!("aide-{version}"));
@@ -117,10 +117,10 @@ fn words_that_it_does_not_know() -> anyhow::Result<()> {
             "error: the following required arguments were not provided",
         ),
     ] {
-        let (code, said) = end(fio(args).spawn()?)?;
-        assert_eq!(code, Some(2), "{args:?}: {said:?}");
-        assert!(said[0].starts_with(expected), "{args:?}: {said:?}");
-        let last = said.last().map(String::as_str).unwrap_or_default();
+        let (code, printed) = end(fio(args).spawn()?)?;
+        assert_eq!(code, Some(2), "{args:?}: {printed:?}");
+        assert!(printed[0].starts_with(expected), "{args:?}: {printed:?}");
+        let last = printed.last().map(String::as_str).unwrap_or_default();
         assert_eq!(last, "For more information, try '--help'.", "{args:?}");
     }
     Ok(())
@@ -394,8 +394,8 @@ async fn no_definitions() -> anyhow::Result<()> {
         let definitions = Api::<CustomResourceDefinition>::all(space.client.clone());
         let name = "fileintegrities.fileintegrity.openshift.io";
         definitions.delete(name, &DeleteParams::default()).await?;
-        let gone = |definition: Option<&CustomResourceDefinition>| definition.is_none();
-        let waited = kube::runtime::wait::await_condition(definitions, name, gone);
+        let is_deleted = |definition: Option<&CustomResourceDefinition>| definition.is_none();
+        let waited = kube::runtime::wait::await_condition(definitions, name, is_deleted);
         tokio::time::timeout(PATIENCE, waited).await??;
         let result = match operator(&space.namespace, Path::new(&admins()?)).await {
             Ok(mut command) => fails_with(
@@ -410,16 +410,16 @@ async fn no_definitions() -> anyhow::Result<()> {
     .await
 }
 
-/// An operator is often there before the API server is: after a restart of the machine, say.
+/// An operator often starts before the API server, for example after a restart of the machine.
 #[tokio::test]
-async fn an_operator_waits_for_the_api_server_and_says_so() -> anyhow::Result<()> {
+async fn an_operator_waits_for_the_api_server_and_reports_it() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     // Nothing listens on a port that was just let go.
     let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let path = kubeconfig(dir.path(), Some(&format!("https://{free}")), &json!({}))?;
     let mut child = operator("default", &path).await?.spawn()?;
     let stderr = child.stderr.take().context("standard error")?;
-    let (lines, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let (lines, mut printed) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             if lines.send(line).is_err() {
@@ -429,13 +429,13 @@ async fn an_operator_waits_for_the_api_server_and_says_so() -> anyhow::Result<()
     });
     let waiting = async {
         let mut count = 0;
-        while let Some(line) = said.recv().await {
+        while let Some(line) = printed.recv().await {
             count += usize::from(line.contains("waiting for the API server"));
             if count == 2 {
                 return Ok(());
             }
         }
-        anyhow::bail!("it does not say that it waits")
+        anyhow::bail!("it does not report that it waits")
     };
     let waited = tokio::time::timeout(PATIENCE, waiting).await;
     let pid = rustix::process::Pid::from_child(&child);

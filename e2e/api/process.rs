@@ -115,7 +115,7 @@ impl Process {
         Ok(command)
     }
 
-    /// Starts the program as `command` says. `dir` goes when it does.
+    /// Starts the program with `command`. `dir` is deleted with it.
     pub(crate) fn spawn(
         space: &Space,
         identity: &str,

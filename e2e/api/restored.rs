@@ -34,11 +34,11 @@ fn version(status: &FileIntegrityNodeStatus) -> u64 {
 }
 
 #[tokio::test]
-async fn a_restore_of_etcd_is_survived_by_operator_and_daemon() -> anyhow::Result<()> {
+async fn operator_and_daemon_continue_after_a_restore_of_etcd() -> anyhow::Result<()> {
     alone("restored", async |space| {
         let operator = space.operator("op").await?;
         let (nodes, mut daemons) = space.active("fi", json!({})).await?;
-        // A daemon whose wishes the test writes.
+        // A daemon whose requests the test writes.
         let other = space.another("restored-site").await?;
         let (node, proxy) = (other.node("n1").await?, Proxy::start().await?);
         let site = Site::behind(&proxy, &other, "fi", &node, "1").await?;
@@ -66,7 +66,7 @@ async fn a_restore_of_etcd_is_survived_by_operator_and_daemon() -> anyhow::Resul
             .until("the failure to be reported again", failed)
             .await?;
         assert!(version(&after) < version(&before), "{after:?}");
-        site.wish(Some("afterwards")).await?;
+        site.set_request(Some("afterwards")).await?;
         let done = site
             .until("the request to be done", |status| {
                 let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());

@@ -1,5 +1,5 @@
 //! A node of one daemon: its files below a directory, the objects of its FileIntegrity, and the real
-//! program with a real AIDE. No operator is there: the tests write its wishes.
+//! program with a real AIDE. There is no operator: the tests write its requests.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -84,7 +84,7 @@ impl<'a> Site<'a> {
             effective: site.effective.clone(),
         };
         apply::<ConfigMap>(&space.client, build::config_map(&site.fi, &config)).await?;
-        site.wish(None).await?;
+        site.set_request(None).await?;
         Ok(site)
     }
 
@@ -112,7 +112,7 @@ impl<'a> Site<'a> {
         names::node_status(self.name(), &self.node)
     }
 
-    /// The name of the kept log.
+    /// The name of the failure log.
     pub(crate) fn log_name(&self) -> String {
         names::failure_log(&names::daemon_set(self.name()), &self.node)
     }
@@ -137,8 +137,8 @@ impl<'a> Site<'a> {
         self.path("conf").join(names::KEY_EFFECTIVE_CONF)
     }
 
-    /// The operator's part.
-    pub(crate) async fn wish(&self, request: Option<&str>) -> anyhow::Result<()> {
+    /// Writes the operator's fields of the node status.
+    pub(crate) async fn set_request(&self, request: Option<&str>) -> anyhow::Result<()> {
         let desired = DesiredNodeState {
             config_hash: Some(config_hash(&self.effective)),
             reinit_request: request.map(str::to_owned),

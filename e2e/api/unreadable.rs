@@ -77,7 +77,7 @@ async fn renew(space: &Space, node: &str, daemon: &mut Daemon) -> anyhow::Result
 }
 
 #[tokio::test]
-async fn a_time_that_cannot_be_counted_with_stops_nothing() -> anyhow::Result<()> {
+async fn an_invalid_time_stops_nothing() -> anyhow::Result<()> {
     alone("odd-times", async |space| {
         let operator = space.operator("before").await?;
         let (nodes, mut daemons) = space.active("fi", json!({})).await?;
@@ -136,7 +136,7 @@ async fn change_schema(space: &Space, schema: Value) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn an_object_that_cannot_be_read_is_named_and_all_others_go_on() -> anyhow::Result<()> {
+async fn an_unreadable_object_is_reported_and_others_are_reconciled() -> anyhow::Result<()> {
     alone("unreadable", async |space| {
         let definition = read(space, DEFINITION).await?;
         let schema = definition.pointer(SCHEMA).cloned();

@@ -37,7 +37,7 @@ pub(crate) async fn machine_config(
     .await
 }
 
-/// Waits until the node's daemon is told to hold, or not to.
+/// Waits until the node's daemon is requested to hold, or not to.
 pub(crate) async fn until_held(
     space: &Space,
     node: &str,
@@ -56,7 +56,7 @@ pub(crate) async fn until_held(
 }
 
 #[tokio::test]
-async fn nodes_are_held_while_they_are_updated_and_re_initialised_after() -> anyhow::Result<()> {
+async fn nodes_are_held_during_updates_and_re_initialized_afterwards() -> anyhow::Result<()> {
     in_space("mco", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
@@ -97,8 +97,8 @@ async fn nodes_are_held_while_they_are_updated_and_re_initialised_after() -> any
 }
 
 #[tokio::test]
-async fn updates_that_begin_and_end_while_no_operator_runs_are_not_missed() -> anyhow::Result<()> {
-    in_space("mco-away", async |space| {
+async fn updates_during_a_restart_of_the_operator_are_detected() -> anyhow::Result<()> {
+    in_space("mco-missing", async |space| {
         let operator = space.operator("op").await?;
         let (nodes, [mut first, _]) = space.active("fi", json!({})).await?;
         operator.stop().await?;
@@ -124,7 +124,7 @@ async fn updates_that_begin_and_end_while_no_operator_runs_are_not_missed() -> a
 }
 
 #[tokio::test]
-async fn a_cordon_holds_where_the_user_wants_that() -> anyhow::Result<()> {
+async fn a_cordon_holds_if_the_spec_requests_it() -> anyhow::Result<()> {
     in_space("cordon", async |space| {
         let _operator = space.operator("op").await?;
         let config = json!({"config": {"gracePeriod": 10, "holdoffWhenCordoned": true}});

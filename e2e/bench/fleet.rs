@@ -41,7 +41,7 @@ pub(crate) const HEARTBEAT: u64 = 300;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(900);
 /// How often it is looked.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Images that a node tells of: a kubelet tells of 50 at most.
 const IMAGES: usize = 50;
 
@@ -116,7 +116,7 @@ impl<'a> Fleet<'a> {
         for index in first..first + more {
             let due = start + step * u32::try_from(index - first)?;
             while Instant::now() < due {
-                tokio::time::sleep_until(due.min(Instant::now() + LOOK_EVERY)).await;
+                tokio::time::sleep_until(due.min(Instant::now() + POLL_INTERVAL)).await;
                 self.take_those_with_status(&mut made, &mut waits);
             }
             made.push_back((index, Instant::now()));
@@ -125,7 +125,7 @@ impl<'a> Fleet<'a> {
         let end = Instant::now() + PATIENCE;
         while !made.is_empty() {
             anyhow::ensure!(Instant::now() < end, "{} nodes got no status", made.len());
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             self.take_those_with_status(&mut made, &mut waits);
         }
         Ok(waits)
@@ -227,7 +227,7 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    /// The scans of these nodes end with this outcome; `log` is the kept log's text.
+    /// The scans of these nodes end with this outcome; `log` is the failure log's text.
     pub(crate) async fn scans(
         &self,
         indexes: impl Iterator<Item = usize>,
@@ -327,7 +327,7 @@ impl<'a> Fleet<'a> {
         .await
     }
 
-    /// Removes the kept logs.
+    /// Removes the failure logs.
     pub(crate) async fn remove_logs(&self) -> anyhow::Result<()> {
         let logs = self.space.api::<k8s_openapi::api::core::v1::ConfigMap>();
         let kept = kube::api::ListParams::default().labels(names::Label::RESULT_LOG);
@@ -354,7 +354,7 @@ pub(crate) async fn until<T>(
     what: &str,
     ask: impl AsyncFn() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<T> {
-    harness::answer(what, LOOK_EVERY, PATIENCE, ask).await
+    harness::answer(what, POLL_INTERVAL, PATIENCE, ask).await
 }
 
 /// What a daemon tells of the baseline that it was asked for.

@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 /// Where hack/ is.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-/// Where the operator is deployed unless NAMESPACE says otherwise, as in the Makefile.
+/// The operator's namespace if NAMESPACE is not set, as in the Makefile.
 const NAMESPACE: &str = "openshift-file-integrity";
 
 /// The checkout under test.

@@ -35,10 +35,10 @@ const OPERATOR: &str = "file-integrity-operator";
 
 const MONITORING: (&str, &str) = (
     "metrics.rs",
-    "prometheus_objects_of_another_version_are_renewed",
+    "prometheus_objects_of_another_version_are_updated",
 );
-const POLICY: (&str, &str) = ("policy.rs", "a_policy_that_is_gone_comes_back");
-const READERS: (&str, &str) = ("metrics.rs", "who_may_read_is_let_in_and_others_are_not");
+const POLICY: (&str, &str) = ("policy.rs", "a_deleted_policy_is_restored");
+const READERS: (&str, &str) = ("metrics.rs", "only_clients_with_permission_can_scrape");
 
 /// A right of the operator.
 const fn reason(
@@ -68,7 +68,7 @@ pub(crate) const REASONS: &[Reason] = &[
         "update",
         "secrets/file-integrity-operator-tls",
         "the certificate is renewed after months",
-        Some(("metrics.rs", "a_certificate_that_is_due_is_renewed")),
+        Some(("metrics.rs", "an_expiring_certificate_is_renewed")),
     ),
     reason(
         "get",

@@ -535,7 +535,7 @@ fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
 }
 
 #[test]
-fn a_cordon_counts_as_an_update_only_if_the_spec_says_so() {
+fn a_cordon_counts_as_an_update_only_if_the_spec_requests_it() {
     for (spec, expected) in [
         (json!({"config": {}}), None),
         (

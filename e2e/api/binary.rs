@@ -203,7 +203,10 @@ async fn a_daemon_without_what_it_needs() -> anyhow::Result<()> {
         (
             &*new,
             &*empty,
-            [&*empty, "is not a node's root; mount the host's / there"],
+            [
+                &*empty,
+                "is not the root of a node; mount the host's / there",
+            ],
         ),
         (
             "/nowhere/aide",

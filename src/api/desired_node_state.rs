@@ -1,4 +1,4 @@
-//! What the operator asks of a node. Pure.
+//! What the operator requests of a node. Pure.
 //!
 //! The operator writes it as annotations of the node's FileIntegrityNodeStatus, and the node's daemon
 //! reads them. This is the only place that encodes and decodes these annotations.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::names;
 
-/// What the operator asks of a node.
+/// What the operator requests of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DesiredNodeState {
     /// Hash of the configuration to scan with.
@@ -21,7 +21,7 @@ pub struct DesiredNodeState {
 /// Why the scans of a node are held.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HoldReason {
-    /// A user asks for it.
+    /// A user requested it.
     User,
     /// The node is being updated. When the update is over, the node is re-initialized.
     NodeUpdate,

@@ -1,4 +1,4 @@
-//! What a scrape gets: the metrics, if the request asks for the right path and is authorized.
+//! What a scrape gets: the metrics, if the request has the correct path and is authorized.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Authenticates and authorizes scrapes with the API server. I/O.
 //!
 //! A token is accepted if it belongs to a ServiceAccount of the operator's namespace, or to a user who has the
-//! right to GET the path. Verdicts are cached for a short time under the sha256 of the token; tokens
+//! permission to GET the path. Verdicts are cached for a short time under the sha256 of the token; tokens
 //! are never stored or logged. While the API server is unreachable, recently accepted tokens remain
 //! valid, so that an outage does not hide the alerts about it.
 
@@ -44,7 +44,7 @@ pub(crate) enum Verdict {
     Allowed,
     /// It has no valid token.
     Unauthenticated,
-    /// The token's user has no right to read the metrics.
+    /// The token's user has no permission to read the metrics.
     Forbidden,
 }
 
@@ -67,7 +67,7 @@ impl std::fmt::Debug for ScrapeAuth {
 }
 
 impl ScrapeAuth {
-    /// Allows the ServiceAccounts of `namespace`, and users with the right to GET `path`.
+    /// Allows the ServiceAccounts of `namespace`, and users with the permission to GET `path`.
     pub(crate) fn new(client: Client, namespace: &str, path: &'static str) -> Self {
         Self {
             client,

@@ -12,7 +12,7 @@ use super::Identity;
 use crate::aide::report::{Change, ChangeKind, DETAILED_CHANGES, Report, display_path};
 use crate::api::names;
 
-/// Maximum number of changes of a scan. A report has values of no more than these.
+/// Maximum number of lines of a scan: a report has values for this many changes.
 const MAX_LINES: usize = DETAILED_CHANGES;
 
 /// The first fields of all lines of a scan.

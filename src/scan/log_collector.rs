@@ -52,7 +52,7 @@ pub(crate) enum CollectError {
     /// The result could not be written.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// The result was published.
+    /// AIDE failed; this was published.
     #[error("the run was reported as Errored")]
     Errored,
 }

@@ -1,4 +1,4 @@
-//! What a status is made from. Pure.
+//! What a status is derived from. Pure.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ impl NodeSummary {
         self.silence_left.is_some_and(|left| left.is_zero())
     }
 
-    /// It may not be watched.
+    /// Not ready or silent.
     pub(crate) fn is_stale(&self) -> bool {
         !self.reachable || self.is_silent()
     }
@@ -61,7 +61,7 @@ pub(crate) struct Problem {
     pub(crate) message: String,
 }
 
-/// Everything that a status is made from.
+/// Everything that a status is derived from.
 #[derive(Clone, Debug)]
 pub(crate) struct StatusInputs<'a> {
     /// The DaemonSet of the daemons exists.

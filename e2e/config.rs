@@ -1,16 +1,15 @@
 //! Where the configuration comes from, and what happens when it cannot be used.
 
-use anyhow::{Context as _, Result, ensure};
-use fio::testing::api::{Condition, Phase, names};
-use k8s_openapi::api::apps::v1::DaemonSet;
+use anyhow::{Context as _, Result};
+use fio::testing::api::{Condition, Phase};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use crate::harness::audit::Audit;
 use crate::harness::node::FILES;
-use crate::harness::{Fi, Test, on_one_node, until, without_nodes};
+use crate::harness::{Fi, Test, on_one_node};
 
 /// A configuration that watches the tests' files and nothing else.
 const SMALL: &str = "/etc/fio-e2e ftype+p+u+g+sha256\n";
@@ -173,31 +172,6 @@ async fn a_refused_configuration_leaves_the_old_one_running() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_configuration_that_reads_the_operators_files_is_refused() -> Result<()> {
-    without_nodes("nosy-config", async |t| {
-        let secret = "/var/run/secrets/kubernetes.io/serviceaccount/token";
-        let text = format!("{SMALL}@@include {secret}\n@@x_include /bin/true\n");
-        let name = t.config_map(&text).await?;
-        let mut spec = with_config(t, &name);
-        spec["nodeSelector"] = json!({"fio-e2e": "nowhere"});
-        let fi = t.create(spec).await?;
-        fi.phase(Phase::Error).await?;
-        let message = fi.condition("ConfigValid", "False", "Refused").await?;
-        for directive in ["@@include", "@@x_include"] {
-            assert!(
-                message.contains(directive),
-                "{directive} is named: {message}"
-            );
-        }
-        let sets = t.api::<DaemonSet>();
-        let deployed = sets.get_opt(&format!("aide-{}", fi.name)).await?;
-        assert!(deployed.is_none(), "nothing is deployed with it");
-        Ok(())
-    })
-    .await
-}
-
-#[tokio::test]
 async fn a_missing_config_map_is_used_when_it_is_created() -> Result<()> {
     on_one_node("missing-config", async |t| {
         let node = &t.node()?.name;
@@ -256,48 +230,6 @@ async fn a_missing_config_map_is_used_when_it_is_created() -> Result<()> {
         fi.new_baseline(node, &baseline).await?;
         fi.condition("ConfigValid", "True", "Valid").await?;
         Ok(())
-    })
-    .await
-}
-
-#[tokio::test]
-async fn an_edit_of_the_active_configuration_is_undone() -> Result<()> {
-    without_nodes("edited-config", async |t| {
-        let fi = t
-            .create(json!({"nodeSelector": {"fio-e2e": "nowhere"}}))
-            .await?;
-        let config_maps = t.api::<ConfigMap>();
-        let original = until("the active configuration", async || {
-            Ok(config_maps.get(&fi.name).await?)
-        })
-        .await?;
-        let label = names::Label::AIDE_CONF;
-        let edits = [
-            json!({"data": {"aide.conf": "/ p\n"}}),
-            json!({"data": {"aide.effective.conf": null}}),
-            json!({"metadata": {"labels": {label: null}}}),
-        ];
-        for edit in edits {
-            let (params, patch) = (PatchParams::default(), Patch::Merge(&edit));
-            config_maps.patch(&fi.name, &params, &patch).await?;
-            until(format!("{edit} is undone"), async || {
-                let now = config_maps.get(&fi.name).await?;
-                ensure!(now.data == original.data, "data {:?}", now.data);
-                let (labels, wanted) = (&now.metadata.labels, &original.metadata.labels);
-                ensure!(labels == wanted, "labels {labels:?}");
-                Ok(())
-            })
-            .await?;
-        }
-        config_maps
-            .delete(&fi.name, &DeleteParams::default())
-            .await?;
-        until("a deleted one is back", async || {
-            let now = config_maps.get(&fi.name).await?;
-            ensure!(now.data == original.data, "data {:?}", now.data);
-            Ok(())
-        })
-        .await
     })
     .await
 }

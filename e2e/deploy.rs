@@ -10,7 +10,7 @@ use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::harness::test::selecting;
-use crate::harness::{on_all_nodes, on_one_node, on_two_nodes, until, without_nodes};
+use crate::harness::{on_all_nodes, on_one_node, on_two_nodes, until};
 
 #[tokio::test]
 async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
@@ -142,20 +142,6 @@ async fn nothing_is_deployed_before_the_initial_delay_is_over() -> Result<()> {
             ["Pending", "Initializing", "Active"],
             "phases"
         );
-        Ok(())
-    })
-    .await
-}
-
-#[tokio::test]
-async fn a_selector_that_matches_no_node_leaves_it_pending() -> Result<()> {
-    without_nodes("no-node", async |t| {
-        let fi = t
-            .create(json!({"nodeSelector": {"fio-e2e": "nowhere"}}))
-            .await?;
-        fi.condition("Ready", "False", "NoNodes").await?;
-        fi.phase(Phase::Pending).await?;
-        assert_eq!(fi.status_nodes().await?, BTreeSet::new());
         Ok(())
     })
     .await

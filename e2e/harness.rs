@@ -15,6 +15,6 @@ pub(crate) mod wait;
 pub(crate) use self::file_integrity::Fi;
 pub(crate) use self::node::Node;
 pub(crate) use self::test::{
-    Test, on_all_nodes, on_all_nodes_for, on_one_node, on_one_node_for, on_two_nodes, without_nodes,
+    Test, on_all_nodes, on_all_nodes_for, on_one_node, on_one_node_for, on_two_nodes,
 };
 pub(crate) use self::wait::until;

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::harness::audit::Audit;
 use crate::harness::test::has_ready_condition;
-use crate::harness::{Fi, Node, Test, cluster, on_one_node, on_two_nodes, until, without_nodes};
+use crate::harness::{Fi, Node, Test, cluster, on_one_node, on_two_nodes, until};
 
 /// Waits until the operator has created and deleted the re-init DaemonSet of this name.
 async fn reinit_daemon_set_was_used(t: &Test, audit: &Audit, name: &str) -> Result<()> {
@@ -258,19 +258,4 @@ async fn has_backups(node: &Node, count: u32) -> Result<()> {
         ensure!(backups == count.to_string(), "{backups} backups of {file}");
     }
     Ok(())
-}
-
-#[tokio::test]
-async fn the_command_reports_a_node_without_a_daemon() -> Result<()> {
-    without_nodes("reinit-nobody", async |t| {
-        let namespace = t.namespace();
-        let args = ["reinit-signal", "--node", "no-such-node", "-n", namespace];
-        let answer = format!("{:?}", cluster::fio(&args).await);
-        assert!(
-            answer.starts_with("Err") && answer.contains("watches node no-such-node"),
-            "{answer}"
-        );
-        Ok(())
-    })
-    .await
 }

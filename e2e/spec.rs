@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use serde_json::json;
 
 use crate::harness::node::STATE_DIR;
-use crate::harness::{Fi, on_one_node, on_two_nodes, until, without_nodes};
+use crate::harness::{Fi, on_one_node, on_two_nodes};
 
 /// The arguments of the daemon in the DaemonSet.
 fn arguments(daemon_set: &DaemonSet) -> Result<Vec<String>> {
@@ -31,27 +31,6 @@ async fn another_pause_rolls_the_daemons_once_and_keeps_the_baseline() -> Result
             arguments.contains(&"--interval=11".to_owned()),
             "{arguments:?}"
         );
-        Ok(())
-    })
-    .await
-}
-
-#[tokio::test]
-async fn a_missing_priority_class_is_reported_and_left_out() -> Result<()> {
-    without_nodes("priority", async |t| {
-        let spec = json!({
-            "nodeSelector": {"fio-e2e": "nowhere"},
-            "priorityClassName": "no-such-class",
-        });
-        let fi = t.create(spec).await?;
-        let message = "Error while getting priority class 'no-such-class', PriorityClass not found or invalid";
-        let event = fi.event("PriorityClass", message).await?;
-        assert_eq!(event.kind, "Warning");
-        let daemon_set = until("the DaemonSet", async || fi.daemon_set().await).await?;
-        let pod = daemon_set.spec.and_then(|spec| spec.template.spec);
-        assert_eq!(pod.context("no pod")?.priority_class_name, None);
-        let spec = fi.get().await?.spec;
-        assert_eq!(spec.priority_class_name.as_deref(), Some("no-such-class"));
         Ok(())
     })
     .await

@@ -987,6 +987,17 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
             message_of(&fi, "ConfigValid")
         );
         assert_eq!(active().await?, good);
+        // For a new FileIntegrity there is no good one: nothing is deployed.
+        space
+            .file_integrity("new", json!({"config": named}))
+            .await?;
+        space.until_phase("new", "Error").await?;
+        let deployed = space.api::<DaemonSet>().get_opt("aide-new").await?;
+        assert!(deployed.is_none(), "{deployed:?}");
+        space
+            .api::<FileIntegrity>()
+            .delete("new", &DeleteParams::default())
+            .await?;
         space
             .merge::<ConfigMap>("mine", json!({"data": {"conf": "/etc p+nonsense\n"}}))
             .await?;

@@ -95,14 +95,6 @@ pub(crate) async fn on_all_nodes_for(
     run(name, Wanted::All, patience, body).await
 }
 
-/// Runs a test that has nothing run on nodes.
-pub(crate) async fn without_nodes(
-    name: &'static str,
-    body: impl AsyncFnOnce(&Test) -> Result<()>,
-) -> Result<()> {
-    run(name, Wanted::Nothing, TEST_PATIENCE, body).await
-}
-
 async fn run(
     name: &'static str,
     wanted: Wanted,
@@ -565,7 +557,7 @@ fn selector(wanted: Wanted, name: &str, nodes: &[Node]) -> Option<Value> {
     match wanted {
         Wanted::One => nodes.first().map(selecting),
         Wanted::Two => Some(json!({LABEL: name})),
-        Wanted::Nothing | Wanted::All => None,
+        Wanted::All => None,
     }
 }
 

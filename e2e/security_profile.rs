@@ -34,7 +34,7 @@ const ACL: &str = concat!(
 /// The file capability `cap_net_raw` (version 2 of its form in an attribute).
 const CAPABILITY: &str = "0100000200200000000000000000000000000000";
 
-/// Files of every kind that matters here, among them some that nobody may read.
+/// Files of every relevant kind, including files without read permission.
 const BEFORE: &str = "umask 022
     for name in content mode owner acl user capability trusted; do printf one > $name; done
     printf x > removed
@@ -224,7 +224,7 @@ async fn restricted_and_privileged_daemons_report_the_same_and_a_switch_keeps_th
         let before = fi.baseline(&node.name).await?;
         node.sh("touch /run/aide.reinit").await?;
         let baseline = fi.new_baseline(&node.name, &before).await?;
-        assert!(!baseline.requested, "nobody asked for it: {baseline:?}");
+        assert!(!baseline.requested, "it is unrequested: {baseline:?}");
         node.signal_is_removed().await?;
 
         changes_are_seen(&fi, node).await?;
@@ -259,7 +259,7 @@ async fn a_restricted_daemon_creates_its_state_directory() -> Result<()> {
         let files = node.sh(&format!("ls {dir}")).await?;
         assert!(files.contains("aide.db.gz"), "{files}");
         let elsewhere = node.sh("ls /etc/kubernetes/ | grep ^aide || true").await?;
-        assert_eq!(elsewhere, "", "in the directory that nobody named");
+        assert_eq!(elsewhere, "", "in the directory that is not configured");
         Ok(())
     })
     .await

@@ -1,5 +1,5 @@
-//! Changes at random, again and again, on a node on which pods come and go: all that was changed is
-//! told and nothing else, and neither daemon nor operator grows.
+//! Random changes on a node on which pods are created and deleted: all changes are reported and
+//! nothing else, and neither daemon nor operator grows.
 //!
 //! Five minutes with the other tests; `make soak` takes an hour for it. `SOAK_SECONDS` is how
 //! long, `SOAK_SEED` which changes: the seed of a run that fails is printed.
@@ -51,7 +51,7 @@ struct Model {
     made: usize,
 }
 
-/// What was asked of the processes, and what was seen.
+/// The number of changes and results, and the resources of the processes.
 #[derive(Debug, Default)]
 struct Course {
     rounds: u32,

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::harness::{Space, alone, checkout, clean, eventually, in_space};
 use crate::process::Process;
 
-/// Longer than it takes until a lease that nobody renews is taken over: 15 s and a request.
+/// Longer than it takes until a lease that is not renewed is taken over: 15 s and a request.
 const TAKEN_OVER: Duration = Duration::from_secs(30);
 /// Longer than it takes until one that was given up is.
 const HANDED_OVER: Duration = Duration::from_secs(10);

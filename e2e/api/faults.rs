@@ -57,7 +57,7 @@ enum Trouble {
     Token,
 }
 
-/// How long a fault lasts: `usual`, or what was asked for.
+/// How long a fault lasts: `usual`, or the value of the variable.
 fn at_least(usual: Duration) -> anyhow::Result<Duration> {
     match std::env::var(FAULT_SECONDS) {
         Ok(text) => {
@@ -441,7 +441,7 @@ pub(crate) async fn operators_token(space: &Space) -> anyhow::Result<String> {
 fn most_of_an_operator(trouble: Trouble, within: Duration) -> usize {
     /// Watches, and the objects that are applied periodically (the policy, the monitoring).
     const STREAMS: usize = 10;
-    /// What a start to lead, and the writes that were asked for, take.
+    /// The requests of a start as leader, and of the requested writes.
     const WORK: usize = 60;
     // The client's watches begin at 800 ms. The lease is asked for every second, and where that works
     // it is written, too.

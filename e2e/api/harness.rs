@@ -578,7 +578,7 @@ impl Space {
     fn audited(&self, identity: &str) -> anyhow::Result<Vec<Audited>> {
         let group = self.group(identity);
         let mut file = audit_log()?;
-        // In the end it has a hundred megabytes, which nobody is to read every few milliseconds.
+        // At the end it has a hundred megabytes, too much to read every few milliseconds.
         file.seek(SeekFrom::Start(self.audited_from))?;
         let mut log = Vec::new();
         file.read_to_end(&mut log)?;

@@ -5,7 +5,7 @@
 //! tests write its requests. A step is a system call that changes something others see: files of the state
 //! and work directories, what is sent to the API server. strace stops the whole daemon after each (by
 //! SIGSTOP), whichever thread makes it, and [`follow`] lets it go on or kills it. [`walk`] first writes
-//! down the steps of a daemon that nobody kills, and then has one killed after each of them. A step is
+//! down the steps of a daemon that is not killed, and then kills one after each of them. A step is
 //! known by its call and path, and by how often it came: no point depends on the speed of the machine,
 //! nor on which of two threads was first. While AIDE runs the daemon takes no step; [`kill_amid`] has
 //! both killed then, or AIDE alone.
@@ -52,7 +52,7 @@ const CALLS: &str = "?rename,renameat,renameat2,?link,linkat,?unlink,unlinkat,fs
 enum Story {
     /// Makes the first baseline, and scans.
     First,
-    /// Makes a new one, which was asked for, and scans.
+    /// Creates a requested new one, and scans.
     Renewed,
     /// Scans, and finds changes.
     Changed,
@@ -183,7 +183,7 @@ struct Step {
 #[derive(Debug)]
 struct Course {
     steps: Vec<Step>,
-    /// It was killed after the step that was asked for.
+    /// It was killed after the given step.
     is_cut: bool,
 }
 
@@ -488,7 +488,7 @@ async fn until_after(date: Option<&Time>) {
     }
 }
 
-/// The steps of a daemon that nobody kills.
+/// The steps of a daemon that is not killed.
 async fn steps_of(space: &Space, story: Story) -> anyhow::Result<Vec<Step>> {
     let site = Site::new(space, &format!("{}-whole", story.name()), NODE, LONG).await?;
     site.prepare(story).await?;

@@ -340,7 +340,7 @@ async fn nodes_come_and_go() -> anyhow::Result<()> {
         let (nodes, _) = space.active("fi", json!({})).await?;
         let status = |node: &str| names::node_status("fi", node);
 
-        // Without a kubelet a node is stale, and keeps nobody back.
+        // Without a kubelet a node is stale, and nothing waits for it.
         space.set_ready(&nodes[1], false).await?;
         let fi = space
             .until_is("fi", "a stale node", |fi: &FileIntegrity| {

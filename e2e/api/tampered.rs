@@ -33,7 +33,7 @@ const PAUSE: &str = "10";
 /// So many tries are made at a time. Most of their time they wait.
 const AT_ONCE: usize = 8;
 /// What lies outside the state directory, and must stay as it is.
-const PRECIOUS: &str = "what nobody may touch";
+const PRECIOUS: &str = "what must not be changed";
 
 /// What the daemon does while somebody tampers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl Scene<'_> {
         self.site.path("outside/precious")
     }
 
-    /// Puts a link to what nobody may touch there, in the place of whatever it is.
+    /// Puts a link to what must not be changed there, in the place of whatever it is.
     fn link(&self, place: &Path) -> anyhow::Result<()> {
         fs::remove_file(place).ok();
         std::os::unix::fs::symlink(self.precious(), place)
@@ -190,7 +190,7 @@ fn replaced() -> Vec<Attack> {
             },
         ),
         attack(
-            "with a request that nobody made",
+            "with a request that does not exist",
             BOTH,
             Caught::Tampered,
             |scene| {
@@ -327,7 +327,7 @@ fn signalled() -> Vec<Attack> {
             Ok(fs::write(scene.site.path("root/run/aide.reinit"), "")?)
         }),
         attack(
-            "with a request that nobody made",
+            "with a request that does not exist",
             BOTH,
             Caught::Unrequested,
             |scene| Ok(fs::write(scene.site.path("root/run/aide.reinit"), "none")?),
@@ -659,7 +659,7 @@ async fn is_unrequested(scene: &Scene<'_>) -> anyhow::Result<()> {
 async fn is_healed_by_a_request(site: &Site<'_>) -> anyhow::Result<()> {
     let status = renewed(site, "second").await?;
     let requested = status.baseline.is_some_and(|baseline| baseline.requested);
-    anyhow::ensure!(requested, "nobody asked for it?");
+    anyhow::ensure!(requested, "it is unrequested");
     Ok(())
 }
 

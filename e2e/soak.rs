@@ -228,7 +228,7 @@ async fn round(
     let (before, differences_before) = (model.now.clone(), model.differences());
     let pod = run_pod(t, "soak", &node.name, course.rounds).await?;
     match rng.u8(..8) {
-        0 => renew(fi, node, model, course).await?,
+        0 => reinitialize(fi, node, model, course).await?,
         1 => model.now = model.baseline.clone(),
         _ => model.change(rng),
     }
@@ -257,8 +257,13 @@ async fn round(
     record_processes(t, fi, node, course).await
 }
 
-/// What is there now is the new baseline.
-async fn renew(fi: &Fi<'_>, node: &Node, model: &mut Model, course: &mut Course) -> Result<()> {
+/// Makes the current files the new baseline.
+async fn reinitialize(
+    fi: &Fi<'_>,
+    node: &Node,
+    model: &mut Model,
+    course: &mut Course,
+) -> Result<()> {
     let before = fi.baseline(&node.name).await?;
     fi.annotate("file-integrity.openshift.io/re-init", "")
         .await?;

@@ -141,7 +141,7 @@ impl Scene<'_> {
         self.site.path("outside/precious")
     }
 
-    /// Puts a link to what must not be changed there, in the place of whatever it is.
+    /// Replaces the file with a link to a file that must not be changed.
     fn link(&self, place: &Path) -> anyhow::Result<()> {
         fs::remove_file(place).ok();
         std::os::unix::fs::symlink(self.precious(), place)
@@ -518,7 +518,7 @@ async fn later(
 }
 
 /// Requests a new baseline, and waits until it is there and the node has no changes.
-async fn renewed(site: &Site<'_>, request: &str) -> anyhow::Result<FileIntegrityNodeStatus> {
+async fn reinitialized(site: &Site<'_>, request: &str) -> anyhow::Result<FileIntegrityNodeStatus> {
     site.set_request(Some(request)).await?;
     site.until("the request to be done", |status| {
         let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
@@ -534,7 +534,7 @@ async fn prepared(site: Site<'_>) -> anyhow::Result<(Scene<'_>, Process)> {
         .await?;
     // So that there is a backup, of other contents.
     fs::write(site.path("root/watched/two"), "between")?;
-    let status = renewed(&site, "first").await?;
+    let status = reinitialized(&site, "first").await?;
     // The result of tampering during a scan is not defined.
     eventually("a scan with the new baseline", async || {
         let lines = daemon.lines();
@@ -657,7 +657,7 @@ async fn is_unrequested(scene: &Scene<'_>) -> anyhow::Result<()> {
 
 /// A request that an administrator makes gives a baseline that counts.
 async fn is_healed_by_a_request(site: &Site<'_>) -> anyhow::Result<()> {
-    let status = renewed(site, "second").await?;
+    let status = reinitialized(site, "second").await?;
     let requested = status.baseline.is_some_and(|baseline| baseline.requested);
     anyhow::ensure!(requested, "it is unrequested");
     Ok(())

@@ -40,7 +40,7 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// Starts `fio operator` with the rights of its ServiceAccount.
+    /// Starts `fio operator` with the permissions of its ServiceAccount.
     pub(crate) async fn start(space: &Space, run: &Run, identity: &str) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let kubeconfig = space.operators_kubeconfig(dir.path(), identity)?;

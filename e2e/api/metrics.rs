@@ -49,8 +49,8 @@ impl Answer {
     }
 }
 
-/// As long as it may take until there are objects of a kind that has appeared: half a minute until it
-/// is looked for, as much again where the API does not take any yet, and some time for all of it.
+/// Maximum time until there are objects of a new kind: half a minute until the operator detects the
+/// kind, the same again if the API does not accept objects yet, and some reserve.
 const KIND_PATIENCE: Duration = Duration::from_secs(120);
 
 /// An operator's fleet endpoint.

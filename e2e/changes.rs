@@ -27,7 +27,7 @@ fn changes(result: &ScanResult) -> BTreeMap<String, (ChangeKind, Vec<String>)> {
 
 /// Checks the failure log of the test below: the paths that need no escape, labels, annotations, and
 /// the JSON report.
-async fn failure_log_is_right(
+async fn failure_log_is_correct(
     fi: &Fi<'_>,
     node: &Node,
     paths: impl Iterator<Item = &String>,
@@ -93,7 +93,7 @@ fn of_last_scan(log: &str) -> Result<Vec<Value>> {
     Ok(lines)
 }
 
-fn lines_are_right(
+fn lines_are_correct(
     lines: &[Value],
     fi: &Fi<'_>,
     node: &Node,
@@ -189,9 +189,9 @@ async fn every_kind_of_change_is_reported_and_can_be_reverted() -> Result<()> {
         let event = fi.event("NodeIntegrityStatus", &message).await?;
         assert_eq!((event.message, event.kind), (message, "Warning".to_owned()));
 
-        failure_log_is_right(&fi, node, expected.keys()).await?;
+        failure_log_is_correct(&fi, node, expected.keys()).await?;
         let lines = lines_for_shippers(&fi, node, expected.len()).await?;
-        lines_are_right(&lines, &fi, node, &expected);
+        lines_are_correct(&lines, &fi, node, &expected);
 
         node.sh(
             r#"umask 022; printf one > content; chmod 644 mode; chown 0 owner; chgrp 0 group

@@ -199,7 +199,7 @@ async fn re_init_on_failed_reinitializes_only_failed_nodes() -> Result<()> {
         let other = fi.baseline(&second.name).await?;
         first.files("printf x > new").await?;
         fi.result(&first.name, Condition::Failed).await?;
-        // The operator is asked for the nodes that it knows to have failed.
+        // The request is for the nodes that the operator knows to have failed.
         fi.counted("one node has failed", |c| c.failed == 1).await?;
 
         fi.annotate(names::Annotation::REINIT_ON_FAILED, "").await?;

@@ -34,7 +34,7 @@ const ACL: &str = concat!(
 /// The file capability `cap_net_raw` (version 2 of its form in an attribute).
 const CAPABILITY: &str = "0100000200200000000000000000000000000000";
 
-/// Files of every kind that matters here, among them some that nobody may read.
+/// Files of every relevant kind, including files without read permission.
 const BEFORE: &str = "umask 022
     for name in content mode owner acl user capability trusted; do printf one > $name; done
     printf x > removed
@@ -71,8 +71,8 @@ async fn switch(fi: &Fi<'_>, node: &str, config: Value) -> Result<Pod> {
     fi.roll(node, json!({"spec": {"config": config}})).await
 }
 
-/// Security context of the container, and where it may write on the node.
-fn rights(pod: &Pod, container: &Container) -> Result<(Value, Vec<String>)> {
+/// The security context of the container, and the directories of the node that it can write.
+fn permissions(pod: &Pod, container: &Container) -> Result<(Value, Vec<String>)> {
     let context = serde_json::to_value(&container.security_context)?;
     let volumes = pod.spec.iter().flat_map(|spec| &spec.volumes).flatten();
     let of_node = volumes.filter(|volume| volume.host_path.is_some());
@@ -99,7 +99,7 @@ fn is_restricted_daemon(pod: &Pod) -> Result<()> {
     let spec = pod.spec.as_ref().context("no spec")?;
     let with_one = json!({"drop": ["ALL"], "add": ["DAC_READ_SEARCH"]});
     assert_eq!(
-        rights(pod, &spec.containers[0])?,
+        permissions(pod, &spec.containers[0])?,
         (
             restricted(&with_one),
             vec!["/hostroot/etc/kubernetes".to_owned()]
@@ -108,7 +108,7 @@ fn is_restricted_daemon(pod: &Pod) -> Result<()> {
     let check_folder = spec.init_containers.iter().flatten().next();
     let check_folder = check_folder.context("no init container")?;
     assert_eq!(
-        rights(pod, check_folder)?,
+        permissions(pod, check_folder)?,
         (restricted(&json!({"drop": ["ALL"]})), vec![])
     );
     assert_eq!(
@@ -133,7 +133,7 @@ async fn reinit_with_pod(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()> {
     .await?;
     let spec = reinit_pod.spec.as_ref().context("no spec")?;
     assert_eq!(
-        rights(&reinit_pod, &spec.containers[0])?,
+        permissions(&reinit_pod, &spec.containers[0])?,
         (
             restricted(&json!({"drop": ["ALL"]})),
             vec!["/hostroot/run".to_owned()]
@@ -224,7 +224,7 @@ async fn restricted_and_privileged_daemons_report_the_same_and_a_switch_keeps_th
         let before = fi.baseline(&node.name).await?;
         node.sh("touch /run/aide.reinit").await?;
         let baseline = fi.new_baseline(&node.name, &before).await?;
-        assert!(!baseline.requested, "nobody asked for it: {baseline:?}");
+        assert!(!baseline.requested, "it is unrequested: {baseline:?}");
         node.signal_is_removed().await?;
 
         changes_are_seen(&fi, node).await?;
@@ -237,7 +237,7 @@ async fn restricted_and_privileged_daemons_report_the_same_and_a_switch_keeps_th
         assert_eq!(changes(&result), changes(&privileged));
         let pod = switch(&fi, &node.name, json!({"securityProfile": null})).await?;
         let spec = pod.spec.as_ref().context("no spec")?;
-        let (context, _) = rights(&pod, &spec.containers[0])?;
+        let (context, _) = permissions(&pod, &spec.containers[0])?;
         assert_eq!(context, json!({"privileged": true, "runAsUser": 0}));
         let result = fi.result(&node.name, Condition::Failed).await?;
         let mut expected = changes(&privileged);
@@ -259,7 +259,7 @@ async fn a_restricted_daemon_creates_its_state_directory() -> Result<()> {
         let files = node.sh(&format!("ls {dir}")).await?;
         assert!(files.contains("aide.db.gz"), "{files}");
         let elsewhere = node.sh("ls /etc/kubernetes/ | grep ^aide || true").await?;
-        assert_eq!(elsewhere, "", "in the directory that nobody named");
+        assert_eq!(elsewhere, "", "in the directory that is not configured");
         Ok(())
     })
     .await

@@ -1,5 +1,5 @@
-//! Changes at random, again and again, on a node on which pods come and go: all that was changed is
-//! told and nothing else, and neither daemon nor operator grows.
+//! Random changes on a node on which pods are created and deleted: all changes are reported and
+//! nothing else, and neither daemon nor operator grows.
 //!
 //! Five minutes with the other tests; `make soak` takes an hour for it. `SOAK_SECONDS` is how
 //! long, `SOAK_SEED` which changes: the seed of a run that fails is printed.
@@ -51,7 +51,7 @@ struct Model {
     made: usize,
 }
 
-/// What was asked of the processes, and what was seen.
+/// The number of changes and results, and the resources of the processes.
 #[derive(Debug, Default)]
 struct Course {
     rounds: u32,
@@ -228,7 +228,7 @@ async fn round(
     let (before, differences_before) = (model.now.clone(), model.differences());
     let pod = run_pod(t, "soak", &node.name, course.rounds).await?;
     match rng.u8(..8) {
-        0 => renew(fi, node, model, course).await?,
+        0 => reinitialize(fi, node, model, course).await?,
         1 => model.now = model.baseline.clone(),
         _ => model.change(rng),
     }
@@ -257,8 +257,13 @@ async fn round(
     record_processes(t, fi, node, course).await
 }
 
-/// What is there now is the new baseline.
-async fn renew(fi: &Fi<'_>, node: &Node, model: &mut Model, course: &mut Course) -> Result<()> {
+/// Makes the current files the new baseline.
+async fn reinitialize(
+    fi: &Fi<'_>,
+    node: &Node,
+    model: &mut Model,
+    course: &mut Course,
+) -> Result<()> {
     let before = fi.baseline(&node.name).await?;
     fi.annotate("file-integrity.openshift.io/re-init", "")
         .await?;

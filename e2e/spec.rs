@@ -141,7 +141,7 @@ async fn a_cordoned_node_is_held_and_then_has_a_new_baseline() -> Result<()> {
 }
 
 #[tokio::test]
-async fn another_state_directory_gets_a_baseline_that_was_asked_for() -> Result<()> {
+async fn another_state_directory_gets_a_requested_baseline() -> Result<()> {
     on_one_node("state-dir", async |t| {
         let node = t.node()?;
         node.files("printf x > file").await?;

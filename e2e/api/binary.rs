@@ -97,7 +97,7 @@ fn fake_aide(dir: &Path, version: &str) -> anyhow::Result<PathBuf> {
 }
 
 #[test]
-fn words_that_it_does_not_know() -> anyhow::Result<()> {
+fn unknown_arguments_are_refused() -> anyhow::Result<()> {
     for (args, expected) in [
         (&["scan"][..], "error: unrecognized subcommand 'scan'"),
         (
@@ -159,7 +159,7 @@ fn no_node_name() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_report_that_cannot_be_read() -> anyhow::Result<()> {
+fn an_unreadable_report_is_refused() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let in_dir = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
     let (report, status) = (in_dir("report"), in_dir("status"));
@@ -189,7 +189,7 @@ fn a_report_that_cannot_be_read() -> anyhow::Result<()> {
 
 /// What a daemon needs around it, each thing missing in its turn.
 #[tokio::test]
-async fn a_daemon_without_what_it_needs() -> anyhow::Result<()> {
+async fn a_daemon_reports_missing_requirements() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let root = dir.path().join("root");
     std::fs::create_dir_all(root.join("etc/kubernetes"))?;
@@ -254,7 +254,7 @@ async fn a_daemon_without_what_it_needs() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn an_operator_without_its_aide() -> anyhow::Result<()> {
+async fn an_operator_without_aide_reports_it() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let old = fake_aide(dir.path(), "0.16.2")?;
     for (aide, expected) in [
@@ -330,7 +330,7 @@ async fn no_permission() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_node_that_nobody_watches() -> anyhow::Result<()> {
+async fn a_node_without_a_daemon_is_reported() -> anyhow::Result<()> {
     in_space("nobody-watches", async |space| {
         let namespace = &space.namespace;
         fails_with(
@@ -345,7 +345,7 @@ async fn a_node_that_nobody_watches() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_node_that_has_no_daemon_to_renew_its_baseline() -> anyhow::Result<()> {
+async fn the_command_reports_a_node_without_a_daemon_pod() -> anyhow::Result<()> {
     in_space("waits-in-vain", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, _) = space.active("fi", json!({})).await?;

@@ -13,7 +13,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use serde_json::json;
 
 use crate::chaos::{Row, lost_and_duplicated};
-use crate::daemon_rights::token;
+use crate::daemon_permissions::token;
 use crate::faults::operators_token;
 use crate::harness::{Space, answer, changed, clean, in_space};
 use crate::process::Process;
@@ -38,7 +38,7 @@ struct Clock {
 }
 
 impl Clock {
-    /// One that goes right, kept in this directory.
+    /// A correct clock, with its file in this directory.
     fn new(dir: &Path) -> anyhow::Result<Self> {
         let clock = Self {
             file: dir.join("clock"),
@@ -131,7 +131,7 @@ fn newest_backup(site: &Site<'_>) -> anyhow::Result<String> {
 }
 
 /// Asks for a new baseline; the one of before is the newest backup then.
-async fn renew(site: &Site<'_>, request: &str) -> anyhow::Result<FileIntegrityNodeStatus> {
+async fn reinitialize(site: &Site<'_>, request: &str) -> anyhow::Result<FileIntegrityNodeStatus> {
     let old = digest_of_gzip(&site.database())?;
     site.set_request(Some(request)).await?;
     let status = site
@@ -180,7 +180,7 @@ async fn a_daemon_whose_clock_jumps_scans_and_reports_once() -> anyhow::Result<(
         let clean = later(&site, &failed, Condition::Succeeded).await?;
         site.put("one", "another text")?;
         let failed = later(&site, &clean, Condition::Failed).await?;
-        renew(&site, "ahead").await?;
+        reinitialize(&site, "ahead").await?;
 
         clock.set(BEHIND)?;
         let began = Instant::now();
@@ -188,7 +188,7 @@ async fn a_daemon_whose_clock_jumps_scans_and_reports_once() -> anyhow::Result<(
         site.put("two", "another text")?;
         let failed = later(&site, &clean, Condition::Failed).await?;
         let recovered = began.elapsed();
-        renew(&site, "behind").await?;
+        reinitialize(&site, "behind").await?;
         let scanned = scans_go_on(&site, failed, Condition::Succeeded).await?;
 
         // A token that is renewed meanwhile is read, whatever the time of the clock.
@@ -305,14 +305,14 @@ async fn an_operator_whose_clock_jumps_continues_and_fails_over() -> anyhow::Res
         let (first_dir, second_dir) = (dir.path().join("first"), dir.path().join("second"));
         std::fs::create_dir(&first_dir)?;
         std::fs::create_dir(&second_dir)?;
-        let (jumping, right) = (Clock::new(&first_dir)?, Clock::new(&second_dir)?);
+        let (jumping, correct) = (Clock::new(&first_dir)?, Clock::new(&second_dir)?);
         let first = operator(space, "first", &proxy, &jumping).await?;
         // A node may be silent for longer than all of this takes.
         let seldom = json!({"config": {"gracePeriod": 300}});
         let (_, mut daemons) = space.active("fi", seldom).await?;
         let before = lease(space).await?;
         let holder = before.holder_identity.clone().context("a holder")?;
-        let standby = operator(space, "second", &proxy, &right).await?;
+        let standby = operator(space, "second", &proxy, &correct).await?;
         standby.logs("standing by").await?;
 
         let began = Instant::now();

@@ -159,7 +159,7 @@ impl<'a> Stage<'a> {
                 let known = self.daemons.borrow_mut().remove(&node);
                 let mut daemon = known.unwrap_or_else(|| self.space.daemon("fi", &node));
                 // It may be deleted by now.
-                daemon.renew(&status).await.ok();
+                daemon.reinitialize(&status).await.ok();
                 self.daemons.borrow_mut().insert(node, daemon);
             }
         }

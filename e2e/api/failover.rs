@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::harness::{Space, alone, checkout, clean, eventually, in_space};
 use crate::process::Process;
 
-/// Longer than it takes until a lease that nobody renews is taken over: 15 s and a request.
+/// Longer than it takes until a lease that is not renewed is taken over: 15 s and a request.
 const TAKEN_OVER: Duration = Duration::from_secs(30);
 /// Longer than it takes until one that was given up is.
 const HANDED_OVER: Duration = Duration::from_secs(10);
@@ -66,7 +66,7 @@ async fn one_operator_leads_and_the_other_takes_over() -> anyhow::Result<()> {
             .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
         for daemon in &mut daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
         }
         space.until_phase("fi", "Active").await?;
         assert_eq!(space.writes("first")?, writes);
@@ -187,7 +187,7 @@ async fn killed_at_any_moment_the_result_is_the_same() -> anyhow::Result<()> {
             }
         }
         for daemon in &mut daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
         }
         space.until_phase("fi", "Active").await?;
         space
@@ -297,9 +297,9 @@ async fn an_outage_of_the_api_server_is_survived() -> anyhow::Result<()> {
         space
             .annotate("fi", names::Annotation::REINIT, json!(nodes[0]))
             .await?;
-        daemons[0].obey().await?;
+        daemons[0].handle_request().await?;
         let third = space.node("n3").await?;
-        space.daemon("fi", &third).obey().await?;
+        space.daemon("fi", &third).handle_request().await?;
         space.until_phase("fi", "Active").await?;
         operator.stop().await
     })

@@ -26,7 +26,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::chaos::{Row, lost_and_duplicated};
-use crate::daemon_rights::{apply, token};
+use crate::daemon_permissions::{apply, token};
 use crate::harness::{
     Daemon, Space, aide, changed, condition_of, errors_of, eventually, in_space, kubectl,
     message_of, none_is_wrong,
@@ -57,7 +57,7 @@ enum Trouble {
     Token,
 }
 
-/// How long a fault lasts: `usual`, or what was asked for.
+/// How long a fault lasts: `usual`, or the value of the variable.
 fn at_least(usual: Duration) -> anyhow::Result<Duration> {
     match std::env::var(FAULT_SECONDS) {
         Ok(text) => {
@@ -441,7 +441,7 @@ pub(crate) async fn operators_token(space: &Space) -> anyhow::Result<String> {
 fn most_of_an_operator(trouble: Trouble, within: Duration) -> usize {
     /// Watches, and the objects that are applied periodically (the policy, the monitoring).
     const STREAMS: usize = 10;
-    /// What a start to lead, and the writes that were asked for, take.
+    /// The requests of a start as leader, and of the requested writes.
     const WORK: usize = 60;
     // The client's watches begin at 800 ms. The lease is asked for every second, and where that works
     // it is written, too.
@@ -480,7 +480,7 @@ async fn an_operator_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Re
         fleet.until_done(&third).await?;
         let recovered = ended.elapsed();
         space.until_phase("fi", "Initializing").await?;
-        space.daemon("fi", &third).obey().await?;
+        space.daemon("fi", &third).handle_request().await?;
         space.until_phase("fi", "Active").await?;
         fleet.operator.still_runs()?;
         let expected = [
@@ -749,7 +749,7 @@ async fn a_starting_daemon_waits_for_the_lock_of_another() -> anyhow::Result<()>
 /// A new watch lists: the ConfigMap has not changed, so one that went on would show nothing of it.
 #[tokio::test]
 async fn a_permission_that_was_removed_and_restored_is_used_again() -> anyhow::Result<()> {
-    in_space("right", async |space| {
+    in_space("permission", async |space| {
         let mut fleet = Fleet::start(space).await?;
         let other = elsewhere(space).await?;
         let_read(space, &other).await?;
@@ -758,7 +758,7 @@ async fn a_permission_that_was_removed_and_restored_is_used_again() -> anyhow::R
             .merge::<FileIntegrity>("fi", json!({"spec": {"config": config}}))
             .await?;
         for daemon in &mut fleet.daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
         }
         space.until_well("fi").await?;
         let until_valid = async |expected: &str| {

@@ -466,7 +466,7 @@ impl Space {
         Ok(events)
     }
 
-    /// Starts an operator with the rights of its ServiceAccount, on a thread and a runtime of its
+    /// Starts an operator with the permissions of its ServiceAccount, on a thread and a runtime of its
     /// own: when it is killed nothing of it goes on.
     pub(crate) async fn operator(&self, identity: &str) -> anyhow::Result<Operator> {
         self.operator_with(identity, ScrapeSettings::default())
@@ -537,7 +537,7 @@ impl Space {
         })
     }
 
-    /// The rights of the operator's ServiceAccount. The group distinguishes the requests of one operator
+    /// The permissions of the operator's ServiceAccount. The group distinguishes the requests of one operator
     /// from those of another in the audit log.
     async fn operator_config(&self, identity: &str) -> anyhow::Result<Config> {
         let mut config = admin().await?;
@@ -563,7 +563,7 @@ impl Space {
         format!("test:{}:{identity}", self.namespace)
     }
 
-    /// A kubeconfig in `dir` with the rights of the operators' ServiceAccount; returns its path.
+    /// A kubeconfig in `dir` with the permissions of the operators' ServiceAccount; returns its path.
     pub(crate) fn operators_kubeconfig(
         &self,
         dir: &Path,
@@ -578,7 +578,7 @@ impl Space {
     fn audited(&self, identity: &str) -> anyhow::Result<Vec<Audited>> {
         let group = self.group(identity);
         let mut file = audit_log()?;
-        // In the end it has a hundred megabytes, which nobody is to read every few milliseconds.
+        // At the end it has a hundred megabytes, too much to read every few milliseconds.
         file.seek(SeekFrom::Start(self.audited_from))?;
         let mut log = Vec::new();
         file.read_to_end(&mut log)?;
@@ -649,7 +649,7 @@ impl Space {
         self.until_phase(fi, "Initializing").await?;
         let mut daemons = [self.daemon(fi, &nodes[0]), self.daemon(fi, &nodes[1])];
         for daemon in &mut daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
             daemon.finds(&clean()).await?;
         }
         self.until_phase(fi, "Active").await?;
@@ -877,7 +877,7 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Waits until something is asked of the daemon that is not done yet, and does it: makes a
     /// baseline, of the wanted configuration, for the newest request.
-    pub(crate) async fn obey(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn handle_request(&mut self) -> anyhow::Result<()> {
         let what = format!("something to do for {}", self.status);
         let statuses = &self.statuses;
         let name = &self.status;
@@ -886,11 +886,14 @@ impl Daemon {
             Ok(status.filter(asks_for_a_baseline))
         })
         .await?;
-        self.renew(&status).await
+        self.reinitialize(&status).await
     }
 
     /// Creates the baseline that this status requests.
-    pub(crate) async fn renew(&mut self, status: &FileIntegrityNodeStatus) -> anyhow::Result<()> {
+    pub(crate) async fn reinitialize(
+        &mut self,
+        status: &FileIntegrityNodeStatus,
+    ) -> anyhow::Result<()> {
         self.baselines += 1;
         let name = &self.status;
         let now = time::now();

@@ -366,7 +366,7 @@ async fn user_text_never_changes_a_request() -> anyhow::Result<()> {
         );
         let seen = until_seen(space).await;
         let mut others: Vec<String> = recorded.take().difference(&valid).cloned().collect();
-        // It is renewed every few seconds, whatever is asked for.
+        // It is renewed every few seconds, independent of requests.
         let renewal = format!("/leases/{}?", numberless(names::LEASE_NAME));
         others.retain(|request| !request.ends_with(&renewal));
         assert_eq!(others, [""; 0]);

@@ -5,7 +5,7 @@
 //! tests write its requests. A step is a system call that changes something others see: files of the state
 //! and work directories, what is sent to the API server. strace stops the whole daemon after each (by
 //! SIGSTOP), whichever thread makes it, and [`follow`] lets it go on or kills it. [`walk`] first writes
-//! down the steps of a daemon that nobody kills, and then has one killed after each of them. A step is
+//! down the steps of a daemon that is not killed, and then kills one after each of them. A step is
 //! known by its call and path, and by how often it came: no point depends on the speed of the machine,
 //! nor on which of two threads was first. While AIDE runs the daemon takes no step; [`kill_amid`] has
 //! both killed then, or AIDE alone.
@@ -32,7 +32,7 @@ use crate::site::{Site, children, kill_with_children};
 
 /// The node; each point has a FileIntegrity of its own.
 const NODE: &str = "node";
-/// The request of [`Story::Renewed`].
+/// The request of [`Story::Reinitialized`].
 const REQUEST: &str = "request-1";
 /// So many points are tried at a time. Most of their time they wait.
 const AT_ONCE: usize = 8;
@@ -52,8 +52,8 @@ const CALLS: &str = "?rename,renameat,renameat2,?link,linkat,?unlink,unlinkat,fs
 enum Story {
     /// Makes the first baseline, and scans.
     First,
-    /// Makes a new one, which was asked for, and scans.
-    Renewed,
+    /// Creates a requested new one, and scans.
+    Reinitialized,
     /// Scans, and finds changes.
     Changed,
 }
@@ -62,7 +62,7 @@ impl Story {
     fn name(self) -> &'static str {
         match self {
             Self::First => "first",
-            Self::Renewed => "renewed",
+            Self::Reinitialized => "reinitialized",
             Self::Changed => "changed",
         }
     }
@@ -71,7 +71,7 @@ impl Story {
     fn calls(self) -> &'static [&'static str] {
         match self {
             Self::First => &["rename", "fsync", "aide.baseline.json.new", "<TCP:"],
-            Self::Renewed => &[
+            Self::Reinitialized => &[
                 "link",
                 "rename",
                 "aide.db.gz.backup-",
@@ -90,7 +90,7 @@ impl Story {
             Self::First => status.baseline.is_some() && last == Some(Condition::Succeeded),
             // The earlier clean result is still there when the baseline is reported; it may be of the
             // same second, but is one of fewer files.
-            Self::Renewed => status.reinit.as_ref().is_some_and(|done| {
+            Self::Reinitialized => status.reinit.as_ref().is_some_and(|done| {
                 let files = status.baseline.as_ref().map(|baseline| baseline.entries);
                 let compared = result.is_some_and(|result| result.files_scanned == files);
                 done.id == REQUEST && last == Some(Condition::Succeeded) && compared
@@ -112,7 +112,7 @@ impl Site<'_> {
             .await?;
         daemon.end().await?;
         self.change()?;
-        if story == Story::Renewed {
+        if story == Story::Reinitialized {
             self.set_request(Some(REQUEST)).await?;
         }
         Ok(())
@@ -183,7 +183,7 @@ struct Step {
 #[derive(Debug)]
 struct Course {
     steps: Vec<Step>,
-    /// It was killed after the step that was asked for.
+    /// It was killed after the given step.
     is_cut: bool,
 }
 
@@ -323,7 +323,7 @@ async fn check(site: &Site<'_>, story: Story, old: Option<&str>) -> anyhow::Resu
     wrong.unless(record["digest"] == json!(digest), || {
         format!("another one's record: {record}")
     });
-    let is_new = old.is_none_or(|old| (old != digest) == (story == Story::Renewed));
+    let is_new = old.is_none_or(|old| (old != digest) == (story == Story::Reinitialized));
     wrong.unless(is_new, || format!("{digest} after {old:?}"));
     check_files(site, story, old, &mut wrong)?;
     check_result(&status, story, &mut wrong);
@@ -362,7 +362,7 @@ fn check_files(
             wrong.unless(is_old, || format!("{name} is {digest}"));
         }
     }
-    let expected = usize::from(story == Story::Renewed);
+    let expected = usize::from(story == Story::Reinitialized);
     for of in ["aide.db.gz", "aide.log"] {
         let found = backups.get(of).copied().unwrap_or_default();
         wrong.count(&format!("backups of {of}"), found, expected);
@@ -393,7 +393,7 @@ fn check_result(status: &FileIntegrityNodeStatus, story: Story, wrong: &mut Wron
         format!("last result: {counts:?} {paths:?}")
     });
     let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
-    let request = (story == Story::Renewed).then_some(REQUEST);
+    let request = (story == Story::Reinitialized).then_some(REQUEST);
     wrong.unless(done == request, || format!("request {done:?}"));
 }
 
@@ -422,7 +422,7 @@ async fn check_events(site: &Site<'_>, story: Story, wrong: &mut Wrong) -> anyho
         }
     }
     wrong.count("events of errors", errors, errors.min(1));
-    let again = if story == Story::Renewed {
+    let again = if story == Story::Reinitialized {
         errors.min(1)
     } else {
         0
@@ -488,7 +488,7 @@ async fn until_after(date: Option<&Time>) {
     }
 }
 
-/// The steps of a daemon that nobody kills.
+/// The steps of a daemon that is not killed.
 async fn steps_of(space: &Space, story: Story) -> anyhow::Result<Vec<Step>> {
     let site = Site::new(space, &format!("{}-whole", story.name()), NODE, LONG).await?;
     site.prepare(story).await?;
@@ -619,7 +619,7 @@ async fn a_daemon_killed_during_a_re_initialization_recovers() -> anyhow::Result
     in_space("kill-renewed", async |space| {
         walk(
             space,
-            Story::Renewed,
+            Story::Reinitialized,
             "kill -9 of the daemon during a re-initialization",
         )
         .await
@@ -785,7 +785,7 @@ async fn a_daemon_killed_with_its_aide_reports_it_and_starts_again() -> anyhow::
                 "kill -9 of the daemon and AIDE during the first initialization",
             ),
             (
-                Story::Renewed,
+                Story::Reinitialized,
                 "kill -9 of the daemon and AIDE during a re-initialization",
             ),
             (

@@ -71,7 +71,7 @@ async fn each_transition_is_counted_and_reported_once() -> anyhow::Result<()> {
         // The phase.
         op.lose("/fileintegrities/fi/status").await?;
         for daemon in &mut daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
             daemon.finds(&clean()).await?;
         }
         op.until_lost(2).await?;
@@ -89,7 +89,7 @@ async fn each_transition_is_counted_and_reported_once() -> anyhow::Result<()> {
         // The deletion of the re-init DaemonSet.
         op.lose("DELETE /apis/apps/v1/").await?;
         for daemon in &mut daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
         }
         op.until_lost(5).await?;
         space.until_phase("fi", "Active").await?;

@@ -16,7 +16,7 @@ mod churn;
 mod clocks;
 mod concurrency;
 mod cuts;
-mod daemon_rights;
+mod daemon_permissions;
 mod docs;
 mod edits;
 mod failover;

@@ -49,8 +49,8 @@ impl Answer {
     }
 }
 
-/// As long as it may take until there are objects of a kind that has appeared: half a minute until it
-/// is looked for, as much again where the API does not take any yet, and some time for all of it.
+/// Maximum time until there are objects of a new kind: half a minute until the operator detects the
+/// kind, the same again if the API does not accept objects yet, and some reserve.
 const KIND_PATIENCE: Duration = Duration::from_secs(120);
 
 /// An operator's fleet endpoint.
@@ -214,8 +214,8 @@ async fn a_failure_and_a_reinit_are_counted() -> anyhow::Result<()> {
             .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
         space.until_phase("fi", "Initializing").await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         space
             .until_deleted::<DaemonSet>("aide-ini-fi", "the deletion of the re-init DaemonSet")
@@ -292,7 +292,7 @@ async fn configurations_are_counted() -> anyhow::Result<()> {
             space.merge::<FileIntegrity>("fi", patch).await?;
             space.until_phase("fi", "Initializing").await?;
             for daemon in [&mut first, &mut second] {
-                daemon.obey().await?;
+                daemon.handle_request().await?;
                 daemon.finds(&then).await?;
             }
             space.until_phase("fi", "Active").await?;
@@ -350,7 +350,7 @@ async fn holds_of_nodes_that_are_updated_are_counted() -> anyhow::Result<()> {
         }
         machine_config(space, &nodes[0], "b", "b", "Done").await?;
         until_held(space, &nodes[0], false).await?;
-        first.obey().await?;
+        first.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         let token = token(space, "file-integrity-operator-metrics").await?;
         let of = |name: &str, node: &str| format!("{name}{{node=\"{node}\"}}");
@@ -861,7 +861,7 @@ async fn a_status_that_cannot_be_written_leaves_the_others_counted() -> anyhow::
         let mut others = vec![nodes[1].clone()];
         for short in ["n3", "n4"] {
             let node = space.node(short).await?;
-            space.daemon("fi", &node).obey().await?;
+            space.daemon("fi", &node).handle_request().await?;
             others.push(node);
         }
         space.until_well("fi").await?;

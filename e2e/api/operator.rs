@@ -73,7 +73,7 @@ async fn from_pending_over_initializing_to_active() -> anyhow::Result<()> {
         }
 
         let [mut first, mut second] = nodes.each_ref().map(|node| space.daemon("fi", node));
-        first.obey().await?;
+        first.handle_request().await?;
         let half = space
             .until_is("fi", "one node to be initialized", |fi: &FileIntegrity| {
                 counts(fi) == json!([2, 1, 0, 0, 0, 0])
@@ -84,7 +84,7 @@ async fn from_pending_over_initializing_to_active() -> anyhow::Result<()> {
             message_of(&half, "Ready"),
             format!("waiting for the baseline of {}", nodes[1])
         );
-        second.obey().await?;
+        second.handle_request().await?;
         let active = space.until_phase("fi", "Active").await?;
         assert_eq!(condition_of(&active, "Ready"), "True/Active");
         assert_eq!(condition_of(&active, "Degraded"), "False/AsExpected");
@@ -340,7 +340,7 @@ async fn nodes_come_and_go() -> anyhow::Result<()> {
         let (nodes, _) = space.active("fi", json!({})).await?;
         let status = |node: &str| names::node_status("fi", node);
 
-        // Without a kubelet a node is stale, and keeps nobody back.
+        // Without a kubelet a node is stale, and nothing waits for it.
         space.set_ready(&nodes[1], false).await?;
         let fi = space
             .until_is("fi", "a stale node", |fi: &FileIntegrity| {
@@ -360,7 +360,7 @@ async fn nodes_come_and_go() -> anyhow::Result<()> {
         let third = space.node("n3").await?;
         space
             .daemon("fi", &third)
-            .obey()
+            .handle_request()
             .await
             .context("a new node")?;
 
@@ -472,7 +472,7 @@ async fn objects_of_others_are_not_changed() -> anyhow::Result<()> {
         space.api::<ConfigMap>().delete("fi", &params).await?;
         space.api::<DaemonSet>().delete("aide-fi", &params).await?;
         space.api::<FileIntegrityNodeStatus>().delete(&status, &params).await?;
-        space.daemon("fi", &node).obey().await?;
+        space.daemon("fi", &node).handle_request().await?;
         space.until_well("fi").await?;
         Ok(())
     })
@@ -559,7 +559,7 @@ async fn requests_that_the_api_refuses_are_in_the_status() -> anyhow::Result<()>
         assert_eq!(fi.status.and_then(|s| s.phase), Some(Phase::Pending));
 
         narrowed.give_back(space).await?;
-        space.daemon("fi", &node).obey().await?;
+        space.daemon("fi", &node).handle_request().await?;
         space.until_well("fi").await?;
         Ok(())
     })
@@ -588,7 +588,7 @@ async fn annotations_that_cannot_be_changed_are_in_the_status() -> anyhow::Resul
 
         narrowed.give_back(space).await?;
         for mut daemon in daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
         }
         space.until_well("fi").await?;
         Ok(())
@@ -652,7 +652,7 @@ async fn a_recreated_file_integrity_takes_its_name_over() -> anyhow::Result<()> 
         space.until_phase("fi", "Initializing").await?;
         for node in &nodes {
             let mut daemon = space.daemon("fi", node);
-            daemon.obey().await?;
+            daemon.handle_request().await?;
             daemon.finds(&clean()).await?;
         }
         let fi = space.until_phase("fi", "Active").await?;
@@ -740,7 +740,7 @@ async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
             .patch(&long, &PatchParams::default(), &Patch::Merge(patch))
             .await?;
         space.file_integrity(&outer, selects("long")).await?;
-        space.daemon(&outer, &long).obey().await?;
+        space.daemon(&outer, &long).handle_request().await?;
         space.until_phase(&outer, "Active").await?;
 
         space.file_integrity(&inner, selects("short")).await?;
@@ -764,13 +764,13 @@ async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
             .patch(&other, &PatchParams::default(), &Patch::Merge(patch))
             .await?;
         let mut daemon = space.daemon(&inner, &other);
-        daemon.obey().await?;
+        daemon.handle_request().await?;
         // The next request is recorded when the one before is handed out.
         for _ in 0..2 {
             space
                 .annotate(&inner, names::Annotation::REINIT, json!(""))
                 .await?;
-            daemon.obey().await?;
+            daemon.handle_request().await?;
         }
         space
             .until_is(&inner, "the record to go", |fi: &FileIntegrity| {
@@ -962,8 +962,8 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
         space
             .merge::<ConfigMap>("mine", json!({"data": {"conf": text}}))
             .await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         assert!(
             active()
@@ -1020,8 +1020,8 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
         space
             .merge::<FileIntegrity>("fi", json!({"spec": {"config": none}}))
             .await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space
             .until_is("fi", "the default in effect", |fi: &FileIntegrity| {
                 condition_of(fi, "ConfigValid") == "True/Valid"
@@ -1107,8 +1107,8 @@ async fn an_active_configuration_cannot_be_edited_while_the_users_is_missing() -
         assert_eq!(versions(space).await?, unchanged);
         let good = json!({"data": {"aide.conf": "/etc p+sha256\n"}});
         space.merge::<ConfigMap>("mine", good).await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space.until_well("fi").await?;
         Ok(())
     })

@@ -29,7 +29,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts an operator with the rights of its ServiceAccount.
+    /// Starts an operator with the permissions of its ServiceAccount.
     pub(crate) async fn start(space: &Space, identity: &str) -> anyhow::Result<Self> {
         Self::serving(space, identity, "off").await
     }

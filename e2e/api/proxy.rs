@@ -2,7 +2,7 @@
 //! balancers and API servers do.
 //!
 //! It speaks TLS with a certificate of its own CA and forwards all requests, tokens included, so that
-//! rights and admission are the API server's as ever. It carries out one [`Fault`] at a time and notes
+//! permissions and admission are the API server's as ever. It carries out one [`Fault`] at a time and notes
 //! every request, so that a test can count them.
 
 use std::collections::HashSet;

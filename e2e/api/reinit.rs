@@ -71,7 +71,7 @@ async fn all_nodes_by_annotation() -> anyhow::Result<()> {
         );
 
         // It stays as it is until the last node has done it.
-        first.obey().await?;
+        first.handle_request().await?;
         space
             .until_is("fi", "one node to be done", |fi: &FileIntegrity| {
                 let counts = fi.status.as_ref().and_then(|status| status.nodes);
@@ -83,7 +83,7 @@ async fn all_nodes_by_annotation() -> anyhow::Result<()> {
             (still.uid(), still.metadata.generation),
             (reinit_set.uid(), reinit_set.metadata.generation)
         );
-        second.obey().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         space
             .until_deleted::<DaemonSet>("aide-ini-fi", "the deletion of the re-init DaemonSet")
@@ -114,7 +114,7 @@ async fn a_second_request_has_another_id() -> anyhow::Result<()> {
                 .annotate("fi", names::Annotation::REINIT, json!(""))
                 .await?;
             for daemon in &mut daemons {
-                daemon.obey().await?;
+                daemon.handle_request().await?;
             }
             until_handed_out(space, names::Annotation::REINIT).await?;
             space.until_phase("fi", "Active").await?;
@@ -143,7 +143,7 @@ async fn a_node_by_name_and_one_that_is_unknown() -> anyhow::Result<()> {
                 |_: &DaemonSet| true,
             )
             .await?;
-        first.obey().await?;
+        first.handle_request().await?;
         space
             .until_deleted::<DaemonSet>(&reinit_set, "the deletion of the node's re-init DaemonSet")
             .await?;
@@ -184,7 +184,7 @@ async fn further_nodes_are_added_during_a_re_initialization() -> anyhow::Result<
         let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
         let third = space.node("n3").await?;
         let mut last = space.daemon("fi", &third);
-        last.obey().await?;
+        last.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         space
             .annotate("fi", names::Annotation::REINIT, json!(nodes.join(",")))
@@ -201,7 +201,7 @@ async fn further_nodes_are_added_during_a_re_initialization() -> anyhow::Result<
         space
             .annotate("fi", names::Annotation::REINIT, json!(third))
             .await?;
-        last.obey().await?;
+        last.handle_request().await?;
         until_handed_out(space, names::Annotation::REINIT).await?;
         assert_ne!(request(space, &third).await?, id);
         assert_eq!(
@@ -210,8 +210,8 @@ async fn further_nodes_are_added_during_a_re_initialization() -> anyhow::Result<
             "the open request stays"
         );
         space.until_phase("fi", "Initializing").await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         for name in [
             "aide-ini-fi".to_owned(),
@@ -269,7 +269,7 @@ async fn the_failed_nodes_by_annotation() -> anyhow::Result<()> {
         space
             .annotate("fi", names::Annotation::REINIT_ON_FAILED, json!(""))
             .await?;
-        first.obey().await?;
+        first.handle_request().await?;
         until_handed_out(space, names::Annotation::REINIT_ON_FAILED).await?;
         assert_eq!(request(space, &nodes[1]).await?, None);
         Ok(())
@@ -347,13 +347,13 @@ async fn an_unreachable_node_reinitializes_when_it_is_back() -> anyhow::Result<(
         space
             .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
-        first.obey().await?;
+        first.handle_request().await?;
         // The others do not wait.
         until_handed_out(space, names::Annotation::REINIT).await?;
         space.until_phase("fi", "Active").await?;
         space.set_ready(&nodes[1], true).await?;
         space.until_phase("fi", "Initializing").await?;
-        second.obey().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         Ok(())
     })

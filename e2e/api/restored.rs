@@ -58,7 +58,10 @@ async fn operator_and_daemon_continue_after_a_restore_of_etcd() -> anyhow::Resul
         let failed =
             |status: &FileIntegrityNodeStatus| condition(status) == Some(Condition::Failed);
         let before = site.until("a failed scan", failed).await?;
-        space.daemon("fi", &space.node("n3").await?).obey().await?;
+        space
+            .daemon("fi", &space.node("n3").await?)
+            .handle_request()
+            .await?;
         cluster("api-restore").await?;
 
         // The daemon takes its status as it is now: it reports the failure into that, and obeys.
@@ -83,7 +86,7 @@ async fn operator_and_daemon_continue_after_a_restore_of_etcd() -> anyhow::Resul
             .annotate("fi", names::Annotation::REINIT, Value::from(""))
             .await?;
         for daemon in &mut daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
             daemon.finds(&clean()).await?;
         }
         space.until_phase("fi", "Active").await?;

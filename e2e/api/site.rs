@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::daemon_rights::{apply, token};
+use crate::daemon_permissions::{apply, token};
 use crate::harness::{Space, aide, eventually};
 use crate::process::{Process, logged, program};
 use crate::proxy::Proxy;

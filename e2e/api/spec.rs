@@ -139,16 +139,16 @@ async fn a_configuration_is_rolled_out_without_a_change_of_the_daemon_set() -> a
             .await?;
             let config = json!({"name": name, "namespace": space.namespace, "key": key});
             set_spec(space, json!({"config": config})).await?;
-            first.obey().await?;
-            second.obey().await?;
+            first.handle_request().await?;
+            second.handle_request().await?;
             space.until_phase("fi", "Active").await?;
         }
         // Another text in the same ConfigMap.
         space
             .merge::<ConfigMap>("b", json!({"data": {"k": "/etc p+u+g\n"}}))
             .await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         let active = space.api::<ConfigMap>().get("fi").await?;
         let data = active.data.unwrap_or_default();
@@ -269,7 +269,7 @@ pub(crate) async fn elsewhere(space: &Space) -> anyhow::Result<String> {
 
 /// Lets the operator read that ConfigMap, by the binding `r`.
 pub(crate) async fn let_read(space: &Space, other: &str) -> anyhow::Result<()> {
-    let rights = format!(
+    let permissions = format!(
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n\
          metadata: {{name: r, namespace: {other}}}\n\
          rules: [{{apiGroups: [\"\"], resources: [configmaps], resourceNames: [c], verbs: [get, list, watch]}}]\n---\n\
@@ -279,7 +279,7 @@ pub(crate) async fn let_read(space: &Space, other: &str) -> anyhow::Result<()> {
          subjects: [{{kind: ServiceAccount, name: file-integrity-operator, namespace: {}}}]\n",
         space.namespace
     );
-    kubectl(&["apply", "-f", "-"], &rights).await?;
+    kubectl(&["apply", "-f", "-"], &permissions).await?;
     Ok(())
 }
 
@@ -291,7 +291,7 @@ async fn a_config_map_of_another_namespace_needs_a_role_there() -> anyhow::Resul
         let other = elsewhere(space).await?;
         set_spec(space, json!({"config": {"name": "c", "namespace": other}})).await?;
         let fi = space
-            .until_is("fi", "a missing right", |fi: &FileIntegrity| {
+            .until_is("fi", "a missing permission", |fi: &FileIntegrity| {
                 condition_of(fi, "ConfigValid") == "False/ConfigMapUnreadable"
             })
             .await?;
@@ -306,8 +306,8 @@ async fn a_config_map_of_another_namespace_needs_a_role_there() -> anyhow::Resul
             "what runs goes on"
         );
         let_read(space, &other).await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space
             .until_is("fi", "the configuration in effect", |fi: &FileIntegrity| {
                 condition_of(fi, "ConfigValid") == "True/Valid"
@@ -387,7 +387,7 @@ async fn long_names_work_everywhere() -> anyhow::Result<()> {
             let whole = daemon_set.annotations().get(names::Label::OWNER);
             assert_eq!(whole.is_some(), length > 63, "{whole:?}");
             for node in &nodes {
-                space.daemon(&name, node).obey().await?;
+                space.daemon(&name, node).handle_request().await?;
             }
             space.until_phase(&name, "Active").await?;
             // A re-initialization needs all the names there are.
@@ -414,7 +414,7 @@ async fn reinitialise(space: &Space, fi: &str, node: &str) -> anyhow::Result<()>
         .until_is(&reinit_set, "the re-init DaemonSet", |_: &DaemonSet| true)
         .await?;
     let mut daemon = space.daemon(fi, node);
-    daemon.obey().await?;
+    daemon.handle_request().await?;
     daemon.finds(&clean()).await?;
     space
         .until_deleted::<DaemonSet>(&reinit_set, "the deletion of the re-init DaemonSet")
@@ -433,7 +433,7 @@ async fn a_profile_is_the_default_configuration() -> anyhow::Result<()> {
         ] {
             set_spec(space, json!({"config": {"profile": name}})).await?;
             for daemon in &mut daemons {
-                daemon.obey().await?;
+                daemon.handle_request().await?;
             }
             space.until_phase("fi", "Active").await?;
             let active = space.api::<ConfigMap>().get("fi").await?;
@@ -486,7 +486,7 @@ async fn objects_of_the_original_are_adopted_or_removed() -> anyhow::Result<()> 
             space.until_deleted::<ConfigMap>(name, name).await?;
         }
         let mut daemon = space.daemon("fi", &node);
-        daemon.obey().await?;
+        daemon.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         let status = statuses.get(&names::node_status("fi", &node)).await?;
         let last = status.last_result.as_ref().map(|r| (r.condition, r.files_added));

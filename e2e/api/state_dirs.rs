@@ -1,4 +1,4 @@
-//! State directories that would give whoever may edit a FileIntegrity root's rights on nodes.
+//! State directories with which users who may edit a FileIntegrity would become root on nodes.
 
 use std::path::Path;
 

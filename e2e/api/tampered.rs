@@ -33,7 +33,7 @@ const PAUSE: &str = "10";
 /// So many tries are made at a time. Most of their time they wait.
 const AT_ONCE: usize = 8;
 /// What lies outside the state directory, and must stay as it is.
-const PRECIOUS: &str = "what nobody may touch";
+const PRECIOUS: &str = "what must not be changed";
 
 /// What the daemon does while somebody tampers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +141,7 @@ impl Scene<'_> {
         self.site.path("outside/precious")
     }
 
-    /// Puts a link to what nobody may touch there, in the place of whatever it is.
+    /// Replaces the file with a link to a file that must not be changed.
     fn link(&self, place: &Path) -> anyhow::Result<()> {
         fs::remove_file(place).ok();
         std::os::unix::fs::symlink(self.precious(), place)
@@ -190,7 +190,7 @@ fn replaced() -> Vec<Attack> {
             },
         ),
         attack(
-            "with a request that nobody made",
+            "with a request that does not exist",
             BOTH,
             Caught::Tampered,
             |scene| {
@@ -327,7 +327,7 @@ fn signalled() -> Vec<Attack> {
             Ok(fs::write(scene.site.path("root/run/aide.reinit"), "")?)
         }),
         attack(
-            "with a request that nobody made",
+            "with a request that does not exist",
             BOTH,
             Caught::Unrequested,
             |scene| Ok(fs::write(scene.site.path("root/run/aide.reinit"), "none")?),
@@ -518,7 +518,7 @@ async fn later(
 }
 
 /// Requests a new baseline, and waits until it is there and the node has no changes.
-async fn renewed(site: &Site<'_>, request: &str) -> anyhow::Result<FileIntegrityNodeStatus> {
+async fn reinitialized(site: &Site<'_>, request: &str) -> anyhow::Result<FileIntegrityNodeStatus> {
     site.set_request(Some(request)).await?;
     site.until("the request to be done", |status| {
         let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
@@ -534,7 +534,7 @@ async fn prepared(site: Site<'_>) -> anyhow::Result<(Scene<'_>, Process)> {
         .await?;
     // So that there is a backup, of other contents.
     fs::write(site.path("root/watched/two"), "between")?;
-    let status = renewed(&site, "first").await?;
+    let status = reinitialized(&site, "first").await?;
     // The result of tampering during a scan is not defined.
     eventually("a scan with the new baseline", async || {
         let lines = daemon.lines();
@@ -657,9 +657,9 @@ async fn is_unrequested(scene: &Scene<'_>) -> anyhow::Result<()> {
 
 /// A request that an administrator makes gives a baseline that counts.
 async fn is_healed_by_a_request(site: &Site<'_>) -> anyhow::Result<()> {
-    let status = renewed(site, "second").await?;
+    let status = reinitialized(site, "second").await?;
     let requested = status.baseline.is_some_and(|baseline| baseline.requested);
-    anyhow::ensure!(requested, "nobody asked for it?");
+    anyhow::ensure!(requested, "it is unrequested");
     Ok(())
 }
 

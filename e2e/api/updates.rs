@@ -84,12 +84,12 @@ async fn nodes_are_held_during_updates_and_re_initialized_afterwards() -> anyhow
             over.annotation(names::Annotation::REINIT_REQUEST).is_some(),
             "a new baseline is asked for"
         );
-        first.obey().await?;
+        first.handle_request().await?;
         // The other one is at it still.
         until_held(space, &nodes[1], true).await?;
         machine_config(space, &nodes[1], "a", "b", "Degraded").await?;
         until_held(space, &nodes[1], false).await?;
-        second.obey().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         Ok(())
     })
@@ -114,7 +114,7 @@ async fn updates_during_a_restart_of_the_operator_are_detected() -> anyhow::Resu
         let _operator = space.operator("op3").await?;
         let over = until_held(space, &nodes[0], false).await?;
         assert!(over.annotation(names::Annotation::REINIT_REQUEST).is_some());
-        first.obey().await?;
+        first.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         let other = until_held(space, &nodes[1], true).await?;
         assert_eq!(other.annotation(names::Annotation::REINIT_REQUEST), None);
@@ -137,7 +137,7 @@ async fn a_cordon_holds_if_the_spec_requests_it() -> anyhow::Result<()> {
             let over = until_held(space, &nodes[0], false).await?;
             let request = over.annotation(names::Annotation::REINIT_REQUEST);
             requests.push(request.map(str::to_owned));
-            first.obey().await?;
+            first.handle_request().await?;
             space.until_phase("fi", "Active").await?;
         }
         assert_ne!(requests[0], requests[1]);

@@ -103,7 +103,7 @@ spec:
           results: {type: array, items: *result}
 ";
 
-/// What the original has in its namespace: its Deployment, and rights that are narrower in some
+/// What the original has in its namespace: its Deployment, and permissions that are narrower in some
 /// places and wider in others than ours.
 fn installation(namespace: &str) -> String {
     format!(
@@ -233,7 +233,7 @@ async fn over_the_original_and_back() -> anyhow::Result<()> {
 
         let operator = space.operator("op").await?;
         let mut daemon = space.daemon("fi", &node);
-        daemon.obey().await?;
+        daemon.handle_request().await?;
         // The phase was Active before; that it is ready is fio's word.
         space
             .until_is("fi", "ready", |fi: &FileIntegrity| {

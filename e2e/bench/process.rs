@@ -1,4 +1,4 @@
-//! What the kernel says of a process: `/proc/PID`, see proc(5). I/O; the reading of its texts is pure.
+//! The kernel's information about a process: `/proc/PID`, see proc(5). I/O; the reading of its texts is pure.
 
 use std::fs;
 use std::path::PathBuf;
@@ -71,7 +71,7 @@ impl Sample {
     }
 }
 
-/// Begins anew with the peak of its memory.
+/// Resets the peak of its memory.
 pub(crate) fn forget_peak(pid: u32) -> anyhow::Result<()> {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").context("reset the peak of its memory")
 }

@@ -35,7 +35,7 @@ impl Report {
         }
     }
 
-    /// Adds a figure, and says so.
+    /// Adds a figure, and prints it.
     pub(crate) fn add(&mut self, case: &str, name: &str, value: f64, unit: &str) {
         crate::progress(&format!("{case}: {name}: {} {unit}", shown(value)));
         self.figures.push(Figure {

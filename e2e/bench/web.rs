@@ -47,7 +47,7 @@ impl Server {
     }
 }
 
-/// A port that nobody has, as far as can be told.
+/// A port that was free a moment ago.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
     Ok(listener.local_addr()?.port())

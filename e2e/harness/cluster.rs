@@ -35,7 +35,7 @@ pub(crate) fn kubeconfig() -> PathBuf {
         )
 }
 
-/// A client with the rights of the cluster's administrator. Each test has its own, since each has
+/// A client with the permissions of the cluster's administrator. Each test has its own, since each has
 /// its own runtime.
 pub(crate) async fn client() -> Result<Client> {
     let path = kubeconfig();

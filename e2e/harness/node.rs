@@ -92,8 +92,8 @@ impl Node {
     }
 
     /// Stops the next AIDE that runs with this argument, as soon as it is there, until
-    /// [`Self::continue_aide`]: what is to happen before it is done has as much time as it takes. It is
-    /// waited for by the time that `ask` is called, which asks for such a run.
+    /// [`Self::continue_aide`]: the test can act before it finishes, without a time limit. The
+    /// node already waits for AIDE when `ask` is called, which requests such a run.
     pub(crate) async fn stop_aide(
         &self,
         argument: &str,

@@ -246,8 +246,8 @@ impl Test {
         }
     }
 
-    /// Makes the test's FileIntegrity. Into `spec` go the test's nodes, if these are not all, and the
-    /// shortest pause, unless it says otherwise.
+    /// Creates the test's FileIntegrity. The test's nodes, if these are not all, and the shortest pause
+    /// are added to `spec`, unless it sets them.
     pub(crate) async fn create(&self, spec: Value) -> Result<Fi<'_>> {
         self.create_named(self.name, spec).await
     }

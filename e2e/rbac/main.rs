@@ -1,8 +1,8 @@
-//! Least rights: what the Roles in manifests/rbac grant against what the accounts of operator and
-//! daemons asked for, by the API servers' audit logs of the end-to-end tests and the API tests.
+//! Least privilege: compares the permissions in manifests/rbac with the requests of the operator and the
+//! daemons in the API servers' audit logs of the end-to-end tests and the API tests.
 //!
-//! `make audit-rbac` runs it, after both. A right that no end-to-end test uses is not granted, or it
-//! stands in [`reasons`], with why it is needed and which API test uses it.
+//! `make audit-rbac` runs it, after both. A permission that no end-to-end test uses is not granted, or it
+//! is in [`reasons`], with why it is needed and which API test uses it.
 
 mod calls;
 mod grants;
@@ -50,8 +50,8 @@ fn granted() -> Result<Vec<Grant>> {
     Ok(all)
 }
 
-/// What is wrong: a line for each grant that nobody uses or explains, and for each explanation that
-/// is none.
+/// The problems: a line for each permission without use or reason, and for each reason that
+/// is wrong.
 fn findings(
     grants: &[Grant],
     end_to_end: &[Call],
@@ -66,7 +66,7 @@ fn findings(
             (false, None) => findings.push(format!("{grant}: granted, and never used")),
             (false, Some(reason)) if reason.test.is_some() && !used(api, grant) => {
                 findings.push(format!(
-                    "{grant}: no API test uses it, against what its reason says"
+                    "{grant}: no API test uses it, although its reason names one"
                 ));
             }
             (true, _) | (false, Some(_)) => {}

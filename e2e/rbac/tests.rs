@@ -22,7 +22,7 @@ fn call(account: &str, verb: &str, resource: &str, name: &str, code: u16) -> Cal
 const OPERATOR: &str = "file-integrity-operator";
 
 #[test]
-fn a_right_that_nobody_uses_is_found() {
+fn an_unused_permission_is_reported() {
     let grants = grants::read(ROLES).unwrap();
     assert_eq!(grants.len(), 4);
     let calls = [
@@ -53,7 +53,7 @@ fn applying_what_is_not_there_creates_it() {
 }
 
 #[test]
-fn a_reason_holds_only_while_its_test_uses_the_right() {
+fn a_reason_is_valid_only_while_its_test_uses_the_permission() {
     let grants = grants::read(ROLES).unwrap();
     let end_to_end = [
         call(OPERATOR, "create", "secrets", "", 201),
@@ -76,7 +76,7 @@ fn a_reason_holds_only_while_its_test_uses_the_right() {
     assert_eq!(
         findings(&grants, &end_to_end, &[], &reasons),
         [
-            "file-integrity-operator update secrets/own: no API test uses it, against what its reason says"
+            "file-integrity-operator update secrets/own: no API test uses it, although its reason names one"
         ]
     );
     let both = [end_to_end.as_slice(), &update].concat();
@@ -87,7 +87,7 @@ fn a_reason_holds_only_while_its_test_uses_the_right() {
 }
 
 #[test]
-fn calls_are_read_with_who_is_meant_by_them() {
+fn calls_are_read_with_their_accounts() {
     let line = |user: &str, more: &str, code: u16| {
         format!(
             r#"{{"stage":"ResponseComplete","verb":"patch","user":{{"username":"{user}"}}{more},"objectRef":{{"resource":"fileintegrities","subresource":"status","apiGroup":"g","name":"fi"}},"responseStatus":{{"code":{code}}}}}"#

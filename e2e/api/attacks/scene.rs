@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     APPLY, JSON_PATCH, MERGE, PLAIN, STRATEGIC, Try, collection, every_verb, merge, patches,
 };
-use crate::daemon_rights::Stage;
+use crate::daemon_permissions::Stage;
 use crate::harness::{Space, kubectl};
 
 const FIO: &str = "/apis/fileintegrity.openshift.io/v1alpha1";

@@ -29,7 +29,7 @@ fn a_table_has_a_column_for_each_case() {
 
 #[test]
 fn what_both_have_is_compared() {
-    let base = report(&[("a", "RSS", 10.0), ("a", "gone", 1.0)]);
+    let base = report(&[("a", "RSS", 10.0), ("a", "removed", 1.0)]);
     let new = report(&[("a", "RSS", 5.0), ("a", "added", 1.0)]);
     assert_eq!(
         compare(&base, &new),

@@ -10,7 +10,7 @@ fn series_are_summed_by_name_and_labels() {
 }
 
 #[test]
-fn connected_sockets_are_told_from_those_that_listen() {
+fn connected_sockets_are_distinguished_from_listening_ones() {
     let table = "sl local rem st tx tr retr uid timeout inode\n\
                  0: 0100007F:1F91 00000000:0000 0A 0:0 0:0 0 0 0 11 1\n\
                  1: 0100007F:A000 0100007F:1F91 01 0:0 0:0 0 0 0 12 1\n";

@@ -1,4 +1,4 @@
-//! What a daemon may do, and what somebody may do who has got hold of a node's token: the Role and
+//! The permissions of a daemon, and of an attacker with a node's token: the Role and
 //! the admission policy in manifests/, attacked with real tokens.
 
 use anyhow::Context as _;

@@ -918,6 +918,36 @@ async fn a_missing_priority_class_is_reported_and_left_out() -> anyhow::Result<(
 }
 
 #[tokio::test]
+async fn nothing_is_deployed_with_a_refused_configuration() -> anyhow::Result<()> {
+    in_space("refused", async |space| {
+        let _operator = space.operator("op").await?;
+        space.node("n1").await?;
+        let text = "/etc p\n@@include /var/run/secrets/token\n@@x_include /bin/true\n";
+        let config_map = serde_json::from_value(json!({
+            "metadata": {"name": "mine"}, "data": {"aide.conf": text},
+        }))?;
+        space
+            .api::<ConfigMap>()
+            .create(&PostParams::default(), &config_map)
+            .await?;
+        let config = json!({"name": "mine", "namespace": space.namespace});
+        space
+            .file_integrity("fi", json!({"config": config}))
+            .await?;
+        let fi = space.until_phase("fi", "Error").await?;
+        assert_eq!(condition_of(&fi, "ConfigValid"), "False/Refused");
+        let message = message_of(&fi, "ConfigValid");
+        for directive in ["@@include", "@@x_include"] {
+            assert!(message.contains(directive), "{directive}: {message}");
+        }
+        let deployed = space.api::<DaemonSet>().get_opt("aide-fi").await?;
+        assert!(deployed.is_none(), "{deployed:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_configuration_of_the_users() -> anyhow::Result<()> {
     in_space("config", async |space| {
         let _operator = space.operator("op").await?;
@@ -987,17 +1017,6 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
             message_of(&fi, "ConfigValid")
         );
         assert_eq!(active().await?, good);
-        // For a new FileIntegrity there is no good one: nothing is deployed.
-        space
-            .file_integrity("new", json!({"config": named}))
-            .await?;
-        space.until_phase("new", "Error").await?;
-        let deployed = space.api::<DaemonSet>().get_opt("aide-new").await?;
-        assert!(deployed.is_none(), "{deployed:?}");
-        space
-            .api::<FileIntegrity>()
-            .delete("new", &DeleteParams::default())
-            .await?;
         space
             .merge::<ConfigMap>("mine", json!({"data": {"conf": "/etc p+nonsense\n"}}))
             .await?;

@@ -271,7 +271,7 @@ impl<'a> Scanner<'a> {
                     limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {limit}m"));
                 match self.aide("--check", &setup) {
                     Ok(scanned) => {
-                        report_scan(report, &format!("{workers} workers, {limit}"), &scanned)
+                        report_scan(report, &format!("{workers} workers, {limit}"), &scanned);
                     }
                     Err(error) => {
                         progress(&format!("left out: {workers} workers, {limit}: {error:#}"));

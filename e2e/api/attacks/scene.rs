@@ -711,7 +711,7 @@ impl Scene {
         let mut baseline = named.clone();
         baseline["metadata"]["name"] = json!(format!("{}.node-0000000000000000", own.mine));
         baseline["reason"] = json!("UnrequestedReinit");
-        baseline["note"] = json!("a new baseline was made");
+        baseline["note"] = json!("a new baseline was created");
         let events = collection(EVENTS, &own.namespace, "events");
         Ok(vec![
             attempt("its result", Method::PATCH, &one).with(MERGE, result),

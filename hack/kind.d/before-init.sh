@@ -5,7 +5,7 @@
 #
 # shellcheck disable=SC2034
 
-# The address of the nodes differ in the last part, also if there are several clusters.
+# The addresses of the nodes of all clusters differ in the last part.
 ADDRESS=$(ip -4 -o address show dev eth0 | awk '{ sub("/.*", "", $4); print $4; exit }')
 MOST_NODES=60
 
@@ -26,9 +26,10 @@ write_cni_conf() {
 EOF
 }
 
-# Routes to the pods of all nodes that can exist.
+# Routes to the pods of all nodes that can exist. docker numbers them from 2.
 add_routes() {
   local number other
+  echo 1 >/proc/sys/net/ipv4/ip_forward
   for number in $(seq 2 "$MOST_NODES"); do
     other=${ADDRESS%.*}.$number
     [[ $other == "$ADDRESS" ]] || ip route replace "$(pod_network "$other")" via "$other"

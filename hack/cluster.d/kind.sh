@@ -188,8 +188,9 @@ kind_is_up() {
 }
 
 kind_check() {
-  docker info >/dev/null 2>&1 || die "docker is not running: install or start it"
+  docker info >/dev/null 2>&1 || die "docker is not running: install or start it (or run hack/kind-docker up)"
   [[ $(uname -s) == Linux ]] || type -P kubectl >/dev/null || die "kubectl is missing: install it"
+  binaries kind >/dev/null
 }
 
 kind_lock() {

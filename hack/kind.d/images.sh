@@ -2,6 +2,9 @@
 # The container images that kubeadm uses, with the programs of hack/go, in the containerd
 # of the node. Their names have the versions that kubeadm expects.
 
+# Maximum time in seconds until all images are imported.
+IMPORT_TIMEOUT=300
+
 # kubernetes_images: prints the names.
 kubernetes_images() {
   "$KUBEADM/kubeadm" config images list --kubernetes-version "$(module_version kubernetes)"
@@ -74,7 +77,7 @@ import_archives() {
   mkdir "$tree/archives"
   printf 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$dir/containerd.toml"
   # shellcheck disable=SC2016 # expands in the tree
-  unshare --mount --pid --fork --kill-child --propagation private bash -euc '
+  timeout "$IMPORT_TIMEOUT" unshare --mount --pid --fork --kill-child --propagation private bash -euc '
     mount --bind "$1" "$0/archives"
     mount -t proc proc "$0/proc"
     mount -t tmpfs tmpfs "$0/run"

@@ -75,7 +75,7 @@ libraries() {
 import_archives() {
   local tree=$1 dir=$2
   mkdir "$tree/archives"
-  printf 'disabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$dir/containerd.toml"
+  printf 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n' >"$dir/containerd.toml"
   # shellcheck disable=SC2016 # expands in the tree
   timeout "$IMPORT_TIMEOUT" unshare --mount --pid --fork --kill-child --propagation private bash -euc '
     mount --bind "$1" "$0/archives"

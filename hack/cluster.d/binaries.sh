@@ -7,15 +7,45 @@
 GO_FLAGS=(-trimpath -mod=readonly)
 
 # binaries MODULE: prints the directory with the commands of hack/go/MODULE, and builds
-# them if necessary.
+# them if necessary. For `kubernetes`, KUBERNETES_VERSION selects the module.
 binaries() {
-  local module=$1 source=$CHECKOUT/hack/go/$1 version dir
+  local module=$1 source version dir
+  [[ $module != kubernetes ]] || module=$(kubernetes_module)
+  source=$CHECKOUT/hack/go/$module
   version=$(module_version "$module")
   dir=$CACHE/bin/$module-$version-$(hash "$(sha256sum <"$source/go.mod")" \
     "$(sha256sum <"$source/go.sum")" "$(find "$source" -name '*.go' -exec cat {} +)" \
     "${GO_FLAGS[*]}$(build_tags "$module")" "$(ldflags "$module" "$version")" "$(uname -m)")
   cached "$dir" "$module" build_module "$module" "$version"
   printf '%s\n' "$dir"
+}
+
+# Prints the module of KUBERNETES_VERSION: `kubernetes`, the default, or one of
+# `kubernetes-*`, which are older versions for tests.
+kubernetes_module() {
+  local module versions
+  for module in $(kubernetes_modules); do
+    if [[ -z ${KUBERNETES_VERSION:-} || $KUBERNETES_VERSION == "$(module_version "$module")" ]]; then
+      printf '%s\n' "$module"
+      return
+    fi
+  done
+  versions=$(kubernetes_versions)
+  die "KUBERNETES_VERSION=$KUBERNETES_VERSION is none of: ${versions//$'\n'/, }"
+}
+
+# The default is the first.
+kubernetes_modules() {
+  printf 'kubernetes\n'
+  (cd "$CHECKOUT/hack/go" && printf '%s\n' kubernetes-*)
+}
+
+# Prints the versions that KUBERNETES_VERSION accepts, the oldest first.
+kubernetes_versions() {
+  local module
+  for module in $(kubernetes_modules); do
+    module_version "$module"
+  done | sort -V
 }
 
 # Prints the version of the main dependency of a module: the first one in its go.mod.
@@ -26,7 +56,7 @@ module_version() {
 ldflags() {
   local module=$1 version=$2
   printf '%s' '-s -w'
-  [[ $module == kubernetes ]] || return 0
+  [[ $module == kubernetes* ]] || return 0
   # Without these, a Kubernetes built from modules reports the version v0.0.0.
   local set='-X k8s.io/component-base/version.git' minor=${version#v*.}
   printf ' %s' "${set}Version=$version" "${set}Major=${version:1:1}" \
@@ -42,7 +72,7 @@ build_tags() {
 
 module_packages() {
   case $1 in
-    kubernetes)
+    kubernetes*)
       printf 'k8s.io/kubernetes/cmd/%s\n' kube-apiserver kube-controller-manager \
         kube-scheduler kubelet kube-proxy kubectl
       ;;
@@ -116,6 +146,18 @@ tick() {
     seconds=$((seconds + 2))
     ((seconds % 30)) || log "$1: still running"
   done
+}
+
+# need_version KUBERNETES LINK: fails if LINK, the commands of what is running, is of another
+# version of Kubernetes.
+need_version() {
+  local wanted=${1##*/} running
+  [[ -e $2 ]] || return 0
+  running=$(readlink "$2")
+  running=${running##*/}
+  # Without the hash: the same version may have been built again.
+  [[ ${running%-*} == "${wanted%-*}" ]] ||
+    die "${running%-*} is running, not ${wanted%-*}: run hack/cluster down, or change KUBERNETES_VERSION"
 }
 
 # link_kubectl KUBERNETES: links .cluster/bin/kubectl for scripts and users.

@@ -6,6 +6,8 @@
 KIND_NAME=fio-$CHECKOUT_ID
 
 kind_up() {
+  [[ -z ${KUBERNETES_VERSION:-} ]] ||
+    die "CLUSTER=kind has the version of KIND_IMAGE: set that instead of KUBERNETES_VERSION"
   kind_lock
   kind_check
   make_state

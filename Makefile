@@ -28,6 +28,7 @@ NODES ?=## Fleet sizes that bench simulates, such as 10,100,1000,5000
 SOAK_SECONDS ?= 3600## Duration of soak
 FUZZ_SECONDS ?= 60## Duration of fuzz, for all targets together
 DIFFER_SECONDS ?= 600## Duration of differ, for each version of AIDE
+E2E_AUDIT_LOG ?=## Audit log of e2e for audit-rbac; default: that of the cluster
 CARGO_TARGET_DIR ?= target## Build directory of cargo
 
 export IMAGE_REPO TAG IMG BUNDLE_IMG CATALOG_IMG NAMESPACE CATALOG_DEPLOY_NS
@@ -54,7 +55,7 @@ help: ## List the targets and variables
 	@awk 'BEGIN { FS = ":.*## |\\?=.*## *|## *" } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
 	  /^[a-z0-9-]+:.*## / { printf "  %-20s%s\n", $$1, $$2 } \
-	  /^[A-Z_]+ \?=.*##/ { printf "  %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[A-Z0-9_]+ \?=.*##/ { printf "  %-20s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build the program (target/release/fio, or in CARGO_TARGET_DIR)
 	hack/build
@@ -112,8 +113,9 @@ fuzz: ## Fuzz the parsers of configurations, reports and exit statuses (FUZZ_SEC
 
 api-test: ## Run the tests against a real API server, without nodes
 	hack/packages cc strace faketime
+	@# One thread for each test: e2e/api/concurrency.rs limits how many run.
 	FIO_AIDE="$$(hack/aide)" hack/with-apiserver --keep-audit-log $(API_AUDIT_LOG) \
-	  cargo test --locked --test api --all-features -- --test-threads=8
+	  cargo test --locked --test api --all-features -- --test-threads=1000
 
 release-test: build ## Run a release up to a registry on this machine (requires root to build images)
 	BINARY=$(abspath $(BINARY)) hack/with-registry cargo test --locked --test release --all-features
@@ -125,7 +127,7 @@ olm-test: image cluster-up ## Install, upgrade and remove fio with a real OLM on
 	IMG=$(IMG) hack/olm-test
 
 e2e: IMG := $(DEV_IMG)
-e2e: WORKERS := 4
+e2e: WORKERS := 6
 e2e: image cluster-up ## Run the end-to-end tests on a cluster
 	hack/cluster load-image $(IMG)
 	hack/deploy apply
@@ -141,7 +143,7 @@ chaos: ## Run the fault and attack tests, and print their results
 
 audit-rbac: ## Compare the Roles with the requests in the audit logs of api-test and e2e
 	hack/packages cc
-	FIO_E2E_AUDIT_LOG="$$(hack/cluster audit-log)" FIO_API_AUDIT_LOG=$(API_AUDIT_LOG) \
+	FIO_E2E_AUDIT_LOG="$(or $(E2E_AUDIT_LOG),$$(hack/cluster audit-log))" FIO_API_AUDIT_LOG=$(API_AUDIT_LOG) \
 	  cargo test --locked --test rbac --all-features
 
 soak: IMG := $(DEV_IMG)

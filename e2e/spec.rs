@@ -181,7 +181,7 @@ async fn another_state_directory_gets_a_baseline_that_was_asked_for() -> Result<
         assert!(after.requested, "it was asked for: {after:?}");
         assert_eq!(node.digest_on_disk().await?, after.digest);
         let said = fi
-            .said("BaselineReplaced", "another state directory")
+            .said("BaselineReplaced", "the spec has another state directory")
             .await?;
         assert_eq!(said.kind, "Normal");
         let warned = fi.notes("UnrequestedReinit").await?;

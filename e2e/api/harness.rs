@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Write as _};
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use fio::testing::aide::report::{Change, ChangeKind, Report};
@@ -35,8 +35,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::{OnceCell, RwLock};
+use tokio::sync::{OnceCell, SemaphorePermit};
 use tokio_util::sync::CancellationToken;
+
+use crate::concurrency;
 
 /// How long a test waits for anything. Far longer than it takes, as machines are slow at times.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,8 +51,6 @@ pub(crate) const IMAGE: &str = "localhost/fio:dev";
 /// On Nodes: whose they are. The operators of all tests see all nodes.
 pub(crate) const LABEL_TEST: &str = "fio-test";
 
-/// All tests hold it to read; who stops the API server, or changes what all see, to write.
-static SERVER: RwLock<()> = RwLock::const_new(());
 /// The names of the namespaces so far: two tests in one would change each other's objects.
 static NAMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// What is made once in the cluster, and the manifests of a namespace.
@@ -71,26 +71,29 @@ pub(crate) fn in_space<'a>(
     test: impl AsyncFnOnce(&Space) -> anyhow::Result<()> + 'a,
 ) -> LocalBoxFuture<'a, anyhow::Result<()>> {
     Box::pin(async move {
-        let _others_too = SERVER.read().await;
-        run(name, test).await
+        let permit = concurrency::beside_others().await?;
+        run(name, permit, test).await
     })
 }
 
-/// Runs a test in a namespace of its own while no other one runs.
+/// Runs a test in a namespace of its own while no other one runs: it stops the API server, or changes
+/// what all see.
 pub(crate) fn alone<'a>(
     name: &'a str,
     test: impl AsyncFnOnce(&Space) -> anyhow::Result<()> + 'a,
 ) -> LocalBoxFuture<'a, anyhow::Result<()>> {
     Box::pin(async move {
-        let _nobody_else = SERVER.write().await;
-        run(name, test).await
+        let permit = concurrency::alone().await?;
+        run(name, permit, test).await
     })
 }
 
 async fn run(
     name: &str,
+    _permit: SemaphorePermit<'_>,
     test: impl AsyncFnOnce(&Space) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
+    let start = Instant::now();
     let space = Space::new(name).await?;
     let result = AssertUnwindSafe(test(&space)).catch_unwind().await;
     if !matches!(result, Ok(Ok(()))) {
@@ -104,10 +107,18 @@ async fn run(
         }
     }
     space.remove_nodes().await.ok();
+    print_duration(name, start.elapsed());
     match result {
         Ok(result) => result,
         Err(panic) => std::panic::resume_unwind(panic),
     }
+}
+
+/// Prints how long a test ran: libtest's durations include the wait for others. Past libtest's capture,
+/// which is for the printing macros.
+fn print_duration(name: &str, duration: Duration) {
+    let line = format!("api: {name} took <{:.1}s>\n", duration.as_secs_f64());
+    drop(std::io::stderr().write_all(line.as_bytes()));
 }
 
 /// The checkout.

@@ -14,6 +14,7 @@ mod bounds;
 mod chaos;
 mod churn;
 mod clocks;
+mod concurrency;
 mod cuts;
 mod daemon_rights;
 mod docs;

@@ -20,6 +20,8 @@ mod scan;
 mod stats;
 mod web;
 
+#[path = "../api/concurrency.rs"]
+mod concurrency;
 #[expect(dead_code, reason = "the API tests need more of it")]
 #[path = "../api/harness.rs"]
 mod harness;

@@ -1,11 +1,12 @@
 //! Who may use which node. One FileIntegrity at a time may select a node, so a test takes its nodes
-//! before it begins and gives them back when everything of it is gone from them.
+//! before it begins, and gives them back when nothing of it is on them anymore.
 //!
-//! All tests wait here from the start, each in a thread of its own. A test on every node begins when no
-//! other one waits or runs: so the first to come may be one, and the others follow those on one or two
-//! nodes, of which as many run at a time as there are nodes.
+//! `cargo test` starts all tests at once, each in a thread of its own, and they wait here. Tests on one
+//! or two nodes run first, as many as nodes are free, the longest before the others. Those on all nodes
+//! follow, one at a time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::Result;
 use tokio::sync::{Notify, OnceCell};
@@ -27,119 +28,128 @@ pub(crate) enum Wanted {
 #[derive(Debug)]
 pub(crate) struct Lease {
     nodes: Vec<String>,
-    pool: &'static Pool,
 }
 
-/// The nodes of the cluster, and who waits for them.
+/// What a test waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Request {
+    wanted: Wanted,
+    /// How long the test may take.
+    patience: Duration,
+}
+
 #[derive(Debug)]
-struct Pool {
-    state: Mutex<State>,
-    changed: Notify,
-}
-
-#[derive(Debug, Default)]
 struct State {
     free: Vec<String>,
     /// Tests that run.
     running: usize,
     /// The one that runs has the whole cluster.
     exclusive: bool,
-    /// Tests that wait for one node.
-    waiting_for_one: usize,
-    /// Tests that wait for two nodes.
-    waiting_for_two: usize,
+    waiting: Vec<Request>,
 }
 
+static STATE: Mutex<State> = Mutex::new(State {
+    free: Vec::new(),
+    running: 0,
+    exclusive: false,
+    waiting: Vec::new(),
+});
+static CHANGED: Notify = Notify::const_new();
 /// Why there are no nodes, where that is so: no test tries again what failed for the first.
-static POOL: OnceCell<Result<Pool, String>> = OnceCell::const_new();
+static PREPARED: OnceCell<Result<(), String>> = OnceCell::const_new();
 
-/// Waits for the nodes. `prepare` runs once, before the first test gets any, and names them.
+/// Waits for the nodes of a test that may take that long. `prepare` runs once, before the first test
+/// gets any, and names them.
 pub(crate) async fn take(
     wanted: Wanted,
+    patience: Duration,
     prepare: impl AsyncFnOnce() -> Result<Vec<String>>,
 ) -> Result<Lease> {
-    let pool = POOL
-        .get_or_init(async || {
-            let nodes = prepare().await;
-            nodes.map(Pool::new).map_err(|error| format!("{error:#}"))
-        })
-        .await;
-    let pool = pool
-        .as_ref()
-        .map_err(|error| anyhow::anyhow!("the cluster cannot be used: {error}"))?;
+    let request = Request { wanted, patience };
+    // Before the preparation, so that the first test to get nodes knows of the others.
+    state().waiting.push(request);
+    let prepared = PREPARED.get_or_init(async || {
+        let nodes = prepare().await.map_err(|error| format!("{error:#}"))?;
+        state().free = nodes;
+        Ok(())
+    });
+    if let Err(error) = prepared.await {
+        anyhow::bail!("the cluster cannot be used: {error}");
+    }
     Ok(Lease {
-        nodes: pool.wait(wanted).await,
-        pool,
+        nodes: wait(request).await,
     })
 }
 
-impl Pool {
-    fn new(free: Vec<String>) -> Self {
-        let state = State {
-            free,
-            ..State::default()
-        };
-        Self {
-            state: Mutex::new(state),
-            changed: Notify::new(),
+async fn wait(request: Request) -> Vec<String> {
+    loop {
+        let changed = CHANGED.notified();
+        tokio::pin!(changed);
+        // From here on no change is missed.
+        changed.as_mut().enable();
+        let taken = state().take(request);
+        if let Some(nodes) = taken {
+            // One that had to let this one go first may begin now.
+            CHANGED.notify_waiters();
+            return nodes;
+        }
+        changed.await;
+    }
+}
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Request {
+    /// The number of nodes, for a test that shares the cluster and needs some.
+    fn nodes(self) -> Option<usize> {
+        match self.wanted {
+            Wanted::One => Some(1),
+            Wanted::Two => Some(2),
+            Wanted::Nothing | Wanted::All => None,
         }
     }
 
-    async fn wait(&self, wanted: Wanted) -> Vec<String> {
-        match wanted {
-            Wanted::One => self.state().waiting_for_one += 1,
-            Wanted::Two => self.state().waiting_for_two += 1,
-            Wanted::Nothing | Wanted::All => {}
-        }
-        loop {
-            let changed = self.changed.notified();
-            tokio::pin!(changed);
-            // From here on no change is missed.
-            changed.as_mut().enable();
-            let taken = self.state().take(wanted);
-            if let Some(nodes) = taken {
-                return nodes;
-            }
-            changed.await;
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the other one goes first if there are nodes for each.
+    fn yields_to(self, other: Self) -> bool {
+        (other.patience, other.nodes()) > (self.patience, self.nodes())
     }
 }
 
 impl State {
     /// The nodes, sorted, if a test may begin now.
-    fn take(&mut self, wanted: Wanted) -> Option<Vec<String>> {
-        if !self.may_begin(wanted) {
+    fn take(&mut self, request: Request) -> Option<Vec<String>> {
+        if !self.may_begin(request) {
             return None;
         }
-        let count = match wanted {
+        if let Some(index) = self.waiting.iter().position(|other| *other == request) {
+            self.waiting.swap_remove(index);
+        }
+        let count = match request.wanted {
             Wanted::Nothing => 0,
             Wanted::One => 1,
             Wanted::Two => 2,
             Wanted::All => self.free.len(),
         };
-        match wanted {
-            Wanted::One => self.waiting_for_one -= 1,
-            Wanted::Two => self.waiting_for_two -= 1,
-            Wanted::Nothing | Wanted::All => {}
-        }
         self.running += 1;
-        self.exclusive = wanted == Wanted::All;
+        self.exclusive = request.wanted == Wanted::All;
         let mut nodes = self.free.split_off(self.free.len() - count);
         nodes.sort();
         Some(nodes)
     }
 
-    fn may_begin(&self, wanted: Wanted) -> bool {
-        match wanted {
-            Wanted::Nothing => !self.exclusive,
-            // Two nodes that are free are for a test that waits for two.
-            Wanted::One => self.free.len() == 1 || self.free.len() > 1 && self.waiting_for_two == 0,
-            Wanted::Two => self.free.len() >= 2,
-            Wanted::All => self.running + self.waiting_for_one + self.waiting_for_two == 0,
+    fn may_begin(&self, request: Request) -> bool {
+        let mut sharing = self.waiting.iter().filter(|other| other.nodes().is_some());
+        match request.nodes() {
+            Some(count) => {
+                let fits = |count| count <= self.free.len();
+                fits(count)
+                    && !sharing
+                        .any(|other| other.nodes().is_some_and(fits) && request.yields_to(*other))
+            }
+            None if request.wanted == Wanted::All => self.running == 0 && sharing.next().is_none(),
+            None => !self.exclusive,
         }
     }
 }
@@ -153,11 +163,11 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut state = self.pool.state();
+        let mut state = state();
         state.free.append(&mut self.nodes);
         state.running -= 1;
         state.exclusive = false;
         drop(state);
-        self.pool.changed.notify_waiters();
+        CHANGED.notify_waiters();
     }
 }

@@ -110,7 +110,8 @@ async fn run(
     body: impl AsyncFnOnce(&Test) -> Result<()>,
 ) -> Result<()> {
     let (client, namespace) = (cluster::client().await?, cluster::namespace());
-    let lease = lease::take(wanted, async || prepare(&client, &namespace).await).await?;
+    let prepare = async || prepare(&client, &namespace).await;
+    let lease = lease::take(wanted, patience, prepare).await?;
     let start = Instant::now();
     let nodes = lease.nodes().iter().cloned();
     let nodes: Vec<Node> = nodes.map(|name| Node { name }).collect();

@@ -157,8 +157,9 @@ EOF
 }
 
 # The node uses the disk of the machine, and images cannot be pulled again: disable eviction
-# and garbage collection for a nearly full disk. Kubelets before 1.31 do not know
-# failCgroupV1, and ignore it with a warning.
+# and garbage collection for a nearly full disk. syncFrequency is how often changed ConfigMaps
+# and Secrets reach the pods that mount them; the default is a minute. Kubelets before 1.31 do
+# not know failCgroupV1, and ignore it with a warning.
 write_kubelet_conf() {
   local node=$1
   cat <<EOF
@@ -179,6 +180,7 @@ failCgroupV1: false
 failSwapOn: false
 oomScoreAdj: 0
 nodeStatusUpdateFrequency: 3s
+syncFrequency: 10s
 nodeLeaseDurationSeconds: 12
 imageGCHighThresholdPercent: 100
 evictionHard: {memory.available: 50Mi, nodefs.available: 0%, imagefs.available: 0%, nodefs.inodesFree: 0%, imagefs.inodesFree: 0%}

@@ -101,7 +101,7 @@ reproducible: ## Build the program twice from scratch, and compare
 
 ##@ Test
 
-.PHONY: test test-versions fuzz test-unit differ containerfile-test api-test skew-test release-test olm-test e2e chaos audit-rbac soak bench demo lint figures verify
+.PHONY: test test-versions fuzz test-unit differ containerfile-test api-test skew-test release-test olm-test e2e arm64-test chaos audit-rbac soak bench demo lint figures verify
 # All targets use the same features, so that the library and the program are compiled only once.
 test: test-unit containerfile-test fuzz api-test release-test e2e audit-rbac ## Run all tests, including those with a real API server and a cluster
 
@@ -156,6 +156,9 @@ e2e: image cluster-up ## Run the end-to-end tests on a cluster (KUBERNETES_VERSI
 	-hack/monitoring prepare
 	@# One thread for each test: a test waits until its nodes are free.
 	cargo test --locked --test e2e --all-features -- --test-threads=100
+
+arm64-test: ## Compile for arm64, build its image, and run both with qemu-user (requires root on Debian, amd64)
+	hack/arm64-test
 
 chaos: ## Run the fault and attack tests, and print their results
 	hack/chaos

@@ -17,7 +17,7 @@ use crate::harness::{Fi, Node, Test, on_all_nodes_for, until};
 const ALERT: &str = "NodeHasIntegrityFailure";
 /// The rule keeps the alert for two minutes after the failure is over.
 const RESOLVED_WITHIN: Duration = Duration::from_secs(240);
-/// The operator looks every 30 s whether the API has the Prometheus Operator's kinds by now, and a
+/// The operator checks every 30 s whether the API has the Prometheus Operator's kinds, and a
 /// kubelet brings a changed Secret or ConfigMap into a pod at its next sync of it, 60 to 90 s after
 /// the last.
 const CONFIGURED_WITHIN: Duration = Duration::from_secs(240);
@@ -113,7 +113,7 @@ async fn firing_since(monitoring: Monitoring<'_>, node: &Node) -> Result<String>
 }
 
 /// The contract's words.
-async fn alert_reads_right(t: &Test, monitoring: Monitoring<'_>, node: &Node) -> Result<()> {
+async fn alert_is_correct(t: &Test, monitoring: Monitoring<'_>, node: &Node) -> Result<()> {
     let alerts = monitoring.alerts(ALERT).await?;
     let alert = &alerts[0];
     assert_eq!(
@@ -280,7 +280,7 @@ async fn a_changed_file_is_an_alert_until_it_is_accepted() -> Result<()> {
                 firing_since(monitoring, node).await
             })
             .await?;
-            alert_reads_right(t, monitoring, node).await?;
+            alert_is_correct(t, monitoring, node).await?;
             let failing_at = now(monitoring).await?;
             failover_does_not_end_it(t, monitoring, node).await?;
             re_init_ends_it(&fi, monitoring, node).await?;

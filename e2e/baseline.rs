@@ -8,41 +8,38 @@ use serde_json::json;
 use crate::harness::node::FILES;
 use crate::harness::{Fi, Node, on_one_node, until};
 
-/// Waits for a baseline that nobody asked for in the place of `before`, with the event that tells
+/// Waits for an unrequested baseline that replaces `before`, with the event that contains the digests
 /// of both, and returns it.
 async fn unrequested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<Baseline> {
     let unrequested = fi.new_baseline(node, before).await?;
-    assert!(
-        !unrequested.requested,
-        "nobody asked for it: {unrequested:?}"
-    );
-    let said = fi.said("UnrequestedReinit", "").await?;
-    assert_eq!(said.kind, "Warning");
+    assert!(!unrequested.requested, "it is unrequested: {unrequested:?}");
+    let event = fi.event("UnrequestedReinit", "").await?;
+    assert_eq!(event.kind, "Warning");
     for digest in [&before.digest, &unrequested.digest] {
         assert!(
-            said.note.contains(digest),
-            "{digest} is told: {}",
-            said.note
+            event.message.contains(digest),
+            "{digest} is reported: {}",
+            event.message
         );
     }
     fi.result(node, Condition::Succeeded).await?;
     fi.scans(node, 2).await?;
-    let notes = fi.notes("UnrequestedReinit").await?;
-    assert_eq!(notes.len(), 1, "it is told once: {notes:?}");
+    let messages = fi.event_messages("UnrequestedReinit").await?;
+    assert_eq!(messages.len(), 1, "it is reported once: {messages:?}");
     assert_eq!(fi.baseline(node).await?, unrequested, "and done once");
     Ok(unrequested)
 }
 
-/// Asks for a baseline in the place of `before`, and waits until that is there and requested.
+/// Requests a baseline that replaces `before`, and waits for it.
 async fn requested(fi: &Fi<'_>, node: &str, before: &Baseline) -> Result<Baseline> {
     fi.annotate(names::Annotation::REINIT, "").await?;
     let requested = fi.new_baseline(node, before).await?;
-    assert!(requested.requested, "somebody asked for it: {requested:?}");
+    assert!(requested.requested, "it is requested: {requested:?}");
     Ok(requested)
 }
 
 #[tokio::test]
-async fn a_signal_that_no_request_explains_is_honoured_and_told() -> Result<()> {
+async fn a_signal_without_a_request_reinitializes_and_is_reported() -> Result<()> {
     on_one_node("touched", async |t| {
         let node = t.node()?;
         let fi = t.create(json!({})).await?;
@@ -52,16 +49,16 @@ async fn a_signal_that_no_request_explains_is_honoured_and_told() -> Result<()> 
         fi.result(&node.name, Condition::Failed).await?;
         node.sh("touch /run/aide.reinit").await?;
         let unrequested = unrequested(&fi, &node.name, &before).await?;
-        node.signal_is_taken().await?;
+        node.signal_is_removed().await?;
         requested(&fi, &node.name, &unrequested).await?;
-        node.signal_is_taken().await
+        node.signal_is_removed().await
     })
     .await
 }
 
 #[tokio::test]
-async fn a_lost_baseline_is_made_anew_and_told() -> Result<()> {
-    on_one_node("made-anew", async |t| {
+async fn a_lost_baseline_is_reinitialized_and_reported() -> Result<()> {
+    on_one_node("lost", async |t| {
         let node = t.node()?;
         node.files("printf x > file").await?;
         let fi = t.create(json!({})).await?;
@@ -88,7 +85,7 @@ async fn a_lost_baseline_is_an_error_where_the_user_wants_it() -> Result<()> {
         let result = fi.result(&node.name, Condition::Errored).await?;
         let message = result.error_message.unwrap_or_default();
         assert!(message.starts_with("BaselineLost"), "{message}");
-        fi.said("BaselineLost", "BaselineLost").await?;
+        fi.event("BaselineLost", "BaselineLost").await?;
         fi.phase(Phase::Error).await?;
         let later = fi.scans(&node.name, 1).await?;
         assert_eq!(
@@ -105,15 +102,15 @@ async fn a_lost_baseline_is_an_error_where_the_user_wants_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_replaced_baseline_is_an_error_until_somebody_asks_for_a_new_one() -> Result<()> {
+async fn a_replaced_baseline_is_an_error_until_a_new_one_is_requested() -> Result<()> {
     on_one_node("tampered", async |t| {
         let node = t.node()?;
         node.files("printf x > evil").await?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
         let before = fi.baseline(&node.name).await?;
-        // What somebody would do who wants a file of theirs to pass. In one step: a daemon that looks at
-        // half a database, or an empty one, has other things to say.
+        // An attacker who wants to hide a file would do this. In one step: a daemon that reads half a
+        // database, or an empty one, reports something else.
         node.sh(
             "rm evil; cd /etc/kubernetes; zcat aide.db.gz | grep -v /fio-e2e/evil | gzip > aide.other
              mv aide.other aide.db.gz",
@@ -125,10 +122,10 @@ async fn a_replaced_baseline_is_an_error_until_somebody_asks_for_a_new_one() -> 
         let result = fi.result(&node.name, Condition::Errored).await?;
         let message = result.error_message.unwrap_or_default();
         for part in ["BaselineTampered", &before.digest, &found] {
-            assert!(message.contains(part), "{part} is told: {message}");
+            assert!(message.contains(part), "{part} is reported: {message}");
         }
-        let said = fi.said("BaselineTampered", "BaselineTampered").await?;
-        assert_eq!(said.kind, "Warning");
+        let event = fi.event("BaselineTampered", "BaselineTampered").await?;
+        assert_eq!(event.kind, "Warning");
         fi.phase(Phase::Error).await?;
 
         let later = fi.scans(&node.name, 2).await?;
@@ -145,8 +142,8 @@ async fn a_replaced_baseline_is_an_error_until_somebody_asks_for_a_new_one() -> 
             "nor by a restart: {later:?}"
         );
         assert_eq!(fi.baseline(&node.name).await?, before, "the record stays");
-        let told = fi.notes("BaselineTampered").await?;
-        assert_eq!(told.len(), 1, "it is told once: {told:?}");
+        let warnings = fi.event_messages("BaselineTampered").await?;
+        assert_eq!(warnings.len(), 1, "it is reported once: {warnings:?}");
 
         requested(&fi, &node.name, &before).await?;
         fi.result(&node.name, Condition::Succeeded).await?;
@@ -157,7 +154,7 @@ async fn a_replaced_baseline_is_an_error_until_somebody_asks_for_a_new_one() -> 
 }
 
 #[tokio::test]
-async fn a_recreated_file_integrity_goes_on_with_the_old_baseline() -> Result<()> {
+async fn a_recreated_file_integrity_uses_the_old_baseline() -> Result<()> {
     on_one_node("recreated", async |t| {
         let node = t.node()?;
         node.files("printf x > file").await?;
@@ -167,17 +164,20 @@ async fn a_recreated_file_integrity_goes_on_with_the_old_baseline() -> Result<()
         node.sh("printf x > new").await?;
         old.result(&node.name, Condition::Failed).await?;
         old.delete().await?;
-        until("the active ConfigMap and the status are gone", async || {
-            let active = t.api::<ConfigMap>().get_opt(&old.name).await?;
-            ensure!(active.is_none(), "the ConfigMap is there");
-            let statuses = old.status_nodes().await?;
-            ensure!(statuses.is_empty(), "statuses of {statuses:?}");
-            Ok(())
-        })
+        until(
+            "the active ConfigMap and the status are deleted",
+            async || {
+                let active = t.api::<ConfigMap>().get_opt(&old.name).await?;
+                ensure!(active.is_none(), "the ConfigMap is there");
+                let statuses = old.status_nodes().await?;
+                ensure!(statuses.is_empty(), "statuses of {statuses:?}");
+                Ok(())
+            },
+        )
         .await?;
         old.failure_log(&node.name)
             .await
-            .context("the kept log stays")?;
+            .context("the failure log stays")?;
 
         let new = t.create(json!({})).await?;
         new.phase(Phase::Active).await?;
@@ -189,7 +189,7 @@ async fn a_recreated_file_integrity_goes_on_with_the_old_baseline() -> Result<()
         );
         assert_eq!(new.baseline(&node.name).await?, before, "baseline");
         assert_eq!(node.digest_on_disk().await?, before.digest);
-        let warned = new.notes("UnrequestedReinit").await?;
+        let warned = new.event_messages("UnrequestedReinit").await?;
         assert!(warned.is_empty(), "nothing was lost: {warned:?}");
         Ok(())
     })
@@ -216,7 +216,7 @@ async fn kill_daemon_in(fi: &Fi<'_>, node: &Node, argument: &str) -> Result<()> 
 }
 
 #[tokio::test]
-async fn a_daemon_told_to_stop_in_a_scan_leaves_the_baseline_whole() -> Result<()> {
+async fn a_daemon_stopped_during_a_scan_does_not_damage_the_baseline() -> Result<()> {
     on_one_node("term-in-scan", async |t| {
         let node = t.node()?;
         let fi = t.create(slow_configuration(t).await?).await?;
@@ -247,7 +247,7 @@ async fn a_daemon_told_to_stop_in_a_scan_leaves_the_baseline_whole() -> Result<(
 }
 
 #[tokio::test]
-async fn a_daemon_killed_in_a_scan_says_so_and_goes_on() -> Result<()> {
+async fn a_daemon_killed_during_a_scan_reports_it_and_continues() -> Result<()> {
     on_one_node("kill-in-scan", async |t| {
         let node = t.node()?;
         let fi = t.create(slow_configuration(t).await?).await?;
@@ -255,7 +255,7 @@ async fn a_daemon_killed_in_a_scan_says_so_and_goes_on() -> Result<()> {
         let before = fi.baseline(&node.name).await?;
         kill_daemon_in(&fi, node, "--check").await?;
         let start = format!("node {node} has an error! ScanInterrupted");
-        fi.said("NodeIntegrityStatus", &start).await?;
+        fi.event("NodeIntegrityStatus", &start).await?;
         // The event comes before the result.
         fi.result(&node.name, Condition::Errored).await?;
         fi.result(&node.name, Condition::Succeeded).await?;
@@ -268,7 +268,7 @@ async fn a_daemon_killed_in_a_scan_says_so_and_goes_on() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_daemon_killed_while_it_makes_the_first_baseline_makes_it_then() -> Result<()> {
+async fn a_daemon_killed_during_the_first_initialization_repeats_it() -> Result<()> {
     on_one_node("kill-in-init", async |t| {
         let node = t.node()?;
         let fi = t.create(slow_configuration(t).await?).await?;
@@ -288,7 +288,7 @@ async fn a_daemon_killed_while_it_makes_the_first_baseline_makes_it_then() -> Re
 }
 
 #[tokio::test]
-async fn a_daemon_told_to_stop_in_a_re_initialisation_does_it_after_its_return() -> Result<()> {
+async fn a_daemon_stopped_during_a_re_initialization_does_it_after_its_restart() -> Result<()> {
     on_one_node("term-in-reinit", async |t| {
         let node = t.node()?;
         let fi = t.create(slow_configuration(t).await?).await?;

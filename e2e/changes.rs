@@ -1,4 +1,4 @@
-//! What happens to files, and how it is told.
+//! Changes of files, and how they are reported.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -25,9 +25,9 @@ fn changes(result: &ScanResult) -> BTreeMap<String, (ChangeKind, Vec<String>)> {
         .collect()
 }
 
-/// Checks the kept log of the test below: the paths that need no escape, labels, annotations, and
+/// Checks the failure log of the test below: the paths that need no escape, labels, annotations, and
 /// the JSON report.
-async fn failure_log_is_right(
+async fn failure_log_is_correct(
     fi: &Fi<'_>,
     node: &Node,
     paths: impl Iterator<Item = &String>,
@@ -36,7 +36,10 @@ async fn failure_log_is_right(
     let text = &log.data.as_ref().context("no data")?["integritylog"];
     for path in paths.filter(|path| !path.contains('\\')) {
         let path = format!("/hostroot{FILES}{path}");
-        assert!(text.contains(&path), "{path} is in the kept log:\n{text}");
+        assert!(
+            text.contains(&path),
+            "{path} is in the failure log:\n{text}"
+        );
     }
     let labels = log.metadata.labels.clone().unwrap_or_default();
     assert_eq!(labels[names::Label::OWNER], fi.name);
@@ -84,19 +87,19 @@ fn of_last_scan(log: &str) -> Result<Vec<Value>> {
         .map(serde_json::from_str)
         .collect::<Result<_, _>>()
         .context("a line that is no JSON")?;
-    lines.retain(|line| line.get("path").is_some() || line.get("leftOut").is_some());
+    lines.retain(|line| line.get("path").is_some() || line.get("omitted").is_some());
     let last = lines.last().context("no line about a file")?["scan"].clone();
     lines.retain(|line| line["scan"] == last);
     Ok(lines)
 }
 
-fn lines_are_right(
+fn lines_are_correct(
     lines: &[Value],
     fi: &Fi<'_>,
     node: &Node,
     expected: &BTreeMap<String, (ChangeKind, Vec<String>)>,
 ) {
-    let mut told = BTreeMap::new();
+    let mut reported = BTreeMap::new();
     for line in lines {
         assert_eq!(
             (&line["node"], &line["fileIntegrity"]),
@@ -106,17 +109,17 @@ fn lines_are_right(
         assert!(time.parse::<Timestamp>().is_ok(), "{line}");
         let path = line["path"].as_str().unwrap_or_default();
         let attributes = line["attributes"].as_object().cloned().unwrap_or_default();
-        told.insert(
+        reported.insert(
             path.strip_prefix(FILES).unwrap_or(path),
             (&line["change"], attributes),
         );
     }
-    let paths: Vec<&str> = told.keys().copied().collect();
+    let paths: Vec<&str> = reported.keys().copied().collect();
     let wanted: Vec<&str> = expected.keys().map(String::as_str).collect();
     assert_eq!(paths, wanted);
-    assert_eq!(told["/added"].0, "added");
-    assert_eq!(told["/removed"].0, "removed");
-    let (change, attributes) = &told["/owner"];
+    assert_eq!(reported["/added"].0, "added");
+    assert_eq!(reported["/removed"].0, "removed");
+    let (change, attributes) = &reported["/owner"];
     assert_eq!(*change, "changed");
     assert_eq!(
         json!(attributes),
@@ -125,7 +128,7 @@ fn lines_are_right(
 }
 
 #[tokio::test]
-async fn every_kind_of_change_is_told_and_taken_back() -> Result<()> {
+async fn every_kind_of_change_is_reported_and_can_be_reverted() -> Result<()> {
     on_one_node("every-change", async |t| {
         let node = t.node()?;
         node.files(
@@ -135,7 +138,7 @@ async fn every_kind_of_change_is_told_and_taken_back() -> Result<()> {
         .await?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
-        let phases = fi.notes("FileIntegrityStatus").await?;
+        let phases = fi.event_messages("FileIntegrityStatus").await?;
 
         node.sh(
             r#"umask 022; printf two > content; chmod 4755 mode; chown 1 owner; chgrp 1 group
@@ -183,12 +186,12 @@ async fn every_kind_of_change_is_told_and_taken_back() -> Result<()> {
             "node {node} has changed! a:4,c:6,r:1 log:{}/{log_name}",
             t.namespace()
         );
-        let said = fi.said("NodeIntegrityStatus", &message).await?;
-        assert_eq!((said.note, said.kind), (message, "Warning".to_owned()));
+        let event = fi.event("NodeIntegrityStatus", &message).await?;
+        assert_eq!((event.message, event.kind), (message, "Warning".to_owned()));
 
-        failure_log_is_right(&fi, node, expected.keys()).await?;
+        failure_log_is_correct(&fi, node, expected.keys()).await?;
         let lines = lines_for_shippers(&fi, node, expected.len()).await?;
-        lines_are_right(&lines, &fi, node, &expected);
+        lines_are_correct(&lines, &fi, node, &expected);
 
         node.sh(
             r#"umask 022; printf one > content; chmod 644 mode; chown 0 owner; chgrp 0 group
@@ -198,15 +201,15 @@ async fn every_kind_of_change_is_told_and_taken_back() -> Result<()> {
         .await?;
         fi.result(&node.name, Condition::Succeeded).await?;
         let clean = format!("no changes to node {node}");
-        let notes = fi.notes("NodeIntegrityStatus").await?;
-        let told = notes.iter().filter(|note| **note == clean).count();
+        let messages = fi.event_messages("NodeIntegrityStatus").await?;
+        let reported = messages.iter().filter(|message| **message == clean).count();
         assert_eq!(
-            told, 2,
-            "once at the start and once after the undoing: {notes:?}"
+            reported, 2,
+            "once at the start and once after the changes were reverted: {messages:?}"
         );
         fi.phase(Phase::Active).await?;
         assert_eq!(
-            fi.notes("FileIntegrityStatus").await?,
+            fi.event_messages("FileIntegrityStatus").await?,
             phases,
             "a failed scan is a result, and no matter of the phase"
         );
@@ -217,19 +220,24 @@ async fn every_kind_of_change_is_told_and_taken_back() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_same_failure_is_told_once_and_other_changes_again() -> Result<()> {
-    on_one_node("told-once", async |t| {
+async fn the_same_changes_are_reported_once_and_other_changes_again() -> Result<()> {
+    on_one_node("once", async |t| {
         let node = t.node()?;
         node.files("printf one > content").await?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
         node.sh("printf x > first").await?;
         let first = fi.result(&node.name, Condition::Failed).await?;
-        let told = async || {
-            let notes = fi.notes("NodeIntegrityStatus").await?;
-            anyhow::Ok(notes.iter().filter(|n| n.contains("has changed!")).count())
+        let count_events = async || {
+            let messages = fi.event_messages("NodeIntegrityStatus").await?;
+            anyhow::Ok(
+                messages
+                    .iter()
+                    .filter(|message| message.contains("has changed!"))
+                    .count(),
+            )
         };
-        assert_eq!(told().await?, 1, "events of the first change");
+        assert_eq!(count_events().await?, 1, "events of the first change");
 
         let daemon = fi.daemon(&node.name).await?.metadata.name;
         let requests = fi.requests_in_scans(&node.name, 3).await?;
@@ -237,13 +245,13 @@ async fn the_same_failure_is_told_once_and_other_changes_again() -> Result<()> {
             .iter()
             .filter(|r| r.pod == daemon && r.verb != "watch")
             .map(Request::short);
-        let status = format!("patch fileintegritynodestatuses told-once-{node} (200)");
+        let status = format!("patch fileintegritynodestatuses once-{node} (200)");
         assert_eq!(
             of_daemon.collect::<Vec<_>>(),
             vec![status; 3],
             "the daemon's requests in three scans that find the same"
         );
-        assert_eq!(told().await?, 1, "events after three further scans");
+        assert_eq!(count_events().await?, 1, "events after three further scans");
 
         node.sh("mv first second").await?;
         let second = fi
@@ -261,7 +269,7 @@ async fn the_same_failure_is_told_once_and_other_changes_again() -> Result<()> {
             "equal counts"
         );
         assert_eq!(
-            told().await?,
+            count_events().await?,
             2,
             "events after another file at equal counts"
         );
@@ -272,12 +280,12 @@ async fn the_same_failure_is_told_once_and_other_changes_again() -> Result<()> {
         })
         .await?;
         assert_eq!(
-            told().await?,
+            count_events().await?,
             3,
-            "events after new content in a file already told of"
+            "events after new content in a file that was already reported"
         );
         fi.scans(&node.name, 1).await?;
-        assert_eq!(told().await?, 3, "events after a further scan");
+        assert_eq!(count_events().await?, 3, "events after a further scan");
         Ok(())
     })
     .await

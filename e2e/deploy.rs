@@ -10,7 +10,7 @@ use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::harness::test::selecting;
-use crate::harness::{on_all_nodes, on_one_node, on_two_nodes, until, without_nodes};
+use crate::harness::{on_all_nodes, on_one_node, on_two_nodes, until};
 
 #[tokio::test]
 async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
@@ -25,13 +25,13 @@ async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
             let baseline = fi.baseline(&node.name).await?;
             assert!(baseline.requested, "nothing to warn of: {baseline:?}");
             assert_eq!(
-                status.annotation(names::Annotation::WANTED_CONFIG),
+                status.annotation(names::Annotation::DESIRED_CONFIG),
                 Some(baseline.config_hash.as_str()),
                 "the baseline is of the wanted configuration"
             );
             assert!(baseline.entries > 1000, "the default watches: {baseline:?}");
             assert_eq!(baseline.digest, node.digest_on_disk().await?, "on {node}");
-            fi.said("NodeIntegrityStatus", &format!("no changes to node {node}"))
+            fi.event("NodeIntegrityStatus", &format!("no changes to node {node}"))
                 .await?;
         }
 
@@ -46,9 +46,9 @@ async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
         fi.condition("ConfigValid", "True", "Valid").await?;
         fi.condition("Degraded", "False", "AsExpected").await?;
         assert_eq!(
-            fi.notes("FileIntegrityStatus").await?,
+            fi.event_messages("FileIntegrityStatus").await?,
             ["Pending", "Initializing", "Active"],
-            "each phase is told once"
+            "each phase is reported once"
         );
         Ok(())
     })
@@ -138,7 +138,7 @@ async fn nothing_is_deployed_before_the_initial_delay_is_over() -> Result<()> {
         let delay = deployed.0.duration_since(created.0).as_secs();
         assert!(delay >= 12, "deployed {delay} s after the creation");
         assert_eq!(
-            fi.notes("FileIntegrityStatus").await?,
+            fi.event_messages("FileIntegrityStatus").await?,
             ["Pending", "Initializing", "Active"],
             "phases"
         );
@@ -148,21 +148,7 @@ async fn nothing_is_deployed_before_the_initial_delay_is_over() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_selector_that_matches_no_node_leaves_it_pending() -> Result<()> {
-    without_nodes("no-node", async |t| {
-        let fi = t
-            .create(json!({"nodeSelector": {"fio-e2e": "nowhere"}}))
-            .await?;
-        fi.condition("Ready", "False", "NoNodes").await?;
-        fi.phase(Phase::Pending).await?;
-        assert_eq!(fi.status_nodes().await?, BTreeSet::new());
-        Ok(())
-    })
-    .await
-}
-
-#[tokio::test]
-async fn what_is_deleted_by_hand_comes_back() -> Result<()> {
+async fn manually_deleted_objects_are_restored() -> Result<()> {
     on_one_node("comes-back", async |t| {
         let node = t.node()?;
         let fi = t.create(json!({})).await?;
@@ -191,12 +177,12 @@ async fn what_is_deleted_by_hand_comes_back() -> Result<()> {
             Ok(())
         })
         .await?;
-        // While that is there, the new daemon may only tell that it cannot have the baseline.
-        t.is_gone(&old).await?;
+        // While it exists, the new daemon can only report that it does not get the lock of the baseline.
+        t.is_deleted(&old).await?;
         let result = fi.scans(&node.name, 2).await?;
         assert_eq!(result.condition, Condition::Failed, "{result:?}");
         assert_eq!(fi.baseline(&node.name).await?, baseline, "baseline");
-        let warned = fi.notes("UnrequestedReinit").await?;
+        let warned = fi.event_messages("UnrequestedReinit").await?;
         assert!(warned.is_empty(), "nothing was lost: {warned:?}");
         fi.phase(Phase::Active).await?;
         Ok(())

@@ -1,5 +1,5 @@
-//! What every test needs: nodes of its own, FileIntegrities that go when it ends, ways to wait and
-//! to look, and on a failure the state that explains it.
+//! What every test needs: its own nodes, FileIntegrities that are deleted at its end, waiting and
+//! polling, and the state of the cluster after a failure.
 
 pub(crate) mod audit;
 pub(crate) mod cluster;
@@ -15,6 +15,6 @@ pub(crate) mod wait;
 pub(crate) use self::file_integrity::Fi;
 pub(crate) use self::node::Node;
 pub(crate) use self::test::{
-    Test, on_all_nodes, on_all_nodes_for, on_one_node, on_one_node_for, on_two_nodes, without_nodes,
+    Test, on_all_nodes, on_all_nodes_for, on_one_node, on_one_node_for, on_two_nodes,
 };
 pub(crate) use self::wait::until;

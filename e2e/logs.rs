@@ -55,7 +55,7 @@ async fn a_log_of_ten_thousand_files_is_compressed_and_whole() -> Result<()> {
         let on_node = node.sh("cat /etc/kubernetes/aide.log").await?;
         ensure!(
             text.lines().count() == on_node.lines().count(),
-            "the kept log has {} lines, that on the node {}",
+            "the failure log has {} lines, that on the node {}",
             text.lines().count(),
             on_node.lines().count()
         );
@@ -64,7 +64,7 @@ async fn a_log_of_ten_thousand_files_is_compressed_and_whole() -> Result<()> {
         let (last, files) = lines.split_last().context("no lines")?;
         assert_eq!(files.len(), 1000, "lines about files");
         assert!(files.iter().all(|line| line["change"] == "added"));
-        assert_eq!(last["leftOut"], 9000, "{last}");
+        assert_eq!(last["omitted"], 9000, "{last}");
         Ok(())
     })
     .await

@@ -15,21 +15,21 @@ const FILES: usize = 100_000;
 /// Enough for the daemon, and for AIDE to begin.
 const TOO_LITTLE: &str = "40Mi";
 const ENOUGH: &str = "600Mi";
-/// What a result says where the kernel ended AIDE alone.
+/// The error message if the kernel killed only AIDE.
 const ALONE: &str = "killed by signal 9, possibly out of memory";
-/// Where it ended the whole container, as it does with control groups of version 2. It says as well
-/// how many times in a row, so each is another error.
+/// If it killed the whole container, as with control groups of version 2. The message contains
+/// the number of consecutive failures, so each is a different error.
 const CONTAINER: &str = "ScanInterrupted";
 
 fn limit(memory: &str) -> Value {
     json!({"spec": {"resources": {"limits": {"cpu": "1", "memory": memory}}}})
 }
 
-/// The messages that begin so.
-async fn told(fi: &Fi<'_>, start: &str) -> Result<Vec<String>> {
-    let mut notes = fi.notes("NodeIntegrityStatus").await?;
-    notes.retain(|note| note.starts_with(start));
-    Ok(notes)
+/// The event messages that begin with `start`.
+async fn messages_with(fi: &Fi<'_>, start: &str) -> Result<Vec<String>> {
+    let mut messages = fi.event_messages("NodeIntegrityStatus").await?;
+    messages.retain(|message| message.starts_with(start));
+    Ok(messages)
 }
 
 #[tokio::test]
@@ -51,10 +51,10 @@ async fn a_scan_without_memory_is_an_error_and_the_change_is_found_with_more() -
         let later = fi.scans(&node.name, 2).await?;
         assert_eq!(later.condition, Condition::Errored, "{later:?}");
         let error = format!("node {node} has an error!");
-        let errors = told(&fi, &error).await?;
+        let errors = messages_with(&fi, &error).await?;
         let different: BTreeSet<_> = errors.iter().collect();
         let expected = if is_alone { 1 } else { different.len() };
-        assert_eq!(errors.len(), expected, "each is told once: {errors:?}");
+        assert_eq!(errors.len(), expected, "each is reported once: {errors:?}");
         assert_eq!(fi.baseline(&node.name).await?, baseline);
         assert_eq!(node.digest_on_disk().await?, baseline.digest);
 
@@ -69,16 +69,16 @@ async fn a_scan_without_memory_is_an_error_and_the_change_is_found_with_more() -
         );
         assert_eq!(fi.baseline(&node.name).await?, baseline);
         let change = format!("node {node} has changed!");
-        fi.said("NodeIntegrityStatus", &change).await?;
-        let told = told(&fi, &change).await?.len();
+        fi.event("NodeIntegrityStatus", &change).await?;
+        let reported = messages_with(&fi, &change).await?.len();
         Row {
             fault: String::from("AIDE killed by the kernel for memory (cluster)"),
             tried: 1,
-            lost: usize::from(told == 0),
-            duplicated: told.saturating_sub(1),
+            lost: usize::from(reported == 0),
+            duplicated: reported.saturating_sub(1),
             recovery_seconds: Some(recovered.as_secs_f64()),
         }
-        .tell()
+        .print()
     })
     .await
 }

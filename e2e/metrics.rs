@@ -86,7 +86,7 @@ async fn metrics_count_what_happened() -> Result<()> {
         t.replace_operator().await?;
         metrics(t, first, &[(failed(first), 1.0), (failed(second), 0.0)]).await?;
         fi.delete().await?;
-        until("the node's series are gone", async || {
+        until("the node's series are removed", async || {
             let series = scrape(t, first).await?;
             ensure!(!series.contains_key(&failed(first)), "{series:?}");
             Ok(())

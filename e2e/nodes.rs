@@ -22,13 +22,13 @@ async fn without_operator(t: &Test) -> Result<&Node> {
 }
 
 #[tokio::test]
-async fn a_stopped_node_is_stale_and_nobody_waits_for_it() -> Result<()> {
+async fn a_stopped_node_is_stale_and_nothing_waits_for_it() -> Result<()> {
     on_two_nodes("stopped-node", async |t| {
         let stopped = without_operator(t).await?;
         let running: Vec<_> = t.nodes().iter().filter(|n| *n != stopped).collect();
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
-        let phases = fi.notes("FileIntegrityStatus").await?;
+        let phases = fi.event_messages("FileIntegrityStatus").await?;
         let old = fi.baseline(&stopped.name).await?;
         let mut before = Vec::new();
         for node in &running {
@@ -47,7 +47,11 @@ async fn a_stopped_node_is_stale_and_nobody_waits_for_it() -> Result<()> {
         let message = fi.condition("Degraded", "True", "NodesNotReady").await?;
         assert!(message.contains(&stopped.name), "it is named: {message}");
         fi.phase(Phase::Active).await?;
-        assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
+        assert_eq!(
+            fi.event_messages("FileIntegrityStatus").await?,
+            phases,
+            "phases"
+        );
 
         fi.annotate(names::Annotation::REINIT, "").await?;
         for (node, before) in running.iter().zip(&before) {
@@ -70,7 +74,7 @@ async fn a_stopped_node_is_stale_and_nobody_waits_for_it() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_status_comes_and_goes_with_its_node() -> Result<()> {
+async fn a_status_is_created_and_deleted_with_its_node() -> Result<()> {
     on_all_nodes("new-node", async |t| {
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
@@ -167,7 +171,7 @@ async fn a_taint_keeps_a_node_out_until_it_is_tolerated() -> Result<()> {
 /// The cluster leaves a daemon's pod alone that a taint would not let come, and makes no other one in
 /// its place.
 #[tokio::test]
-async fn a_taint_that_comes_later_hides_nothing_of_a_node() -> Result<()> {
+async fn a_later_taint_does_not_hide_the_results_of_a_node() -> Result<()> {
     on_one_node("tainted-later", async |t| {
         let node = t.node()?;
         let fi = t.create(json!({})).await?;

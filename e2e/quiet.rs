@@ -1,4 +1,4 @@
-//! What is not done: no writes without news, no watches of others' objects, no false alarms.
+//! What must not happen: writes without changes, watches of others' objects, false alarms.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::harness::audit::{Audit, Request};
 use crate::harness::{Test, on_one_node, until};
 
-/// How many scans an idle node must pass without an alarm.
+/// Number of scans of an idle node that must have no alarm.
 const IDLE_SCANS: u32 = 10;
 
 /// The name of a ServiceAccount of the operator's namespace, as the API server logs it.

@@ -1,4 +1,4 @@
-//! Re-initialisations that somebody asks for.
+//! Requested re-initializations.
 
 use anyhow::{Result, ensure};
 use fio::testing::api::{Condition, Phase, names};
@@ -7,17 +7,17 @@ use kube::ResourceExt as _;
 use serde_json::json;
 
 use crate::harness::audit::Audit;
-use crate::harness::test::says_ready;
-use crate::harness::{Fi, Node, Test, cluster, on_one_node, on_two_nodes, until, without_nodes};
+use crate::harness::test::has_ready_condition;
+use crate::harness::{Fi, Node, Test, cluster, on_one_node, on_two_nodes, until};
 
-/// Waits until the operator has made and removed the signaller's DaemonSet of this name.
-async fn signaller_came_and_went(t: &Test, audit: &Audit, name: &str) -> Result<()> {
+/// Waits until the operator has created and deleted the re-init DaemonSet of this name.
+async fn reinit_daemon_set_was_used(t: &Test, audit: &Audit, name: &str) -> Result<()> {
     let operator = format!(
         "system:serviceaccount:{}:file-integrity-operator",
         t.namespace()
     );
     until(
-        format!("DaemonSet {name} was made and removed"),
+        format!("DaemonSet {name} was created and deleted"),
         async || {
             let requests = audit
                 .requests(|r| {
@@ -38,9 +38,9 @@ async fn signaller_came_and_went(t: &Test, audit: &Audit, name: &str) -> Result<
     .await
 }
 
-/// Waits until the signaller's pods are gone.
+/// Waits until the re-init DaemonSet's pods are deleted.
 async fn only_daemons_run(t: &Test, fi: &Fi<'_>) -> Result<()> {
-    until("the signaller's pods are gone", async || {
+    until("the re-init DaemonSet's pods are deleted", async || {
         let pods = fi.pods().await?.len();
         ensure!(pods == t.nodes().len(), "{pods} pods");
         Ok(())
@@ -48,7 +48,7 @@ async fn only_daemons_run(t: &Test, fi: &Fi<'_>) -> Result<()> {
     .await
 }
 
-/// Checks that the annotation is gone and that the node knows of no open request.
+/// Checks that the annotation is removed and that the node has no open request.
 async fn is_settled(fi: &Fi<'_>, node: &str) -> Result<()> {
     let annotations = fi.get().await?.metadata.annotations.unwrap_or_default();
     ensure!(
@@ -58,20 +58,20 @@ async fn is_settled(fi: &Fi<'_>, node: &str) -> Result<()> {
     let status = fi.status(node).await?;
     let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
     ensure!(
-        done.is_some() && done == status.annotation(names::Annotation::REQUEST),
+        done.is_some() && done == status.annotation(names::Annotation::REINIT_REQUEST),
         "asked for {:?}, done {:?}",
-        status.annotation(names::Annotation::REQUEST),
+        status.annotation(names::Annotation::REINIT_REQUEST),
         status.reinit
     );
     Ok(())
 }
 
 #[tokio::test]
-async fn the_annotation_renews_the_baselines_of_all_nodes() -> Result<()> {
+async fn the_annotation_reinitializes_all_nodes() -> Result<()> {
     on_two_nodes("reinit-all", async |t| {
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
-        let phases = fi.notes("FileIntegrityStatus").await?;
+        let phases = fi.event_messages("FileIntegrityStatus").await?;
         let mut before = Vec::new();
         for node in t.nodes() {
             node.files("printf x > new").await?;
@@ -94,49 +94,49 @@ async fn the_annotation_renews_the_baselines_of_all_nodes() -> Result<()> {
                 .await?;
             assert_eq!(backups, "1", "backups of the database on {node}");
         }
-        signaller_came_and_went(t, &audit, "aide-ini-reinit-all").await?;
+        reinit_daemon_set_was_used(t, &audit, "aide-ini-reinit-all").await?;
         fi.phase(Phase::Active).await?;
         let expected = [
             phases.as_slice(),
             &["Initializing".to_owned(), "Active".to_owned()],
         ];
         assert_eq!(
-            fi.notes("FileIntegrityStatus").await?,
+            fi.event_messages("FileIntegrityStatus").await?,
             expected.concat(),
             "phases"
         );
         only_daemons_run(t, &fi).await?;
         for node in t.nodes() {
-            node.signal_is_taken().await?;
+            node.signal_is_removed().await?;
         }
         Ok(())
     })
     .await
 }
 
-/// Whether there is a ready pod of the signaller on this node.
-fn is_ready_on(pods: &[Pod], signaller: &str, node: &Node) -> bool {
+/// Whether the re-init DaemonSet has a ready pod on this node.
+fn is_ready_on(pods: &[Pod], daemon_set: &str, node: &Node) -> bool {
     let on_node = |pod: &&Pod| {
         let spec = pod.spec.as_ref();
-        pod.labels().get("app").map(String::as_str) == Some(signaller)
+        pod.labels().get("app").map(String::as_str) == Some(daemon_set)
             && spec.and_then(|spec| spec.node_name.as_ref()) == Some(&node.name)
     };
-    pods.iter().filter(on_node).any(says_ready)
+    pods.iter().filter(on_node).any(has_ready_condition)
 }
 
 /// The second node's AIDE waits until the first node is done.
 #[tokio::test]
-async fn a_signallers_pod_is_ready_when_the_new_baseline_of_its_node_stands() -> Result<()> {
-    on_two_nodes("signaller", async |t| {
+async fn a_reinit_pod_is_ready_when_its_node_has_the_new_baseline() -> Result<()> {
+    on_two_nodes("ready", async |t| {
         let (first, second) = t.two_nodes()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
         let ask = async || fi.annotate(names::Annotation::REINIT, "").await;
         second.stop_aide("--init", ask).await?;
-        until("the first node's signaller is ready, alone", async || {
-            // In this order: what is done later than the pods were looked at is not held against them.
+        until("only the first node's re-init pod is ready", async || {
+            // In this order, because a node may finish after its pod was read.
             let pods = fi.pods().await?;
-            let ready = |node| is_ready_on(&pods, "aide-ini-signaller", node);
+            let ready = |node| is_ready_on(&pods, "aide-ini-ready", node);
             let (first_ready, second_ready) = (ready(first), ready(second));
             let late = fi.status(&second.name).await?.reinit.is_none();
             assert!(!(second_ready && late), "ready before the new baseline");
@@ -144,12 +144,12 @@ async fn a_signallers_pod_is_ready_when_the_new_baseline_of_its_node_stands() ->
             Ok(())
         })
         .await?;
-        // The daemon takes the signal away and tells of the baseline at the same time.
+        // The daemon removes the signal and reports the baseline at the same time.
         until("the first node is done", async || {
             is_settled(&fi, &first.name).await
         })
         .await?;
-        first.signal_is_taken().await?;
+        first.signal_is_removed().await?;
         second.continue_aide().await?;
         fi.phase(Phase::Active).await?;
         is_settled(&fi, &second.name).await?;
@@ -171,7 +171,7 @@ async fn an_annotation_that_names_a_node_leaves_the_others_alone() -> Result<()>
         fi.annotate(names::Annotation::REINIT, &first.name).await?;
         fi.new_baseline(&first.name, &before).await?;
         is_settled(&fi, &first.name).await?;
-        signaller_came_and_went(t, &audit, &format!("aide-ini-reinit-one-{first}")).await?;
+        reinit_daemon_set_was_used(t, &audit, &format!("aide-ini-reinit-one-{first}")).await?;
         fi.phase(Phase::Active).await?;
         fi.scans(&second.name, 2).await?;
         assert_eq!(
@@ -190,7 +190,7 @@ async fn an_annotation_that_names_a_node_leaves_the_others_alone() -> Result<()>
 }
 
 #[tokio::test]
-async fn re_init_on_failed_renews_the_failed_nodes_only() -> Result<()> {
+async fn re_init_on_failed_reinitializes_only_failed_nodes() -> Result<()> {
     on_two_nodes("reinit-failed", async |t| {
         let (first, second) = t.two_nodes()?;
         let fi = t.create(json!({})).await?;
@@ -199,7 +199,7 @@ async fn re_init_on_failed_renews_the_failed_nodes_only() -> Result<()> {
         let other = fi.baseline(&second.name).await?;
         first.files("printf x > new").await?;
         fi.result(&first.name, Condition::Failed).await?;
-        // The operator is asked for the nodes that it knows to have failed.
+        // The request is for the nodes that the operator knows to have failed.
         fi.counted("one node has failed", |c| c.failed == 1).await?;
 
         fi.annotate(names::Annotation::REINIT_ON_FAILED, "").await?;
@@ -214,7 +214,7 @@ async fn re_init_on_failed_renews_the_failed_nodes_only() -> Result<()> {
         let annotations = fi.get().await?.metadata.annotations.unwrap_or_default();
         assert!(
             !annotations.contains_key(names::Annotation::REINIT_ON_FAILED),
-            "the annotation is gone: {annotations:?}"
+            "the annotation is removed: {annotations:?}"
         );
         Ok(())
     })
@@ -222,12 +222,12 @@ async fn re_init_on_failed_renews_the_failed_nodes_only() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_command_renews_a_nodes_baseline_and_backups_are_pruned() -> Result<()> {
+async fn the_command_reinitializes_a_node_and_backups_are_pruned() -> Result<()> {
     on_one_node("reinit-command", async |t| {
         let node = t.node()?;
         let fi = t.create(json!({"config": {"maxBackups": 2}})).await?;
         fi.watched().await?;
-        // The signal file of old is no trigger, and goes with the next initialisation.
+        // The original's signal file is no trigger, and is removed at the next initialization.
         node.sh("touch /etc/kubernetes/aide.reinit").await?;
         fi.scans(&node.name, 1).await?;
         for _ in 0..3 {
@@ -258,19 +258,4 @@ async fn has_backups(node: &Node, count: u32) -> Result<()> {
         ensure!(backups == count.to_string(), "{backups} backups of {file}");
     }
     Ok(())
-}
-
-#[tokio::test]
-async fn the_command_says_which_node_nobody_watches() -> Result<()> {
-    without_nodes("reinit-nobody", async |t| {
-        let namespace = t.namespace();
-        let args = ["reinit-signal", "--node", "no-such-node", "-n", namespace];
-        let answer = format!("{:?}", cluster::fio(&args).await);
-        assert!(
-            answer.starts_with("Err") && answer.contains("watches node no-such-node"),
-            "{answer}"
-        );
-        Ok(())
-    })
-    .await
 }

@@ -45,7 +45,7 @@ impl Workplace {
         self.dir.path().join("origin.git")
     }
 
-    /// Runs make in the clone; returns whether that went well, and all that it said.
+    /// Runs make in the clone; returns whether it succeeded, and its output.
     fn make(&self, arguments: &[&str]) -> anyhow::Result<(bool, String)> {
         let output = Command::new("make")
             .args(["--no-print-directory"])
@@ -54,24 +54,24 @@ impl Workplace {
             .env("CARGO_TARGET_DIR", target_dir()?)
             .output()
             .context("start make")?;
-        let mut said = String::from_utf8_lossy(&output.stdout).into_owned();
-        said.push_str(&String::from_utf8_lossy(&output.stderr));
-        Ok((output.status.success(), said))
+        let mut printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        printed.push_str(&String::from_utf8_lossy(&output.stderr));
+        Ok((output.status.success(), printed))
     }
 
     fn succeeds(&self, arguments: &[&str]) -> anyhow::Result<String> {
-        let (ok, said) = self.make(arguments)?;
-        ensure!(ok, "make {arguments:?}: {said}");
-        Ok(said)
+        let (ok, printed) = self.make(arguments)?;
+        ensure!(ok, "make {arguments:?}: {printed}");
+        Ok(printed)
     }
 
-    /// What make says where it cannot do it.
+    /// Checks the message of a make target that must fail.
     fn fails(&self, arguments: &[&str], with: &str) -> anyhow::Result<()> {
-        let (ok, said) = self.make(arguments)?;
+        let (ok, printed) = self.make(arguments)?;
         ensure!(!ok, "make {arguments:?} is refused");
         ensure!(
-            said.contains(with),
-            "make {arguments:?} says {with:?}: {said}"
+            printed.contains(with),
+            "make {arguments:?} prints {with:?}: {printed}"
         );
         Ok(())
     }
@@ -113,7 +113,7 @@ fn registry(path: &str) -> anyhow::Result<Value> {
 }
 
 #[test]
-fn what_a_release_needs_is_said() -> anyhow::Result<()> {
+fn missing_requirements_of_a_release_are_reported() -> anyhow::Result<()> {
     let place = Workplace::new()?;
     for target in ["prepare-release", "push-release", "release-images"] {
         place.fails(&[target], "VERSION is not set: use X.Y.Z")?;

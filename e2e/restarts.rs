@@ -1,5 +1,5 @@
-//! Operator and daemons that end in the middle of something and come back, and an API server that
-//! cannot be reached for a while.
+//! Operators and daemons that are stopped during their work and restarted, and an API server that
+//! is unreachable for some time.
 
 use anyhow::{Result, ensure};
 use fio::testing::api::{Condition, Phase, names};
@@ -9,14 +9,14 @@ use serde_json::json;
 use crate::harness::{Fi, Node, Test, on_all_nodes, on_one_node, until};
 
 #[tokio::test]
-async fn nothing_is_told_twice_after_restarts() -> Result<()> {
-    on_all_nodes("told-twice", async |t| {
+async fn results_are_reported_once_after_restarts() -> Result<()> {
+    on_all_nodes("restarts", async |t| {
         let (first, second) = t.two_nodes()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
         first.files("printf x > new").await?;
         fi.result(&first.name, Condition::Failed).await?;
-        fi.said("NodeIntegrityStatus", &format!("node {first} has changed!"))
+        fi.event("NodeIntegrityStatus", &format!("node {first} has changed!"))
             .await?;
         let before = fi.events().await?;
         let baseline = fi.baseline(&first.name).await?;
@@ -65,7 +65,7 @@ async fn an_operator_killed_in_a_roll_out_finishes_it() -> Result<()> {
         .await?;
         t.operator_leads().await?;
         fi.watched().await?;
-        is_told_once(&fi, t).await?;
+        are_reported_once(&fi, t).await?;
 
         let mut before = Vec::new();
         for node in t.nodes() {
@@ -86,7 +86,7 @@ async fn an_operator_killed_in_a_roll_out_finishes_it() -> Result<()> {
             fi.new_baseline(&node.name, before).await?;
         }
         fi.phase(Phase::Active).await?;
-        until("no signaller is left", async || {
+        until("the re-init DaemonSet's pods are deleted", async || {
             let pods = fi.pods().await?.len();
             ensure!(pods == t.nodes().len(), "{pods} pods");
             Ok(())
@@ -97,7 +97,7 @@ async fn an_operator_killed_in_a_roll_out_finishes_it() -> Result<()> {
             let backups = node
                 .sh("ls /etc/kubernetes | grep -c '^aide.db.gz.backup-'")
                 .await?;
-            assert_eq!(backups, "1", "re-initialisations on {node}");
+            assert_eq!(backups, "1", "re-initializations on {node}");
         }
         let annotations = fi.get().await?.metadata.annotations.unwrap_or_default();
         assert!(
@@ -109,19 +109,19 @@ async fn an_operator_killed_in_a_roll_out_finishes_it() -> Result<()> {
     .await
 }
 
-/// Each phase and each node's first result stand in one event.
-async fn is_told_once(fi: &Fi<'_>, t: &Test) -> Result<()> {
-    let phases = fi.notes("FileIntegrityStatus").await?;
+/// Each phase and each node's first result have one event.
+async fn are_reported_once(fi: &Fi<'_>, t: &Test) -> Result<()> {
+    let phases = fi.event_messages("FileIntegrityStatus").await?;
     let active = phases.iter().filter(|phase| *phase == "Active").count();
-    assert_eq!(active, 1, "events that say Active: {phases:?}");
+    assert_eq!(active, 1, "events with Active: {phases:?}");
     let mut deduplicated = phases.clone();
     deduplicated.dedup();
-    assert_eq!(deduplicated, phases, "no phase is told twice in a row");
-    let notes = fi.notes("NodeIntegrityStatus").await?;
+    assert_eq!(deduplicated, phases, "no phase is reported twice in a row");
+    let messages = fi.event_messages("NodeIntegrityStatus").await?;
     for node in t.nodes() {
         let clean = format!("no changes to node {node}");
-        let told = notes.iter().filter(|note| **note == clean).count();
-        assert_eq!(told, 1, "{clean}: {notes:?}");
+        let reported = messages.iter().filter(|message| **message == clean).count();
+        assert_eq!(reported, 1, "{clean}: {messages:?}");
     }
     Ok(())
 }
@@ -145,8 +145,8 @@ async fn reports(node: &Node, count: u32) -> Result<()> {
 }
 
 #[tokio::test]
-async fn scans_go_on_while_the_api_is_away_and_are_told_when_it_is_back() -> Result<()> {
-    on_one_node("api-away", async |t| {
+async fn scans_continue_without_the_api_and_are_reported_afterwards() -> Result<()> {
+    on_one_node("api-unreachable", async |t| {
         let node = t.node()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
@@ -154,20 +154,23 @@ async fn scans_go_on_while_the_api_is_away_and_are_told_when_it_is_back() -> Res
         // So that none is under way.
         fi.scans(&node.name, 1).await?;
         node.cut_off(&daemon, &t.api_server().await?).await?;
-        let told = fi.status(&node.name).await?.last_result;
+        let before = fi.status(&node.name).await?.last_result;
         node.files("printf x > new").await?;
         reports(node, 2).await?;
         let last = fi.status(&node.name).await?.last_result;
-        assert_eq!(last, told, "nothing came through");
+        assert_eq!(last, before, "nothing was reported");
         node.reconnect().await?;
 
         fi.result(&node.name, Condition::Failed).await?;
         let start = format!("node {node} has changed!");
-        fi.said("NodeIntegrityStatus", &start).await?;
+        fi.event("NodeIntegrityStatus", &start).await?;
         fi.scans(&node.name, 1).await?;
-        let notes = fi.notes("NodeIntegrityStatus").await?;
-        let told = notes.iter().filter(|note| note.starts_with(&start)).count();
-        assert_eq!(told, 1, "it is told once: {notes:?}");
+        let messages = fi.event_messages("NodeIntegrityStatus").await?;
+        let reported = messages
+            .iter()
+            .filter(|message| message.starts_with(&start))
+            .count();
+        assert_eq!(reported, 1, "it is reported once: {messages:?}");
         let pod = fi.daemon(&node.name).await?;
         assert_eq!(pod.uid(), daemon.uid(), "the daemon is the same");
         let containers = pod.status.and_then(|s| s.container_statuses);

@@ -34,7 +34,7 @@ const ACL: &str = concat!(
 /// The file capability `cap_net_raw` (version 2 of its form in an attribute).
 const CAPABILITY: &str = "0100000200200000000000000000000000000000";
 
-/// Files of every kind that matters here, among them some that nobody may read.
+/// Files of every relevant kind, including files without read permission.
 const BEFORE: &str = "umask 022
     for name in content mode owner acl user capability trusted; do printf one > $name; done
     printf x > removed
@@ -71,8 +71,8 @@ async fn switch(fi: &Fi<'_>, node: &str, config: Value) -> Result<Pod> {
     fi.roll(node, json!({"spec": {"config": config}})).await
 }
 
-/// Security context of the container, and where it may write on the node.
-fn rights(pod: &Pod, container: &Container) -> Result<(Value, Vec<String>)> {
+/// The security context of the container, and the directories of the node that it can write.
+fn permissions(pod: &Pod, container: &Container) -> Result<(Value, Vec<String>)> {
     let context = serde_json::to_value(&container.security_context)?;
     let volumes = pod.spec.iter().flat_map(|spec| &spec.volumes).flatten();
     let of_node = volumes.filter(|volume| volume.host_path.is_some());
@@ -99,7 +99,7 @@ fn is_restricted_daemon(pod: &Pod) -> Result<()> {
     let spec = pod.spec.as_ref().context("no spec")?;
     let with_one = json!({"drop": ["ALL"], "add": ["DAC_READ_SEARCH"]});
     assert_eq!(
-        rights(pod, &spec.containers[0])?,
+        permissions(pod, &spec.containers[0])?,
         (
             restricted(&with_one),
             vec!["/hostroot/etc/kubernetes".to_owned()]
@@ -108,7 +108,7 @@ fn is_restricted_daemon(pod: &Pod) -> Result<()> {
     let check_folder = spec.init_containers.iter().flatten().next();
     let check_folder = check_folder.context("no init container")?;
     assert_eq!(
-        rights(pod, check_folder)?,
+        permissions(pod, check_folder)?,
         (restricted(&json!({"drop": ["ALL"]})), vec![])
     );
     assert_eq!(
@@ -119,21 +119,21 @@ fn is_restricted_daemon(pod: &Pod) -> Result<()> {
     Ok(())
 }
 
-/// Asks for a new baseline, and looks at what the signaller does before that stands: AIDE waits for it.
-async fn reinit_with_signaller(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()> {
+/// Requests a new baseline, and checks the pod of the re-init DaemonSet before it exists: AIDE waits.
+async fn reinit_with_pod(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()> {
     let before = fi.baseline(&node.name).await?;
     let ask = async || fi.annotate(names::Annotation::REINIT, "").await;
     node.stop_aide("--init", ask).await?;
     let app = format!("aide-ini-{}", fi.name);
-    let signaller = until("a signaller's pod", async || {
+    let reinit_pod = until("a pod of the re-init DaemonSet", async || {
         let mut pods = fi.pods().await?.into_iter();
         let pod = pods.find(|pod| pod.labels().get("app") == Some(&app));
         pod.context("none")
     })
     .await?;
-    let spec = signaller.spec.as_ref().context("no spec")?;
+    let spec = reinit_pod.spec.as_ref().context("no spec")?;
     assert_eq!(
-        rights(&signaller, &spec.containers[0])?,
+        permissions(&reinit_pod, &spec.containers[0])?,
         (
             restricted(&json!({"drop": ["ALL"]})),
             vec!["/hostroot/run".to_owned()]
@@ -141,7 +141,7 @@ async fn reinit_with_signaller(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()>
     );
     let request = fi.status(&node.name).await?;
     let request = request
-        .annotation(names::Annotation::REQUEST)
+        .annotation(names::Annotation::REINIT_REQUEST)
         .map(str::to_owned);
     until("the signal on the node", async || {
         let signal = node.sh("cat /run/aide.reinit").await?;
@@ -152,8 +152,8 @@ async fn reinit_with_signaller(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()>
     node.continue_aide().await?;
     let baseline = fi.new_baseline(&node.name, &before).await?;
     assert!(baseline.requested, "{baseline:?}");
-    node.signal_is_taken().await?;
-    until("the signaller is gone", async || {
+    node.signal_is_removed().await?;
+    until("the re-init DaemonSet's pods are deleted", async || {
         let pods = fi.pods().await?.len();
         ensure!(pods == t.nodes().len(), "{pods} pods");
         Ok(())
@@ -161,7 +161,7 @@ async fn reinit_with_signaller(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()>
     .await
 }
 
-/// Changes of every kind, and what is told of them.
+/// Changes of every kind, and how they are reported.
 async fn changes_are_seen(fi: &Fi<'_>, node: &Node) -> Result<()> {
     node.sh(&format!(
         "{XATTR} umask 022; printf two > content; chmod 4755 mode; chown 1 owner
@@ -194,13 +194,16 @@ async fn changes_are_seen(fi: &Fi<'_>, node: &Node) -> Result<()> {
     let text = &log.data.as_ref().context("no data")?["integritylog"];
     for path in expected.keys() {
         let path = format!("/hostroot{FILES}{path}");
-        assert!(text.contains(&path), "{path} is in the kept log:\n{text}");
+        assert!(
+            text.contains(&path),
+            "{path} is in the failure log:\n{text}"
+        );
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_restricted_daemon_does_what_a_privileged_one_does_and_a_switch_renews_nothing()
+async fn restricted_and_privileged_daemons_report_the_same_and_a_switch_keeps_the_baseline()
 -> Result<()> {
     on_one_node("security-profile", async |t| {
         let node = t.node()?;
@@ -214,30 +217,30 @@ async fn a_restricted_daemon_does_what_a_privileged_one_does_and_a_switch_renews
         let config = json!({"securityProfile": "restricted", "stateDir": "/etc/kubernetes"});
         is_restricted_daemon(&switch(&fi, &node.name, config).await?)?;
         fi.result(&node.name, Condition::Succeeded).await?;
-        reinit_with_signaller(t, &fi, node).await?;
+        reinit_with_pod(t, &fi, node).await?;
         let restricted = (fi.baseline(&node.name).await?.entries, rows(node).await?);
         assert_eq!(restricted, privileged, "entries, and sha256 of the rows");
 
         let before = fi.baseline(&node.name).await?;
         node.sh("touch /run/aide.reinit").await?;
         let baseline = fi.new_baseline(&node.name, &before).await?;
-        assert!(!baseline.requested, "nobody asked for it: {baseline:?}");
-        node.signal_is_taken().await?;
+        assert!(!baseline.requested, "it is unrequested: {baseline:?}");
+        node.signal_is_removed().await?;
 
         changes_are_seen(&fi, node).await?;
 
         // The one thing that only a privileged daemon sees.
-        let told = fi.result(&node.name, Condition::Failed).await?;
+        let privileged = fi.result(&node.name, Condition::Failed).await?;
         let script = format!("{XATTR} xattr trusted trusted.fio 61");
         node.sh(&script).await?;
         let result = fi.scans(&node.name, 2).await?;
-        assert_eq!(changes(&result), changes(&told));
+        assert_eq!(changes(&result), changes(&privileged));
         let pod = switch(&fi, &node.name, json!({"securityProfile": null})).await?;
         let spec = pod.spec.as_ref().context("no spec")?;
-        let (context, _) = rights(&pod, &spec.containers[0])?;
+        let (context, _) = permissions(&pod, &spec.containers[0])?;
         assert_eq!(context, json!({"privileged": true, "runAsUser": 0}));
         let result = fi.result(&node.name, Condition::Failed).await?;
-        let mut expected = changes(&told);
+        let mut expected = changes(&privileged);
         expected.insert("/trusted", (ChangeKind::Changed, vec!["xattrs"]));
         assert_eq!(changes(&result), expected);
         Ok(())
@@ -246,7 +249,7 @@ async fn a_restricted_daemon_does_what_a_privileged_one_does_and_a_switch_renews
 }
 
 #[tokio::test]
-async fn a_restricted_daemon_makes_its_state_directory() -> Result<()> {
+async fn a_restricted_daemon_creates_its_state_directory() -> Result<()> {
     on_one_node("restricted-dir", async |t| {
         let node = t.node()?;
         let dir = crate::harness::node::STATE_DIR;
@@ -256,7 +259,7 @@ async fn a_restricted_daemon_makes_its_state_directory() -> Result<()> {
         let files = node.sh(&format!("ls {dir}")).await?;
         assert!(files.contains("aide.db.gz"), "{files}");
         let elsewhere = node.sh("ls /etc/kubernetes/ | grep ^aide || true").await?;
-        assert_eq!(elsewhere, "", "in the directory that nobody named");
+        assert_eq!(elsewhere, "", "in the directory that is not configured");
         Ok(())
     })
     .await

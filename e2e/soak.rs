@@ -1,5 +1,5 @@
-//! Changes at random, again and again, on a node on which pods come and go: all that was changed is
-//! told and nothing else, and neither daemon nor operator grows.
+//! Random changes on a node on which pods are created and deleted: all changes are reported and
+//! nothing else, and neither daemon nor operator grows.
 //!
 //! Five minutes with the other tests; `make soak` takes an hour for it. `SOAK_SECONDS` is how
 //! long, `SOAK_SEED` which changes: the seed of a run that fails is printed.
@@ -41,7 +41,7 @@ struct File {
 }
 
 type Files = BTreeMap<String, File>;
-type Told = BTreeMap<String, ChangeKind>;
+type Differences = BTreeMap<String, ChangeKind>;
 
 /// What the watched files are, and what they were when the baseline was made.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ struct Model {
     made: usize,
 }
 
-/// What was asked of the processes, and what was seen.
+/// The number of changes and results, and the resources of the processes.
 #[derive(Debug, Default)]
 struct Course {
     rounds: u32,
@@ -85,7 +85,7 @@ impl Model {
 
     /// Changes some files, adds some, removes some; puts all back when there is no room for more.
     fn change(&mut self, rng: &mut Rng) {
-        let room = MOST_CHANGES.saturating_sub(self.told().len());
+        let room = MOST_CHANGES.saturating_sub(self.differences().len());
         if room == 0 {
             self.now = self.baseline.clone();
             return;
@@ -111,8 +111,8 @@ impl Model {
         }
     }
 
-    /// What a scan has to find.
-    fn told(&self) -> Told {
+    /// The differences that a scan must report.
+    fn differences(&self) -> Differences {
         let differ = |path: &String| {
             let kind = match (self.baseline.get(path), self.now.get(path)) {
                 (None, Some(_)) => ChangeKind::Added,
@@ -129,8 +129,8 @@ impl Model {
     /// A script that makes the files what they are now, if they were as in `before`.
     fn script(&self, before: &Files) -> String {
         let mut lines = vec!["umask 022".to_owned()];
-        let gone = before.keys().filter(|path| !self.now.contains_key(*path));
-        lines.extend(gone.map(|path| format!("rm {path}")));
+        let deleted = before.keys().filter(|path| !self.now.contains_key(*path));
+        lines.extend(deleted.map(|path| format!("rm {path}")));
         for (path, file) in self
             .now
             .iter()
@@ -146,12 +146,12 @@ impl Model {
     }
 }
 
-/// What a result tells of the test's files. Anything else that it tells is an error.
-fn told_by(result: &ScanResult) -> Result<Told> {
+/// The differences of the test's files in a result. Any other difference is an error.
+fn reported_by(result: &ScanResult) -> Result<Differences> {
     let all = result.files_added + result.files_changed + result.files_removed;
     ensure!(
         usize::try_from(all)? == result.changes.len(),
-        "{all} changes are counted, and {} told",
+        "{all} changes are counted, and {} listed",
         result.changes.len()
     );
     let file = |path: &str| {
@@ -186,13 +186,13 @@ fn seed() -> Result<u64> {
 }
 
 #[tokio::test]
-async fn changes_at_random_are_all_told_and_nothing_else() -> Result<()> {
+async fn random_changes_are_all_reported_and_nothing_else() -> Result<()> {
     let (length, seed) = (seconds()?, seed()?);
     on_one_node_for("soak", length + LAST_ROUND, async |t| {
         let course = soak(t, length, seed)
             .await
             .with_context(|| format!("SOAK_SEED={seed}"))?;
-        tell(&course, length)
+        report(&course, length)
     })
     .await
 }
@@ -225,10 +225,10 @@ async fn round(
     course: &mut Course,
 ) -> Result<()> {
     course.rounds += 1;
-    let (before, told_before) = (model.now.clone(), model.told());
+    let (before, differences_before) = (model.now.clone(), model.differences());
     let pod = run_pod(t, "soak", &node.name, course.rounds).await?;
     match rng.u8(..8) {
-        0 => renew(fi, node, model, course).await?,
+        0 => reinitialize(fi, node, model, course).await?,
         1 => model.now = model.baseline.clone(),
         _ => model.change(rng),
     }
@@ -236,28 +236,34 @@ async fn round(
     end_pod(t, &pod).await?;
     // The second one began after the change.
     let result = fi.scans(&node.name, 2).await?;
-    let (expected, told) = (model.told(), told_by(&result)?);
-    let is_new = |path: &&String| told_before.get(*path) != expected.get(*path);
+    let (expected, reported) = (model.differences(), reported_by(&result)?);
+    let is_new = |path: &&String| differences_before.get(*path) != expected.get(*path);
     course.changes += expected.keys().filter(is_new).count();
-    let differ =
-        |one: &Told, other: &Told| one.iter().filter(|&(p, k)| other.get(p) != Some(k)).count();
-    course.missed += differ(&expected, &told);
-    course.invented += differ(&told, &expected);
+    let differ = |one: &Differences, other: &Differences| {
+        one.iter().filter(|&(p, k)| other.get(p) != Some(k)).count()
+    };
+    course.missed += differ(&expected, &reported);
+    course.invented += differ(&reported, &expected);
     let condition = if expected.is_empty() {
         Condition::Succeeded
     } else {
         Condition::Failed
     };
     ensure!(
-        told == expected && result.condition == condition,
-        "round {}: {expected:?} was done, and a scan tells {result:?}",
+        reported == expected && result.condition == condition,
+        "round {}: {expected:?} was done, and a scan reports {result:?}",
         course.rounds
     );
-    look_at_processes(t, fi, node, course).await
+    record_processes(t, fi, node, course).await
 }
 
-/// What is there now is the new baseline.
-async fn renew(fi: &Fi<'_>, node: &Node, model: &mut Model, course: &mut Course) -> Result<()> {
+/// Makes the current files the new baseline.
+async fn reinitialize(
+    fi: &Fi<'_>,
+    node: &Node,
+    model: &mut Model,
+    course: &mut Course,
+) -> Result<()> {
     let before = fi.baseline(&node.name).await?;
     fi.annotate("file-integrity.openshift.io/re-init", "")
         .await?;
@@ -267,7 +273,7 @@ async fn renew(fi: &Fi<'_>, node: &Node, model: &mut Model, course: &mut Course)
     Ok(())
 }
 
-async fn look_at_processes(t: &Test, fi: &Fi<'_>, node: &Node, course: &mut Course) -> Result<()> {
+async fn record_processes(t: &Test, fi: &Fi<'_>, node: &Node, course: &mut Course) -> Result<()> {
     let daemon = fi.daemon(&node.name).await?;
     course.daemon.push(uses(&daemon).await?);
     // Another test may replace it just now.
@@ -310,11 +316,11 @@ fn has_not_grown(who: &str, all: &[Uses], grows: u64) -> Result<()> {
     has_not("open files", |uses| uses.files, 16)?;
     has_not("threads", |uses| uses.threads, 4)?;
     let same = all.iter().all(|uses| uses.process == all[0].process);
-    ensure!(same, "{who} was started anew: {all:?}");
+    ensure!(same, "{who} was restarted: {all:?}");
     Ok(())
 }
 
-fn tell(course: &Course, length: Duration) -> Result<()> {
+fn report(course: &Course, length: Duration) -> Result<()> {
     let ends = |all: &[Uses]| json!([all.first(), all.last()]);
     let line = json!({
         "seconds": length.as_secs(),
@@ -337,11 +343,11 @@ fn tell(course: &Course, length: Duration) -> Result<()> {
         duplicated: course.invented,
         recovery_seconds: None,
     }
-    .tell()
+    .print()
 }
 
 #[test]
-fn a_script_makes_the_files_what_the_model_says() -> Result<()> {
+fn a_script_creates_the_files_of_the_model() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let rng = &mut Rng::with_seed(7);
     let mut model = Model::new(rng);
@@ -368,7 +374,10 @@ fn a_script_makes_the_files_what_the_model_says() -> Result<()> {
             found.insert(entry.file_name().to_string_lossy().into_owned(), file);
         }
         assert_eq!(found, model.now);
-        assert!(model.told().len() <= 20, "the status has room for them");
+        assert!(
+            model.differences().len() <= 20,
+            "the status has room for them"
+        );
         before = model.now.clone();
         model.change(rng);
     }

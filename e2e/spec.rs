@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::DaemonSet;
 use serde_json::json;
 
 use crate::harness::node::STATE_DIR;
-use crate::harness::{Fi, on_one_node, on_two_nodes, until, without_nodes};
+use crate::harness::{Fi, on_one_node, on_two_nodes};
 
 /// The arguments of the daemon in the DaemonSet.
 fn arguments(daemon_set: &DaemonSet) -> Result<Vec<String>> {
@@ -36,27 +36,6 @@ async fn another_pause_rolls_the_daemons_once_and_keeps_the_baseline() -> Result
     .await
 }
 
-#[tokio::test]
-async fn a_missing_priority_class_is_told_and_left_out() -> Result<()> {
-    without_nodes("priority", async |t| {
-        let spec = json!({
-            "nodeSelector": {"fio-e2e": "nowhere"},
-            "priorityClassName": "no-such-class",
-        });
-        let fi = t.create(spec).await?;
-        let message = "Error while getting priority class 'no-such-class', PriorityClass not found or invalid";
-        let said = fi.said("PriorityClass", message).await?;
-        assert_eq!(said.kind, "Warning");
-        let daemon_set = until("the DaemonSet", async || fi.daemon_set().await).await?;
-        let pod = daemon_set.spec.and_then(|spec| spec.template.spec);
-        assert_eq!(pod.context("no pod")?.priority_class_name, None);
-        let spec = fi.get().await?.spec;
-        assert_eq!(spec.priority_class_name.as_deref(), Some("no-such-class"));
-        Ok(())
-    })
-    .await
-}
-
 /// Waits until so many nodes are counted as held.
 async fn held(fi: &Fi<'_>, nodes: i64) -> Result<()> {
     fi.counted(&format!("{nodes} nodes are held"), |c| c.held == nodes)
@@ -69,7 +48,7 @@ async fn a_held_node_is_not_scanned_and_the_others_are() -> Result<()> {
         let (first, second) = t.two_nodes()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
-        let phases = fi.notes("FileIntegrityStatus").await?;
+        let phases = fi.event_messages("FileIntegrityStatus").await?;
         fi.annotate(names::Annotation::HOLDOFF, &first.name).await?;
         held(&fi, 1).await?;
         // A scan that was under way ends normally, and in less time than two of the other's take.
@@ -86,11 +65,15 @@ async fn a_held_node_is_not_scanned_and_the_others_are() -> Result<()> {
         fi.remove_annotation(names::Annotation::HOLDOFF).await?;
         fi.result(&first.name, Condition::Failed).await?;
         held(&fi, 0).await?;
-        assert_eq!(fi.notes("FileIntegrityStatus").await?, phases, "phases");
+        assert_eq!(
+            fi.event_messages("FileIntegrityStatus").await?,
+            phases,
+            "phases"
+        );
         assert_eq!(
             fi.status(&first.name).await?.reinit,
             None,
-            "no re-initialisation"
+            "no re-initialization"
         );
         Ok(())
     })
@@ -158,7 +141,7 @@ async fn a_cordoned_node_is_held_and_then_has_a_new_baseline() -> Result<()> {
 }
 
 #[tokio::test]
-async fn another_state_directory_gets_a_baseline_that_was_asked_for() -> Result<()> {
+async fn another_state_directory_gets_a_requested_baseline() -> Result<()> {
     on_one_node("state-dir", async |t| {
         let node = t.node()?;
         node.files("printf x > file").await?;
@@ -180,11 +163,11 @@ async fn another_state_directory_gets_a_baseline_that_was_asked_for() -> Result<
         let after = fi.new_baseline(&node.name, &before).await?;
         assert!(after.requested, "it was asked for: {after:?}");
         assert_eq!(node.digest_on_disk().await?, after.digest);
-        let said = fi
-            .said("BaselineReplaced", "the spec has another state directory")
+        let event = fi
+            .event("BaselineReplaced", "the spec has another state directory")
             .await?;
-        assert_eq!(said.kind, "Normal");
-        let warned = fi.notes("UnrequestedReinit").await?;
+        assert_eq!(event.kind, "Normal");
+        let warned = fi.event_messages("UnrequestedReinit").await?;
         assert!(warned.is_empty(), "nothing was lost: {warned:?}");
         fi.result(&node.name, Condition::Succeeded).await?;
         fi.phase(Phase::Active).await?;

@@ -1,4 +1,4 @@
-//! The agent on each node: makes a baseline, compares the node with it, and reports.
+//! The agent on each node: creates a baseline, compares the node with it, and reports.
 //!
 //! [`machine`] decides (pure). Around it, [`watch`] and [`status_observer`] follow the node status,
 //! [`configuration`] loads the configuration, [`mod@runner`] runs AIDE, and [`reporter`] publishes what is
@@ -116,7 +116,7 @@ async fn check_prerequisites(settings: &Settings) -> anyhow::Result<(Aide, Strin
     let host_root = &settings.host_root;
     anyhow::ensure!(
         host_root.join("etc").is_dir(),
-        "{} is not a node's root; mount the host's / there",
+        "{} is not the root of a node; mount the host's / there",
         host_root.display()
     );
     let aide = Aide::new(&settings.aide).watched(settings.limits, host_root);

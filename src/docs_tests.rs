@@ -259,6 +259,42 @@ fn reasons_are_explained() {
     assert_explained("reasons that no page explains", reasons, 25);
 }
 
+/// The tables below this heading of docs/results.md.
+fn rows_of_results<'a>(pages: &'a [Page], heading: &str) -> Vec<Vec<&'a str>> {
+    let results = Path::new("docs/results.md");
+    let page = pages.iter().find(|page| page.path == results);
+    page.map(|page| page.table_rows(heading))
+        .unwrap_or_default()
+}
+
+#[test]
+fn the_table_of_events_has_exactly_the_reasons_of_events() {
+    let pages = pages::all();
+    let rows = rows_of_results(&pages, "## Events");
+    // After the heading and the line below it.
+    let listed: BTreeSet<String> = rows
+        .iter()
+        .skip(2)
+        .flat_map(|cells| cells[0].split(", ").map(str::to_owned))
+        .collect();
+    assert_eq!(listed, sources::event_reasons());
+}
+
+#[test]
+fn the_table_of_conditions_has_exactly_the_types_and_their_reasons() {
+    let pages = pages::all();
+    let rows = rows_of_results(&pages, "## The FileIntegrity");
+    let types = sources::condition_types();
+    let of_conditions = || rows.iter().filter(|cells| types.contains(cells[0]));
+    let listed: BTreeSet<String> = of_conditions().map(|cells| cells[0].to_owned()).collect();
+    assert_eq!(listed, types);
+    let reasons: BTreeSet<String> = of_conditions()
+        .flat_map(|cells| cells[1].split(", "))
+        .filter_map(|reason| Some(reason.split(' ').next()?.to_owned()))
+        .collect();
+    assert_eq!(reasons, sources::condition_reasons());
+}
+
 #[test]
 fn error_classes_are_explained() {
     assert_explained(

@@ -3,8 +3,8 @@
 //! Modules depend on each other only in this direction: [`api`] (the API objects) <- [`aide`] (AIDE's configuration,
 //! reports and database) <- [`scan`] (results of scans and their publication) <- [`operator`] and
 //! [`daemon`], which never use each other. [`k8s`] (requests to the API server), [`telemetry`],
-//! [`metrics_server`] and [`signal_file`] are independent of them. Only [`cli`] reads arguments and
-//! environment variables.
+//! [`metrics_server`] and [`signal_file`] use nothing but [`api`] and each other. Only [`cli`] reads
+//! arguments and environment variables.
 
 #![cfg_attr(
     feature = "testing",

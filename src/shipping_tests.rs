@@ -81,6 +81,25 @@ fn no_image_of_the_manifests_can_be_pulled() {
     assert!(makefile.contains(&format!("\nIMAGE_REPO ?= {NO_REGISTRY}##")));
 }
 
+#[test]
+fn images_are_compiled_by_the_pinned_compiler() {
+    let pinned = fs::read_to_string(checkout().join("rust-toolchain.toml")).unwrap();
+    let version = pinned
+        .lines()
+        .find_map(|line| line.strip_prefix("channel = \"")?.strip_suffix('"'))
+        .unwrap();
+    let image = format!("docker.io/library/rust:{version}-trixie");
+    for file in ["Containerfile", ".github/workflows/ci.yaml"] {
+        let text = fs::read_to_string(checkout().join(file)).unwrap();
+        let others: Vec<_> = text
+            .split_whitespace()
+            .filter(|word| word.starts_with("docker.io/library/rust:") && *word != image)
+            .collect();
+        assert!(text.contains(&image), "{file} lacks {image}");
+        assert!(others.is_empty(), "{file}: {others:?}");
+    }
+}
+
 /// Runs make without settings of an image, and with a kubectl that fails.
 fn make(target: &str, variables: &[&str]) -> Output {
     let mut command = Command::new("make");

@@ -14,7 +14,7 @@ pub(crate) const POLL_INTERVAL: Duration = Duration::from_secs(3);
 /// Maximum bytes of the file's text; an id is much shorter.
 const MAX_TEXT: u64 = 1024;
 
-/// A file on the node that asks for a re-initialization.
+/// A file on the node that requests a re-initialization.
 #[derive(Clone, Debug)]
 pub(crate) struct SignalFile {
     path: PathBuf,

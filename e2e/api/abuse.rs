@@ -143,10 +143,10 @@ async fn is_closed(mut stream: impl AsyncRead + Unpin) -> bool {
 }
 
 #[tokio::test]
-async fn whoever_holds_connections_open_keeps_no_scraper_out() -> anyhow::Result<()> {
+async fn open_connections_do_not_block_scrapers() -> anyhow::Result<()> {
     in_space("crowd", async |space| {
         let endpoint = Endpoint::start(space).await?;
-        // Connections that say nothing.
+        // Connections without a request.
         let mut idle = Vec::new();
         for n in 0..CROWD {
             idle.push(endpoint.plain().await?);
@@ -212,7 +212,7 @@ async fn whoever_holds_connections_open_keeps_no_scraper_out() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn what_is_no_scrape_is_refused_and_costs_no_memory() -> anyhow::Result<()> {
+async fn other_requests_than_scrapes_are_refused_without_memory_growth() -> anyhow::Result<()> {
     in_space("garbage", async |space| {
         let endpoint = Endpoint::start(space).await?;
         // What is no TLS, or of a version that is not spoken: no byte of an answer in clear.

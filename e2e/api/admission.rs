@@ -1,5 +1,5 @@
-//! The definitions as users meet them: what a FileIntegrity may say (what it may not: [`crate::bad_specs`]),
-//! what it gets for what it does not say, what `kubectl get` and `kubectl explain` show.
+//! The CustomResourceDefinitions for users: valid FileIntegrities (invalid ones: [`crate::bad_specs`]),
+//! their defaults, the output of `kubectl get` and `kubectl explain`.
 
 use anyhow::Context as _;
 use fio::testing::api::{FileIntegrity, FileIntegrityNodeStatus};
@@ -10,6 +10,7 @@ use kube::discovery::ApiResource;
 use serde_json::{Value, json};
 
 use crate::harness::{Space, checkout, clean, eventually, in_space, kubectl};
+use crate::process::program;
 
 /// A FileIntegrity as a user writes it, without what the Rust types make of it.
 pub(crate) async fn create(space: &Space, name: &str, spec: Value) -> kube::Result<DynamicObject> {
@@ -27,7 +28,7 @@ pub(crate) async fn create(space: &Space, name: &str, spec: Value) -> kube::Resu
 }
 
 #[tokio::test]
-async fn what_a_file_integrity_may_say() -> anyhow::Result<()> {
+async fn valid_file_integrities_are_accepted() -> anyhow::Result<()> {
     in_space("admission", async |space| {
         let config = |config: Value| json!({"config": config});
         let table = [
@@ -56,7 +57,7 @@ async fn what_a_file_integrity_may_say() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_is_not_said_gets_the_originals_defaults() -> anyhow::Result<()> {
+async fn omitted_fields_get_the_originals_defaults() -> anyhow::Result<()> {
     in_space("defaults", async |space| {
         let stored = create(space, "fi", json!({"config": {}})).await?;
         assert_eq!(
@@ -77,7 +78,7 @@ async fn what_is_not_said_gets_the_originals_defaults() -> anyhow::Result<()> {
     .await
 }
 
-/// Objects of the original are updated (annotated, above all) although they say odd things.
+/// Objects of the original can be updated (above all annotated) although they have odd values.
 #[tokio::test]
 async fn odd_old_objects_can_be_changed() -> anyhow::Result<()> {
     in_space("odd", async |space| {
@@ -146,7 +147,7 @@ async fn what_kubectl_get_shows() -> anyhow::Result<()> {
 
 /// Every field, down to the leaves, has a description.
 #[tokio::test]
-async fn what_kubectl_explain_says() -> anyhow::Result<()> {
+async fn kubectl_explains_all_fields() -> anyhow::Result<()> {
     in_space("explain", async |_| {
         for (path, expected) in [
             (
@@ -182,18 +183,18 @@ async fn what_kubectl_explain_says() -> anyhow::Result<()> {
                 "Attributes of a changed file that differ",
             ),
         ] {
-            // The API server tells of a new definition some time after it serves it.
+            // The API server explains a new CustomResourceDefinition some time after it serves it.
             eventually(&format!("{path}: {expected}"), async || {
-                let said = kubectl(&["explain", path], "").await.unwrap_or_default();
+                let explained = kubectl(&["explain", path], "").await.unwrap_or_default();
                 // kubectl breaks lines where it likes.
-                let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-                Ok(said.contains(expected).then_some(()))
+                let explained = explained.split_whitespace().collect::<Vec<_>>().join(" ");
+                Ok(explained.contains(expected).then_some(()))
             })
             .await?;
         }
         for kind in ["fileintegrity", "fileintegritynodestatus"] {
-            let said = kubectl(&["explain", "--recursive=false", kind], "").await?;
-            assert!(!said.contains("<no description>"), "{said}");
+            let explained = kubectl(&["explain", "--recursive=false", kind], "").await?;
+            assert!(!explained.contains("<no description>"), "{explained}");
         }
         Ok(())
     })
@@ -225,9 +226,7 @@ fn describe(path: &str, schema: &Value, bare: &mut Vec<String>) {
 
 #[test]
 fn the_manifest_is_what_fio_prints() -> anyhow::Result<()> {
-    let output = std::process::Command::new(env!("CARGO_BIN_EXE_fio"))
-        .arg("crd")
-        .output()?;
+    let output = std::process::Command::new(program()).arg("crd").output()?;
     assert!(output.status.success());
     let manifest = std::fs::read_to_string(checkout().join("manifests/crd/crds.yaml"))?;
     assert!(

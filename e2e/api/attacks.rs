@@ -20,7 +20,7 @@ use crate::harness::{in_space, kubectl};
 
 mod scene;
 
-/// Prints a row of the table of attacks, also where the test passes: what was tried how often, and how
+/// Prints a row of the table of attacks, also if the test succeeds: what was tried how often, and how
 /// often it came to nothing.
 pub(crate) fn attack_row(attack: &str, tried: usize, refused: usize) -> anyhow::Result<()> {
     let row = json!({"attack": attack, "tried": tried, "refused": refused});
@@ -272,7 +272,7 @@ async fn carry_out(
 }
 
 #[tokio::test]
-async fn whoever_has_a_nodes_token_is_refused_all_but_the_daemons_work() -> anyhow::Result<()> {
+async fn the_token_of_a_node_permits_only_the_daemons_requests() -> anyhow::Result<()> {
     in_space("attacks", async |space| {
         let second = space.another("attacked").await?;
         let scene = Scene::set(space, &second).await?;

@@ -1,7 +1,7 @@
 //! Specifications that cannot be meant, in one table: each with who answers, and in which words. The
-//! words name the field and say what would be right.
+//! messages name the field and its valid values.
 //!
-//! The API refuses what the definition can tell. What the original's definition took is taken, or its
+//! The API refuses what the CustomResourceDefinition excludes. What the original's accepted is accepted, or its
 //! objects could not be changed any more; a condition, or an event, names it then.
 
 use anyhow::Context as _;
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::admission::create;
 use crate::harness::{Space, condition_of, eventually, in_space, message_of};
 
-/// Who answers, with a part of what is said.
+/// Who reports the error, with a part of the message.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     /// The API refuses it.
@@ -20,12 +20,12 @@ enum Answer {
     Warned(&'static str),
     /// It is taken, and there can be no such configuration: `ConfigValid` is false.
     NoConfig(&'static str),
-    /// It is taken, and the API of DaemonSets takes no such pods: Degraded says which field.
+    /// It is accepted, but the API of DaemonSets refuses such pods: Degraded names the field.
     Unfit(&'static str),
-    /// It is taken, and an event and Degraded say why it is not followed.
-    Told(&'static str),
+    /// It is accepted, and an event and Degraded explain why it is not used.
+    Reported(&'static str),
 }
-use Answer::{NoConfig, Refused, Told, Unfit, Warned};
+use Answer::{NoConfig, Refused, Reported, Unfit, Warned};
 
 const STATE_DIR: &str = "stateDir must be an absolute path of letters, digits, '.', '_', '-' and '/', without '..', such as /var/lib/file-integrity";
 const RESTRICTED: &str =
@@ -98,7 +98,7 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
         ("tolerationSeconds beside NoSchedule", toleration(json!({"key": "a", "operator": "Exists", "effect": "NoSchedule", "tolerationSeconds": 5})), Unfit(TOLERATION)),
         ("debug is a text", spec("debug", json!("yes")), Refused("spec.debug in body must be of type boolean: \"string\"")),
         ("priorityClassName is a number", spec("priorityClassName", json!(5)), Refused("spec.priorityClassName in body must be of type string: \"integer\"")),
-        ("priorityClassName is no name", spec("priorityClassName", json!("Not A Name!")), Told("Error while getting priority class 'Not A Name!', PriorityClass not found or invalid")),
+        ("priorityClassName is no name", spec("priorityClassName", json!("Not A Name!")), Reported("Error while getting priority class 'Not A Name!', PriorityClass not found or invalid")),
         ("resources is a list", spec("resources", json!([])), Refused("spec.resources in body must be of type object: \"array\"")),
         ("limits is a text", limit(json!("1")), Refused("spec.resources.limits in body must be of type object: \"string\"")),
         ("a limit is no quantity", limit(json!({"cpu": "much"})), Refused(QUANTITY)),
@@ -115,7 +115,7 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
 }
 
 #[tokio::test]
-async fn each_specification_that_cannot_be_meant_is_answered() -> anyhow::Result<()> {
+async fn each_invalid_spec_is_refused_or_reported() -> anyhow::Result<()> {
     in_space("bad-specs", async |space| {
         let _operator = space.operator("op").await?;
         space.node("n1").await?;
@@ -141,21 +141,21 @@ async fn each_specification_that_cannot_be_meant_is_answered() -> anyhow::Result
     .await
 }
 
-/// Waits until the operator has said it.
+/// Waits until the operator has reported it.
 async fn is_answered(space: &Space, name: &str, what: &str, answer: Answer) -> anyhow::Result<()> {
     let (condition, expected, part) = match answer {
         Warned(part) => ("ConfigValid", "True/ValidWithWarnings", part),
         NoConfig(part) => ("ConfigValid", "False/InvalidReference", part),
         Unfit(part) => ("Degraded", "True/ApiRefused", part),
-        Told(part) => {
+        Reported(part) => {
             eventually(&format!("an event about {what}"), async || {
-                let said = space.said(name, "PriorityClass").await?;
-                Ok(said.iter().any(|note| note == part).then_some(()))
+                let messages = space.event_messages(name, "PriorityClass").await?;
+                Ok(messages.iter().any(|message| message == part).then_some(()))
             })
             .await?;
             ("Degraded", "True/PriorityClass", part)
         }
-        // The API has said it.
+        // The API has already reported it.
         Refused(_) => return Ok(()),
     };
     let wanted = format!("{what} to be named: {part}");

@@ -1,4 +1,4 @@
-//! The program in the wrong hands or surroundings: one line says what is wrong and what to do.
+//! The program with wrong arguments or in a wrong environment: it prints one line with the error and its fix.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
@@ -14,13 +14,14 @@ use kube::config::Kubeconfig;
 use serde_json::json;
 
 use crate::harness::{Space, aide, alone, in_space, reinstall_definitions};
+use crate::process::program;
 
 /// How long the program may take to find out what is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program with these arguments, and nothing of the tests' environment.
 fn fio(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
+    let mut command = Command::new(program());
     command
         .args(args)
         .env_clear()
@@ -30,7 +31,7 @@ fn fio(args: &[&str]) -> Command {
     command
 }
 
-/// Waits for the end of the program: its exit status, and what it said besides its log.
+/// Waits until the program exits: its exit status, and the lines that are not of its log.
 fn end(mut child: Child) -> anyhow::Result<(Option<i32>, Vec<String>)> {
     let started = Instant::now();
     let status = loop {
@@ -39,7 +40,7 @@ fn end(mut child: Child) -> anyhow::Result<(Option<i32>, Vec<String>)> {
         }
         if started.elapsed() > PATIENCE {
             child.kill()?;
-            anyhow::bail!("the program goes on, and should have ended");
+            anyhow::bail!("the program still runs, and should have exited");
         }
         std::thread::sleep(Duration::from_millis(20));
     };
@@ -49,18 +50,18 @@ fn end(mut child: Child) -> anyhow::Result<(Option<i32>, Vec<String>)> {
         .context("standard error")?
         .read_to_string(&mut text)?;
     // Its log is JSON where it is no terminal.
-    let said = text.lines().filter(|line| !line.starts_with('{'));
-    Ok((status.code(), said.map(str::to_owned).collect()))
+    let printed = text.lines().filter(|line| !line.starts_with('{'));
+    Ok((status.code(), printed.map(str::to_owned).collect()))
 }
 
 /// Runs the program, which fails with this one line.
 fn fails_with(command: &mut Command, expected: &[&str]) -> anyhow::Result<()> {
-    let (code, said) = end(command.spawn()?)?;
-    anyhow::ensure!(code == Some(1), "exit status {code:?}: {said:?}");
-    anyhow::ensure!(said.len() == 1, "more than a line: {said:?}");
-    anyhow::ensure!(said[0].starts_with("fio: "), "{said:?}");
+    let (code, printed) = end(command.spawn()?)?;
+    anyhow::ensure!(code == Some(1), "exit status {code:?}: {printed:?}");
+    anyhow::ensure!(printed.len() == 1, "more than a line: {printed:?}");
+    anyhow::ensure!(printed[0].starts_with("fio: "), "{printed:?}");
     for part in expected {
-        anyhow::ensure!(said[0].contains(part), "{part:?} is not in {said:?}");
+        anyhow::ensure!(printed[0].contains(part), "{part:?} is not in {printed:?}");
     }
     Ok(())
 }
@@ -86,7 +87,7 @@ fn admins() -> anyhow::Result<std::ffi::OsString> {
     std::env::var_os("KUBECONFIG").context("no KUBECONFIG: run this by hack/with-apiserver")
 }
 
-/// A program that says it is this version of AIDE.
+/// A program that prints this version as AIDE does.
 fn fake_aide(dir: &Path, version: &str) -> anyhow::Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt as _;
     let path = dir.join(format!("aide-{version}"));
@@ -96,7 +97,7 @@ fn fake_aide(dir: &Path, version: &str) -> anyhow::Result<PathBuf> {
 }
 
 #[test]
-fn words_that_it_does_not_know() -> anyhow::Result<()> {
+fn unknown_arguments_are_refused() -> anyhow::Result<()> {
     for (args, expected) in [
         (&["scan"][..], "error: unrecognized subcommand 'scan'"),
         (
@@ -116,10 +117,10 @@ fn words_that_it_does_not_know() -> anyhow::Result<()> {
             "error: the following required arguments were not provided",
         ),
     ] {
-        let (code, said) = end(fio(args).spawn()?)?;
-        assert_eq!(code, Some(2), "{args:?}: {said:?}");
-        assert!(said[0].starts_with(expected), "{args:?}: {said:?}");
-        let last = said.last().map(String::as_str).unwrap_or_default();
+        let (code, printed) = end(fio(args).spawn()?)?;
+        assert_eq!(code, Some(2), "{args:?}: {printed:?}");
+        assert!(printed[0].starts_with(expected), "{args:?}: {printed:?}");
+        let last = printed.last().map(String::as_str).unwrap_or_default();
         assert_eq!(last, "For more information, try '--help'.", "{args:?}");
     }
     Ok(())
@@ -158,7 +159,7 @@ fn no_node_name() -> anyhow::Result<()> {
 }
 
 #[test]
-fn a_report_that_cannot_be_read() -> anyhow::Result<()> {
+fn an_unreadable_report_is_refused() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let in_dir = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
     let (report, status) = (in_dir("report"), in_dir("status"));
@@ -188,7 +189,7 @@ fn a_report_that_cannot_be_read() -> anyhow::Result<()> {
 
 /// What a daemon needs around it, each thing missing in its turn.
 #[tokio::test]
-async fn a_daemon_without_what_it_needs() -> anyhow::Result<()> {
+async fn a_daemon_reports_missing_requirements() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let root = dir.path().join("root");
     std::fs::create_dir_all(root.join("etc/kubernetes"))?;
@@ -202,7 +203,10 @@ async fn a_daemon_without_what_it_needs() -> anyhow::Result<()> {
         (
             &*new,
             &*empty,
-            [&*empty, "is not a node's root; mount the host's / there"],
+            [
+                &*empty,
+                "is not the root of a node; mount the host's / there",
+            ],
         ),
         (
             "/nowhere/aide",
@@ -250,7 +254,7 @@ async fn a_daemon_without_what_it_needs() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn an_operator_without_its_aide() -> anyhow::Result<()> {
+async fn an_operator_without_aide_reports_it() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let old = fake_aide(dir.path(), "0.16.2")?;
     for (aide, expected) in [
@@ -326,7 +330,7 @@ async fn no_permission() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_node_that_nobody_watches() -> anyhow::Result<()> {
+async fn a_node_without_a_daemon_is_reported() -> anyhow::Result<()> {
     in_space("nobody-watches", async |space| {
         let namespace = &space.namespace;
         fails_with(
@@ -341,7 +345,7 @@ async fn a_node_that_nobody_watches() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_node_that_has_no_daemon_to_renew_its_baseline() -> anyhow::Result<()> {
+async fn the_command_reports_a_node_without_a_daemon_pod() -> anyhow::Result<()> {
     in_space("waits-in-vain", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, _) = space.active("fi", json!({})).await?;
@@ -371,7 +375,9 @@ async fn a_node_that_has_no_daemon_to_renew_its_baseline() -> anyhow::Result<()>
             ],
         )?;
         let asked = |status: &FileIntegrityNodeStatus| {
-            status.annotation(names::Annotation::REQUEST).is_some()
+            status
+                .annotation(names::Annotation::REINIT_REQUEST)
+                .is_some()
         };
         space.until_is(&other, "the request", asked).await?;
         let fi = space
@@ -391,8 +397,8 @@ async fn no_definitions() -> anyhow::Result<()> {
         let definitions = Api::<CustomResourceDefinition>::all(space.client.clone());
         let name = "fileintegrities.fileintegrity.openshift.io";
         definitions.delete(name, &DeleteParams::default()).await?;
-        let gone = |definition: Option<&CustomResourceDefinition>| definition.is_none();
-        let waited = kube::runtime::wait::await_condition(definitions, name, gone);
+        let is_deleted = |definition: Option<&CustomResourceDefinition>| definition.is_none();
+        let waited = kube::runtime::wait::await_condition(definitions, name, is_deleted);
         tokio::time::timeout(PATIENCE, waited).await??;
         let result = match operator(&space.namespace, Path::new(&admins()?)).await {
             Ok(mut command) => fails_with(
@@ -407,16 +413,16 @@ async fn no_definitions() -> anyhow::Result<()> {
     .await
 }
 
-/// An operator is often there before the API server is: after a restart of the machine, say.
+/// An operator often starts before the API server, for example after a restart of the machine.
 #[tokio::test]
-async fn an_operator_waits_for_the_api_server_and_says_so() -> anyhow::Result<()> {
+async fn an_operator_waits_for_the_api_server_and_reports_it() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     // Nothing listens on a port that was just let go.
     let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let path = kubeconfig(dir.path(), Some(&format!("https://{free}")), &json!({}))?;
     let mut child = operator("default", &path).await?.spawn()?;
     let stderr = child.stderr.take().context("standard error")?;
-    let (lines, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let (lines, mut printed) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             if lines.send(line).is_err() {
@@ -426,13 +432,13 @@ async fn an_operator_waits_for_the_api_server_and_says_so() -> anyhow::Result<()
     });
     let waiting = async {
         let mut count = 0;
-        while let Some(line) = said.recv().await {
+        while let Some(line) = printed.recv().await {
             count += usize::from(line.contains("waiting for the API server"));
             if count == 2 {
                 return Ok(());
             }
         }
-        anyhow::bail!("it does not say that it waits")
+        anyhow::bail!("it does not report that it waits")
     };
     let waited = tokio::time::timeout(PATIENCE, waiting).await;
     let pid = rustix::process::Pid::from_child(&child);

@@ -1,4 +1,4 @@
-//! What a node has to tell has no bound; what the daemon takes for it has.
+//! The number of changes on a node has no limit; the resources of the daemon have.
 
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -54,7 +54,7 @@ fn make_tree(top: &Path, final_top: &Path) -> std::io::Result<u32> {
     Ok(entries + FILES)
 }
 
-/// The largest sum of sizes that is seen in the daemon's directories until `seen` says yes.
+/// The largest sum of sizes that is seen in the daemon's directories until `seen` returns true.
 async fn most_on_disk(
     node: &Node<'_>,
     what: &str,
@@ -71,7 +71,7 @@ async fn most_on_disk(
 }
 
 #[tokio::test]
-async fn half_a_gigabyte_of_reports_is_told_within_bounds() -> anyhow::Result<()> {
+async fn half_a_gigabyte_of_reports_is_reported_within_limits() -> anyhow::Result<()> {
     in_space("report", async |space| {
         let node = Node::start(space).await?;
         // Made elsewhere and moved in at once, so that no scan sees half of it.
@@ -81,8 +81,8 @@ async fn half_a_gigabyte_of_reports_is_told_within_bounds() -> anyhow::Result<()
         let before = node.daemon.peak_memory()?;
         std::fs::rename(&made, &moved)?;
         let mut expected = vec![node.clean(), node.added(added)];
-        let until_told = async || Ok(node.said().await?.len() >= expected.len());
-        let on_disk = most_on_disk(&node, "the changes to be told", until_told).await?;
+        let until_reported = async || Ok(node.event_messages().await?.len() >= expected.len());
+        let on_disk = most_on_disk(&node, "the changes to be reported", until_reported).await?;
         // The event comes before the status; the next scan may find that all is well.
         let result = eventually("the result in the status", async || {
             let result = node.status().await?.last_result;
@@ -107,9 +107,9 @@ async fn half_a_gigabyte_of_reports_is_told_within_bounds() -> anyhow::Result<()
         assert_eq!(count, Some(&added.to_string()));
 
         expected.push(node.clean());
-        let until_clean = async || Ok(node.said().await?.len() >= expected.len());
-        most_on_disk(&node, "the end of the changes to be told", until_clean).await?;
-        let (lost, duplicated) = lost_and_duplicated(&expected, &node.said().await?);
+        let until_clean = async || Ok(node.event_messages().await?.len() >= expected.len());
+        most_on_disk(&node, "the end of the changes to be reported", until_clean).await?;
+        let (lost, duplicated) = lost_and_duplicated(&expected, &node.event_messages().await?);
         node.daemon.still_runs()?;
         Row {
             fault: "reports of more than 500 MB".to_owned(),
@@ -118,13 +118,13 @@ async fn half_a_gigabyte_of_reports_is_told_within_bounds() -> anyhow::Result<()
             duplicated,
             recovery_seconds: Some(ended.elapsed().as_secs_f64()),
         }
-        .tell()
+        .print()
     })
     .await
 }
 
 #[tokio::test]
-async fn a_log_of_names_that_are_no_text_is_kept_whole() -> anyhow::Result<()> {
+async fn a_failure_log_of_names_that_are_not_text_is_complete() -> anyhow::Result<()> {
     in_space("bytes", async |space| {
         let node = Node::start(space).await?;
         let made = node.elsewhere();
@@ -136,8 +136,8 @@ async fn a_log_of_names_that_are_no_text_is_kept_whole() -> anyhow::Result<()> {
         }
         std::fs::rename(&made, node.watched.join("many"))?;
         let expected = [node.clean(), node.added(NAMES_OF_BYTES + 1)];
-        node.until_said(&expected).await?;
-        assert_eq!(node.said().await?, expected);
+        node.until_reported(&expected).await?;
+        assert_eq!(node.event_messages().await?, expected);
 
         let log = node.failure_log().await?;
         let is_compressed = log

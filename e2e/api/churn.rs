@@ -1,4 +1,4 @@
-//! What has come and gone again leaves nothing behind in the operator.
+//! Created and deleted objects leave nothing behind in the operator.
 
 use fio::testing::api::FileIntegrity;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -36,12 +36,12 @@ async fn come_and_go(space: &Space, name: &str) -> anyhow::Result<()> {
         .delete(&fi, &DeleteParams::default())
         .await?;
     space
-        .until_gone::<FileIntegrity>(&fi, "the FileIntegrity to be gone")
+        .until_deleted::<FileIntegrity>(&fi, "the FileIntegrity to be deleted")
         .await
 }
 
 #[tokio::test]
-async fn no_task_is_left_of_what_has_gone() -> anyhow::Result<()> {
+async fn deleted_objects_leave_no_tasks() -> anyhow::Result<()> {
     in_space("churn", async |space| {
         let operator = space.operator("op").await?;
         space.active("fi", json!({})).await?;

@@ -1,6 +1,6 @@
 //! Clocks that are set forward and back while daemon and operator run, as real programs under
-//! libfaketime: the wall clock is what a file says, the monotonic one is the kernel's. Scans go on at
-//! their period, results arrive and are told once, and who acts goes on acting.
+//! libfaketime: the wall clock is read from a file, the monotonic one is the kernel's. Scans continue at
+//! their period, results are reported once, and the leader stays the leader.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use serde_json::json;
 
 use crate::chaos::{Row, lost_and_duplicated};
-use crate::daemon_rights::token;
+use crate::daemon_permissions::token;
 use crate::faults::operators_token;
 use crate::harness::{Space, answer, changed, clean, in_space};
 use crate::process::Process;
@@ -38,7 +38,7 @@ struct Clock {
 }
 
 impl Clock {
-    /// One that goes right, kept in this directory.
+    /// A correct clock, with its file in this directory.
     fn new(dir: &Path) -> anyhow::Result<Self> {
         let clock = Self {
             file: dir.join("clock"),
@@ -107,7 +107,7 @@ async fn later(
     Ok(status)
 }
 
-/// Within so many scans the clock stands, and they keep their period.
+/// Number of scans during which the clock is stopped, and which keep their period.
 async fn scans_go_on(
     site: &Site<'_>,
     from: FileIntegrityNodeStatus,
@@ -131,9 +131,9 @@ fn newest_backup(site: &Site<'_>) -> anyhow::Result<String> {
 }
 
 /// Asks for a new baseline; the one of before is the newest backup then.
-async fn renew(site: &Site<'_>, request: &str) -> anyhow::Result<FileIntegrityNodeStatus> {
+async fn reinitialize(site: &Site<'_>, request: &str) -> anyhow::Result<FileIntegrityNodeStatus> {
     let old = digest_of_gzip(&site.database())?;
-    site.wish(Some(request)).await?;
+    site.set_request(Some(request)).await?;
     let status = site
         .until("a new baseline, and a clean result", |status| {
             let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
@@ -149,7 +149,7 @@ async fn renew(site: &Site<'_>, request: &str) -> anyhow::Result<FileIntegrityNo
 }
 
 #[tokio::test]
-async fn a_daemon_whose_clock_jumps_scans_on_and_tells_once() -> anyhow::Result<()> {
+async fn a_daemon_whose_clock_jumps_scans_and_reports_once() -> anyhow::Result<()> {
     in_space("clock-daemon", async |space| {
         let node = space.node("n1").await?;
         let proxy = Proxy::start().await?;
@@ -180,7 +180,7 @@ async fn a_daemon_whose_clock_jumps_scans_on_and_tells_once() -> anyhow::Result<
         let clean = later(&site, &failed, Condition::Succeeded).await?;
         site.put("one", "another text")?;
         let failed = later(&site, &clean, Condition::Failed).await?;
-        renew(&site, "ahead").await?;
+        reinitialize(&site, "ahead").await?;
 
         clock.set(BEHIND)?;
         let began = Instant::now();
@@ -188,10 +188,10 @@ async fn a_daemon_whose_clock_jumps_scans_on_and_tells_once() -> anyhow::Result<
         site.put("two", "another text")?;
         let failed = later(&site, &clean, Condition::Failed).await?;
         let recovered = began.elapsed();
-        renew(&site, "behind").await?;
+        reinitialize(&site, "behind").await?;
         let scanned = scans_go_on(&site, failed, Condition::Succeeded).await?;
 
-        // A token that is renewed meanwhile is read, whatever the clock says.
+        // A token that is renewed meanwhile is read, whatever the time of the clock.
         std::fs::write(&kubeconfig.token, token(space, Some(("fi", &node))).await?)?;
         proxy.expire(&old_token);
         let before = at(&scanned);
@@ -220,8 +220,8 @@ async fn a_daemon_whose_clock_jumps_scans_on_and_tells_once() -> anyhow::Result<
             found("a:0,c:1,r:0"),
             nothing,
         ];
-        let said = space.said("fi", "NodeIntegrityStatus").await?;
-        let (lost, duplicated) = lost_and_duplicated(&expected, &said);
+        let messages = space.event_messages("fi", "NodeIntegrityStatus").await?;
+        let (lost, duplicated) = lost_and_duplicated(&expected, &messages);
         Row {
             fault: "daemon: clock one day ahead, then two days behind".to_owned(),
             tried: 3,
@@ -229,14 +229,14 @@ async fn a_daemon_whose_clock_jumps_scans_on_and_tells_once() -> anyhow::Result<
             duplicated,
             recovery_seconds: Some(recovered.as_secs_f64()),
         }
-        .tell()
+        .print()
     })
     .await
 }
 
 async fn lease(space: &Space) -> anyhow::Result<LeaseSpec> {
     let lease = space.api::<Lease>().get(names::LEASE_NAME).await?;
-    lease.spec.context("a lease that says something")
+    lease.spec.context("a lease with a spec")
 }
 
 /// When the lease was renewed last, as its holder has it.
@@ -298,21 +298,21 @@ async fn until_renewed(
 }
 
 #[tokio::test]
-async fn an_operator_whose_clock_jumps_goes_on_and_gives_way_to_another() -> anyhow::Result<()> {
+async fn an_operator_whose_clock_jumps_continues_and_fails_over() -> anyhow::Result<()> {
     in_space("clock-operator", async |space| {
         let proxy = Proxy::start().await?;
         let dir = tempfile::tempdir()?;
         let (first_dir, second_dir) = (dir.path().join("first"), dir.path().join("second"));
         std::fs::create_dir(&first_dir)?;
         std::fs::create_dir(&second_dir)?;
-        let (jumping, right) = (Clock::new(&first_dir)?, Clock::new(&second_dir)?);
+        let (jumping, correct) = (Clock::new(&first_dir)?, Clock::new(&second_dir)?);
         let first = operator(space, "first", &proxy, &jumping).await?;
         // A node may be silent for longer than all of this takes.
         let seldom = json!({"config": {"gracePeriod": 300}});
         let (_, mut daemons) = space.active("fi", seldom).await?;
         let before = lease(space).await?;
         let holder = before.holder_identity.clone().context("a holder")?;
-        let standby = operator(space, "second", &proxy, &right).await?;
+        let standby = operator(space, "second", &proxy, &correct).await?;
         standby.logs("standing by").await?;
 
         let began = Instant::now();
@@ -344,7 +344,7 @@ async fn an_operator_whose_clock_jumps_goes_on_and_gives_way_to_another() -> any
         standby.still_runs()?;
         standby.terminate()?;
 
-        // One that starts a day ahead takes old statuses for older; the next results mend that.
+        // One that starts a day ahead considers old statuses older; the next results correct that.
         let third = operator(space, "third", &proxy, &jumping).await?;
         third.logs("lead").await?;
         let deadline = Instant::now() + RECOVERY;
@@ -356,9 +356,9 @@ async fn an_operator_whose_clock_jumps_goes_on_and_gives_way_to_another() -> any
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
 
-        let said = space.said("fi", "FileIntegrityStatus").await?;
+        let messages = space.event_messages("fi", "FileIntegrityStatus").await?;
         let expected = ["Pending", "Initializing", "Active"].map(str::to_owned);
-        let (lost, duplicated) = lost_and_duplicated(&expected, &said);
+        let (lost, duplicated) = lost_and_duplicated(&expected, &messages);
         Row {
             fault: "operator: clock one day ahead, then two days behind".to_owned(),
             tried: 4,
@@ -366,7 +366,7 @@ async fn an_operator_whose_clock_jumps_goes_on_and_gives_way_to_another() -> any
             duplicated,
             recovery_seconds: Some(recovered.as_secs_f64()),
         }
-        .tell()
+        .print()
     })
     .await
 }

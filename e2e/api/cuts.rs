@@ -2,11 +2,11 @@
 //! the end is the same.
 //!
 //! [`walk`] lets an operator live for 0, 1, 2, ... writes, until one comes to its end. Reads change
-//! nothing, so between two writes one point stands for all, and the lease's renewals are no part of a
-//! pass. The objects that are there at the end are compared with those after an operator that nobody
-//! has killed, without what differs from run to run: uids, times, versions, ids.
+//! nothing, so between two writes one point represents all, and the lease's renewals are not part of a
+//! reconcile. The objects at the end are compared with those after an operator that was not
+//! killed, without what differs from run to run: uids, times, versions, ids.
 //!
-//! Of events, Pending may be left out: an operator that finds the DaemonSet made has no reason to say it.
+//! Of events, Pending may be missing: an operator that finds the DaemonSet does not report it.
 //! None may come twice, and no other may be missing.
 
 use std::cell::RefCell;
@@ -158,8 +158,8 @@ impl<'a> Stage<'a> {
                 let node = status.node_name.clone();
                 let known = self.daemons.borrow_mut().remove(&node);
                 let mut daemon = known.unwrap_or_else(|| self.space.daemon("fi", &node));
-                // It may be gone by now.
-                daemon.renew(&status).await.ok();
+                // It may be deleted by now.
+                daemon.reinitialize(&status).await.ok();
                 self.daemons.borrow_mut().insert(node, daemon);
             }
         }
@@ -190,7 +190,7 @@ impl<'a> Stage<'a> {
             space.file_integrity("fi", json!({})).await?;
             let operator = space.operator("op").await?;
             eventually("the stage to be set", async || {
-                Ok(is_at_rest(space, 2).await?.then_some(()))
+                Ok(is_settled(space, 2).await?.then_some(()))
             })
             .await?;
             operator.kill().await?;
@@ -233,7 +233,7 @@ impl<'a> Stage<'a> {
     /// Whether all is done.
     async fn is_done(&self) -> anyhow::Result<bool> {
         let space = self.space;
-        if !is_at_rest(space, self.task.nodes()).await? {
+        if !is_settled(space, self.task.nodes()).await? {
             return Ok(false);
         }
         let statuses = space.api::<FileIntegrityNodeStatus>();
@@ -267,9 +267,9 @@ impl<'a> Stage<'a> {
             if !self.is_done().await? {
                 return Ok(None);
             }
-            let before = End::look(self.space).await?;
+            let before = End::read(self.space).await?;
             tokio::time::sleep(SETTLED).await;
-            let after = End::look(self.space).await?;
+            let after = End::read(self.space).await?;
             Ok((before == after && !operator.has_ended()).then_some(Some(after)))
         })
         .await
@@ -291,12 +291,12 @@ where
 }
 
 /// Whether the FileIntegrity is Active on so many nodes, and nothing is under way.
-async fn is_at_rest(space: &Space, nodes: i64) -> anyhow::Result<bool> {
+async fn is_settled(space: &Space, nodes: i64) -> anyhow::Result<bool> {
     let Some(fi) = space.api::<FileIntegrity>().get_opt("fi").await? else {
         return Ok(false);
     };
-    let signallers = ListParams::default().labels(names::Label::REINIT_OWNER);
-    let signallers = space.api::<DaemonSet>().list(&signallers).await?;
+    let reinit_sets = ListParams::default().labels(names::Label::REINIT_OWNER);
+    let reinit_sets = space.api::<DaemonSet>().list(&reinit_sets).await?;
     let is_asked = [names::Annotation::REINIT, names::Annotation::REINIT_RECORD]
         .iter()
         .any(|key| fi.annotations().contains_key(*key));
@@ -307,7 +307,7 @@ async fn is_at_rest(space: &Space, nodes: i64) -> anyhow::Result<bool> {
     let counts = status.nodes.unwrap_or_default();
     Ok(is_well
         && !is_asked
-        && signallers.items.is_empty()
+        && reinit_sets.items.is_empty()
         && status.observed_generation == fi.metadata.generation
         && [counts.selected, counts.initialized].map(i64::from) == [nodes; 2])
 }
@@ -320,13 +320,13 @@ struct End {
 }
 
 impl End {
-    async fn look(space: &Space) -> anyhow::Result<Self> {
+    async fn read(space: &Space) -> anyhow::Result<Self> {
         let mut objects = list::<FileIntegrity>(space).await?;
         objects.extend(list::<FileIntegrityNodeStatus>(space).await?);
         objects.extend(list::<DaemonSet>(space).await?);
         objects.extend(list::<ConfigMap>(space).await?);
         let events = space.api::<Event>().list(&ListParams::default()).await?;
-        let say = |event: Event| {
+        let to_text = |event: Event| {
             let (reason, note) = (event.reason, event.note);
             format!(
                 "{}: {}",
@@ -336,7 +336,7 @@ impl End {
         };
         Ok(Self {
             objects,
-            events: events.into_iter().map(say).collect(),
+            events: events.into_iter().map(to_text).collect(),
         })
     }
 
@@ -347,11 +347,11 @@ impl End {
             let all = end.events.iter();
             all.filter(|event| !is_pending(event)).cloned().collect()
         };
-        let (unsaid, mut said_twice) = lost_and_duplicated(&others(expected), &others(self));
+        let (missing, mut repeated) = lost_and_duplicated(&others(expected), &others(self));
         let pending = self.events.iter().filter(is_pending).count();
-        said_twice += pending.saturating_sub(1);
+        repeated += pending.saturating_sub(1);
         let (lost, too_many) = lost_and_duplicated(&expected.objects, &self.objects);
-        (unsaid + lost, said_twice + too_many)
+        (missing + lost, repeated + too_many)
     }
 }
 
@@ -383,7 +383,7 @@ fn steady(key: &str, value: &mut Value) {
         "resourceVersion",
         "managedFields",
         "id",
-        names::Annotation::REQUEST,
+        names::Annotation::REINIT_REQUEST,
         "file-integrity.openshift.io/applied-hash",
         "deprecated.daemonset.template.generation",
     ];
@@ -420,7 +420,7 @@ async fn walk(space: &Space, task: Task) -> anyhow::Result<()> {
             row.duplicated += duplicated;
             if !was_cut {
                 anyhow::ensure!(row.tried > 0, "there was nothing to write");
-                return row.tell();
+                return row.print();
             }
             row.tried += 1;
         }
@@ -498,11 +498,11 @@ walks! {
     another_specification: Specification;
     a_node_more: NodeMore;
     a_node_less: NodeLess;
-    reinitialisation: Reinit;
+    reinitialization: Reinit;
 }
 
-/// A FileIntegrity is deleted after any write of its first pass: what is left is the garbage
-/// collector's, and nothing comes back.
+/// A FileIntegrity is deleted after any write of its first reconcile: what is left is the garbage
+/// collector's, and nothing is created again.
 #[tokio::test]
 async fn deletion() -> anyhow::Result<()> {
     in_space("cut-deletion", async |space| {
@@ -520,7 +520,7 @@ async fn deletion() -> anyhow::Result<()> {
                 operator.kill().await?;
                 row.lost += left_behind(space).await?;
                 if !was_cut {
-                    return row.tell();
+                    return row.print();
                 }
                 row.tried += 1;
             }

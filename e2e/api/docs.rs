@@ -1,6 +1,6 @@
-//! What the pages tell readers to type: commands of kubectl, given to the API server, and those of fio
+//! The commands of the pages: those of kubectl, sent to the API server, and those of fio
 //! that need no cluster, given to the program. Those that need nodes or other programs are left out
-//! (see [`NEED_MORE`]); the unit tests look at all of them, without running any.
+//! (see [`NEED_MORE`]); the unit tests check all of them, without running any.
 
 use std::fs;
 use std::path::Path;
@@ -11,6 +11,7 @@ use serde_json::json;
 
 use self::pages::Shown;
 use crate::harness::{Space, aide, changed, in_space, kubectl};
+use crate::process::program;
 
 #[expect(
     dead_code,
@@ -44,7 +45,7 @@ fn shown() -> Vec<Shown> {
 }
 
 #[tokio::test]
-async fn commands_of_kubectl_are_taken_by_the_api() -> anyhow::Result<()> {
+async fn the_api_accepts_the_kubectl_commands_of_the_pages() -> anyhow::Result<()> {
     in_space("docs", async |space| {
         let operator = space.operator("op").await?;
         let (nodes, mut daemons) = space.active(FI, json!({})).await?;
@@ -90,7 +91,7 @@ async fn commands_of_kubectl_are_taken_by_the_api() -> anyhow::Result<()> {
 /// The FileIntegrity of the pages.
 const FI: &str = "example-fileintegrity";
 
-/// ConfigMaps that the pages speak of: a kept log and a user's configuration.
+/// ConfigMaps that the pages name: a failure log and a user's configuration.
 async fn config_maps(space: &Space, node: &str) -> anyhow::Result<()> {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": [
         {
@@ -150,11 +151,11 @@ fn harmless(mut run: Vec<String>, namespace: &str) -> Option<Vec<String>> {
 }
 
 #[tokio::test]
-async fn commands_of_fio_do_what_they_should() -> anyhow::Result<()> {
+async fn the_fio_commands_of_the_pages_succeed() -> anyhow::Result<()> {
     let aide = aide().await?;
     let dir = tempfile::tempdir()?;
     let fio = |args: &[String]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
+        let mut command = Command::new(program());
         command
             .args(args)
             .current_dir(dir.path())
@@ -185,10 +186,10 @@ async fn commands_of_fio_do_what_they_should() -> anyhow::Result<()> {
                 .output()
                 .with_context(|| shown.described())?;
             // 1: a path is not watched, as some pages show.
-            let said = String::from_utf8_lossy(&output.stderr);
+            let printed = String::from_utf8_lossy(&output.stderr);
             anyhow::ensure!(
-                matches!(output.status.code(), Some(0 | 1)) && !said.starts_with("fio:"),
-                "{}: {:?}: {said}",
+                matches!(output.status.code(), Some(0 | 1)) && !printed.starts_with("fio:"),
+                "{}: {:?}: {printed}",
                 shown.described(),
                 output.status
             );

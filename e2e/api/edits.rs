@@ -1,6 +1,6 @@
-//! What others edit or delete of a daemon's objects: its node's status and the kept log. The daemon is
-//! the real one with a real AIDE and a token of its node, under the admission policy. A node that has
-//! failed does not look well for longer than until the next scan, and no result is lost.
+//! Manual edits and deletions of a daemon's objects: its node's status and the failure log. The daemon is
+//! the real one with a real AIDE and a token of its node, under the admission policy. A failed node
+//! is reported as failed again at the next scan at the latest, and no result is lost.
 
 use anyhow::Context as _;
 use fio::testing::api::{Condition, FileIntegrityNodeStatus, ScanResult, names};
@@ -19,7 +19,7 @@ use crate::site::Site;
 
 /// The shortest pause between scans.
 const PAUSE: &str = "10";
-/// So many edits are made at a time.
+/// Number of concurrent edits.
 const AT_ONCE: usize = 6;
 
 /// A node that has failed, with its daemon.
@@ -38,7 +38,7 @@ impl<'a> Failed<'a> {
             status.condition() == Some(Condition::Succeeded)
         })
         .await?;
-        site.wish(Some("first")).await?;
+        site.set_request(Some("first")).await?;
         site.until("a finished request", |status| {
             status
                 .reinit
@@ -56,11 +56,11 @@ impl<'a> Failed<'a> {
         Ok(failed)
     }
 
-    /// Waits until the status tells of so many changes; returns the result.
+    /// Waits until the status has `changes` changes; returns the result.
     async fn until_failed(&self, changes: usize) -> anyhow::Result<ScanResult> {
         let status = self
             .site
-            .until(&format!("{changes} changes to be told"), |status| {
+            .until(&format!("{changes} changes to be reported"), |status| {
                 let last = status.last_result.as_ref();
                 last.is_some_and(|last| {
                     last.condition == Condition::Failed && last.changes.len() == changes
@@ -70,9 +70,9 @@ impl<'a> Failed<'a> {
         status.last_result.context("a result")
     }
 
-    async fn said(&self) -> anyhow::Result<Vec<String>> {
-        let said = self.site.space.events(self.site.name()).await?;
-        Ok(said.into_iter().filter_map(|event| event.note).collect())
+    async fn event_messages(&self) -> anyhow::Result<Vec<String>> {
+        let events = self.site.space.events(self.site.name()).await?;
+        Ok(events.into_iter().filter_map(|event| event.note).collect())
     }
 
     async fn log(&self) -> anyhow::Result<ConfigMap> {
@@ -81,9 +81,9 @@ impl<'a> Failed<'a> {
     }
 }
 
-/// What a status says, but for what differs from scan to scan.
-fn told(status: &FileIntegrityNodeStatus) -> Value {
-    let mut told = json!({
+/// The content of a status without the fields that differ from scan to scan.
+fn content(status: &FileIntegrityNodeStatus) -> Value {
+    let mut content = json!({
         "lastResult": status.last_result, "results": status.results,
         "baseline": status.baseline, "reinit": status.reinit,
     });
@@ -92,14 +92,14 @@ fn told(status: &FileIntegrityNodeStatus) -> Value {
             result.as_object_mut().map(|fields| fields.remove(key));
         }
     };
-    strip(&mut told["lastResult"]);
-    if let Some(results) = told["results"].as_array_mut() {
+    strip(&mut content["lastResult"]);
+    if let Some(results) = content["results"].as_array_mut() {
         results.iter_mut().for_each(strip);
     }
-    told
+    content
 }
 
-/// Edits of a status, as merge patches. The result in `results` and the last one are told apart.
+/// Edits of a status, as merge patches. The result in `results` and the last one are separate.
 fn edits() -> Vec<(&'static str, Value)> {
     let succeeded = |at: &str| json!({"condition": "Succeeded", "lastProbeTime": at});
     let past = "2026-01-02T03:04:05Z";
@@ -173,7 +173,7 @@ fn edits() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// Edits a status, and waits until it is as it was; returns what was told then.
+/// Edits a status, and waits until it is reverted; returns the event messages after that.
 async fn edited(
     space: &Space,
     node: &str,
@@ -182,21 +182,21 @@ async fn edited(
 ) -> anyhow::Result<Vec<String>> {
     let failed = Failed::node(space, &format!("fi-{number}"), node).await?;
     let site = &failed.site;
-    let before = told(&site.status().await?);
+    let before = content(&site.status().await?);
     let name = site.status_name();
     let now = space.merge::<FileIntegrityNodeStatus>(&name, patch).await?;
-    anyhow::ensure!(told(&now) != before, "this edits nothing");
-    site.until("what was edited to be put right", |status| {
-        told(status) == before
+    anyhow::ensure!(content(&now) != before, "this edits nothing");
+    site.until("the edit to be reverted", |status| {
+        content(status) == before
     })
     .await?;
     // And so it stays.
     site.put("later", "text")?;
     failed.until_failed(2).await?;
-    failed.said().await
+    failed.event_messages().await
 }
 
-/// What is said of a site whose node failed, and failed otherwise.
+/// The event messages of a site whose node failed, and failed again with other changes.
 fn expected(fi: &str, node: &str, namespace: &str) -> Vec<String> {
     let log = names::failure_log(&names::daemon_set(fi), node);
     let failed =
@@ -205,7 +205,7 @@ fn expected(fi: &str, node: &str, namespace: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_status_that_others_edit_is_put_right_and_told_once() -> anyhow::Result<()> {
+async fn an_edited_status_is_reverted_without_another_event() -> anyhow::Result<()> {
     in_space("status-edits", async |space| {
         let node = space.node("n1").await?;
         let edits = edits();
@@ -216,11 +216,11 @@ async fn a_status_that_others_edit_is_put_right_and_told_once() -> anyhow::Resul
             .map(|(number, (what, patch))| {
                 let node = &node;
                 async move {
-                    let said = edited(space, node, number, patch).await;
-                    let said = said.with_context(|| format!("{what} (fi-{number})"))?;
+                    let messages = edited(space, node, number, patch).await;
+                    let messages = messages.with_context(|| format!("{what} (fi-{number})"))?;
                     let expected = expected(&format!("fi-{number}"), node, &space.namespace);
-                    let counts = lost_and_duplicated(&expected, &said);
-                    anyhow::ensure!(counts == (0, 0), "{what} (fi-{number}): {said:?}");
+                    let counts = lost_and_duplicated(&expected, &messages);
+                    anyhow::ensure!(counts == (0, 0), "{what} (fi-{number}): {messages:?}");
                     anyhow::Ok(())
                 }
             });
@@ -234,33 +234,41 @@ async fn a_status_that_others_edit_is_put_right_and_told_once() -> anyhow::Resul
             tried,
             ..Row::default()
         }
-        .tell()
+        .print()
     })
     .await
 }
 
 #[tokio::test]
-async fn a_status_that_others_delete_comes_back_whole() -> anyhow::Result<()> {
+async fn a_deleted_status_is_restored() -> anyhow::Result<()> {
     in_space("status-deleted", async |space| {
         let node = space.node("n1").await?;
         let failed = Failed::node(space, "fi", &node).await?;
         let site = &failed.site;
-        let (before, said) = (told(&site.status().await?), failed.said().await?);
+        let (before, messages) = (
+            content(&site.status().await?),
+            failed.event_messages().await?,
+        );
         let statuses = space.api::<FileIntegrityNodeStatus>();
         statuses
             .delete(&site.status_name(), &DeleteParams::default())
             .await?;
         // The operator's part.
-        site.wish(Some("first")).await?;
-        site.until("all to be told again", |status| told(status) == before)
-            .await?;
-        anyhow::ensure!(failed.said().await? == said, "nothing is said twice");
+        site.set_request(Some("first")).await?;
+        site.until("everything to be reported again", |status| {
+            content(status) == before
+        })
+        .await?;
+        anyhow::ensure!(
+            failed.event_messages().await? == messages,
+            "nothing is reported twice"
+        );
         Ok(())
     })
     .await
 }
 
-/// Edits of a kept log that the daemon's next one takes the place of.
+/// Edits of a failure log that the daemon replaces with its next one.
 fn overwritten() -> Vec<(&'static str, Value)> {
     let key = |key: &str, value: Value| json!({"data": {key: value}});
     vec![
@@ -293,7 +301,7 @@ fn in_the_way() -> Vec<(&'static str, Value)> {
             json!({"metadata": {"labels": {names::Label::NODE: "other"}}}),
         ),
         (
-            "no kept log",
+            "no failure log",
             json!({"metadata": {"labels": {names::Label::RESULT_LOG: null}}}),
         ),
         (
@@ -345,7 +353,7 @@ async fn on_each<T>(
 }
 
 #[tokio::test]
-async fn a_failure_log_that_others_edit_is_written_with_the_next_changes() -> anyhow::Result<()> {
+async fn an_edited_failure_log_is_replaced_at_the_next_changes() -> anyhow::Result<()> {
     let patches = overwritten().into_iter();
     let patches = patches.map(|(what, patch)| (what, Some(patch)));
     let edits = patches.chain([("deleted", None)]);
@@ -366,14 +374,14 @@ async fn a_failure_log_that_others_edit_is_written_with_the_next_changes() -> an
         );
         let log = failed.log().await?;
         anyhow::ensure!(is_whole(&log, node), "{log:?}");
-        anyhow::ensure!(failed.said().await? == expected("fi", node, &space.namespace));
+        anyhow::ensure!(failed.event_messages().await? == expected("fi", node, &space.namespace));
         Ok(())
     })
     .await
 }
 
 #[tokio::test]
-async fn a_failure_log_that_cannot_be_written_keeps_no_result_back() -> anyhow::Result<()> {
+async fn a_result_is_reported_without_a_failure_log_that_cannot_be_written() -> anyhow::Result<()> {
     on_each("way", in_the_way(), async |failed, patch| {
         let Site { space, node, .. } = &failed.site;
         let name = failed.site.log_name();
@@ -381,10 +389,10 @@ async fn a_failure_log_that_cannot_be_written_keeps_no_result_back() -> anyhow::
         failed.site.put("later", "text")?;
         let last = failed.until_failed(2).await?;
         anyhow::ensure!(last.result_config_map_name.is_none(), "{last:?}");
-        let said = failed.said().await?;
-        let newest = said.last().context("an event")?;
-        anyhow::ensure!(newest.contains("could not be written"), "{said:?}");
-        // Somebody takes it out of the way.
+        let messages = failed.event_messages().await?;
+        let newest = messages.last().context("an event")?;
+        anyhow::ensure!(newest.contains("could not be written"), "{messages:?}");
+        // Somebody removes the obstacle.
         let logs = space.api::<ConfigMap>();
         logs.delete(&name, &DeleteParams::default()).await?;
         space
@@ -403,18 +411,21 @@ async fn a_failure_log_that_cannot_be_written_keeps_no_result_back() -> anyhow::
                 last.is_some_and(|last| last.result_config_map_name.as_ref() == Some(&name))
             })
             .await?;
-        anyhow::ensure!(failed.said().await? == said, "nothing is said twice");
+        anyhow::ensure!(
+            failed.event_messages().await? == messages,
+            "nothing is reported twice"
+        );
         Ok(())
     })
     .await
 }
 
 #[tokio::test]
-async fn an_event_that_is_refused_holds_no_status_back() -> anyhow::Result<()> {
+async fn a_status_is_reported_although_events_are_refused() -> anyhow::Result<()> {
     in_space("no-events", async |space| {
         let node = space.node("n1").await?;
         let failed = Failed::node(space, "fi", &node).await?;
-        let told = failed.said().await?.len();
+        let before = failed.event_messages().await?.len();
         let role = "file-integrity-daemon";
         let mut rules = space
             .api::<Role>()
@@ -427,9 +438,9 @@ async fn an_event_that_is_refused_holds_no_status_back() -> anyhow::Result<()> {
             !rule.resources.as_ref().is_some_and(events)
         });
         space.merge::<Role>(role, json!({"rules": rules})).await?;
-        // The API server acts on it some time later, so the first of these may still be told.
+        // The API server uses the new Role some time later, so the first events may still be accepted.
         let mut changes = 1;
-        while failed.said().await?.len() + 1 == told + changes {
+        while failed.event_messages().await?.len() + 1 == before + changes {
             changes += 1;
             anyhow::ensure!(changes < 6, "events are never refused");
             failed.site.put(&format!("later-{changes}"), "text")?;

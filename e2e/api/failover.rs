@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::harness::{Space, alone, checkout, clean, eventually, in_space};
 use crate::process::Process;
 
-/// Longer than it takes until a lease that nobody renews is taken over: 15 s and a request.
+/// Longer than it takes until a lease that is not renewed is taken over: 15 s and a request.
 const TAKEN_OVER: Duration = Duration::from_secs(30);
 /// Longer than it takes until one that was given up is.
 const HANDED_OVER: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ fn but_legacy(mut writes: Vec<String>) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn one_operator_acts_and_the_other_takes_over() -> anyhow::Result<()> {
+async fn one_operator_leads_and_the_other_takes_over() -> anyhow::Result<()> {
     in_space("two", async |space| {
         let first = space.operator("first").await?;
         until_leads(space, "first").await?;
@@ -66,7 +66,7 @@ async fn one_operator_acts_and_the_other_takes_over() -> anyhow::Result<()> {
             .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
         for daemon in &mut daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
         }
         space.until_phase("fi", "Active").await?;
         assert_eq!(space.writes("first")?, writes);
@@ -99,8 +99,8 @@ async fn a_killed_operator_is_replaced_when_its_lease_has_run_out() -> anyhow::R
     .await
 }
 
-/// Says how long a change of the leader took: past the test runner, which keeps what a test that
-/// passes prints.
+/// Prints how long a change of the leader took: directly, because the test runner captures the output of
+/// successful tests.
 fn took(what: &str, since: Instant, bound: Duration) -> anyhow::Result<()> {
     let seconds = since.elapsed().as_secs_f64();
     writeln!(
@@ -114,7 +114,7 @@ fn took(what: &str, since: Instant, bound: Duration) -> anyhow::Result<()> {
 /// Processes, as a thread cannot be stopped. When the first goes on there is something to write,
 /// and nobody else who does.
 #[tokio::test]
-async fn a_leader_that_was_stopped_and_goes_on_writes_nothing() -> anyhow::Result<()> {
+async fn a_leader_that_was_suspended_writes_nothing_afterwards() -> anyhow::Result<()> {
     in_space("stopped", async |space| {
         let first = Process::start(space, "first").await?;
         until_leads(space, "first").await?;
@@ -169,36 +169,36 @@ async fn killed_at_any_moment_the_result_is_the_same() -> anyhow::Result<()> {
         // Each life has one more write than the one before, so that the end is reached.
         for allowed in 1.. {
             let before = space.writes("op")?.len();
-            let is_at_rest = eventually("some writes, or the end", async || {
+            let is_done = eventually("some writes, or the end", async || {
                 let fi = space.api::<FileIntegrity>().get("fi").await?;
-                let is_at_rest = !fi.annotations().contains_key(names::Annotation::REINIT)
+                let is_done = !fi.annotations().contains_key(names::Annotation::REINIT)
                     && !fi
                         .annotations()
                         .contains_key(names::Annotation::REINIT_RECORD);
-                let is_over = is_at_rest || space.writes("op")?.len() >= before + allowed;
-                Ok(is_over.then_some(is_at_rest))
+                let is_over = is_done || space.writes("op")?.len() >= before + allowed;
+                Ok(is_over.then_some(is_done))
             })
             .await?;
             operator.kill().await?;
             ids.extend(requests(space, &nodes).await?);
             operator = space.operator("op").await?;
-            if is_at_rest {
+            if is_done {
                 break;
             }
         }
         for daemon in &mut daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
         }
         space.until_phase("fi", "Active").await?;
         space
-            .until_gone::<DaemonSet>("aide-ini-fi", "the signaller")
+            .until_deleted::<DaemonSet>("aide-ini-fi", "the deletion of the re-init DaemonSet")
             .await?;
         ids.extend(requests(space, &nodes).await?);
         ids.sort();
         ids.dedup();
         assert_eq!(ids.len(), 1, "one request, one id: {ids:?}");
         assert_eq!(
-            space.said("fi", "FileIntegrityStatus").await?,
+            space.event_messages("fi", "FileIntegrityStatus").await?,
             [
                 "Pending",
                 "Initializing",
@@ -212,23 +212,23 @@ async fn killed_at_any_moment_the_result_is_the_same() -> anyhow::Result<()> {
     .await
 }
 
-/// The requests that stand in the nodes' statuses.
+/// The requests in the nodes' statuses.
 async fn requests(space: &Space, nodes: &[String]) -> anyhow::Result<Vec<String>> {
     let api = space.api::<FileIntegrityNodeStatus>();
     let mut ids = Vec::new();
     for node in nodes {
         let status = api.get(&names::node_status("fi", node)).await?;
-        let id = status.annotation(names::Annotation::REQUEST);
+        let id = status.annotation(names::Annotation::REINIT_REQUEST);
         ids.extend(id.map(str::to_owned));
     }
     Ok(ids)
 }
 
-/// At rest, passes write nothing: not when a node reports that all is well once more, nor when
-/// an operator starts anew.
+/// Without changes, reconciles write nothing: not when a node reports another clean scan, nor when
+/// an operator is restarted.
 #[tokio::test]
-async fn a_cluster_at_rest_costs_no_writes() -> anyhow::Result<()> {
-    in_space("rest", async |space| {
+async fn an_idle_cluster_causes_no_writes() -> anyhow::Result<()> {
+    in_space("idle", async |space| {
         let operator = space.operator("first").await?;
         let (_, mut daemons) = space.active("fi", json!({})).await?;
         operator.stop().await?;
@@ -297,9 +297,9 @@ async fn an_outage_of_the_api_server_is_survived() -> anyhow::Result<()> {
         space
             .annotate("fi", names::Annotation::REINIT, json!(nodes[0]))
             .await?;
-        daemons[0].obey().await?;
+        daemons[0].handle_request().await?;
         let third = space.node("n3").await?;
-        space.daemon("fi", &third).obey().await?;
+        space.daemon("fi", &third).handle_request().await?;
         space.until_phase("fi", "Active").await?;
         operator.stop().await
     })

@@ -1,11 +1,11 @@
-//! The API away, or in trouble: daemon and operator as real programs behind a [`Proxy`] that makes
-//! the faults. Scans go on, what they find arrives afterwards, nothing is lost or told twice, the rate
-//! of requests stays within what the backoff allows, and no process ends.
+//! An unreachable or failing API: daemon and operator as real programs behind a [`Proxy`] that injects
+//! the faults. Scans continue, their results arrive afterwards, nothing is lost or reported twice, the rate
+//! of requests stays within what the backoff allows, and no process exits.
 //!
 //! A fault lasts as long as two scans take, some twenty seconds. A longer one is the same to the
 //! program: pauses between two tries grow up to a minute and stay there, which a unit test of the
 //! backoff shows, and [`a_minute_of_refusals_costs_few_requests`] by counting. `FIO_FAULT_SECONDS` makes
-//! every fault last longer, these refusals too: `FIO_FAULT_SECONDS=600 hack/chaos` has the API away
+//! every fault last longer, these refusals too: with `FIO_FAULT_SECONDS=600 hack/chaos` the API is unreachable
 //! for ten minutes.
 
 use std::path::{Path, PathBuf};
@@ -26,24 +26,24 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::chaos::{Row, lost_and_duplicated};
-use crate::daemon_rights::{apply, token};
+use crate::daemon_permissions::{apply, token};
 use crate::harness::{
     Daemon, Space, aide, changed, condition_of, errors_of, eventually, in_space, kubectl,
     message_of, none_is_wrong,
 };
-use crate::process::Process;
+use crate::process::{Process, program};
 use crate::proxy::{Fault, Kubeconfig, Proxy};
 use crate::site::Site;
 use crate::spec::{elsewhere, let_read};
 
 /// The variable with the seconds that a fault is to last at least.
 const FAULT_SECONDS: &str = "FIO_FAULT_SECONDS";
-/// Shortest time for which a fault lasts, unless the variable says otherwise.
+/// Default of the minimum duration of a fault.
 const AT_LEAST: Duration = Duration::from_secs(20);
 /// As long as it takes until a new token is read, which is done every fifty seconds, the longest pause is
 /// over, a minute or, by jitter, nearly two, and what waited for both is done.
 const RECOVERY: Duration = Duration::from_secs(180);
-/// Requests for one scan's news: the kept log, an event, the status.
+/// Requests to report one scan: the failure log, an event, the status.
 const PER_SCAN: usize = 3;
 
 /// The fault's own part of the story.
@@ -57,7 +57,7 @@ enum Trouble {
     Token,
 }
 
-/// How long a fault lasts: `usual`, or what was asked for.
+/// How long a fault lasts: `usual`, or the value of the variable.
 fn at_least(usual: Duration) -> anyhow::Result<Duration> {
     match std::env::var(FAULT_SECONDS) {
         Ok(text) => {
@@ -137,7 +137,7 @@ impl<'a> Node<'a> {
         std::fs::write(watched.join("file"), "text")?;
         let text = format!("{} p+l+sha256\n", watched.display());
         std::fs::write(config.join(names::KEY_EFFECTIVE_CONF), &text)?;
-        wish(space, &name, &text).await?;
+        set_desired_state(space, &name, &text).await?;
 
         let proxy = Proxy::start().await?;
         let token = token(space, Some(("fi", &name))).await?;
@@ -156,7 +156,7 @@ impl<'a> Node<'a> {
             dir,
             work: work_path,
         };
-        node.until_said(&[node.clean()]).await?;
+        node.until_reported(&[node.clean()]).await?;
         Ok(node)
     }
 
@@ -187,14 +187,14 @@ impl<'a> Node<'a> {
         .await
     }
 
-    pub(crate) async fn said(&self) -> anyhow::Result<Vec<String>> {
-        self.space.said("fi", "NodeIntegrityStatus").await
+    pub(crate) async fn event_messages(&self) -> anyhow::Result<Vec<String>> {
+        self.space.event_messages("fi", "NodeIntegrityStatus").await
     }
 
-    pub(crate) async fn until_said(&self, expected: &[String]) -> anyhow::Result<()> {
-        let what = format!("to be said: {expected:?}");
+    pub(crate) async fn until_reported(&self, expected: &[String]) -> anyhow::Result<()> {
+        let what = format!("to be reported: {expected:?}");
         let waiting = async {
-            while self.said().await?.len() < expected.len() {
+            while self.event_messages().await?.len() < expected.len() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             anyhow::Ok(())
@@ -238,8 +238,8 @@ impl<'a> Node<'a> {
     }
 }
 
-/// What the operator asks of the node: the FileIntegrity, its configuration and the node's status.
-async fn wish(space: &Space, node: &str, text: &str) -> anyhow::Result<()> {
+/// Writes the desired state of the node: the FileIntegrity, its configuration and the node's status.
+async fn set_desired_state(space: &Space, node: &str, text: &str) -> anyhow::Result<()> {
     let fi = space.file_integrity("fi", json!({})).await?;
     let config = ActiveConfig {
         conf: text.to_owned(),
@@ -262,7 +262,7 @@ async fn start_daemon(
     kubeconfig: &Path,
     work: TempDir,
 ) -> anyhow::Result<Process> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
+    let mut command = Command::new(program());
     command
         .args(["daemon", "--owner=fi", "--interval=10"])
         .args(["--health-address=127.0.0.1:0", "--node", node])
@@ -282,20 +282,20 @@ async fn start_daemon(
 fn most_of_a_daemon(trouble: Trouble, within: Duration, scans: usize) -> usize {
     // One who watches and one who publishes.
     let retries = 2 * tries(within, Duration::from_secs(1));
-    let news = PER_SCAN * scans;
+    let reports = PER_SCAN * scans;
     match trouble {
         // A watch is opened once in a second at most, however short the one before was. The client
         // takes a watch that breaks off for one that has ended.
         Trouble::Proxy(Fault::WatchesEnd(_) | Fault::CutBodies) => {
-            retries + news + usize::try_from(within.as_secs()).unwrap_or(usize::MAX)
+            retries + reports + usize::try_from(within.as_secs()).unwrap_or(usize::MAX)
         }
         // Nothing fails for long, and each failure is followed by a try.
-        Trouble::Proxy(Fault::Flaky) => retries + 2 * news,
-        _ => retries + news,
+        Trouble::Proxy(Fault::Flaky) => retries + 2 * reports,
+        _ => retries + reports,
     }
 }
 
-/// A file appears and goes while the trouble lasts. Both are told afterwards, once each.
+/// A file is created and deleted during the fault. Both are reported afterwards, once each.
 async fn a_daemon_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Result<()> {
     in_space(name, async |space| {
         let node = Node::start(space).await?;
@@ -323,7 +323,7 @@ async fn a_daemon_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Resul
         let ended = Instant::now();
         end(trouble, &node.proxy, &node.kubeconfig, &new_token).await?;
         let expected = [node.clean(), node.added(1), node.clean()];
-        node.until_said(&expected).await?;
+        node.until_reported(&expected).await?;
         let name = names::node_status("fi", &node.name);
         space
             .until_is(
@@ -337,7 +337,7 @@ async fn a_daemon_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Resul
             .await?;
         let recovered = ended.elapsed();
 
-        // What is told is told once, also when the next scans are.
+        // Each result is reported once, also after further scans.
         let before = node.status().await?.last_result;
         node.until_scanned(Condition::Succeeded).await?;
         space
@@ -350,9 +350,9 @@ async fn a_daemon_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Resul
                 },
             )
             .await?;
-        let (lost, duplicated) = lost_and_duplicated(&expected, &node.said().await?);
+        let (lost, duplicated) = lost_and_duplicated(&expected, &node.event_messages().await?);
         let log = node.failure_log().await?.data.unwrap_or_default();
-        let log = log.get(names::KEY_INTEGRITY_LOG).context("a kept log")?;
+        let log = log.get(names::KEY_INTEGRITY_LOG).context("a failure log")?;
         anyhow::ensure!(log.contains("/etc/watched/new"), "{log}");
         node.daemon.still_runs()?;
         Row {
@@ -362,7 +362,7 @@ async fn a_daemon_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Resul
             duplicated,
             recovery_seconds: Some(recovered.as_secs_f64()),
         }
-        .tell()
+        .print()
     })
     .await
 }
@@ -439,9 +439,9 @@ pub(crate) async fn operators_token(space: &Space) -> anyhow::Result<String> {
 
 /// As many requests may come from an operator in this time.
 fn most_of_an_operator(trouble: Trouble, within: Duration) -> usize {
-    /// Watches, and what is looked after besides (the policy, the monitoring).
+    /// Watches, and the objects that are applied periodically (the policy, the monitoring).
     const STREAMS: usize = 10;
-    /// What a start to lead, and the writes that were asked for, take.
+    /// The requests of a start as leader, and of the requested writes.
     const WORK: usize = 60;
     // The client's watches begin at 800 ms. The lease is asked for every second, and where that works
     // it is written, too.
@@ -480,7 +480,7 @@ async fn an_operator_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Re
         fleet.until_done(&third).await?;
         let recovered = ended.elapsed();
         space.until_phase("fi", "Initializing").await?;
-        space.daemon("fi", &third).obey().await?;
+        space.daemon("fi", &third).handle_request().await?;
         space.until_phase("fi", "Active").await?;
         fleet.operator.still_runs()?;
         let expected = [
@@ -491,11 +491,11 @@ async fn an_operator_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Re
             "Active",
         ];
         let expected = expected.map(str::to_owned);
-        let said = space.said("fi", "FileIntegrityStatus").await?;
-        let (lost, duplicated) = lost_and_duplicated(&expected, &said);
+        let messages = space.event_messages("fi", "FileIntegrityStatus").await?;
+        let (lost, duplicated) = lost_and_duplicated(&expected, &messages);
         assert!(
-            said.len() == expected.len() || lost + duplicated > 0,
-            "{said:?}"
+            messages.len() == expected.len() || lost + duplicated > 0,
+            "{messages:?}"
         );
         assert!(fleet.nodes.iter().all(|node| *node != third));
         Row {
@@ -505,7 +505,7 @@ async fn an_operator_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Re
             duplicated,
             recovery_seconds: Some(recovered.as_secs_f64()),
         }
-        .tell()
+        .print()
     })
     .await
 }
@@ -575,7 +575,7 @@ async fn in_each(
 }
 
 #[tokio::test]
-async fn a_daemon_scans_on_through_each_and_tells_its_results_once() -> anyhow::Result<()> {
+async fn a_daemon_scans_during_each_fault_and_reports_results_once() -> anyhow::Result<()> {
     in_each(async |name, fault, trouble| {
         a_daemon_in(&format!("daemon-{name}"), fault, trouble).await
     })
@@ -589,7 +589,7 @@ async fn a_daemon_reports_once_while_no_write_is_answered() -> anyhow::Result<()
 }
 
 #[tokio::test]
-async fn an_operator_gets_over_each_without_a_restart() -> anyhow::Result<()> {
+async fn an_operator_recovers_from_each_fault_without_a_restart() -> anyhow::Result<()> {
     in_each(async |name, fault, trouble| {
         an_operator_in(&format!("operator-{name}"), fault, trouble).await
     })
@@ -605,7 +605,7 @@ async fn an_operator_reports_once_while_no_write_is_answered() -> anyhow::Result
 
 /// What an operator asks first when it begins to lead.
 #[tokio::test]
-async fn an_operator_waits_where_the_api_groups_cannot_be_had() -> anyhow::Result<()> {
+async fn an_operator_waits_if_the_api_groups_cannot_be_read() -> anyhow::Result<()> {
     in_space("groups", async |space| {
         let proxy = Proxy::start().await?;
         proxy.set(Fault::At("/apis", 503)).await?;
@@ -648,7 +648,7 @@ async fn what_an_operator_cannot_read_is_reported() -> anyhow::Result<()> {
                 space.file_integrity("fi", spec).await?;
             } else {
                 // Something to reconcile for.
-                space.annotate("fi", "look", json!("again")).await?;
+                space.annotate("fi", "touch", json!("again")).await?;
             }
             until(reason, "read the PriorityClass nobodys").await?;
             proxy.set(Fault::None).await?;
@@ -684,7 +684,7 @@ async fn a_minute_of_refusals_costs_few_requests() -> anyhow::Result<()> {
 
 /// A network that swallows what is sent: nothing is refused, and nothing answered.
 #[tokio::test]
-async fn a_daemon_that_gets_no_answer_at_its_start_scans_and_tells_later() -> anyhow::Result<()> {
+async fn a_daemon_without_an_answer_at_its_start_scans_and_reports_later() -> anyhow::Result<()> {
     in_space("no-answer", async |space| {
         let node = space.node("n1").await?;
         let proxy = Proxy::start().await?;
@@ -704,7 +704,10 @@ async fn a_daemon_that_gets_no_answer_at_its_start_scans_and_tells_later() -> an
         let daemon = site.daemon().await?;
         daemon.logs("scan finished").await?;
         let status = site.status().await?;
-        anyhow::ensure!(is(&status, Condition::Succeeded), "it was told: {status:?}");
+        anyhow::ensure!(
+            is(&status, Condition::Succeeded),
+            "it was reported: {status:?}"
+        );
         proxy.set(Fault::None).await?;
         site.until("what has changed", |status| is(status, Condition::Failed))
             .await?;
@@ -715,7 +718,7 @@ async fn a_daemon_that_gets_no_answer_at_its_start_scans_and_tells_later() -> an
 
 /// As where a FileIntegrity is made again: the old pod still ends when the new one starts.
 #[tokio::test]
-async fn a_daemon_that_starts_while_another_ends_waits_for_its_lock() -> anyhow::Result<()> {
+async fn a_starting_daemon_waits_for_the_lock_of_another() -> anyhow::Result<()> {
     in_space("ending", async |space| {
         let node = space.node("n1").await?;
         let site = Site::new(space, "fi", &node, "10").await?;
@@ -736,8 +739,8 @@ async fn a_daemon_that_starts_while_another_ends_waits_for_its_lock() -> anyhow:
             .until("what has changed", |status| has(status, Condition::Failed))
             .await?;
         anyhow::ensure!(!has(&status, Condition::Errored), "{status:?}");
-        let is_told = |line: &String| line.contains("the node cannot be scanned");
-        anyhow::ensure!(!new.lines().iter().any(is_told), "{:?}", new.lines());
+        let is_error = |line: &String| line.contains("the node cannot be scanned");
+        anyhow::ensure!(!new.lines().iter().any(is_error), "{:?}", new.lines());
         new.still_runs()
     })
     .await
@@ -745,8 +748,8 @@ async fn a_daemon_that_starts_while_another_ends_waits_for_its_lock() -> anyhow:
 
 /// A new watch lists: the ConfigMap has not changed, so one that went on would show nothing of it.
 #[tokio::test]
-async fn a_right_that_was_taken_away_and_given_back_is_noticed() -> anyhow::Result<()> {
-    in_space("right", async |space| {
+async fn a_permission_that_was_removed_and_restored_is_used_again() -> anyhow::Result<()> {
+    in_space("permission", async |space| {
         let mut fleet = Fleet::start(space).await?;
         let other = elsewhere(space).await?;
         let_read(space, &other).await?;
@@ -755,7 +758,7 @@ async fn a_right_that_was_taken_away_and_given_back_is_noticed() -> anyhow::Resu
             .merge::<FileIntegrity>("fi", json!({"spec": {"config": config}}))
             .await?;
         for daemon in &mut fleet.daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
         }
         space.until_well("fi").await?;
         let until_valid = async |expected: &str| {

@@ -1,5 +1,5 @@
 //! What the tests share: a namespace with fio's manifests in it, nodes, operators, the daemon's
-//! part, waiting, and a look at what is there when a test fails.
+//! part, waiting, and a dump of the objects when a test fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Write as _};
@@ -42,8 +42,8 @@ use crate::concurrency;
 
 /// How long a test waits for anything. Far longer than it takes, as machines are slow at times.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it looks.
-pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Interval between polls.
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// The namespace for which the manifests are rendered; each test puts its own in its place.
 const TEMPLATE: &str = "fio-template";
 /// The operator's image in them.
@@ -288,7 +288,7 @@ impl Space {
         Ok(name)
     }
 
-    /// Says of a node what its kubelet would.
+    /// Reports a node's state as its kubelet would.
     pub(crate) async fn set_ready(&self, node: &str, ready: bool) -> anyhow::Result<()> {
         let status = if ready { "True" } else { "Unknown" };
         let patch = json!({"status": {"conditions": [{
@@ -317,7 +317,7 @@ impl Space {
         Ok(())
     }
 
-    /// Makes a FileIntegrity that selects this test's nodes. What `spec` says comes on top.
+    /// Creates a FileIntegrity that selects this test's nodes. The fields of `spec` have precedence.
     pub(crate) async fn file_integrity(
         &self,
         name: &str,
@@ -398,7 +398,7 @@ impl Space {
         object.context("the object is there")
     }
 
-    /// Waits until nothing is wrong with this FileIntegrity, and all that its spec says is at work.
+    /// Waits until this FileIntegrity has no problems, and its whole spec is in effect.
     pub(crate) async fn until_well(&self, fi: &str) -> anyhow::Result<FileIntegrity> {
         self.until_is(fi, "all to be well", |fi: &FileIntegrity| {
             let status = fi.status.as_ref();
@@ -432,8 +432,8 @@ impl Space {
         .await
     }
 
-    /// Waits until the object is gone.
-    pub(crate) async fn until_gone<K>(&self, name: &str, what: &str) -> anyhow::Result<()>
+    /// Waits until the object is deleted.
+    pub(crate) async fn until_deleted<K>(&self, name: &str, what: &str) -> anyhow::Result<()>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -452,9 +452,13 @@ impl Space {
             .await
     }
 
-    /// What the events about a FileIntegrity with this reason say, in the order in which they were
-    /// made.
-    pub(crate) async fn said(&self, fi: &str, reason: &str) -> anyhow::Result<Vec<String>> {
+    /// The messages of the events about a FileIntegrity with this reason, in the order of their
+    /// creation.
+    pub(crate) async fn event_messages(
+        &self,
+        fi: &str,
+        reason: &str,
+    ) -> anyhow::Result<Vec<String>> {
         let mut events = self.events(fi).await?;
         events.retain(|event| event.reason.as_deref() == Some(reason));
         Ok(events.into_iter().filter_map(|event| event.note).collect())
@@ -475,7 +479,7 @@ impl Space {
         Ok(events)
     }
 
-    /// Starts an operator with the rights of its ServiceAccount, on a thread and a runtime of its
+    /// Starts an operator with the permissions of its ServiceAccount, on a thread and a runtime of its
     /// own: when it is killed nothing of it goes on.
     pub(crate) async fn operator(&self, identity: &str) -> anyhow::Result<Operator> {
         self.operator_with(identity, ScrapeSettings::default())
@@ -493,7 +497,7 @@ impl Space {
         self.operator_by(identity, scrapes, kill, client).await
     }
 
-    /// Starts an operator with the client that `client` makes. It is killed when `kill` says so.
+    /// Starts an operator with the client that `client` makes. It is killed by `kill`.
     pub(crate) async fn operator_by(
         &self,
         identity: &str,
@@ -546,7 +550,7 @@ impl Space {
         })
     }
 
-    /// The rights of the operator's ServiceAccount. The group tells the requests of one operator
+    /// The permissions of the operator's ServiceAccount. The group distinguishes the requests of one operator
     /// from those of another in the audit log.
     async fn operator_config(&self, identity: &str) -> anyhow::Result<Config> {
         let mut config = admin().await?;
@@ -567,12 +571,12 @@ impl Space {
         }
     }
 
-    /// The group that tells an operator's requests from another's.
+    /// The group that distinguishes an operator's requests from another's.
     pub(crate) fn group(&self, identity: &str) -> String {
         format!("test:{}:{identity}", self.namespace)
     }
 
-    /// A kubeconfig in `dir` with the rights of the operators' ServiceAccount; returns its path.
+    /// A kubeconfig in `dir` with the permissions of the operators' ServiceAccount; returns its path.
     pub(crate) fn operators_kubeconfig(
         &self,
         dir: &Path,
@@ -587,7 +591,7 @@ impl Space {
     fn audited(&self, identity: &str) -> anyhow::Result<Vec<Audited>> {
         let group = self.group(identity);
         let mut file = audit_log()?;
-        // In the end it has a hundred megabytes, which nobody is to read every few milliseconds.
+        // At the end it has a hundred megabytes, too much to read every few milliseconds.
         file.seek(SeekFrom::Start(self.audited_from))?;
         let mut log = Vec::new();
         file.read_to_end(&mut log)?;
@@ -658,7 +662,7 @@ impl Space {
         self.until_phase(fi, "Initializing").await?;
         let mut daemons = [self.daemon(fi, &nodes[0]), self.daemon(fi, &nodes[1])];
         for daemon in &mut daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
             daemon.finds(&clean()).await?;
         }
         self.until_phase(fi, "Active").await?;
@@ -671,7 +675,7 @@ impl Space {
         String::from_utf8_lossy(&logs).into_owned()
     }
 
-    /// Everything that somebody who looks for the reason of a failure wants to see.
+    /// Everything that helps to find the reason of a failure.
     async fn dump(&self) -> String {
         let mut text = format!("--- what is in namespace {}\n", self.namespace);
         list::<FileIntegrity>(&mut text, &self.api()).await;
@@ -745,7 +749,7 @@ pub(crate) async fn eventually<T>(
     what: &str,
     ask: impl AsyncFn() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<T> {
-    answer(what, LOOK_EVERY, PATIENCE, ask).await
+    answer(what, POLL_INTERVAL, PATIENCE, ask).await
 }
 
 /// Asks so often until there is an answer, and not longer than `patience`.
@@ -755,7 +759,7 @@ pub(crate) async fn answer<T>(
     patience: Duration,
     ask: impl AsyncFn() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<T> {
-    let looking = async {
+    let polling = async {
         loop {
             if let Some(answer) = ask().await? {
                 return anyhow::Ok(answer);
@@ -763,7 +767,7 @@ pub(crate) async fn answer<T>(
             tokio::time::sleep(every).await;
         }
     };
-    tokio::time::timeout(patience, looking)
+    tokio::time::timeout(patience, polling)
         .await
         .with_context(|| format!("waited in vain for {what}"))?
         .with_context(|| format!("while waiting for {what}"))
@@ -886,7 +890,7 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Waits until something is asked of the daemon that is not done yet, and does it: makes a
     /// baseline, of the wanted configuration, for the newest request.
-    pub(crate) async fn obey(&mut self) -> anyhow::Result<()> {
+    pub(crate) async fn handle_request(&mut self) -> anyhow::Result<()> {
         let what = format!("something to do for {}", self.status);
         let statuses = &self.statuses;
         let name = &self.status;
@@ -895,20 +899,23 @@ impl Daemon {
             Ok(status.filter(asks_for_a_baseline))
         })
         .await?;
-        self.renew(&status).await
+        self.reinitialize(&status).await
     }
 
-    /// Makes a baseline, as this status asks for it.
-    pub(crate) async fn renew(&mut self, status: &FileIntegrityNodeStatus) -> anyhow::Result<()> {
+    /// Creates the baseline that this status requests.
+    pub(crate) async fn reinitialize(
+        &mut self,
+        status: &FileIntegrityNodeStatus,
+    ) -> anyhow::Result<()> {
         self.baselines += 1;
         let name = &self.status;
         let now = time::now();
-        let request = status.annotation(names::Annotation::REQUEST);
-        let news = NodeUpdate {
+        let request = status.annotation(names::Annotation::REINIT_REQUEST);
+        let update = NodeUpdate {
             baseline: Some(Baseline {
                 created_at: now.clone(),
                 config_hash: status
-                    .annotation(names::Annotation::WANTED_CONFIG)
+                    .annotation(names::Annotation::DESIRED_CONFIG)
                     .unwrap_or_default()
                     .to_owned(),
                 digest: names::sha256_hex(format!("{name} {}", self.baselines)),
@@ -924,26 +931,26 @@ impl Daemon {
             }),
             ..NodeUpdate::default()
         };
-        self.publisher.publish(status, &news, None).await?;
+        self.publisher.publish(status, &update, None).await?;
         Ok(())
     }
 
-    /// Tells what came of a scan.
+    /// Reports the outcome of a scan.
     pub(crate) async fn finds(&mut self, outcome: &Outcome) -> anyhow::Result<()> {
         let status = self.statuses.get(&self.status).await?;
-        let news = NodeUpdate {
+        let update = NodeUpdate {
             finding: Some(Finding::new(outcome, time::now(), Duration::from_secs(1))),
             ..NodeUpdate::default()
         };
-        self.publisher.publish(&status, &news, None).await?;
+        self.publisher.publish(&status, &update, None).await?;
         Ok(())
     }
 }
 
-/// Whether something is asked of this node's daemon that is not done yet.
+/// Whether this node's daemon has an open request.
 pub(crate) fn asks_for_a_baseline(status: &FileIntegrityNodeStatus) -> bool {
-    let wanted = status.annotation(names::Annotation::WANTED_CONFIG);
-    let request = status.annotation(names::Annotation::REQUEST);
+    let wanted = status.annotation(names::Annotation::DESIRED_CONFIG);
+    let request = status.annotation(names::Annotation::REINIT_REQUEST);
     let baseline = status.baseline.as_ref().map(|b| b.config_hash.as_str());
     let done = status.reinit.as_ref().map(|r| r.id.as_str());
     wanted.is_some() && (baseline != wanted || (request.is_some() && request != done))

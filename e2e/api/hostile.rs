@@ -21,7 +21,7 @@ use crate::harness::{LABEL_TEST, Operator, Space, answer, in_space};
 
 /// How long a few hundred FileIntegrities may take, beside other tests.
 const LONG: Duration = Duration::from_secs(240);
-/// A line that must not come to stand by itself in a log.
+/// A text that must not become a separate line in a log.
 const INJECTED: &str = "injected line";
 
 fn hostile_values() -> Vec<String> {
@@ -294,7 +294,7 @@ async fn until_seen(space: &Space) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn no_text_of_a_user_makes_another_request() -> anyhow::Result<()> {
+async fn user_text_never_changes_a_request() -> anyhow::Result<()> {
     in_space("hostile", async |space| {
         let conf = json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf"},
@@ -335,11 +335,11 @@ async fn no_text_of_a_user_makes_another_request() -> anyhow::Result<()> {
                 .until_is(&status, "to be there", |_: &FileIntegrityNodeStatus| true)
                 .await?;
         }
-        // What comes after that: the signallers of those that request a baseline.
+        // What comes after that: the re-init DaemonSets of those that request a baseline.
         for number in 2..=3 {
-            let signaller = names::reinit_daemon_set(&format!("fi-{number}"), None);
+            let reinit_set = names::reinit_daemon_set(&format!("fi-{number}"), None);
             space
-                .until_is(&signaller, "to be there", |_: &DaemonSet| true)
+                .until_is(&reinit_set, "to be there", |_: &DaemonSet| true)
                 .await?;
         }
         let valid = recorded.take();
@@ -366,7 +366,7 @@ async fn no_text_of_a_user_makes_another_request() -> anyhow::Result<()> {
         );
         let seen = until_seen(space).await;
         let mut others: Vec<String> = recorded.take().difference(&valid).cloned().collect();
-        // It is renewed every few seconds, whatever is asked for.
+        // It is renewed every few seconds, independent of requests.
         let renewal = format!("/leases/{}?", numberless(names::LEASE_NAME));
         others.retain(|request| !request.ends_with(&renewal));
         assert_eq!(others, [""; 0]);

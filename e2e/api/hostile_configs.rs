@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::harness::{LOOK_EVERY, answer, condition_of, in_space, message_of};
+use crate::harness::{POLL_INTERVAL, answer, condition_of, in_space, message_of};
 use crate::process::Process;
 
 /// A liveness probe of the kubelet waits a second by default; a build without optimization, beside
@@ -126,7 +126,7 @@ async fn hostile_configurations_do_not_stop_the_operator_for_others() -> anyhow:
         let operator = Process::with_health(space, "op", &address.to_string()).await?;
         operator.logs("leading").await?;
         let work = async {
-            // It comes last, when the others are being looked at.
+            // It comes last, while the others are validated.
             space.file_integrity("good", json!({})).await?;
             space
                 .until_is("aide-good", "a DaemonSet", |_: &DaemonSet| true)
@@ -135,7 +135,7 @@ async fn hostile_configurations_do_not_stop_the_operator_for_others() -> anyhow:
                 let what = format!("{name} to be refused: {reason}");
                 let refused = |fi: &FileIntegrity| message_of(fi, "ConfigValid").contains(reason);
                 let (api, name_of_fi) = (space.api::<FileIntegrity>(), format!("fi-{name}"));
-                let fi = answer(&what, LOOK_EVERY, LONG, async || {
+                let fi = answer(&what, POLL_INTERVAL, LONG, async || {
                     Ok(api.get_opt(&name_of_fi).await?.filter(refused))
                 })
                 .await?;

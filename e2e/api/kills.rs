@@ -1,11 +1,11 @@
 //! SIGKILL for the daemon at every step, and for AIDE: whatever the point, the node has one whole
-//! baseline, the next daemon finishes or begins anew, no result is lost, and none is told twice.
+//! baseline, the next daemon finishes or starts again, no result is lost, and none is reported twice.
 //!
 //! The daemon is the real program with the real AIDE on a small tree, and no operator is there: the
-//! tests write its wishes. A step is a system call that changes something others see: files of the state
+//! tests write its requests. A step is a system call that changes something others see: files of the state
 //! and work directories, what is sent to the API server. strace stops the whole daemon after each (by
 //! SIGSTOP), whichever thread makes it, and [`follow`] lets it go on or kills it. [`walk`] first writes
-//! down the steps of a daemon that nobody kills, and then has one killed after each of them. A step is
+//! down the steps of a daemon that is not killed, and then kills one after each of them. A step is
 //! known by its call and path, and by how often it came: no point depends on the speed of the machine,
 //! nor on which of two threads was first. While AIDE runs the daemon takes no step; [`kill_amid`] has
 //! both killed then, or AIDE alone.
@@ -32,7 +32,7 @@ use crate::site::{Site, children, kill_with_children};
 
 /// The node; each point has a FileIntegrity of its own.
 const NODE: &str = "node";
-/// The request of [`Story::Renewed`].
+/// The request of [`Story::Reinitialized`].
 const REQUEST: &str = "request-1";
 /// So many points are tried at a time. Most of their time they wait.
 const AT_ONCE: usize = 8;
@@ -52,8 +52,8 @@ const CALLS: &str = "?rename,renameat,renameat2,?link,linkat,?unlink,unlinkat,fs
 enum Story {
     /// Makes the first baseline, and scans.
     First,
-    /// Makes a new one, which was asked for, and scans.
-    Renewed,
+    /// Creates a requested new one, and scans.
+    Reinitialized,
     /// Scans, and finds changes.
     Changed,
 }
@@ -62,7 +62,7 @@ impl Story {
     fn name(self) -> &'static str {
         match self {
             Self::First => "first",
-            Self::Renewed => "renewed",
+            Self::Reinitialized => "reinitialized",
             Self::Changed => "changed",
         }
     }
@@ -71,7 +71,7 @@ impl Story {
     fn calls(self) -> &'static [&'static str] {
         match self {
             Self::First => &["rename", "fsync", "aide.baseline.json.new", "<TCP:"],
-            Self::Renewed => &[
+            Self::Reinitialized => &[
                 "link",
                 "rename",
                 "aide.db.gz.backup-",
@@ -82,15 +82,15 @@ impl Story {
         }
     }
 
-    /// Whether the status object says that all of it is done and told.
+    /// Whether everything is done and reported in the node status.
     fn is_over(self, status: &FileIntegrityNodeStatus) -> bool {
         let result = status.last_result.as_ref();
         let last = result.map(|last| last.condition);
         match self {
             Self::First => status.baseline.is_some() && last == Some(Condition::Succeeded),
-            // The clean result of before is still there when the baseline is told; it may be of the
+            // The earlier clean result is still there when the baseline is reported; it may be of the
             // same second, but is one of fewer files.
-            Self::Renewed => status.reinit.as_ref().is_some_and(|done| {
+            Self::Reinitialized => status.reinit.as_ref().is_some_and(|done| {
                 let files = status.baseline.as_ref().map(|baseline| baseline.entries);
                 let compared = result.is_some_and(|result| result.files_scanned == files);
                 done.id == REQUEST && last == Some(Condition::Succeeded) && compared
@@ -112,8 +112,8 @@ impl Site<'_> {
             .await?;
         daemon.end().await?;
         self.change()?;
-        if story == Story::Renewed {
-            self.wish(Some(REQUEST)).await?;
+        if story == Story::Reinitialized {
+            self.set_request(Some(REQUEST)).await?;
         }
         Ok(())
     }
@@ -183,11 +183,11 @@ struct Step {
 #[derive(Debug)]
 struct Course {
     steps: Vec<Step>,
-    /// It was killed after the step that was asked for.
+    /// It was killed after the given step.
     is_cut: bool,
 }
 
-/// Reads what strace tells, lets the daemon go on after each call, and kills it after this step.
+/// Reads the output of strace, lets the daemon continue after each call, and kills it after this step.
 /// `place` is the directory of all its files.
 fn follow(
     trace: ChildStdout,
@@ -214,7 +214,7 @@ fn follow(
             .ok();
         let call = match what.as_bytes().first() {
             Some(b'-') => {
-                // It has stopped; where two threads stop at a time this is said of one alone.
+                // It has stopped; if two threads stop at the same time, strace reports only one.
                 if let Some(pid) = Pid::from_raw(pid).filter(|_| what.starts_with("--- SIGSTOP")) {
                     kill_process(pid, Signal::CONT).ok();
                 }
@@ -249,17 +249,17 @@ fn without_chance(call: &str, place: &str) -> String {
     let call = call.rsplit_once(" = ").map_or(call, |(call, _)| call);
     let call = call.trim_end().trim_end_matches(')').replace(place, "");
     let is_word = |c: char| c.is_ascii_alphanumeric();
-    let mut told = String::new();
+    let mut fixed = String::new();
     let mut rest = call.as_str();
     while let Some(start) = rest.find(is_word) {
         let (before, word) = rest.split_at(start);
         let (word, after) = word.split_at(word.find(|c| !is_word(c)).unwrap_or(word.len()));
         let is_hash = word.len() >= 32 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         let is_chance = is_hash || word.starts_with(|c: char| c.is_ascii_digit());
-        told.extend([before, if is_chance { "#" } else { word }]);
+        fixed.extend([before, if is_chance { "#" } else { word }]);
         rest = after;
     }
-    told + rest
+    fixed + rest
 }
 
 /// Whether others see what this call, as strace prints it, has done.
@@ -307,9 +307,9 @@ impl Wrong {
     }
 }
 
-/// Looks at everything that a story leaves, when its daemon has ended. `old` is the digest of the
-/// baseline of before.
-async fn look(site: &Site<'_>, story: Story, old: Option<&str>) -> anyhow::Result<Wrong> {
+/// Checks everything that a story leaves when its daemon has exited. `old` is the digest of the
+/// previous baseline.
+async fn check(site: &Site<'_>, story: Story, old: Option<&str>) -> anyhow::Result<Wrong> {
     let mut wrong = Wrong::default();
     let status = site.status().await?;
     let digest = digest_of_gzip(&site.database()).context("read the database")?;
@@ -317,32 +317,30 @@ async fn look(site: &Site<'_>, story: Story, old: Option<&str>) -> anyhow::Resul
     wrong.unless(baseline.digest == digest, || {
         format!("on disk {digest}, recorded {}", baseline.digest)
     });
-    wrong.unless(baseline.requested, || {
-        "a baseline that nobody asked for".to_owned()
-    });
+    wrong.unless(baseline.requested, || "an unrequested baseline".to_owned());
     let record = std::fs::read(site.path("root/etc/kubernetes/aide.baseline.json"))?;
     let record: Value = serde_json::from_slice(&record)?;
     wrong.unless(record["digest"] == json!(digest), || {
         format!("another one's record: {record}")
     });
-    let is_new = old.is_none_or(|old| (old != digest) == (story == Story::Renewed));
+    let is_new = old.is_none_or(|old| (old != digest) == (story == Story::Reinitialized));
     wrong.unless(is_new, || format!("{digest} after {old:?}"));
-    look_at_files(site, story, old, &mut wrong)?;
-    look_at_result(&status, story, &mut wrong);
-    look_at_events(site, story, &mut wrong).await?;
+    check_files(site, story, old, &mut wrong)?;
+    check_result(&status, story, &mut wrong);
+    check_events(site, story, &mut wrong).await?;
     if story == Story::Changed {
         let name = format!("aide-{}-{NODE}-failed", site.name());
         let log = site.space.api::<ConfigMap>().get_opt(&name).await?;
         let text = log.and_then(|log| log.data).unwrap_or_default();
         let text = text.get("integritylog").cloned().unwrap_or_default();
         wrong.unless(text.contains("/watched/new"), || {
-            format!("kept log: {text:?}")
+            format!("failure log: {text:?}")
         });
     }
     Ok(wrong)
 }
 
-fn look_at_files(
+fn check_files(
     site: &Site<'_>,
     story: Story,
     old: Option<&str>,
@@ -364,7 +362,7 @@ fn look_at_files(
             wrong.unless(is_old, || format!("{name} is {digest}"));
         }
     }
-    let expected = usize::from(story == Story::Renewed);
+    let expected = usize::from(story == Story::Reinitialized);
     for of in ["aide.db.gz", "aide.log"] {
         let found = backups.get(of).copied().unwrap_or_default();
         wrong.count(&format!("backups of {of}"), found, expected);
@@ -376,7 +374,7 @@ fn look_at_files(
     Ok(())
 }
 
-fn look_at_result(status: &FileIntegrityNodeStatus, story: Story, wrong: &mut Wrong) {
+fn check_result(status: &FileIntegrityNodeStatus, story: Story, wrong: &mut Wrong) {
     let Some(last) = &status.last_result else {
         wrong.lost.push("no result".to_owned());
         return;
@@ -395,12 +393,12 @@ fn look_at_result(status: &FileIntegrityNodeStatus, story: Story, wrong: &mut Wr
         format!("last result: {counts:?} {paths:?}")
     });
     let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
-    let request = (story == Story::Renewed).then_some(REQUEST);
+    let request = (story == Story::Reinitialized).then_some(REQUEST);
     wrong.unless(done == request, || format!("request {done:?}"));
 }
 
-/// A kill in the middle of AIDE's run is told, once; after it the node is well once more.
-async fn look_at_events(site: &Site<'_>, story: Story, wrong: &mut Wrong) -> anyhow::Result<()> {
+/// A kill during a run of AIDE is reported once; after it the node has no changes again.
+async fn check_events(site: &Site<'_>, story: Story, wrong: &mut Wrong) -> anyhow::Result<()> {
     let (mut clean, mut changed, mut errors) = (0, 0, 0);
     for event in site.space.events(site.name()).await? {
         let reason = event.reason.unwrap_or_default();
@@ -424,7 +422,7 @@ async fn look_at_events(site: &Site<'_>, story: Story, wrong: &mut Wrong) -> any
         }
     }
     wrong.count("events of errors", errors, errors.min(1));
-    let again = if story == Story::Renewed {
+    let again = if story == Story::Reinitialized {
         errors.min(1)
     } else {
         0
@@ -446,7 +444,7 @@ struct Tried {
     wrong: Wrong,
 }
 
-/// Kills the daemon after this step and starts it anew. Nothing if it did not take it.
+/// Kills the daemon after this step and starts it again. None if it did not reach the step.
 async fn kill_after(
     space: &Space,
     story: Story,
@@ -475,7 +473,7 @@ async fn kill_after(
     .with_context(|| format!("killed after {at}"))?;
     let recovery = started.elapsed();
     daemon.end().await?;
-    let wrong = look(&site, story, old.as_deref()).await?;
+    let wrong = check(&site, story, old.as_deref()).await?;
     Ok(Some(Tried {
         at,
         recovery,
@@ -490,7 +488,7 @@ async fn until_after(date: Option<&Time>) {
     }
 }
 
-/// The steps of a daemon that nobody kills.
+/// The steps of a daemon that is not killed.
 async fn steps_of(space: &Space, story: Story) -> anyhow::Result<Vec<Step>> {
     let site = Site::new(space, &format!("{}-whole", story.name()), NODE, LONG).await?;
     site.prepare(story).await?;
@@ -532,10 +530,10 @@ async fn walk(space: &Space, story: Story, fault: &str) -> anyhow::Result<()> {
             all.extend(tried);
         }
     }
-    tell(fault, &all)
+    report(fault, &all)
 }
 
-fn tell(fault: &str, all: &[Tried]) -> anyhow::Result<()> {
+fn report(fault: &str, all: &[Tried]) -> anyhow::Result<()> {
     let wrong: Vec<&Tried> = all
         .iter()
         .filter(|tried| !(tried.wrong.lost.is_empty() && tried.wrong.twice.is_empty()))
@@ -552,11 +550,11 @@ fn tell(fault: &str, all: &[Tried]) -> anyhow::Result<()> {
         .iter()
         .map(|tried| format!("killed after {}: {:#?}", tried.at, tried.wrong));
     let described: Vec<String> = described.collect();
-    row.tell().with_context(|| described.join("\n"))
+    row.print().with_context(|| described.join("\n"))
 }
 
 #[test]
-fn steps_are_the_calls_that_others_see() {
+fn steps_are_the_system_calls_with_visible_effects() {
     for (call, expected) in [
         (
             r#"openat(AT_FDCWD</>, "/x/aide.running", O_WRONLY|O_CREAT|O_TRUNC|O_CLOEXEC, 0666) = 9</x>"#,
@@ -604,7 +602,7 @@ fn a_step_is_the_same_in_another_run() {
 }
 
 #[tokio::test]
-async fn a_daemon_that_is_killed_while_it_makes_the_first_baseline() -> anyhow::Result<()> {
+async fn a_daemon_killed_during_the_first_initialization_recovers() -> anyhow::Result<()> {
     in_space("kill-first", async |space| {
         walk(
             space,
@@ -617,11 +615,11 @@ async fn a_daemon_that_is_killed_while_it_makes_the_first_baseline() -> anyhow::
 }
 
 #[tokio::test]
-async fn a_daemon_that_is_killed_while_it_renews_the_baseline() -> anyhow::Result<()> {
+async fn a_daemon_killed_during_a_re_initialization_recovers() -> anyhow::Result<()> {
     in_space("kill-renewed", async |space| {
         walk(
             space,
-            Story::Renewed,
+            Story::Reinitialized,
             "kill -9 of the daemon during a re-initialization",
         )
         .await
@@ -630,7 +628,7 @@ async fn a_daemon_that_is_killed_while_it_renews_the_baseline() -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn a_daemon_that_is_killed_while_it_finds_and_tells_changes() -> anyhow::Result<()> {
+async fn a_daemon_killed_while_it_reports_changes_recovers() -> anyhow::Result<()> {
     in_space("kill-changed", async |space| {
         walk(
             space,
@@ -645,7 +643,7 @@ async fn a_daemon_that_is_killed_while_it_finds_and_tells_changes() -> anyhow::R
 /// Whom the kill meets while AIDE runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Victim {
-    /// AIDE alone. Its daemon tells so and tries again.
+    /// Only AIDE. Its daemon reports it and tries again.
     Aide,
     /// The daemon, too, and another one is started.
     Both,
@@ -704,13 +702,13 @@ async fn try_to_kill_amid(
         let mut results = status.results.iter();
         results.any(|result| result.condition == Condition::Errored)
     };
-    site.until("the kill is told, and what follows", |status| {
+    site.until("the kill and the next result to be reported", |status| {
         errored(status) && story.is_over(status)
     })
     .await?;
     let recovery = started.elapsed();
     daemon.end().await?;
-    let wrong = look(site, story, old.as_deref()).await?;
+    let wrong = check(site, story, old.as_deref()).await?;
     let at = format!("{mode}, after {after:?}");
     Ok(Some(Tried {
         at,
@@ -761,11 +759,11 @@ async fn kill_all_amid(
     let points = moments.map(|after| kill_amid(space, victim, story, after));
     let results = futures::future::join_all(points).await;
     let all: Vec<Tried> = results.into_iter().collect::<anyhow::Result<_>>()?;
-    tell(fault, &all)
+    report(fault, &all)
 }
 
 #[tokio::test]
-async fn an_aide_that_is_killed_is_told_and_run_again() -> anyhow::Result<()> {
+async fn a_killed_aide_is_reported_and_run_again() -> anyhow::Result<()> {
     in_space("kill-aide", async |space| {
         for (story, fault) in [
             (Story::First, "kill -9 of AIDE during an initialization"),
@@ -779,7 +777,7 @@ async fn an_aide_that_is_killed_is_told_and_run_again() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_daemon_that_is_killed_with_its_aide_tells_so_and_begins_anew() -> anyhow::Result<()> {
+async fn a_daemon_killed_with_its_aide_reports_it_and_starts_again() -> anyhow::Result<()> {
     in_space("kill-both", async |space| {
         for (story, fault) in [
             (
@@ -787,7 +785,7 @@ async fn a_daemon_that_is_killed_with_its_aide_tells_so_and_begins_anew() -> any
                 "kill -9 of the daemon and AIDE during the first initialization",
             ),
             (
-                Story::Renewed,
+                Story::Reinitialized,
                 "kill -9 of the daemon and AIDE during a re-initialization",
             ),
             (

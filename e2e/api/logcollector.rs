@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 
 use crate::harness::{Space, eventually, in_space};
+use crate::process::program;
 
 const CLEAN: &str = "Start timestamp: 2026-01-02 03:04:05 +0000 (AIDE 0.16)\n\
     AIDE found NO differences between database and filesystem. Looks okay!!\n\n\
@@ -23,7 +24,7 @@ const CHANGED: &str = "Start timestamp: 2026-01-02 03:04:05 +0000 (AIDE 0.16)\n\
 
 /// The program on this node's behalf.
 fn collector(space: &Space, node: &str, file: &Path) -> anyhow::Result<Command> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fio"));
+    let mut command = Command::new(program());
     command
         .args([
             "logcollector",
@@ -64,36 +65,36 @@ async fn one_report_with_its_exit_status() -> anyhow::Result<()> {
         std::fs::write(&file, CHANGED)?;
         let mut command = collector(space, &nodes[0], &file)?;
         command.arg("--exit-status=1");
-        let (success, said) = run(command).await?;
-        assert!(success, "{said}");
+        let (success, printed) = run(command).await?;
+        assert!(success, "{printed}");
         let last = status(space, &nodes[0])
             .await?
             .last_result
             .context("a result")?;
         assert_eq!((last.condition, last.files_added), (Condition::Failed, 1));
         assert_eq!(last.changes[0].path, "/etc/new");
-        let name = last.result_config_map_name.context("a kept log")?;
+        let name = last.result_config_map_name.context("a failure log")?;
         let log = space.api::<ConfigMap>().get(&name).await?;
         assert_eq!(
             log.data.unwrap_or_default()[names::KEY_INTEGRITY_LOG],
             CHANGED
         );
-        let said = space.said("fi", "NodeIntegrityStatus").await?;
+        let printed = space.event_messages("fi", "NodeIntegrityStatus").await?;
         let expected = format!(
             "node {} has changed! a:1,c:0,r:0 log:{}/aide-fi-{}-failed",
             nodes[0], space.namespace, nodes[0]
         );
-        assert!(said.contains(&expected), "{said:?}");
+        assert!(printed.contains(&expected), "{printed:?}");
 
         // The exit status in a file; an error of AIDE is reported, and is the program's failure.
         let code = dir.path().join("code");
         std::fs::write(&code, "17\n")?;
         let mut command = collector(space, &nodes[0], &file)?;
         command.arg(format!("--exit-status-file={}", code.display()));
-        let (success, said) = run(command).await?;
+        let (success, printed) = run(command).await?;
         assert!(
-            !success && said.contains("the run was reported as Errored"),
-            "{said}"
+            !success && printed.contains("the run was reported as Errored"),
+            "{printed}"
         );
         let last = status(space, &nodes[0])
             .await?
@@ -109,7 +110,7 @@ async fn one_report_with_its_exit_status() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_followed_file_is_reported_each_time_it_is_whole() -> anyhow::Result<()> {
+async fn a_followed_file_is_reported_each_time_it_is_complete() -> anyhow::Result<()> {
     in_space("follow", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, _) = space.active("fi", json!({})).await?;
@@ -141,7 +142,7 @@ async fn a_followed_file_is_reported_each_time_it_is_whole() -> anyhow::Result<(
 }
 
 #[tokio::test]
-async fn a_report_that_never_gets_whole_is_errored() -> anyhow::Result<()> {
+async fn a_report_that_is_never_complete_is_errored() -> anyhow::Result<()> {
     in_space("half", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, _) = space.active("fi", json!({})).await?;
@@ -151,8 +152,8 @@ async fn a_report_that_never_gets_whole_is_errored() -> anyhow::Result<()> {
             std::fs::write(&file, text)?;
             let mut command = collector(space, &nodes[0], &file)?;
             command.arg("--lc-timeout=0");
-            let (success, said) = run(command).await?;
-            assert!(!success, "{said}");
+            let (success, printed) = run(command).await?;
+            assert!(!success, "{printed}");
             let last = status(space, &nodes[0])
                 .await?
                 .last_result

@@ -71,7 +71,7 @@ async fn each_transition_is_counted_and_reported_once() -> anyhow::Result<()> {
         // The phase.
         op.lose("/fileintegrities/fi/status").await?;
         for daemon in &mut daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
             daemon.finds(&clean()).await?;
         }
         op.until_lost(2).await?;
@@ -86,15 +86,15 @@ async fn each_transition_is_counted_and_reported_once() -> anyhow::Result<()> {
         op.lose("PATCH /apis/apps/v1/").await?;
         op.until_lost(4).await?;
         space.until_phase("fi", "Initializing").await?;
-        // The signaller's removal.
+        // The deletion of the re-init DaemonSet.
         op.lose("DELETE /apis/apps/v1/").await?;
         for daemon in &mut daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
         }
         op.until_lost(5).await?;
         space.until_phase("fi", "Active").await?;
         space
-            .until_gone::<DaemonSet>("aide-ini-fi", "the signaller to go")
+            .until_deleted::<DaemonSet>("aide-ini-fi", "the deletion of the re-init DaemonSet")
             .await?;
 
         // The event.
@@ -130,11 +130,11 @@ async fn each_transition_is_counted_and_reported_once() -> anyhow::Result<()> {
                 ],
             )
             .await?;
-        let mut said = space.said("fi", "FileIntegrityStatus").await?;
-        said.retain(|phase| phase != "Pending");
+        let mut messages = space.event_messages("fi", "FileIntegrityStatus").await?;
+        messages.retain(|phase| phase != "Pending");
         let expected = ["Initializing", "Active", "Initializing", "Active", "Error"];
-        assert_eq!(said, expected);
-        let refused = space.said("fi", "ConfigRefused").await?;
+        assert_eq!(messages, expected);
+        let refused = space.event_messages("fi", "ConfigRefused").await?;
         assert_eq!(refused.len(), 1, "{refused:?}");
         op.operator.still_runs()
     })
@@ -143,7 +143,7 @@ async fn each_transition_is_counted_and_reported_once() -> anyhow::Result<()> {
 
 /// The next renewal is a conflict with the operator's own write, and so is the release.
 #[tokio::test]
-async fn a_renewal_whose_answer_is_lost_ends_no_leadership() -> anyhow::Result<()> {
+async fn a_lost_answer_to_a_lease_renewal_keeps_the_leader() -> anyhow::Result<()> {
     in_space("lost-renewal", async |space| {
         let op = Loser::start(space).await?;
         let renewed = async || {
@@ -177,7 +177,7 @@ async fn a_renewal_whose_answer_is_lost_ends_no_leadership() -> anyhow::Result<(
 /// A daemon writes again what was carried out already, and nothing is reported twice. A real daemon and
 /// a real AIDE.
 #[tokio::test]
-async fn one_event_for_each_transition_whichever_answer_is_lost() -> anyhow::Result<()> {
+async fn each_transition_has_one_event_although_answers_are_lost() -> anyhow::Result<()> {
     in_space("lost", async |space| {
         let node = Node::start(space).await?;
         let new = node.watched.join("new");
@@ -200,15 +200,15 @@ async fn one_event_for_each_transition_whichever_answer_is_lost() -> anyhow::Res
                     std::fs::remove_file(&new)?;
                     expected.push(node.clean());
                 }
-                node.until_said(&expected).await?;
+                node.until_reported(&expected).await?;
                 // So that the answer of the last write, the status, is lost as well, or has come.
                 for _ in 0..2 {
                     node.until_scanned(after).await?;
                 }
                 let all = node.proxy.lost();
                 anyhow::ensure!(all.len() == lost + 1, "{write}: {all:?}");
-                let said = node.said().await?;
-                anyhow::ensure!(said == expected, "{write}: {said:?}");
+                let messages = node.event_messages().await?;
+                anyhow::ensure!(messages == expected, "{write}: {messages:?}");
             }
         }
         let log = node.failure_log().await?.data.unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Tests against a real API server, without nodes: `make api-test`, or one of them by
 //! `hack/with-apiserver cargo test --test api --all-features NAME`.
 //!
-//! Nodes are Node objects that nothing stands behind, and the daemons' part is played by the tests.
+//! Nodes are Node objects without machines, and the tests play the role of the daemons.
 //! The tests run side by side, each in a namespace of its own (see [`harness`]).
 
 mod abuse;
@@ -16,7 +16,7 @@ mod churn;
 mod clocks;
 mod concurrency;
 mod cuts;
-mod daemon_rights;
+mod daemon_permissions;
 mod docs;
 mod edits;
 mod failover;

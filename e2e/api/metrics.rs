@@ -28,8 +28,8 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use crate::harness::{
-    LOOK_EVERY, Operator, Space, alone, answer, changed, clean, condition_of, eventually, in_space,
-    kubectl, message_of, phase_of,
+    Operator, POLL_INTERVAL, Space, alone, answer, changed, clean, condition_of, eventually,
+    in_space, kubectl, message_of, phase_of,
 };
 use crate::updates::{machine_config, until_held};
 
@@ -49,8 +49,8 @@ impl Answer {
     }
 }
 
-/// As long as it may take until there are objects of a kind that has appeared: half a minute until it
-/// is looked for, as much again where the API does not take any yet, and some time for all of it.
+/// Maximum time until there are objects of a new kind: half a minute until the operator detects the
+/// kind, the same again if the API does not accept objects yet, and some reserve.
 const KIND_PATIENCE: Duration = Duration::from_secs(120);
 
 /// An operator's fleet endpoint.
@@ -193,7 +193,7 @@ pub(crate) async fn token(space: &Space, account: &str) -> anyhow::Result<String
     Ok(kubectl(&arguments, "").await?.trim().to_owned())
 }
 
-/// The contract's first example: what is told after it, by an operator and by the one after it.
+/// The metrics after a failure and a re-initialization, of an operator and of the next one.
 #[tokio::test]
 async fn a_failure_and_a_reinit_are_counted() -> anyhow::Result<()> {
     in_space("counts", async |space| {
@@ -214,11 +214,11 @@ async fn a_failure_and_a_reinit_are_counted() -> anyhow::Result<()> {
             .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
         space.until_phase("fi", "Initializing").await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         space
-            .until_gone::<DaemonSet>("aide-ini-fi", "the signaller to go")
+            .until_deleted::<DaemonSet>("aide-ini-fi", "the deletion of the re-init DaemonSet")
             .await?;
         let condition = |name: &str| {
             format!(
@@ -226,7 +226,7 @@ async fn a_failure_and_a_reinit_are_counted() -> anyhow::Result<()> {
                 nodes[0]
             )
         };
-        let told = endpoint
+        let scrape = endpoint
             .shows(
                 &token,
                 &[
@@ -249,7 +249,7 @@ async fn a_failure_and_a_reinit_are_counted() -> anyhow::Result<()> {
             )
             .await?;
         assert!(
-            told.text.contains(
+            scrape.text.contains(
                 "file_integrity_operator_api_requests_total{verb=\"patch\",code=\"200\"}"
             )
         );
@@ -258,8 +258,8 @@ async fn a_failure_and_a_reinit_are_counted() -> anyhow::Result<()> {
         operator.kill().await?;
         let _next = endpoint.operator("next").await?;
         let both = [(&*failed(&nodes[0]), 1.0), (&*failed(&nodes[1]), 0.0)];
-        let told = endpoint.shows(&token, &both).await?;
-        assert_eq!(told.value(&condition("Failed")), None);
+        let scrape = endpoint.shows(&token, &both).await?;
+        assert_eq!(scrape.value(&condition("Failed")), None);
         first.finds(&clean()).await?;
         space.remove_node(&nodes[1]).await?;
         endpoint
@@ -292,12 +292,12 @@ async fn configurations_are_counted() -> anyhow::Result<()> {
             space.merge::<FileIntegrity>("fi", patch).await?;
             space.until_phase("fi", "Initializing").await?;
             for daemon in [&mut first, &mut second] {
-                daemon.obey().await?;
+                daemon.handle_request().await?;
                 daemon.finds(&then).await?;
             }
             space.until_phase("fi", "Active").await?;
             space
-                .until_gone::<DaemonSet>("aide-ini-fi", "the signaller to go")
+                .until_deleted::<DaemonSet>("aide-ini-fi", "the deletion of the re-init DaemonSet")
                 .await?;
         }
         let token = token(space, "file-integrity-operator-metrics").await?;
@@ -350,12 +350,12 @@ async fn holds_of_nodes_that_are_updated_are_counted() -> anyhow::Result<()> {
         }
         machine_config(space, &nodes[0], "b", "b", "Done").await?;
         until_held(space, &nodes[0], false).await?;
-        first.obey().await?;
+        first.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         let token = token(space, "file-integrity-operator-metrics").await?;
         let of = |name: &str, node: &str| format!("{name}{{node=\"{node}\"}}");
         let reinit = format!("reinit_total{{by=\"node\",node=\"{}\"}}", nodes[0]);
-        let told = endpoint
+        let scrape = endpoint
             .shows(
                 &token,
                 &[
@@ -367,14 +367,14 @@ async fn holds_of_nodes_that_are_updated_are_counted() -> anyhow::Result<()> {
                 ],
             )
             .await?;
-        assert_eq!(told.value(&of("unpause_total", &nodes[1])), None);
+        assert_eq!(scrape.value(&of("unpause_total", &nodes[1])), None);
         Ok(())
     })
     .await
 }
 
 #[tokio::test]
-async fn who_may_read_is_let_in_and_others_are_not() -> anyhow::Result<()> {
+async fn only_clients_with_permission_can_scrape() -> anyhow::Result<()> {
     in_space("access", async |space| {
         let endpoint = Endpoint::new(space).await?;
         let _operator = endpoint.operator("op").await?;
@@ -424,8 +424,7 @@ fn put_certificate(directory: &Path, name: &str) -> anyhow::Result<String> {
 }
 
 #[tokio::test]
-async fn a_mounted_certificate_is_taken_up_and_rotated_without_a_lost_request() -> anyhow::Result<()>
-{
+async fn a_mounted_certificate_is_used_and_rotated_without_a_lost_request() -> anyhow::Result<()> {
     in_space("rotate", async |space| {
         let endpoint = Endpoint::new(space).await?;
         let mounted = tempfile::tempdir()?;
@@ -475,11 +474,11 @@ async fn standbys_serve_the_leaders_certificate_and_no_fleet() -> anyhow::Result
         space.active("fi", json!({})).await?;
         let _standby = waiting.operator("standby").await?;
         let token = token(space, "file-integrity-operator-metrics").await?;
-        let told = waiting
+        let scrape = waiting
             .until("the standby", &token, |a| a.code == "200")
             .await?;
-        assert_eq!(told.value("leader"), Some(0.0), "{}", told.text);
-        assert!(!told.text.contains("node"), "{}", told.text);
+        assert_eq!(scrape.value("leader"), Some(0.0), "{}", scrape.text);
+        assert!(!scrape.text.contains("node"), "{}", scrape.text);
         leader.stop().await?;
         waiting
             .until("the standby to lead", &token, |a| {
@@ -537,7 +536,7 @@ fn monitoring(space: &Space, kind: &str) -> Api<DynamicObject> {
 }
 
 async fn found(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<DynamicObject> {
-    answer(name, LOOK_EVERY, KIND_PATIENCE, async || {
+    answer(name, POLL_INTERVAL, KIND_PATIENCE, async || {
         // While the kinds are not there yet, nothing of them is.
         Ok(api.get_opt(name).await.ok().flatten())
     })
@@ -545,7 +544,7 @@ async fn found(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<DynamicOb
 }
 
 #[tokio::test]
-async fn prometheus_objects_are_made_when_their_kinds_appear() -> anyhow::Result<()> {
+async fn prometheus_objects_are_created_when_their_kinds_appear() -> anyhow::Result<()> {
     alone("monitoring", async |space| {
         let endpoint = Endpoint::new(space).await?;
         let operator = endpoint.operator("op").await?;
@@ -578,7 +577,7 @@ async fn prometheus_objects_are_made_when_their_kinds_appear() -> anyhow::Result
         assert_eq!(alert["labels"]["namespace"], json!(space.namespace));
         found(&rules, "file-integrity-operator").await?;
 
-        // What a user changed stays; what is gone comes back.
+        // Changes of users stay; deleted objects are restored.
         let edit = json!({"spec": {"groups": []}});
         let params = PatchParams::default();
         rules
@@ -600,9 +599,9 @@ async fn prometheus_objects_are_made_when_their_kinds_appear() -> anyhow::Result
     .await
 }
 
-/// What an operator of another version wrote is written anew where nobody else changed it since.
+/// Objects of an operator of another version are updated if nobody else changed them since.
 #[tokio::test]
-async fn prometheus_objects_of_another_version_are_renewed() -> anyhow::Result<()> {
+async fn prometheus_objects_of_another_version_are_updated() -> anyhow::Result<()> {
     alone("monitoring-renewed", async |space| {
         kubectl(&["apply", "--server-side", "-f", "-"], KINDS).await?;
         let endpoint = Endpoint::new(space).await?;
@@ -641,7 +640,7 @@ async fn prometheus_objects_of_another_version_are_renewed() -> anyhow::Result<(
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_due_is_renewed() -> anyhow::Result<()> {
+async fn an_expiring_certificate_is_renewed() -> anyhow::Result<()> {
     in_space("due", async |space| {
         let endpoint = Endpoint::new(space).await?;
         let operator = endpoint.operator("op").await?;
@@ -681,10 +680,13 @@ async fn a_node_that_has_not_reported_has_not_failed() -> anyhow::Result<()> {
             .until_is(&status, "a status", |_: &FileIntegrityNodeStatus| true)
             .await?;
         let token = token(space, "file-integrity-operator-metrics").await?;
-        let told = endpoint
+        let scrape = endpoint
             .until("the node", &token, |a| a.text.contains(&node))
             .await?;
-        assert_eq!(told.value(&format!("node_failed{{node=\"{node}\"}}")), None);
+        assert_eq!(
+            scrape.value(&format!("node_failed{{node=\"{node}\"}}")),
+            None
+        );
         // The node's status is made before the FileIntegrity's own is written.
         space
             .until_is("fi", "Initializing", |fi: &FileIntegrity| {
@@ -767,10 +769,10 @@ where
     }
 }
 
-/// While something cannot be written, what becomes of the nodes is told all the same; and that it
-/// cannot be written is, once.
+/// While an object cannot be written, the results of the nodes are reported nevertheless; and the
+/// failure is, once.
 #[tokio::test]
-async fn a_webhook_that_is_down_hides_nothing_of_the_nodes() -> anyhow::Result<()> {
+async fn nodes_are_counted_while_a_webhook_is_down() -> anyhow::Result<()> {
     in_space("webhook", async |space| {
         let endpoint = Endpoint::new(space).await?;
         let _operator = endpoint.operator("op").await?;
@@ -811,7 +813,7 @@ async fn a_webhook_that_is_down_hides_nothing_of_the_nodes() -> anyhow::Result<(
             )
             .await?;
 
-        // Further passes fail, and write nothing more that is new.
+        // Further reconciles fail, and write nothing new.
         let writes = || {
             let mut writes = space.writes("op")?;
             writes.retain(|write| write.contains("fileintegrities/") || write.contains("events/"));
@@ -820,12 +822,12 @@ async fn a_webhook_that_is_down_hides_nothing_of_the_nodes() -> anyhow::Result<(
         let before = writes()?;
         let failed = "reconcile_errors_total{step=\"apply\"}";
         for touch in ["first", "second"] {
-            let told = endpoint.until("a scrape", &token, |_| true).await?;
-            let so_far = told.value(failed).context("failed passes")?;
+            let scrape = endpoint.until("a scrape", &token, |_| true).await?;
+            let so_far = scrape.value(failed).context("failed reconciles")?;
             space.annotate("fi", "test/touch", json!(touch)).await?;
             let are_more = |answer: &Answer| answer.value(failed) > Some(so_far);
             endpoint
-                .until("a further failed pass", &token, are_more)
+                .until("a further failed reconcile", &token, are_more)
                 .await?;
         }
         assert_eq!(writes()?, before);
@@ -842,8 +844,8 @@ async fn a_webhook_that_is_down_hides_nothing_of_the_nodes() -> anyhow::Result<(
                 answer.value("degraded{file_integrity=\"fi\"}") == Some(0.0)
             })
             .await?;
-        let said = space.said("fi", "FileIntegrityStatus").await?;
-        assert_eq!(said, ["Pending", "Initializing", "Active", "Error"]);
+        let messages = space.event_messages("fi", "FileIntegrityStatus").await?;
+        assert_eq!(messages, ["Pending", "Initializing", "Active", "Error"]);
         Ok(())
     })
     .await
@@ -859,7 +861,7 @@ async fn a_status_that_cannot_be_written_leaves_the_others_counted() -> anyhow::
         let mut others = vec![nodes[1].clone()];
         for short in ["n3", "n4"] {
             let node = space.node(short).await?;
-            space.daemon("fi", &node).obey().await?;
+            space.daemon("fi", &node).handle_request().await?;
             others.push(node);
         }
         space.until_well("fi").await?;
@@ -880,10 +882,10 @@ async fn a_status_that_cannot_be_written_leaves_the_others_counted() -> anyhow::
             let once = |node: &String| answer.value(&pauses(node)) == Some(1.0);
             others.iter().all(once)
         };
-        let told = endpoint
+        let scrape = endpoint
             .until("the others' pauses", &token, are_counted)
             .await?;
-        assert_eq!(told.value(&pauses(&nodes[0])), None);
+        assert_eq!(scrape.value(&pauses(&nodes[0])), None);
         let fi = space
             .until_is("fi", "the failure", |fi: &FileIntegrity| {
                 condition_of(fi, "Degraded") == "True/ApiFailing"
@@ -894,12 +896,12 @@ async fn a_status_that_cannot_be_written_leaves_the_others_counted() -> anyhow::
 
         down.end().await?;
         space.annotate("fi", "test/touch", json!("")).await?;
-        let told = endpoint
+        let scrape = endpoint
             .until("the last pause", &token, |answer| {
                 answer.value(&pauses(&nodes[0])) == Some(1.0)
             })
             .await?;
-        assert!(are_counted(&told), "{}", told.text);
+        assert!(are_counted(&scrape), "{}", scrape.text);
         Ok(())
     })
     .await

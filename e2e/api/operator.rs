@@ -67,13 +67,13 @@ async fn from_pending_over_initializing_to_active() -> anyhow::Result<()> {
             assert_eq!(owner(&status), fi.uid());
             let effective = &data[names::KEY_EFFECTIVE_CONF];
             assert_eq!(
-                status.annotation(names::Annotation::WANTED_CONFIG),
+                status.annotation(names::Annotation::DESIRED_CONFIG),
                 Some(fio::testing::aide::config::config_hash(effective).as_str())
             );
         }
 
         let [mut first, mut second] = nodes.each_ref().map(|node| space.daemon("fi", node));
-        first.obey().await?;
+        first.handle_request().await?;
         let half = space
             .until_is("fi", "one node to be initialized", |fi: &FileIntegrity| {
                 counts(fi) == json!([2, 1, 0, 0, 0, 0])
@@ -84,12 +84,12 @@ async fn from_pending_over_initializing_to_active() -> anyhow::Result<()> {
             message_of(&half, "Ready"),
             format!("waiting for the baseline of {}", nodes[1])
         );
-        second.obey().await?;
+        second.handle_request().await?;
         let active = space.until_phase("fi", "Active").await?;
         assert_eq!(condition_of(&active, "Ready"), "True/Active");
         assert_eq!(condition_of(&active, "Degraded"), "False/AsExpected");
         assert_eq!(
-            space.said("fi", "FileIntegrityStatus").await?,
+            space.event_messages("fi", "FileIntegrityStatus").await?,
             ["Pending", "Initializing", "Active"]
         );
         Ok(())
@@ -98,7 +98,7 @@ async fn from_pending_over_initializing_to_active() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn results_make_counts_and_an_error_makes_the_phase() -> anyhow::Result<()> {
+async fn results_change_counts_and_an_error_changes_the_phase() -> anyhow::Result<()> {
     in_space("results", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
@@ -131,7 +131,7 @@ async fn results_make_counts_and_an_error_makes_the_phase() -> anyhow::Result<()
             })
             .await?;
         assert_eq!(
-            space.said("fi", "FileIntegrityStatus").await?,
+            space.event_messages("fi", "FileIntegrityStatus").await?,
             ["Pending", "Initializing", "Active", "Error", "Active"]
         );
         Ok(())
@@ -174,7 +174,7 @@ where
 }
 
 #[tokio::test]
-async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
+async fn manually_edited_or_deleted_objects_are_restored() -> anyhow::Result<()> {
     in_space("edits", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, _) = space.active("fi", json!({})).await?;
@@ -219,13 +219,13 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
         ] {
             undone::<DaemonSet>(space, "aide-fi", what, patch).await?;
         }
-        let wish =
-            |value| json!({"metadata": {"annotations": {names::Annotation::WANTED_CONFIG: value}}});
+        let request =
+            |value| json!({"metadata": {"annotations": {names::Annotation::DESIRED_CONFIG: value}}});
         for (what, patch) in [
-            ("a changed wish", wish(json!("0"))),
-            ("a removed wish", wish(Value::Null)),
+            ("a changed request", request(json!("0"))),
+            ("a removed request", request(Value::Null)),
             (
-                "a hold that nobody asked for",
+                "an unrequested hold",
                 json!({"metadata": {"annotations": {names::Annotation::HOLDOFF: ""}}}),
             ),
             ("a removed label", label(names::Label::NODE, Value::Null)),
@@ -246,7 +246,7 @@ async fn what_a_hand_edits_or_deletes_comes_back() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_others_make_of_a_status_or_a_frozen_configuration_comes_back() -> anyhow::Result<()> {
+async fn edited_statuses_and_immutable_configurations_are_restored() -> anyhow::Result<()> {
     in_space("frozen", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, _) = space.active("fi", json!({})).await?;
@@ -285,7 +285,7 @@ async fn what_others_make_of_a_status_or_a_frozen_configuration_comes_back() -> 
                 .await?;
         }
 
-        // It cannot be written any more, so it is made anew.
+        // It cannot be written any more, so it is created again.
         let immutable = json!({"immutable": true});
         let frozen = space.merge::<ConfigMap>("fi", immutable).await?;
         space
@@ -294,7 +294,7 @@ async fn what_others_make_of_a_status_or_a_frozen_configuration_comes_back() -> 
             })
             .await?;
 
-        // Whose it is cannot be seen any more: it is mended, or made anew.
+        // Its owner is no longer visible: it is corrected, or created again.
         for (node, edit) in [
             (&nodes[0], json!({"nodeName": "other"})),
             (&nodes[1], json!({"metadata": {"ownerReferences": null}})),
@@ -340,7 +340,7 @@ async fn nodes_come_and_go() -> anyhow::Result<()> {
         let (nodes, _) = space.active("fi", json!({})).await?;
         let status = |node: &str| names::node_status("fi", node);
 
-        // Without a kubelet a node is stale, and keeps nobody back.
+        // Without a kubelet a node is stale, and nothing waits for it.
         space.set_ready(&nodes[1], false).await?;
         let fi = space
             .until_is("fi", "a stale node", |fi: &FileIntegrity| {
@@ -352,12 +352,15 @@ async fn nodes_come_and_go() -> anyhow::Result<()> {
 
         space.remove_node(&nodes[1]).await?;
         space
-            .until_gone::<FileIntegrityNodeStatus>(&status(&nodes[1]), "the status of a gone node")
+            .until_deleted::<FileIntegrityNodeStatus>(
+                &status(&nodes[1]),
+                "the status of a deleted node",
+            )
             .await?;
         let third = space.node("n3").await?;
         space
             .daemon("fi", &third)
-            .obey()
+            .handle_request()
             .await
             .context("a new node")?;
 
@@ -367,7 +370,7 @@ async fn nodes_come_and_go() -> anyhow::Result<()> {
             .patch(&third, &PatchParams::default(), &Patch::Merge(patch))
             .await?;
         space
-            .until_gone::<FileIntegrityNodeStatus>(
+            .until_deleted::<FileIntegrityNodeStatus>(
                 &status(&third),
                 "the status of a node that is not selected",
             )
@@ -384,7 +387,7 @@ async fn nodes_come_and_go() -> anyhow::Result<()> {
         let fi = space.until_phase("fi", "Pending").await?;
         assert_eq!(condition_of(&fi, "Ready"), "False/NoNodes");
         space
-            .until_gone::<FileIntegrityNodeStatus>(&status(&nodes[0]), "the last status")
+            .until_deleted::<FileIntegrityNodeStatus>(&status(&nodes[0]), "the last status")
             .await?;
         Api::<Node>::all(space.client.clone())
             .delete(&third, &DeleteParams::default())
@@ -431,7 +434,7 @@ fn somebodys_daemon_set() -> Value {
 }
 
 #[tokio::test]
-async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
+async fn objects_of_others_are_not_changed() -> anyhow::Result<()> {
     in_space("collision", async |space| {
         let node = space.node("n1").await?;
         let status = names::node_status("fi", &node);
@@ -446,7 +449,7 @@ async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
         let _operator = space.operator("op").await?;
         space.file_integrity("fi", json!({})).await?;
         let fi = space
-            .until_is("fi", "the collisions to be said", |fi: &FileIntegrity| {
+            .until_is("fi", "the collisions to be reported", |fi: &FileIntegrity| {
                 condition_of(fi, "Degraded") == "True/NameCollision"
                     && message_of(fi, "Degraded").matches("belongs to").count() == 3
             })
@@ -469,7 +472,7 @@ async fn an_object_of_somebody_elses_is_left_alone() -> anyhow::Result<()> {
         space.api::<ConfigMap>().delete("fi", &params).await?;
         space.api::<DaemonSet>().delete("aide-fi", &params).await?;
         space.api::<FileIntegrityNodeStatus>().delete(&status, &params).await?;
-        space.daemon("fi", &node).obey().await?;
+        space.daemon("fi", &node).handle_request().await?;
         space.until_well("fi").await?;
         Ok(())
     })
@@ -535,9 +538,9 @@ async fn narrow(
     Ok(narrowed)
 }
 
-/// With a Role that is too narrow, as the original's is in places, the status says what is missing.
+/// With a Role that is too narrow, as the original's partly is, the status names what is missing.
 #[tokio::test]
-async fn what_the_api_refuses_is_in_the_status_until_it_does_not() -> anyhow::Result<()> {
+async fn requests_that_the_api_refuses_are_in_the_status() -> anyhow::Result<()> {
     in_space("refused", async |space| {
         let node = space.node("n1").await?;
         let narrowed = narrow(space, "create", ("apps", "daemonsets")).await?;
@@ -556,17 +559,16 @@ async fn what_the_api_refuses_is_in_the_status_until_it_does_not() -> anyhow::Re
         assert_eq!(fi.status.and_then(|s| s.phase), Some(Phase::Pending));
 
         narrowed.give_back(space).await?;
-        space.daemon("fi", &node).obey().await?;
+        space.daemon("fi", &node).handle_request().await?;
         space.until_well("fi").await?;
         Ok(())
     })
     .await
 }
 
-/// A request for new baselines that cannot be recorded says so, until it is.
+/// A re-init request that cannot be recorded is reported until it is.
 #[tokio::test]
-async fn annotations_that_cannot_be_changed_are_in_the_status_until_they_can() -> anyhow::Result<()>
-{
+async fn annotations_that_cannot_be_changed_are_in_the_status() -> anyhow::Result<()> {
     in_space("unrecorded", async |space| {
         let _operator = space.operator("op").await?;
         let (_, daemons) = space.active("fi", json!({})).await?;
@@ -586,7 +588,7 @@ async fn annotations_that_cannot_be_changed_are_in_the_status_until_they_can() -
 
         narrowed.give_back(space).await?;
         for mut daemon in daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
         }
         space.until_well("fi").await?;
         Ok(())
@@ -594,11 +596,11 @@ async fn annotations_that_cannot_be_changed_are_in_the_status_until_they_can() -
     .await
 }
 
-/// Without the right to create events the status has all but the phase, which is said, and then
-/// written, when that can be: once, and also by another operator.
+/// Without the permission to create events the status has everything but the phase, which is reported and
+/// written when events can be created: once, also by another operator.
 #[tokio::test]
-async fn a_phase_that_cannot_be_said_is_said_later_and_hides_nothing() -> anyhow::Result<()> {
-    in_space("unsaid", async |space| {
+async fn a_phase_whose_event_is_refused_is_reported_later() -> anyhow::Result<()> {
+    in_space("no-events", async |space| {
         let operator = space.operator("op").await?;
         let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
         let narrowed = narrow(space, "create", ("events.k8s.io", "events")).await?;
@@ -628,8 +630,8 @@ async fn a_phase_that_cannot_be_said_is_said_later_and_hides_nothing() -> anyhow
                     && counts(fi) == json!([2, 2, 0, 1, 0, 0])
             })
             .await?;
-        let said = space.said("fi", "FileIntegrityStatus").await?;
-        assert_eq!(said, ["Pending", "Initializing", "Active", "Error"]);
+        let messages = space.event_messages("fi", "FileIntegrityStatus").await?;
+        assert_eq!(messages, ["Pending", "Initializing", "Active", "Error"]);
         Ok(())
     })
     .await
@@ -637,7 +639,7 @@ async fn a_phase_that_cannot_be_said_is_said_later_and_hides_nothing() -> anyhow
 
 /// Here is no garbage collector, so what the deleted one had stays until the operator removes it.
 #[tokio::test]
-async fn one_that_is_created_again_at_once_takes_its_name_over() -> anyhow::Result<()> {
+async fn a_recreated_file_integrity_takes_its_name_over() -> anyhow::Result<()> {
     in_space("created-again", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, _) = space.active("fi", json!({})).await?;
@@ -650,7 +652,7 @@ async fn one_that_is_created_again_at_once_takes_its_name_over() -> anyhow::Resu
         space.until_phase("fi", "Initializing").await?;
         for node in &nodes {
             let mut daemon = space.daemon("fi", node);
-            daemon.obey().await?;
+            daemon.handle_request().await?;
             daemon.finds(&clean()).await?;
         }
         let fi = space.until_phase("fi", "Active").await?;
@@ -693,7 +695,7 @@ async fn a_users_config_map_of_the_same_name_is_not_overwritten() -> anyhow::Res
         let config = json!({"name": "fi", "namespace": space.namespace});
         space.file_integrity("fi", json!({"config": config})).await?;
         let fi = space
-            .until_is("fi", "the collision to be said", |fi: &FileIntegrity| {
+            .until_is("fi", "the collision to be reported", |fi: &FileIntegrity| {
                 condition_of(fi, "Degraded") == "True/NameCollision"
             })
             .await?;
@@ -738,12 +740,12 @@ async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
             .patch(&long, &PatchParams::default(), &Patch::Merge(patch))
             .await?;
         space.file_integrity(&outer, selects("long")).await?;
-        space.daemon(&outer, &long).obey().await?;
+        space.daemon(&outer, &long).handle_request().await?;
         space.until_phase(&outer, "Active").await?;
 
         space.file_integrity(&inner, selects("short")).await?;
         let fi = space
-            .until_is(&inner, "the collision to be said", |fi: &FileIntegrity| {
+            .until_is(&inner, "the collision to be reported", |fi: &FileIntegrity| {
                 condition_of(fi, "Degraded") == "True/NameCollision"
             })
             .await?;
@@ -762,13 +764,13 @@ async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
             .patch(&other, &PatchParams::default(), &Patch::Merge(patch))
             .await?;
         let mut daemon = space.daemon(&inner, &other);
-        daemon.obey().await?;
+        daemon.handle_request().await?;
         // The next request is recorded when the one before is handed out.
         for _ in 0..2 {
             space
                 .annotate(&inner, names::Annotation::REINIT, json!(""))
                 .await?;
-            daemon.obey().await?;
+            daemon.handle_request().await?;
         }
         space
             .until_is(&inner, "the record to go", |fi: &FileIntegrity| {
@@ -841,7 +843,7 @@ async fn the_originals_daemon_set_is_replaced_whole() -> anyhow::Result<()> {
             })
             .await?;
         space
-            .until_gone::<DaemonSet>("aide-ds-fi", "the early original's DaemonSet")
+            .until_deleted::<DaemonSet>("aide-ds-fi", "the early original's DaemonSet")
             .await
     })
     .await
@@ -879,7 +881,7 @@ async fn a_new_image_of_the_operator_rolls_the_daemons() -> anyhow::Result<()> {
         space
             .until_is(
                 "aide-fi",
-                "the image that the operator was told",
+                "the image that the operator was given",
                 |ds: &DaemonSet| image(ds).as_deref() == Some("localhost/fallback:1"),
             )
             .await?;
@@ -889,7 +891,7 @@ async fn a_new_image_of_the_operator_rolls_the_daemons() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_priority_class_that_does_not_exist_is_said_and_left_out() -> anyhow::Result<()> {
+async fn a_missing_priority_class_is_reported_and_left_out() -> anyhow::Result<()> {
     in_space("priority", async |space| {
         let _operator = space.operator("op").await?;
         space.node("n1").await?;
@@ -901,15 +903,45 @@ async fn a_priority_class_that_does_not_exist_is_said_and_left_out() -> anyhow::
             .await?;
         let pod = daemon_set.spec.and_then(|spec| spec.template.spec);
         assert_eq!(pod.and_then(|pod| pod.priority_class_name), None);
-        let said = eventually("the warning", async || {
-            let said = space.said("fi", "PriorityClass").await?;
-            Ok((!said.is_empty()).then_some(said))
+        let messages = eventually("the warning", async || {
+            let messages = space.event_messages("fi", "PriorityClass").await?;
+            Ok((!messages.is_empty()).then_some(messages))
         })
         .await?;
         assert_eq!(
-            said,
+            messages,
             ["Error while getting priority class 'absent', PriorityClass not found or invalid"]
         );
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn nothing_is_deployed_with_a_refused_configuration() -> anyhow::Result<()> {
+    in_space("refused", async |space| {
+        let _operator = space.operator("op").await?;
+        space.node("n1").await?;
+        let text = "/etc p\n@@include /var/run/secrets/token\n@@x_include /bin/true\n";
+        let config_map = serde_json::from_value(json!({
+            "metadata": {"name": "mine"}, "data": {"aide.conf": text},
+        }))?;
+        space
+            .api::<ConfigMap>()
+            .create(&PostParams::default(), &config_map)
+            .await?;
+        let config = json!({"name": "mine", "namespace": space.namespace});
+        space
+            .file_integrity("fi", json!({"config": config}))
+            .await?;
+        let fi = space.until_phase("fi", "Error").await?;
+        assert_eq!(condition_of(&fi, "ConfigValid"), "False/Refused");
+        let message = message_of(&fi, "ConfigValid");
+        for directive in ["@@include", "@@x_include"] {
+            assert!(message.contains(directive), "{directive}: {message}");
+        }
+        let deployed = space.api::<DaemonSet>().get_opt("aide-fi").await?;
+        assert!(deployed.is_none(), "{deployed:?}");
         Ok(())
     })
     .await
@@ -960,8 +992,8 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
         space
             .merge::<ConfigMap>("mine", json!({"data": {"conf": text}}))
             .await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         assert!(
             active()
@@ -989,12 +1021,12 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
             .merge::<ConfigMap>("mine", json!({"data": {"conf": "/etc p+nonsense\n"}}))
             .await?;
         space
-            .until_is("fi", "AIDE's own words", |fi: &FileIntegrity| {
+            .until_is("fi", "AIDE's own message", |fi: &FileIntegrity| {
                 message_of(fi, "ConfigValid").contains("AIDE error: 17")
             })
             .await?;
 
-        // To empty it mends nothing, and leaves the phase.
+        // An empty text corrects nothing, and keeps the phase.
         space
             .merge::<ConfigMap>("mine", json!({"data": {"conf": ""}}))
             .await?;
@@ -1007,8 +1039,8 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
         space
             .merge::<FileIntegrity>("fi", json!({"spec": {"config": none}}))
             .await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space
             .until_is("fi", "the default in effect", |fi: &FileIntegrity| {
                 condition_of(fi, "ConfigValid") == "True/Valid"
@@ -1021,7 +1053,7 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
     .await
 }
 
-/// What must not change when somebody edits the active configuration: what the nodes are told.
+/// The versions of the node statuses, which must not change when somebody edits the active configuration.
 async fn versions(space: &Space) -> anyhow::Result<Vec<Option<String>>> {
     let statuses = space.api::<FileIntegrityNodeStatus>();
     let all = statuses.list(&ListParams::default()).await?;
@@ -1043,7 +1075,8 @@ async fn edit_active(space: &Space) -> anyhow::Result<ConfigMap> {
 }
 
 #[tokio::test]
-async fn an_active_configuration_is_not_edited_while_the_users_is_away() -> anyhow::Result<()> {
+async fn an_active_configuration_cannot_be_edited_while_the_users_is_missing() -> anyhow::Result<()>
+{
     in_space("edited", async |space| {
         let operator = space.operator("op").await?;
         let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
@@ -1051,7 +1084,7 @@ async fn an_active_configuration_is_not_edited_while_the_users_is_away() -> anyh
         space
             .merge::<FileIntegrity>("fi", json!({"spec": {"config": named}}))
             .await?;
-        let told = versions(space).await?;
+        let unchanged = versions(space).await?;
         let until = async |kind: &str, expected: &str| {
             let what = format!("{kind} to be {expected}");
             space
@@ -1081,7 +1114,7 @@ async fn an_active_configuration_is_not_edited_while_the_users_is_away() -> anyh
                     config.data == before.data
                 })
                 .await?;
-            assert_eq!(versions(space).await?, told, "{expected}");
+            assert_eq!(versions(space).await?, unchanged, "{expected}");
         }
 
         // The next operator does not know what it was, and does not guess.
@@ -1090,11 +1123,11 @@ async fn an_active_configuration_is_not_edited_while_the_users_is_away() -> anyh
         let _operator = space.operator("next").await?;
         let fi = until("Degraded", "True/ConfigurationLost").await?;
         assert_eq!(condition_of(&fi, "ConfigValid"), "False/Refused");
-        assert_eq!(versions(space).await?, told);
+        assert_eq!(versions(space).await?, unchanged);
         let good = json!({"data": {"aide.conf": "/etc p+sha256\n"}});
         space.merge::<ConfigMap>("mine", good).await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space.until_well("fi").await?;
         Ok(())
     })

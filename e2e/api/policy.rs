@@ -1,4 +1,4 @@
-//! The admission policy for the daemons, which the operator looks after.
+//! The admission policy for the daemons, which the operator applies.
 
 use fio::testing::operator::admission_policy;
 use kube::ResourceExt as _;
@@ -31,7 +31,7 @@ fn words(spec: Option<&Value>) -> String {
 }
 
 #[tokio::test]
-async fn a_policy_that_is_gone_comes_back() -> anyhow::Result<()> {
+async fn a_deleted_policy_is_restored() -> anyhow::Result<()> {
     in_space("policy", async |space| {
         let name = admission_policy::name(&space.namespace);
         let mut manifests = Vec::new();
@@ -50,8 +50,7 @@ async fn a_policy_that_is_gone_comes_back() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_an_older_operator_made_is_renewed_and_what_a_hand_changed_stays() -> anyhow::Result<()>
-{
+async fn policies_of_older_operators_are_updated_and_manual_changes_stay() -> anyhow::Result<()> {
     in_space("policies", async |space| {
         let name = admission_policy::name(&space.namespace);
         for kind in [POLICY, BINDING] {
@@ -82,8 +81,8 @@ async fn what_an_older_operator_made_is_renewed_and_what_a_hand_changed_stays() 
         kubectl(&["annotate", "--overwrite", POLICY, &name, &older], "").await?;
         let _next = space.operator("next").await?;
         eventually("the word on the change", async || {
-            let told = space.log().contains("was changed and is left alone");
-            Ok(told.then_some(()))
+            let is_logged = space.log().contains("was changed and is left alone");
+            Ok(is_logged.then_some(()))
         })
         .await?;
         let object = api(space, POLICY).get(&name).await?;

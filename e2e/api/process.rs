@@ -2,7 +2,7 @@
 //! continued, killed, and should not end by themselves.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,6 +13,13 @@ use tempfile::TempDir;
 use crate::harness::{Log, Space, aide, eventually};
 use crate::site::kill_with_children;
 
+/// The program that the tests start: that of this build, or the one in `FIO_PROGRAM`, such as one for
+/// another architecture.
+pub(crate) fn program() -> PathBuf {
+    let other = std::env::var_os("FIO_PROGRAM");
+    other.map_or_else(|| env!("CARGO_BIN_EXE_fio").into(), PathBuf::from)
+}
+
 /// A running operator or daemon. It is killed when dropped.
 pub(crate) struct Process {
     identity: String,
@@ -22,7 +29,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts an operator with the rights of its ServiceAccount.
+    /// Starts an operator with the permissions of its ServiceAccount.
     pub(crate) async fn start(space: &Space, identity: &str) -> anyhow::Result<Self> {
         Self::serving(space, identity, "off").await
     }
@@ -110,8 +117,7 @@ impl Process {
         kubeconfig: &Path,
         dir: &Path,
     ) -> anyhow::Result<Command> {
-        let program = Path::new(env!("CARGO_BIN_EXE_fio"));
-        Self::command_of(program, space, identity, kubeconfig, dir).await
+        Self::command_of(&program(), space, identity, kubeconfig, dir).await
     }
 
     async fn command_of(
@@ -133,7 +139,7 @@ impl Process {
         Ok(command)
     }
 
-    /// Starts the program as `command` says. `dir` goes when it does.
+    /// Starts the program with `command`. `dir` is deleted with it.
     pub(crate) fn spawn(
         space: &Space,
         identity: &str,

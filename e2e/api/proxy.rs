@@ -1,8 +1,8 @@
 //! A reverse proxy in front of the API server that can be made to misbehave as networks, load
 //! balancers and API servers do.
 //!
-//! It speaks TLS with a certificate of its own CA and passes on what it gets, tokens included, so that
-//! rights and admission are the API server's as ever. It carries out one [`Fault`] at a time and notes
+//! It speaks TLS with a certificate of its own CA and forwards all requests, tokens included, so that
+//! permissions and admission are the API server's as ever. It carries out one [`Fault`] at a time and notes
 //! every request, so that a test can count them.
 
 use std::collections::HashSet;
@@ -180,7 +180,7 @@ impl Proxy {
     }
 
     /// From now on the API fails in this way. What was open breaks off, as it does when an API server
-    /// goes away.
+    /// disconnects.
     pub(crate) async fn set(&self, fault: Fault) -> anyhow::Result<()> {
         let was_refusing = {
             let mut state = self.shared.state();
@@ -292,7 +292,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, listening: Cancellat
             let serving = serve(stream, Arc::clone(&shared));
             tokio::spawn(async move {
                 tokio::select! {
-                    // That a client goes away, or an answer breaks off, is what happens here.
+                    // Clients disconnect and answers break off: this is expected.
                     result = serving => drop(result),
                     () = open.cancelled() => {}
                 }
@@ -336,7 +336,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> anyhow::Resu
         Fault::Slow(delay) => tokio::time::sleep(delay).await,
         _ => {}
     }
-    let (head, body) = pass_on(&shared.upstream, request).await?.into_parts();
+    let (head, body) = forward(&shared.upstream, request).await?.into_parts();
     if method != Method::GET && head.status.is_success() && shared.loses(&method, &path) {
         anyhow::bail!("the answer is lost");
     }
@@ -353,7 +353,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> anyhow::Resu
     Ok(Response::from_parts(head, body))
 }
 
-async fn pass_on(
+async fn forward(
     upstream: &Client,
     request: Request<Incoming>,
 ) -> anyhow::Result<Response<ApiBody>> {

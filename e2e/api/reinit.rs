@@ -1,4 +1,4 @@
-//! Re-initialisation and hold-off: what annotations of a FileIntegrity bring about.
+//! Re-initialization and hold-off: the effects of the annotations of a FileIntegrity.
 
 use fio::testing::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::testing::k8s::client_layer::client_layer;
@@ -13,12 +13,12 @@ use tower::Service as _;
 use crate::failover::until_leads;
 use crate::harness::{Operator, Space, condition_of, eventually, in_space, message_of};
 
-/// The request that stands in a node's status.
+/// The request in a node's status.
 async fn request(space: &Space, node: &str) -> anyhow::Result<Option<String>> {
     let name = names::node_status("fi", node);
     let status = space.api::<FileIntegrityNodeStatus>().get(&name).await?;
     Ok(status
-        .annotation(names::Annotation::REQUEST)
+        .annotation(names::Annotation::REINIT_REQUEST)
         .map(str::to_owned))
 }
 
@@ -58,12 +58,12 @@ async fn all_nodes_by_annotation() -> anyhow::Result<()> {
         let id = request(space, &nodes[0]).await?;
         assert!(id.is_some());
         assert_eq!(request(space, &nodes[1]).await?, id);
-        let signaller = space
-            .until_is("aide-ini-fi", "the signaller", |_: &DaemonSet| true)
+        let reinit_set = space
+            .until_is("aide-ini-fi", "the re-init DaemonSet", |_: &DaemonSet| true)
             .await?;
-        assert_eq!(signal_of(&signaller), id);
+        assert_eq!(signal_of(&reinit_set), id);
         assert_eq!(
-            signaller
+            reinit_set
                 .labels()
                 .get(names::Label::REINIT_OWNER)
                 .map(String::as_str),
@@ -71,7 +71,7 @@ async fn all_nodes_by_annotation() -> anyhow::Result<()> {
         );
 
         // It stays as it is until the last node has done it.
-        first.obey().await?;
+        first.handle_request().await?;
         space
             .until_is("fi", "one node to be done", |fi: &FileIntegrity| {
                 let counts = fi.status.as_ref().and_then(|status| status.nodes);
@@ -81,15 +81,15 @@ async fn all_nodes_by_annotation() -> anyhow::Result<()> {
         let still = space.api::<DaemonSet>().get("aide-ini-fi").await?;
         assert_eq!(
             (still.uid(), still.metadata.generation),
-            (signaller.uid(), signaller.metadata.generation)
+            (reinit_set.uid(), reinit_set.metadata.generation)
         );
-        second.obey().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         space
-            .until_gone::<DaemonSet>("aide-ini-fi", "the signaller")
+            .until_deleted::<DaemonSet>("aide-ini-fi", "the deletion of the re-init DaemonSet")
             .await?;
         assert_eq!(
-            space.said("fi", "FileIntegrityStatus").await?,
+            space.event_messages("fi", "FileIntegrityStatus").await?,
             [
                 "Pending",
                 "Initializing",
@@ -104,7 +104,7 @@ async fn all_nodes_by_annotation() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_second_request_has_an_id_of_its_own() -> anyhow::Result<()> {
+async fn a_second_request_has_another_id() -> anyhow::Result<()> {
     in_space("again", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, mut daemons) = space.active("fi", json!({})).await?;
@@ -114,7 +114,7 @@ async fn a_second_request_has_an_id_of_its_own() -> anyhow::Result<()> {
                 .annotate("fi", names::Annotation::REINIT, json!(""))
                 .await?;
             for daemon in &mut daemons {
-                daemon.obey().await?;
+                daemon.handle_request().await?;
             }
             until_handed_out(space, names::Annotation::REINIT).await?;
             space.until_phase("fi", "Active").await?;
@@ -135,13 +135,17 @@ async fn a_node_by_name_and_one_that_is_unknown() -> anyhow::Result<()> {
         space
             .annotate("fi", names::Annotation::REINIT, json!(list))
             .await?;
-        let signaller = names::reinit_daemon_set("fi", Some(&nodes[0]));
+        let reinit_set = names::reinit_daemon_set("fi", Some(&nodes[0]));
         space
-            .until_is(&signaller, "the node's signaller", |_: &DaemonSet| true)
+            .until_is(
+                &reinit_set,
+                "the node's re-init DaemonSet",
+                |_: &DaemonSet| true,
+            )
             .await?;
-        first.obey().await?;
+        first.handle_request().await?;
         space
-            .until_gone::<DaemonSet>(&signaller, "the node's signaller to go")
+            .until_deleted::<DaemonSet>(&reinit_set, "the deletion of the node's re-init DaemonSet")
             .await?;
         until_handed_out(space, names::Annotation::REINIT).await?;
         space.until_phase("fi", "Active").await?;
@@ -174,20 +178,20 @@ fn bound_to(daemon_set: &DaemonSet) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn several_nodes_by_name_and_another_one_while_they_are_at_it() -> anyhow::Result<()> {
+async fn further_nodes_are_added_during_a_re_initialization() -> anyhow::Result<()> {
     in_space("several", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
         let third = space.node("n3").await?;
         let mut last = space.daemon("fi", &third);
-        last.obey().await?;
+        last.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         space
             .annotate("fi", names::Annotation::REINIT, json!(nodes.join(",")))
             .await?;
         let both = |ds: &DaemonSet| bound_to(ds) == [json!(nodes[0]), json!(nodes[1])];
         space
-            .until_is("aide-ini-fi", "one signaller for both", both)
+            .until_is("aide-ini-fi", "one re-init DaemonSet for both", both)
             .await?;
         until_handed_out(space, names::Annotation::REINIT).await?;
         let id = request(space, &nodes[0]).await?;
@@ -197,7 +201,7 @@ async fn several_nodes_by_name_and_another_one_while_they_are_at_it() -> anyhow:
         space
             .annotate("fi", names::Annotation::REINIT, json!(third))
             .await?;
-        last.obey().await?;
+        last.handle_request().await?;
         until_handed_out(space, names::Annotation::REINIT).await?;
         assert_ne!(request(space, &third).await?, id);
         assert_eq!(
@@ -206,15 +210,15 @@ async fn several_nodes_by_name_and_another_one_while_they_are_at_it() -> anyhow:
             "the open request stays"
         );
         space.until_phase("fi", "Initializing").await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         for name in [
             "aide-ini-fi".to_owned(),
             names::reinit_daemon_set("fi", Some(&third)),
         ] {
             space
-                .until_gone::<DaemonSet>(&name, "the signallers to go")
+                .until_deleted::<DaemonSet>(&name, "the deletion of the re-init DaemonSets")
                 .await?;
         }
         Ok(())
@@ -223,7 +227,7 @@ async fn several_nodes_by_name_and_another_one_while_they_are_at_it() -> anyhow:
 }
 
 #[tokio::test]
-async fn only_unknown_nodes_are_a_request_for_nobody() -> anyhow::Result<()> {
+async fn a_request_with_only_unknown_nodes_is_reported() -> anyhow::Result<()> {
     in_space("nobody", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, _) = space.active("fi", json!({})).await?;
@@ -231,12 +235,15 @@ async fn only_unknown_nodes_are_a_request_for_nobody() -> anyhow::Result<()> {
             .annotate("fi", names::Annotation::REINIT, json!("nowhere"))
             .await?;
         until_handed_out(space, names::Annotation::REINIT).await?;
-        let said = eventually("the warning", async || {
-            let said = space.said("fi", "UnknownNodes").await?;
-            Ok((!said.is_empty()).then_some(said))
+        let messages = eventually("the warning", async || {
+            let messages = space.event_messages("fi", "UnknownNodes").await?;
+            Ok((!messages.is_empty()).then_some(messages))
         })
         .await?;
-        assert_eq!(said, ["re-init names nodes that are not selected: nowhere"]);
+        assert_eq!(
+            messages,
+            ["re-init names nodes that are not selected: nowhere"]
+        );
         space.until_phase("fi", "Active").await?;
         assert_eq!(request(space, &nodes[0]).await?, None);
         Ok(())
@@ -262,7 +269,7 @@ async fn the_failed_nodes_by_annotation() -> anyhow::Result<()> {
         space
             .annotate("fi", names::Annotation::REINIT_ON_FAILED, json!(""))
             .await?;
-        first.obey().await?;
+        first.handle_request().await?;
         until_handed_out(space, names::Annotation::REINIT_ON_FAILED).await?;
         assert_eq!(request(space, &nodes[1]).await?, None);
         Ok(())
@@ -296,7 +303,7 @@ async fn operator_behind(space: &Space) -> anyhow::Result<Operator> {
 }
 
 #[tokio::test]
-async fn a_failure_of_a_moment_ago_counts_for_re_init_on_failed() -> anyhow::Result<()> {
+async fn re_init_on_failed_includes_the_newest_failures() -> anyhow::Result<()> {
     in_space("just-failed", async |space| {
         let operator = space.operator("op").await?;
         let (nodes, _) = space.active("fi", json!({})).await?;
@@ -307,8 +314,8 @@ async fn a_failure_of_a_moment_ago_counts_for_re_init_on_failed() -> anyhow::Res
         let on_failed = names::Annotation::REINIT_ON_FAILED;
         space.annotate("fi", on_failed, json!("")).await?;
         until_handed_out(space, on_failed).await?;
-        let said = space.said("fi", "NoNodesFailed").await?;
-        assert_eq!(said, ["re-init-on-failed has no effect: no node's last scan failed"]);
+        let messages = space.event_messages("fi", "NoNodesFailed").await?;
+        assert_eq!(messages, ["re-init-on-failed has no effect: no node's last scan failed"]);
         let failed = json!({"condition": "Failed", "lastProbeTime": "2030-01-02T03:04:05Z", "filesChanged": 1});
         let status = names::node_status("fi", &nodes[0]);
         space
@@ -317,7 +324,7 @@ async fn a_failure_of_a_moment_ago_counts_for_re_init_on_failed() -> anyhow::Res
         space.annotate("fi", on_failed, json!("")).await?;
         space
             .until_is(&status, "a request", |status: &FileIntegrityNodeStatus| {
-                status.annotation(names::Annotation::REQUEST).is_some()
+                status.annotation(names::Annotation::REINIT_REQUEST).is_some()
             })
             .await?;
         assert_eq!(request(space, &nodes[1]).await?, None);
@@ -327,7 +334,7 @@ async fn a_failure_of_a_moment_ago_counts_for_re_init_on_failed() -> anyhow::Res
 }
 
 #[tokio::test]
-async fn an_unreachable_node_does_it_when_it_is_back() -> anyhow::Result<()> {
+async fn an_unreachable_node_reinitializes_when_it_is_back() -> anyhow::Result<()> {
     in_space("unreachable", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
@@ -340,13 +347,13 @@ async fn an_unreachable_node_does_it_when_it_is_back() -> anyhow::Result<()> {
         space
             .annotate("fi", names::Annotation::REINIT, json!(""))
             .await?;
-        first.obey().await?;
+        first.handle_request().await?;
         // The others do not wait.
         until_handed_out(space, names::Annotation::REINIT).await?;
         space.until_phase("fi", "Active").await?;
         space.set_ready(&nodes[1], true).await?;
         space.until_phase("fi", "Initializing").await?;
-        second.obey().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         Ok(())
     })
@@ -354,7 +361,7 @@ async fn an_unreachable_node_does_it_when_it_is_back() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn scans_are_held_and_go_on_without_a_new_baseline() -> anyhow::Result<()> {
+async fn scans_are_held_and_continue_without_a_new_baseline() -> anyhow::Result<()> {
     in_space("holdoff", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, _) = space.active("fi", json!({})).await?;

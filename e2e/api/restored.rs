@@ -34,11 +34,11 @@ fn version(status: &FileIntegrityNodeStatus) -> u64 {
 }
 
 #[tokio::test]
-async fn a_restore_of_etcd_is_survived_by_operator_and_daemon() -> anyhow::Result<()> {
+async fn operator_and_daemon_continue_after_a_restore_of_etcd() -> anyhow::Result<()> {
     alone("restored", async |space| {
         let operator = space.operator("op").await?;
         let (nodes, mut daemons) = space.active("fi", json!({})).await?;
-        // A daemon whose wishes the test writes.
+        // A daemon whose requests the test writes.
         let other = space.another("restored-site").await?;
         let (node, proxy) = (other.node("n1").await?, Proxy::start().await?);
         let site = Site::behind(&proxy, &other, "fi", &node, "1").await?;
@@ -58,7 +58,10 @@ async fn a_restore_of_etcd_is_survived_by_operator_and_daemon() -> anyhow::Resul
         let failed =
             |status: &FileIntegrityNodeStatus| condition(status) == Some(Condition::Failed);
         let before = site.until("a failed scan", failed).await?;
-        space.daemon("fi", &space.node("n3").await?).obey().await?;
+        space
+            .daemon("fi", &space.node("n3").await?)
+            .handle_request()
+            .await?;
         cluster("api-restore").await?;
 
         // The daemon takes its status as it is now: it reports the failure into that, and obeys.
@@ -66,7 +69,7 @@ async fn a_restore_of_etcd_is_survived_by_operator_and_daemon() -> anyhow::Resul
             .until("the failure to be reported again", failed)
             .await?;
         assert!(version(&after) < version(&before), "{after:?}");
-        site.wish(Some("afterwards")).await?;
+        site.set_request(Some("afterwards")).await?;
         let done = site
             .until("the request to be done", |status| {
                 let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
@@ -83,7 +86,7 @@ async fn a_restore_of_etcd_is_survived_by_operator_and_daemon() -> anyhow::Resul
             .annotate("fi", names::Annotation::REINIT, Value::from(""))
             .await?;
         for daemon in &mut daemons {
-            daemon.obey().await?;
+            daemon.handle_request().await?;
             daemon.finds(&clean()).await?;
         }
         space.until_phase("fi", "Active").await?;

@@ -1,6 +1,7 @@
 //! A node of one daemon: its files below a directory, the objects of its FileIntegrity, and the real
-//! program with a real AIDE. No operator is there: the tests write its wishes.
+//! program with a real AIDE. There is no operator: the tests write its requests.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -14,9 +15,9 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::daemon_rights::{apply, token};
+use crate::daemon_permissions::{apply, token};
 use crate::harness::{Space, aide, eventually};
-use crate::process::{Process, logged};
+use crate::process::{Process, logged, program};
 use crate::proxy::Proxy;
 
 /// What is watched, on the node.
@@ -83,7 +84,7 @@ impl<'a> Site<'a> {
             effective: site.effective.clone(),
         };
         apply::<ConfigMap>(&space.client, build::config_map(&site.fi, &config)).await?;
-        site.wish(None).await?;
+        site.set_request(None).await?;
         Ok(site)
     }
 
@@ -111,7 +112,7 @@ impl<'a> Site<'a> {
         names::node_status(self.name(), &self.node)
     }
 
-    /// The name of the kept log.
+    /// The name of the failure log.
     pub(crate) fn log_name(&self) -> String {
         names::failure_log(&names::daemon_set(self.name()), &self.node)
     }
@@ -136,8 +137,8 @@ impl<'a> Site<'a> {
         self.path("conf").join(names::KEY_EFFECTIVE_CONF)
     }
 
-    /// The operator's part.
-    pub(crate) async fn wish(&self, request: Option<&str>) -> anyhow::Result<()> {
+    /// Writes the operator's fields of the node status.
+    pub(crate) async fn set_request(&self, request: Option<&str>) -> anyhow::Result<()> {
         let desired = DesiredNodeState {
             config_hash: Some(config_hash(&self.effective)),
             reinit_request: request.map(str::to_owned),
@@ -193,9 +194,9 @@ impl<'a> Site<'a> {
 
     /// What starts the daemon by this program, or by itself.
     async fn command(&self, by: &[&str]) -> anyhow::Result<Command> {
-        let fio = env!("CARGO_BIN_EXE_fio");
-        let mut words = by.iter().copied().chain([fio]);
-        let mut command = Command::new(words.next().unwrap_or(fio));
+        let program = program();
+        let mut words = by.iter().map(OsStr::new).chain([program.as_os_str()]);
+        let mut command = Command::new(words.next().unwrap_or(program.as_os_str()));
         command
             .args(words)
             .args(["daemon", "--node", &self.node, "--owner", self.name()])

@@ -26,10 +26,10 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::daemon_rights::token;
+use crate::daemon_permissions::token;
 use crate::failover::until_leads;
 use crate::harness::{Space, aide, eventually, in_space, previous_fio};
-use crate::process::Process;
+use crate::process::{Process, program};
 use crate::updates::{machine_config, until_held};
 
 /// What is watched, on the node.
@@ -69,7 +69,7 @@ impl Build {
     async fn program(self) -> anyhow::Result<PathBuf> {
         match self {
             Self::Previous => previous_fio().await,
-            Self::Current => Ok(env!("CARGO_BIN_EXE_fio").into()),
+            Self::Current => Ok(program()),
         }
     }
 }
@@ -342,7 +342,11 @@ impl<'a> Fleet<'a> {
             "BaselineReplaced",
             "BaselineLost",
         ] {
-            assert_eq!(self.space.said(FI, reason).await?, [""; 0], "{reason}");
+            assert_eq!(
+                self.space.event_messages(FI, reason).await?,
+                [""; 0],
+                "{reason}"
+            );
         }
         let requested = self.status().await?.baseline.map(|b| b.requested);
         assert_eq!(requested, Some(true));
@@ -355,11 +359,11 @@ fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
-/// The wanted configuration, the request and the hold of a node.
-fn wanted(status: &FileIntegrityNodeStatus) -> [Option<String>; 3] {
+/// The desired configuration, the request and the hold of a node.
+fn desired(status: &FileIntegrityNodeStatus) -> [Option<String>; 3] {
     [
-        names::Annotation::WANTED_CONFIG,
-        names::Annotation::REQUEST,
+        names::Annotation::DESIRED_CONFIG,
+        names::Annotation::REINIT_REQUEST,
         names::Annotation::HOLDOFF,
     ]
     .map(|key| status.annotation(key).map(str::to_owned))
@@ -367,7 +371,7 @@ fn wanted(status: &FileIntegrityNodeStatus) -> [Option<String>; 3] {
 
 /// Fails unless the phases in the events are those of the start.
 async fn check_phases(space: &Space) -> anyhow::Result<()> {
-    let phases = space.said(FI, "FileIntegrityStatus").await?;
+    let phases = space.event_messages(FI, "FileIntegrityStatus").await?;
     assert_eq!(phases, ["Pending", "Initializing", "Active"]);
     Ok(())
 }
@@ -388,7 +392,7 @@ async fn during_the_initialization(space: &Space, direction: Direction) -> anyho
     operator.end().await?;
     let _operator = fleet.operator(direction.to).await?;
     space.until_phase(FI, "Initializing").await?;
-    assert_eq!(wanted(&fleet.status().await?), wanted(&before));
+    assert_eq!(desired(&fleet.status().await?), desired(&before));
     daemon.end().await?;
     std::fs::remove_file(fleet.path("pause"))?;
     let daemon = fleet.daemon(direction.to).await?;
@@ -398,7 +402,7 @@ async fn during_the_initialization(space: &Space, direction: Direction) -> anyho
         })
         .await?;
     fleet.until_active(0, 0).await?;
-    assert_eq!(wanted(&status), wanted(&before));
+    assert_eq!(desired(&status), desired(&before));
 
     // The terminated run, and the complete one.
     fleet.check_runs(2).await?;
@@ -457,9 +461,12 @@ async fn with_an_open_failure(space: &Space, direction: Direction) -> anyhow::Re
     fleet.until_active(1, 0).await?;
     let after = fleet.status().await?;
     assert_eq!(after.baseline, clean.baseline);
-    assert_eq!(wanted(&after), wanted(&clean));
+    assert_eq!(desired(&after), desired(&clean));
     // The clean result, and the failure.
-    assert_eq!(space.said(FI, "NodeIntegrityStatus").await?.len(), 2);
+    assert_eq!(
+        space.event_messages(FI, "NodeIntegrityStatus").await?.len(),
+        2
+    );
 
     // The other version sees the end of the failure.
     fleet.put("one", "before")?;
@@ -469,7 +476,10 @@ async fn with_an_open_failure(space: &Space, direction: Direction) -> anyhow::Re
         })
         .await?;
     fleet.until_active(0, 0).await?;
-    assert_eq!(space.said(FI, "NodeIntegrityStatus").await?.len(), 3);
+    assert_eq!(
+        space.event_messages(FI, "NodeIntegrityStatus").await?.len(),
+        3
+    );
     check_phases(space).await?;
     fleet.check_runs(1).await
 }
@@ -478,7 +488,7 @@ async fn with_an_open_failure(space: &Space, direction: Direction) -> anyhow::Re
 async fn request(fleet: &Fleet<'_>, before: Option<&str>) -> anyhow::Result<String> {
     let annotation = names::Annotation::REINIT_ON_FAILED;
     fleet.space.annotate(FI, annotation, json!("")).await?;
-    let key = names::Annotation::REQUEST;
+    let key = names::Annotation::REINIT_REQUEST;
     let status = fleet
         .until("a request", |status| {
             status.annotation(key).is_some_and(|id| Some(id) != before)
@@ -540,7 +550,7 @@ async fn with_a_requested_re_initialization(
 
     operator.end().await?;
     let _operator = fleet.operator(direction.to).await?;
-    assert_eq!(wanted(&fleet.status().await?)[1], Some(first.clone()));
+    assert_eq!(desired(&fleet.status().await?)[1], Some(first.clone()));
     let daemon = fleet.daemon(direction.from).await?;
     let renewed = until_done(&fleet, &first).await?;
     let digest = |status: &FileIntegrityNodeStatus| status.baseline.clone().map(|b| b.digest);
@@ -585,7 +595,7 @@ async fn during_a_hold(space: &Space, direction: Direction) -> anyhow::Result<()
     operator.end().await?;
     let _operator = fleet.operator(direction.to).await?;
     fleet.until_active(0, 1).await?;
-    assert_eq!(wanted(&fleet.status().await?), wanted(&held));
+    assert_eq!(desired(&fleet.status().await?), desired(&held));
     let daemon = fleet.daemon(direction.from).await?;
     fleet.until_ready().await?;
     daemon.end().await?;
@@ -596,12 +606,15 @@ async fn during_a_hold(space: &Space, direction: Direction) -> anyhow::Result<()
     machine_config(space, &fleet.node, "b", "b", "Done").await?;
     let over = until_held(space, &fleet.node, false).await?;
     let request = over
-        .annotation(names::Annotation::REQUEST)
+        .annotation(names::Annotation::REINIT_REQUEST)
         .context("a request")?;
     let renewed = until_done(&fleet, request).await?;
     assert_ne!(renewed.baseline, clean.baseline);
     // The update's changes were never reported.
-    assert_eq!(space.said(FI, "NodeIntegrityStatus").await?.len(), 1);
+    assert_eq!(
+        space.event_messages(FI, "NodeIntegrityStatus").await?.len(),
+        1
+    );
     fleet.check_runs(2).await
 }
 

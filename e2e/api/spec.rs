@@ -67,12 +67,12 @@ async fn request(space: &Space, node: &str) -> anyhow::Result<Option<String>> {
     let name = names::node_status("fi", node);
     let status = space.api::<FileIntegrityNodeStatus>().get(&name).await?;
     Ok(status
-        .annotation(names::Annotation::REQUEST)
+        .annotation(names::Annotation::REINIT_REQUEST)
         .map(str::to_owned))
 }
 
 #[tokio::test]
-async fn each_change_rolls_the_daemons_once_and_makes_no_new_baseline() -> anyhow::Result<()> {
+async fn each_change_rolls_the_daemons_once_and_keeps_the_baseline() -> anyhow::Result<()> {
     in_space("rolls", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, _daemons) = space.active("fi", json!({})).await?;
@@ -126,7 +126,7 @@ async fn each_change_rolls_the_daemons_once_and_makes_no_new_baseline() -> anyho
 }
 
 #[tokio::test]
-async fn a_configuration_goes_out_without_touching_the_daemon_set() -> anyhow::Result<()> {
+async fn a_configuration_is_rolled_out_without_a_change_of_the_daemon_set() -> anyhow::Result<()> {
     in_space("config-ds", async |space| {
         let _operator = space.operator("op").await?;
         let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
@@ -139,16 +139,16 @@ async fn a_configuration_goes_out_without_touching_the_daemon_set() -> anyhow::R
             .await?;
             let config = json!({"name": name, "namespace": space.namespace, "key": key});
             set_spec(space, json!({"config": config})).await?;
-            first.obey().await?;
-            second.obey().await?;
+            first.handle_request().await?;
+            second.handle_request().await?;
             space.until_phase("fi", "Active").await?;
         }
         // Another text in the same ConfigMap.
         space
             .merge::<ConfigMap>("b", json!({"data": {"k": "/etc p+u+g\n"}}))
             .await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         let active = space.api::<ConfigMap>().get("fi").await?;
         let data = active.data.unwrap_or_default();
@@ -163,7 +163,7 @@ async fn a_configuration_goes_out_without_touching_the_daemon_set() -> anyhow::R
 }
 
 #[tokio::test]
-async fn the_config_map_of_a_file_integrity_that_is_gone_is_not_watched() -> anyhow::Result<()> {
+async fn the_config_map_of_a_deleted_file_integrity_is_not_watched() -> anyhow::Result<()> {
     in_space("unwatched", async |space| {
         let _operator = space.operator("op").await?;
         let watches = async |expected: i32| {
@@ -189,7 +189,7 @@ async fn the_config_map_of_a_file_integrity_that_is_gone_is_not_watched() -> any
 }
 
 #[tokio::test]
-async fn what_was_migrated_is_said_by_line_in_condition_event_and_log() -> anyhow::Result<()> {
+async fn migrations_are_reported_with_lines_in_condition_event_and_log() -> anyhow::Result<()> {
     in_space("warnings", async |space| {
         let _operator = space.operator("op").await?;
         let text = "database=file:/var/lib/aide/aide.db.gz\nverbose=5\n/etc p+tiger+sha256\n";
@@ -209,12 +209,15 @@ async fn what_was_migrated_is_said_by_line_in_condition_event_and_log() -> anyho
         for line in ["line 1: ", "line 2: ", "line 3: "] {
             assert!(message.contains(line), "{message}");
         }
-        let said = eventually("the event", async || {
-            let said = space.said("fi", "ConfigWarnings").await?;
-            Ok((!said.is_empty()).then_some(said))
+        let messages = eventually("the event", async || {
+            let messages = space.event_messages("fi", "ConfigWarnings").await?;
+            Ok((!messages.is_empty()).then_some(messages))
         })
         .await?;
-        assert!(said.len() == 1 && said[0].contains("line 2: "), "{said:?}");
+        assert!(
+            messages.len() == 1 && messages[0].contains("line 2: "),
+            "{messages:?}"
+        );
         assert!(
             space.log().contains("line 2: "),
             "it is in the operator's log"
@@ -266,7 +269,7 @@ pub(crate) async fn elsewhere(space: &Space) -> anyhow::Result<String> {
 
 /// Lets the operator read that ConfigMap, by the binding `r`.
 pub(crate) async fn let_read(space: &Space, other: &str) -> anyhow::Result<()> {
-    let rights = format!(
+    let permissions = format!(
         "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n\
          metadata: {{name: r, namespace: {other}}}\n\
          rules: [{{apiGroups: [\"\"], resources: [configmaps], resourceNames: [c], verbs: [get, list, watch]}}]\n---\n\
@@ -276,7 +279,7 @@ pub(crate) async fn let_read(space: &Space, other: &str) -> anyhow::Result<()> {
          subjects: [{{kind: ServiceAccount, name: file-integrity-operator, namespace: {}}}]\n",
         space.namespace
     );
-    kubectl(&["apply", "-f", "-"], &rights).await?;
+    kubectl(&["apply", "-f", "-"], &permissions).await?;
     Ok(())
 }
 
@@ -288,7 +291,7 @@ async fn a_config_map_of_another_namespace_needs_a_role_there() -> anyhow::Resul
         let other = elsewhere(space).await?;
         set_spec(space, json!({"config": {"name": "c", "namespace": other}})).await?;
         let fi = space
-            .until_is("fi", "a missing right", |fi: &FileIntegrity| {
+            .until_is("fi", "a missing permission", |fi: &FileIntegrity| {
                 condition_of(fi, "ConfigValid") == "False/ConfigMapUnreadable"
             })
             .await?;
@@ -303,8 +306,8 @@ async fn a_config_map_of_another_namespace_needs_a_role_there() -> anyhow::Resul
             "what runs goes on"
         );
         let_read(space, &other).await?;
-        first.obey().await?;
-        second.obey().await?;
+        first.handle_request().await?;
+        second.handle_request().await?;
         space
             .until_is("fi", "the configuration in effect", |fi: &FileIntegrity| {
                 condition_of(fi, "ConfigValid") == "True/Valid"
@@ -318,7 +321,7 @@ async fn a_config_map_of_another_namespace_needs_a_role_there() -> anyhow::Resul
 }
 
 #[tokio::test]
-async fn a_priority_class_that_is_deleted_later() -> anyhow::Result<()> {
+async fn a_deleted_priority_class_is_reported() -> anyhow::Result<()> {
     in_space("class", async |space| {
         let _operator = space.operator("op").await?;
         let classes = Api::<PriorityClass>::all(space.api::<ConfigMap>().into_client());
@@ -333,7 +336,7 @@ async fn a_priority_class_that_is_deleted_later() -> anyhow::Result<()> {
         })
         .await?;
         classes.delete(&name, &DeleteParams::default()).await?;
-        // Classes are looked at now and then; any pass will do.
+        // Classes are read periodically; any reconcile reports it.
         space.annotate("fi", "test/touch", json!("1")).await?;
         until_pod(space, "no class", |pod| pod.priority_class_name.is_none()).await?;
         // The event comes after the objects.
@@ -341,8 +344,8 @@ async fn a_priority_class_that_is_deleted_later() -> anyhow::Result<()> {
             "Error while getting priority class '{name}', PriorityClass not found or invalid"
         );
         eventually("the event", async || {
-            let said = space.said("fi", "PriorityClass").await?;
-            Ok((said == [expected.as_str()]).then_some(()))
+            let messages = space.event_messages("fi", "PriorityClass").await?;
+            Ok((messages == [expected.as_str()]).then_some(()))
         })
         .await?;
         let fi = space.api::<FileIntegrity>().get("fi").await?;
@@ -384,10 +387,10 @@ async fn long_names_work_everywhere() -> anyhow::Result<()> {
             let whole = daemon_set.annotations().get(names::Label::OWNER);
             assert_eq!(whole.is_some(), length > 63, "{whole:?}");
             for node in &nodes {
-                space.daemon(&name, node).obey().await?;
+                space.daemon(&name, node).handle_request().await?;
             }
             space.until_phase(&name, "Active").await?;
-            // A re-initialisation needs all the names there are.
+            // A re-initialization needs all the names there are.
             for node in &nodes {
                 reinitialise(space, &name, node).await?;
             }
@@ -401,20 +404,20 @@ async fn long_names_work_everywhere() -> anyhow::Result<()> {
     .await
 }
 
-/// Has one node's baseline made anew, up to the signaller's end.
+/// Has one node's baseline re-initialized, until its re-init DaemonSet is deleted.
 async fn reinitialise(space: &Space, fi: &str, node: &str) -> anyhow::Result<()> {
     space
         .annotate(fi, names::Annotation::REINIT, json!(node))
         .await?;
-    let signaller = names::reinit_daemon_set(fi, Some(node));
+    let reinit_set = names::reinit_daemon_set(fi, Some(node));
     space
-        .until_is(&signaller, "the signaller", |_: &DaemonSet| true)
+        .until_is(&reinit_set, "the re-init DaemonSet", |_: &DaemonSet| true)
         .await?;
     let mut daemon = space.daemon(fi, node);
-    daemon.obey().await?;
+    daemon.handle_request().await?;
     daemon.finds(&clean()).await?;
     space
-        .until_gone::<DaemonSet>(&signaller, "the signaller's end")
+        .until_deleted::<DaemonSet>(&reinit_set, "the deletion of the re-init DaemonSet")
         .await
 }
 
@@ -430,7 +433,7 @@ async fn a_profile_is_the_default_configuration() -> anyhow::Result<()> {
         ] {
             set_spec(space, json!({"config": {"profile": name}})).await?;
             for daemon in &mut daemons {
-                daemon.obey().await?;
+                daemon.handle_request().await?;
             }
             space.until_phase("fi", "Active").await?;
             let active = space.api::<ConfigMap>().get("fi").await?;
@@ -451,7 +454,7 @@ async fn a_profile_is_the_default_configuration() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn what_the_original_left_is_adopted_or_removed() -> anyhow::Result<()> {
+async fn objects_of_the_original_are_adopted_or_removed() -> anyhow::Result<()> {
     in_space("legacy", async |space| {
         let node = space.node("n1").await?;
         let fi = space.file_integrity("fi", json!({})).await?;
@@ -480,10 +483,10 @@ async fn what_the_original_left_is_adopted_or_removed() -> anyhow::Result<()> {
 
         let _operator = space.operator("op").await?;
         for name in ["aide-reinit", "aide-pause", "aide-fi-log"] {
-            space.until_gone::<ConfigMap>(name, name).await?;
+            space.until_deleted::<ConfigMap>(name, name).await?;
         }
         let mut daemon = space.daemon("fi", &node);
-        daemon.obey().await?;
+        daemon.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         let status = statuses.get(&names::node_status("fi", &node)).await?;
         let last = status.last_result.as_ref().map(|r| (r.condition, r.files_added));

@@ -1,4 +1,4 @@
-//! State directories that would give whoever may edit a FileIntegrity root's rights on nodes.
+//! State directories with which users who may edit a FileIntegrity would become root on nodes.
 
 use std::path::Path;
 
@@ -63,7 +63,7 @@ async fn a_directory_of_the_system_is_refused_by_a_condition() -> anyhow::Result
 }
 
 #[tokio::test]
-async fn a_daemon_that_is_given_one_reports_it_and_changes_nothing() -> anyhow::Result<()> {
+async fn a_daemon_with_such_a_directory_reports_it_and_changes_nothing() -> anyhow::Result<()> {
     in_space("state-dir-daemon", async |space| {
         let (node, proxy) = (space.node("n1").await?, Proxy::start().await?);
         for (number, dir) in REFUSED.iter().chain(&ODD).enumerate() {

@@ -1,5 +1,5 @@
 //! Somebody who is root on a node tampers with its baseline, and with what the daemon works with: the
-//! real daemon with a real AIDE must tell of it at its next scan or start, as docs/security.md says,
+//! real daemon with a real AIDE must report it at its next scan or start, as docs/security.md describes,
 //! and never take what was changed before for well.
 //!
 //! Every try has a site of its own: a baseline is made, two files of the watched tree change, and then
@@ -33,7 +33,7 @@ const PAUSE: &str = "10";
 /// So many tries are made at a time. Most of their time they wait.
 const AT_ONCE: usize = 8;
 /// What lies outside the state directory, and must stay as it is.
-const PRECIOUS: &str = "what nobody may touch";
+const PRECIOUS: &str = "what must not be changed";
 
 /// What the daemon does while somebody tampers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ const STOPPED: &[When] = &[When::Stopped];
 enum Caught {
     /// Errored with `BaselineTampered`, and it stays so.
     Tampered,
-    /// A new baseline, told as one that nobody asked for.
+    /// A new baseline, reported as unrequested.
     Unrequested,
     /// Errored with this in its message.
     Errored(&'static str),
@@ -141,7 +141,7 @@ impl Scene<'_> {
         self.site.path("outside/precious")
     }
 
-    /// Puts a link to what nobody may touch there, in the place of whatever it is.
+    /// Replaces the file with a link to a file that must not be changed.
     fn link(&self, place: &Path) -> anyhow::Result<()> {
         fs::remove_file(place).ok();
         std::os::unix::fs::symlink(self.precious(), place)
@@ -190,7 +190,7 @@ fn replaced() -> Vec<Attack> {
             },
         ),
         attack(
-            "with a request that nobody made",
+            "with a request that does not exist",
             BOTH,
             Caught::Tampered,
             |scene| {
@@ -210,7 +210,7 @@ fn replaced() -> Vec<Attack> {
             Caught::Tampered,
             |scene| scene.replace_database(b"no database\n"),
         ),
-        // It says itself that nobody asked for it, and is taken up as that.
+        // It records itself that it is unrequested, and is reported as that.
         attack("owning up", STOPPED, Caught::Unrequested, |scene| {
             scene.replace_database(&scene.database_of_today()?)?;
             scene.forge_record(&json!({"requested": false}))
@@ -327,7 +327,7 @@ fn signalled() -> Vec<Attack> {
             Ok(fs::write(scene.site.path("root/run/aide.reinit"), "")?)
         }),
         attack(
-            "with a request that nobody made",
+            "with a request that does not exist",
             BOTH,
             Caught::Unrequested,
             |scene| Ok(fs::write(scene.site.path("root/run/aide.reinit"), "none")?),
@@ -489,7 +489,7 @@ fn is(status: &FileIntegrityNodeStatus, condition: Condition) -> bool {
     status.condition() == Some(condition)
 }
 
-/// Just what was changed is told.
+/// Only the changed files are reported.
 fn is_found(status: &FileIntegrityNodeStatus) -> bool {
     let changes = status.last_result.iter().flat_map(|last| &last.changes);
     let paths: Vec<&str> = changes.map(|change| change.path.as_str()).collect();
@@ -517,9 +517,9 @@ async fn later(
         .await
 }
 
-/// Asks for a new baseline, and waits until it is there and the node is well.
-async fn renewed(site: &Site<'_>, request: &str) -> anyhow::Result<FileIntegrityNodeStatus> {
-    site.wish(Some(request)).await?;
+/// Requests a new baseline, and waits until it is there and the node has no changes.
+async fn reinitialized(site: &Site<'_>, request: &str) -> anyhow::Result<FileIntegrityNodeStatus> {
+    site.set_request(Some(request)).await?;
     site.until("the request to be done", |status| {
         let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
         done == Some(request) && is(status, Condition::Succeeded)
@@ -534,8 +534,8 @@ async fn prepared(site: Site<'_>) -> anyhow::Result<(Scene<'_>, Process)> {
         .await?;
     // So that there is a backup, of other contents.
     fs::write(site.path("root/watched/two"), "between")?;
-    let status = renewed(&site, "first").await?;
-    // Nobody can tell what comes of tampering in the middle of a scan.
+    let status = reinitialized(&site, "first").await?;
+    // The result of tampering during a scan is not defined.
     eventually("a scan with the new baseline", async || {
         let lines = daemon.lines();
         let mut lines = lines.iter().skip_while(|line| !line.contains("Requested"));
@@ -555,23 +555,26 @@ async fn prepared(site: Site<'_>) -> anyhow::Result<(Scene<'_>, Process)> {
     Ok((scene, daemon))
 }
 
-/// How often this reason was given, with a note that holds this.
-async fn said(site: &Site<'_>, reason: &str, with: &str) -> anyhow::Result<usize> {
-    let said = site.space.said(site.name(), reason).await?;
-    Ok(said.iter().filter(|note| note.contains(with)).count())
+/// The number of events with this reason whose message contains `with`.
+async fn count_events(site: &Site<'_>, reason: &str, with: &str) -> anyhow::Result<usize> {
+    let messages = site.space.event_messages(site.name(), reason).await?;
+    Ok(messages
+        .iter()
+        .filter(|message| message.contains(with))
+        .count())
 }
 
-/// Fails unless what was done is caught.
+/// Fails unless the tampering is detected.
 async fn is_caught(scene: &Scene<'_>, daemon: Process, caught: Caught) -> anyhow::Result<()> {
     let site = &scene.site;
     match caught {
         Caught::Tampered => is_tampered(scene, daemon).await,
         Caught::Unrequested => is_unrequested(scene).await,
         Caught::Errored(with) => {
-            let told = |status: &FileIntegrityNodeStatus| {
+            let is_reported = |status: &FileIntegrityNodeStatus| {
                 is(status, Condition::Errored) && message(status).contains(with)
             };
-            let status = site.until("to be Errored", told).await?;
+            let status = site.until("to be Errored", is_reported).await?;
             anyhow::ensure!(
                 status.baseline.as_ref() == Some(&scene.before),
                 "{status:?}"
@@ -584,8 +587,11 @@ async fn is_caught(scene: &Scene<'_>, daemon: Process, caught: Caught) -> anyhow
                 status.baseline.as_ref() == Some(&scene.before),
                 "{status:?}"
             );
-            let clean = said(site, "NodeIntegrityStatus", "no changes").await?;
-            anyhow::ensure!(clean == 1, "{clean} times told that nothing has changed");
+            let clean = count_events(site, "NodeIntegrityStatus", "no changes").await?;
+            anyhow::ensure!(
+                clean == 1,
+                "{clean} times reported that nothing has changed"
+            );
             // What is written for a new baseline goes to its place, too.
             is_healed_by_a_request(site).await
         }
@@ -594,31 +600,34 @@ async fn is_caught(scene: &Scene<'_>, daemon: Process, caught: Caught) -> anyhow
 
 async fn is_tampered(scene: &Scene<'_>, daemon: Process) -> anyhow::Result<()> {
     let site = &scene.site;
-    let told = |status: &FileIntegrityNodeStatus| {
+    let is_reported = |status: &FileIntegrityNodeStatus| {
         is(status, Condition::Errored) && message(status).starts_with("BaselineTampered: ")
     };
-    let status = site.until("to be BaselineTampered", told).await?;
+    let status = site.until("to be BaselineTampered", is_reported).await?;
     let class = status
         .last_result
         .as_ref()
         .and_then(|last| last.error_class.clone());
     anyhow::ensure!(class.as_deref() == Some("tampered"), "{class:?}");
     let status = later(site, &status).await?;
-    anyhow::ensure!(told(&status), "it does not heal: {status:?}");
+    anyhow::ensure!(is_reported(&status), "it does not heal: {status:?}");
     daemon.end().await?;
     site.until_unlocked().await?;
     let _daemon = site.daemon().await?;
     let status = later(site, &status).await?;
-    anyhow::ensure!(told(&status), "nor by a restart: {status:?}");
+    anyhow::ensure!(is_reported(&status), "nor by a restart: {status:?}");
     anyhow::ensure!(
         status.baseline.as_ref() == Some(&scene.before),
         "the record stays: {status:?}"
     );
-    let events = said(site, "BaselineTampered", &scene.before.digest).await?;
-    // What was found is told in other words where a daemon starts with it.
+    let events = count_events(site, "BaselineTampered", &scene.before.digest).await?;
+    // A daemon reports it with another message at its start.
     anyhow::ensure!((1..=2).contains(&events), "{events} events");
-    let clean = said(site, "NodeIntegrityStatus", "no changes").await?;
-    anyhow::ensure!(clean == 1, "{clean} times told that nothing has changed");
+    let clean = count_events(site, "NodeIntegrityStatus", "no changes").await?;
+    anyhow::ensure!(
+        clean == 1,
+        "{clean} times reported that nothing has changed"
+    );
     is_healed_by_a_request(site).await
 }
 
@@ -632,11 +641,11 @@ async fn is_unrequested(scene: &Scene<'_>) -> anyhow::Result<()> {
         })
         .await?;
     let new = status.baseline.context("a baseline")?;
-    anyhow::ensure!(!new.requested, "told as asked for: {new:?}");
-    let events = said(site, "UnrequestedReinit", &new.digest).await?;
+    anyhow::ensure!(!new.requested, "reported as requested: {new:?}");
+    let events = count_events(site, "UnrequestedReinit", &new.digest).await?;
     anyhow::ensure!(events == 1, "{events} events");
     anyhow::ensure!(
-        said(site, "UnrequestedReinit", old).await? == 1,
+        count_events(site, "UnrequestedReinit", old).await? == 1,
         "the old digest"
     );
     let status = site
@@ -648,9 +657,9 @@ async fn is_unrequested(scene: &Scene<'_>) -> anyhow::Result<()> {
 
 /// A request that an administrator makes gives a baseline that counts.
 async fn is_healed_by_a_request(site: &Site<'_>) -> anyhow::Result<()> {
-    let status = renewed(site, "second").await?;
+    let status = reinitialized(site, "second").await?;
     let requested = status.baseline.is_some_and(|baseline| baseline.requested);
-    anyhow::ensure!(requested, "nobody asked for it?");
+    anyhow::ensure!(requested, "it is unrequested");
     Ok(())
 }
 
@@ -714,7 +723,7 @@ async fn row(space: &Space, name: &str, attacks: &[Attack], from: usize) -> anyh
 }
 
 #[tokio::test]
-async fn whoever_tampers_on_a_node_is_caught() -> anyhow::Result<()> {
+async fn tampering_on_a_node_is_detected() -> anyhow::Result<()> {
     in_space("tampered", async |space| {
         let rows = rows();
         let made = rows
@@ -734,7 +743,7 @@ async fn whoever_tampers_on_a_node_is_caught() -> anyhow::Result<()> {
     .await
 }
 
-/// A scene whose daemon is stopped, and for which the API is away from now on.
+/// A scene whose daemon is stopped, and for which the API is unreachable from now on.
 async fn prepared_behind<'a>(
     proxy: &Proxy,
     space: &'a Space,
@@ -750,10 +759,10 @@ async fn prepared_behind<'a>(
     Ok(scene)
 }
 
-/// While the API is away the mount is all that a daemon has, and nothing says that it is right.
+/// While the API is unreachable a daemon has only the mount, and cannot verify it.
 #[tokio::test]
-async fn a_mount_is_not_believed_where_the_api_cannot_be_asked() -> anyhow::Result<()> {
-    in_space("tampered-away", async |space| {
+async fn the_mounted_configuration_is_not_trusted_without_the_api() -> anyhow::Result<()> {
+    in_space("tampered-mount", async |space| {
         let node = space.node("n1").await?;
         let proxy = Proxy::start().await?;
         let mut scene = prepared_behind(&proxy, space, "fi", &node).await?;
@@ -761,7 +770,7 @@ async fn a_mount_is_not_believed_where_the_api_cannot_be_asked() -> anyhow::Resu
         // The pod's own directory goes with it.
         fs::remove_dir_all(scene.site.path("work"))?;
         fs::create_dir(scene.site.path("work"))?;
-        // Events are told by its log.
+        // Its log has the events.
         let more = ["RUST_LOG", "warn,fio=debug"].map(str::to_owned);
         scene.site.environment.push(more.into());
         let daemon = scene.site.daemon().await?;
@@ -787,9 +796,9 @@ async fn a_mount_is_not_believed_where_the_api_cannot_be_asked() -> anyhow::Resu
     .await
 }
 
-/// Removes the database while the API is away, which knows of none: the FileIntegrity was made again,
-/// or the daemon was killed before it could publish one. The disk's record says that one is missing.
-async fn removed_while_away(space: &Space, when: When) -> anyhow::Result<()> {
+/// Removes the database while the API is unreachable, which has no record of it: the FileIntegrity was recreated,
+/// or the daemon was killed before it could publish one. The record on the disk shows that it is missing.
+async fn removed_while_unreachable(space: &Space, when: When) -> anyhow::Result<()> {
     let (name, node) = match when {
         When::Running => ("fi-r", "n-running"),
         When::Stopped => ("fi-s", "n-stopped"),
@@ -802,7 +811,7 @@ async fn removed_while_away(space: &Space, when: When) -> anyhow::Result<()> {
     statuses
         .delete(&status_name, &DeleteParams::default())
         .await?;
-    scene.site.wish(None).await?;
+    scene.site.set_request(None).await?;
     if when == When::Stopped {
         fs::remove_file(scene.site.database())?;
     }
@@ -817,11 +826,11 @@ async fn removed_while_away(space: &Space, when: When) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_database_that_is_removed_while_the_api_is_away_is_missed() -> anyhow::Result<()> {
+async fn a_database_removed_while_the_api_is_unreachable_is_reported() -> anyhow::Result<()> {
     in_space("tampered-lost", async |space| {
         let (running, stopped) = tokio::join!(
-            removed_while_away(space, When::Running),
-            removed_while_away(space, When::Stopped)
+            removed_while_unreachable(space, When::Running),
+            removed_while_unreachable(space, When::Stopped)
         );
         let wrong = errors_of(vec![running, stopped]);
         attack_row(

@@ -65,19 +65,19 @@ async fn poison(space: &Space, path: &str) -> anyhow::Result<()> {
     .await
 }
 
-/// The operator hands over a request for a new baseline of this node, and sees it done.
-async fn renew(space: &Space, node: &str, daemon: &mut Daemon) -> anyhow::Result<()> {
+/// Re-initializes this node, with the operator's request.
+async fn reinitialize(space: &Space, node: &str, daemon: &mut Daemon) -> anyhow::Result<()> {
     space
         .annotate("fi", names::Annotation::REINIT, json!(node))
         .await?;
-    daemon.obey().await?;
+    daemon.handle_request().await?;
     daemon.finds(&clean()).await?;
     space.until_phase("fi", "Active").await?;
     Ok(())
 }
 
 #[tokio::test]
-async fn a_time_that_cannot_be_counted_with_stops_nothing() -> anyhow::Result<()> {
+async fn an_invalid_time_stops_nothing() -> anyhow::Result<()> {
     alone("odd-times", async |space| {
         let operator = space.operator("before").await?;
         let (nodes, mut daemons) = space.active("fi", json!({})).await?;
@@ -113,7 +113,7 @@ async fn a_time_that_cannot_be_counted_with_stops_nothing() -> anyhow::Result<()
         }
 
         let operator = space.operator("after").await?;
-        renew(space, &nodes[0], &mut daemons[0]).await?;
+        reinitialize(space, &nodes[0], &mut daemons[0]).await?;
         // What has the odd time is read without it, so it is worked on too.
         let patch = json!([{"op": "add", "path": "/spec/priorityClassName", "value": "missing"}]);
         send(space, "PATCH", &odd, patch).await?;
@@ -124,7 +124,7 @@ async fn a_time_that_cannot_be_counted_with_stops_nothing() -> anyhow::Result<()
         })
         .await?;
         let third = space.node("n3").await?;
-        space.daemon("fi", &third).obey().await?;
+        space.daemon("fi", &third).handle_request().await?;
         operator.stop().await
     })
     .await
@@ -136,7 +136,7 @@ async fn change_schema(space: &Space, schema: Value) -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn an_object_that_cannot_be_read_is_named_and_all_others_go_on() -> anyhow::Result<()> {
+async fn an_unreadable_object_is_reported_and_others_are_reconciled() -> anyhow::Result<()> {
     alone("unreadable", async |space| {
         let definition = read(space, DEFINITION).await?;
         let schema = definition.pointer(SCHEMA).cloned();
@@ -205,7 +205,7 @@ async fn unreadable(space: &Space) -> anyhow::Result<()> {
         "{lines}"
     );
 
-    renew(space, &nodes[0], &mut daemons[0]).await?;
+    reinitialize(space, &nodes[0], &mut daemons[0]).await?;
 
     // Corrected, it is worked on.
     let patch = json!([{"op": "replace", "path": "/spec/config/gracePeriod", "value": 10}]);

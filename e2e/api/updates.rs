@@ -37,7 +37,7 @@ pub(crate) async fn machine_config(
     .await
 }
 
-/// Waits until the node's daemon is told to hold, or not to.
+/// Waits until the node's daemon is requested to hold, or not to.
 pub(crate) async fn until_held(
     space: &Space,
     node: &str,
@@ -56,7 +56,7 @@ pub(crate) async fn until_held(
 }
 
 #[tokio::test]
-async fn nodes_are_held_while_they_are_updated_and_re_initialised_after() -> anyhow::Result<()> {
+async fn nodes_are_held_during_updates_and_re_initialized_afterwards() -> anyhow::Result<()> {
     in_space("mco", async |space| {
         let _operator = space.operator("op").await?;
         let (nodes, [mut first, mut second]) = space.active("fi", json!({})).await?;
@@ -65,7 +65,7 @@ async fn nodes_are_held_while_they_are_updated_and_re_initialised_after() -> any
         }
         for node in &nodes {
             let status = until_held(space, node, true).await?;
-            assert_eq!(status.annotation(names::Annotation::REQUEST), None);
+            assert_eq!(status.annotation(names::Annotation::REINIT_REQUEST), None);
         }
         // Held nodes do not keep the phase back.
         space
@@ -81,15 +81,15 @@ async fn nodes_are_held_while_they_are_updated_and_re_initialised_after() -> any
         machine_config(space, &nodes[0], "b", "b", "Done").await?;
         let over = until_held(space, &nodes[0], false).await?;
         assert!(
-            over.annotation(names::Annotation::REQUEST).is_some(),
+            over.annotation(names::Annotation::REINIT_REQUEST).is_some(),
             "a new baseline is asked for"
         );
-        first.obey().await?;
+        first.handle_request().await?;
         // The other one is at it still.
         until_held(space, &nodes[1], true).await?;
         machine_config(space, &nodes[1], "a", "b", "Degraded").await?;
         until_held(space, &nodes[1], false).await?;
-        second.obey().await?;
+        second.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         Ok(())
     })
@@ -97,8 +97,8 @@ async fn nodes_are_held_while_they_are_updated_and_re_initialised_after() -> any
 }
 
 #[tokio::test]
-async fn updates_that_begin_and_end_while_no_operator_runs_are_not_missed() -> anyhow::Result<()> {
-    in_space("mco-away", async |space| {
+async fn updates_during_a_restart_of_the_operator_are_detected() -> anyhow::Result<()> {
+    in_space("mco-missing", async |space| {
         let operator = space.operator("op").await?;
         let (nodes, [mut first, _]) = space.active("fi", json!({})).await?;
         operator.stop().await?;
@@ -113,18 +113,18 @@ async fn updates_that_begin_and_end_while_no_operator_runs_are_not_missed() -> a
         machine_config(space, &nodes[0], "b", "b", "Done").await?;
         let _operator = space.operator("op3").await?;
         let over = until_held(space, &nodes[0], false).await?;
-        assert!(over.annotation(names::Annotation::REQUEST).is_some());
-        first.obey().await?;
+        assert!(over.annotation(names::Annotation::REINIT_REQUEST).is_some());
+        first.handle_request().await?;
         space.until_phase("fi", "Active").await?;
         let other = until_held(space, &nodes[1], true).await?;
-        assert_eq!(other.annotation(names::Annotation::REQUEST), None);
+        assert_eq!(other.annotation(names::Annotation::REINIT_REQUEST), None);
         Ok(())
     })
     .await
 }
 
 #[tokio::test]
-async fn a_cordon_holds_where_the_user_wants_that() -> anyhow::Result<()> {
+async fn a_cordon_holds_if_the_spec_requests_it() -> anyhow::Result<()> {
     in_space("cordon", async |space| {
         let _operator = space.operator("op").await?;
         let config = json!({"config": {"gracePeriod": 10, "holdoffWhenCordoned": true}});
@@ -135,9 +135,9 @@ async fn a_cordon_holds_where_the_user_wants_that() -> anyhow::Result<()> {
             until_held(space, &nodes[0], true).await?;
             change_node(space, &nodes[0], json!({"spec": {"unschedulable": null}})).await?;
             let over = until_held(space, &nodes[0], false).await?;
-            let request = over.annotation(names::Annotation::REQUEST);
+            let request = over.annotation(names::Annotation::REINIT_REQUEST);
             requests.push(request.map(str::to_owned));
-            first.obey().await?;
+            first.handle_request().await?;
             space.until_phase("fi", "Active").await?;
         }
         assert_ne!(requests[0], requests[1]);

@@ -103,7 +103,7 @@ spec:
           results: {type: array, items: *result}
 ";
 
-/// What the original has in its namespace: its Deployment, and rights that are narrower in some
+/// What the original has in its namespace: its Deployment, and permissions that are narrower in some
 /// places and wider in others than ours.
 fn installation(namespace: &str) -> String {
     format!(
@@ -199,7 +199,7 @@ async fn over_the_original_and_back() -> anyhow::Result<()> {
         apply(&installation(&space.namespace)).await?;
         use_the_original(space, &node).await?;
 
-        // Ours over it, as the page on upgrading says.
+        // Ours over it, as on the page on upgrading.
         let manifests = rendered(&[
             ("NAMESPACE", &space.namespace),
             ("IMG", "registry.example/fio:2.0.0"),
@@ -228,12 +228,12 @@ async fn over_the_original_and_back() -> anyhow::Result<()> {
         });
         assert!(
             !may_touch_pods,
-            "rights that only the original needs are gone"
+            "permissions that only the original needs are removed"
         );
 
         let operator = space.operator("op").await?;
         let mut daemon = space.daemon("fi", &node);
-        daemon.obey().await?;
+        daemon.handle_request().await?;
         // The phase was Active before; that it is ready is fio's word.
         space
             .until_is("fi", "ready", |fi: &FileIntegrity| {
@@ -313,7 +313,7 @@ async fn an_open_failure_is_accepted_with_a_record() -> anyhow::Result<()> {
         assert_eq!(events.next(), None);
 
         // A request accepts what is there now.
-        site.wish(Some("r1")).await?;
+        site.set_request(Some("r1")).await?;
         site.until("a requested baseline", |status| {
             status.baseline.as_ref().is_some_and(|b| b.requested)
         })

@@ -40,7 +40,7 @@ async fn new_values_of_a_reported_file_are_reported() -> anyhow::Result<()> {
         let (hash, log) = until_other(space, &node, hash).await?;
         anyhow::ensure!(log.contains("-rwsr-xr-x"), "{log}");
         let mut expected = vec![node.clean(), message(0), message(0)];
-        node.until_said(&expected).await?;
+        node.until_reported(&expected).await?;
 
         symlink("elsewhere", &link)?;
         let (hash, _) = until_other(space, &node, hash).await?;
@@ -48,9 +48,9 @@ async fn new_values_of_a_reported_file_are_reported() -> anyhow::Result<()> {
         symlink("/etc/shadow", &link)?;
         until_other(space, &node, hash).await?;
         expected.extend([message(1), message(1)]);
-        node.until_said(&expected).await?;
-        let said = node.said().await?;
-        anyhow::ensure!(said == expected, "{said:?}");
+        node.until_reported(&expected).await?;
+        let messages = node.event_messages().await?;
+        anyhow::ensure!(messages == expected, "{messages:?}");
         node.daemon.still_runs()
     })
     .await

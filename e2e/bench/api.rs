@@ -30,9 +30,9 @@ use crate::web::Server;
 const NODES: usize = 200;
 /// Scans of each.
 const SCANS: usize = 10;
-/// Daemons whose watches are looked at.
+/// Daemons whose watches are measured.
 const WATCHES: usize = 50;
-/// Nodes by which the growth of etcd is told, and those whose writes are spread.
+/// Nodes with which the growth of etcd is measured, and those whose writes are spread.
 const FLEET: u32 = 5000;
 /// A day, in seconds.
 const DAY: u32 = 86_400;
@@ -219,12 +219,12 @@ impl Etcd {
         Ok(size.parse()?)
     }
 
-    /// The same, when all but the newest revision of each object is gone.
+    /// The same, after all but the newest revision of each object is compacted.
     async fn compacted(&self) -> anyhow::Result<u64> {
         let status = self.0.post("/v3/maintenance/status", &json!({})).await?;
         let revision = &status["header"]["revision"];
-        let wish = json!({"revision": revision, "physical": true});
-        self.0.post("/v3/kv/compaction", &wish).await?;
+        let compaction = json!({"revision": revision, "physical": true});
+        self.0.post("/v3/kv/compaction", &compaction).await?;
         self.0
             .post("/v3/maintenance/defragment", &json!({}))
             .await?;

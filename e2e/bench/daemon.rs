@@ -14,23 +14,20 @@ use crate::{Run, web};
 
 /// Files that it watches; what it holds between scans does not depend on them.
 const FILES: usize = 10_000;
-/// How long after a scan its rest is said to begin. The runtime's threads for blocking calls have ended
-/// by then (after ten seconds without work), and what they count is gone with them.
+/// Time after a scan until the daemon is idle. The runtime's threads for blocking calls have exited
+/// by then (after ten seconds without work), and their counters are no longer included.
 const SETTLE: Duration = Duration::from_secs(15);
-/// The time by which wakeups are told, in seconds.
+/// The period for which wakeups are reported, in seconds.
 const QUARTER: f64 = 900.0;
 
 /// Measures it.
 pub(crate) async fn measure(run: &Run) -> anyhow::Result<Report> {
     let mut report = Report::new("daemon");
-    harness::alone("bench", async |space| {
-        at_rest(&mut report, run, space).await
-    })
-    .await?;
+    harness::alone("bench", async |space| idle(&mut report, run, space).await).await?;
     Ok(report)
 }
 
-async fn at_rest(report: &mut Report, run: &Run, space: &Space) -> anyhow::Result<()> {
+async fn idle(report: &mut Report, run: &Run, space: &Space) -> anyhow::Result<()> {
     let tree = Tree::make(FILES)?;
     let daemon = Daemon::start(space, run, &tree, PERIOD).await?;
     until("the first scan", async || {

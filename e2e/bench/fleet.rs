@@ -1,8 +1,8 @@
 //! Plays the part of many nodes: their kubelets, which make Node objects and renew them, and their
 //! daemons, which write results with the daemon's own code. I/O.
 //!
-//! What stands in for a thing of a real cluster: one watch of all node statuses for the watch that
-//! each daemon has of its own. The DaemonSet has no pods, as no controller runs here.
+//! One difference from a real cluster: one watch of all node statuses replaces the watch that
+//! each daemon has. The DaemonSet has no pods, as no controller runs here.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -40,9 +40,9 @@ pub(crate) const PERIOD: u64 = 900;
 pub(crate) const HEARTBEAT: u64 = 300;
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(900);
-/// How often it is looked.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Images that a node tells of: a kubelet tells of 50 at most.
+/// Interval between polls.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+/// Images in a Node's status: a kubelet reports 50 at most.
 const IMAGES: usize = 50;
 
 /// Nodes, and the daemons on them.
@@ -116,7 +116,7 @@ impl<'a> Fleet<'a> {
         for index in first..first + more {
             let due = start + step * u32::try_from(index - first)?;
             while Instant::now() < due {
-                tokio::time::sleep_until(due.min(Instant::now() + LOOK_EVERY)).await;
+                tokio::time::sleep_until(due.min(Instant::now() + POLL_INTERVAL)).await;
                 self.take_those_with_status(&mut made, &mut waits);
             }
             made.push_back((index, Instant::now()));
@@ -125,7 +125,7 @@ impl<'a> Fleet<'a> {
         let end = Instant::now() + PATIENCE;
         while !made.is_empty() {
             anyhow::ensure!(Instant::now() < end, "{} nodes got no status", made.len());
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             self.take_those_with_status(&mut made, &mut waits);
         }
         Ok(waits)
@@ -164,7 +164,7 @@ impl<'a> Fleet<'a> {
         self.heartbeat(index).await
     }
 
-    /// A kubelet says that its node is well.
+    /// A kubelet reports that its node is ready.
     async fn heartbeat(&self, index: usize) -> anyhow::Result<()> {
         let nodes = Api::<Node>::all(self.space.client.clone());
         let patch = json!({"status": {"conditions": conditions()}});
@@ -193,7 +193,7 @@ impl<'a> Fleet<'a> {
         .await
     }
 
-    /// How many daemons have something to do that the operator asked for.
+    /// Number of daemons with an open request of the operator.
     pub(crate) fn asked(&self) -> usize {
         let all = self.statuses.state();
         all.iter()
@@ -201,7 +201,7 @@ impl<'a> Fleet<'a> {
             .count()
     }
 
-    /// Every daemon that was asked for a baseline makes one. Returns how many did.
+    /// Every daemon with a request for a baseline creates one. Returns their number.
     pub(crate) async fn obey(&self) -> anyhow::Result<usize> {
         let asked: Vec<usize> = (0..self.agents.len())
             .filter(|index| {
@@ -227,7 +227,7 @@ impl<'a> Fleet<'a> {
         Ok(())
     }
 
-    /// The scans of these nodes end with this outcome; `log` is the kept log's text.
+    /// The scans of these nodes end with this outcome; `log` is the failure log's text.
     pub(crate) async fn scans(
         &self,
         indexes: impl Iterator<Item = usize>,
@@ -240,7 +240,7 @@ impl<'a> Fleet<'a> {
         .await
     }
 
-    /// The scan of one node ends. Returns how long telling it took.
+    /// The scan of one node finishes. Returns how long its report took.
     pub(crate) async fn scan(
         &self,
         index: usize,
@@ -274,9 +274,9 @@ impl<'a> Fleet<'a> {
         config_map(&identity, &Report::default(), &kept)
     }
 
-    /// For a time, nothing happens: kubelets and daemons renew what they said. Daemons do so as
+    /// For a time, nothing changes: kubelets and daemons repeat their reports. Daemons do so as
     /// often as with the default period.
-    pub(crate) async fn rest(&self, time: Duration) -> anyhow::Result<()> {
+    pub(crate) async fn idle(&self, time: Duration) -> anyhow::Result<()> {
         let (start, seconds) = (Instant::now(), usize::try_from(time.as_secs())?);
         let size = self.agents.len();
         let beats = size * seconds / usize::try_from(HEARTBEAT)?;
@@ -327,7 +327,7 @@ impl<'a> Fleet<'a> {
         .await
     }
 
-    /// Removes the kept logs.
+    /// Removes the failure logs.
     pub(crate) async fn remove_logs(&self) -> anyhow::Result<()> {
         let logs = self.space.api::<k8s_openapi::api::core::v1::ConfigMap>();
         let kept = kube::api::ListParams::default().labels(names::Label::RESULT_LOG);
@@ -354,19 +354,19 @@ pub(crate) async fn until<T>(
     what: &str,
     ask: impl AsyncFn() -> anyhow::Result<Option<T>>,
 ) -> anyhow::Result<T> {
-    harness::answer(what, LOOK_EVERY, PATIENCE, ask).await
+    harness::answer(what, POLL_INTERVAL, PATIENCE, ask).await
 }
 
-/// What a daemon tells of the baseline that it was asked for.
+/// The report of a daemon about a requested baseline.
 fn baseline(status: &FileIntegrityNodeStatus) -> NodeUpdate {
     let now = time::now();
-    let request = status.annotation(names::Annotation::REQUEST);
+    let request = status.annotation(names::Annotation::REINIT_REQUEST);
     let identity = format!("{} {:?}", status.name_any(), status.resource_version());
     NodeUpdate {
         baseline: Some(Baseline {
             created_at: now.clone(),
             config_hash: status
-                .annotation(names::Annotation::WANTED_CONFIG)
+                .annotation(names::Annotation::DESIRED_CONFIG)
                 .unwrap_or_default()
                 .to_owned(),
             digest: names::sha256_hex(identity),
@@ -456,7 +456,7 @@ fn conditions() -> Value {
     let condition = |kind: &str, status: &str, reason: &str| {
         json!({
             "type": kind, "status": status, "reason": reason,
-            "message": format!("kubelet has said this of {kind} as kubelets do"),
+            "message": format!("kubelet has reported {kind} as kubelets do it"),
             "lastHeartbeatTime": now, "lastTransitionTime": "2026-01-01T00:00:00Z",
         })
     };

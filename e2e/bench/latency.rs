@@ -1,4 +1,4 @@
-//! The part `latency`: from a change on a node to the event that tells it, and where the time goes.
+//! The part `latency`: from a change on a node to its event, with the time of each step.
 //! I/O.
 //!
 //! A new file is made at a moment that has nothing to do with the daemon's scans. When its scans
@@ -95,24 +95,24 @@ async fn changes(report: &mut Report, run: &Run, space: &Space) -> anyhow::Resul
         );
     }
     // A change waits for half a period in the mean, and for a whole one at most.
-    let rest = median(&of(|change| change.scanning + change.publishing));
+    let remaining = median(&of(|change| change.scanning + change.publishing));
     let case = "period 900 s, computed";
     report.add(
         case,
         "change to event, median",
-        number(PERIOD) / 2.0 + rest,
+        number(PERIOD) / 2.0 + remaining,
         "s",
     );
     report.add(
         case,
         "change to event, longest",
-        number(PERIOD) + 2.0 * rest,
+        number(PERIOD) + 2.0 * remaining,
         "s",
     );
     Ok(())
 }
 
-/// Tells when each event about a changed node arrives.
+/// Sends the time at which each event about a changed node arrives.
 fn watch(space: &Space) -> mpsc::UnboundedReceiver<Timestamp> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let stream = watcher(space.api::<Event>(), watcher::Config::default());

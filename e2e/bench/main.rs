@@ -2,10 +2,10 @@
 //!
 //! `hack/bench` runs it. A part per file; each measures the program that it is given (`--fio`), so
 //! that two builds can be compared. [`report`] and [`stats`] are pure, [`process`] reads what the
-//! kernel says of a process, [`fleet`] plays the part of nodes, kubelets and daemons, [`operator`]
+//! kernel reports about a process, [`fleet`] plays the role of nodes, kubelets and daemons, [`operator`]
 //! and [`daemon`] start fio.
 //!
-//! Nothing here is a test: figures are printed, and judged by who reads them.
+//! Nothing here is a test: figures are printed for a reader to evaluate.
 
 mod api;
 mod daemon;
@@ -48,7 +48,7 @@ enum Command {
     Compare {
         /// Of the build to compare with.
         base: PathBuf,
-        /// Of the build that is looked at.
+        /// Of the new build.
         new: PathBuf,
     },
     /// Works a little all the time, and prints how long that took: the median and the 99th percentile
@@ -73,7 +73,7 @@ struct Run {
     /// Sizes of the fleet.
     #[arg(long, value_delimiter = ',', default_value = "10,100,1000,5000")]
     nodes: Vec<usize>,
-    /// Seconds for which a process at rest is watched.
+    /// Seconds for which an idle process is measured.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
 }
@@ -131,7 +131,7 @@ async fn measure(run: &Run) -> anyhow::Result<Report> {
     }
 }
 
-/// Says on standard error what is being done.
+/// Prints the current step to standard error.
 fn progress(what: &str) {
     #[expect(clippy::print_stderr, reason = "it takes minutes")]
     {

@@ -26,7 +26,7 @@ pub(crate) const NODE: &str = "n1";
 const PER_DIRECTORY: usize = 100;
 /// Sizes of the files in bytes, one after the other: on the whole like those of /usr.
 const SIZES: [usize; 10] = [0, 300, 700, 1200, 2000, 3000, 5000, 8000, 16_000, 40_000];
-/// What is looked at of a file: the built-in profiles' group.
+/// The attributes that are compared: the built-in profiles' group.
 pub(crate) const ATTRIBUTES: &str = "ftype+p+u+g+acl+selinux+xattrs+l";
 
 /// A node's root.
@@ -95,7 +95,7 @@ impl Daemon {
         let config = tree.configuration(&format!("{ATTRIBUTES}+sha256"));
         prepare(space, &config).await?;
         std::fs::write(tree.path("config").join(names::KEY_EFFECTIVE_CONF), &config)?;
-        // The administrator's access under a name of its own, so that the audit log tells the daemon.
+        // The administrator's access under a name of its own, so that the audit log identifies the daemon.
         let groups = ["system:masters", &space.group("daemon")];
         let kubeconfig = kubeconfig_as(tree.dir.path(), "bench-daemon", &groups)?;
         let mut child = Command::new(&run.fio)
@@ -133,7 +133,7 @@ impl Daemon {
         Ok(Self { child, lines })
     }
 
-    /// What the kernel says of it.
+    /// Its resources, according to the kernel.
     pub(crate) fn sample(&self) -> anyhow::Result<Sample> {
         Sample::of(self.child.id())
     }
@@ -157,13 +157,13 @@ impl Daemon {
     }
 }
 
-/// Whether a line of its log says that a scan has ended.
+/// Whether a line of its log reports the end of a scan.
 pub(crate) fn is_scan_end(line: &Value) -> bool {
     let event = line["event"].as_str().unwrap_or_default();
     event.starts_with("Finished(Scanned")
 }
 
-/// Whether a line of its log says that a scan begins.
+/// Whether a line of its log reports the start of a scan.
 pub(crate) fn is_scan_start(line: &Value) -> bool {
     line["action"].as_str() == Some("Scan")
 }

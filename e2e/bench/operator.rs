@@ -26,7 +26,7 @@ const FAILING: usize = 500;
 const LOG: usize = 950_000;
 /// Nodes that appear in a minute.
 const APPEARING: usize = 1000;
-/// How long a new operator is left alone before its memory at rest is read.
+/// Time without changes before the memory of a new operator is read.
 const SETTLE: Duration = Duration::from_secs(3);
 
 /// A running operator. It is killed when dropped.
@@ -40,7 +40,7 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// Starts `fio operator` with the rights of its ServiceAccount.
+    /// Starts `fio operator` with the permissions of its ServiceAccount.
     pub(crate) async fn start(space: &Space, run: &Run, identity: &str) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         let kubeconfig = space.operators_kubeconfig(dir.path(), identity)?;
@@ -78,7 +78,7 @@ impl Operator {
         self.child.id()
     }
 
-    /// What the kernel says of it.
+    /// Its resources, according to the kernel.
     pub(crate) fn sample(&self) -> anyhow::Result<Sample> {
         Sample::of(self.pid())
     }
@@ -105,19 +105,19 @@ impl Operator {
         Ok(self.started.elapsed().as_secs_f64())
     }
 
-    /// Waits until it tells of this many nodes, and has done a pass.
-    pub(crate) async fn until_it_tells(&self, nodes: usize) -> anyhow::Result<()> {
-        until("the operator to tell of all nodes", async || {
+    /// Waits until it exposes the metrics of this many nodes and has finished a reconcile.
+    pub(crate) async fn until_nodes_are_exposed(&self, nodes: usize) -> anyhow::Result<()> {
+        until("the operator to expose all nodes", async || {
             let Ok(metrics) = self.fleet.get("/metrics-fio").await else {
                 return Ok(None);
             };
-            let told = web::series(&metrics, "file_integrity_operator_node_stale").count();
-            let passes = web::sum(
+            let exposed = web::series(&metrics, "file_integrity_operator_node_stale").count();
+            let reconciles = web::sum(
                 &metrics,
                 "file_integrity_operator_reconcile_duration_seconds_count",
                 "",
             );
-            Ok((told >= nodes && passes > 0.0).then_some(()))
+            Ok((exposed >= nodes && reconciles > 0.0).then_some(()))
         })
         .await
     }
@@ -143,7 +143,7 @@ impl Drop for Operator {
     }
 }
 
-/// The verbs that are told apart.
+/// The verbs with separate counts.
 const VERBS: [&str; 8] = [
     "get",
     "list",
@@ -213,19 +213,19 @@ async fn at_size(
 ) -> anyhow::Result<()> {
     let case = format!("{} nodes", thousands(&size.to_string()));
     let first = Operator::start(space, run, "first").await?;
-    first.until_it_tells(fleet.size()).await?;
+    first.until_nodes_are_exposed(fleet.size()).await?;
     deploy(report, &case, &first, fleet, size).await?;
     first.end()?;
     // An operator that never saw the fleet grow: its memory is what the fleet needs.
     let operator = Operator::start(space, run, "second").await?;
     let healthy = operator.until_healthy().await?;
-    operator.until_it_tells(size).await?;
-    let told = operator.started.elapsed().as_secs_f64();
+    operator.until_nodes_are_exposed(size).await?;
+    let exposed = operator.started.elapsed().as_secs_f64();
     report.add(&case, "start to /readyz", healthy, "s");
     report.add(
         &case,
         "start until all nodes are exposed and the first reconcile is done",
-        told,
+        exposed,
         "s",
     );
     let sample = operator.sample()?;
@@ -249,7 +249,7 @@ async fn at_size(
         megabytes(sample.peak),
         "MB",
     );
-    rest(report, &case, run, &operator, fleet).await?;
+    idle(report, &case, run, &operator, fleet).await?;
     scrape(report, &case, &operator).await?;
     latency(report, &case, &operator, fleet).await?;
     // What an allocator keeps of memory that was in use for a while.
@@ -321,8 +321,8 @@ async fn deploy(
     Ok(())
 }
 
-/// What it costs while nothing happens.
-async fn rest(
+/// Its costs while nothing changes.
+async fn idle(
     report: &mut Report,
     case: &str,
     run: &Run,
@@ -330,7 +330,7 @@ async fn rest(
     fleet: &Fleet<'_>,
 ) -> anyhow::Result<()> {
     let (requests, before) = (operator.requests().await?, operator.sample()?);
-    fleet.rest(Duration::from_secs(run.seconds)).await?;
+    fleet.idle(Duration::from_secs(run.seconds)).await?;
     let after = operator.sample()?;
     let requests = operator.requests().await?.since(requests);
     let seconds = number(run.seconds);
@@ -376,10 +376,10 @@ async fn latency(
     operator: &Operator,
     fleet: &Fleet<'_>,
 ) -> anyhow::Result<()> {
-    let (mut told, mut seen) = (Vec::new(), Vec::new());
+    let (mut published, mut seen) = (Vec::new(), Vec::new());
     for index in 0..fleet.size().min(5) {
         let node = Fleet::node(index);
-        told.push(fleet.scan(index, &changed(), None).await?.as_secs_f64());
+        published.push(fleet.scan(index, &changed(), None).await?.as_secs_f64());
         let written = Instant::now();
         until("the metric of the node", async || {
             Ok(operator.is_failed(&node).await?.then_some(()))
@@ -391,7 +391,7 @@ async fn latency(
     report.add(
         case,
         "result to event and node status, median",
-        median(&told) * 1e3,
+        median(&published) * 1e3,
         "ms",
     );
     report.add(
@@ -413,7 +413,7 @@ async fn events(
     let size = fleet.size();
     let case = format!("{} nodes", thousands(&size.to_string()));
     let operator = Operator::start(space, run, "third").await?;
-    operator.until_it_tells(size).await?;
+    operator.until_nodes_are_exposed(size).await?;
     failures(report, &case, &operator, fleet).await?;
     appearing(report, &case, &operator, fleet).await?;
     take_over(report, &case, run, space, operator, fleet).await
@@ -524,7 +524,7 @@ async fn take_over(
     );
     let ended = Instant::now();
     leader.end()?;
-    standby.until_it_tells(fleet.size()).await?;
+    standby.until_nodes_are_exposed(fleet.size()).await?;
     let took = ended.elapsed().as_secs_f64();
     report.add(
         case,

@@ -1,4 +1,4 @@
-//! What the kernel says of a process: `/proc/PID`, see proc(5). I/O; the reading of its texts is pure.
+//! The kernel's information about a process: `/proc/PID`, see proc(5). I/O; the reading of its texts is pure.
 
 use std::fs;
 use std::path::PathBuf;
@@ -71,7 +71,7 @@ impl Sample {
     }
 }
 
-/// Begins anew with the peak of its memory.
+/// Resets the peak of its memory.
 pub(crate) fn forget_peak(pid: u32) -> anyhow::Result<()> {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").context("reset the peak of its memory")
 }
@@ -150,30 +150,4 @@ fn run_time(schedstat: &str) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_are_found_by_the_whole_key() {
-        let text =
-            "VmHWM:\t    2048 kB\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t9\n";
-        assert_eq!(kilobytes(text, "VmHWM:"), 2_097_152);
-        assert_eq!(field(text, "voluntary_ctxt_switches:"), 7);
-        assert_eq!(field(text, "none:"), 0);
-        assert_eq!(run_time("1500000000 12 3\n"), Duration::from_millis(1500));
-    }
-
-    #[test]
-    fn times_are_found_behind_a_name_with_blanks() {
-        let stat = "7 (a b) c) S 1 7 7 0 -1 4 0 0 0 0 150 50 30 20 20 0";
-        let usage = usage(stat, 100);
-        assert_eq!(usage.own, Duration::from_secs(2));
-        assert_eq!(usage.children, Duration::from_millis(500));
-    }
-
-    #[test]
-    fn this_process_has_memory_and_a_thread() {
-        let sample = Sample::of(std::process::id()).unwrap();
-        assert!(sample.rss >= sample.anonymous && sample.anonymous > 0 && sample.threads > 0);
-    }
-}
+mod tests;

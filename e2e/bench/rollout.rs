@@ -84,8 +84,8 @@ async fn roll_out(
     operator.end()
 }
 
-/// The daemons do what they are asked as soon as they are, until all is well. Returns how many had
-/// been asked and had not done it yet, each time that was looked at.
+/// The daemons handle requests immediately, until there are none left. Returns the number of
+/// open requests at each poll.
 async fn follow(fleet: &Fleet<'_>) -> anyhow::Result<Vec<f64>> {
     // Nothing is asked yet, and the old baselines count until something is.
     fleet

@@ -221,19 +221,19 @@ impl<'a> Scanner<'a> {
     fn check(&self, report: &mut Report, case: &str, setup: &Setup) -> anyhow::Result<()> {
         self.aide("--init", setup)?;
         let scanned = self.aide("--check", setup)?;
-        tell(report, case, &scanned);
+        report_scan(report, case, &scanned);
         Ok(())
     }
 
     fn caches(&self, report: &mut Report) -> anyhow::Result<()> {
         self.aide("--init", &Setup::default())?;
-        tell(
+        report_scan(
             report,
             "1 worker, warm",
             &self.aide("--check", &Setup::default())?,
         );
         forget(&self.tree.watched())?;
-        tell(
+        report_scan(
             report,
             "1 worker, files not cached",
             &self.aide("--check", &Setup::default())?,
@@ -270,7 +270,9 @@ impl<'a> Scanner<'a> {
                 let limit =
                     limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {limit}m"));
                 match self.aide("--check", &setup) {
-                    Ok(scanned) => tell(report, &format!("{workers} workers, {limit}"), &scanned),
+                    Ok(scanned) => {
+                        report_scan(report, &format!("{workers} workers, {limit}"), &scanned);
+                    }
                     Err(error) => {
                         progress(&format!("left out: {workers} workers, {limit}: {error:#}"));
                     }
@@ -327,7 +329,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-fn tell(report: &mut Report, case: &str, scanned: &Scanned) {
+fn report_scan(report: &mut Report, case: &str, scanned: &Scanned) {
     report.add(case, "wall time", scanned.wall.as_secs_f64(), "s");
     report.add(case, "CPU", scanned.cpu.as_secs_f64(), "s");
     report.add(case, "maximum RSS of AIDE", megabytes(scanned.peak), "MB");

@@ -9,7 +9,7 @@ use tokio::process::Command;
 
 /// Where hack/ is.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-/// Where the operator is deployed unless NAMESPACE says otherwise, as in the Makefile.
+/// The operator's namespace if NAMESPACE is not set, as in the Makefile.
 const NAMESPACE: &str = "openshift-file-integrity";
 
 /// The checkout under test.
@@ -35,7 +35,7 @@ pub(crate) fn kubeconfig() -> PathBuf {
         )
 }
 
-/// A client with the rights of the cluster's administrator. Each test has its own, since each has
+/// A client with the permissions of the cluster's administrator. Each test has its own, since each has
 /// its own runtime.
 pub(crate) async fn client() -> Result<Client> {
     let path = kubeconfig();

@@ -24,7 +24,7 @@ const MAX_OBJECT: usize = 6_000;
 pub(crate) async fn print(client: &Client, namespace: &str, test: &str, failure: &str) {
     let mut out = format!("\nFailed: {test}: {failure}\n===== state after it =====\n");
     if let Err(error) = collect(client, namespace, test, &mut out).await {
-        writeln!(out, "the rest of the state could not be read: {error:#}").ok();
+        writeln!(out, "the remaining state could not be read: {error:#}").ok();
     }
     writeln!(out, "===== end of the state =====").ok();
     #[expect(

@@ -1,4 +1,4 @@
-//! A FileIntegrity of a test, and everything that is seen of it.
+//! A FileIntegrity of a test, with its pods, node statuses and events.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -21,36 +21,36 @@ use super::test::{Test, is_ready};
 use super::wait::{until, until_within};
 
 /// How long it may take from a scan to the next: 11 s on an idle machine. Where the daemon's pod was
-/// deleted, it has to end and another one to start, each in tens of seconds on a busy machine; where
-/// its container ends again and again, the kubelet waits for up to 40 s and the daemon for 20 s more.
+/// deleted, it has to exit and another one to start, each in tens of seconds on a busy machine; where
+/// its container exits repeatedly, the kubelet waits for up to 40 s and the daemon for 20 s more.
 const SCAN: Duration = Duration::from_secs(120);
 
-/// How long its pods may stay: those of a node that was removed are cleared away by the cluster
+/// Maximum time until its pods are deleted: the cluster deletes those of a removed node only
 /// after a minute.
-const GONE: Duration = Duration::from_secs(180);
+const DELETION: Duration = Duration::from_secs(180);
 
 /// An event about a FileIntegrity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Said {
+pub(crate) struct ReportedEvent {
     /// When.
     pub(crate) at: Timestamp,
     /// `FileIntegrityStatus`, `NodeIntegrityStatus` and the like.
     pub(crate) reason: String,
     /// The message.
-    pub(crate) note: String,
+    pub(crate) message: String,
     /// Normal or Warning.
     pub(crate) kind: String,
     /// The event's name, which is different for every transition.
     pub(crate) name: String,
 }
 
-/// A handle on a FileIntegrity; the object itself is read anew each time.
+/// A handle on a FileIntegrity; each method reads the object from the API server.
 #[derive(Clone)]
 pub(crate) struct Fi<'a> {
     test: &'a Test,
     /// Its name.
     pub(crate) name: String,
-    /// Its uid, which tells it apart from others that have had its name.
+    /// Its uid, which distinguishes it from others with the same name.
     uid: String,
 }
 
@@ -91,7 +91,7 @@ impl<'a> Fi<'a> {
         self.patch(patch).await.map(|_| ())
     }
 
-    /// Deletes it and waits until nothing of it runs or is told any more.
+    /// Deletes it and waits until its DaemonSets, pods and node statuses are deleted.
     pub(crate) async fn delete(&self) -> Result<()> {
         match self
             .api()
@@ -101,11 +101,11 @@ impl<'a> Fi<'a> {
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             result => drop(result?),
         }
-        let wanted = format!("{} and its pods are gone", self.name);
-        until_within(GONE, wanted, async || {
+        let wanted = format!("{} and its pods are deleted", self.name);
+        until_within(DELETION, wanted, async || {
             let left = self.api().get_opt(&self.name).await?;
             ensure!(left.is_none(), "the FileIntegrity is there");
-            // Before the pods: it is these that make them.
+            // Before the pods, because the DaemonSets create them.
             let sets = self.daemon_sets().await?;
             ensure!(sets.is_empty(), "DaemonSets {sets:?} are there");
             let pods = self.pods().await?;
@@ -147,12 +147,14 @@ impl<'a> Fi<'a> {
         Ok(())
     }
 
-    /// Waits until this phase has been told so many times.
-    pub(crate) async fn phase_told(&self, phase: Phase, times: usize) -> Result<()> {
-        until(format!("{phase} is told {times} times"), async || {
-            let phases = self.notes("FileIntegrityStatus").await?;
-            let told = phases.iter().filter(|told| **told == phase.to_string());
-            ensure!(told.count() == times, "{phases:?}");
+    /// Waits until this phase has been reported in `times` events.
+    pub(crate) async fn phase_reported(&self, phase: Phase, times: usize) -> Result<()> {
+        until(format!("{phase} is reported {times} times"), async || {
+            let phases = self.event_messages("FileIntegrityStatus").await?;
+            let reported = phases
+                .iter()
+                .filter(|message| **message == phase.to_string());
+            ensure!(reported.count() == times, "{phases:?}");
             Ok(())
         })
         .await
@@ -309,7 +311,7 @@ impl<'a> Fi<'a> {
     }
 
     /// All events about it, the oldest first.
-    pub(crate) async fn events(&self) -> Result<Vec<Said>> {
+    pub(crate) async fn events(&self) -> Result<Vec<ReportedEvent>> {
         let api: Api<Event> = self.test.api();
         let selector = format!("regarding.kind=FileIntegrity,regarding.name={}", self.name);
         let events = api.list(&ListParams::default().fields(&selector)).await?;
@@ -318,31 +320,34 @@ impl<'a> Fi<'a> {
             about.and_then(|about| about.uid.as_deref()) == Some(&self.uid)
         };
         let mine = events.items.into_iter().filter(is_mine);
-        let mut said: Vec<Said> = mine.map(said).collect();
-        said.sort();
-        Ok(said)
+        let mut reported: Vec<ReportedEvent> = mine.map(reported_event).collect();
+        reported.sort();
+        Ok(reported)
     }
 
-    /// Waits for an event of this reason whose message begins so.
-    pub(crate) async fn said(&self, reason: &str, start: &str) -> Result<Said> {
+    /// Waits for an event with this reason whose message begins with `start`.
+    pub(crate) async fn event(&self, reason: &str, start: &str) -> Result<ReportedEvent> {
         until(format!("an event {reason}: {start}…"), async || {
             let events = self.events().await?;
             let found = events
                 .iter()
-                .find(|said| said.reason == reason && said.note.starts_with(start));
+                .find(|event| event.reason == reason && event.message.starts_with(start));
             found.cloned().with_context(|| {
-                let seen: Vec<_> = events.iter().map(|s| (&s.reason, &s.note)).collect();
+                let seen: Vec<_> = events
+                    .iter()
+                    .map(|event| (&event.reason, &event.message))
+                    .collect();
                 format!("{seen:?}")
             })
         })
         .await
     }
 
-    /// The messages of all events of this reason.
-    pub(crate) async fn notes(&self, reason: &str) -> Result<Vec<String>> {
+    /// The messages of all events with this reason.
+    pub(crate) async fn event_messages(&self, reason: &str) -> Result<Vec<String>> {
         let events = self.events().await?;
-        let of_reason = events.into_iter().filter(|said| said.reason == reason);
-        Ok(of_reason.map(|said| said.note).collect())
+        let of_reason = events.into_iter().filter(|event| event.reason == reason);
+        Ok(of_reason.map(|event| event.message).collect())
     }
 
     /// The daemons' DaemonSet.
@@ -351,7 +356,7 @@ impl<'a> Fi<'a> {
         Ok(api.get(&format!("aide-{}", self.name)).await?)
     }
 
-    /// The names of all DaemonSets that are its own: the daemons' and signallers'.
+    /// The names of all DaemonSets that are its own: the daemons' and the re-init DaemonSets.
     async fn daemon_sets(&self) -> Result<Vec<String>> {
         let api: Api<DaemonSet> = self.test.api();
         let sets = api.list_metadata(&ListParams::default()).await?;
@@ -360,11 +365,11 @@ impl<'a> Fi<'a> {
     }
 
     fn is_own_set(&self, name: &str) -> bool {
-        let signallers = format!("aide-ini-{}", self.name);
-        name == format!("aide-{}", self.name) || name.starts_with(&signallers)
+        let reinit_sets = format!("aide-ini-{}", self.name);
+        name == format!("aide-{}", self.name) || name.starts_with(&reinit_sets)
     }
 
-    /// All pods that are its own: daemons and signallers.
+    /// All pods that are its own: those of the daemons and of the re-init DaemonSets.
     pub(crate) async fn pods(&self) -> Result<Vec<Pod>> {
         let api: Api<Pod> = self.test.api();
         let pods = api.list(&ListParams::default()).await?;
@@ -375,7 +380,7 @@ impl<'a> Fi<'a> {
         Ok(pods.items.into_iter().filter(mine).collect())
     }
 
-    /// The daemon's pod on this node; one that is not about to end.
+    /// The daemon's pod on this node that is not being deleted.
     pub(crate) async fn daemon(&self, node: &str) -> Result<Pod> {
         let app = format!("aide-{}", self.name);
         until(format!("a pod of {app} on {node}"), async || {
@@ -408,7 +413,7 @@ impl<'a> Fi<'a> {
     /// new daemon's pod on this node.
     pub(crate) async fn roll(&self, node: &str, patch: Value) -> Result<Pod> {
         let baseline = self.baseline(node).await?;
-        let phases = self.notes("FileIntegrityStatus").await?;
+        let phases = self.event_messages("FileIntegrityStatus").await?;
         let old = self.daemon(node).await?;
         let generation = self.daemon_set().await?.metadata.generation;
         self.patch(patch).await?;
@@ -416,8 +421,12 @@ impl<'a> Fi<'a> {
         let audit = Audit::start().await?;
         self.scans(node, 2).await?;
         assert_eq!(self.baseline(node).await?, baseline, "the baseline stays");
-        assert_eq!(self.notes("FileIntegrityStatus").await?, phases, "phases");
-        // A pass that does not see the write of the one before makes it again, which changes nothing.
+        assert_eq!(
+            self.event_messages("FileIntegrityStatus").await?,
+            phases,
+            "phases"
+        );
+        // A reconcile that does not see the previous one's write repeats it, which changes nothing.
         let set = self.daemon_set().await?;
         assert_eq!(set.metadata.generation, generation.map(|before| before + 1));
         let name = set.name_any();
@@ -432,14 +441,14 @@ impl<'a> Fi<'a> {
         Ok(pod)
     }
 
-    /// What the daemon on this node has written since it began.
+    /// The log of the daemon on this node.
     pub(crate) async fn log(&self, node: &str) -> Result<String> {
         let pod = self.daemon(node).await?.name_any();
         let api: Api<Pod> = self.test.api();
         Ok(api.logs(&pod, &LogParams::default()).await?)
     }
 
-    /// The kept log of a node.
+    /// The failure log of a node.
     pub(crate) async fn failure_log(&self, node: &str) -> Result<ConfigMap> {
         let api: Api<ConfigMap> = self.test.api();
         Ok(api
@@ -448,13 +457,13 @@ impl<'a> Fi<'a> {
     }
 }
 
-fn said(event: Event) -> Said {
-    Said {
+fn reported_event(event: Event) -> ReportedEvent {
+    ReportedEvent {
         at: event
             .event_time
             .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
         reason: event.reason.unwrap_or_default(),
-        note: event.note.unwrap_or_default(),
+        message: event.note.unwrap_or_default(),
         kind: event.type_.unwrap_or_default(),
         name: event.metadata.name.unwrap_or_default(),
     }

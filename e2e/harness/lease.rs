@@ -14,8 +14,6 @@ use tokio::sync::{Notify, OnceCell};
 /// How much of the cluster a test needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// None, but nobody may have the whole cluster meanwhile.
-    Nothing,
     /// Any node.
     One,
     /// Any two nodes.
@@ -43,15 +41,12 @@ struct State {
     free: Vec<String>,
     /// Tests that run.
     running: usize,
-    /// The one that runs has the whole cluster.
-    exclusive: bool,
     waiting: Vec<Request>,
 }
 
 static STATE: Mutex<State> = Mutex::new(State {
     free: Vec::new(),
     running: 0,
-    exclusive: false,
     waiting: Vec::new(),
 });
 static CHANGED: Notify = Notify::const_new();
@@ -102,12 +97,12 @@ fn state() -> MutexGuard<'static, State> {
 }
 
 impl Request {
-    /// The number of nodes, for a test that shares the cluster and needs some.
+    /// The number of nodes, for a test that shares the cluster.
     fn nodes(self) -> Option<usize> {
         match self.wanted {
             Wanted::One => Some(1),
             Wanted::Two => Some(2),
-            Wanted::Nothing | Wanted::All => None,
+            Wanted::All => None,
         }
     }
 
@@ -126,14 +121,8 @@ impl State {
         if let Some(index) = self.waiting.iter().position(|other| *other == request) {
             self.waiting.swap_remove(index);
         }
-        let count = match request.wanted {
-            Wanted::Nothing => 0,
-            Wanted::One => 1,
-            Wanted::Two => 2,
-            Wanted::All => self.free.len(),
-        };
+        let count = request.nodes().unwrap_or(self.free.len());
         self.running += 1;
-        self.exclusive = request.wanted == Wanted::All;
         let mut nodes = self.free.split_off(self.free.len() - count);
         nodes.sort();
         Some(nodes)
@@ -148,8 +137,7 @@ impl State {
                     && !sharing
                         .any(|other| other.nodes().is_some_and(fits) && request.yields_to(*other))
             }
-            None if request.wanted == Wanted::All => self.running == 0 && sharing.next().is_none(),
-            None => !self.exclusive,
+            None => self.running == 0 && sharing.next().is_none(),
         }
     }
 }
@@ -166,7 +154,6 @@ impl Drop for Lease {
         let mut state = state();
         state.free.append(&mut self.nodes);
         state.running -= 1;
-        state.exclusive = false;
         drop(state);
         CHANGED.notify_waiters();
     }

@@ -56,7 +56,7 @@ impl Monitoring<'_> {
             .collect())
     }
 
-    /// What Prometheus' API says.
+    /// An answer of Prometheus' API.
     pub(crate) async fn prometheus(&self, uri: &str) -> Result<Value> {
         let answer: Value = serde_json::from_str(&self.get("prometheus-operated", uri).await?)?;
         ensure!(answer["status"] == "success", "{uri}: {answer}");

@@ -18,28 +18,28 @@ const UNFINISHED: &str = "/srv/fio-e2e";
 /// A state directory of a test's own, removed after each test.
 pub(crate) const STATE_DIR: &str = "/var/lib/fio-e2e";
 
-/// There while a node is looked at again and again for a test.
-const LOOKS: &str = "/run/fio-e2e.looks";
+/// Exists on a node while [`Node::at_once`] polls there.
+const POLL_MARKER: &str = "/run/fio-e2e.polling";
 
-/// So often is looked on a node whether something is there, twenty times a second.
-const MOST_TRIES: u32 = 1800;
+/// Maximum number of polls on a node, twenty per second.
+const MAX_POLLS: u32 = 1800;
 
 /// Priority of the tests' routing rules, which nothing else on a node uses.
 const CUT_OFF: u32 = 99;
 
-/// A node on loan.
+/// A node that a test has leased.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
     /// Its name.
     pub(crate) name: String,
 }
 
-/// What a process has at a moment.
+/// The resources of a process at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Uses {
     /// Its id, as the node sees it.
     pub(crate) process: u64,
-    /// Bytes of memory that no file stands behind (`RssAnon` in `/proc/PID/status`).
+    /// Bytes of anonymous memory (`RssAnon` in `/proc/PID/status`).
     pub(crate) anonymous: u64,
     pub(crate) threads: u64,
     /// Open files.
@@ -72,14 +72,14 @@ impl Node {
     /// between the two, however busy the machine is.
     async fn at_once(&self, condition: &str, then: &str) -> Result<()> {
         self.sh(&format!(
-            ": >{LOOKS}; tries=0
+            ": >{POLL_MARKER}; tries=0
              until {condition} >/dev/null; do
                tries=$((tries + 1))
-               [ $tries -le {MOST_TRIES} ] || {{ echo \"in vain: until {condition}\" >&2; exit 1; }}
+               [ $tries -le {MAX_POLLS} ] || {{ echo \"in vain: until {condition}\" >&2; exit 1; }}
                sleep 0.05
              done
              {then}
-             rm -f {LOOKS}"
+             rm -f {POLL_MARKER}"
         ))
         .await
         .map(|_| ())
@@ -92,8 +92,8 @@ impl Node {
     }
 
     /// Stops the next AIDE that runs with this argument, as soon as it is there, until
-    /// [`Self::continue_aide`]: what is to happen before it is done has as much time as it takes. It is
-    /// waited for by the time that `ask` is called, which asks for such a run.
+    /// [`Self::continue_aide`]: the test can act before it finishes, without a time limit. The
+    /// node already waits for AIDE when `ask` is called, which requests such a run.
     pub(crate) async fn stop_aide(
         &self,
         argument: &str,
@@ -102,7 +102,7 @@ impl Node {
         let stop = format!("pkill -STOP -f {}", aide(argument));
         let ask = async {
             until(format!("AIDE is waited for on {self}"), async || {
-                self.sh(&format!("ls {LOOKS}")).await.map(|_| ())
+                self.sh(&format!("ls {POLL_MARKER}")).await.map(|_| ())
             })
             .await?;
             ask().await
@@ -118,11 +118,11 @@ impl Node {
             .map(|_| ())
     }
 
-    /// Waits until no signal file is there. A signaller's pod may come up and drop its signal after
-    /// the daemon has met the request through the status object; the daemon then takes it away at
-    /// its next look.
-    pub(crate) async fn signal_is_taken(&self) -> Result<()> {
-        until(format!("the signal on {self} is taken"), async || {
+    /// Waits until there is no signal file. A pod of the re-init DaemonSet may write the signal after
+    /// the daemon has handled the request through the status object; the daemon then removes it at
+    /// its next poll.
+    pub(crate) async fn signal_is_removed(&self) -> Result<()> {
+        until(format!("the signal on {self} is removed"), async || {
             let signal = self
                 .sh(&format!("ls {} 2>/dev/null || true", names::SIGNAL_FILE))
                 .await?;
@@ -190,7 +190,7 @@ impl Node {
     pub(crate) async fn clean(&self) -> Result<()> {
         self.reconnect().await?;
         self.sh(&format!(
-            "cd /; rm -rf {FILES} {UNFINISHED} {STATE_DIR} {LOOKS} /etc/kubernetes/aide.* /run/aide.reinit"
+            "cd /; rm -rf {FILES} {UNFINISHED} {STATE_DIR} {POLL_MARKER} /etc/kubernetes/aide.* /run/aide.reinit"
         ))
         .await
         .map(|_| ())

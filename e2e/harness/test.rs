@@ -53,7 +53,7 @@ enum Undo {
 }
 
 /// Runs a test on any one node. `name` is that of its FileIntegrity, and neither another test's nor
-/// what another's begins with: names of pods and kept logs begin with it.
+/// what another's begins with: names of pods and failure logs begin with it.
 pub(crate) async fn on_one_node(
     name: &'static str,
     body: impl AsyncFnOnce(&Test) -> Result<()>,
@@ -95,14 +95,6 @@ pub(crate) async fn on_all_nodes_for(
     run(name, Wanted::All, patience, body).await
 }
 
-/// Runs a test that has nothing run on nodes.
-pub(crate) async fn without_nodes(
-    name: &'static str,
-    body: impl AsyncFnOnce(&Test) -> Result<()>,
-) -> Result<()> {
-    run(name, Wanted::Nothing, TEST_PATIENCE, body).await
-}
-
 async fn run(
     name: &'static str,
     wanted: Wanted,
@@ -141,7 +133,8 @@ async fn run(
         dump::print(&test.client, &test.namespace, name, &failure).await;
     }
     let seconds = patience.as_secs().cast_signed();
-    let kept = secrets::are_not_told(&test.client, &test.namespace, name, seconds).await;
+    let secrets_hidden =
+        secrets::are_not_exposed(&test.client, &test.namespace, name, seconds).await;
     let cleaned = test.clean().await.context("clean up after the test");
     // Nothing of the test is on the nodes any more.
     drop(lease);
@@ -149,7 +142,7 @@ async fn run(
     match outcome {
         Err(panic) => resume_unwind(panic),
         Ok(Err(_)) => bail!("the test hangs: it took more than {patience:?}"),
-        Ok(Ok(result)) => result.and(kept).and(cleaned),
+        Ok(Ok(result)) => result.and(secrets_hidden).and(cleaned),
     }
 }
 
@@ -253,8 +246,8 @@ impl Test {
         }
     }
 
-    /// Makes the test's FileIntegrity. Into `spec` go the test's nodes, if these are not all, and the
-    /// shortest pause, unless it says otherwise.
+    /// Creates the test's FileIntegrity. The test's nodes, if these are not all, and the shortest pause
+    /// are added to `spec`, unless it sets them.
     pub(crate) async fn create(&self, spec: Value) -> Result<Fi<'_>> {
         self.create_named(self.name, spec).await
     }
@@ -339,7 +332,7 @@ impl Test {
         .await
     }
 
-    /// Has two operators run, one of which stands by, until the test ends.
+    /// Runs two operators, a leader and a standby, until the end of the test.
     pub(crate) async fn two_operators(&self) -> Result<()> {
         self.on_end(Undo::OneOperator);
         self.scale_operator(2).await.map(|_| ())
@@ -380,28 +373,28 @@ impl Test {
         address.context("the API server has no address")
     }
 
-    /// Deletes a pod, and returns when it is gone.
+    /// Deletes a pod and waits until it no longer exists.
     pub(crate) async fn delete_pod(&self, pod: &Pod) -> Result<()> {
-        self.end_pod(pod, &DeleteParams::default()).await
+        self.delete_pod_with(pod, &DeleteParams::default()).await
     }
 
-    /// Ends a pod without giving it time for anything.
+    /// Deletes a pod without a grace period.
     pub(crate) async fn kill_pod(&self, pod: &Pod) -> Result<()> {
-        self.end_pod(pod, &DeleteParams::default().grace_period(0))
+        self.delete_pod_with(pod, &DeleteParams::default().grace_period(0))
             .await
     }
 
-    async fn end_pod(&self, pod: &Pod, params: &DeleteParams) -> Result<()> {
+    async fn delete_pod_with(&self, pod: &Pod, params: &DeleteParams) -> Result<()> {
         self.api::<Pod>().delete(&pod.name_any(), params).await?;
-        self.is_gone(pod).await
+        self.is_deleted(pod).await
     }
 
-    /// Waits until a pod is gone that is about to end.
-    pub(crate) async fn is_gone(&self, pod: &Pod) -> Result<()> {
+    /// Waits until a pod that is being deleted no longer exists.
+    pub(crate) async fn is_deleted(&self, pod: &Pod) -> Result<()> {
         let name = pod.name_any();
-        until(format!("pod {name} is gone"), async || {
+        until(format!("pod {name} is deleted"), async || {
             let left = self.api::<Pod>().get_opt(&name).await?;
-            ensure!(left.is_none(), "it is there");
+            ensure!(left.is_none(), "it exists");
             Ok(())
         })
         .await
@@ -548,11 +541,11 @@ impl Test {
 
 /// Whether the pod is ready, and not about to end.
 pub(crate) fn is_ready(pod: &Pod) -> bool {
-    says_ready(pod) && pod.metadata.deletion_timestamp.is_none()
+    has_ready_condition(pod) && pod.metadata.deletion_timestamp.is_none()
 }
 
-/// Whether the pod's kubelet says that it is ready.
-pub(crate) fn says_ready(pod: &Pod) -> bool {
+/// Whether the pod's kubelet reports that it is ready.
+pub(crate) fn has_ready_condition(pod: &Pod) -> bool {
     let status = pod.status.as_ref();
     let conditions = status.and_then(|status| status.conditions.as_ref());
     let mut conditions = conditions.into_iter().flatten();
@@ -564,7 +557,7 @@ fn selector(wanted: Wanted, name: &str, nodes: &[Node]) -> Option<Value> {
     match wanted {
         Wanted::One => nodes.first().map(selecting),
         Wanted::Two => Some(json!({LABEL: name})),
-        Wanted::Nothing | Wanted::All => None,
+        Wanted::All => None,
     }
 }
 

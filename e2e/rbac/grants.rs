@@ -1,4 +1,4 @@
-//! What Roles grant, right by right. Pure.
+//! What Roles grant, one permission at a time. Pure.
 
 use std::fmt;
 

@@ -1,10 +1,10 @@
-//! The rights that no end-to-end test uses, and why they are granted.
+//! The permissions that no end-to-end test uses, and why they are granted.
 
 use std::fmt;
 
 use crate::grants::Grant;
 
-/// Why a right is granted that the end-to-end tests do not use.
+/// Why a permission is granted that the end-to-end tests do not use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reason {
     pub(crate) account: &'static str,
@@ -13,13 +13,13 @@ pub(crate) struct Reason {
     pub(crate) what: &'static str,
     #[expect(dead_code, reason = "for who reads the table")]
     pub(crate) why: &'static str,
-    /// The file and name of the API test that uses it; none where the API server asks about a right
+    /// The file and name of the API test that uses it; none where the API server asks about a permission
     /// without a request that the audit log could show.
     pub(crate) test: Option<(&'static str, &'static str)>,
 }
 
 impl Reason {
-    /// Whether it speaks of this right.
+    /// Whether it is for this permission.
     pub(crate) fn explains(&self, grant: &Grant) -> bool {
         self.account == grant.account && self.verb == grant.verb && self.what == grant.what()
     }
@@ -35,12 +35,12 @@ const OPERATOR: &str = "file-integrity-operator";
 
 const MONITORING: (&str, &str) = (
     "metrics.rs",
-    "prometheus_objects_of_another_version_are_renewed",
+    "prometheus_objects_of_another_version_are_updated",
 );
-const POLICY: (&str, &str) = ("policy.rs", "a_policy_that_is_gone_comes_back");
-const READERS: (&str, &str) = ("metrics.rs", "who_may_read_is_let_in_and_others_are_not");
+const POLICY: (&str, &str) = ("policy.rs", "a_deleted_policy_is_restored");
+const READERS: (&str, &str) = ("metrics.rs", "only_clients_with_permission_can_scrape");
 
-/// A right of the operator.
+/// A permission of the operator.
 const fn reason(
     verb: &'static str,
     what: &'static str,
@@ -56,7 +56,7 @@ const fn reason(
     }
 }
 
-/// The table. A right that the end-to-end tests come to use may stay in it.
+/// The table. A permission that the end-to-end tests come to use may stay in it.
 pub(crate) const REASONS: &[Reason] = &[
     reason(
         "update",
@@ -68,7 +68,7 @@ pub(crate) const REASONS: &[Reason] = &[
         "update",
         "secrets/file-integrity-operator-tls",
         "the certificate is renewed after months",
-        Some(("metrics.rs", "a_certificate_that_is_due_is_renewed")),
+        Some(("metrics.rs", "an_expiring_certificate_is_renewed")),
     ),
     reason(
         "get",

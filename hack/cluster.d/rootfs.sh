@@ -3,6 +3,9 @@
 # the local cluster, and the base image without a registry.
 
 ROOTFS_SUITE=trixie
+# arm64: trees and images of arm64 on a machine of another architecture. Requires
+# image.d/emulation.sh.
+ROOTFS_ARCH=${ROOTFS_ARCH:-}
 
 # Packages of a node in addition to the base system. aide is for hack/aide and for tests;
 # fio uses its own.
@@ -21,27 +24,39 @@ base_rootfs() {
 # rootfs NAME PACKAGES
 rootfs() {
   local name=$1 packages=$2 dir
-  dir=$CACHE/rootfs/$name-$(hash "$ROOTFS_SUITE" "$packages" 1)
+  dir=$CACHE/rootfs/$name${ROOTFS_ARCH:+-$ROOTFS_ARCH}-$(hash "$ROOTFS_SUITE" "$packages" 1)
   cached "$dir" "the $name root file system" make_rootfs "$packages"
   printf '%s\n' "$dir"
 }
 
-# make_rootfs PACKAGES DIR: uses a separate mount namespace, so that a killed run leaves no
-# mounts of debootstrap.
+# make_rootfs PACKAGES DIR
 make_rootfs() {
   local packages=$1 dir=$2 output=${2%.tmp}.log mirror
   [[ $(id -u) == 0 ]] || die "debootstrap requires root: run this as root"
   need_command debootstrap debootstrap
   mirror=$(debian_mirror 'deb.*/debian/?$')
-  log "creating a Debian $ROOTFS_SUITE tree (about 40 s)"
-  # shellcheck disable=SC2086 # without a mirror, pass no argument
-  unshare --mount --propagation private debootstrap --variant=minbase \
-    ${packages:+--include="$packages"} "$ROOTFS_SUITE" "$dir" $mirror >"$output" 2>&1 </dev/null ||
+  log "creating a Debian $ROOTFS_SUITE tree (about 40 s${ROOTFS_ARCH:+, and 5 minutes for $ROOTFS_ARCH})"
+  bootstrap "$packages" "$dir" "$mirror" >"$output" 2>&1 </dev/null ||
     die "debootstrap failed: see $output"
   add_updates "$dir" "$mirror"
   rm -rf "$dir"/var/cache/apt/archives/*.deb "$dir"/var/lib/apt/lists/*
   # Both are from this machine and differ in every node and image.
   rm -f "$dir/etc/hostname" "$dir/etc/resolv.conf"
+}
+
+# bootstrap PACKAGES DIR MIRROR: uses a separate mount namespace, so that a killed run leaves
+# no mounts of debootstrap. Its second stage runs programs of the tree.
+bootstrap() {
+  local packages=$1 dir=$2 mirror=$3
+  # shellcheck disable=SC2086 # without a mirror, pass no argument
+  unshare --mount --propagation private debootstrap --variant=minbase ${packages:+--include="$packages"} \
+    ${ROOTFS_ARCH:+--arch="$ROOTFS_ARCH" --foreign} "$ROOTFS_SUITE" "$dir" $mirror || return
+  # shellcheck disable=SC2016 # expanded by the inner bash
+  [[ -z $ROOTFS_ARCH ]] || emulated bash -c '
+    mount --rbind /proc "$1/proc"
+    mount --rbind /sys "$1/sys"
+    # In a container debootstrap creates no devices. The first stage has created them.
+    container=lxc exec chroot "$1" /debootstrap/debootstrap --second-stage' bash "$dir"
 }
 
 # Adds the sources for updates of the release that this machine uses.

@@ -40,7 +40,7 @@ build_image() {
     podman) podman build "${options[@]}" "$@" "$context" ;;
     buildah)
       need_command buildah buildah
-      [[ -n ${PLATFORMS:-} ]] || options+=(--pull-never)
+      [[ -n ${PLATFORMS:-} ]] || options+=(--pull-never ${ROOTFS_ARCH:+--arch "$ROOTFS_ARCH"})
       # chroot also works where containers cannot run. apt-get needs a network; that of the
       # host requires no bridge.
       buildah build --layers --isolation chroot --network host "${options[@]}" "$@" "$context"
@@ -116,6 +116,6 @@ base_image() {
   log "creating $name"
   container=$(buildah from scratch)
   "$@" "$container"
-  buildah config --label "fio.base=$label" "$container"
+  buildah config ${ROOTFS_ARCH:+--arch "$ROOTFS_ARCH"} --label "fio.base=$label" "$container"
   buildah commit --quiet --rm "$container" "$name" >/dev/null
 }

@@ -14,6 +14,7 @@ use super::config::{self, Diagnostic, Prepared, RunOptions};
 use super::exit::{self, AideError};
 use super::path_check::{self, Answer};
 use crate::api::names;
+use crate::file_error::FileError;
 
 /// Timeout of a check, which normally takes some milliseconds. With a tenth of a CPU, the limit of CPU time is
 /// reached earlier.
@@ -29,13 +30,8 @@ const MAX_CPU_SECONDS: u64 = 3;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CheckError {
     /// The file for AIDE could not be written.
-    #[error("write {}", path.display())]
-    Write {
-        /// The path of the file.
-        path: PathBuf,
-        /// The operating system's error.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] FileError),
     /// AIDE could not be run.
     #[error("run AIDE to check a configuration")]
     Run(#[from] RunError),
@@ -168,10 +164,7 @@ impl Checker {
         let number = CHECKS.fetch_add(1, Ordering::Relaxed);
         let name = format!("aide.check.{}.{number}.conf", std::process::id());
         let path = self.work_dir.join(name);
-        std::fs::write(&path, effective).map_err(|source| CheckError::Write {
-            path: path.clone(),
-            source,
-        })?;
+        std::fs::write(&path, effective).map_err(FileError::on("write", &path))?;
         Ok(TemporaryFile(path))
     }
 }

@@ -153,7 +153,7 @@ impl Aide {
         }
     }
 
-    /// Asks AIDE which rule of `config` matches a path with a file type, such as `f:/etc/passwd`. Returns AIDE's
+    /// Queries AIDE which rule of `config` matches a path with a file type, such as `f:/etc/passwd`. Returns AIDE's
     /// output.
     pub(crate) async fn path_check(
         &self,

@@ -40,7 +40,7 @@ pub(crate) struct Watchdog {
 struct Progress {
     /// CPU time in clock ticks.
     ticks: u64,
-    /// Bytes that it asked the kernel to read.
+    /// Bytes that it requested from the kernel.
     bytes: u64,
 }
 

@@ -6,7 +6,6 @@ use super::named_enum::named_enum;
 
 named_enum! {
     list: cfg(test);
-    /// The type of a condition.
     pub(crate) enum ConditionType {
         /// All reachable nodes are being scanned.
         Ready = "Ready",
@@ -21,7 +20,6 @@ named_enum! {
 
 named_enum! {
     list: cfg(any());
-    /// The status of a condition.
     pub(crate) enum ConditionStatus {
         /// The condition holds, for example the configuration is valid.
         True = "True",
@@ -34,7 +32,6 @@ named_enum! {
 
 named_enum! {
     list: cfg(test);
-    /// The reason of a condition.
     pub(crate) enum ConditionReason {
         /// `Ready`: all reachable nodes are being scanned.
         Active = "Active",

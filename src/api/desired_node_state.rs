@@ -1,4 +1,4 @@
-//! What the operator asks of a node. Pure.
+//! What the operator requests of a node. Pure.
 //!
 //! The operator writes it as annotations of the node's FileIntegrityNodeStatus, and the node's daemon
 //! reads them. This is the only place that encodes and decodes these annotations.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::names;
 
-/// What the operator asks of a node.
+/// What the operator requests of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DesiredNodeState {
     /// Hash of the configuration to scan with.
@@ -21,7 +21,7 @@ pub struct DesiredNodeState {
 /// Why the scans of a node are held.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum HoldReason {
-    /// A user asks for it.
+    /// A user requested it.
     User,
     /// The node is being updated. When the update is over, the node is re-initialized.
     NodeUpdate,
@@ -33,16 +33,16 @@ impl DesiredNodeState {
     /// The annotations that it is encoded in.
     pub const ANNOTATIONS: [&str; 3] = [
         names::Annotation::HOLDOFF,
-        names::Annotation::REQUEST,
-        names::Annotation::WANTED_CONFIG,
+        names::Annotation::REINIT_REQUEST,
+        names::Annotation::DESIRED_CONFIG,
     ];
 
     /// Decodes the annotations of a node status. Other annotations are ignored.
     pub fn from_annotations(annotations: &BTreeMap<String, String>) -> Self {
         let get = |key| annotations.get(key).cloned();
         Self {
-            config_hash: get(names::Annotation::WANTED_CONFIG),
-            reinit_request: get(names::Annotation::REQUEST),
+            config_hash: get(names::Annotation::DESIRED_CONFIG),
+            reinit_request: get(names::Annotation::REINIT_REQUEST),
             hold: get(names::Annotation::HOLDOFF).map(HoldReason::from),
         }
     }
@@ -52,10 +52,13 @@ impl DesiredNodeState {
         let hold = self.hold.as_ref().map(HoldReason::as_str);
         let annotations = [
             (
-                names::Annotation::WANTED_CONFIG,
+                names::Annotation::DESIRED_CONFIG,
                 self.config_hash.as_deref(),
             ),
-            (names::Annotation::REQUEST, self.reinit_request.as_deref()),
+            (
+                names::Annotation::REINIT_REQUEST,
+                self.reinit_request.as_deref(),
+            ),
             (names::Annotation::HOLDOFF, hold),
         ];
         annotations

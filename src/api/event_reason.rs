@@ -8,7 +8,7 @@ named_enum! {
     pub(crate) enum EventReason {
         /// The baseline was deleted, and `onBaselineLoss` is `error`.
         BaselineLost = "BaselineLost",
-        /// A database that fio did not make, or that this AIDE cannot read, was replaced.
+        /// A database that fio did not create, or that this AIDE cannot read, was replaced.
         BaselineReplaced = "BaselineReplaced",
         /// The database on a node is not the recorded one.
         BaselineTampered = "BaselineTampered",
@@ -28,7 +28,7 @@ named_enum! {
         PriorityClass = "PriorityClass",
         /// An annotation names nodes that are not selected.
         UnknownNodes = "UnknownNodes",
-        /// A baseline was made without a request.
+        /// A baseline was created without a request.
         UnrequestedReinit = "UnrequestedReinit",
     }
 }

@@ -21,9 +21,9 @@ impl Annotation {
     /// in one write, so that no request is lost or executed twice.
     pub const REINIT_RECORD: &str = "file-integrity.openshift.io/re-init-record";
     /// On a node status: ID of the re-initialization that the daemon should execute.
-    pub const REQUEST: &str = "file-integrity.openshift.io/reinit-request";
+    pub const REINIT_REQUEST: &str = "file-integrity.openshift.io/reinit-request";
     /// On a node status: hash of the configuration that the daemon should scan with.
-    pub const WANTED_CONFIG: &str = "file-integrity.openshift.io/wanted-config";
+    pub const DESIRED_CONFIG: &str = "file-integrity.openshift.io/desired-config";
     /// On an object that the operator applied: sha256 of the applied content.
     pub const APPLIED_HASH: &str = "file-integrity.openshift.io/applied-hash";
     /// On a failure log: the log is compressed with gzip and encoded in base64.
@@ -71,7 +71,6 @@ pub const KEY_INTEGRITY_LOG: &str = "integritylog";
 /// Binary data key of AIDE's JSON report in a failure log.
 pub(crate) const KEY_JSON_REPORT: &str = "report.json.gz";
 
-/// The ServiceAccount of the daemons.
 pub const DAEMON_SERVICE_ACCOUNT: &str = "file-integrity-daemon";
 /// The Deployment, ServiceAccount and label of the operator.
 pub const OPERATOR_NAME: &str = "file-integrity-operator";
@@ -85,9 +84,7 @@ pub(crate) const SERVING_CERT_SECRET: &str = "file-integrity-operator-serving-ce
 pub const OWN_CERT_SECRET: &str = "file-integrity-operator-tls";
 /// The Lease for leader election, also used by the original operator.
 pub const LEASE_NAME: &str = "962a0cf2.openshift.io";
-/// The field manager of the operator.
 pub const FIELD_MANAGER_OPERATOR: &str = "file-integrity-operator";
-/// The field manager of the daemons.
 pub const FIELD_MANAGER_DAEMON: &str = "file-integrity-daemon";
 /// Unused ConfigMaps of the original operator.
 pub const LEGACY_CONFIG_MAPS: [&str; 2] = ["aide-reinit", "aide-pause"];

@@ -15,7 +15,7 @@ use crate::scan::Identity;
 /// What to do if the baseline is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum OnLoss {
-    /// Make a new baseline, and report a warning.
+    /// Create a new baseline and report it with a warning.
     Reinit,
     /// Report the node as Errored.
     Error,

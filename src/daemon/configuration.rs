@@ -12,6 +12,7 @@ use kube::Api;
 
 use crate::aide::config::config_hash;
 use crate::api::names;
+use crate::file_error::FileError;
 use crate::k8s::{RequestError, backoff, raw, request};
 
 /// Maximum pause between two attempts.
@@ -43,13 +44,8 @@ pub(crate) enum ConfigurationError {
         desired: String,
     },
     /// The file for AIDE could not be written.
-    #[error("write {}", path.display())]
-    Write {
-        /// Path of the file.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] FileError),
 }
 
 /// Sources of configurations, and the directory for AIDE.
@@ -140,7 +136,7 @@ impl Configurations {
 
     fn write(&self, hash: &str, text: &str) -> Result<(), ConfigurationError> {
         let path = self.path(hash);
-        write_atomically(&path, text).map_err(|source| ConfigurationError::Write { path, source })
+        Ok(write_atomically(&path, text).map_err(FileError::on("write", &path))?)
     }
 }
 

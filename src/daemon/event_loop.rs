@@ -124,7 +124,7 @@ impl EventLoop {
                 if known.is_some_and(|known| known != hash) {
                     tracing::warn!(
                         hash,
-                        "the mounted configuration is not that of the baseline; asking the API server"
+                        "the mounted configuration is not that of the baseline; reading it from the API server"
                     );
                 }
                 self.events.send(Event::ConfigLoaded(hash))?;
@@ -133,7 +133,7 @@ impl EventLoop {
                 let error = crate::error_chain(&error);
                 tracing::error!(
                     error,
-                    "there is no mounted configuration; asking the API server"
+                    "there is no mounted configuration; reading it from the API server"
                 );
             }
             Err(error) => return Err(error.into()),
@@ -182,7 +182,7 @@ impl EventLoop {
             Action::Sleep => self.wake = None,
             Action::Ready => self.readiness.set(true),
             Action::StopAide => self.cancel.cancel(),
-            // The loop ends before.
+            // `run` has already returned.
             Action::Exit => {}
         }
         Ok(())
@@ -220,7 +220,7 @@ impl EventLoop {
     }
 
     fn initialize(&mut self, reason: BaselineReason, completed: mpsc::Sender<Completed>) {
-        tracing::info!(?reason, "making a new baseline");
+        tracing::info!(?reason, "creating a baseline");
         let (runner, cancel, hash) = (self.runner.clone(), self.cancel.clone(), self.config());
         let configurations = self.configurations.clone();
         tokio::spawn(async move {

@@ -64,7 +64,7 @@ pub struct Machine {
     is_compared: bool,
     /// The node status had a baseline when it was observed last.
     baseline_shown: bool,
-    /// Number of runs of AIDE in a row that were killed, or failed to make a baseline.
+    /// Number of runs of AIDE in a row that were killed, or failed to create a baseline.
     interrupted: u32,
     readiness: Readiness,
     stopping: bool,
@@ -150,7 +150,7 @@ impl Machine {
 
     fn finish(&mut self, finished: Finished, now: Duration, actions: &mut Vec<Action>) {
         match finished {
-            Finished::Initialized(made) => self.initialized(made, now, actions),
+            Finished::Initialized(created) => self.initialized(created, now, actions),
             Finished::InitFailed(error) => self.init_failed(error, now, actions),
             Finished::Scanned { digest } => self.scanned(digest.as_deref(), now, actions),
             Finished::BaselineMissing => {
@@ -169,7 +169,7 @@ impl Machine {
         }
     }
 
-    fn initialized(&mut self, made: KnownBaseline, now: Duration, actions: &mut Vec<Action>) {
+    fn initialized(&mut self, created: KnownBaseline, now: Duration, actions: &mut Vec<Action>) {
         let reason = match std::mem::replace(&mut self.state, State::Idle { due: now }) {
             State::Initializing(reason) => reason,
             _ => BaselineReason::First,
@@ -184,16 +184,16 @@ impl Machine {
             event: messages::of_new_baseline(
                 &reason,
                 self.baseline.old_digest(),
-                &made.digest,
+                &created.digest,
                 self.open_failure(),
             ),
         });
         let done = self.reinit_done.as_deref();
-        if reason == BaselineReason::Signal || self.signal.is_done(&made, done) {
+        if reason == BaselineReason::Signal || self.signal.is_done(&created, done) {
             self.signal.clear();
             actions.push(Action::RemoveSignal);
         }
-        self.baseline.initialized(made);
+        self.baseline.initialized(created);
         self.is_compared = true;
     }
 
@@ -283,16 +283,16 @@ impl Machine {
     /// configuration, is not known yet.
     fn compare_with_api(&mut self, actions: &mut Vec<Action>) -> bool {
         if self.baseline.moved_from().is_some() {
-            // A database in the new state directory is an old one, and was not recorded.
+            // A database in the new directory is not the recorded one.
             self.baseline.disk = self.baseline.disk.as_ref().map(|_| Disk::Nothing);
         }
         let (Some(disk), Some(config)) = (&self.baseline.disk, self.config.loaded()) else {
             return false;
         };
         let Some(observed) = &self.observed else {
-            // Without the API the record on the disk has to do. Nothing is reported until the API server
-            // answers, and then the comparison is made. A mounted configuration that is not the
-            // baseline's is not used: nothing shows that somebody asked for it.
+            // While the API server is unreachable, only the record on the disk is known. Nothing is reported
+            // until the comparison with the API. A mounted configuration that is not the baseline's is not
+            // used: nothing shows that it was requested.
             let is_known = matches!(disk, Disk::Baseline(known) if known.config_hash == config);
             return self.api_unreachable && is_known;
         };
@@ -404,7 +404,7 @@ impl Machine {
         }
     }
 
-    /// Starts no second AIDE: it would get stuck, too.
+    /// Reports a stuck AIDE again. No other run starts: it would get stuck, too.
     fn stay_stuck(
         &mut self,
         due: Duration,

@@ -45,7 +45,7 @@ impl NodeConfig {
     /// Follows the links in the directories of the rules in `config`. If there are any, the file is written
     /// to `work_dir`. Links are looked up for each run: if the target of one has changed, its files are
     /// reported as removed and added.
-    pub(crate) async fn make(
+    pub(crate) async fn create(
         config: &Path,
         work_dir: &Path,
         host_root: &str,
@@ -119,7 +119,7 @@ impl NodeConfig {
         Ok(Some(check.unwatched().await?))
     }
 
-    /// Returns to the user's own rules.
+    /// Discards the additional rules.
     fn without_additions(&mut self, config: &Path) -> Vec<Unwatched> {
         config.clone_into(&mut self.path);
         let unchanged = Followed::unchanged(std::mem::take(&mut self.text));

@@ -1,4 +1,4 @@
-//! The node status as the daemon observes it: what the operator asks for, and what this node has
+//! The node status as the daemon observes it: what the operator requests, and what this node has
 //! reported. Pure.
 
 use crate::api::{Baseline, Condition, DesiredNodeState, FileIntegrityNodeStatus, ScanResult};
@@ -6,7 +6,7 @@ use crate::api::{Baseline, Condition, DesiredNodeState, FileIntegrityNodeStatus,
 /// What the daemon reads in its node status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedStatus {
-    /// What the operator asks for.
+    /// What the operator requests.
     pub desired: DesiredNodeState,
     /// Id of the newest request for re-initialization that was reported as done.
     pub reinit_done: Option<String>,
@@ -21,7 +21,7 @@ pub struct ObservedStatus {
 pub struct ReportedBaseline {
     /// sha256 of the database, in hexadecimal digits.
     pub digest: String,
-    /// Hash of the configuration that it was made with.
+    /// Hash of the configuration that it was created with.
     pub config_hash: String,
     /// The state directory of the database, if it was reported.
     pub state_dir: Option<String>,

@@ -15,7 +15,7 @@ use crate::scan::event::EventMessage;
 use crate::scan::outcome::{Finding, Outcome, ScanError};
 use crate::scan::reporting::NodeUpdate;
 
-/// Publishes what the state machine asks for.
+/// Publishes what the state machine requests.
 pub(super) struct Publishing {
     items: mpsc::UnboundedSender<Item>,
     runner: Runner,
@@ -88,7 +88,7 @@ impl Publishing {
         self.logged = Some(now);
     }
 
-    /// Publishes the baseline that was made, or the one on the disk.
+    /// Publishes the baseline that was created, or the one on the disk.
     pub(super) fn baseline(
         &self,
         completed: Option<Completed>,
@@ -98,9 +98,9 @@ impl Publishing {
         let started_at = completed
             .as_ref()
             .map_or_else(time::now, |completed| completed.started_at.clone());
-        let made = completed.and_then(|completed| completed.baseline);
-        let baseline = match made {
-            Some(made) => Some(made),
+        let created = completed.and_then(|completed| completed.baseline);
+        let baseline = match created {
+            Some(created) => Some(created),
             None => self.runner.baseline_on_disk()?,
         };
         if let Some(baseline) = &baseline {

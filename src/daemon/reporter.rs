@@ -121,7 +121,7 @@ impl Reporter {
             .publisher
             .publish(current, &item.update, item.log.as_ref())
             .await?;
-        // No event for the state machine: the write has not changed what the operator asks for.
+        // No event for the state machine: the write has not changed what the operator requests.
         self.known.send_if_modified(|known| {
             known.keep_written(written);
             false

@@ -1,4 +1,4 @@
-//! Makes baselines and scans the node: composes runs of AIDE with the state directory. I/O.
+//! Creates baselines and scans the node: composes runs of AIDE with the state directory. I/O.
 
 mod aide_run;
 mod completed;
@@ -75,7 +75,7 @@ impl Runner {
         Marker::in_dir(&self.work_dir)
     }
 
-    /// Makes a baseline with the configuration in `config`, and installs it. After a failure the old
+    /// Creates a baseline with the configuration in `config`, and installs it. After a failure the old
     /// baseline is unchanged.
     pub(crate) async fn initialize(
         &self,
@@ -112,17 +112,17 @@ impl Runner {
         cancel: &CancellationToken,
     ) -> Result<Record, RunnerError> {
         let run = AideRun::prepare(self, config, cancel).await?;
-        let made = run.init().await?;
+        let new = run.init().await?;
         let record = Record {
             owner: self.identity.file_integrity.clone(),
             config_hash: config_hash.to_owned(),
             digest: String::new(),
-            entries: i64::try_from(made.report.total).unwrap_or(i64::MAX),
+            entries: i64::try_from(new.report.total).unwrap_or(i64::MAX),
             created_at: time::now(),
             aide_version: self.aide_version.clone(),
             requested: reason.requested(),
             request: reason.request().map(str::to_owned),
-            unread: made.unread,
+            unread: new.unread,
         };
         let runner = self.clone();
         tokio::task::spawn_blocking(move || runner.install(record)).await?
@@ -271,7 +271,7 @@ impl Runner {
         }
     }
 
-    /// The version of AIDE that has made the database, if this one cannot read it for that reason.
+    /// The version of AIDE that created the database, if this one cannot read it for that reason.
     fn outdated_by(&self, error: &RunnerError, record: Option<Record>) -> Option<String> {
         match error {
             RunnerError::Scan(error) if error.class == AideError::Database.class() => {}

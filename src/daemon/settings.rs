@@ -31,7 +31,7 @@ pub(crate) struct Settings {
     pub workers: u32,
     /// How long AIDE may take.
     pub limits: Limits,
-    /// A lost baseline is reported, and not made again.
+    /// A lost baseline is reported, and not created again.
     pub error_on_loss: bool,
     /// Address of the health checks.
     pub health: Option<SocketAddr>,

@@ -19,7 +19,7 @@ use crate::telemetry::health::Readiness;
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// How long the daemon of a terminating pod may hold the lock: its terminationGracePeriodSeconds, and
 /// as long again for the API server and the kubelet.
-const LOCK_PATIENCE: Duration = Duration::from_secs(40);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(40);
 /// Pause between attempts to take that lock.
 const LOCK_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -94,7 +94,7 @@ fn is_patient(error: &DatabaseError, locked_since: &mut Option<Instant>) -> bool
     }
     let since = *locked_since.get_or_insert_with(|| {
         let error = crate::error_chain(error);
-        let seconds = LOCK_PATIENCE.as_secs();
+        let seconds = LOCK_TIMEOUT.as_secs();
         tracing::info!(
             error,
             seconds,
@@ -102,7 +102,7 @@ fn is_patient(error: &DatabaseError, locked_since: &mut Option<Instant>) -> bool
         );
         Instant::now()
     });
-    since.elapsed() < LOCK_PATIENCE
+    since.elapsed() < LOCK_TIMEOUT
 }
 
 fn errored(error: &str) -> Item {

@@ -9,20 +9,20 @@ use super::machine::Event;
 use super::node_state::ObservedStatus;
 
 /// How long a starting daemon waits for the API server before it goes on without it.
-const API_PATIENCE: Duration = Duration::from_secs(10);
+const API_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Sends an event for each change that matters to the state machine.
 pub(super) async fn run(
     mut status: watch::Receiver<KnownStatus>,
     events: mpsc::UnboundedSender<Event>,
 ) {
-    let patience = tokio::time::sleep(API_PATIENCE);
-    tokio::pin!(patience);
-    let (mut patient, mut last, mut unreachable_sent) = (true, None, false);
+    let timeout = tokio::time::sleep(API_TIMEOUT);
+    tokio::pin!(timeout);
+    let (mut is_waiting, mut last, mut unreachable_sent) = (true, None, false);
     loop {
         tokio::select! {
             changed = status.changed() => if changed.is_err() { return },
-            () = &mut patience, if patient => patient = false,
+            () = &mut timeout, if is_waiting => is_waiting = false,
         }
         let (observed, is_unreachable) = {
             let known = status.borrow_and_update();
@@ -35,7 +35,7 @@ pub(super) async fn run(
             last = Some(observed.clone());
             events.send(Event::Observed(observed)).ok();
         }
-        if is_unreachable && last.is_none() && !patient && !unreachable_sent {
+        if is_unreachable && last.is_none() && !is_waiting && !unreachable_sent {
             unreachable_sent = true;
             events.send(Event::ApiUnreachable).ok();
         }

@@ -141,6 +141,21 @@ impl Page {
         links
     }
 
+    /// The cells of the tables below this heading, up to the next heading.
+    pub(super) fn table_rows(&self, heading: &str) -> Vec<Vec<&str>> {
+        let mut in_section = false;
+        let mut rows = Vec::new();
+        for (_, line) in self.lines() {
+            let Line::Prose(text) = line else { continue };
+            if text.starts_with('#') {
+                in_section = text == heading;
+            } else if let Some(cells) = text.strip_prefix('|').filter(|_| in_section) {
+                rows.push(cells.split('|').map(str::trim).collect());
+            }
+        }
+        rows
+    }
+
     /// The anchors of its headings on GitHub.
     pub(super) fn anchors(&self) -> Vec<String> {
         let heading = |(_, line)| match line {

@@ -47,10 +47,21 @@ fn in_quotes(code: &str) -> Vec<String> {
 
 /// Words such as `NodesNotReady`: types and reasons of conditions, and reasons of events.
 pub(super) fn reasons() -> BTreeSet<String> {
-    let types = ConditionType::ALL.iter().map(ToString::to_string);
-    let of_conditions = ConditionReason::ALL.iter().map(ToString::to_string);
-    let of_events = EventReason::ALL.iter().map(ToString::to_string);
-    types.chain(of_conditions).chain(of_events).collect()
+    let all = [condition_types(), condition_reasons(), event_reasons()];
+    all.into_iter().flatten().collect()
+}
+
+pub(super) fn condition_types() -> BTreeSet<String> {
+    ConditionType::ALL.iter().map(ToString::to_string).collect()
+}
+
+pub(super) fn condition_reasons() -> BTreeSet<String> {
+    let all = ConditionReason::ALL.iter();
+    all.map(ToString::to_string).collect()
+}
+
+pub(super) fn event_reasons() -> BTreeSet<String> {
+    EventReason::ALL.iter().map(ToString::to_string).collect()
 }
 
 /// Keys of labels and annotations.

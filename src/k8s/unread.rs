@@ -24,7 +24,7 @@ const LOG_WINDOW: Duration = Duration::from_secs(60);
 
 /// The objects that cannot be decoded now.
 #[derive(Debug, Default)]
-pub(crate) struct Unread {
+pub(crate) struct UnreadableObjects {
     known: Mutex<Known>,
     changed: tokio::sync::watch::Sender<()>,
 }
@@ -44,7 +44,7 @@ struct Entry {
     is_current: bool,
 }
 
-impl Unread {
+impl UnreadableObjects {
     /// Processes an event. Returns the event unless its object cannot be decoded, and whether the tracked objects
     /// have changed.
     pub(crate) fn take<W>(&self, event: Event<Read<W>>) -> (Option<Event<W>>, bool)

@@ -1,4 +1,4 @@
-//! What a scrape gets: the metrics, if the request asks for the right path and is authorized.
+//! What a scrape gets: the metrics, if the request has the correct path and is authorized.
 
 use std::sync::Arc;
 
@@ -147,21 +147,4 @@ fn error_response(status: StatusCode) -> Response<ChunkedBody> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gzip_is_accepted_unless_its_quality_is_zero() {
-        let table = [
-            (None, false),
-            (Some("gzip"), true),
-            (Some("deflate, GZIP;q=0.5"), true),
-            (Some("gzip;q=0"), false),
-            (Some("gzip; q=0.0, identity"), false),
-            (Some("identity"), false),
-        ];
-        for (accept, expected) in table {
-            assert_eq!(accepts_gzip(accept), expected, "{accept:?}");
-        }
-    }
-}
+mod tests;

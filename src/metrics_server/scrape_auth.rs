@@ -1,7 +1,7 @@
 //! Authenticates and authorizes scrapes with the API server. I/O.
 //!
 //! A token is accepted if it belongs to a ServiceAccount of the operator's namespace, or to a user who has the
-//! right to GET the path. Verdicts are cached for a short time under the sha256 of the token; tokens
+//! permission to GET the path. Verdicts are cached for a short time under the sha256 of the token; tokens
 //! are never stored or logged. While the API server is unreachable, recently accepted tokens remain
 //! valid, so that an outage does not hide the alerts about it.
 
@@ -25,9 +25,9 @@ use crate::k8s::{RequestError, request_within};
 use crate::locks::lock;
 
 /// How long a verdict is valid.
-const FRESH: Duration = Duration::from_secs(60);
+const CACHE_TTL: Duration = Duration::from_secs(60);
 /// How long a verdict is valid while the API server is unreachable.
-const STALE: Duration = Duration::from_secs(600);
+const CACHE_TTL_UNREACHABLE: Duration = Duration::from_secs(600);
 /// Maximum number of cached verdicts.
 const MAX_CACHED: usize = 256;
 /// Maximum number of concurrent reviews.
@@ -44,7 +44,7 @@ pub(crate) enum Verdict {
     Allowed,
     /// It has no valid token.
     Unauthenticated,
-    /// The token's user has no right to read the metrics.
+    /// The token's user has no permission to read the metrics.
     Forbidden,
 }
 
@@ -67,7 +67,7 @@ impl std::fmt::Debug for ScrapeAuth {
 }
 
 impl ScrapeAuth {
-    /// Allows the ServiceAccounts of `namespace`, and users with the right to GET `path`.
+    /// Allows the ServiceAccounts of `namespace`, and users with the permission to GET `path`.
     pub(crate) fn new(client: Client, namespace: &str, path: &'static str) -> Self {
         Self {
             client,
@@ -84,7 +84,7 @@ impl ScrapeAuth {
             return Ok(Verdict::Unauthenticated);
         };
         let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if let Some(verdict) = self.cached(&key, FRESH) {
+        if let Some(verdict) = self.cached(&key, CACHE_TTL) {
             return Ok(verdict);
         }
         match self.review(token).await {
@@ -93,7 +93,7 @@ impl ScrapeAuth {
                 Ok(verdict)
             }
             Err(error) => self
-                .cached(&key, STALE)
+                .cached(&key, CACHE_TTL_UNREACHABLE)
                 .filter(|verdict| *verdict == Verdict::Allowed)
                 .ok_or(error),
         }
@@ -165,7 +165,7 @@ impl ScrapeAuth {
     fn cache(&self, key: [u8; 32], verdict: Verdict) {
         let mut verdicts = lock(&self.verdicts);
         if verdicts.len() >= MAX_CACHED && !verdicts.contains_key(&key) {
-            verdicts.retain(|_, (at, _)| at.elapsed() < STALE);
+            verdicts.retain(|_, (at, _)| at.elapsed() < CACHE_TTL_UNREACHABLE);
             let rejected_first = |(_, (at, verdict)): &(&[u8; 32], &(Instant, Verdict))| {
                 (*verdict == Verdict::Allowed, *at)
             };

@@ -96,12 +96,13 @@ impl Certificates {
         }
         match files.as_ref().map(Files::parse).transpose() {
             Ok(mounted) => {
-                let message = match mounted {
-                    Some(_) => "loaded the mounted serving certificate",
-                    None => "the mounted serving certificate was removed",
-                };
+                let (is_removed, directory) = (mounted.is_none(), directory.display());
                 self.set_mounted(mounted.map(Arc::new));
-                tracing::info!(directory = %directory.display(), "{message}");
+                if is_removed {
+                    tracing::info!(%directory, "the mounted serving certificate was removed");
+                } else {
+                    tracing::info!(%directory, "loaded the mounted serving certificate");
+                }
             }
             Err(error) => log_unusable(directory, &error),
         }

@@ -92,14 +92,16 @@ pub(crate) async fn keep(client: Client, namespace: String) {
 fn log_failure(error: &RequestError, name: &str) {
     match error.code() {
         Some(403) => tracing::warn!(
-            "the admission policy {name} is not managed, because this account is not allowed to: unless it \
+            name,
+            "the admission policy is not managed, because this account is not allowed to: unless it \
              was applied with the manifests (manifests/policy), a node's token can write the results of \
              other nodes"
         ),
-        Some(409) => tracing::info!("the admission policy {name} was changed and is left alone"),
+        Some(409) => tracing::info!(name, "the admission policy was changed and is left alone"),
         _ => tracing::warn!(
+            name,
             error = crate::error_chain(error),
-            "failed to apply the admission policy {name}"
+            "failed to apply the admission policy"
         ),
     }
 }
@@ -116,7 +118,7 @@ async fn apply_outdated(client: &Client, namespace: &str) -> Result<(), RequestE
         if needs_update(existing.await?.as_ref(), &hash) {
             let apply = apply(client, &path, with_hash(&document, &hash));
             request(format!("apply the admission policy {name}"), apply).await?;
-            tracing::info!("the admission policy {name} was applied: {path}");
+            tracing::info!(name, path, "the admission policy was applied");
         }
     }
     Ok(())

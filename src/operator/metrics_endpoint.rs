@@ -100,7 +100,7 @@ impl MetricsEndpoint {
         }
     }
 
-    /// What Prometheus can scrape, as it is when the result is called.
+    /// Returns a function with the current scrape targets.
     pub(crate) fn scrape_targets(&self, openshift: bool) -> impl Fn() -> ScrapeTargets + use<> {
         let (settings, certificates) = (self.settings.clone(), self.certificates.clone());
         move || settings.targets(openshift, certificates.is_mounted())

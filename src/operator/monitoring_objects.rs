@@ -24,7 +24,7 @@ use crate::k8s::{RequestError, request};
 /// Hash of the spec that was written, a dot, hash of the spec with the API's defaults.
 const ANNOTATION_WRITTEN: &str = "file-integrity.openshift.io/written";
 
-/// How often the API is asked for the kinds, and pause after a failure. An API that has just got the
+/// How often the API is queried for the kinds, and pause after a failure. An API that has just got the
 /// kinds may refuse their objects for a moment.
 const RETRY: Duration = Duration::from_secs(30);
 /// How often the objects are checked.

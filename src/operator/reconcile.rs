@@ -1,4 +1,4 @@
-//! The controller: makes the cluster what the FileIntegrities ask for.
+//! The controller: applies the desired state of each FileIntegrity.
 //!
 //! It is level-triggered: a reconcile handles everything about one FileIntegrity. It is
 //! [`observe`] (all reads), [`plan`] (all decisions, pure) and [`execution`] (all writes, by [`apply`]).

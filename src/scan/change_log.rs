@@ -12,7 +12,7 @@ use super::Identity;
 use crate::aide::report::{Change, ChangeKind, DETAILED_CHANGES, Report, display_path};
 use crate::api::names;
 
-/// Maximum number of changes of a scan. A report has values of no more than these.
+/// Maximum number of lines of a scan: a report has values for this many changes.
 const MAX_LINES: usize = DETAILED_CHANGES;
 
 /// The first fields of all lines of a scan.
@@ -42,10 +42,10 @@ struct Values<'a> {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct LeftOut<'a> {
+struct Omitted<'a> {
     #[serde(flatten)]
     origin: &'a Origin<'a>,
-    left_out: u64,
+    omitted: u64,
 }
 
 /// Id of a scan, in the daemon's log and in the lines of the change log.
@@ -75,10 +75,10 @@ pub(crate) fn lines(
         text.push_str(&serde_json::to_string(&line(&origin, change))?);
         text.push('\n');
     }
-    let left_out = report.differing().saturating_sub(listed as u64);
-    if left_out > 0 {
+    let omitted = report.differing().saturating_sub(listed as u64);
+    if omitted > 0 {
         let origin = &origin;
-        text.push_str(&serde_json::to_string(&LeftOut { origin, left_out })?);
+        text.push_str(&serde_json::to_string(&Omitted { origin, omitted })?);
         text.push('\n');
     }
     Ok(text)

@@ -1,7 +1,7 @@
 //! The differences between a node and its baseline, as one value that can be compared. Pure.
 //!
 //! The hash identifies the differences: the same changes on two nodes have the same hash, and if a file
-//! changes again, the hash is another one. A report may list every file of a node, so the hash is made
+//! changes again, the hash is another one. A report may list every file of a node, so the hash is computed
 //! of digests of the values ([`Change::new_values`]), not of the values.
 
 use sha2::{Digest as _, Sha256};

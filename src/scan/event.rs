@@ -30,7 +30,7 @@ pub enum Severity {
 pub struct EventMessage {
     /// The type of the event: Normal or Warning.
     pub severity: Severity,
-    /// By which users select events.
+    /// The reason, by which users select events.
     pub(crate) reason: EventReason,
     /// The note of the event; one sentence.
     pub message: String,

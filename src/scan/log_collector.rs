@@ -9,13 +9,14 @@ use kube::{Api, Client};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use self::report_file::{ExternalReport, ReportFile, ReportFileError};
+use self::report_file::{ExternalReport, ReportFile};
 use super::outcome::{Finding, Outcome};
 use super::publish::{PublishError, Publisher};
 use super::reporting::NodeUpdate;
 use super::{Identity, external_run};
 use crate::aide::report::ReportError;
 use crate::api::{Condition, FileIntegrityNodeStatus, time};
+use crate::file_error::FileError;
 use crate::k8s::raw;
 
 /// How often a file is polled that is followed or is still being written.
@@ -26,7 +27,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 pub(crate) enum CollectError {
     /// A file could not be read.
     #[error(transparent)]
-    ReportFile(#[from] ReportFileError),
+    ReportFile(#[from] FileError),
     /// The file with the exit status has something else.
     #[error("{} contains {text:?}, which is not an exit status", path.display())]
     NoExitStatus {
@@ -51,7 +52,7 @@ pub(crate) enum CollectError {
     /// The result could not be written.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// The result was published.
+    /// AIDE failed; this was published.
     #[error("the run was reported as Errored")]
     Errored,
 }
@@ -170,10 +171,7 @@ impl Collector {
     }
 
     /// Reads the report until it is complete, the timeout is over, or `stop`.
-    async fn complete_report(
-        &self,
-        stop: &CancellationToken,
-    ) -> Result<ExternalReport, ReportFileError> {
+    async fn complete_report(&self, stop: &CancellationToken) -> Result<ExternalReport, FileError> {
         let deadline = Instant::now() + self.settings.timeout;
         loop {
             let before = self.file.version();

@@ -120,13 +120,13 @@ pub(crate) fn evaluate_truncated(report: Option<Report>, limit: u64) -> Outcome 
 }
 
 /// A scan without changes is no success if the baseline lacks the content of files that were written
-/// while it was made.
+/// while it was created.
 pub(crate) fn require_complete_baseline(outcome: Outcome, unread: Option<String>) -> Outcome {
     match (outcome, unread) {
         (Outcome::Clean { .. }, Some(unread)) => Outcome::Errored(ScanError::new(
             ErrorClass::Incomplete,
             format!(
-                "AIDE error: a file was written while the baseline was made, which lacks its content; \
+                "AIDE error: a file was written while the baseline was created, so the baseline lacks its content; \
                  re-initialize the node when the file is no longer written: {unread}"
             ),
         )),
@@ -138,7 +138,7 @@ fn has_changes(report: &Report) -> bool {
     report.counted() > 0
 }
 
-/// Whether all changes are listed that are counted.
+/// Whether the lists contain as many changes as the report counts.
 fn counts_match(report: &Report) -> bool {
     report.counted() == report.listed()
 }

@@ -31,7 +31,7 @@ pub(crate) static AIDE: LazyLock<PathBuf> = LazyLock::new(|| {
     });
     assert!(
         output.status.success(),
-        "AIDE not found: FIO_AIDE is not set, and {} says: {}",
+        "AIDE not found: FIO_AIDE is not set, and {} reports: {}",
         script.display(),
         String::from_utf8_lossy(&output.stderr)
     );

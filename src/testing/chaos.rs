@@ -24,7 +24,7 @@ pub(crate) struct Row {
 
 impl Row {
     /// Prints the result. Fails if something was lost or duplicated.
-    pub(crate) fn tell(&self) -> anyhow::Result<()> {
+    pub(crate) fn print(&self) -> anyhow::Result<()> {
         print("chaos", self)?;
         anyhow::ensure!(
             self.lost == 0 && self.duplicated == 0,

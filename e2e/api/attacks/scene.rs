@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     APPLY, JSON_PATCH, MERGE, PLAIN, STRATEGIC, Try, collection, every_verb, merge, patches,
 };
-use crate::daemon_rights::Stage;
+use crate::daemon_permissions::Stage;
 use crate::harness::{Space, kubectl};
 
 const FIO: &str = "/apis/fileintegrity.openshift.io/v1alpha1";
@@ -19,10 +19,10 @@ const EVENTS: &str = "/apis/events.k8s.io/v1";
 const VERBS: &str = "every verb of every kind";
 const OTHER_NODE: &str = "objects of another node";
 const NAMES: &str = "labels and names";
-const WISHES: &str = "the operator's fields of a status";
+const OPERATOR_FIELDS: &str = "the operator's fields of a status";
 const CONFIGURATION: &str = "the active configuration";
 const OTHER_FI: &str = "objects of another FileIntegrity";
-const TOLD: &str = "forged events";
+const FORGED_EVENTS: &str = "forged events";
 const OTHER_INSTALL: &str = "another installation";
 
 /// Where the tries are made: two FileIntegrities on two nodes, and another installation on the same
@@ -45,7 +45,7 @@ impl Scene {
             neighbour: Stage::of(space, "fi-x", on).await?,
             foreign: Stage::of(second, "fi", on).await?,
         };
-        // The kept logs that are there: not that of the attacker's own node.
+        // The failure logs that are there: not that of the attacker's own node.
         for (stage, node) in [
             (&scene.own, &scene.own.theirs),
             (&scene.foreign, &scene.foreign.mine),
@@ -74,7 +74,7 @@ impl Scene {
         (object, json!({"lastResult": result()}))
     }
 
-    /// A kept log with another content.
+    /// A failure log with another content.
     fn log(stage: &Stage, node: &str) -> anyhow::Result<(Value, Value)> {
         let text = json!({"data": {names::KEY_INTEGRITY_LOG: "all is well"}});
         Ok((stage.log_of(node)?, text))
@@ -104,7 +104,7 @@ impl Scene {
         let mut tries = self.verbs()?;
         tries.extend(self.of_another_node()?);
         tries.extend(self.disguises()?);
-        tries.extend(self.wishes());
+        tries.extend(self.operator_fields());
         tries.extend(self.configurations());
         tries.extend(self.of_another_file_integrity()?);
         tries.extend(self.events());
@@ -348,7 +348,7 @@ impl Scene {
                 with("labels", json!({names::Label::LOG: ""})),
             ),
             (
-                "a label that a dashboard's loader looks for".to_owned(),
+                "a label that a dashboard's loader selects".to_owned(),
                 with("labels", json!({"grafana_dashboard": "1"})),
             ),
             (
@@ -425,7 +425,7 @@ impl Scene {
     }
 
     /// The attacker's own status, as far as it is the operator's.
-    fn wishes(&self) -> Vec<Try> {
+    fn operator_fields(&self) -> Vec<Try> {
         let own = &self.own;
         let one = format!("{}/{}", self.statuses(), own.status_of(&own.mine));
         let (status, _) = Self::status(own, &own.mine);
@@ -439,8 +439,8 @@ impl Scene {
                 names::Annotation::HOLDOFF,
                 json!(names::HOLDOFF_NODE_UPDATE),
             ),
-            annotation(names::Annotation::WANTED_CONFIG, json!("another")),
-            annotation(names::Annotation::REQUEST, json!("request")),
+            annotation(names::Annotation::DESIRED_CONFIG, json!("another")),
+            annotation(names::Annotation::REINIT_REQUEST, json!("request")),
             annotation("example.com/any", json!("any")),
             metadata("labels", json!({names::Label::OWNER: "fi-x"})),
             metadata("labels", json!({names::Label::NODE: own.theirs})),
@@ -448,29 +448,34 @@ impl Scene {
             metadata("ownerReferences", json!([node])),
             metadata("finalizers", json!(["example.com/keep"])),
         ] {
-            tries.extend(patches(WISHES, &one, &status, &change));
+            tries.extend(patches(OPERATOR_FIELDS, &one, &status, &change));
         }
-        // What only a merge patch can say: that something goes.
+        // Only a merge patch can remove something.
         for change in [
-            annotation(names::Annotation::WANTED_CONFIG, Value::Null),
+            annotation(names::Annotation::DESIRED_CONFIG, Value::Null),
             metadata("annotations", Value::Null),
             metadata("labels", Value::Null),
             metadata("ownerReferences", Value::Null),
             // Who set what: without it the operator could not take an annotation back.
             metadata("managedFields", json!([{}])),
         ] {
-            let attempt = Try::new(WISHES, format!("{change}"), Method::PATCH, one.clone());
+            let attempt = Try::new(
+                OPERATOR_FIELDS,
+                format!("{change}"),
+                Method::PATCH,
+                one.clone(),
+            );
             tries.push(attempt.with(MERGE, change));
         }
         // Nothing changes, but what is applied becomes the attacker's as well, and stays when the
         // operator takes it back.
         let mut same = status;
-        same["metadata"]["annotations"] = json!({names::Annotation::WANTED_CONFIG: "c1"});
+        same["metadata"]["annotations"] = json!({names::Annotation::DESIRED_CONFIG: "c1"});
         for query in ["?fieldManager=x", "?fieldManager=x&force=true"] {
             let path = format!("{one}{query}");
             let attempt = Try::new(
-                WISHES,
-                "the operator's wishes as they are",
+                OPERATOR_FIELDS,
+                "the operator's fields unchanged",
                 Method::PATCH,
                 path,
             );
@@ -606,7 +611,7 @@ impl Scene {
                 "with a result of a node whose name begins alike",
                 at("/note", json!(format!("no changes to node {}0", own.mine))),
             ),
-            ("with nothing to say", at("/note", json!(""))),
+            ("without a message", at("/note", json!(""))),
             (
                 "with the operator's phase",
                 at("/reason", json!("FileIntegrityStatus")),
@@ -627,8 +632,14 @@ impl Scene {
             ),
         ];
         let path = collection(EVENTS, &own.namespace, "events");
-        let attempt =
-            |what: &str| Try::new(TOLD, format!("an event {what}"), Method::POST, path.clone());
+        let attempt = |what: &str| {
+            Try::new(
+                FORGED_EVENTS,
+                format!("an event {what}"),
+                Method::POST,
+                path.clone(),
+            )
+        };
         let mut tries: Vec<Try> = table
             .into_iter()
             .map(|(what, event)| attempt(what).with(PLAIN, event))
@@ -700,7 +711,7 @@ impl Scene {
         let mut baseline = named.clone();
         baseline["metadata"]["name"] = json!(format!("{}.node-0000000000000000", own.mine));
         baseline["reason"] = json!("UnrequestedReinit");
-        baseline["note"] = json!("a new baseline was made");
+        baseline["note"] = json!("a new baseline was created");
         let events = collection(EVENTS, &own.namespace, "events");
         Ok(vec![
             attempt("its result", Method::PATCH, &one).with(MERGE, result),
@@ -708,7 +719,7 @@ impl Scene {
             attempt("its log, the first time", Method::PATCH, &log_path).with(APPLY, log.clone()),
             attempt("its log, once more", Method::PATCH, &log_path).with(APPLY, log),
             attempt(
-                "its log, mended",
+                "its log, corrected",
                 Method::PATCH,
                 &format!("{}/{name}", self.configmaps()),
             )

@@ -33,7 +33,7 @@ pub(super) fn gaps(
                 without_etc = Some(index);
             }
         }
-        macros.pass(line);
+        macros.advance(line);
     }
     let at = |index: usize, message: &str, remedy: &str| {
         let text = user.lines().get(index).map_or("", |line| line.text());

@@ -50,7 +50,7 @@ pub(crate) fn follow(
             };
             rules.read(&at, host_root, &macros.read(line.get(&rule.path)), resolve);
         }
-        macros.pass(line);
+        macros.advance(line);
     }
     writer::write(&rules, &conf, host_root)
 }

@@ -66,7 +66,7 @@ impl Macros {
     }
 
     /// Continues after a line.
-    pub(super) fn pass(&mut self, line: &Line) {
+    pub(super) fn advance(&mut self, line: &Line) {
         if self.budget.work(self.index, line.text().len()) {
             self.take(line);
         }

@@ -101,7 +101,7 @@ fn byte_order_mark(effective: &mut Configuration, notes: &mut Notes<'_>) {
 /// AIDE runs in a pod, so it uses the host name of the pod.
 fn host_names(effective: &Configuration, notes: &mut Notes<'_>) {
     for (index, line) in effective.lines().iter().enumerate() {
-        let asks = match line.directive() {
+        let is_condition = match line.directive() {
             Some((Directive::IfHost | Directive::IfNotHost, _)) => true,
             Some((Directive::If, condition)) => condition
                 .trim_start_matches("not")
@@ -109,7 +109,7 @@ fn host_names(effective: &Configuration, notes: &mut Notes<'_>) {
                 .starts_with("hostname"),
             _ => false,
         };
-        if asks {
+        if is_condition {
             notes.warn(
                 index,
                 "the condition uses the host name of the pod, not that of the node",

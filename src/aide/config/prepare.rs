@@ -116,13 +116,13 @@ fn accept(reason: Option<Diagnostic>) -> Result<(), Refused> {
 /// differently.
 pub(crate) fn conditions_on_files(user_text: &str) -> Vec<Diagnostic> {
     let user = Configuration::parse(user_text);
-    let asks = |line: &&Line| {
+    let is_condition_on_files = |line: &&Line| {
         matches!(line.directive(), Some((Directive::If, condition))
             if condition.split([' ', '\t']).find(|word| *word != "not") == Some("exists"))
     };
     let lines = user.lines().iter().enumerate();
     lines
-        .filter(|(_, line)| asks(line))
+        .filter(|(_, line)| is_condition_on_files(line))
         .map(|(index, line)| {
             Diagnostic::new(
                 index,

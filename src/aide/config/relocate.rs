@@ -54,7 +54,7 @@ pub(super) fn relocate(
                 relocated.warnings.push(about(&original, (message, remedy)));
             }
         }
-        macros.pass(line);
+        macros.advance(line);
     }
     relocated
 }

@@ -5,9 +5,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::jiff::civil::DateTime;
-use k8s_openapi::jiff::tz::TimeZone;
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::error::DatabaseError;
 use super::safe_fs::{remove_best_effort, remove_if_exists};
@@ -37,7 +37,7 @@ impl StateDir {
     }
 
     /// Whether the latest backup is a link to the current file: the daemon was killed right after it
-    /// made the backup. A second backup would displace an older one.
+    /// created the backup. A second backup would displace an older one.
     fn is_backed_up(&self, name: &str) -> Result<bool, DatabaseError> {
         let latest = self.backups_of(name)?.into_iter().max();
         let current = trusted_path::identity_of(&self.path().join(name));

@@ -7,7 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use k8s_openapi::jiff::Timestamp;
+use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::error::DatabaseError;

@@ -21,7 +21,6 @@ pub(crate) struct Record {
     pub entries: i64,
     /// When AIDE finished it.
     pub created_at: Time,
-    /// The version of AIDE.
     pub aide_version: String,
     /// False if nobody requested it, as `baseline.requested` in the node status.
     pub requested: bool,

@@ -42,7 +42,6 @@ pub struct Report {
 pub struct Change {
     /// The bytes of the path. It starts with the host root until [`Report::strip_host_root`] removes it.
     pub path: Vec<u8>,
-    /// The kind of change.
     pub kind: ChangeKind,
     /// The attributes that differ, in AIDE's order, such as `permissions`, `owner`, `sha512`. Only for changed
     /// entries. Entries share equal lists to save memory.

@@ -23,7 +23,7 @@ pub(super) struct Inputs<'a> {
     pub(super) request: Option<&'a str>,
     /// The failure that is reported now.
     pub(super) open_failure: Option<&'a str>,
-    /// The signal file asks for a baseline.
+    /// The signal file requests a baseline.
     pub(super) has_signal: bool,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct BaselineState {
     pub(super) recorded: Option<ReportedBaseline>,
     /// Why the baseline is untrusted.
     pub(super) error: Option<ScanError>,
-    /// Version of the AIDE that made the database, if this one cannot read it.
+    /// Version of the AIDE that created the database, if this one cannot read it.
     outdated: Option<String>,
 }
 
@@ -63,9 +63,9 @@ impl BaselineState {
     }
 
     /// A new baseline is in place.
-    pub(super) fn initialized(&mut self, made: KnownBaseline) {
-        self.record(&made);
-        self.disk = Some(Disk::Baseline(made));
+    pub(super) fn initialized(&mut self, created: KnownBaseline) {
+        self.record(&created);
+        self.disk = Some(Disk::Baseline(created));
         self.error = None;
         self.outdated = None;
     }
@@ -88,7 +88,7 @@ impl BaselineState {
         });
     }
 
-    /// This AIDE cannot read the database, and according to its record another version has made it. The
+    /// This AIDE cannot read the database, and according to its record another version created it. The
     /// record proves nothing if the database is not the known one.
     pub(super) fn outdated(&mut self, made_by: String, digest: &str) {
         match self.tampered_with(digest) {

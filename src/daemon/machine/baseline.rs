@@ -1,4 +1,4 @@
-//! Baselines, and why they are made. Pure.
+//! Baselines, and why they are created. Pure.
 
 /// Replaces the digest of a file that cannot be read as a database.
 pub(crate) const NO_DATABASE: &str = "a file that is no database";
@@ -6,11 +6,11 @@ pub(crate) const NO_DATABASE: &str = "a file that is no database";
 /// The baseline as the daemon knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownBaseline {
-    /// Hash of the configuration that it was made with.
+    /// Hash of the configuration that it was created with.
     pub config_hash: String,
     /// sha256 of the database, in hexadecimal digits.
     pub digest: String,
-    /// Id of the request that it was made for.
+    /// Id of the request that it was created for.
     pub request: Option<String>,
     /// Whether somebody requested it.
     pub requested: bool,
@@ -20,7 +20,7 @@ pub struct KnownBaseline {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disk {
     Nothing,
-    /// No database, but the record of one that was made for this FileIntegrity.
+    /// No database, but the record of one that was created for this FileIntegrity.
     Missing(KnownBaseline),
     /// A database without a record: of another FileIntegrity, or of another program.
     Foreign {
@@ -29,11 +29,11 @@ pub enum Disk {
     },
     /// A file that cannot be read as a database.
     Unreadable,
-    /// A database and its record, made for this FileIntegrity.
+    /// A database and its record, created for this FileIntegrity.
     Baseline(KnownBaseline),
 }
 
-/// Why a baseline is made.
+/// Why a baseline is created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BaselineReason {
     /// There was none before.
@@ -46,7 +46,7 @@ pub enum BaselineReason {
     },
     /// The database is of another version of AIDE, and this one cannot read it.
     Outdated {
-        /// Version of the AIDE that made the database.
+        /// Version of the AIDE that created the database.
         made_by: String,
         /// The failure that is reported now.
         open_failure: Option<String>,
@@ -59,7 +59,7 @@ pub enum BaselineReason {
     Moved(String),
     /// The database was deleted.
     Lost,
-    /// The signal file asks for it, and no request explains the file.
+    /// The signal file requests it, and no request of the node status explains the file.
     Signal,
 }
 

@@ -25,7 +25,7 @@ pub(super) enum Comparison {
 }
 
 /// A baseline that was not reported is explained by a crash before it was published: its record has a
-/// request or a configuration that is still desired, or states that it was made without a request. Any
+/// request or a configuration that is still desired, or states that it was created without a request. Any
 /// other baseline was placed there by somebody.
 pub(super) fn compare(disk: &Disk, observed: &ObservedStatus) -> Comparison {
     match (disk, &observed.baseline) {
@@ -47,7 +47,8 @@ pub(super) fn compare(disk: &Disk, observed: &ObservedStatus) -> Comparison {
         (Disk::Baseline(known), None) => unreported(known, observed),
         (Disk::Baseline(known), Some(reported)) if known.digest == reported.digest => {
             match open_request(known, observed) {
-                // Somebody has removed from the status that it is done. It is not done again.
+                // Somebody removed the completed request from the status. It is reported again, not executed
+                // again.
                 request @ Some(_) => Comparison::Adopt {
                     request,
                     event: None,
@@ -95,7 +96,7 @@ fn another(
     }
 }
 
-/// The request that this baseline was made for, if it is not reported as done.
+/// The request that this baseline was created for, if it is not reported as done.
 fn open_request(known: &KnownBaseline, observed: &ObservedStatus) -> Option<String> {
     let request = known.request.clone();
     request.filter(|id| {

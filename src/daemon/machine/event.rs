@@ -36,9 +36,9 @@ pub enum Event {
 /// How a run of AIDE ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finished {
-    /// A new baseline was made.
+    /// A new baseline was created.
     Initialized(KnownBaseline),
-    /// No baseline was made; the old one, if any, is unchanged.
+    /// No baseline was created; the old one, if any, is unchanged.
     InitFailed(ScanError),
     /// The scan is over.
     Scanned {
@@ -48,9 +48,9 @@ pub enum Finished {
     },
     /// There was no database to compare with.
     BaselineMissing,
-    /// The database was made by another version of AIDE, and this one cannot read it.
+    /// The database was created by another version of AIDE, and this one cannot read it.
     BaselineOutdated {
-        /// Version of the AIDE that made the database.
+        /// Version of the AIDE that created the database.
         made_by: String,
         /// sha256 of the database, in hexadecimal digits.
         digest: String,
@@ -72,7 +72,7 @@ pub enum Action {
     Scan,
     /// Publish the result of the scan that has finished.
     PublishScan,
-    /// Publish the baseline that was made, or was found at the start.
+    /// Publish the baseline that was created, or was found at the start.
     PublishBaseline {
         /// The request for re-initialization that is done.
         request: Option<String>,

@@ -5,7 +5,7 @@ use crate::api::{ErrorClass, EventReason};
 use crate::scan::event::{EventMessage, Severity};
 use crate::scan::outcome::ScanError;
 
-/// The event of a baseline that was made for this reason, if it needs one.
+/// The event of a baseline that was created for this reason, if it needs one.
 pub(super) fn of_new_baseline(
     reason: &BaselineReason,
     old: Option<&str>,
@@ -35,7 +35,7 @@ pub(super) fn unrequested(
         EventReason::UnrequestedReinit,
         Severity::Warning,
         &format!(
-            "a new baseline was made that nobody requested: old digest {old}, new digest {new}; \
+            "a new baseline was created without a request: old digest {old}, new digest {new}; \
              compare the node with a trusted one, then re-initialize it"
         ),
         open_failure,
@@ -48,8 +48,8 @@ fn replaced(new: &str, open_failure: Option<&str>) -> EventMessage {
         EventReason::BaselineReplaced,
         Severity::Normal,
         &format!(
-            "the database on the node was not made by this FileIntegrity's daemon; it was kept as a \
-             backup, and a new baseline was made, digest {new}"
+            "the database on the node was not created by this FileIntegrity's daemon; it was kept as \
+             a backup, and a new baseline was created, digest {new}"
         ),
         open_failure,
     )
@@ -61,8 +61,8 @@ fn outdated(made_by: &str, new: &str, open_failure: Option<&str>) -> EventMessag
         EventReason::BaselineReplaced,
         Severity::Normal,
         &format!(
-            "the database on the node was made by AIDE {made_by}, and this version cannot read it; it \
-             was kept as a backup, and a new baseline was made, digest {new}"
+            "the database on the node was created by AIDE {made_by}, and this version cannot read it; \
+             it was kept as a backup, and a new baseline was created, digest {new}"
         ),
         open_failure,
     )
@@ -75,12 +75,12 @@ fn moved(from: &str, new: &str) -> EventMessage {
         reason: EventReason::BaselineReplaced,
         message: format!(
             "the spec has another state directory; the files in {from} stay there, and a new \
-             baseline was made, digest {new}"
+             baseline was created, digest {new}"
         ),
     }
 }
 
-/// The event of a baseline that was made without a request. It is the record of an open failure: the
+/// The event of a baseline that was created without a request. It is the record of an open failure: the
 /// new baseline accepts the changes, and the next result is Succeeded.
 fn baseline_event(
     reason: EventReason,

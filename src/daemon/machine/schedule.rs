@@ -35,8 +35,7 @@ impl Schedule {
         }
     }
 
-    /// When something that is reported now is reported again: as often as a result, so that the node
-    /// does not look stale.
+    /// Errors are reported again after one interval, so that the node does not become stale.
     pub(super) fn report_again(&self, now: Duration) -> Duration {
         now + self.interval
     }

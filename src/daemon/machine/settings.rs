@@ -10,7 +10,7 @@ pub struct Settings {
     /// Fraction of the interval (0 to 1) for the pause after the first scan. It differs by node, so that
     /// nodes that start together do not write together.
     pub first_fraction: f64,
-    /// `spec.config.onBaselineLoss` is `error`: a lost baseline is reported, and not made again.
+    /// `spec.config.onBaselineLoss` is `error`: a lost baseline is reported, and not created again.
     pub error_on_loss: bool,
     /// The state directory in the spec, if there is one.
     pub state_dir: Option<String>,

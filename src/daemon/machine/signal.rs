@@ -1,7 +1,7 @@
-//! Whether the signal file asks for a baseline that nobody requested. Pure.
+//! Whether the signal file causes an unrequested baseline. Pure.
 //!
 //! The re-init DaemonSet writes the id of a request, or the hash of a configuration, into the file.
-//! The node status asks for the same, and is usually faster.
+//! The node status requests the same, and is usually faster.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ const MAX_EXPLAINED: usize = 32;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Signal {
     text: Option<String>,
-    /// Texts that the node status has asked for, newest last.
+    /// Texts that the node status has requested, newest last.
     explained: VecDeque<String>,
 }
 
@@ -33,7 +33,7 @@ impl Signal {
         self.text.is_some()
     }
 
-    /// Remembers what the node status asks for, or reports as done.
+    /// Remembers what the node status requests, or reports as done.
     pub(super) fn explain(&mut self, desired: &DesiredNodeState, done: Option<&str>) {
         let config = desired.config_hash.as_ref();
         let config = config.map(|hash| format!("{}{hash}", names::CONFIG_SIGNAL));
@@ -57,7 +57,7 @@ impl Signal {
         self.explained.push_back(text);
     }
 
-    /// Whether the signal asks for something that was desired once and is not desired any more.
+    /// Whether the signal requests something that was desired once and is not desired any more.
     pub(super) fn is_superseded(&self, desired: &DesiredNodeState) -> bool {
         let Some(text) = &self.text else {
             return false;
@@ -69,7 +69,7 @@ impl Signal {
         !is_desired && self.explained.contains(text)
     }
 
-    /// Whether the signal asks for this baseline, or for the request `done`.
+    /// Whether the signal requests this baseline, or is that of the request `done`.
     pub(super) fn is_done(&self, baseline: &KnownBaseline, done: Option<&str>) -> bool {
         let Some(text) = self.text.as_deref().filter(|text| !text.is_empty()) else {
             return false;

@@ -10,7 +10,7 @@ use crate::scan::outcome::ScanError;
 pub enum State {
     /// The disk, the configuration or the node status is not known yet.
     Starting,
-    /// AIDE makes a baseline.
+    /// AIDE creates a baseline.
     Initializing(BaselineReason),
     /// AIDE compares the node with the baseline.
     Scanning,
@@ -20,7 +20,7 @@ pub enum State {
         due: Duration,
     },
     Held,
-    /// Waiting for the next attempt to make a baseline.
+    /// Waiting for the next attempt to create a baseline.
     InitFailed {
         /// When the next attempt starts.
         due: Duration,

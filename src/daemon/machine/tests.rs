@@ -346,11 +346,11 @@ fn a_request_is_not_done_again_if_somebody_removes_it_from_the_status() {
         ..baseline("c1", "d1")
     };
     let (_, actions) = started(Disk::Baseline(made), requested("r1"), "c1");
-    let told = Action::PublishBaseline {
+    let published = Action::PublishBaseline {
         request: Some("r1".to_owned()),
         event: None,
     };
-    assert_eq!(actions, [told, Action::Ready, Action::Scan]);
+    assert_eq!(actions, [published, Action::Ready, Action::Scan]);
 }
 
 #[test]
@@ -366,12 +366,12 @@ fn an_unreadable_database_is_tampered_or_an_error() {
         let digest = digest.map(str::to_owned);
         let scanned = Event::Finished(Finished::Scanned { digest });
         let actions = machine.handle(scanned, s(31));
-        let told = match &actions[0] {
+        let message = match &actions[0] {
             Action::PublishError { error, .. } => error.message.clone(),
             Action::PublishScan => "AIDE error: 18 IO error".to_owned(),
             action => panic!("{action:?}"),
         };
-        assert!(told.starts_with(expected), "{actions:?}");
+        assert!(message.starts_with(expected), "{actions:?}");
     }
 }
 
@@ -623,12 +623,12 @@ fn is_reported_as_lost(machine: &mut Machine, mut actions: Vec<Action>) {
 #[test]
 fn a_baseline_deleted_while_the_api_is_unreachable_is_lost() {
     let whole = || Disk::Baseline(baseline("c1", "d1"));
-    let gone = || Disk::Missing(baseline("c1", "d1"));
+    let missing = || Disk::Missing(baseline("c1", "d1"));
     for (at_start, error_on_loss) in [
         (whole(), false),
         (whole(), true),
-        (gone(), false),
-        (gone(), true),
+        (missing(), false),
+        (missing(), true),
     ] {
         // The second one is of a FileIntegrity that was made again, or of a baseline that a daemon
         // could not publish any more.
@@ -718,7 +718,7 @@ fn an_old_database_in_a_former_state_directory_is_not_tampered() {
 }
 
 #[test]
-fn a_lost_baseline_is_an_error_if_the_spec_says_so() {
+fn a_lost_baseline_is_an_error_if_the_spec_requests_it() {
     let settings = Settings {
         error_on_loss: true,
         ..SETTINGS
@@ -1037,8 +1037,8 @@ fn a_stuck_aide_is_reported_repeatedly_and_no_other_one_starts() {
     assert!(is_reported(&actions[0]), "{actions:?}");
     assert_eq!(actions[1..], [Action::WakeAt(s(131))]);
     // Nothing that happens starts another one, not even a request.
-    let wished = machine.handle(Event::Observed(requested("r1")), s(40));
-    assert_eq!(wished, [Action::WakeAt(s(131))]);
+    let actions = machine.handle(Event::Observed(requested("r1")), s(40));
+    assert_eq!(actions, [Action::WakeAt(s(131))]);
     let actions = machine.handle(Event::Timer, s(131));
     assert!(is_reported(&actions[0]), "{actions:?}");
     assert_eq!(actions[1..], [Action::WakeAt(s(231))]);

@@ -9,7 +9,7 @@ use crate::aide::command::RunError;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NodeConfigError {
     /// The configuration could not be read or written.
-    #[error("make this node's configuration of {}", path.display())]
+    #[error("create this node's configuration from {}", path.display())]
     File {
         /// Path of the configuration.
         path: PathBuf,

@@ -1,4 +1,4 @@
-//! Asks AIDE which rules apply at the targets of symbolic links. I/O.
+//! Queries AIDE which rules apply at the targets of symbolic links. I/O.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,12 +13,12 @@ use crate::aide::config::{self, Redirected, Unwatched};
 use crate::aide::exit::{self, AideError};
 use crate::aide::path_check::{self, Answer};
 
-/// Maximum number of targets that AIDE is asked about, with up to three questions of 5 ms each.
+/// Maximum number of targets that are checked, with up to three queries of 5 ms each.
 const MAX_CHECKED: usize = 256;
 /// Maximum time to look up the links of all rules, and for one answer of AIDE.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How AIDE is asked.
+/// How AIDE is queried.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AideQuery<'a> {
     pub aide: &'a Aide,
@@ -87,7 +87,7 @@ impl RuleCheck<'_> {
     ) -> Result<Option<String>, NodeConfigError> {
         let path = format!("{}{place}", self.query.host_root);
         let question = format!("{kind}:{path}");
-        let Some(answer) = self.ask(&question, "").await? else {
+        let Some(answer) = self.answer_to(&question, "").await? else {
             return Ok(None);
         };
         if answer.watched {
@@ -125,7 +125,9 @@ impl RuleCheck<'_> {
     ) -> Result<Option<String>, NodeConfigError> {
         let real = &rule.real;
         // Negative rules apply only to paths that another rule selects.
-        let probed = self.ask(question, &config::rule_for(path, "p")).await?;
+        let probed = self
+            .answer_to(question, &config::rule_for(path, "p"))
+            .await?;
         let negative = probed.filter(|answer| {
             !answer.watched
                 && answer
@@ -151,9 +153,9 @@ impl RuleCheck<'_> {
         rule: &Redirected,
         applying: &Answer,
     ) -> Result<Option<String>, NodeConfigError> {
-        // A path that no rule for the node's files selects.
+        // A path that only this rule selects.
         let alone = config::rule_for("/fio.attributes", &rule.attributes);
-        let own = self.ask("f:/fio.attributes", &alone).await?;
+        let own = self.answer_to("f:/fio.attributes", &alone).await?;
         let own = own.and_then(|answer| answer.attributes).unwrap_or_default();
         let applying = applying.attributes.as_deref().unwrap_or_default();
         let applying: BTreeSet<&str> = applying.split('+').collect();
@@ -163,7 +165,11 @@ impl RuleCheck<'_> {
     }
 
     /// AIDE's answer about a path, with more lines at the end of the configuration.
-    async fn ask(&self, question: &str, more: &str) -> Result<Option<Answer>, NodeConfigError> {
+    async fn answer_to(
+        &self,
+        question: &str,
+        more: &str,
+    ) -> Result<Option<Answer>, NodeConfigError> {
         let mut extra = self.query.extra.clone();
         extra.after += more;
         let answer = self.query.aide.path_check(self.path, &extra, question);

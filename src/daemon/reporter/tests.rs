@@ -13,7 +13,7 @@ use crate::scan::identity;
 #[tokio::test]
 async fn without_a_status_new_results_replace_old_ones() {
     let nobody = tower::service_fn(async |_: Request<Body>| {
-        Err::<Response<Body>, _>(std::io::Error::other("away"))
+        Err::<Response<Body>, _>(std::io::Error::other("unreachable"))
     });
     let client = Client::new(nobody, "ns");
     let publisher = Publisher::new(&client, identity(), "pod".to_owned());

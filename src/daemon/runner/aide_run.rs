@@ -57,7 +57,7 @@ struct Attempt {
 }
 
 impl<'a> AideRun<'a> {
-    /// Prepares a run: removes the files of an unfinished one, creates the marker, and makes the
+    /// Prepares a run: removes the files of an unfinished one, creates the marker and the
     /// configuration for this node.
     pub(super) async fn prepare(
         runner: &'a Runner,
@@ -76,12 +76,12 @@ impl<'a> AideRun<'a> {
         };
         let timeout = runner.aide.stall_limit().unwrap_or(node_config::TIMEOUT);
         let timeout = timeout.min(node_config::TIMEOUT);
-        let mut made =
-            NodeConfig::make(config, &runner.work_dir, &runner.host_root, timeout).await?;
-        let unwatched = made.verify(config, &runner.verified, query).await?;
+        let mut prepared =
+            NodeConfig::create(config, &runner.work_dir, &runner.host_root, timeout).await?;
+        let unwatched = prepared.verify(config, &runner.verified, query).await?;
         Ok(Self {
             runner,
-            config: made,
+            config: prepared,
             unwatched,
             report_limit,
             cancel,
@@ -125,8 +125,8 @@ impl<'a> AideRun<'a> {
     }
 
     /// Runs AIDE until it has read everything. If files or directories change, AIDE skips them or their
-    /// content, so it runs again; if that does not help, the run has failed. A file that is always being
-    /// written does not prevent a baseline, but scans without changes are then no success.
+    /// content, so it runs again; if that does not help, the run has failed. A file that is written
+    /// continuously does not prevent a baseline, but then a scan without changes is Errored.
     async fn run(&self, aide: &Aide, mode: Mode) -> Result<Attempt, RunnerError> {
         let mut skipped = String::new();
         for number in 1..=MAX_ATTEMPTS {
@@ -202,7 +202,7 @@ fn extra_config(runner: &Runner) -> ExtraConfig {
     ))
 }
 
-/// The verdict of a run. Changes are no valid end of an initialization.
+/// The verdict of a run. An initialization has no changes.
 fn verdict(mode: Mode, ended: &command::Finished) -> Verdict {
     match mode {
         Mode::Init => exit::decode_plain(ended.code, ended.signal)

@@ -1,4 +1,4 @@
-//! What a run of AIDE leaves besides the fact that it has finished.
+//! A finished run and what is published of it.
 
 use std::time::Duration;
 
@@ -48,12 +48,12 @@ impl Completed {
         }
     }
 
-    /// No baseline was made: the configuration could not be loaded.
+    /// No baseline was created: the configuration could not be loaded.
     pub(crate) fn not_initialized(error: &ConfigurationError) -> Self {
         Self::new(Finished::InitFailed(not_loaded(error)), time::now())
     }
 
-    /// No scan was made: the configuration could not be loaded.
+    /// Nothing was scanned: the configuration could not be loaded.
     pub(crate) fn not_scanned(error: &ConfigurationError) -> Self {
         let outcome = Outcome::Errored(not_loaded(error));
         Self {

@@ -16,15 +16,15 @@ pub(super) enum RunnerError {
     #[error(transparent)]
     Database(#[from] DatabaseError),
     #[error(transparent)]
-    File(#[from] FileError),
+    AccessFile(#[from] FileError),
     #[error(transparent)]
     NodeConfig(#[from] NodeConfigError),
     #[error("read AIDE's report")]
-    Report(#[from] report::ReportError),
+    ReadReport(#[from] report::ReportError),
     #[error("encode a change")]
-    Json(#[from] serde_json::Error),
+    EncodeChange(#[from] serde_json::Error),
     #[error("wait for a file operation")]
-    Join(#[from] tokio::task::JoinError),
+    AwaitFileOperation(#[from] tokio::task::JoinError),
     #[error("{}", .0.message)]
     Scan(ScanError),
 }
@@ -54,11 +54,11 @@ impl RunnerError {
             Self::Database(DatabaseError::Replaced { .. } | DatabaseError::Unsafe { .. }) => {
                 ErrorClass::State
             }
-            Self::Database(_) | Self::File(_) | Self::NodeConfig(NodeConfigError::File { .. }) => {
-                ErrorClass::File
-            }
-            Self::Report(_) => ErrorClass::Report,
-            Self::Json(_) | Self::Join(_) => ErrorClass::Internal,
+            Self::Database(_)
+            | Self::AccessFile(_)
+            | Self::NodeConfig(NodeConfigError::File { .. }) => ErrorClass::File,
+            Self::ReadReport(_) => ErrorClass::Report,
+            Self::EncodeChange(_) | Self::AwaitFileOperation(_) => ErrorClass::Internal,
         }
     }
 }

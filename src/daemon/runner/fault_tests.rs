@@ -50,8 +50,8 @@ fn without_progress(stall: Duration) -> Limits {
     }
 }
 
-/// What a scan says that could not be completed.
-fn said(completed: &Completed) -> &str {
+/// The error message of a scan that could not be completed.
+fn error_message(completed: &Completed) -> &str {
     let finding = completed.finding.as_ref();
     let message = finding.and_then(|finding| finding.result.error_message.as_deref());
     message.unwrap_or_default()
@@ -92,7 +92,7 @@ async fn well_after(fault: &str, tried: usize, node: &Node, runner: &Runner) {
         duplicated,
         recovery_seconds: Some(recovery.as_secs_f64()),
     };
-    row.tell().unwrap();
+    row.print().unwrap();
 }
 
 /// A node with odd things is watched like any other.
@@ -134,7 +134,7 @@ async fn device_nodes_are_not_read() {
 }
 
 #[tokio::test]
-async fn every_byte_may_stand_in_a_name_and_names_may_be_long() {
+async fn names_may_contain_every_byte_and_be_long() {
     let node = Node::new();
     let mut bytes: Vec<u8> = (1..=255).filter(|byte| *byte != b'/').collect();
     bytes.insert(0, b'a');
@@ -164,7 +164,7 @@ async fn every_byte_may_stand_in_a_name_and_names_may_be_long() {
 }
 
 #[tokio::test]
-async fn a_directory_of_many_files_is_read_whole() {
+async fn all_files_of_a_large_directory_are_read() {
     let node = Node::new();
     fs::create_dir(node.etc("many")).unwrap();
     for n in 0..200_000 {
@@ -180,9 +180,9 @@ async fn a_directory_of_many_files_is_read_whole() {
     well_after("200,000 files in a directory", 1, &node, &node.runner()).await;
 }
 
-/// What was found is told, by number and by the first paths, although the report has no end.
+/// The result has the number of changes and the first paths, although the end of the report is missing.
 #[tokio::test]
-async fn a_report_beyond_the_bound_is_cut_off_and_what_it_counts_is_told() {
+async fn a_report_over_the_limit_is_cut_off_and_its_counts_are_reported() {
     const FILES: u32 = 3000;
     let node = Node::new();
     made(&node.initialize(BaselineReason::First).await);
@@ -205,7 +205,7 @@ async fn a_report_beyond_the_bound_is_cut_off_and_what_it_counts_is_told() {
         let log = fs::read_to_string(node.etc("kubernetes/aide.log")).unwrap();
         assert!(log.len() < 101_000 && log.contains("[truncated: the report had more than"));
         let lines = completed.change_log.as_ref().unwrap();
-        assert!(lines.contains("\"leftOut\":"), "{lines}");
+        assert!(lines.contains("\"omitted\":"), "{lines}");
         assert!(!ReportFiles::of(&runner).json().exists());
     }
     // Not even the counts.
@@ -225,9 +225,9 @@ async fn a_report_beyond_the_bound_is_cut_off_and_what_it_counts_is_told() {
     well_after("a report that exceeds the limit", 3, &node, &node.runner()).await;
 }
 
-/// Paths that the kernel takes in no call are beyond AIDE; that is said, not passed over.
+/// AIDE cannot open paths that are too long for the kernel's calls; the result reports this.
 #[tokio::test]
-async fn paths_beyond_what_the_kernel_takes_are_named() {
+async fn paths_that_are_too_long_for_the_kernel_are_reported() {
     let node = Node::new();
     fs::create_dir(node.etc("deep")).unwrap();
     // Step by step: no call takes the whole path.
@@ -254,7 +254,7 @@ async fn paths_beyond_what_the_kernel_takes_are_named() {
 
 /// As many warnings as fill more than a pipe and a buffer do not hide the one that matters.
 #[tokio::test]
-async fn a_flood_of_warnings_hides_no_directory_that_was_not_read() {
+async fn many_warnings_do_not_hide_an_unread_directory() {
     let node = Node::with("warn_dead_symlinks=yes\n/etc l+p+sha256\n");
     let script = "cd \"$1\"; for n in $(seq 1200); do ln -s /none/$(printf %060d 0) dead$n; done; \
                   mkdir z; cd z; name=$(printf %0200d 0); \
@@ -277,7 +277,7 @@ async fn is_incomplete(node: &Node, path: &str) {
     let completed = node.scan().await;
     let class = finding(&completed).result.error_class.as_deref();
     assert_eq!(class, Some("incomplete"), "{completed:?}");
-    assert!(said(&completed).contains(path), "{completed:?}");
+    assert!(error_message(&completed).contains(path), "{completed:?}");
 }
 
 /// A scan finds one change.
@@ -288,9 +288,9 @@ async fn has_one_change(node: &Node) {
     assert_eq!(result.files_changed, 1, "{result:?}");
 }
 
-/// Holds a write lease on a file until its input ends: who opens the file without waiting is refused
-/// (fcntl(2), `F_SETLEASE`, which is 1024). The kernel takes a lease that is asked for away after 45 s,
-/// and a busy machine may run AIDE later than that, so it is taken anew every few seconds.
+/// Holds a write lease on a file until its input is closed: opening the file without waiting fails
+/// (fcntl(2), `F_SETLEASE`, which is 1024). The kernel revokes a lease 45 s after another process opens the file,
+/// and a busy machine may run AIDE later than that, so the lease is renewed every few seconds.
 const LEASE: &str = "use Fcntl; $SIG{IO} = 'IGNORE'; open(my $file, '+<', $ARGV[0]) or die; \
                      fcntl($file, 1024, F_WRLCK) or die; syswrite(STDOUT, 'held'); \
                      while (1) { \
@@ -300,7 +300,7 @@ const LEASE: &str = "use Fcntl; $SIG{IO} = 'IGNORE'; open(my $file, '+<', $ARGV[
                      }";
 
 #[tokio::test]
-async fn a_file_that_cannot_be_opened_is_no_unchanged_file() {
+async fn a_file_that_cannot_be_opened_is_not_reported_as_unchanged() {
     let node = Node::new();
     made(&node.initialize(BaselineReason::First).await);
     fs::write(node.etc("passwd"), "toor").unwrap();
@@ -312,8 +312,8 @@ async fn a_file_that_cannot_be_opened_is_no_unchanged_file() {
         .spawn()
         .unwrap();
     let mut held = [0; 4];
-    let said = holder.stdout.as_mut().unwrap();
-    said.read_exact(&mut held).unwrap();
+    let output = holder.stdout.as_mut().unwrap();
+    output.read_exact(&mut held).unwrap();
     is_incomplete(&node, "/etc/passwd").await;
 
     drop(holder.stdin.take());
@@ -351,7 +351,7 @@ impl Drop for Restless {
 }
 
 #[tokio::test]
-async fn a_file_that_is_written_without_end_is_no_unchanged_file() {
+async fn a_file_that_is_written_continuously_is_not_reported_as_unchanged() {
     let node = Node::new();
     let restless = Restless::file(node.etc("restless"));
     made(&node.initialize(BaselineReason::First).await);
@@ -360,7 +360,7 @@ async fn a_file_that_is_written_without_end_is_no_unchanged_file() {
     fs::write(node.etc("passwd"), "toor").unwrap();
     has_one_change(&node).await;
     drop(restless);
-    // Nor is it one when it has come to rest: nobody knows what it was.
+    // Nor is it unchanged when the writes stop: its earlier content is unknown.
     fs::write(node.etc("passwd"), "root").unwrap();
     is_incomplete(&node, "/etc/restless").await;
     made(&node.initialize(BaselineReason::Config).await);
@@ -383,7 +383,7 @@ async fn a_file_that_may_grow_is_compared_while_it_is_written() {
 }
 
 #[tokio::test]
-async fn files_that_come_and_go_while_they_are_read_hide_nothing() {
+async fn files_created_and_deleted_during_a_scan_hide_no_changes() {
     let node = Node::new();
     for n in 0..200 {
         fs::write(node.etc(format!("{n}")), "x").unwrap();
@@ -432,7 +432,7 @@ async fn files_that_come_and_go_while_they_are_read_hide_nothing() {
 }
 
 #[tokio::test]
-async fn a_file_without_end_is_given_up_and_named() {
+async fn a_file_without_end_times_out_and_is_reported() {
     let mut node = Node::new();
     made(&node.initialize(BaselineReason::First).await);
     File::create(node.etc("endless"))
@@ -445,12 +445,12 @@ async fn a_file_without_end_is_given_up_and_named() {
     };
     let named = " seconds at /etc/endless;";
     let completed = scan_until(&mut node, in_all, |completed| {
-        said(completed).contains(named)
+        error_message(completed).contains(named)
     })
     .await;
     let result = &finding(&completed).result;
     assert_eq!(result.error_class.as_deref(), Some("hung"));
-    let message = said(&completed);
+    let message = error_message(&completed);
     assert!(
         message.starts_with("AIDE error: not finished after ") && message.contains(named),
         "{message}"
@@ -490,7 +490,7 @@ async fn a_disk_without_room_for_another_file_leaves_the_old_baseline() {
     );
     assert_eq!(runner.read_disk().unwrap(), Disk::Baseline(old));
     assert_eq!(disk.names(), before);
-    // What a scan has to write it cannot write, either; the result says so.
+    // A scan cannot write its files, either; the result reports this.
     let scan = node.scan_by(&runner).await;
     assert_eq!(
         finding(&scan).result.condition,
@@ -512,9 +512,8 @@ async fn a_disk_without_room_for_another_file_leaves_the_old_baseline() {
 }
 
 #[tokio::test]
-async fn a_state_directory_that_becomes_read_only_is_told_and_heals() {
-    let test =
-        "daemon::runner::fault_tests::a_state_directory_that_becomes_read_only_is_told_and_heals";
+async fn a_read_only_state_directory_is_reported_until_it_is_writable_again() {
+    let test = "daemon::runner::fault_tests::a_read_only_state_directory_is_reported_until_it_is_writable_again";
     let Some(disk) = SmallDisk::of_test(test) else {
         return;
     };
@@ -702,8 +701,8 @@ fn root_for_hanging_mount(test: &str) -> Option<PathBuf> {
 }
 
 #[tokio::test]
-async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
-    let test = "daemon::runner::fault_tests::a_mount_that_hangs_is_named_and_aide_is_ended";
+async fn a_hanging_mount_is_reported_and_aide_is_terminated() {
+    let test = "daemon::runner::fault_tests::a_hanging_mount_is_reported_and_aide_is_terminated";
     let Some(root) = root_for_hanging_mount(test) else {
         return;
     };
@@ -711,7 +710,7 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
     made(&node.initialize(BaselineReason::First).await);
     let mount = HangingMount::new(&node.etc("remote"));
     let named = " at /etc/remote (fuse server:/export on /etc/remote); AIDE was terminated.";
-    let is_named = |completed: &Completed| said(completed).contains(named);
+    let is_named = |completed: &Completed| error_message(completed).contains(named);
     let completed = scan_until(&mut node, without_progress, is_named).await;
     assert!(
         completed.stuck_process.is_none(),
@@ -719,7 +718,7 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
     );
     let result = &finding(&completed).result;
     assert_eq!(result.error_class.as_deref(), Some("hung"));
-    let message = said(&completed);
+    let message = error_message(&completed);
     assert!(
         message.starts_with("AIDE error: no progress for ") && message.contains(named),
         "{message}"
@@ -736,8 +735,8 @@ async fn a_mount_that_hangs_is_named_and_aide_is_ended() {
 }
 
 #[tokio::test]
-async fn a_rule_that_names_a_mount_that_hangs_holds_no_scan_up() {
-    let test = "daemon::runner::fault_tests::a_rule_that_names_a_mount_that_hangs_holds_no_scan_up";
+async fn a_rule_with_a_hanging_mount_does_not_delay_scans() {
+    let test = "daemon::runner::fault_tests::a_rule_with_a_hanging_mount_does_not_delay_scans";
     let Some(root) = root_for_hanging_mount(test) else {
         return;
     };
@@ -749,9 +748,9 @@ async fn a_rule_that_names_a_mount_that_hangs_holds_no_scan_up() {
     let result = &finding(&completed).result;
     assert_eq!(result.error_class.as_deref(), Some("hung"));
     assert!(
-        said(&completed).contains(": no answer at /etc/remote; "),
+        error_message(&completed).contains(": no answer at /etc/remote; "),
         "{}",
-        said(&completed)
+        error_message(&completed)
     );
     drop(mount);
     unmount(&node.etc("remote"));
@@ -765,9 +764,9 @@ fn unmount(at: &Path) {
 }
 
 #[tokio::test]
-async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
+async fn no_run_starts_until_an_aide_that_cannot_be_terminated_exits() {
     let test =
-        "daemon::runner::fault_tests::an_aide_that_cannot_be_ended_is_left_alone_and_waited_for";
+        "daemon::runner::fault_tests::no_run_starts_until_an_aide_that_cannot_be_terminated_exits";
     let Some(root) = root_for_hanging_mount(test) else {
         return;
     };
@@ -786,9 +785,9 @@ async fn an_aide_that_cannot_be_ended_is_left_alone_and_waited_for() {
         panic!("it was ended: {completed:?}")
     };
     assert_eq!(error.class, ErrorClass::Hung);
-    let told = "cannot be terminated. No other run starts until it exits.";
+    let expected = "cannot be terminated. No other run starts until it exits.";
     assert!(
-        error.message.contains(" at /etc/remote (fuse ") && error.message.contains(told),
+        error.message.contains(" at /etc/remote (fuse ") && error.message.contains(expected),
         "{}",
         error.message
     );

@@ -297,32 +297,32 @@ async fn a_full_disk_leaves_the_old_baseline_and_recovers() {
     let before = disk.names();
     // Full before AIDE's first byte, in the midst of its database, and after it.
     let database = fs::metadata(runner.state.database()).unwrap().len();
-    for rest in [0, database / 2, database + 4096] {
-        let ballast = disk.fill(rest);
+    for free in [0, database / 2, database + 4096] {
+        let ballast = disk.fill(free);
         let completed = initialize(BaselineReason::Requested("r1".to_owned())).await;
         let Finished::InitFailed(error) = &completed.finished else {
-            panic!("with room for {rest} bytes: {completed:?}")
+            panic!("with room for {free} bytes: {completed:?}")
         };
         let message = &error.message;
         assert!(
             message.starts_with("Error initializing the AIDE DB: "),
             "{message}"
         );
-        let told = [
+        let expected = [
             "No space left on device",
             "there is no room left in /etc/kubernetes",
         ];
         assert!(
-            told.iter().any(|reason| message.contains(reason)),
-            "{rest}: {message}"
+            expected.iter().any(|reason| message.contains(reason)),
+            "{free}: {message}"
         );
         fs::remove_file(ballast).unwrap();
         assert_eq!(
             runner.read_disk().unwrap(),
             Disk::Baseline(old.clone()),
-            "{rest}"
+            "{free}"
         );
-        assert_eq!(disk.names(), before, "nothing is left behind: {rest}");
+        assert_eq!(disk.names(), before, "nothing is left behind: {free}");
     }
     let healed = initialize(BaselineReason::Requested("r1".to_owned())).await;
     assert_eq!(made(&healed).request.as_deref(), Some("r1"));
@@ -451,8 +451,8 @@ async fn a_directory_in_place_of_the_log_is_reported_until_it_is_empty() {
     fs::remove_file(&log).unwrap();
     fs::create_dir_all(log.join("precious")).unwrap();
     let result = finding(&node.scan().await).result.clone();
-    let told = (result.condition, result.error_class.as_deref());
-    assert_eq!(told, (Condition::Errored, Some("file")));
+    let reported = (result.condition, result.error_class.as_deref());
+    assert_eq!(reported, (Condition::Errored, Some("file")));
     let message = result.error_message.unwrap();
     let expected = format!(
         "{} is a directory, but fio needs a file there; move or remove the directory: Directory not empty",
@@ -675,7 +675,7 @@ async fn the_originals_configuration_watches_root_on_an_ostree_node() {
     assert_eq!(finding(&completed).result.unwatched_rules, []);
 }
 
-/// The lines that are added do not count in what AIDE says about a configuration.
+/// The lines that are added do not count in AIDE's messages about a configuration.
 #[tokio::test]
 async fn an_error_behind_a_followed_link_has_the_line_of_the_users_text() {
     let node = node_with_links("/etc p\n/root p\n/usr NONE\n");

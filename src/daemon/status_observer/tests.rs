@@ -51,7 +51,7 @@ async fn a_starting_daemon_waits_ten_seconds_for_the_api_server() {
             [1, 60, 30],
             vec![(30, unreachable()), (60, observed())],
         ),
-        ("away later", [1, 2, 30], vec![(2, observed())]),
+        ("unreachable later", [1, 2, 30], vec![(2, observed())]),
     ];
     for (what, [opened, shown, lost], expected) in table {
         assert_eq!(events(opened, shown, lost).await, expected, "{what}");

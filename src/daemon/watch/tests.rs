@@ -14,14 +14,14 @@ use tower::service_fn;
 use super::*;
 use crate::k8s::REQUEST_TIMEOUT;
 
-/// After which time an API server is asked again that answers nothing, or `opens` the watch and says
-/// no word in it.
-async fn asked_again_after(opens: bool) -> Duration {
-    let asked = Arc::new(AtomicUsize::new(0));
-    let (again, mut is_asked_again) = watch::channel(false);
+/// The time until a request is repeated that the API server does not answer, or whose watch it `opens`
+/// without sending an event.
+async fn time_until_repeated(opens: bool) -> Duration {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let (repeated, mut is_repeated) = watch::channel(false);
     let server = service_fn(move |_: HttpRequest<Body>| {
-        if asked.fetch_add(1, Ordering::Relaxed) == 1 {
-            again.send_replace(true);
+        if requests.fetch_add(1, Ordering::Relaxed) == 1 {
+            repeated.send_replace(true);
         }
         async move {
             if !opens {
@@ -35,9 +35,9 @@ async fn asked_again_after(opens: bool) -> Duration {
     let (seen, _) = watch::channel(KnownStatus::default());
     let start = Instant::now();
     let watching = tokio::spawn(run(api, "fi-node".to_owned(), seen));
-    let asked = timeout(Duration::from_secs(3600), is_asked_again.changed()).await;
+    let result = timeout(Duration::from_secs(3600), is_repeated.changed()).await;
     watching.abort();
-    asked.expect("the watch is opened anew").unwrap();
+    result.expect("the watch is opened again").unwrap();
     start.elapsed()
 }
 
@@ -45,7 +45,7 @@ async fn asked_again_after(opens: bool) -> Duration {
 async fn a_silent_watch_is_opened_again() {
     let table = [(false, REQUEST_TIMEOUT), (true, WATCH_DEADLINE)];
     for (opens, deadline) in table {
-        let after = asked_again_after(opens).await;
+        let after = time_until_repeated(opens).await;
         let pause = after.checked_sub(deadline).expect("it is waited for");
         assert!(pause < Duration::from_secs(10), "{opens}: {after:?}");
     }
@@ -79,10 +79,10 @@ async fn known_after(shows: &[(&str, u64)], has: Option<u64>) -> (Option<String>
         } else {
             assert_eq!(request.method(), "PATCH");
             counted.fetch_add(1, Ordering::Relaxed);
-            let gone = json!({"kind": "Status", "status": "Failure", "code": 404});
+            let not_found = json!({"kind": "Status", "status": "Failure", "code": 404});
             match has {
                 Some(has) => (200, object(has).to_string()),
-                None => (404, gone.to_string()),
+                None => (404, not_found.to_string()),
             }
         };
         let response = Response::builder()

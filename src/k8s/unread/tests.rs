@@ -20,7 +20,7 @@ fn odd(name: &str, owner: Option<&str>) -> Read<ConfigMap> {
 
 #[test]
 fn an_object_is_named_until_it_can_be_decoded_or_is_deleted() {
-    let unread = Unread::default();
+    let unread = UnreadableObjects::default();
     let is_new = |event| unread.take::<ConfigMap>(event).1;
     let text = |name: &str| format!("ConfigMap {name} cannot be read: odd");
     assert!(is_new(Event::Apply(odd("a", Some("fi")))));
@@ -45,7 +45,7 @@ fn an_object_is_named_until_it_can_be_decoded_or_is_deleted() {
 
 #[test]
 fn a_node_affects_all_file_integrities() {
-    let unread = Unread::default();
+    let unread = UnreadableObjects::default();
     let mut node = odd("n", None).unwrap_err();
     node.kind = "Node".to_owned();
     unread.take::<Node>(Event::Apply(Err(node)));
@@ -54,7 +54,7 @@ fn a_node_affects_all_file_integrities() {
 
 #[test]
 fn the_number_of_tracked_objects_is_limited() {
-    let unread = Unread::default();
+    let unread = UnreadableObjects::default();
     for number in 0..MAX_OBJECTS * 2 {
         unread.take::<ConfigMap>(Event::Apply(odd(&number.to_string(), Some("fi"))));
     }

@@ -77,13 +77,13 @@ async fn accepted_tokens_remain_valid_while_the_api_server_is_unreachable() {
     let auth = scrape_auth(&Arc::default(), 2);
     auth.check(Some("Bearer ours")).await.unwrap();
     auth.check(Some("Bearer nonsense")).await.unwrap();
-    tokio::time::advance(FRESH).await;
+    tokio::time::advance(CACHE_TTL).await;
     assert_eq!(
         auth.check(Some("Bearer ours")).await.unwrap(),
         Verdict::Allowed
     );
     auth.check(Some("Bearer nonsense")).await.unwrap_err();
-    tokio::time::advance(STALE).await;
+    tokio::time::advance(CACHE_TTL_UNREACHABLE).await;
     auth.check(Some("Bearer ours")).await.unwrap_err();
 }
 
@@ -96,5 +96,5 @@ async fn guessed_tokens_do_not_displace_accepted_ones() {
     }
     assert!(auth.verdicts.lock().unwrap().len() <= MAX_CACHED);
     let key: [u8; 32] = Sha256::digest("ours").into();
-    assert_eq!(auth.cached(&key, FRESH), Some(Verdict::Allowed));
+    assert_eq!(auth.cached(&key, CACHE_TTL), Some(Verdict::Allowed));
 }

@@ -27,7 +27,7 @@ fn the_policy_allows_exactly_the_reasons_of_the_daemons_events() {
 }
 
 #[test]
-fn what_the_operator_made_says_so() {
+fn objects_of_the_operator_have_the_hash_annotation() {
     let [policy, _] = documents("ns");
     let made = with_hash(&policy, "abc");
     let annotated = format!(
@@ -38,7 +38,7 @@ fn what_the_operator_made_says_so() {
 }
 
 #[test]
-fn it_is_made_where_it_is_gone_and_renewed_where_the_operator_made_it() {
+fn a_missing_policy_is_created_and_only_the_operators_policy_is_updated() {
     let meta = |hash: Option<&str>| ObjectMeta {
         annotations: hash.map(|h| BTreeMap::from([(ANNOTATION_HASH.into(), h.into())])),
         ..ObjectMeta::default()

@@ -16,7 +16,7 @@ use super::node_status::CachedNodeStatus;
 use crate::locks::lock;
 
 /// A scan may be late by three periods and this long.
-const SLACK: Duration = Duration::from_secs(60);
+const MAX_DELAY: Duration = Duration::from_secs(60);
 /// How long an initialization may take without a report. A daemon that cannot start, for example
 /// because its image cannot be pulled, gets no more time.
 const INITIALIZATION: Duration = Duration::from_secs(900);
@@ -27,7 +27,7 @@ const INITIALIZATION: Duration = Duration::from_secs(900);
 /// and a minute. Without one: 15 minutes, or longer where scans take long.
 pub(crate) fn max_silence(period: i64, last_scan: Option<Duration>, initialized: bool) -> Duration {
     let last_scan = last_scan.unwrap_or_default();
-    let scans = |longest: Duration| longest.saturating_mul(3).saturating_add(SLACK);
+    let scans = |longest: Duration| longest.saturating_mul(3).saturating_add(MAX_DELAY);
     if initialized {
         let period = Duration::from_secs(u64::try_from(period).unwrap_or(0));
         scans(period.max(last_scan))

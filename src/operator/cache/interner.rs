@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex};
 
 use crate::locks::lock;
 
-/// An interner of texts.
 pub(crate) type TextInterner = Interner<str>;
 
 /// With fewer values than this, the interner does not look for unused ones.

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::runtime::reflector::Lookup;
 
 use super::delegate_kind::delegate_kind;
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct CachedNode {
     pub(crate) name: Arc<str>,

@@ -160,7 +160,7 @@ impl CachedNodeStatus {
         self.report.last_result.as_ref().map(|last| last.condition)
     }
 
-    /// Changes with everything but what a scan without news changes, such as its time.
+    /// A hash that a scan without new results does not change.
     pub(crate) fn fingerprint(&self) -> u64 {
         let report = &self.report;
         let last = report.last_result.as_ref();

@@ -1,4 +1,4 @@
-//! Counts what nodes report and what is asked of them. It is counted when the watch of node statuses
+//! Counts what nodes report and what is requested of them. It is counted when the watch of node statuses
 //! shows it.
 
 use std::sync::Arc;

@@ -99,7 +99,7 @@ impl LeaseClient {
 async fn send<T>(call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, RequestError> {
     request_within(
         REQUEST_TIMEOUT,
-        format!("ask for the lease {}", names::LEASE_NAME),
+        format!("request the lease {}", names::LEASE_NAME),
         call,
     )
     .await

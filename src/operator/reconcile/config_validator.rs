@@ -1,5 +1,5 @@
 //! Validates configurations before they are deployed, and caches the verdicts, because every reconcile
-//! asks about the same text. I/O.
+//! checks the same text. I/O.
 
 pub(crate) mod redaction;
 

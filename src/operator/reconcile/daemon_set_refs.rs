@@ -9,7 +9,6 @@ use super::ownership::is_applied;
 use crate::api::names;
 use crate::operator::fleet_metrics::{DaemonSetRef, DaemonSetVersion, WriteOutcome};
 
-/// A DaemonSet that is applied.
 pub(super) fn applied<'a>(observed: &'a Observed, object: &'a Value) -> DaemonSetRef<'a> {
     let name = object["metadata"]["name"].as_str().unwrap_or_default();
     DaemonSetRef {
@@ -20,7 +19,6 @@ pub(super) fn applied<'a>(observed: &'a Observed, object: &'a Value) -> DaemonSe
     }
 }
 
-/// A DaemonSet that is deleted.
 pub(super) fn deleted<'a>(observed: &'a Observed, name: &'a str) -> DaemonSetRef<'a> {
     let mut daemon_sets = observed.daemon_sets.iter();
     let is_reinit = daemon_sets

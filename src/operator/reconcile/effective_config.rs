@@ -1,7 +1,7 @@
-//! Which configuration the nodes should scan with while the wanted one cannot be used. Pure.
+//! Which configuration the nodes should scan with while the desired one cannot be used. Pure.
 //!
 //! Whoever may edit ConfigMaps may edit the active one, and AIDE runs as root on the nodes. So its text
-//! is used only if its hash is one that the node statuses already ask for.
+//! is used only if its hash is one that the node statuses already have as the desired one.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ pub(crate) struct EffectiveConfig {
     pub(crate) config: Option<ActiveConfig>,
     /// The hash. It may be known without the text: nodes that have the configuration keep it.
     pub(crate) hash: Option<String>,
-    /// Nodes scan with one configuration, or with several during a rollout, whose text is not known.
+    /// The nodes use a configuration whose text this operator does not know.
     pub(crate) is_lost: bool,
 }
 

@@ -12,7 +12,7 @@ use super::apply::error::ApplyError;
 use crate::api::FileIntegrity;
 use crate::locks;
 
-/// Maximum number of created events that are remembered, so that the API is not asked again.
+/// Maximum number of created events that are remembered, so that they are not requested again.
 const MAX_EVENTS: usize = 1000;
 
 #[derive(Debug, Default)]

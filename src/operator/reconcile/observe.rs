@@ -41,7 +41,7 @@ use crate::api::object_name::NamespaceName;
 use crate::api::{FileIntegrity, FileIntegritySpec, names, time};
 use crate::k8s::decode::Unreadable;
 use crate::k8s::request as api_request;
-use crate::k8s::unread::Unread;
+use crate::k8s::unread::UnreadableObjects;
 use crate::k8s::watch::{self, Source};
 use crate::operator::cache::freshness::Freshness;
 use crate::operator::cache::node::CachedNode;
@@ -73,7 +73,7 @@ pub(crate) struct Observer {
     deployments: Store<Deployment>,
     nodes: Store<CachedNode>,
     user_configs: Arc<UserConfigs>,
-    unread: Arc<Unread>,
+    unread: Arc<UnreadableObjects>,
     last_good: LastGood,
 }
 

@@ -14,7 +14,7 @@ use crate::api::condition::ConditionReason;
 use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node_status::CachedNodeStatus;
 
-/// Whether the configuration that a FileIntegrity asks for can be used.
+/// Whether the configuration that a FileIntegrity references can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConfigVerdict {
     /// It can be used.
@@ -30,7 +30,7 @@ pub(crate) enum ConfigVerdict {
     },
     /// AIDE or fio does not accept it.
     Refused { message: String },
-    /// AIDE was asked about it and gave no answer.
+    /// AIDE gave no answer about it.
     Unchecked {
         /// The message about how AIDE ended.
         message: String,

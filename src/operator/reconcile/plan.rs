@@ -31,7 +31,7 @@ use crate::scan::event::EventMessage;
 /// How often the PriorityClass is checked. PriorityClasses are not watched, and without its
 /// PriorityClass no pod can be created.
 const PRIORITY_CLASS_INTERVAL: Duration = Duration::from_secs(60);
-/// When AIDE is asked again about a configuration to which it gave no answer.
+/// When the check of a configuration is repeated about which AIDE gave no answer.
 const RECHECK_CONFIG_AFTER: Duration = Duration::from_secs(60);
 /// How often a silent node is checked.
 const SILENT_NODE_INTERVAL: Duration = Duration::from_secs(15);

@@ -50,7 +50,7 @@ impl Context {
         let Some(phase) = new_phase(before, status) else {
             return Ok(());
         };
-        // From the stored status, so that a repetition has the same event.
+        // From the stored status: a repeated attempt must create the same event.
         let transitions = before.and_then(|before| before.phase_transitions);
         let transition = transitions.unwrap_or(0).to_string();
         let created = self
@@ -77,8 +77,8 @@ impl Context {
             tracing::warn!(
                 file_integrity = fi.name_any(),
                 reason = %event.reason,
-                "{}",
-                event.message
+                event = event.message,
+                "creating a warning event"
             );
         }
         self.applier.create_event(fi, event, transition).await?;

@@ -42,7 +42,7 @@ fn omitted_changes_are_counted() {
     let text = lines_of(changes);
     assert_eq!(text.lines().count(), MAX_LINES + 1);
     assert!(
-        text.ends_with("\"leftOut\":7}\n"),
+        text.ends_with("\"omitted\":7}\n"),
         "{:?}",
         text.lines().last()
     );

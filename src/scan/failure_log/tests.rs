@@ -168,8 +168,8 @@ fn a_truncated_json_report_of_long_paths_is_within_the_limit() {
     let cut: Value = serde_json::from_slice(&gunzip(&content.json_gz)).unwrap();
     let listed = cut["changes"].as_array().unwrap().len();
     assert!((10..100).contains(&listed), "{listed}");
-    let said = format!("the first {listed} of 600 changes;");
-    assert!(cut["truncated"].as_str().unwrap().starts_with(&said));
+    let expected = format!("the first {listed} of 600 changes;");
+    assert!(cut["truncated"].as_str().unwrap().starts_with(&expected));
 }
 
 #[test]

@@ -8,32 +8,12 @@ use std::time::SystemTime;
 use serde_json::Value;
 
 use crate::aide::report::{self, Report, ReportError};
+use crate::file_error::FileError;
 use crate::scan::Identity;
 use crate::scan::failure_log::{self, Reports};
 
 /// Maximum bytes of a report that are parsed. The failure log is made of the complete report.
 const MAX_PARSED: u64 = 64 * 1024 * 1024;
-
-/// Why a report file could not be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReportFileError {
-    /// The file could not be opened.
-    #[error("open {}", path.display())]
-    Open {
-        /// Path of the file.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
-    },
-    /// The file could not be read.
-    #[error("read {}", path.display())]
-    Read {
-        /// Path of the file.
-        path: PathBuf,
-        /// The error of the operating system.
-        source: io::Error,
-    },
-}
 
 /// A report that another program's AIDE has written.
 #[derive(Debug)]
@@ -64,7 +44,7 @@ impl ReportFile {
     }
 
     /// Reads and parses the last report in the file.
-    pub(super) fn read(&self) -> Result<ExternalReport, ReportFileError> {
+    pub(super) fn read(&self) -> Result<ExternalReport, FileError> {
         let bytes = self.start()?;
         let is_json = bytes.trim_ascii_start().starts_with(b"{");
         let parsed = if is_json {
@@ -85,7 +65,7 @@ impl ReportFile {
         identity: &Identity,
         report: &Report,
         is_json: bool,
-    ) -> Result<Value, ReportFileError> {
+    ) -> Result<Value, FileError> {
         let json: Box<dyn Read> = if is_json {
             Box::new(self.open()?)
         } else {
@@ -101,7 +81,7 @@ impl ReportFile {
     }
 
     /// Opens the file at the beginning of its last plain report.
-    fn open_last(&self, is_json: bool) -> Result<File, ReportFileError> {
+    fn open_last(&self, is_json: bool) -> Result<File, FileError> {
         let bytes = self.start()?;
         let last = if is_json {
             &bytes[..]
@@ -115,7 +95,7 @@ impl ReportFile {
         Ok(file)
     }
 
-    fn start(&self) -> Result<Vec<u8>, ReportFileError> {
+    fn start(&self) -> Result<Vec<u8>, FileError> {
         let mut bytes = Vec::new();
         self.open()?
             .take(MAX_PARSED)
@@ -124,25 +104,16 @@ impl ReportFile {
         Ok(bytes)
     }
 
-    fn open(&self) -> Result<File, ReportFileError> {
-        File::open(&self.path).map_err(|source| ReportFileError::Open {
-            path: self.path.clone(),
-            source,
-        })
+    fn open(&self) -> Result<File, FileError> {
+        File::open(&self.path).map_err(FileError::on("open", &self.path))
     }
 
-    fn unread(&self, source: io::Error) -> ReportFileError {
-        ReportFileError::Read {
-            path: self.path.clone(),
-            source,
-        }
+    fn unread(&self, source: io::Error) -> FileError {
+        FileError::on("read", &self.path)(source)
     }
 }
 
 /// Reads a small file.
-pub(super) fn read_text(path: &Path) -> Result<String, ReportFileError> {
-    std::fs::read_to_string(path).map_err(|source| ReportFileError::Read {
-        path: path.to_owned(),
-        source,
-    })
+pub(super) fn read_text(path: &Path) -> Result<String, FileError> {
+    std::fs::read_to_string(path).map_err(FileError::on("read", path))
 }

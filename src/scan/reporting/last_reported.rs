@@ -13,7 +13,7 @@ use crate::scan::change_set::ChangeSet;
 pub(crate) struct LastReported {
     /// The changes of the last event about changes.
     pub(super) changes: Option<Box<ChangeSet>>,
-    /// When, by the node's clock, the last event about paths was created that had an event before.
+    /// Time of the last event about paths that were reported before.
     pub(super) repeated_at: Option<Timestamp>,
     /// Number of results since then for which no event was created.
     pub(super) suppressed: u32,
@@ -25,9 +25,8 @@ pub(crate) struct LastReported {
     pub(super) log_refused: bool,
 }
 
-/// The results that the status had before the first write, or has since the last write that was
-/// answered. They are not read from the status again: if an answer is lost, nobody knows whether the
-/// write was carried out, and log and events have to be decided as before.
+/// The results before the first write, or after the last answered write. They are not read again: if an answer is
+/// lost, the same decision must be made.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct KnownResults {
     /// The newest result, with its changes.

@@ -11,7 +11,7 @@ pub struct NodeUpdate {
     pub finding: Option<Finding>,
     /// Digest of the database that the scan compared with, if it is known.
     pub scanned_digest: Option<String>,
-    /// A baseline that was made.
+    /// A baseline that was created.
     pub baseline: Option<Baseline>,
     /// The baseline on the node's disk. It is reported if the status has lost its baseline and this
     /// process has reported none yet.

@@ -21,7 +21,6 @@ pub(crate) struct ErrorLabel {
     pub error: &'static str,
 }
 
-/// The label of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct NodeLabel {
     /// The name of the node.
@@ -69,7 +68,6 @@ pub(crate) struct StateLabel {
     pub state: &'static str,
 }
 
-/// The label of a FileIntegrity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct FileIntegrityLabel {
     /// The name of the FileIntegrity.

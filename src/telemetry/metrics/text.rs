@@ -14,7 +14,7 @@ use std::io;
 pub(crate) enum Format {
     /// Format 0.0.4, which every version of Prometheus supports.
     Plain,
-    /// OpenMetrics 1.0, for clients that ask for it.
+    /// OpenMetrics 1.0, for clients that request it.
     OpenMetrics,
 }
 

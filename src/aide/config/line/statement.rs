@@ -67,7 +67,6 @@ impl Directive {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// The kind of rule.
     pub(crate) kind: RuleKind,
     /// The `=`, `!` or `-` before the path. Empty for a regular rule.
     pub(crate) marker: Span,

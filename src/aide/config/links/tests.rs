@@ -4,7 +4,7 @@ use super::writer::MAX_STATEMENTS;
 use super::*;
 
 /// `/root`, `/sbin` and `/odd` are links.
-fn look_up(path: &str) -> Place {
+fn resolve(path: &str) -> Place {
     for (link, target) in [
         ("/root", "/var/roothome"),
         ("/sbin", "/usr/sbin"),
@@ -30,7 +30,7 @@ fn look_up(path: &str) -> Place {
 }
 
 fn followed(text: &str) -> Followed {
-    follow(text, "/h", &mut look_up)
+    follow(text, "/h", &mut resolve)
 }
 
 /// The lines that were added to a text.

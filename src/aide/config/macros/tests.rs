@@ -4,7 +4,7 @@ fn readings(config: &str, text: &str) -> Readings {
     let mut macros = Macros::default();
     config
         .split_inclusive('\n')
-        .for_each(|line| macros.pass(&Line::parse(line)));
+        .for_each(|line| macros.advance(&Line::parse(line)));
     macros.read(text)
 }
 

@@ -90,7 +90,7 @@ impl Deeper {
                     self.note(line, rule, path, readings.len() == 1);
                 }
             }
-            macros.pass(line);
+            macros.advance(line);
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) fn starts_of_rules(effective: &mut Configuration, budget: &Budget) {
                 line.replace(&span, &escape(value));
             }
         }
-        macros.pass(line);
+        macros.advance(line);
     }
 }
 
@@ -58,7 +58,7 @@ pub(super) fn expressions(
                 _ => unclear.push(index),
             }
         }
-        macros.pass(converted);
+        macros.advance(converted);
     }
     unclear
 }

@@ -33,7 +33,7 @@ fn a_directory_of_another_user_is_rejected() {
     fs::create_dir_all(&dir).unwrap();
     let other = rustix::fs::Uid::from_raw(4242);
     if let Err(errno) = rustix::fs::chown(root.path().join("srv"), Some(other), None) {
-        // Only root may give directories away.
+        // Only root may change the owner of directories.
         assert!(!rustix::process::geteuid().is_root(), "{errno}");
         return;
     }

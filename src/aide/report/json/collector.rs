@@ -13,7 +13,7 @@ use crate::aide::report::tokens::sha256;
 use crate::aide::report::value_hash::part;
 
 /// Size of an entry without its path, in bytes.
-const ENTRY: usize = 200;
+const ENTRY_BYTES: usize = 200;
 /// Maximum size of all values in bytes. A single attribute may have 64 KiB.
 pub(in crate::aide::report) const MAX_DETAILS: usize = 8 * 1024 * 1024;
 
@@ -95,7 +95,7 @@ impl Collector {
 
     pub(super) fn list(&mut self, path: Vec<u8>, kind: ChangeKind, flags: &str) {
         let kept = &mut self.kept[kind as usize];
-        *kept += path.len() + ENTRY;
+        *kept += path.len() + ENTRY_BYTES;
         if *kept > self.max_kept {
             self.omitted.list(&path, kind);
         } else {

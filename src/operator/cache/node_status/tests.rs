@@ -13,7 +13,7 @@ fn status(node: &str) -> Value {
             "creationTimestamp": "2026-01-02T03:04:05Z",
             "labels": {names::Label::OWNER: "fi", names::Label::NODE: node, "team": node},
             "annotations": {
-                names::Annotation::WANTED_CONFIG: "c", names::Annotation::REQUEST: node,
+                names::Annotation::DESIRED_CONFIG: "c", names::Annotation::REINIT_REQUEST: node,
                 names::Annotation::APPLIED_HASH: node,
             },
             "ownerReferences": [{

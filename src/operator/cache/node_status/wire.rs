@@ -1,4 +1,4 @@
-//! Reads a FileIntegrityNodeStatus from JSON, and makes of it what the cache keeps. Pure.
+//! Decodes a FileIntegrityNodeStatus into its cached form. Pure.
 //!
 //! Every value that the schema of the definition allows is accepted: one odd object must not keep all
 //! others from being read.
@@ -163,7 +163,7 @@ impl Resource for ReceivedNodeStatus {
     }
 }
 
-/// Makes what the cache keeps of what is received.
+/// Decodes a FileIntegrityNodeStatus into its cached form.
 #[derive(Debug)]
 pub(crate) struct NodeStatusConverter {
     texts: Arc<TextInterner>,

@@ -155,7 +155,7 @@ impl Applier {
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
-        let found = request(format!("look for {name}"), raw::metadata_opt(api, name)).await?;
+        let found = request(format!("get {name}"), raw::metadata_opt(api, name)).await?;
         match found {
             Some(found) if is_leftover(&found, &fi.metadata) => {
                 self.delete_leftover(api, name, fi).await
@@ -180,7 +180,7 @@ impl Applier {
         // Only the metadata of this one object: no other object that cannot be decoded prevents it.
         let params = ListParams::default().fields(&format!("metadata.name={fi_name}"));
         let current = self.file_integrities.list_metadata(&params);
-        let current = request(format!("look for {fi_name}"), current).await?;
+        let current = request(format!("get {fi_name}"), current).await?;
         if current
             .items
             .iter()
@@ -188,7 +188,7 @@ impl Applier {
         {
             return Err(ApplyError::Outdated(fi_name));
         }
-        let found = request(format!("look for {name}"), raw::metadata_opt(api, name)).await?;
+        let found = request(format!("get {name}"), raw::metadata_opt(api, name)).await?;
         let Some(found) = found.filter(|found| is_leftover(found, &fi.metadata)) else {
             return Ok(());
         };

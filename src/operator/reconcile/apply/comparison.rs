@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::{DesiredNodeState, names};
 
-/// Whether the object was made from this one, and still has all of it.
+/// Whether the object was created from this one, and still has all of it.
 pub(super) fn is_up_to_date(existing: &Value, desired: &Value) -> bool {
     fn hash(object: &Value) -> &Value {
         &object["metadata"]["annotations"][names::Annotation::APPLIED_HASH]

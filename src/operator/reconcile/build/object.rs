@@ -36,8 +36,8 @@ pub(super) fn metadata(fi: &FileIntegrity, object: &str, labels: &Value) -> Valu
     })
 }
 
-/// Adds the hash of the object. By it a field is noticed that is no longer wanted: the API's object
-/// still has everything else that is.
+/// Adds the hash of the object. The hash shows that a field was removed from the desired object: the existing
+/// object still contains all other fields.
 pub(super) fn with_hash(mut object: Value) -> Value {
     let hash = names::sha256_hex(object.to_string());
     object["metadata"]["annotations"][names::Annotation::APPLIED_HASH] = json!(hash);

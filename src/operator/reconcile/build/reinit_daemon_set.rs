@@ -8,9 +8,8 @@ use super::object::{metadata, name, with_hash};
 use super::pod::{self, Environment, HostDir};
 use crate::api::{FileIntegrity, names};
 
-/// The directory of the signal file. A daemon sees it below the host root: it is a file system of its
-/// own on nodes, so the read-only mount of the root does not cover it. A second mount would show the
-/// container's own files, and through them the node's once more.
+/// The directory of the signal file. /run is a separate file system on nodes, so the read-only mount of the root
+/// does not make it read-only. It is mounted below the host root and not at /run, which is the container's own.
 const RUN: HostDir = HostDir {
     volume: "run",
     path: Cow::Borrowed(names::RUN_DIR),

@@ -177,7 +177,7 @@ fn the_config_map_and_a_node_status() {
     insta::assert_yaml_snapshot!(node_status(&fi, "n1", &desired));
 }
 
-/// The object without one of its values, for each of them: the pointer to the value, and the rest.
+/// For each value of the object: the pointer to the value, and the object without it.
 fn without_one(object: &Value) -> Vec<(String, Value)> {
     let keys: Vec<Value> = match object {
         Value::Object(map) => map.keys().map(|key| json!(key)).collect(),

@@ -58,7 +58,7 @@ fn unwatched_nodes(nodes: &[NodeSummary]) -> impl Iterator<Item = Problem> {
             ConditionReason::NodesShutOut,
             "no report for too long, and a taint that spec.tolerations does not tolerate keeps the \
              daemon's pod out; tolerate it, or delete the FileIntegrityNodeStatus to give the node up",
-            |node| node.reachable && node.is_abandoned(),
+            |node| node.reachable && node.has_no_daemon(),
         ),
     ];
     problems.into_iter().flatten()

@@ -1,4 +1,4 @@
-//! What a status is made from. Pure.
+//! What a status is derived from. Pure.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,19 +38,19 @@ impl NodeSummary {
         self.silence_left.is_some_and(|left| left.is_zero())
     }
 
-    /// It may not be watched.
+    /// Not ready or silent.
     pub(crate) fn is_stale(&self) -> bool {
         !self.reachable || self.is_silent()
     }
 
     /// It probably has no daemon, and will not get one.
-    pub(super) fn is_abandoned(&self) -> bool {
+    pub(super) fn has_no_daemon(&self) -> bool {
         self.shut_out && self.is_silent()
     }
 
     /// It should have a baseline soon.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.reachable && !self.held && !self.initialized && !self.is_abandoned()
+    pub(super) fn is_initializing(&self) -> bool {
+        self.reachable && !self.held && !self.initialized && !self.has_no_daemon()
     }
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct Problem {
     pub(crate) message: String,
 }
 
-/// Everything that a status is made from.
+/// Everything that a status is derived from.
 #[derive(Clone, Debug)]
 pub(crate) struct StatusInputs<'a> {
     /// The DaemonSet of the daemons exists.

@@ -13,7 +13,7 @@ pub(super) fn phase(inputs: &StatusInputs<'_>, is_refused: bool) -> Phase {
         Phase::Pending
     } else if inputs.nodes.iter().any(errored) {
         Phase::Error
-    } else if inputs.reinit_requested || inputs.nodes.iter().any(NodeSummary::is_awaited) {
+    } else if inputs.reinit_requested || inputs.nodes.iter().any(NodeSummary::is_initializing) {
         Phase::Initializing
     } else {
         Phase::Active

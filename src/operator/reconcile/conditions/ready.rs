@@ -13,7 +13,7 @@ pub(super) fn ready(phase: Phase, inputs: &StatusInputs<'_>, is_refused: bool) -
             ConditionReason::Initializing,
             format!(
                 "waiting for the baseline of {}",
-                names_of(inputs.nodes, NodeSummary::is_awaited)
+                names_of(inputs.nodes, NodeSummary::is_initializing)
             ),
         ),
         Phase::Pending if inputs.nodes.is_empty() => (ConditionReason::NoNodes, no_nodes(inputs)),

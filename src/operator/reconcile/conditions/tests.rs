@@ -144,7 +144,7 @@ fn phases() {
             ..node("n2")
         },
     ];
-    let gone = [
+    let unreachable = [
         node("n1"),
         NodeSummary {
             initialized: false,
@@ -206,7 +206,7 @@ fn phases() {
         ),
         (
             "an unreachable node is not waited for",
-            inputs(&gone, &VALID),
+            inputs(&unreachable, &VALID),
             Phase::Active,
         ),
         (
@@ -334,7 +334,7 @@ fn silent_nodes_are_stale_and_reported() {
         silence_left: Some(Duration::from_secs(1)),
         ..node("n1")
     };
-    let gone = NodeSummary {
+    let unreachable = NodeSummary {
         reachable: false,
         ..silent.clone()
     };
@@ -347,7 +347,7 @@ fn silent_nodes_are_stale_and_reported() {
         shut_out: true,
         ..late.clone()
     };
-    let nodes = [late, tainted, shut_out, silent, gone];
+    let nodes = [late, tainted, shut_out, silent, unreachable];
     let status = status(&inputs(&nodes, &VALID), None, &now());
     assert_eq!(status.nodes.unwrap().stale, 3);
     let degraded = ConditionType::Degraded.find(&status.conditions);
@@ -373,7 +373,7 @@ fn ready_lists_the_nodes_that_are_not_scanned() {
         silence_left: Some(Duration::ZERO),
         ..node("n3")
     };
-    let gone = NodeSummary {
+    let unreachable = NodeSummary {
         reachable: false,
         ..silent.clone()
     };
@@ -382,7 +382,7 @@ fn ready_lists_the_nodes_that_are_not_scanned() {
         "no selected node is ready, so no node is being scanned",
     ];
     for (nodes, except) in [
-        (&[node("n1"), gone.clone()][..], all.to_owned()),
+        (&[node("n1"), unreachable.clone()][..], all.to_owned()),
         (
             &[node("n1"), held.clone()],
             format!("{all}, except held nodes (n2)"),
@@ -393,7 +393,7 @@ fn ready_lists_the_nodes_that_are_not_scanned() {
                 "{all}, except held nodes (n2) and nodes that have not reported for too long (n3)"
             ),
         ),
-        (&[gone], none.to_owned()),
+        (&[unreachable], none.to_owned()),
     ] {
         let ready = status(&inputs(nodes, &VALID), None, &now())
             .conditions

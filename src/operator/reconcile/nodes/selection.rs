@@ -23,7 +23,7 @@ impl<'a> Selection<'a> {
     /// Sorts the nodes.
     ///
     /// A node where no new pod can start stays selected if its daemon has reported before, because the
-    /// pod may still run. Deleting the node's status gives it up. A status without a report does not
+    /// pod may still run. Deleting the node status deselects the node. A status without a report does not
     /// count: the taint may have been added before the first pod started.
     pub(crate) fn new(
         spec: &FileIntegritySpec,

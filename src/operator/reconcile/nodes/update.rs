@@ -4,7 +4,7 @@ use crate::operator::cache::node::{CachedNode, MachineConfig};
 
 /// The state of a node's update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NodeUpdate {
+pub(crate) enum UpdateState {
     /// The node's files are being changed.
     InProgress,
     /// The annotations do not agree: an update has just begun or ended. A hold stays as it is.
@@ -15,25 +15,25 @@ pub(crate) enum NodeUpdate {
 
 impl CachedNode {
     /// The state of the node's update; with `by_cordon`, a cordoned node counts as being updated.
-    pub(crate) fn update(&self, by_cordon: bool) -> NodeUpdate {
+    pub(crate) fn update(&self, by_cordon: bool) -> UpdateState {
         let by_machine_config = self
             .machine_config
             .as_ref()
-            .map_or(NodeUpdate::None, from_machine_config);
+            .map_or(UpdateState::None, from_machine_config);
         match by_machine_config {
-            NodeUpdate::None if by_cordon && self.cordoned => NodeUpdate::InProgress,
+            UpdateState::None if by_cordon && self.cordoned => UpdateState::InProgress,
             update => update,
         }
     }
 }
 
-fn from_machine_config(config: &MachineConfig) -> NodeUpdate {
+fn from_machine_config(config: &MachineConfig) -> UpdateState {
     let is_current = config.current == config.desired;
     match config.state.as_str() {
-        "Working" if !is_current => NodeUpdate::InProgress,
-        "Done" if is_current => NodeUpdate::None,
-        "Degraded" => NodeUpdate::None,
-        _ => NodeUpdate::Unsettled,
+        "Working" if !is_current => UpdateState::InProgress,
+        "Done" if is_current => UpdateState::None,
+        "Degraded" => UpdateState::None,
+        _ => UpdateState::Unsettled,
     }
 }
 

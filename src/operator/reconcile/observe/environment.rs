@@ -66,7 +66,7 @@ pub(super) async fn priority_class_exists(
     client: &Client,
     spec: &FileIntegritySpec,
 ) -> Result<bool, RequestError> {
-    // The API server cannot be asked about an invalid name.
+    // An invalid name cannot be part of a request.
     let Some(Ok(name)) = spec.priority_class().map(ObjectName::parse) else {
         return Ok(false);
     };

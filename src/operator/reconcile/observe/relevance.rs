@@ -35,7 +35,7 @@ pub(super) fn of_file_integrity(fi: &FileIntegrity) -> Relevance {
     }
 }
 
-/// Everything except what a scan without news changes.
+/// Everything except what a scan without new results changes.
 pub(super) fn of_node_status(status: &CachedNodeStatus) -> Relevance {
     Relevance {
         target: status.file_integrity().map(Target::One),

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::changes::{Changes, Relevance};
 use super::triggers::{Target, Triggers};
-use crate::k8s::unread::Unread;
+use crate::k8s::unread::UnreadableObjects;
 use crate::k8s::watch::{self, Read, Source};
 use crate::operator::cache::interner::TextInterner;
 use crate::operator::fleet_metrics::FleetMetrics;
@@ -64,7 +64,7 @@ pub(super) struct Watches<'a> {
     pub(super) tasks: &'a mut JoinSet<()>,
     pub(super) triggers: Triggers,
     pub(super) texts: Arc<TextInterner>,
-    pub(super) unread: Arc<Unread>,
+    pub(super) unread: Arc<UnreadableObjects>,
     pub(super) metrics: Arc<FleetMetrics>,
 }
 

@@ -29,7 +29,7 @@ impl Inputs<'_> {
         let status = self.status_of(node);
         let baseline = status.and_then(|status| status.report.baseline.as_ref());
         let hash = self.effective.hash.as_deref();
-        let has_baseline = baseline.is_some_and(|made| Some(&*made.config_hash) == hash);
+        let has_baseline = baseline.is_some_and(|it| Some(&*it.config_hash) == hash);
         let request = self.request_for(node);
         let is_open = status.is_none_or(|status| is_open(status, request.as_deref()));
         let initialized = has_baseline && !is_open;

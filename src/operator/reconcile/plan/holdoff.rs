@@ -1,7 +1,7 @@
 //! Which nodes' scans are held, and why. Pure.
 
 use super::super::node_list::{annotation, node_list};
-use super::super::nodes::update::NodeUpdate;
+use super::super::nodes::update::UpdateState;
 use super::super::reinit::request::is_requested;
 use super::inputs::Inputs;
 use crate::api::{FileIntegrity, HoldReason, names};
@@ -12,15 +12,15 @@ impl Inputs<'_> {
     pub(super) fn hold(&self, node: &CachedNode) -> Option<HoldReason> {
         let is_held = self.is_held_for_update(node);
         match self.update(node) {
-            NodeUpdate::InProgress => Some(HoldReason::NodeUpdate),
-            NodeUpdate::Unsettled if is_held => Some(HoldReason::NodeUpdate),
+            UpdateState::InProgress => Some(HoldReason::NodeUpdate),
+            UpdateState::Unsettled if is_held => Some(HoldReason::NodeUpdate),
             _ if is_held_by_user(self.fi, &node.name) => Some(HoldReason::User),
             _ if self.waits_for_request(node) => Some(HoldReason::User),
             _ => None,
         }
     }
 
-    pub(super) fn update(&self, node: &CachedNode) -> NodeUpdate {
+    pub(super) fn update(&self, node: &CachedNode) -> UpdateState {
         node.update(self.fi.spec.config.holdoff_when_cordoned == Some(true))
     }
 

@@ -1,4 +1,4 @@
-//! What a plan is made from: the observed objects, and what follows directly from them. Pure.
+//! What a plan is derived from: the observed objects, and what follows directly from them. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;

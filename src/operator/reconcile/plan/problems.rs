@@ -24,7 +24,7 @@ impl Inputs<'_> {
             ConfigVerdict::Unchecked { message } => ConfigState::Unavailable {
                 reason: ConditionReason::Unchecked,
                 message: format!(
-                    "AIDE did not answer whether the configuration is valid; it is asked again: {message}"
+                    "AIDE gave no answer about the configuration; the check is repeated: {message}"
                 ),
             },
             ConfigVerdict::Refused { message } => ConfigState::Refused {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::super::build::Signal;
-use super::super::nodes::update::NodeUpdate;
+use super::super::nodes::update::UpdateState;
 use super::super::reinit::node_request::{is_open, next_request};
 use super::super::reinit::record::{is_request_id, record_patch, record_removal_patch};
 use super::super::reinit::request::{ReinitRequest, is_requested};
@@ -60,7 +60,7 @@ impl Inputs<'_> {
 
     /// The request that ends a hold for an update. It is written together with the end of the hold.
     fn request_after_update(&self, node: &CachedNode) -> Option<String> {
-        if !self.is_held_for_update(node) || self.update(node) != NodeUpdate::None {
+        if !self.is_held_for_update(node) || self.update(node) != UpdateState::None {
             return None;
         }
         self.status_of(node).map(next_request)

@@ -97,7 +97,7 @@ fn annotated(
 
 /// A node that should have this configuration.
 fn asked(node: &str, hash: &str) -> FileIntegrityNodeStatus {
-    annotated(status(node), names::Annotation::WANTED_CONFIG, hash)
+    annotated(status(node), names::Annotation::DESIRED_CONFIG, hash)
 }
 
 fn done(mut status: FileIntegrityNodeStatus, id: &str) -> FileIntegrityNodeStatus {
@@ -197,7 +197,7 @@ fn everything_is_applied_before_the_daemons() {
     ];
     assert_eq!(desired(&plan), expected);
     assert_eq!(
-        desired_annotations(&plan, "n1")[names::Annotation::WANTED_CONFIG],
+        desired_annotations(&plan, "n1")[names::Annotation::DESIRED_CONFIG],
         json!(hash())
     );
     assert_eq!(phase(&plan), Phase::Pending);
@@ -352,7 +352,7 @@ fn an_annotation_is_recorded_first() {
     assert_eq!(annotations[names::Annotation::REINIT], Value::Null);
     assert!(annotations[names::Annotation::REINIT_RECORD].is_string());
     assert_eq!(
-        desired_annotations(&plan, "n1").get(names::Annotation::REQUEST),
+        desired_annotations(&plan, "n1").get(names::Annotation::REINIT_REQUEST),
         None
     );
     assert_eq!(phase(&plan), Phase::Initializing);
@@ -364,16 +364,16 @@ fn a_record_is_written_to_the_nodes_then_removed() {
     let observed = with_annotations(&record);
     let first = plan(&observed);
     assert_eq!(
-        desired_annotations(&first, "n1")[names::Annotation::REQUEST],
+        desired_annotations(&first, "n1")[names::Annotation::REINIT_REQUEST],
         "r1"
     );
     assert_eq!(
-        desired_annotations(&first, "n2")[names::Annotation::REQUEST],
+        desired_annotations(&first, "n2")[names::Annotation::REINIT_REQUEST],
         "r1"
     );
     assert_eq!(first.metadata_patch, None);
     assert!(desired(&first).contains(&"DaemonSet aide-ini-fi".to_owned()));
-    let handed = |node| annotated(status(node), names::Annotation::REQUEST, "r1");
+    let handed = |node| annotated(status(node), names::Annotation::REINIT_REQUEST, "r1");
     let observed = with_statuses(with_annotations(&record), &[handed("n1"), handed("n2")]);
     let second = plan(&observed);
     assert_eq!(second.metadata_patch, Some(record_removal_patch()));
@@ -384,7 +384,7 @@ fn a_record_is_written_to_the_nodes_then_removed() {
 fn a_record_does_not_wait_for_a_node_that_cannot_have_a_status() {
     let record = json!({names::Annotation::REINIT_RECORD: r#"{"id":"r1"}"#});
     let with = |id: &str, collisions: &[&str]| {
-        let first = annotated(status("n1"), names::Annotation::REQUEST, id);
+        let first = annotated(status("n1"), names::Annotation::REINIT_REQUEST, id);
         let mut observed = with_statuses(with_annotations(&record), &[first]);
         observed.name_collisions = collisions.iter().map(|node| (*node).into()).collect();
         plan(&observed)
@@ -395,7 +395,7 @@ fn a_record_does_not_wait_for_a_node_that_cannot_have_a_status() {
     assert_eq!(dropped.metadata_patch, Some(record_removal_patch()));
     // If the name has become free, its status is created with the request.
     assert_eq!(
-        desired_annotations(&dropped, "n2")[names::Annotation::REQUEST],
+        desired_annotations(&dropped, "n2")[names::Annotation::REINIT_REQUEST],
         "r1"
     );
     assert_eq!(phase(&dropped), Phase::Initializing);
@@ -409,11 +409,11 @@ fn a_record_for_some_nodes_does_not_affect_the_others() {
     let record = json!({names::Annotation::REINIT_RECORD: r#"{"id":"r1","nodes":["n2"]}"#});
     let plan = plan(&with_annotations(&record));
     assert_eq!(
-        desired_annotations(&plan, "n1").get(names::Annotation::REQUEST),
+        desired_annotations(&plan, "n1").get(names::Annotation::REINIT_REQUEST),
         None
     );
     assert_eq!(
-        desired_annotations(&plan, "n2")[names::Annotation::REQUEST],
+        desired_annotations(&plan, "n2")[names::Annotation::REINIT_REQUEST],
         "r1"
     );
     assert!(desired(&plan).contains(&"DaemonSet aide-ini-fi-n2".to_owned()));
@@ -421,7 +421,7 @@ fn a_record_for_some_nodes_does_not_affect_the_others() {
 
 #[test]
 fn the_reinit_daemon_set_is_deleted_when_all_reachable_nodes_are_done() {
-    let handed = |node| annotated(status(node), names::Annotation::REQUEST, "r1");
+    let handed = |node| annotated(status(node), names::Annotation::REINIT_REQUEST, "r1");
     let reinit = daemon_set("aide-ini-fi", &json!({names::Label::REINIT_OWNER: "fi"}));
     let half = vec![done(handed("n1"), "r1"), handed("n2")];
     let mut observed = with_statuses(settled(), &half);
@@ -440,7 +440,7 @@ fn the_reinit_daemon_set_is_deleted_when_all_reachable_nodes_are_done() {
     assert_eq!(phase(&unreachable), Phase::Active);
     // The request stays until the node is ready again.
     assert_eq!(
-        desired_annotations(&unreachable, "n2")[names::Annotation::REQUEST],
+        desired_annotations(&unreachable, "n2")[names::Annotation::REINIT_REQUEST],
         "r1"
     );
 }
@@ -478,7 +478,7 @@ fn a_hold_that_ends_with_a_request_continues_until_the_request_is_recorded() {
     let record = json!({"id": "r", "nodes": ["n2"]}).to_string();
     let recorded = planned(&json!({names::Annotation::REINIT_RECORD: record}));
     assert_eq!(recorded.get(names::Annotation::HOLDOFF), None);
-    assert_eq!(recorded[names::Annotation::REQUEST], "r");
+    assert_eq!(recorded[names::Annotation::REINIT_REQUEST], "r");
 }
 
 #[test]
@@ -515,7 +515,7 @@ fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
         begun[names::Annotation::HOLDOFF],
         names::HOLDOFF_NODE_UPDATE
     );
-    assert_eq!(begun.get(names::Annotation::REQUEST), None);
+    assert_eq!(begun.get(names::Annotation::REINIT_REQUEST), None);
     // The hold continues until the update ends.
     let between = planned("new", "Working", held());
     assert_eq!(
@@ -525,17 +525,17 @@ fn an_update_of_a_node_holds_it_and_ends_with_a_new_baseline() {
     for (current, state) in [("new", "Done"), ("old", "Degraded")] {
         let over = planned(current, state, held());
         assert_eq!(over.get(names::Annotation::HOLDOFF), None);
-        assert!(over[names::Annotation::REQUEST].is_string());
+        assert!(over[names::Annotation::REINIT_REQUEST].is_string());
     }
     // Without a hold, nothing is requested.
     assert_eq!(
-        planned("new", "Done", status("n2")).get(names::Annotation::REQUEST),
+        planned("new", "Done", status("n2")).get(names::Annotation::REINIT_REQUEST),
         None
     );
 }
 
 #[test]
-fn a_cordon_counts_as_an_update_only_if_the_spec_says_so() {
+fn a_cordon_counts_as_an_update_only_if_the_spec_requests_it() {
     for (spec, expected) in [
         (json!({"config": {}}), None),
         (
@@ -623,7 +623,7 @@ fn an_edited_configuration_is_not_used() {
         );
         for node in ["n1", "n2"] {
             assert_eq!(
-                desired_annotations(&plan, node)[names::Annotation::WANTED_CONFIG],
+                desired_annotations(&plan, node)[names::Annotation::DESIRED_CONFIG],
                 hash()
             );
         }

@@ -8,7 +8,7 @@ pub(crate) fn is_open(status: &CachedNodeStatus, request: Option<&str>) -> bool 
     request.is_some_and(|id| status.report.reinit.as_deref() != Some(id))
 }
 
-/// The id of a request that the operator makes itself, such as at the end of an update.
+/// The id of a request that the operator creates itself, such as at the end of an update.
 ///
 /// It is derived from the request before. So the same decision has the same id until it is written,
 /// whatever the daemon writes meanwhile, and the next decision has another id.

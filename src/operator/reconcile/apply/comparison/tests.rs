@@ -34,13 +34,13 @@ fn defaults_of_the_api_are_ignored_and_changes_are_not() {
 
 #[test]
 fn foreign_annotations_are_removed() {
-    let desired = json!({"metadata": {"annotations": {names::Annotation::REQUEST: "r"}}});
+    let desired = json!({"metadata": {"annotations": {names::Annotation::REINIT_REQUEST: "r"}}});
     let removed = |keys: &[&str]| {
         let annotations = keys.iter().map(|key| ((*key).to_owned(), String::new()));
         foreign_annotations_removal(&annotations.collect(), &desired)
     };
     assert_eq!(
-        removed(&[names::Annotation::REQUEST, "somebody/else's"]),
+        removed(&[names::Annotation::REINIT_REQUEST, "somebody/else's"]),
         None
     );
     let hold = json!({"metadata": {"annotations": {names::Annotation::HOLDOFF: null}}});

@@ -17,15 +17,15 @@ fn updates_are_derived_from_annotations_and_cordons() {
         ..CachedNode::default()
     };
     let table = [
-        (CachedNode::default(), false, NodeUpdate::None),
-        (with("a", "a", "Done"), false, NodeUpdate::None),
-        (with("a", "b", "Done"), false, NodeUpdate::Unsettled),
-        (with("a", "b", "Working"), false, NodeUpdate::InProgress),
-        (with("b", "b", "Working"), false, NodeUpdate::Unsettled),
-        (with("b", "b", "Done"), false, NodeUpdate::None),
-        (with("a", "b", "Degraded"), false, NodeUpdate::None),
-        (cordoned.clone(), false, NodeUpdate::None),
-        (cordoned, true, NodeUpdate::InProgress),
+        (CachedNode::default(), false, UpdateState::None),
+        (with("a", "a", "Done"), false, UpdateState::None),
+        (with("a", "b", "Done"), false, UpdateState::Unsettled),
+        (with("a", "b", "Working"), false, UpdateState::InProgress),
+        (with("b", "b", "Working"), false, UpdateState::Unsettled),
+        (with("b", "b", "Done"), false, UpdateState::None),
+        (with("a", "b", "Degraded"), false, UpdateState::None),
+        (cordoned.clone(), false, UpdateState::None),
+        (cordoned, true, UpdateState::InProgress),
     ];
     for (node, by_cordon, expected) in table {
         assert_eq!(node.update(by_cordon), expected, "{node:?}");

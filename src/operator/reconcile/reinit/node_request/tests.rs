@@ -9,8 +9,10 @@ use crate::operator::cache::node_status::from_json;
 
 /// The next request of a node with this uid, resource version, request before, and request done.
 fn next(uid: &str, version: &str, before: Option<&str>, done: Option<&str>) -> String {
-    let annotations: Value =
-        before.map_or_else(|| json!({}), |id| json!({names::Annotation::REQUEST: id}));
+    let annotations: Value = before.map_or_else(
+        || json!({}),
+        |id| json!({names::Annotation::REINIT_REQUEST: id}),
+    );
     next_request(&from_json(json!({
         "metadata": {
             "name": "fi-n1", "uid": uid, "resourceVersion": version, "annotations": annotations,

@@ -1,4 +1,4 @@
-//! What a daemon may do, and what somebody may do who has got hold of a node's token: the Role and
+//! The permissions of a daemon, and of an attacker with a node's token: the Role and
 //! the admission policy in manifests/, attacked with real tokens.
 
 use anyhow::Context as _;
@@ -184,7 +184,7 @@ impl Stage {
         format!("{OWN_LOG}{}", self.mine)
     }
 
-    /// The kept log of a node, as its daemon makes it.
+    /// The failure log of a node, as its daemon makes it.
     pub(crate) fn log_of(&self, node: &str) -> anyhow::Result<Value> {
         let identity = self.identity(node);
         let (report, reports) = (
@@ -239,7 +239,7 @@ impl Stage {
         self.merge(name, patch)
     }
 
-    /// A server-side apply of a ConfigMap, as kept logs are written.
+    /// A server-side apply of a ConfigMap, as failure logs are written.
     fn apply(
         &self,
         object: Value,
@@ -305,7 +305,7 @@ where
 pub(crate) async fn token(space: &Space, pod: Option<(&str, &str)>) -> anyhow::Result<String> {
     let mut spec = json!({"audiences": [], "expirationSeconds": 3600});
     if let Some((fi, node)) = pod {
-        // No kubelet will ever start it; the API server looks at what is said here.
+        // No kubelet will ever start it; the API server checks the fields here.
         let pod = json!({
             "metadata": {"generateName": format!("{}-", names::daemon_set(fi))},
             "spec": {
@@ -345,8 +345,8 @@ async fn client(token: String) -> anyhow::Result<Client> {
 async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
     in_space("allowed", async |space| {
         let short = [space.node("n1").await?, space.node("n2").await?];
-        // Names that do not fit into a label: the annotations stand in for them. One with which the
-        // kept log's is too long; FileIntegrities whose pods' names keep a part of theirs, or a
+        // Names that do not fit into a label: the annotations have them instead. One with which the
+        // failure log's is too long; FileIntegrities whose pods' names keep a part of theirs, or a
         // hash.
         let f = |count| "f".repeat(count);
         let two = async |count| {
@@ -387,7 +387,7 @@ async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
                 .await
                 .context("the active configuration")?;
 
-            // Twice, as a kept log is made once and then written over.
+            // Twice, because a failure log is created once and then overwritten.
             let identity = stage.identity(&stage.mine);
             let mut publisher = Publisher::new(&stage.daemon, identity, "daemon".to_owned());
             let log = stage.log_of(&stage.mine)?;
@@ -396,7 +396,7 @@ async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
                 let mut report = report();
                 report.added = added;
                 let outcome = Outcome::Changed(Box::new(report));
-                let news = NodeUpdate {
+                let update = NodeUpdate {
                     finding: Some(Finding::new(
                         &outcome,
                         fio::testing::api::time::now(),
@@ -405,14 +405,14 @@ async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
                     ..NodeUpdate::default()
                 };
                 current = publisher
-                    .publish(&current, &news, Some(&log))
+                    .publish(&current, &update, Some(&log))
                     .await
                     .with_context(|| format!("FileIntegrity {fi} on {mine}"))?;
             }
-            let said = space.said(&fi, "NodeIntegrityStatus").await?;
+            let messages = space.event_messages(&fi, "NodeIntegrityStatus").await?;
             assert!(
-                said.iter().any(|said| said.contains(&stage.mine)),
-                "{said:?}"
+                messages.iter().any(|message| message.contains(&stage.mine)),
+                "{messages:?}"
             );
             space
                 .api::<FileIntegrity>()
@@ -425,7 +425,7 @@ async fn all_that_a_daemon_does_is_allowed() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_daemon_keeps_to_the_status_of_its_node() -> anyhow::Result<()> {
+async fn a_daemon_cannot_write_the_status_of_another_node() -> anyhow::Result<()> {
     in_space("statuses", async |space| {
         let stage = Stage::set(space, "n1", "n2").await?;
         let (mine, theirs) = (stage.mine.clone(), stage.theirs.clone());
@@ -519,8 +519,8 @@ async fn a_daemon_keeps_to_the_status_of_its_node() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn the_operators_part_of_a_status_stays_the_operators() -> anyhow::Result<()> {
-    in_space("wishes", async |space| {
+async fn a_daemon_cannot_write_the_operators_fields_of_a_status() -> anyhow::Result<()> {
+    in_space("requests", async |space| {
         let stage = Stage::set(space, "n1", "n2").await?;
         let mine = stage.mine.clone();
         let metadata = |key: &str, value: Value| json!({"metadata": {key: value}});
@@ -529,7 +529,7 @@ async fn the_operators_part_of_a_status_stays_the_operators() -> anyhow::Result<
         let before = api.get(&stage.status_of(&mine)).await?;
         carry_out(vec![
             refused(
-                "an operator's wish",
+                "a request of the operator",
                 OPERATORS,
                 stage.status(
                     &mine,
@@ -537,18 +537,18 @@ async fn the_operators_part_of_a_status_stays_the_operators() -> anyhow::Result<
                 ),
             ),
             refused(
-                "an operator's wish taken away",
+                "a removed request of the operator",
                 OPERATORS,
                 stage.status(
                     &mine,
                     metadata(
                         "annotations",
-                        json!({names::Annotation::WANTED_CONFIG: null}),
+                        json!({names::Annotation::DESIRED_CONFIG: null}),
                     ),
                 ),
             ),
             refused(
-                "all annotations taken away",
+                "all annotations removed",
                 OPERATORS,
                 stage.status(&mine, metadata("annotations", Value::Null)),
             ),
@@ -585,7 +585,7 @@ async fn the_operators_part_of_a_status_stays_the_operators() -> anyhow::Result<
 }
 
 #[tokio::test]
-async fn a_daemon_keeps_to_the_logs_of_its_node() -> anyhow::Result<()> {
+async fn a_daemon_cannot_write_the_logs_of_another_node() -> anyhow::Result<()> {
     in_space("logs", async |space| {
         let stage = Stage::set(space, "n1", "n2").await?;
         let (own, other) = (stage.log_of(&stage.mine)?, stage.log_of(&stage.theirs)?);
@@ -602,7 +602,7 @@ async fn a_daemon_keeps_to_the_logs_of_its_node() -> anyhow::Result<()> {
         let mut with_finalizer = own.clone();
         with_finalizer["metadata"]["finalizers"] = json!(["test/keep"]);
         let mut without_node = own.clone();
-        without_node["metadata"]["name"] = json!("aide-unlabelled-failed");
+        without_node["metadata"]["name"] = json!("aide-unlabeled-failed");
         without_node["metadata"]["labels"] = json!({names::Label::RESULT_LOG: ""});
         let mut squatter = own.clone();
         squatter["metadata"]["name"] = json!("a-configuration-that-somebody-waits-for");
@@ -614,7 +614,7 @@ async fn a_daemon_keeps_to_the_logs_of_its_node() -> anyhow::Result<()> {
         carry_out(vec![
             allowed("its log, the first time", stage.apply(own.clone())),
             allowed("its log, once more", stage.apply(own.clone())),
-            allowed("its log, mended", stage.config_map(
+            allowed("its log, corrected", stage.config_map(
                 &own_name,
                 json!({"metadata": {"annotations": {names::Annotation::COMPRESSED: null}}}),
             )),
@@ -664,7 +664,7 @@ async fn a_daemon_keeps_to_the_logs_of_its_node() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
-async fn a_daemon_speaks_of_its_node_and_has_no_other_business() -> anyhow::Result<()> {
+async fn a_daemon_reports_only_its_node_and_has_no_other_permissions() -> anyhow::Result<()> {
     in_space("events", async |space| {
         let stage = Stage::set(space, "n1", "n2").await?;
         let own_event = format!("{OWN_EVENT}{}", stage.mine);
@@ -707,10 +707,10 @@ async fn a_daemon_speaks_of_its_node_and_has_no_other_business() -> anyhow::Resu
     .await
 }
 
-/// A token of the same account that no pod stands behind: made by hand, say, from a stolen
-/// kubeconfig that may make tokens.
+/// A token of the same account that is not bound to a pod: for example, created with a stolen
+/// kubeconfig that has the permission to create tokens.
 #[tokio::test]
-async fn a_token_that_is_bound_to_no_pod_writes_nothing() -> anyhow::Result<()> {
+async fn a_token_without_a_pod_cannot_write() -> anyhow::Result<()> {
     in_space("unbound", async |space| {
         let mut stage = Stage::set(space, "n1", "n2").await?;
         let log = stage.log_of(&stage.mine)?;
@@ -741,9 +741,9 @@ async fn a_token_that_is_bound_to_no_pod_writes_nothing() -> anyhow::Result<()> 
     .await
 }
 
-/// The policy is for the daemons alone: it stands in nobody else's way.
+/// The policy applies to the daemons only: it restricts nobody else.
 #[tokio::test]
-async fn others_are_not_kept_from_their_work() -> anyhow::Result<()> {
+async fn the_policy_does_not_restrict_others() -> anyhow::Result<()> {
     in_space("others", async |space| {
         let stage = Stage::set(space, "n1", "n2").await?;
         let mut config = admin().await?;
@@ -753,13 +753,13 @@ async fn others_are_not_kept_from_their_work() -> anyhow::Result<()> {
             names::OPERATOR_NAME
         ));
         let operator = Client::try_from(config)?;
-        let wish = json!({"metadata": {"annotations": {names::Annotation::HOLDOFF: ""}}});
+        let hold = json!({"metadata": {"annotations": {names::Annotation::HOLDOFF: ""}}});
         stage
             .statuses(&operator)
             .patch(
                 &stage.status_of(&stage.mine),
                 &PatchParams::default(),
-                &Patch::Merge(wish),
+                &Patch::Merge(hold),
             )
             .await?;
         Ok(())

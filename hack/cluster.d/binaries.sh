@@ -7,9 +7,10 @@
 GO_FLAGS=(-trimpath -mod=readonly)
 
 # binaries MODULE: prints the directory with the commands of hack/go/MODULE, and builds
-# them if necessary.
+# them if necessary. For `kubernetes`, KUBERNETES_VERSION selects the module.
 binaries() {
   local module=$1 source version dir
+  [[ $module != kubernetes ]] || module=$(kubernetes_module)
   source=$(module_folder "$module")
   version=$(module_version "$module")
   dir=$CACHE/bin/$module-$version-$(hash "$(sha256sum <"$source/go.mod")" \
@@ -22,10 +23,37 @@ binaries() {
 # kubeadm is from the module of Kubernetes, and apart from its other commands because only
 # the node image of kind needs it.
 module_folder() {
-  case $1 in
-    kubeadm) module_folder kubernetes ;;
-    *) printf '%s\n' "$CHECKOUT/hack/go/$1" ;;
-  esac
+  local module=$1
+  [[ $module != kubeadm ]] || module=$(kubernetes_module)
+  printf '%s\n' "$CHECKOUT/hack/go/$module"
+}
+
+# Prints the module of KUBERNETES_VERSION: `kubernetes`, the default, or one of
+# `kubernetes-*`, which are older versions for tests.
+kubernetes_module() {
+  local module versions
+  for module in $(kubernetes_modules); do
+    if [[ -z ${KUBERNETES_VERSION:-} || $KUBERNETES_VERSION == "$(module_version "$module")" ]]; then
+      printf '%s\n' "$module"
+      return
+    fi
+  done
+  versions=$(kubernetes_versions)
+  die "KUBERNETES_VERSION=$KUBERNETES_VERSION is none of: ${versions//$'\n'/, }"
+}
+
+# The default is the first.
+kubernetes_modules() {
+  printf 'kubernetes\n'
+  (cd "$CHECKOUT/hack/go" && printf '%s\n' kubernetes-*)
+}
+
+# Prints the versions that KUBERNETES_VERSION accepts, the oldest first.
+kubernetes_versions() {
+  local module
+  for module in $(kubernetes_modules); do
+    module_version "$module"
+  done | sort -V
 }
 
 # Prints the version of the main dependency of a module: the first one in its go.mod.
@@ -52,7 +80,7 @@ build_tags() {
 
 module_packages() {
   case $1 in
-    kubernetes)
+    kubernetes*)
       printf 'k8s.io/kubernetes/cmd/%s\n' kube-apiserver kube-controller-manager \
         kube-scheduler kubelet kube-proxy kubectl
       ;;
@@ -129,6 +157,18 @@ tick() {
     seconds=$((seconds + 2))
     ((seconds % 30)) || log "$1: still running"
   done
+}
+
+# need_version KUBERNETES LINK: fails if LINK, the commands of what is running, is of another
+# version of Kubernetes.
+need_version() {
+  local wanted=${1##*/} running
+  [[ -e $2 ]] || return 0
+  running=$(readlink "$2")
+  running=${running##*/}
+  # Without the hash: the same version may have been built again.
+  [[ ${running%-*} == "${wanted%-*}" ]] ||
+    die "${running%-*} is running, not ${wanted%-*}: run hack/cluster down, or change KUBERNETES_VERSION"
 }
 
 # link_kubectl KUBERNETES: links .cluster/bin/kubectl for scripts and users.

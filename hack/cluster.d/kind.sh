@@ -13,6 +13,8 @@ KIND_READY_TIMEOUT=180
 
 kind_up() {
   local node
+  [[ -z ${KUBERNETES_VERSION:-} ]] ||
+    die "CLUSTER=kind has the version of KIND_IMAGE: set that instead of KUBERNETES_VERSION"
   kind_lock
   kind_check
   make_state

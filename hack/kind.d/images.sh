@@ -7,7 +7,7 @@ IMPORT_TIMEOUT=300
 
 # kubernetes_images: prints the names.
 kubernetes_images() {
-  "$KUBEADM/kubeadm" config images list --kubernetes-version "$(module_version kubernetes)"
+  "$KUBEADM/kubeadm" config images list --kubernetes-version "$(module_version kubeadm)"
 }
 
 # kubernetes_image NAME: prints the complete name of an image.

@@ -21,6 +21,7 @@ RUNTIME ?=## docker, podman or buildah; default: the first that works
 PLATFORMS ?=## Platforms of the image, such as linux/amd64,linux/arm64; default: this machine
 WORKERS ?= 2## Number of worker nodes that cluster-up starts
 CLUSTER ?=## kind, local or current; default: the first that works
+KUBERNETES_VERSION ?=## Kubernetes for api-test and e2e (CLUSTER=local), of `hack/cluster versions`; default: the latest
 GIT_REMOTE ?= origin## Git remote for releases
 PART ?=## Part that bench measures: scan, daemon, operator, api, latency or rollout; default: all
 BASE ?=## Commit that bench compares with
@@ -37,6 +38,9 @@ export OVERLAY REPLICAS RUNTIME PLATFORMS WORKERS CLUSTER GIT_REMOTE PART BASE N
 ifneq ($(strip $(VERSION)),)
 export VERSION
 endif
+ifneq ($(strip $(KUBERNETES_VERSION)),)
+export KUBERNETES_VERSION
+endif
 
 # Image for clusters on this machine, never pushed.
 DEV_IMG := localhost/fio:dev
@@ -47,6 +51,9 @@ API_AUDIT_LOG := .cluster/api-audit.log
 AIDES = FIO_AIDE="$$(hack/aide)" FIO_AIDE_BULLSEYE="$$(hack/aide bullseye)" \
   FIO_AIDE_BOOKWORM="$$(hack/aide bookworm)" FIO_AIDE_TRIXIE="$$(hack/aide trixie)"
 BINARY := $(CARGO_TARGET_DIR)/release/fio
+# The tests against a real API server. One thread for each test: e2e/api/concurrency.rs limits how
+# many run.
+API_TESTS = cargo test --locked --test api --all-features -- --test-threads=1000
 
 ##@ Build
 
@@ -94,9 +101,16 @@ reproducible: ## Build the program twice from scratch, and compare
 
 ##@ Test
 
-.PHONY: test fuzz test-unit differ containerfile-test api-test release-test olm-test e2e arm64-test chaos audit-rbac soak bench demo lint figures verify
+.PHONY: test test-versions fuzz test-unit differ containerfile-test api-test skew-test release-test olm-test e2e arm64-test chaos audit-rbac soak bench demo lint figures verify
 # All targets use the same features, so that the library and the program are compiled only once.
 test: test-unit containerfile-test fuzz api-test release-test e2e audit-rbac ## Run all tests, including those with a real API server and a cluster
+
+# Stops its cluster at the end: those of other targets have another version.
+test-versions: ## Run the API tests on all supported versions of Kubernetes, the end-to-end tests on the oldest, and skew-test
+	for version in $$(hack/cluster versions); do $(MAKE) api-test KUBERNETES_VERSION=$$version || exit; done
+	$(MAKE) skew-test
+	$(MAKE) e2e KUBERNETES_VERSION=$$(hack/cluster versions | head -n 1)
+	hack/cluster down
 
 test-unit: ## Run the unit tests, including those with a real AIDE
 	hack/packages cc
@@ -111,11 +125,16 @@ containerfile-test: ## Verify that the Containerfile copies all required files
 fuzz: ## Fuzz the parsers of configurations, reports and exit statuses (FUZZ_SECONDS)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) hack/fuzz
 
-api-test: ## Run the tests against a real API server, without nodes
+# skew-test is a separate target because it builds a previous version of fio.
+api-test: ## Run the tests against a real API server, without nodes (KUBERNETES_VERSION)
 	hack/packages cc strace faketime
-	@# One thread for each test: e2e/api/concurrency.rs limits how many run.
 	FIO_AIDE="$$(hack/aide)" hack/with-apiserver --keep-audit-log $(API_AUDIT_LOG) \
-	  cargo test --locked --test api --all-features -- --test-threads=1000
+	  $(API_TESTS) --skip skew::
+
+skew-test: ## Run the tests of operators and daemons of different versions of fio
+	hack/packages cc
+	previous=$$(hack/previous-fio) && \
+	  FIO_PREVIOUS=$$previous FIO_AIDE="$$(hack/aide)" hack/with-apiserver $(API_TESTS) skew::
 
 release-test: build ## Run a release up to a registry on this machine (requires root to build images)
 	BINARY=$(abspath $(BINARY)) hack/with-registry cargo test --locked --test release --all-features
@@ -128,7 +147,7 @@ olm-test: image cluster-up ## Install, upgrade and remove fio with a real OLM on
 
 e2e: IMG := $(DEV_IMG)
 e2e: WORKERS := 6
-e2e: image cluster-up ## Run the end-to-end tests on a cluster
+e2e: image cluster-up ## Run the end-to-end tests on a cluster (KUBERNETES_VERSION)
 	hack/cluster load-image $(IMG)
 	hack/deploy apply
 	@# The demo's FileIntegrity selects the nodes that the tests need.

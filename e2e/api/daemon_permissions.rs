@@ -461,6 +461,14 @@ async fn a_daemon_cannot_write_the_status_of_another_node() -> anyhow::Result<()
             refused("a new status", "cannot create resource", {
                 let (api, fake) = (statuses(), fake.clone());
                 async move {
+                    let fake = serde_json::from_value(fake).map_err(kube::Error::SerdeError)?;
+                    api.create(&PostParams::default(), &fake).await
+                }
+            }),
+            // Kubernetes 1.30 does not tell the reason.
+            refused("a new status, applied", "\"fake\" is forbidden", {
+                let (api, fake) = (statuses(), fake.clone());
+                async move {
                     let params = PatchParams::apply("test");
                     api.patch("fake", &params, &Patch::Apply(fake)).await
                 }

@@ -187,6 +187,19 @@ pub(crate) async fn aide() -> anyhow::Result<PathBuf> {
     AIDE.get_or_try_init(find).await.cloned()
 }
 
+/// The program of the previous release.
+pub(crate) async fn previous_fio() -> anyhow::Result<PathBuf> {
+    static PREVIOUS: OnceCell<PathBuf> = OnceCell::const_new();
+    let find = async || {
+        if let Some(program) = std::env::var_os("FIO_PREVIOUS") {
+            return anyhow::Ok(PathBuf::from(program));
+        }
+        let path = output(&checkout().join("hack/previous-fio"), &[], "", &[]).await?;
+        Ok(PathBuf::from(path.trim()))
+    };
+    PREVIOUS.get_or_try_init(find).await.cloned()
+}
+
 /// Puts the definitions back that a test has removed.
 pub(crate) async fn reinstall_definitions() -> anyhow::Result<()> {
     let definitions = fio::testing::api::crd::yaml()?;

@@ -35,6 +35,7 @@ mod proxy;
 mod reinit;
 mod restored;
 mod site;
+mod skew;
 mod spec;
 mod state_dirs;
 mod tampered;

@@ -45,6 +45,20 @@ impl Process {
         Self::operator_on(space, identity, &kubeconfig, address, &[], dir).await
     }
 
+    /// Starts an operator of another build.
+    pub(crate) async fn of_build(
+        program: &Path,
+        space: &Space,
+        identity: &str,
+    ) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let kubeconfig = space.operators_kubeconfig(dir.path(), identity)?;
+        let mut command =
+            Self::command_of(program, space, identity, &kubeconfig, dir.path()).await?;
+        command.args(["--health-address=127.0.0.1:0", "--metrics-fio-address=off"]);
+        Self::spawn(space, identity, command, dir)
+    }
+
     /// Starts one that answers health checks on this address.
     pub(crate) async fn with_health(
         space: &Space,
@@ -103,7 +117,17 @@ impl Process {
         kubeconfig: &Path,
         dir: &Path,
     ) -> anyhow::Result<Command> {
-        let mut command = Command::new(program());
+        Self::command_of(&program(), space, identity, kubeconfig, dir).await
+    }
+
+    async fn command_of(
+        program: &Path,
+        space: &Space,
+        identity: &str,
+        kubeconfig: &Path,
+        dir: &Path,
+    ) -> anyhow::Result<Command> {
+        let mut command = Command::new(program);
         command
             .args(["operator", "--metrics-address=off"])
             .args(["--namespace", &space.namespace, "--identity", identity])

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The API server alone: etcd and kube-apiserver on loopback, without nodes or
 # controllers. For tests that need only a real API; requires no root. All files are in
-# .cluster/api and are created again at each start.
+# .cluster/api and are created again at each start. .cluster/api/kubernetes is a link to the
+# commands of its version.
 
 API=$STATE/api
 API_PORT=$((PORT_BASE + 1))
@@ -18,6 +19,7 @@ api_up() {
   make_apiserver_pki "$API/pki"
   write_kubeconfig "$API/kubeconfig" "https://127.0.0.1:$API_PORT" "$API/pki" admin
   link_kubectl "$kubernetes"
+  ln -sfn "$kubernetes" "$API/kubernetes"
   need_free_port "$API_PORT"
   need_free_port "$API_ETCD_PORT"
   need_free_port "$API_ETCD_PEER_PORT"
@@ -39,7 +41,7 @@ api_stop() {
 }
 
 api_start() {
-  local kubernetes etcd
+  local etcd
   take_lock "$STATE/api.lock" "this checkout's API"
   [[ -d $API/etcd ]] || die "the API is not up: run hack/cluster api-up"
   if ! spawned_pid api/etcd >/dev/null; then
@@ -47,8 +49,7 @@ api_start() {
     restart api/etcd run_api_etcd "$etcd"
   fi
   ! spawned_pid api/kube-apiserver >/dev/null || return 0
-  kubernetes=$(binaries kubernetes)
-  restart api/kube-apiserver run_api "$kubernetes"
+  restart api/kube-apiserver run_api "$API/kubernetes"
 }
 
 # Backs up etcd.
@@ -72,15 +73,14 @@ put_api_backup() {
 # with_api_stopped COMMAND...: stops etcd and the API server, runs COMMAND, and starts
 # them again, also if COMMAND fails.
 with_api_stopped() {
-  local kubernetes etcd status=0
+  local etcd status=0
   spawned_pid api/etcd >/dev/null || die "the API is not up: run hack/cluster api-up"
-  kubernetes=$(binaries kubernetes)
   etcd=$(binaries etcd)
   stop_spawned api/kube-apiserver
   stop_spawned api/etcd
   "$@" || status=$?
   restart api/etcd run_api_etcd "$etcd"
-  restart api/kube-apiserver run_api "$kubernetes"
+  restart api/kube-apiserver run_api "$API/kubernetes"
   [[ $status == 0 ]] || die "$* failed"
 }
 

@@ -1,15 +1,17 @@
 # shellcheck shell=bash
-# Builds and caches programs from Go modules: those of the local cluster (Kubernetes,
-# etcd, CoreDNS), of hack/monitoring and OLM, and tools for releases. The versions are
-# in hack/go/*/go.mod.
+# Builds and caches programs from Go modules: those of the clusters (Kubernetes, etcd,
+# CoreDNS, kind), of hack/monitoring and OLM, and tools for releases. The versions are in
+# hack/go/*/go.mod.
 
 # Build flags; part of the cache key.
 GO_FLAGS=(-trimpath -mod=readonly)
 
 # binaries MODULE: prints the directory with the commands of hack/go/MODULE, and builds
-# them if necessary.
+# them if necessary. For `kubernetes`, KUBERNETES_VERSION selects the module.
 binaries() {
-  local module=$1 source=$CHECKOUT/hack/go/$1 version dir
+  local module=$1 source version dir
+  [[ $module != kubernetes ]] || module=$(kubernetes_module)
+  source=$(module_folder "$module")
   version=$(module_version "$module")
   dir=$CACHE/bin/$module-$version-$(hash "$(sha256sum <"$source/go.mod")" \
     "$(sha256sum <"$source/go.sum")" "$(find "$source" -name '*.go' -exec cat {} +)" \
@@ -18,15 +20,51 @@ binaries() {
   printf '%s\n' "$dir"
 }
 
+# kubeadm is from the module of Kubernetes, and apart from its other commands because only
+# the node image of kind needs it.
+module_folder() {
+  local module=$1
+  [[ $module != kubeadm ]] || module=$(kubernetes_module)
+  printf '%s\n' "$CHECKOUT/hack/go/$module"
+}
+
+# Prints the module of KUBERNETES_VERSION: `kubernetes`, the default, or one of
+# `kubernetes-*`, which are older versions for tests.
+kubernetes_module() {
+  local module versions
+  for module in $(kubernetes_modules); do
+    if [[ -z ${KUBERNETES_VERSION:-} || $KUBERNETES_VERSION == "$(module_version "$module")" ]]; then
+      printf '%s\n' "$module"
+      return
+    fi
+  done
+  versions=$(kubernetes_versions)
+  die "KUBERNETES_VERSION=$KUBERNETES_VERSION is none of: ${versions//$'\n'/, }"
+}
+
+# The default is the first.
+kubernetes_modules() {
+  printf 'kubernetes\n'
+  (cd "$CHECKOUT/hack/go" && printf '%s\n' kubernetes-*)
+}
+
+# Prints the versions that KUBERNETES_VERSION accepts, the oldest first.
+kubernetes_versions() {
+  local module
+  for module in $(kubernetes_modules); do
+    module_version "$module"
+  done | sort -V
+}
+
 # Prints the version of the main dependency of a module: the first one in its go.mod.
 module_version() {
-  sed -nE '/^require [^ ]+ v[^ ]+$/ { s/.* //p; q }' "$CHECKOUT/hack/go/$1/go.mod"
+  sed -nE '/^require [^ ]+ v[^ ]+$/ { s/.* //p; q }' "$(module_folder "$1")/go.mod"
 }
 
 ldflags() {
   local module=$1 version=$2
   printf '%s' '-s -w'
-  [[ $module == kubernetes ]] || return 0
+  [[ $module == kube* ]] || return 0
   # Without these, a Kubernetes built from modules reports the version v0.0.0.
   local set='-X k8s.io/component-base/version.git' minor=${version#v*.}
   printf ' %s' "${set}Version=$version" "${set}Major=${version:1:1}" \
@@ -42,10 +80,13 @@ build_tags() {
 
 module_packages() {
   case $1 in
-    kubernetes)
+    kubernetes*)
       printf 'k8s.io/kubernetes/cmd/%s\n' kube-apiserver kube-controller-manager \
         kube-scheduler kubelet kube-proxy kubectl
       ;;
+    kubeadm) printf 'k8s.io/kubernetes/cmd/kubeadm\n' ;;
+    kind) printf 'sigs.k8s.io/kind\n' ;;
+    crictl) printf 'sigs.k8s.io/cri-tools/cmd/crictl\n' ;;
     etcd) printf '%s\n' go.etcd.io/etcd/server/v3 ;;
     coredns) printf '%s\n' . ;;
     actionlint) printf 'github.com/rhysd/actionlint/cmd/actionlint\n' ;;
@@ -81,7 +122,7 @@ build_module() {
 run_go_build() {
   local module=$1 output=$2
   shift 2
-  (cd "$CHECKOUT/hack/go/$module" && CGO_ENABLED=0 GOFLAGS='' go build "$@") \
+  (cd "$(module_folder "$module")" && CGO_ENABLED=0 GOFLAGS='' go build "$@") \
     >"$output" 2>&1 </dev/null || die "go build of $module failed: see $output"
   rm "$output"
 }
@@ -89,7 +130,7 @@ run_go_build() {
 # module_source MODULE PATH: prints the source directory of a dependency of hack/go/MODULE.
 # Downloads it, because the commands may be cached while the module is not.
 module_source() {
-  (cd "$CHECKOUT/hack/go/$1" && GOFLAGS='' go mod download "$2" &&
+  (cd "$(module_folder "$1")" && GOFLAGS='' go mod download "$2" &&
     GOFLAGS='' go list -m -f '{{.Dir}}' "$2")
 }
 
@@ -116,6 +157,18 @@ tick() {
     seconds=$((seconds + 2))
     ((seconds % 30)) || log "$1: still running"
   done
+}
+
+# need_version KUBERNETES LINK: fails if LINK, the commands of what is running, is of another
+# version of Kubernetes.
+need_version() {
+  local wanted=${1##*/} running
+  [[ -e $2 ]] || return 0
+  running=$(readlink "$2")
+  running=${running##*/}
+  # Without the hash: the same version may have been built again.
+  [[ ${running%-*} == "${wanted%-*}" ]] ||
+    die "${running%-*} is running, not ${wanted%-*}: run hack/cluster down, or change KUBERNETES_VERSION"
 }
 
 # link_kubectl KUBERNETES: links .cluster/bin/kubectl for scripts and users.

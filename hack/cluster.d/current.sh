@@ -4,6 +4,8 @@
 
 # Copies the context, so that a later switch to another context has no effect.
 current_up() {
+  [[ -z ${KUBERNETES_VERSION:-} ]] ||
+    die "CLUSTER=current has the version of your cluster: unset KUBERNETES_VERSION"
   command -v kubectl >/dev/null || die "kubectl is missing: install it"
   make_state
   (umask 077 && command kubectl config view --minify --flatten --raw >"$STATE/kubeconfig.tmp") ||

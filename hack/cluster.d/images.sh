@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Image archives for the nodes of the local cluster. They are stored in .cluster/images for
+# Image archives for the nodes of the clusters. They are stored in .cluster/images for
 # nodes that are added or started later.
 
 IMAGES=$STATE/images
@@ -21,21 +21,30 @@ make_pause() {
   archive_binary "$dir" pause "$PAUSE_IMAGE"
 }
 
-# archive_binary DIR NAME IMAGE: writes DIR/NAME.tar, an archive in the format of `docker
-# save`, of an image with the static program DIR/NAME.
+# archive_binary DIR NAME IMAGE: writes DIR/NAME.tar, an archive of an image with the
+# static program DIR/NAME.
 archive_binary() {
-  local dir=$1 name=$2 image=$3 arch layer
+  local dir=$1 name=$2 image=$3
+  tar -C "$dir" --owner=0 --group=0 --mtime=@0 --dereference -cf "$dir/layer.tar" "$name"
+  archive_layer "$dir" "$name" "$image" "/$name"
+}
+
+# archive_layer DIR NAME IMAGE PROGRAM: writes DIR/NAME.tar, an archive in the format of
+# `docker save`, of an image with the layer DIR/layer.tar that runs PROGRAM.
+archive_layer() {
+  local dir=$1 name=$2 image=$3 program=$4 arch layer
   arch=$(go_arch)
-  tar -C "$dir" --owner=0 --group=0 --mtime=@0 -cf "$dir/layer.tar" "$name"
   layer=$(sha256sum <"$dir/layer.tar" | cut -d' ' -f1)
   cat >"$dir/config.json" <<EOF
-{"architecture": "$arch", "os": "linux", "config": {"Entrypoint": ["/$name"]},
+{"architecture": "$arch", "os": "linux",
+ "config": {"Entrypoint": ["$program"], "Env": ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/"]},
  "rootfs": {"type": "layers", "diff_ids": ["sha256:$layer"]}}
 EOF
   cat >"$dir/manifest.json" <<EOF
 [{"Config": "config.json", "RepoTags": ["$image"], "Layers": ["layer.tar"]}]
 EOF
   tar -C "$dir" -cf "$dir/$name.tar" manifest.json config.json layer.tar
+  rm "$dir/layer.tar"
 }
 
 # Prints the architecture of this machine as images and Go name it.

@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # CLUSTER=local: a cluster in namespaces of this machine, for machines without docker.
-# Requires root and Debian.
+# Requires root and Debian. .cluster/kubernetes is a link to the commands of its version of
+# Kubernetes.
+
+KUBERNETES=$STATE/kubernetes
 
 local_works() {
   [[ $(id -u) == 0 && -e /etc/debian_version ]] && command -v unshare >/dev/null
@@ -12,6 +15,7 @@ local_up() {
   local_check
   local_tools
   kubernetes=$(binaries kubernetes)
+  need_version "$kubernetes" "$KUBERNETES"
   etcd=$(binaries etcd)
   coredns=$(binaries coredns)
   rootfs=$(node_rootfs)
@@ -20,6 +24,7 @@ local_up() {
   make_state
   printf 'local\n' >"$STATE/backend"
   link_kubectl "$kubernetes"
+  ln -sfn "$kubernetes" "$KUBERNETES"
   keep_image "$(pause_archive)" >/dev/null
   log "starting the control plane"
   start_control_plane "$kubernetes" "$etcd" "$coredns"
@@ -62,7 +67,7 @@ local_down() {
   remove_cgroups "/fio-$CHECKOUT_ID"
   remove_run
   rm -rf --one-file-system "$NODES" "$CONTROL_PLANE" "$PKI" "$IMAGES"
-  rm -f "$STATE/kubeconfig" "$STATE/backend"
+  rm -f "$STATE/kubeconfig" "$STATE/backend" "$KUBERNETES"
   log "the cluster is removed; its logs are in $LOGS"
 }
 
@@ -134,7 +139,7 @@ local_start_node() {
 
 local_boot() {
   local kubernetes rootfs
-  kubernetes=$(binaries kubernetes)
+  kubernetes=$(readlink "$KUBERNETES")
   rootfs=$(node_rootfs)
   boot_node "$1" "$kubernetes" "$rootfs"
   wait_node "$1"

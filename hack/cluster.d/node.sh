@@ -158,7 +158,8 @@ EOF
 
 # The node uses the disk of the machine, and images cannot be pulled again: disable eviction
 # and garbage collection for a nearly full disk. syncFrequency is how often changed ConfigMaps
-# and Secrets reach the pods that mount them; the default is a minute.
+# and Secrets reach the pods that mount them; the default is a minute. Kubelets before 1.31 do
+# not know failCgroupV1, and ignore it with a warning.
 write_kubelet_conf() {
   local node=$1
   cat <<EOF
@@ -187,12 +188,14 @@ shutdownGracePeriod: 0s
 EOF
 }
 
-# Zeros keep the limits of connection tracking, which are global.
+# Zeros keep the limits of connection tracking, which are global. Kubernetes 1.30 needs the
+# feature gate for the mode nftables; later versions have it enabled and still accept it.
 write_kube_proxy_conf() {
   cat <<EOF
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
 mode: nftables
+featureGates: {NFTablesProxyMode: true}
 hostnameOverride: $1
 clusterCIDR: $POD_NETWORK
 clientConnection: {kubeconfig: /var/lib/fio-node/conf/kube-proxy.kubeconfig}

@@ -10,7 +10,7 @@ runtime() {
     docker | podman | buildah) printf '%s\n' "$RUNTIME" ;;
     '')
       # Builds with docker require its plugin buildx.
-      if docker info >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1; then
+      if docker info >/dev/null 2>&1 && has_buildx; then
         printf 'docker\n'
       elif command -v podman >/dev/null; then
         printf 'podman\n'
@@ -20,6 +20,10 @@ runtime() {
       ;;
     *) die "RUNTIME=$RUNTIME is unknown: use docker, podman or buildah" ;;
   esac
+}
+
+has_buildx() {
+  docker buildx version >/dev/null 2>&1
 }
 
 # build_image RUNTIME TAG CONTEXT ARG...: with PLATFORMS (linux/amd64,linux/arm64), builds a
@@ -36,7 +40,10 @@ build_image() {
     options=(--platform "$PLATFORMS" --manifest "$tag")
   fi
   case $runtime in
-    docker) docker buildx build --load "${options[@]}" "$@" "$context" ;;
+    docker)
+      has_buildx || die "docker has no plugin buildx: install it, or set RUNTIME to podman or buildah"
+      docker buildx build --load "${options[@]}" "$@" "$context"
+      ;;
     podman) podman build "${options[@]}" "$@" "$context" ;;
     buildah)
       need_command buildah buildah

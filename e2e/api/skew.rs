@@ -257,10 +257,9 @@ impl<'a> Fleet<'a> {
 
     /// The kubelet's part: mounts the active ConfigMap.
     async fn mount_configuration(&self) -> anyhow::Result<()> {
-        let name = names::daemon_set(FI);
         let active = self
             .space
-            .until_is(&name, "the active ConfigMap", |_: &ConfigMap| true);
+            .until_is(FI, "the active ConfigMap", |_: &ConfigMap| true);
         for (key, text) in active.await?.data.unwrap_or_default() {
             std::fs::write(self.path("conf").join(key), text)?;
         }

@@ -58,7 +58,7 @@ async fn a_signal_without_a_request_reinitializes_and_is_reported() -> Result<()
 
 #[tokio::test]
 async fn a_lost_baseline_is_reinitialized_and_reported() -> Result<()> {
-    on_one_node("lost", async |t| {
+    on_one_node("lost-baseline", async |t| {
         let node = t.node()?;
         node.files("printf x > file").await?;
         let fi = t.create(json!({})).await?;

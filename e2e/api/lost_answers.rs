@@ -174,46 +174,70 @@ async fn a_lost_answer_to_a_lease_renewal_keeps_the_leader() -> anyhow::Result<(
     .await
 }
 
-/// A daemon writes again what was carried out already, and nothing is reported twice. A real daemon and
-/// a real AIDE.
-#[tokio::test]
-async fn each_transition_has_one_event_although_answers_are_lost() -> anyhow::Result<()> {
-    in_space("lost", async |space| {
-        let node = Node::start(space).await?;
-        let new = node.watched.join("new");
-        let mut expected = vec![node.clean()];
-        // With the file, then without it: the failure log is written of the first only.
-        for (with, without) in [(LOG, STATUS), (EVENT, EVENT), (STATUS, STATUS)] {
-            for (write, is_there) in [(with, true), (without, false)] {
-                let (before, after) = if is_there {
-                    (Condition::Succeeded, Condition::Failed)
-                } else {
-                    (Condition::Failed, Condition::Succeeded)
-                };
-                node.until_scanned(before).await?;
-                let lost = node.proxy.lost().len();
-                node.proxy.set(Fault::LostAnswer(write)).await?;
-                if is_there {
-                    std::fs::write(&new, "text")?;
-                    expected.push(node.added(1));
-                } else {
-                    std::fs::remove_file(&new)?;
-                    expected.push(node.clean());
-                }
-                node.until_reported(&expected).await?;
-                // So that the answer of the last write, the status, is lost as well, or has come.
-                for _ in 0..2 {
-                    node.until_scanned(after).await?;
-                }
-                let all = node.proxy.lost();
-                anyhow::ensure!(all.len() == lost + 1, "{write}: {all:?}");
-                let messages = node.event_messages().await?;
-                anyhow::ensure!(messages == expected, "{write}: {messages:?}");
-            }
+/// A daemon whose answers to these writes are lost: to `with` when a file is added, and to `without` when
+/// it is removed. It writes again what was carried out already, and nothing is reported twice. A real
+/// daemon and a real AIDE.
+async fn each_transition_has_one_event(
+    space: &Space,
+    with: &'static str,
+    without: &'static str,
+) -> anyhow::Result<()> {
+    let node = Node::start(space).await?;
+    let new = node.watched.join("new");
+    let mut expected = vec![node.clean()];
+    for (write, is_there) in [(with, true), (without, false)] {
+        let (before, after) = if is_there {
+            (Condition::Succeeded, Condition::Failed)
+        } else {
+            (Condition::Failed, Condition::Succeeded)
+        };
+        node.until_scanned(before).await?;
+        let lost = node.proxy.lost().len();
+        node.proxy.set(Fault::LostAnswer(write)).await?;
+        if is_there {
+            std::fs::write(&new, "text")?;
+            expected.push(node.added(1));
+        } else {
+            std::fs::remove_file(&new)?;
+            expected.push(node.clean());
         }
-        let log = node.failure_log().await?.data.unwrap_or_default();
-        anyhow::ensure!(format!("{log:?}").contains("/etc/watched/new"), "{log:?}");
-        node.daemon.still_runs()
+        node.until_reported(&expected).await?;
+        // So that the answer of the last write, the status, is lost as well, or has come.
+        for _ in 0..2 {
+            node.until_scanned(after).await?;
+        }
+        let all = node.proxy.lost();
+        anyhow::ensure!(all.len() == lost + 1, "{write}: {all:?}");
+        let messages = node.event_messages().await?;
+        anyhow::ensure!(messages == expected, "{write}: {messages:?}");
+    }
+    let log = node.failure_log().await?.data.unwrap_or_default();
+    anyhow::ensure!(format!("{log:?}").contains("/etc/watched/new"), "{log:?}");
+    node.daemon.still_runs()
+}
+
+#[tokio::test]
+async fn each_transition_has_one_event_although_the_failure_log_is_not_answered()
+-> anyhow::Result<()> {
+    in_space("lost-log", async |space| {
+        // The failure log is written when there are changes only.
+        each_transition_has_one_event(space, LOG, STATUS).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn each_transition_has_one_event_although_events_are_not_answered() -> anyhow::Result<()> {
+    in_space("lost-event", async |space| {
+        each_transition_has_one_event(space, EVENT, EVENT).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn each_transition_has_one_event_although_statuses_are_not_answered() -> anyhow::Result<()> {
+    in_space("lost-status", async |space| {
+        each_transition_has_one_event(space, STATUS, STATUS).await
     })
     .await
 }

@@ -600,7 +600,7 @@ async fn annotations_that_cannot_be_changed_are_in_the_status() -> anyhow::Resul
 /// written when events can be created: once, also by another operator.
 #[tokio::test]
 async fn a_phase_whose_event_is_refused_is_reported_later() -> anyhow::Result<()> {
-    in_space("no-events", async |space| {
+    in_space("refused-events", async |space| {
         let operator = space.operator("op").await?;
         let (_, [mut first, mut second]) = space.active("fi", json!({})).await?;
         let narrowed = narrow(space, "create", ("events.k8s.io", "events")).await?;
@@ -919,7 +919,7 @@ async fn a_missing_priority_class_is_reported_and_left_out() -> anyhow::Result<(
 
 #[tokio::test]
 async fn nothing_is_deployed_with_a_refused_configuration() -> anyhow::Result<()> {
-    in_space("refused", async |space| {
+    in_space("refused-config", async |space| {
         let _operator = space.operator("op").await?;
         space.node("n1").await?;
         let text = "/etc p\n@@include /var/run/secrets/token\n@@x_include /bin/true\n";

@@ -65,6 +65,15 @@ pub(crate) const REASONS: &[Reason] = &[
         None,
     ),
     reason(
+        "get",
+        "priorityclasses.scheduling.k8s.io",
+        "one that does not exist is reported and left out",
+        Some((
+            "operator.rs",
+            "a_missing_priority_class_is_reported_and_left_out",
+        )),
+    ),
+    reason(
         "update",
         "secrets/file-integrity-operator-tls",
         "the certificate is renewed after months",

@@ -316,6 +316,7 @@ impl<'a> Fleet<'a> {
         build: Build,
     ) -> anyhow::Result<(Process, Process, FileIntegrityNodeStatus)> {
         let operator = self.operator(build).await?;
+        self.space.until_phase(FI, "Initializing").await?;
         let daemon = self.daemon(build).await?;
         let status = self
             .until("a clean result", |status| {

@@ -448,7 +448,8 @@ fn most_of_an_operator(trouble: Trouble, within: Duration) -> usize {
     let retries = STREAMS * tries(within, Duration::from_millis(800));
     let seconds = usize::try_from(within.as_secs()).unwrap_or(usize::MAX) + 1;
     match trouble {
-        Trouble::Proxy(Fault::WatchesEnd(_)) => STREAMS * seconds + WORK,
+        // One list of a single object and one watch in a second.
+        Trouble::Proxy(Fault::WatchesEnd(_)) => 2 * STREAMS * seconds + WORK,
         Trouble::Proxy(Fault::Conflict) => retries + 2 * seconds + WORK,
         _ => retries + seconds + WORK,
     }

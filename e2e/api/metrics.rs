@@ -387,18 +387,23 @@ async fn only_clients_with_permission_can_scrape() -> anyhow::Result<()> {
         assert_eq!(endpoint.get(&ca, Some("nonsense")).await?.code, "401");
 
         let elsewhere = format!("{}-elsewhere", space.namespace);
-        let objects = format!(
-            "{{kind: List, apiVersion: v1, items: [\
-             {{kind: Namespace, apiVersion: v1, metadata: {{name: {elsewhere}}}}},\
-             {{kind: ServiceAccount, apiVersion: v1, metadata: {{name: may, namespace: {elsewhere}}}}},\
-             {{kind: ServiceAccount, apiVersion: v1, metadata: {{name: may-not, namespace: {elsewhere}}}}},\
-             {{kind: ClusterRoleBinding, apiVersion: rbac.authorization.k8s.io/v1,\
-               metadata: {{name: {elsewhere}}},\
-               roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole,\
-                          name: file-integrity-operator-metrics}},\
-               subjects: [{{kind: ServiceAccount, name: may, namespace: {elsewhere}}}]}}]}}"
-        );
-        kubectl(&["apply", "-f", "-"], &objects).await?;
+        // As JSON: the kubectl of Kubernetes 1.30 accepts no YAML that begins with a brace.
+        let account = |name: &str| json!({"kind": "ServiceAccount", "apiVersion": "v1", "metadata": {"name": name, "namespace": elsewhere}});
+        let objects = json!({"kind": "List", "apiVersion": "v1", "items": [
+            {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": elsewhere}},
+            account("may"),
+            account("may-not"),
+            {
+                "kind": "ClusterRoleBinding", "apiVersion": "rbac.authorization.k8s.io/v1",
+                "metadata": {"name": elsewhere},
+                "roleRef": {
+                    "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
+                    "name": "file-integrity-operator-metrics",
+                },
+                "subjects": [{"kind": "ServiceAccount", "name": "may", "namespace": elsewhere}],
+            },
+        ]});
+        kubectl(&["apply", "-f", "-"], &objects.to_string()).await?;
         let path = json!({"nonResourceAttributes": {"path": "/metrics-fio", "verb": "get"}});
         space.until_may(&elsewhere, "may", &path, true).await?;
         for (account, code) in [("may", "200"), ("may-not", "403")] {

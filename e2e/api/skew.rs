@@ -257,10 +257,9 @@ impl<'a> Fleet<'a> {
 
     /// The kubelet's part: mounts the active ConfigMap.
     async fn mount_configuration(&self) -> anyhow::Result<()> {
-        let name = names::daemon_set(FI);
         let active = self
             .space
-            .until_is(&name, "the active ConfigMap", |_: &ConfigMap| true);
+            .until_is(FI, "the active ConfigMap", |_: &ConfigMap| true);
         for (key, text) in active.await?.data.unwrap_or_default() {
             std::fs::write(self.path("conf").join(key), text)?;
         }
@@ -317,6 +316,7 @@ impl<'a> Fleet<'a> {
         build: Build,
     ) -> anyhow::Result<(Process, Process, FileIntegrityNodeStatus)> {
         let operator = self.operator(build).await?;
+        self.space.until_phase(FI, "Initializing").await?;
         let daemon = self.daemon(build).await?;
         let status = self
             .until("a clean result", |status| {

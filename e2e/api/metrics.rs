@@ -616,7 +616,7 @@ async fn prometheus_objects_of_another_version_are_updated() -> anyhow::Result<(
             ("PrometheusRule", "file-integrity"),
             ("PrometheusRule", "file-integrity-operator"),
         ];
-        let key = "file-integrity.openshift.io/written";
+        let key = "file-integrity.openshift.io/written-spec";
         for (kind, name) in objects {
             found(&monitoring(space, kind), name).await?;
         }

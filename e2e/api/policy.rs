@@ -10,7 +10,7 @@ use crate::harness::{Space, eventually, in_space, kubectl};
 
 const POLICY: &str = "ValidatingAdmissionPolicy";
 const BINDING: &str = "ValidatingAdmissionPolicyBinding";
-const MADE_OF: &str = "file-integrity.openshift.io/made-of";
+const MANIFEST_HASH: &str = "file-integrity.openshift.io/manifest-hash";
 
 fn api(space: &Space, kind: &str) -> Api<DynamicObject> {
     let gvk = GroupVersionKind::gvk("admissionregistration.k8s.io", "v1", kind);
@@ -59,7 +59,7 @@ async fn policies_of_older_operators_are_updated_and_manual_changes_stay() -> an
         // An older operator's: less strict, and of an older manifest.
         let older = format!(
             "apiVersion: admissionregistration.k8s.io/v1\nkind: {POLICY}\nmetadata:\n  name: {name}\n  \
-             annotations: {{{MADE_OF}: older}}\nspec:\n  failurePolicy: Ignore\n  matchConstraints:\n    \
+             annotations: {{{MANIFEST_HASH}: older}}\nspec:\n  failurePolicy: Ignore\n  matchConstraints:\n    \
              resourceRules:\n    - {{apiGroups: [''], apiVersions: [v1], operations: [CREATE], \
              resources: [configmaps]}}\n  validations:\n  - expression: 'true'\n"
         );
@@ -77,7 +77,7 @@ async fn policies_of_older_operators_are_updated_and_manual_changes_stay() -> an
         // A hand changes what the operator made, and an update of fio wants something else.
         let edit = r#"{"spec": {"failurePolicy": "Ignore"}}"#;
         kubectl(&["patch", POLICY, &name, "--type=merge", "-p", edit], "").await?;
-        let older = format!("{MADE_OF}=older");
+        let older = format!("{MANIFEST_HASH}=older");
         kubectl(&["annotate", "--overwrite", POLICY, &name, &older], "").await?;
         let _next = space.operator("next").await?;
         eventually("the word on the change", async || {
@@ -87,7 +87,7 @@ async fn policies_of_older_operators_are_updated_and_manual_changes_stay() -> an
         .await?;
         let object = api(space, POLICY).get(&name).await?;
         assert_eq!(object.data["spec"]["failurePolicy"], "Ignore");
-        assert_eq!(object.annotations()[MADE_OF], "older");
+        assert_eq!(object.annotations()[MANIFEST_HASH], "older");
         Ok(())
     })
     .await

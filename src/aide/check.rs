@@ -181,10 +181,7 @@ async fn prepare(
 
 /// Interprets an error of AIDE.
 fn problem(error: AideError, detail: &str) -> Problem {
-    let message = match detail {
-        "" => error.message(),
-        detail => format!("{}: {detail}", error.message()),
-    };
+    let message = error.message_with(detail);
     let exceeded = match error {
         AideError::Memory => Some(format!("{MAX_MEMORY_MIB} MiB of memory")),
         // The message of PCRE2.

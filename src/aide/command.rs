@@ -24,7 +24,7 @@ use self::output::{is_supported, parse_version, read_stderr};
 pub(crate) use self::process::{StuckProcess, Usage};
 use self::process::{limit_files, limit_usage, lower_priority, terminate};
 pub use self::run::ExtraConfig;
-pub(crate) use self::run::{Finished, Mode};
+pub(crate) use self::run::{Mode, ProcessExit};
 use super::watchdog::{Hang, Limits, Watchdog};
 
 /// AIDE with limits for its runs.
@@ -104,7 +104,7 @@ impl Aide {
         config: &Path,
         extra: &ExtraConfig,
         cancel: &CancellationToken,
-    ) -> Result<Finished, RunError> {
+    ) -> Result<ProcessExit, RunError> {
         let mut command = self.command_to(mode.argument(), config, extra);
         let mut child = command.spawn().map_err(|source| self.not_started(source))?;
         lower_priority(&child);
@@ -124,7 +124,7 @@ impl Aide {
         let hang = tokio::select! {
             ended = run => {
                 let (status, stderr) = ended.map_err(RunError::Wait)?;
-                return Ok(Finished { code: status.code(), signal: status.signal(), stderr });
+                return Ok(ProcessExit { code: status.code(), signal: status.signal(), stderr });
             }
             hang = hang => Some(hang),
             () = cancel.cancelled() => None,

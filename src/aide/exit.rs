@@ -10,7 +10,7 @@ use crate::api::ErrorClass;
 
 /// The result of `--check` or `--update`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum CheckStatus {
     /// 0: there are no differences.
     Clean,
     /// 1 to 7: there are differences.
@@ -70,17 +70,17 @@ const CRASHES: [i32; 3] = [6, 7, 11];
 const SIGKILL: i32 = 9;
 
 /// Decodes the exit status of `--check` or `--update`. `code` is `None` if `signal` terminated the process.
-pub fn decode(code: Option<i32>, signal: Option<i32>) -> Verdict {
+pub fn decode(code: Option<i32>, signal: Option<i32>) -> CheckStatus {
     match (code, signal) {
-        (Some(0), _) => Verdict::Clean,
-        (Some(bits @ 1..=7), _) => Verdict::Changes {
+        (Some(0), _) => CheckStatus::Clean,
+        (Some(bits @ 1..=7), _) => CheckStatus::Changes {
             added: bits & 1 != 0,
             removed: bits & 2 != 0,
             changed: bits & 4 != 0,
         },
-        (Some(code), _) => Verdict::Error(AideError::from_code(code)),
-        (None, Some(signal)) => Verdict::Error(AideError::Signal(signal)),
-        (None, None) => Verdict::Error(AideError::Unknown),
+        (Some(code), _) => CheckStatus::Error(AideError::from_code(code)),
+        (None, Some(signal)) => CheckStatus::Error(AideError::Signal(signal)),
+        (None, None) => CheckStatus::Error(AideError::Unknown),
     }
 }
 
@@ -149,6 +149,14 @@ impl AideError {
             _ => "Unexpected error",
         };
         format!("AIDE error: {} {text}", self.number())
+    }
+
+    /// The error message, followed by what AIDE printed, if it printed anything.
+    pub(crate) fn message_with(self, detail: &str) -> String {
+        match detail {
+            "" => self.message(),
+            detail => format!("{}: {detail}", self.message()),
+        }
     }
 
     /// Whether a retry may succeed with the same input: AIDE was terminated, or lacked memory or threads.

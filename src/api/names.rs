@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
-/// Keys of the annotations of FileIntegrity objects, node statuses and failure logs.
+/// Keys of the annotations that fio reads and writes.
 #[derive(Debug)]
 pub enum Annotation {}
 
@@ -34,6 +34,17 @@ impl Annotation {
     pub const FILES_CHANGED: &str = "file-integrity.openshift.io/files-changed";
     /// On a failure log: number of removed files.
     pub const FILES_REMOVED: &str = "file-integrity.openshift.io/files-removed";
+    /// On the admission policy and its binding, if the operator created them: hash of the manifest.
+    pub(crate) const MANIFEST_HASH: &str = "file-integrity.openshift.io/manifest-hash";
+    /// On a ServiceMonitor or PrometheusRule: hash of the spec that the operator wrote, a dot, hash of the spec with the
+    /// API's defaults.
+    pub(crate) const WRITTEN_SPEC: &str = "file-integrity.openshift.io/written-spec";
+    /// On the Secret with the operator's certificate: when the certificate is renewed.
+    pub(crate) const RENEW_AFTER: &str = "file-integrity.openshift.io/renew-after";
+    /// On the Secret with the operator's certificate: when the CA is renewed.
+    pub(crate) const RENEW_CA_AFTER: &str = "file-integrity.openshift.io/renew-ca-after";
+    /// On the Secret with the operator's certificate: the names in the certificate.
+    pub(crate) const CERTIFICATE_NAMES: &str = "file-integrity.openshift.io/certificate-names";
 }
 
 /// Keys of the labels of all objects that fio creates.

@@ -196,12 +196,12 @@ impl Runner {
         let reports = ReportFiles::of(self);
         let is_complete = matches!(end, CheckEnd::Complete(_));
         let (digest, outcome) = match end {
-            CheckEnd::Complete(verdict) => {
+            CheckEnd::Complete(status) => {
                 let report = reports.read_json()?;
                 let digest = report.database_digest.clone();
                 let digest = digest.or_else(|| self.digest_on_disk());
                 let unread = digest.as_deref().and_then(|it| self.state.unread(it));
-                let outcome = require_complete_baseline(evaluate(verdict, report), unread);
+                let outcome = require_complete_baseline(evaluate(status, report), unread);
                 (digest, outcome)
             }
             CheckEnd::ReportTooLarge { limit } => {

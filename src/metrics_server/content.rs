@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use hyper::Response;
 
 use super::chunked_body::ChunkedBody;
-use super::scrape_auth::{ScrapeAuth, Verdict};
+use super::scrape_auth::{Access, ScrapeAuth};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::text::Format;
 
@@ -107,9 +107,9 @@ impl Content {
             .check(header_text(headers, &header::AUTHORIZATION))
             .await
         {
-            Ok(Verdict::Allowed) => Ok(()),
-            Ok(Verdict::Unauthenticated) => Err(StatusCode::UNAUTHORIZED),
-            Ok(Verdict::Forbidden) => Err(StatusCode::FORBIDDEN),
+            Ok(Access::Allowed) => Ok(()),
+            Ok(Access::Unauthenticated) => Err(StatusCode::UNAUTHORIZED),
+            Ok(Access::Forbidden) => Err(StatusCode::FORBIDDEN),
             Err(error) => {
                 tracing::warn!(
                     error = crate::error_chain(&error),

@@ -24,11 +24,11 @@ use tokio::time::Instant;
 use crate::k8s::{RequestError, request_within};
 use crate::locks::lock;
 
-/// How long a verdict is valid.
+/// How long a result is valid.
 const CACHE_TTL: Duration = Duration::from_secs(60);
-/// How long a verdict is valid while the API server is unreachable.
+/// How long a result is valid while the API server is unreachable.
 const CACHE_TTL_UNREACHABLE: Duration = Duration::from_secs(600);
-/// Maximum number of cached verdicts.
+/// Maximum number of cached results.
 const MAX_CACHED: usize = 256;
 /// Maximum number of concurrent reviews.
 const MAX_REVIEWS: usize = 4;
@@ -39,7 +39,7 @@ const MAX_TOKEN: usize = 8192;
 
 /// Whether a request is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Access {
     /// The request is allowed.
     Allowed,
     /// It has no valid token.
@@ -53,7 +53,7 @@ pub(crate) struct ScrapeAuth {
     client: Client,
     group: String,
     path: &'static str,
-    verdicts: Mutex<HashMap<[u8; 32], (Instant, Verdict)>>,
+    results: Mutex<HashMap<[u8; 32], (Instant, Access)>>,
     reviews: Semaphore,
 }
 
@@ -73,33 +73,33 @@ impl ScrapeAuth {
             client,
             group: format!("system:serviceaccounts:{namespace}"),
             path,
-            verdicts: Mutex::default(),
+            results: Mutex::default(),
             reviews: Semaphore::new(MAX_REVIEWS),
         }
     }
 
     /// Checks the Authorization header of a request.
-    pub(crate) async fn check(&self, authorization: Option<&str>) -> Result<Verdict, RequestError> {
+    pub(crate) async fn check(&self, authorization: Option<&str>) -> Result<Access, RequestError> {
         let Some(token) = authorization.and_then(bearer) else {
-            return Ok(Verdict::Unauthenticated);
+            return Ok(Access::Unauthenticated);
         };
         let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if let Some(verdict) = self.cached(&key, CACHE_TTL) {
-            return Ok(verdict);
+        if let Some(access) = self.cached(&key, CACHE_TTL) {
+            return Ok(access);
         }
         match self.review(token).await {
-            Ok(verdict) => {
-                self.cache(key, verdict);
-                Ok(verdict)
+            Ok(access) => {
+                self.cache(key, access);
+                Ok(access)
             }
             Err(error) => self
                 .cached(&key, CACHE_TTL_UNREACHABLE)
-                .filter(|verdict| *verdict == Verdict::Allowed)
+                .filter(|access| *access == Access::Allowed)
                 .ok_or(error),
         }
     }
 
-    async fn review(&self, token: &str) -> Result<Verdict, RequestError> {
+    async fn review(&self, token: &str) -> Result<Access, RequestError> {
         // The semaphore is never closed.
         let _permit = self.reviews.acquire().await.ok();
         let review = TokenReview {
@@ -112,20 +112,20 @@ impl ScrapeAuth {
         let review = self.create("review the token of a scrape", &review).await?;
         let status = review.status.unwrap_or_default();
         let Some(user) = status.user.filter(|_| status.authenticated == Some(true)) else {
-            return Ok(Verdict::Unauthenticated);
+            return Ok(Access::Unauthenticated);
         };
         let groups = user.groups.as_deref().unwrap_or_default();
         if groups.contains(&self.group) {
-            return Ok(Verdict::Allowed);
+            return Ok(Access::Allowed);
         }
         let review = self
             .create("review the access of a scrape", &self.access_review(user))
             .await?;
         let allowed = review.status.is_some_and(|status| status.allowed);
         Ok(if allowed {
-            Verdict::Allowed
+            Access::Allowed
         } else {
-            Verdict::Forbidden
+            Access::Forbidden
         })
     }
 
@@ -154,30 +154,30 @@ impl ScrapeAuth {
         request_within(TIMEOUT, action, api.create(&params, review)).await
     }
 
-    fn cached(&self, key: &[u8; 32], max_age: Duration) -> Option<Verdict> {
-        let verdicts = lock(&self.verdicts);
-        let (at, verdict) = verdicts.get(key)?;
-        (at.elapsed() < max_age).then_some(*verdict)
+    fn cached(&self, key: &[u8; 32], max_age: Duration) -> Option<Access> {
+        let results = lock(&self.results);
+        let (at, access) = results.get(key)?;
+        (at.elapsed() < max_age).then_some(*access)
     }
 
     /// If the cache is full, removes the oldest rejection, or else the oldest entry: guessed tokens do not
     /// displace accepted ones.
-    fn cache(&self, key: [u8; 32], verdict: Verdict) {
-        let mut verdicts = lock(&self.verdicts);
-        if verdicts.len() >= MAX_CACHED && !verdicts.contains_key(&key) {
-            verdicts.retain(|_, (at, _)| at.elapsed() < CACHE_TTL_UNREACHABLE);
-            let rejected_first = |(_, (at, verdict)): &(&[u8; 32], &(Instant, Verdict))| {
-                (*verdict == Verdict::Allowed, *at)
+    fn cache(&self, key: [u8; 32], access: Access) {
+        let mut results = lock(&self.results);
+        if results.len() >= MAX_CACHED && !results.contains_key(&key) {
+            results.retain(|_, (at, _)| at.elapsed() < CACHE_TTL_UNREACHABLE);
+            let rejected_first = |(_, (at, access)): &(&[u8; 32], &(Instant, Access))| {
+                (*access == Access::Allowed, *at)
             };
-            let oldest = verdicts
+            let oldest = results
                 .iter()
                 .min_by_key(rejected_first)
                 .map(|(key, _)| *key);
-            if let Some(oldest) = oldest.filter(|_| verdicts.len() >= MAX_CACHED) {
-                verdicts.remove(&oldest);
+            if let Some(oldest) = oldest.filter(|_| results.len() >= MAX_CACHED) {
+                results.remove(&oldest);
             }
         }
-        verdicts.insert(key, (Instant::now(), verdict));
+        results.insert(key, (Instant::now(), access));
     }
 }
 

@@ -12,7 +12,7 @@ use kube::core::dynamic::DynamicObject;
 use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::{Client, ResourceExt as _};
 
-use crate::api::names;
+use crate::api::names::{self, Annotation};
 use crate::k8s::{RequestError, request};
 
 /// The policy and its binding, for the namespace [`MANIFEST_NAMESPACE`].
@@ -24,8 +24,6 @@ const PATHS: [&str; 2] = [
     "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
     "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
 ];
-/// On an object that the operator created: hash of the manifest.
-const ANNOTATION_HASH: &str = "file-integrity.openshift.io/made-of";
 /// The media type for metadata only.
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
@@ -48,7 +46,8 @@ fn documents(namespace: &str) -> [String; 2] {
 
 /// Adds the annotation with the hash.
 fn with_hash(document: &str, hash: &str) -> String {
-    let annotations = format!("metadata:\n  annotations:\n    {ANNOTATION_HASH}: \"{hash}\"\n");
+    let key = Annotation::MANIFEST_HASH;
+    let annotations = format!("metadata:\n  annotations:\n    {key}: \"{hash}\"\n");
     document.replacen("metadata:\n", &annotations, 1)
 }
 
@@ -63,7 +62,7 @@ fn needs_update(existing: Option<&ObjectMeta>, hash: &str) -> bool {
     };
     let annotations = existing.annotations.as_ref();
     annotations
-        .and_then(|annotations| annotations.get(ANNOTATION_HASH))
+        .and_then(|annotations| annotations.get(Annotation::MANIFEST_HASH))
         .is_some_and(|existing| existing != hash)
 }
 

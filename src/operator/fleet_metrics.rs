@@ -7,11 +7,11 @@
 //! one. Gauges are derived from the current objects, so they are right at once. When the last status of
 //! a node is deleted, its series are removed.
 
+mod counted;
 mod daemon_set_counters;
 mod daemon_sets;
 mod file_integrity_counters;
 mod gauges;
-mod memory;
 mod node_counters;
 mod recorder;
 

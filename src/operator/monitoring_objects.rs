@@ -17,12 +17,9 @@ use serde_json::Value;
 
 use self::build::{GROUP_VERSION, PROMETHEUS_RULE, SERVICE_MONITOR};
 use super::metrics_endpoint::ScrapeTargets;
-use crate::api::names;
+use crate::api::names::{self, Annotation};
 use crate::api::object_name::NamespaceName;
 use crate::k8s::{RequestError, request};
-
-/// Hash of the spec that was written, a dot, hash of the spec with the API's defaults.
-const ANNOTATION_WRITTEN: &str = "file-integrity.openshift.io/written";
 
 /// How often the API is queried for the kinds, and pause after a failure. An API that has just got the
 /// kinds may refuse their objects for a moment.
@@ -44,7 +41,7 @@ fn step(existing: Option<&DynamicObject>, desired: &Value) -> Step {
     let Some(existing) = existing else {
         return Step::Create;
     };
-    let written = existing.annotations().get(ANNOTATION_WRITTEN);
+    let written = existing.annotations().get(Annotation::WRITTEN_SPEC);
     match written.and_then(|written| written.split_once('.')) {
         None if desired["kind"] == SERVICE_MONITOR => Step::Update,
         None => Step::Leave,
@@ -166,7 +163,7 @@ impl Setup {
             hash(&defaulted.data["spec"])
         );
         let annotations = object.annotations_mut();
-        annotations.insert(ANNOTATION_WRITTEN.to_owned(), written);
+        annotations.insert(Annotation::WRITTEN_SPEC.to_owned(), written);
         write(&api, &object, false).await?;
         tracing::info!(kind, name, "created or updated for monitoring");
         Ok(())

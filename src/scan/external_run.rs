@@ -6,18 +6,18 @@
 //! not report the number of files.
 
 use super::outcome::{Outcome, ScanError, evaluate};
-use crate::aide::exit::{self, Verdict};
+use crate::aide::exit::{self, CheckStatus};
 use crate::aide::report::{Report, ReportError};
 use crate::api::ErrorClass;
 
 /// The outcome of such a run.
 pub(crate) fn outcome(exit_status: Option<i32>, report: Result<Report, ReportError>) -> Outcome {
-    let verdict = exit_status.map(|status| exit::decode(Some(status), None));
-    match (verdict, report) {
-        (Some(Verdict::Error(error)), _) => {
+    let status = exit_status.map(|status| exit::decode(Some(status), None));
+    match (status, report) {
+        (Some(CheckStatus::Error(error)), _) => {
             Outcome::Errored(ScanError::new(error.class(), error.message()))
         }
-        (Some(Verdict::Clean), Err(ReportError::Empty)) => Outcome::Clean { files: 0 },
+        (Some(CheckStatus::Clean), Err(ReportError::Empty)) => Outcome::Clean { files: 0 },
         (_, Err(error)) => Outcome::Errored(ScanError::new(
             ErrorClass::Report,
             format!("AIDE error: {error}"),
@@ -33,7 +33,7 @@ pub(crate) fn outcome(exit_status: Option<i32>, report: Result<Report, ReportErr
              report_level=changed_attributes (before AIDE 0.17: verbose=5)",
         )),
         (
-            Some(Verdict::Changes {
+            Some(CheckStatus::Changes {
                 added,
                 removed,
                 changed,
@@ -45,10 +45,10 @@ pub(crate) fn outcome(exit_status: Option<i32>, report: Result<Report, ReportErr
         {
             Outcome::Changed(Box::new(report))
         }
-        (Some(Verdict::Clean) | None, Ok(report)) if is_quiet(&report) => Outcome::Clean {
+        (Some(CheckStatus::Clean) | None, Ok(report)) if is_quiet(&report) => Outcome::Clean {
             files: report.total,
         },
-        (Some(verdict), Ok(report)) => evaluate(verdict, report),
+        (Some(status), Ok(report)) => evaluate(status, report),
         (None, Ok(report)) => Outcome::Changed(Box::new(report)),
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::change_set::ChangeSet;
-use crate::aide::exit::Verdict;
+use crate::aide::exit::CheckStatus;
 use crate::aide::report::Report;
 use crate::api::{Condition, ErrorClass, ScanResult};
 use crate::text::shorten_middle;
@@ -58,7 +58,7 @@ pub struct Finding {
 }
 
 /// The outcome of a check that has ended.
-pub(crate) fn evaluate(verdict: Verdict, report: Report) -> Outcome {
+pub(crate) fn evaluate(status: CheckStatus, report: Report) -> Outcome {
     let contradiction = |exit_status: &str| {
         Outcome::Errored(ScanError::new(
             ErrorClass::Contradiction,
@@ -69,19 +69,21 @@ pub(crate) fn evaluate(verdict: Verdict, report: Report) -> Outcome {
             ),
         ))
     };
-    match verdict {
-        Verdict::Error(error) => Outcome::Errored(ScanError::new(error.class(), error.message())),
-        Verdict::Clean if has_changes(&report) => contradiction("no changes"),
+    match status {
+        CheckStatus::Error(error) => {
+            Outcome::Errored(ScanError::new(error.class(), error.message()))
+        }
+        CheckStatus::Clean if has_changes(&report) => contradiction("no changes"),
         // The changes and the digest of the database are missing.
-        Verdict::Clean if report.truncated => Outcome::Errored(truncated()),
-        Verdict::Clean if report.total == 0 => Outcome::Errored(ScanError::new(
+        CheckStatus::Clean if report.truncated => Outcome::Errored(truncated()),
+        CheckStatus::Clean if report.total == 0 => Outcome::Errored(ScanError::new(
             ErrorClass::Empty,
             "AIDE error: the configuration watches no file on this node",
         )),
-        Verdict::Clean => Outcome::Clean {
+        CheckStatus::Clean => Outcome::Clean {
             files: report.total,
         },
-        Verdict::Changes {
+        CheckStatus::Changes {
             added,
             removed,
             changed,

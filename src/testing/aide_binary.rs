@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::aide::command::Aide;
 use crate::aide::config::{Prepared, RunOptions, prepare, run_options, run_options_before};
-use crate::aide::exit::{Verdict, decode, decode_plain};
+use crate::aide::exit::{CheckStatus, decode, decode_plain};
 use crate::aide::report::{Report, parse_json, parse_plain};
 use crate::aide::stderr::Stderr;
 
@@ -148,15 +148,15 @@ impl Node {
         self.report()
     }
 
-    pub(crate) fn check(&self, effective: &str) -> (Verdict, Report) {
+    pub(crate) fn check(&self, effective: &str) -> (CheckStatus, Report) {
         let output = self.aide("--check", effective);
-        let verdict = decode(output.status.code(), output.status.signal());
+        let status = decode(output.status.code(), output.status.signal());
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(
-            !matches!(verdict, Verdict::Error(_)),
-            "{verdict:?} {stderr}"
+            !matches!(status, CheckStatus::Error(_)),
+            "{status:?} {stderr}"
         );
-        (verdict, self.report())
+        (status, self.report())
     }
 
     pub(crate) fn report(&self) -> Report {

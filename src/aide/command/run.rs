@@ -45,7 +45,7 @@ impl ExtraConfig {
 
 /// The result of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Finished {
+pub(crate) struct ProcessExit {
     /// The exit status, unless a signal terminated the process.
     pub code: Option<i32>,
     /// The signal that terminated the process.

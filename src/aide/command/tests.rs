@@ -28,7 +28,7 @@ fn aide_0_19_and_later_are_supported() {
     }
 }
 
-async fn run(aide: &Aide, cancel: &CancellationToken) -> Result<Finished, RunError> {
+async fn run(aide: &Aide, cancel: &CancellationToken) -> Result<ProcessExit, RunError> {
     aide.run(
         Mode::Check,
         Path::new("/dev/null"),
@@ -43,7 +43,7 @@ async fn a_run_returns_status_and_stderr_and_has_no_environment() {
     let dir = tempfile::tempdir().unwrap();
     let aide = script(dir.path(), "echo \"$1 [$CARGO_MANIFEST_DIR]\" >&2; exit 17");
     let finished = run(&aide, &CancellationToken::new()).await.unwrap();
-    let expected = Finished {
+    let expected = ProcessExit {
         code: Some(17),
         signal: None,
         stderr: Stderr::of("--check []"),

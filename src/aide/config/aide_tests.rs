@@ -8,12 +8,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::tests::TEXTS;
 use super::{aide_error, prepare};
-use crate::aide::exit::{AideError, Verdict, decode, decode_plain};
+use crate::aide::exit::{AideError, CheckStatus, decode, decode_plain};
 use crate::aide::report::{ChangeKind, Report, display_path};
 use crate::api::names::hex;
 use crate::testing::aide_binary::Node;
 
-const CHANGED: Verdict = Verdict::Changes {
+const CHANGED: CheckStatus = CheckStatus::Changes {
     added: false,
     removed: false,
     changed: true,
@@ -110,8 +110,8 @@ fn content_is_watched_without_unsupported_digests() {
         let effective = node.prepare(text).effective;
         node.init(&effective);
         node.write("etc/passwd", "root2");
-        let (verdict, report) = node.check(&effective);
-        assert_eq!(verdict, CHANGED, "{text}");
+        let (status, report) = node.check(&effective);
+        assert_eq!(status, CHANGED, "{text}");
         assert!(kinds(&report).contains(&("/etc/passwd".to_owned(), ChangeKind::Changed)));
     }
 }
@@ -144,8 +144,8 @@ fn options_of_the_user_cannot_hide_changes() {
         node.write("etc/passwd", "toor");
         let output = node.aide("--check", &effective);
         assert_eq!(output.stdout, b"", "{text}");
-        let (verdict, report) = node.check(&effective);
-        assert_eq!(verdict, CHANGED, "{text}");
+        let (status, report) = node.check(&effective);
+        assert_eq!(status, CHANGED, "{text}");
         assert_eq!(
             kinds(&report),
             [("/etc/passwd".to_owned(), ChangeKind::Changed)],
@@ -242,8 +242,8 @@ fn own_options_override_any_configuration() {
     node.init(&effective);
     assert!(!node.path("elsewhere").exists());
     node.write("etc/passwd", "toor");
-    let (verdict, report) = node.check(&effective);
-    assert_eq!((verdict, report.changes.len()), (CHANGED, 1));
+    let (status, report) = node.check(&effective);
+    assert_eq!((status, report.changes.len()), (CHANGED, 1));
     assert!(report.database_digest.is_some());
 }
 
@@ -266,7 +266,7 @@ fn own_files_are_not_reported() {
     ] {
         node.write(format!("etc/kubernetes/{file}"), "ours");
     }
-    assert_eq!(node.check(&effective).0, Verdict::Clean);
+    assert_eq!(node.check(&effective).0, CheckStatus::Clean);
     node.write("etc/kubernetes/other", "");
     let (_, report) = node.check(&effective);
     assert_eq!(
@@ -349,7 +349,7 @@ fn other_errors_are_unchanged() {
     let output = node.aide("--check", &effective);
     assert_eq!(
         decode(output.status.code(), None),
-        Verdict::Error(AideError::Io)
+        CheckStatus::Error(AideError::Io)
     );
     let stderr = String::from_utf8_lossy(&output.stderr);
     let message = aide_error(&stderr, &effective, None, &node.config_file());

@@ -2,9 +2,9 @@ use super::*;
 
 #[test]
 fn bits_are_changes() {
-    assert_eq!(decode(Some(0), None), Verdict::Clean);
+    assert_eq!(decode(Some(0), None), CheckStatus::Clean);
     for bits in 1..=7 {
-        let expected = Verdict::Changes {
+        let expected = CheckStatus::Changes {
             added: [1, 3, 5, 7].contains(&bits),
             removed: [2, 3, 6, 7].contains(&bits),
             changed: bits >= 4,
@@ -82,7 +82,7 @@ fn errors_have_the_known_messages() {
         (None, None, "AIDE error: -1 Unexpected error", "unexpected"),
     ];
     for (code, signal, message, class) in table {
-        let Verdict::Error(error) = decode(code, signal) else {
+        let CheckStatus::Error(error) = decode(code, signal) else {
             panic!("{message}")
         };
         assert_eq!(

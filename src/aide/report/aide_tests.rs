@@ -10,12 +10,12 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use super::{Change, ChangeKind, Report, display_path, parse_json};
-use crate::aide::exit::Verdict;
+use crate::aide::exit::CheckStatus;
 use crate::api::names::hex;
 use crate::scan::change_set::ChangeSet;
 use crate::testing::aide_binary::Node;
 
-const CHANGES: Verdict = Verdict::Changes {
+const CHANGES: CheckStatus = CheckStatus::Changes {
     added: true,
     removed: true,
     changed: true,
@@ -81,8 +81,8 @@ fn the_digest_is_that_of_the_uncompressed_database() {
     assert_eq!((init.total, init.added, init.truncated), (14, 0, false));
     assert!(init.aide_version.starts_with("0.19"));
 
-    let (verdict, clean) = node.check(&effective);
-    assert_eq!(verdict, Verdict::Clean);
+    let (status, clean) = node.check(&effective);
+    assert_eq!(status, CheckStatus::Clean);
     assert_eq!((clean.total, clean.changes.len()), (14, 0));
     assert_eq!(clean.database_digest, digest);
     assert_eq!(node.plain_report().database_digest, digest);
@@ -93,8 +93,8 @@ fn reports_list_changed_files() {
     let (node, effective) = node_with_files();
     node.init(&effective);
     let is_root = change_files(&node);
-    let (verdict, report) = node.check(&effective);
-    assert_eq!(verdict, CHANGES);
+    let (status, report) = node.check(&effective);
+    assert_eq!(status, CHANGES);
     let mut expected: BTreeMap<String, ChangeKind> = [
         ("/etc/added", ChangeKind::Added),
         ("/etc/content", ChangeKind::Changed),

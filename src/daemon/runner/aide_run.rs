@@ -11,7 +11,7 @@ use super::marker::Marker;
 use super::report_files::ReportFiles;
 use crate::aide::command::{self, Aide, ExtraConfig, Mode};
 use crate::aide::config::{RunOptions, Unwatched};
-use crate::aide::exit::{self, AideError, Verdict};
+use crate::aide::exit::{self, AideError, CheckStatus};
 use crate::aide::report::Report;
 use crate::aide::stderr::Stderr;
 use crate::api::{ErrorClass, UnwatchedRule};
@@ -43,7 +43,7 @@ pub(super) struct NewDatabase {
 /// How a check ended that compared something.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum CheckEnd {
-    Complete(Verdict),
+    Complete(CheckStatus),
     /// AIDE was terminated since its report exceeded this number of bytes.
     ReportTooLarge {
         limit: u64,
@@ -52,7 +52,7 @@ pub(super) enum CheckEnd {
 
 /// The attempt that counts.
 struct Attempt {
-    verdict: Verdict,
+    check: CheckStatus,
     stderr: Stderr,
 }
 
@@ -96,7 +96,7 @@ impl<'a> AideRun<'a> {
     /// Writes a new database.
     pub(super) async fn init(&self) -> Result<NewDatabase, RunnerError> {
         let attempt = self.run(&self.runner.aide, Mode::Init).await?;
-        if let Verdict::Error(error) = attempt.verdict {
+        if let CheckStatus::Error(error) = attempt.check {
             return Err(RunnerError::Scan(self.not_written(error, &attempt)));
         }
         let report = ReportFiles::of(self.runner).read_json()?;
@@ -115,12 +115,12 @@ impl<'a> AideRun<'a> {
         let aide = self.runner.aide.clone();
         let aide = aide.writing_at_most(self.report_limit);
         let attempt = self.run(&aide, Mode::Check).await?;
-        match attempt.verdict {
-            Verdict::Error(AideError::Signal(exit::SIGXFSZ)) => Ok(CheckEnd::ReportTooLarge {
+        match attempt.check {
+            CheckStatus::Error(AideError::Signal(exit::SIGXFSZ)) => Ok(CheckEnd::ReportTooLarge {
                 limit: self.report_limit,
             }),
-            Verdict::Error(error) => Err(RunnerError::Scan(self.scan_error(error, &attempt))),
-            verdict => Ok(CheckEnd::Complete(verdict)),
+            CheckStatus::Error(error) => Err(RunnerError::Scan(self.scan_error(error, &attempt))),
+            status => Ok(CheckEnd::Complete(status)),
         }
     }
 
@@ -136,7 +136,7 @@ impl<'a> AideRun<'a> {
                 tracing::debug!(warnings, "AIDE warns");
             }
             let changing = stderr.changing.summary();
-            let counts = counts_changing(mode, attempt.verdict, number);
+            let counts = counts_changing(mode, attempt.check, number);
             let in_the_way = changing.clone().filter(|_| !counts);
             let Some(files) = stderr.skipped.summary().or(in_the_way) else {
                 if let Some(files) = changing {
@@ -163,7 +163,7 @@ impl<'a> AideRun<'a> {
             .run(mode, &self.config.path, &extra, self.cancel)
             .await?;
         Ok(Attempt {
-            verdict: verdict(mode, &ended),
+            check: check_status(mode, &ended),
             stderr: ended.stderr,
         })
     }
@@ -171,12 +171,7 @@ impl<'a> AideRun<'a> {
     fn scan_error(&self, error: AideError, attempt: &Attempt) -> ScanError {
         let stderr = attempt.stderr.error.as_deref().unwrap_or_default();
         let detail = self.config.aide_error(stderr);
-        let message = if detail.is_empty() {
-            error.message()
-        } else {
-            format!("{}: {detail}", error.message())
-        };
-        ScanError::new(error.class(), message)
+        ScanError::new(error.class(), error.message_with(&detail))
     }
 
     /// AIDE does not report that a disk is full, only that it could not write.
@@ -202,19 +197,19 @@ fn extra_config(runner: &Runner) -> ExtraConfig {
     ))
 }
 
-/// The verdict of a run. An initialization has no changes.
-fn verdict(mode: Mode, ended: &command::Finished) -> Verdict {
+/// The status of a run. An initialization has no changes.
+fn check_status(mode: Mode, ended: &command::ProcessExit) -> CheckStatus {
     match mode {
         Mode::Init => exit::decode_plain(ended.code, ended.signal)
-            .map_or_else(Verdict::Error, |()| Verdict::Clean),
+            .map_or_else(CheckStatus::Error, |()| CheckStatus::Clean),
         Mode::Check | Mode::ConfigCheck => exit::decode(ended.code, ended.signal),
     }
 }
 
 /// Whether an attempt counts although files were written while AIDE read them.
-fn counts_changing(mode: Mode, verdict: Verdict, attempt: u32) -> bool {
-    match verdict {
-        Verdict::Clean => mode == Mode::Init && attempt == MAX_ATTEMPTS,
-        Verdict::Changes { .. } | Verdict::Error(_) => true,
+fn counts_changing(mode: Mode, status: CheckStatus, attempt: u32) -> bool {
+    match status {
+        CheckStatus::Clean => mode == Mode::Init && attempt == MAX_ATTEMPTS,
+        CheckStatus::Changes { .. } | CheckStatus::Error(_) => true,
     }
 }

@@ -50,16 +50,16 @@ async fn each_token_is_reviewed_once() {
     let reviews = Arc::new(AtomicU32::new(0));
     let auth = scrape_auth(&reviews, 100);
     let table = [
-        (None, Verdict::Unauthenticated, 0),
-        (Some("Basic eDp5"), Verdict::Unauthenticated, 0),
-        (Some("Bearer "), Verdict::Unauthenticated, 0),
-        (Some("Bearer ours"), Verdict::Allowed, 1),
-        (Some("bearer ours"), Verdict::Allowed, 0),
-        (Some("Bearer prometheus"), Verdict::Allowed, 2),
-        (Some("Bearer prometheus"), Verdict::Allowed, 0),
-        (Some("Bearer other"), Verdict::Forbidden, 2),
-        (Some("Bearer other"), Verdict::Forbidden, 0),
-        (Some("Bearer nonsense"), Verdict::Unauthenticated, 1),
+        (None, Access::Unauthenticated, 0),
+        (Some("Basic eDp5"), Access::Unauthenticated, 0),
+        (Some("Bearer "), Access::Unauthenticated, 0),
+        (Some("Bearer ours"), Access::Allowed, 1),
+        (Some("bearer ours"), Access::Allowed, 0),
+        (Some("Bearer prometheus"), Access::Allowed, 2),
+        (Some("Bearer prometheus"), Access::Allowed, 0),
+        (Some("Bearer other"), Access::Forbidden, 2),
+        (Some("Bearer other"), Access::Forbidden, 0),
+        (Some("Bearer nonsense"), Access::Unauthenticated, 1),
     ];
     for (header, expected, expected_reviews) in table {
         let before = reviews.load(Ordering::Relaxed);
@@ -80,7 +80,7 @@ async fn accepted_tokens_remain_valid_while_the_api_server_is_unreachable() {
     tokio::time::advance(CACHE_TTL).await;
     assert_eq!(
         auth.check(Some("Bearer ours")).await.unwrap(),
-        Verdict::Allowed
+        Access::Allowed
     );
     auth.check(Some("Bearer nonsense")).await.unwrap_err();
     tokio::time::advance(CACHE_TTL_UNREACHABLE).await;
@@ -94,7 +94,7 @@ async fn guessed_tokens_do_not_displace_accepted_ones() {
     for n in 0..2 * MAX_CACHED {
         auth.check(Some(&format!("Bearer {n}"))).await.unwrap();
     }
-    assert!(auth.verdicts.lock().unwrap().len() <= MAX_CACHED);
+    assert!(auth.results.lock().unwrap().len() <= MAX_CACHED);
     let key: [u8; 32] = Sha256::digest("ours").into();
-    assert_eq!(auth.cached(&key, CACHE_TTL), Some(Verdict::Allowed));
+    assert_eq!(auth.cached(&key, CACHE_TTL), Some(Access::Allowed));
 }

@@ -31,8 +31,9 @@ fn objects_of_the_operator_have_the_hash_annotation() {
     let [policy, _] = documents("ns");
     let made = with_hash(&policy, "abc");
     let annotated = format!(
-        "kind: ValidatingAdmissionPolicy\nmetadata:\n  annotations:\n    {ANNOTATION_HASH}: \
-         \"abc\"\n  name: file-integrity-daemon.ns\n"
+        "kind: ValidatingAdmissionPolicy\nmetadata:\n  annotations:\n    {}: \"abc\"\n  \
+         name: file-integrity-daemon.ns\n",
+        Annotation::MANIFEST_HASH
     );
     assert!(made.contains(&annotated), "{made}");
 }
@@ -40,7 +41,7 @@ fn objects_of_the_operator_have_the_hash_annotation() {
 #[test]
 fn a_missing_policy_is_created_and_only_the_operators_policy_is_updated() {
     let meta = |hash: Option<&str>| ObjectMeta {
-        annotations: hash.map(|h| BTreeMap::from([(ANNOTATION_HASH.into(), h.into())])),
+        annotations: hash.map(|h| BTreeMap::from([(Annotation::MANIFEST_HASH.into(), h.into())])),
         ..ObjectMeta::default()
     };
     assert!(needs_update(None, "new"));

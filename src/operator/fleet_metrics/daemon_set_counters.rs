@@ -20,15 +20,15 @@ impl FleetMetrics {
                 self.count_write(daemon_set, &version, replaced);
             }
             WriteOutcome::Unchanged => self.settle_write(daemon_set),
-            WriteOutcome::Failed { replaces } => self.with(|memory| {
-                let written = memory.daemon_sets.written.get(daemon_set.name);
+            WriteOutcome::Failed { replaces } => self.with(|counted| {
+                let written = counted.daemon_sets.written.get(daemon_set.name);
                 let before = written.or(daemon_set.observed.as_ref()).cloned();
                 let write = UnansweredWrite {
                     file_integrity: daemon_set.file_integrity.to_owned(),
                     before,
                     replaces,
                 };
-                let writes = &mut memory.daemon_sets.unanswered_writes;
+                let writes = &mut counted.daemon_sets.unanswered_writes;
                 writes.entry(daemon_set.name.to_owned()).or_insert(write);
             }),
         }
@@ -37,9 +37,9 @@ impl FleetMetrics {
     /// Records a DaemonSet that was deleted.
     pub(crate) fn record_deletion(&self, daemon_set: &DaemonSetRef<'_>) {
         self.settle_write(daemon_set);
-        self.with(|memory| {
-            memory.daemon_sets.written.remove(daemon_set.name);
-            let deletions = &mut memory.daemon_sets.unanswered_deletions;
+        self.with(|counted| {
+            counted.daemon_sets.written.remove(daemon_set.name);
+            let deletions = &mut counted.daemon_sets.unanswered_deletions;
             deletions.remove(daemon_set.name);
         });
         self.count_deletion(daemon_set.is_reinit);
@@ -56,8 +56,8 @@ impl FleetMetrics {
             uid: observed.uid.clone(),
             is_reinit: daemon_set.is_reinit,
         };
-        self.with(|memory| {
-            let deletions = &mut memory.daemon_sets.unanswered_deletions;
+        self.with(|counted| {
+            let deletions = &mut counted.daemon_sets.unanswered_deletions;
             deletions.insert(daemon_set.name.to_owned(), deletion)
         });
     }
@@ -65,8 +65,8 @@ impl FleetMetrics {
     /// Counts the failed deletions of a FileIntegrity's DaemonSets that were carried out: those whose uid
     /// does not exist any more.
     pub(crate) fn settle_deletions(&self, file_integrity: &str, existing_uids: &HashSet<String>) {
-        let deleted: Vec<UnansweredDeletion> = self.with(|memory| {
-            let daemon_sets = &mut memory.daemon_sets;
+        let deleted: Vec<UnansweredDeletion> = self.with(|counted| {
+            let daemon_sets = &mut counted.daemon_sets;
             let deleted: Vec<(String, UnansweredDeletion)> = daemon_sets
                 .unanswered_deletions
                 .extract_if(|_, deletion| {
@@ -87,8 +87,8 @@ impl FleetMetrics {
 
     /// The DaemonSet is up to date. If its last write was not answered, that write is counted now.
     fn settle_write(&self, daemon_set: &DaemonSetRef<'_>) {
-        let is_unanswered = self.with(|memory| {
-            let writes = &memory.daemon_sets.unanswered_writes;
+        let is_unanswered = self.with(|counted| {
+            let writes = &counted.daemon_sets.unanswered_writes;
             writes.contains_key(daemon_set.name)
         });
         if is_unanswered && let Some(version) = &daemon_set.observed {
@@ -102,8 +102,8 @@ impl FleetMetrics {
         version: &DaemonSetVersion,
         replaced: bool,
     ) {
-        let (before, replaced) = self.with(|memory| {
-            let daemon_sets = &mut memory.daemon_sets;
+        let (before, replaced) = self.with(|counted| {
+            let daemon_sets = &mut counted.daemon_sets;
             let name = daemon_set.name;
             let known = daemon_sets.written.insert(name.to_owned(), version.clone());
             match daemon_sets.unanswered_writes.remove(name) {

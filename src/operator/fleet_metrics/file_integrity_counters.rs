@@ -4,7 +4,7 @@
 use kube::ResourceExt as _;
 use kube::runtime::watcher::Event;
 
-use super::memory::{CountedFileIntegrity, Memory};
+use super::counted::{Counted, CountedFileIntegrity};
 use super::recorder::{BY_DEMAND, FleetMetrics};
 use crate::api::condition::{ConditionReason, ConditionType};
 use crate::api::{FileIntegrity, FileIntegrityStatus, Phase, names};
@@ -13,27 +13,27 @@ use crate::telemetry::metrics::{ErrorLabel, FileIntegrityLabel, PhaseLabel};
 impl FleetMetrics {
     /// Records an event of the watch of FileIntegrities.
     pub(crate) fn record_file_integrity(&self, event: &Event<FileIntegrity>) {
-        self.with(|memory| match event {
-            Event::Init => memory.file_integrities.listed.clear(),
+        self.with(|counted| match event {
+            Event::Init => counted.file_integrities.listed.clear(),
             Event::InitApply(fi) => {
-                memory.file_integrities.listed.insert(fi.name_any());
-                self.count_file_integrity(memory, fi);
+                counted.file_integrities.listed.insert(fi.name_any());
+                self.count_file_integrity(counted, fi);
             }
-            Event::Apply(fi) => self.count_file_integrity(memory, fi),
+            Event::Apply(fi) => self.count_file_integrity(counted, fi),
             Event::InitDone => {
-                let all = &mut memory.file_integrities;
+                let all = &mut counted.file_integrities;
                 all.is_listed = true;
                 let listed = std::mem::take(&mut all.listed);
                 let deleted = all.known.keys().filter(|name| !listed.contains(*name));
                 for name in deleted.cloned().collect::<Vec<_>>() {
-                    self.remove_file_integrity(memory, &name);
+                    self.remove_file_integrity(counted, &name);
                 }
             }
-            Event::Delete(fi) => self.remove_file_integrity(memory, &fi.name_any()),
+            Event::Delete(fi) => self.remove_file_integrity(counted, &fi.name_any()),
         });
     }
 
-    fn count_file_integrity(&self, memory: &mut Memory, fi: &FileIntegrity) {
+    fn count_file_integrity(&self, counted: &mut Counted, fi: &FileIntegrity) {
         let status = fi.status.as_ref();
         let record = fi.annotations().get(names::Annotation::REINIT_RECORD);
         let now = CountedFileIntegrity {
@@ -41,7 +41,7 @@ impl FleetMetrics {
             phase_transitions: status.and_then(|status| status.phase_transitions),
             record: record.cloned(),
         };
-        let all = &mut memory.file_integrities;
+        let all = &mut counted.file_integrities;
         let before = all.known.insert(fi.name_any(), now.clone());
         if !all.is_listed {
             return;
@@ -61,15 +61,15 @@ impl FleetMetrics {
         }
     }
 
-    fn remove_file_integrity(&self, memory: &mut Memory, name: &str) {
-        memory.file_integrities.known.remove(name);
-        memory.configs.remove(name);
-        memory.daemon_sets.forget(name);
+    fn remove_file_integrity(&self, counted: &mut Counted, name: &str) {
+        counted.file_integrities.known.remove(name);
+        counted.configs.remove(name);
+        counted.daemon_sets.forget(name);
         self.fleet.degraded.remove(&FileIntegrityLabel {
             file_integrity: name.to_owned(),
         });
-        if let Some(result) = memory.reconciles.remove(name) {
-            self.refresh_gauges(memory, &result.stale_nodes);
+        if let Some(result) = counted.reconciles.remove(name) {
+            self.refresh_gauges(counted, &result.stale_nodes);
         }
     }
 

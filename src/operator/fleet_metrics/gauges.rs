@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::memory::{Memory, ReconcileResult};
+use super::counted::{Counted, ReconcileResult};
 use super::node_counters::condition_label;
 use super::recorder::{BY_MISSING, BY_NODE, FleetMetrics};
 use crate::api::condition::{ConditionStatus, ConditionType};
@@ -29,23 +29,23 @@ impl FleetMetrics {
                 .is_some_and(|condition| condition.status == ConditionStatus::True.as_str()),
             stale_nodes: stale_nodes.clone(),
         };
-        self.with(|memory| {
-            if !memory.file_integrities.known.contains_key(name) {
+        self.with(|counted| {
+            if !counted.file_integrities.known.contains_key(name) {
                 return;
             }
             self.set_degraded(name, result.degraded);
-            let before = memory.reconciles.insert(name.to_owned(), result);
+            let before = counted.reconciles.insert(name.to_owned(), result);
             let before = before.unwrap_or_default().stale_nodes;
             let changed = before.symmetric_difference(stale_nodes).cloned();
             let changed = changed.collect();
-            self.refresh_gauges(memory, &changed);
+            self.refresh_gauges(counted, &changed);
         });
     }
 
     /// Records that the FileIntegrity is degraded because it could not be observed.
     pub(crate) fn record_degraded(&self, name: &str) {
-        self.with(|memory| {
-            if memory.file_integrities.known.contains_key(name) {
+        self.with(|counted| {
+            if counted.file_integrities.known.contains_key(name) {
                 self.set_degraded(name, true);
             }
         });
@@ -60,11 +60,11 @@ impl FleetMetrics {
     }
 
     /// Updates the gauges of these nodes and the numbers of nodes.
-    pub(super) fn refresh_gauges(&self, memory: &Memory, nodes: &BTreeSet<String>) {
+    pub(super) fn refresh_gauges(&self, counted: &Counted, nodes: &BTreeSet<String>) {
         for node in nodes {
-            self.refresh_node(memory, node);
+            self.refresh_node(counted, node);
         }
-        let results = || memory.reconciles.values();
+        let results = || counted.reconciles.values();
         let sum =
             |count: fn(&NodeCounts) -> i64| results().map(|result| count(&result.counts)).sum();
         for (state, count) in [
@@ -82,8 +82,8 @@ impl FleetMetrics {
     }
 
     /// Updates the gauges of a node. If it has several statuses, the worst value counts.
-    pub(super) fn refresh_node(&self, memory: &Memory, node: &str) {
-        let Some((node, reports)) = memory.reports.of(node) else {
+    pub(super) fn refresh_node(&self, counted: &Counted, node: &str) {
+        let Some((node, reports)) = counted.reports.of(node) else {
             return self.remove_node(node);
         };
         let label = NodeLabel {
@@ -92,7 +92,7 @@ impl FleetMetrics {
         self.refresh_results(&label, &reports);
         self.refresh_errors(node, &reports);
         self.refresh_baseline(&label, &reports);
-        let mut results = memory.reconciles.values();
+        let mut results = counted.reconciles.values();
         let is_stale = results.any(|result| result.stale_nodes.contains(&**node));
         let gauge = self.fleet.node_stale.get_or_create(&label);
         gauge.set(is_stale.into());

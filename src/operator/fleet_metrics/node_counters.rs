@@ -7,7 +7,7 @@ use kube::runtime::watcher::Event;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 
-use super::memory::{CountedDesiredState, Memory};
+use super::counted::{Counted, CountedDesiredState};
 use super::recorder::{BY_CONFIG, BY_DEMAND, BY_MISSING, BY_NODE, FleetMetrics};
 use crate::api::{Condition, HoldReason};
 use crate::operator::cache::fingerprint::fingerprint;
@@ -17,54 +17,54 @@ use crate::telemetry::metrics::{ConditionLabels, NodeErrorLabels, NodeLabel};
 impl FleetMetrics {
     /// Records an event of the watch of node statuses.
     pub(crate) fn record_node_status(&self, event: &Event<CachedNodeStatus>) {
-        self.with(|memory| match event {
-            Event::Init => memory.reports.start_list(),
+        self.with(|counted| match event {
+            Event::Init => counted.reports.start_list(),
             Event::InitApply(status) | Event::Apply(status) => {
-                memory.reports.mark_listed(status);
-                self.count_status(memory, status);
+                counted.reports.mark_listed(status);
+                self.count_status(counted, status);
             }
             Event::InitDone => {
-                for (node, name) in memory.reports.end_list() {
-                    self.remove_status(memory, &node, &name);
+                for (node, name) in counted.reports.end_list() {
+                    self.remove_status(counted, &node, &name);
                 }
             }
             Event::Delete(status) => {
-                self.remove_status(memory, &status.node_name, &status.name);
+                self.remove_status(counted, &status.node_name, &status.name);
             }
         });
     }
 
-    fn count_status(&self, memory: &mut Memory, status: &CachedNodeStatus) {
+    fn count_status(&self, counted: &mut Counted, status: &CachedNodeStatus) {
         let (node, new) = (&status.node_name, &status.report);
         if node.is_empty() {
             return;
         }
-        self.count_desired_state(memory, status);
-        let before = memory.reports.insert(status);
+        self.count_desired_state(counted, status);
+        let before = counted.reports.insert(status);
         if before.as_ref() == Some(new) {
             return;
         }
-        if memory.reports.is_listed {
+        if counted.reports.is_listed {
             self.count_report(node, &before.unwrap_or_default(), new);
         }
-        self.refresh_node(memory, node);
+        self.refresh_node(counted, node);
     }
 
-    fn remove_status(&self, memory: &mut Memory, node: &str, name: &str) {
-        memory.desired.remove(name);
-        memory.reports.remove(node, name);
-        self.refresh_node(memory, node);
+    fn remove_status(&self, counted: &mut Counted, node: &str, name: &str) {
+        counted.desired.remove(name);
+        counted.reports.remove(node, name);
+        self.refresh_node(counted, node);
     }
 
     /// Counts the beginning and the end of a hold, and a new configuration.
-    fn count_desired_state(&self, memory: &mut Memory, status: &CachedNodeStatus) {
+    fn count_desired_state(&self, counted: &mut Counted, status: &CachedNodeStatus) {
         let desired = &status.desired;
         let now = CountedDesiredState {
             is_held_for_update: desired.hold == Some(HoldReason::NodeUpdate),
             config: desired.config_hash.as_ref().map(fingerprint),
         };
-        let before = memory.desired.insert(Arc::clone(&status.name), now);
-        let Some(before) = before.filter(|_| memory.reports.is_listed) else {
+        let before = counted.desired.insert(Arc::clone(&status.name), now);
+        let Some(before) = before.filter(|_| counted.reports.is_listed) else {
             return;
         };
         let node = &status.node_name;
@@ -82,7 +82,7 @@ impl FleetMetrics {
             && let Some(owner) = status.owner()
         {
             // The first node that gets another configuration counts for all.
-            let last = memory.configs.insert(Arc::clone(owner), new);
+            let last = counted.configs.insert(Arc::clone(owner), new);
             if last != Some(new) {
                 self.count_reinit(BY_CONFIG, None);
             }

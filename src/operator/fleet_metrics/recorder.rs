@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::memory::Memory;
+use super::counted::Counted;
 use crate::locks::lock;
 use crate::telemetry::metrics::{Fleet, KindLabel, ReinitLabels, StepLabel};
 
@@ -17,19 +17,19 @@ pub(super) const BY_NODE: &str = "node";
 #[derive(Debug)]
 pub(crate) struct FleetMetrics {
     pub(super) fleet: Arc<Fleet>,
-    memory: Mutex<Memory>,
+    counted: Mutex<Counted>,
 }
 
 impl FleetMetrics {
     pub(crate) fn new(fleet: Arc<Fleet>) -> Self {
         Self {
             fleet,
-            memory: Mutex::default(),
+            counted: Mutex::default(),
         }
     }
 
-    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Memory) -> T) -> T {
-        act(&mut lock(&self.memory))
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Counted) -> T) -> T {
+        act(&mut lock(&self.counted))
     }
 
     /// Records the end of a reconcile.

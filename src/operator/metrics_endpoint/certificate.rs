@@ -18,7 +18,7 @@ use rcgen::{
     KeyUsagePurpose,
 };
 
-use crate::api::names;
+use crate::api::names::{self, Annotation};
 
 /// Key of the certificate in PEM.
 pub(crate) const CERTIFICATE: &str = "tls.crt";
@@ -28,13 +28,6 @@ pub(crate) const KEY: &str = "tls.key";
 pub(crate) const CA_CERTIFICATE: &str = "ca.crt";
 /// Key of the CA's private key in PEM.
 const CA_KEY: &str = "ca.key";
-
-/// When the certificate is renewed.
-const ANNOTATION_RENEW: &str = "file-integrity.openshift.io/renew-after";
-/// When the CA is renewed.
-const ANNOTATION_RENEW_CA: &str = "file-integrity.openshift.io/renew-ca-after";
-/// The names in the certificate.
-const ANNOTATION_NAMES: &str = "file-integrity.openshift.io/certificate-names";
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 const CERTIFICATE_DAYS: i32 = 365;
@@ -76,13 +69,13 @@ pub(crate) fn renewed(
         at.is_some_and(|at| at > now)
     };
     let ca = existing
-        .filter(|_| is_later(ANNOTATION_RENEW_CA))
+        .filter(|_| is_later(Annotation::RENEW_CA_AFTER))
         .and_then(Ca::of);
-    let fits = annotation(ANNOTATION_NAMES) == Some(server_names.join(",").as_str());
-    if ca.is_some() && fits && is_later(ANNOTATION_RENEW) && existing.is_some_and(has_pair) {
+    let fits = annotation(Annotation::CERTIFICATE_NAMES) == Some(server_names.join(",").as_str());
+    if ca.is_some() && fits && is_later(Annotation::RENEW_AFTER) && existing.is_some_and(has_pair) {
         return Ok(None);
     }
-    let (ca, renew_ca) = match (ca, annotation(ANNOTATION_RENEW_CA)) {
+    let (ca, renew_ca) = match (ca, annotation(Annotation::RENEW_CA_AFTER)) {
         (Some(ca), Some(renew)) => (ca, renew.to_owned()),
         _ => (
             Ca::new(existing, now)?,
@@ -93,11 +86,14 @@ pub(crate) fn renewed(
     let mut secret = existing.cloned().unwrap_or_else(|| empty(namespace));
     let annotations = secret.metadata.annotations.get_or_insert_default();
     annotations.insert(
-        ANNOTATION_RENEW.to_owned(),
+        Annotation::RENEW_AFTER.to_owned(),
         after(now, RENEW_DAYS).to_string(),
     );
-    annotations.insert(ANNOTATION_RENEW_CA.to_owned(), renew_ca);
-    annotations.insert(ANNOTATION_NAMES.to_owned(), server_names.join(","));
+    annotations.insert(Annotation::RENEW_CA_AFTER.to_owned(), renew_ca);
+    annotations.insert(
+        Annotation::CERTIFICATE_NAMES.to_owned(),
+        server_names.join(","),
+    );
     secret.data = Some(BTreeMap::from(
         [
             (CERTIFICATE, certificate),

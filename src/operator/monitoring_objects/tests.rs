@@ -14,7 +14,7 @@ fn objects_that_a_user_changed_are_not_changed() {
         let mut object = desired.clone();
         object["spec"] = spec.clone();
         if let Some(written) = written {
-            object["metadata"]["annotations"] = json!({ANNOTATION_WRITTEN: written});
+            object["metadata"]["annotations"] = json!({Annotation::WRITTEN_SPEC: written});
         }
         serde_json::from_value::<DynamicObject>(object).unwrap()
     };

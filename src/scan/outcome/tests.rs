@@ -71,8 +71,8 @@ fn exit_status_and_report_must_agree() {
         (exit::decode(Some(4), None), quiet(), "contradiction"),
         (exit::decode(Some(5), None), short(), "contradiction"),
     ];
-    for (verdict, report, expected) in table {
-        assert_eq!(class(&evaluate(verdict, report)), expected, "{verdict:?}");
+    for (status, report, expected) in table {
+        assert_eq!(class(&evaluate(status, report)), expected, "{status:?}");
     }
 }
 

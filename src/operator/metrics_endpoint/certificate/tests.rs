@@ -29,8 +29,8 @@ fn the_ca_outlives_certificates() {
         assert_eq!(text(&first, key), text(&second, key));
     }
     assert_eq!(
-        first.metadata.annotations.unwrap()[ANNOTATION_RENEW_CA],
-        second.metadata.annotations.unwrap()[ANNOTATION_RENEW_CA]
+        first.metadata.annotations.unwrap()[Annotation::RENEW_CA_AFTER],
+        second.metadata.annotations.unwrap()[Annotation::RENEW_CA_AFTER]
     );
 }
 

@@ -10,7 +10,7 @@ use super::super::nodes::update::UpdateState;
 use super::super::reinit::node_request::{is_open, next_request};
 use super::super::reinit::record::{is_request_id, record_patch, record_removal_patch};
 use super::super::reinit::request::{ReinitRequest, is_requested};
-use super::super::reinit::signal::{self, Candidate};
+use super::super::reinit::signal::{self, NodeRequest};
 use super::inputs::Inputs;
 use crate::api::names;
 use crate::operator::cache::node::CachedNode;
@@ -70,14 +70,14 @@ impl Inputs<'_> {
     /// without a signal.
     pub(super) fn signal(&self) -> Option<Signal> {
         let nodes = self.selection.selected.iter();
-        let candidates: Vec<Candidate> = nodes.map(|node| self.candidate(node)).collect();
-        signal::signal(&candidates)
+        let requests: Vec<NodeRequest> = nodes.map(|node| self.node_request(node)).collect();
+        signal::signal(&requests)
     }
 
-    fn candidate(&self, node: &CachedNode) -> Candidate {
+    fn node_request(&self, node: &CachedNode) -> NodeRequest {
         let can_act = node.ready && self.hold(node).is_none();
         let (id, is_open) = self.signal_for(node).unwrap_or_default();
-        Candidate {
+        NodeRequest {
             node: Arc::clone(&node.name),
             id,
             is_waiting: can_act && is_open,

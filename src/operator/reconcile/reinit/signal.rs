@@ -6,7 +6,7 @@ use super::super::build::Signal;
 
 /// A node that may be signaled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Candidate {
+pub(crate) struct NodeRequest {
     pub(crate) node: Arc<str>,
     /// The signal for the newest request of the node.
     pub(crate) id: Option<String>,
@@ -20,13 +20,13 @@ pub(crate) struct Candidate {
 /// change until the last node is done: one DaemonSet for all nodes, for some, or for a single one. If
 /// nodes wait for different requests, one of the requests is signaled. Every node reads its request
 /// from its status object anyway.
-pub(crate) fn signal(candidates: &[Candidate]) -> Option<Signal> {
-    let id = candidates.iter().find(|c| c.is_waiting)?.id.clone()?;
-    let same: Vec<&Candidate> = candidates
+pub(crate) fn signal(requests: &[NodeRequest]) -> Option<Signal> {
+    let id = requests.iter().find(|c| c.is_waiting)?.id.clone()?;
+    let same: Vec<&NodeRequest> = requests
         .iter()
         .filter(|c| c.id.as_ref() == Some(&id))
         .collect();
-    let mut nodes = if same.len() == candidates.len() {
+    let mut nodes = if same.len() == requests.len() {
         Vec::new()
     } else {
         same.iter().map(|c| c.node.to_string()).collect()

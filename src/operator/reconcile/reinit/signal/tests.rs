@@ -5,12 +5,12 @@ use super::*;
 #[test]
 fn signals_go_to_all_to_some_or_to_one() {
     let nodes = |of: &[(&str, Option<&str>, bool)]| {
-        let candidate = |(node, id, is_waiting): &(&str, Option<&str>, bool)| Candidate {
+        let request = |(node, id, is_waiting): &(&str, Option<&str>, bool)| NodeRequest {
             node: (*node).into(),
             id: id.map(str::to_owned),
             is_waiting: *is_waiting,
         };
-        of.iter().map(candidate).collect::<Vec<_>>()
+        of.iter().map(request).collect::<Vec<_>>()
     };
     let r = Some("r");
     assert_eq!(

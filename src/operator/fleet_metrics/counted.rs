@@ -8,7 +8,7 @@ use crate::api::NodeCounts;
 use crate::operator::cache::node_status::{CachedNodeStatus, NodeReport};
 
 #[derive(Debug, Default)]
-pub(super) struct Memory {
+pub(super) struct Counted {
     pub(super) reports: NodeReports,
     /// By the name of the status.
     pub(super) desired: HashMap<Arc<str>, CountedDesiredState>,

@@ -154,7 +154,7 @@ async fn kill_leader(t: &Test) -> Result<String> {
     Ok(name)
 }
 
-/// The alert goes on, as the one that it was, while another operator takes over.
+/// The alert stays the same while another operator takes over.
 async fn failover_does_not_end_it(t: &Test, monitoring: Monitoring<'_>, node: &Node) -> Result<()> {
     let since = firing_since(monitoring, node).await?;
     let killed = kill_leader(t).await?;

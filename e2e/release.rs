@@ -1,4 +1,4 @@
-//! The release, as a maintainer makes it: in a clone, with a bare repository as its remote and a
+//! The release, as a maintainer runs it: in a clone, with a bare repository as its remote and a
 //! registry on loopback. `make release-test` runs it.
 
 use std::path::{Path, PathBuf};

@@ -44,7 +44,7 @@ struct File {
 type Files = BTreeMap<String, File>;
 type Differences = BTreeMap<String, ChangeKind>;
 
-/// What the watched files are, and what they were when the baseline was made.
+/// What the watched files are, and what they were when the baseline was created.
 #[derive(Debug, Default)]
 struct Model {
     baseline: Files,
@@ -127,7 +127,7 @@ impl Model {
         paths.into_iter().filter_map(differ).collect()
     }
 
-    /// A script that makes the files what they are now, if they were as in `before`.
+    /// A script that changes the files from `before` to what they are now.
     fn script(&self, before: &Files) -> String {
         let mut lines = vec!["umask 022".to_owned()];
         let deleted = before.keys().filter(|path| !self.now.contains_key(*path));

@@ -125,7 +125,7 @@ impl Endpoint {
     }
 }
 
-/// What comes back until the end; the sending may fail, as the server need not read all.
+/// The answer. Sending may fail, because the server need not read everything.
 async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> String {
     stream.write_all(request).await.ok();
     let mut bytes = Vec::new();

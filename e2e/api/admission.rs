@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::harness::{Space, checkout, clean, eventually, in_space, kubectl};
 use crate::process::program;
 
-/// A FileIntegrity as a user writes it, without what the Rust types make of it.
+/// A FileIntegrity as a user writes it, without the conversion of the Rust types.
 pub(crate) async fn create(space: &Space, name: &str, spec: Value) -> kube::Result<DynamicObject> {
     let resource = ApiResource::erase::<FileIntegrity>(&());
     let api =
@@ -70,7 +70,7 @@ async fn omitted_fields_get_the_originals_defaults() -> anyhow::Result<()> {
                 ],
             })
         );
-        // What the types make of it is what is stored.
+        // What the types serialize is what is stored.
         let typed = space.api::<FileIntegrity>().get("fi").await?;
         assert_eq!(serde_json::to_value(&typed.spec)?, stored.data["spec"]);
         Ok(())

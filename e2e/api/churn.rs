@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::harness::{Space, eventually, in_space};
 
-/// How often something comes and goes.
+/// How often something is created and deleted.
 const TIMES: usize = 10;
 
 /// A FileIntegrity with a configuration of its own, and a node, come and go.

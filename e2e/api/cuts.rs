@@ -165,7 +165,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Removes all that an earlier run has left, and makes what this one begins with.
+    /// Removes what an earlier run has left, and creates what this one starts with.
     async fn set(&self) -> anyhow::Result<()> {
         let space = self.space;
         remove_all::<FileIntegrity>(space).await?;
@@ -375,7 +375,7 @@ where
 
 /// Replaces what differs from run to run.
 fn steady(key: &str, value: &mut Value) {
-    /// Fields and annotations that the API server or chance has made.
+    /// Fields and annotations that the API server sets or that are random.
     const VOLATILE: [&str; 8] = [
         // Pending counts as well.
         "phaseTransitions",

@@ -142,7 +142,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// The API server puts a new policy into effect some time after it was made.
+    /// The API server enforces a new policy some time after its creation.
     async fn until_the_policy_works(&self) -> anyhow::Result<()> {
         eventually("the admission policy to be in effect", async || {
             let params = PatchParams {
@@ -184,7 +184,7 @@ impl Stage {
         format!("{OWN_LOG}{}", self.mine)
     }
 
-    /// The failure log of a node, as its daemon makes it.
+    /// The failure log of a node, as its daemon creates it.
     pub(crate) fn log_of(&self, node: &str) -> anyhow::Result<Value> {
         let identity = self.identity(node);
         let (report, reports) = (
@@ -465,7 +465,7 @@ async fn a_daemon_cannot_write_the_status_of_another_node() -> anyhow::Result<()
                     api.create(&PostParams::default(), &fake).await
                 }
             }),
-            // Kubernetes 1.30 does not tell the reason.
+            // Kubernetes 1.30 returns no reason.
             refused("a new status, applied", "\"fake\" is forbidden", {
                 let (api, fake) = (statuses(), fake.clone());
                 async move {

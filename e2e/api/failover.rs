@@ -111,7 +111,7 @@ fn took(what: &str, since: Instant, bound: Duration) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Processes, as a thread cannot be stopped. When the first goes on there is something to write,
+/// Processes, as a thread cannot be stopped. When the first continues there is something to write,
 /// and nobody else who does.
 #[tokio::test]
 async fn a_leader_that_was_suspended_writes_nothing_afterwards() -> anyhow::Result<()> {
@@ -155,7 +155,7 @@ async fn a_leader_that_was_suspended_writes_nothing_afterwards() -> anyhow::Resu
     .await
 }
 
-/// Kills the operator again and again while a request goes through all its stages. The next one
+/// Kills the operator again and again while a request passes through all its stages. The next one
 /// has the same identity, as a container that is started again in its pod: it need not wait.
 #[tokio::test]
 async fn killed_at_any_moment_the_result_is_the_same() -> anyhow::Result<()> {

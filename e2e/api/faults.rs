@@ -717,7 +717,7 @@ async fn a_daemon_without_an_answer_at_its_start_scans_and_reports_later() -> an
     .await
 }
 
-/// As where a FileIntegrity is made again: the old pod still ends when the new one starts.
+/// As if a FileIntegrity is created again: the old pod is still terminating when the new one starts.
 #[tokio::test]
 async fn a_starting_daemon_waits_for_the_lock_of_another() -> anyhow::Result<()> {
     in_space("ending", async |space| {
@@ -775,7 +775,7 @@ async fn a_permission_that_was_removed_and_restored_is_used_again() -> anyhow::R
         space
             .until_may(&space.namespace, names::OPERATOR_NAME, &watch, false)
             .await?;
-        // A watch that has begun goes on, until it breaks off.
+        // A watch that has started continues until it is interrupted.
         fleet.proxy.set(Fault::None).await?;
         until_valid("False/ConfigMapUnreadable").await?;
         let_read(space, &other).await?;

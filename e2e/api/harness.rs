@@ -53,7 +53,7 @@ pub(crate) const LABEL_TEST: &str = "fio-test";
 
 /// The names of the namespaces so far: two tests in one would change each other's objects.
 static NAMES: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-/// What is made once in the cluster, and the manifests of a namespace.
+/// What is created once in the cluster, and the manifests of a namespace.
 static MANIFESTS: OnceCell<String> = OnceCell::const_new();
 
 /// A namespace of a test's own.
@@ -497,7 +497,7 @@ impl Space {
         self.operator_by(identity, scrapes, kill, client).await
     }
 
-    /// Starts an operator with the client that `client` makes. It is killed by `kill`.
+    /// Starts an operator with the client that `client` returns. It is killed by `kill`.
     pub(crate) async fn operator_by(
         &self,
         identity: &str,
@@ -563,7 +563,7 @@ impl Space {
         Ok(config)
     }
 
-    /// Where an operator's log goes.
+    /// The log of an operator.
     pub(crate) fn log_of(&self, identity: &str) -> Log {
         Log {
             identity: identity.to_owned(),

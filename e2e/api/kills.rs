@@ -172,7 +172,7 @@ impl Site<'_> {
     }
 }
 
-/// A step: the call without what differs from run to run, and how often it was made until then.
+/// A step: the call without what differs from run to run, and how often it was called until then.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Step {
     call: String,
@@ -267,7 +267,7 @@ fn is_step(call: &str) -> bool {
     let (name, arguments) = call.split_once('(').unwrap_or((call, ""));
     match name {
         "openat" => arguments.contains("O_CREAT"),
-        // Files, and what goes to the API server; no pipes, terminals and wake-ups.
+        // Files, and what is sent to the API server; no pipes, terminals and wake-ups.
         "write" | "writev" | "sendto" | "sendmsg" => {
             let target = arguments.split_once('<').map_or("", |(_, target)| target);
             target.starts_with("TCP") || (target.starts_with('/') && !target.starts_with("/dev/"))
@@ -436,7 +436,7 @@ async fn check_events(site: &Site<'_>, story: Story, wrong: &mut Wrong) -> anyho
     Ok(())
 }
 
-/// A kill that was made, and what came of it.
+/// A kill and its result.
 #[derive(Debug)]
 struct Tried {
     at: String,

@@ -93,7 +93,7 @@ impl<'a> Endpoint<'a> {
         format!("metrics.{}.svc", self.space.namespace)
     }
 
-    /// The CA that the operator made.
+    /// The CA that the operator created.
     async fn own_ca(&self) -> anyhow::Result<Vec<u8>> {
         let secret = self
             .space
@@ -692,7 +692,7 @@ async fn a_node_that_has_not_reported_has_not_failed() -> anyhow::Result<()> {
             scrape.value(&format!("node_failed{{node=\"{node}\"}}")),
             None
         );
-        // The node's status is made before the FileIntegrity's own is written.
+        // The node's status is created before that of the FileIntegrity is written.
         space
             .until_is("fi", "Initializing", |fi: &FileIntegrity| {
                 phase_of(fi) == "Initializing"

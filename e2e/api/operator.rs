@@ -108,7 +108,7 @@ async fn results_change_counts_and_an_error_changes_the_phase() -> anyhow::Resul
                 counts(fi) == json!([2, 2, 1, 0, 0, 0])
             })
             .await?;
-        // Changed files are the nodes' matter: watching them goes on as it should.
+        // Changed files are no problem of the operator: the nodes are still watched.
         assert_eq!(condition_of(&fi, "Ready"), "True/Active");
 
         let error = ScanError::new(
@@ -779,7 +779,7 @@ async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
                     && !annotations.contains_key(names::Annotation::REINIT_RECORD)
             })
             .await?;
-        // The record goes when the request is handed out: the baseline is counted after that.
+        // The record is removed when the request was sent: the baseline is counted after that.
         let waiting = format!("waiting for the baseline of {short}");
         let fi = space
             .until_is(&inner, "the other node's baseline", |fi: &FileIntegrity| {
@@ -793,7 +793,7 @@ async fn two_file_integrities_that_need_the_same_name() -> anyhow::Result<()> {
     .await
 }
 
-/// A DaemonSet as the original makes it for this FileIntegrity.
+/// A DaemonSet as the original creates it for this FileIntegrity.
 pub(crate) fn originals_daemon_set(fi: &FileIntegrity, name: &str) -> Value {
     let labels = json!({"app": "aide-fi"});
     let owners = json!([{
@@ -963,7 +963,7 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
             .merge::<FileIntegrity>("fi", json!({"spec": {"config": named}}))
             .await?;
 
-        // Not there: what runs goes on.
+        // It does not exist: the daemons continue.
         let until_config = async |expected: &str| {
             let what = format!("ConfigValid to be {expected}");
             space
@@ -1001,7 +1001,7 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
                 .is_some_and(|text| text.contains("/hostroot/etc p+sha256"))
         );
 
-        // One that is refused: the last good one goes on.
+        // It is refused: the last good one stays in use.
         let good = active().await?;
         space
             .merge::<ConfigMap>(
@@ -1034,7 +1034,7 @@ async fn a_configuration_of_the_users() -> anyhow::Result<()> {
         assert_eq!(condition_of(&fi, "Ready"), "False/ConfigRefused");
         assert_eq!(phase_of(&fi), "Error");
 
-        // No longer wanted: the default comes back.
+        // It is removed: the default is used again.
         let none = json!({"name": null, "namespace": null, "key": null});
         space
             .merge::<FileIntegrity>("fi", json!({"spec": {"config": none}}))

@@ -74,7 +74,7 @@ async fn policies_of_older_operators_are_updated_and_manual_changes_stay() -> an
         eventually("its binding", async || spec(space, BINDING).await).await?;
         operator.stop().await?;
 
-        // A hand changes what the operator made, and an update of fio wants something else.
+        // A user changes what the operator created, and an update of fio needs something else.
         let edit = r#"{"spec": {"failurePolicy": "Ignore"}}"#;
         kubectl(&["patch", POLICY, &name, "--type=merge", "-p", edit], "").await?;
         let older = format!("{MANIFEST_HASH}=older");

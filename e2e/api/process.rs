@@ -260,7 +260,7 @@ impl Drop for Process {
     }
 }
 
-/// Starts a program whose log goes line by line to `log`, and to `also`.
+/// Starts a program whose log is copied line by line to `log`, and to `also`.
 pub(crate) fn logged(
     mut command: Command,
     mut log: Log,

@@ -182,7 +182,7 @@ impl<'a> Site<'a> {
     pub(crate) async fn until_unlocked(&self) -> anyhow::Result<()> {
         let path = self.state("aide.lock");
         eventually("the lock to be free", async || {
-            // A daemon that was killed early has made none.
+            // A daemon that was killed early has created none.
             let Ok(lock) = std::fs::File::open(&path) else {
                 return Ok(Some(()));
             };

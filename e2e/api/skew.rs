@@ -530,7 +530,7 @@ async fn until_done(fleet: &Fleet<'_>, id: &str) -> anyhow::Result<FileIntegrity
     Ok(status)
 }
 
-/// A re-initialization is requested from one operator, and the next one's daemons are told; then one is
+/// A re-initialization is requested from one operator, and the next one sends the request to the daemons; then one is
 /// requested that the daemon of the other version executes.
 async fn with_a_requested_re_initialization(
     space: &Space,

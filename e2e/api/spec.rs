@@ -463,7 +463,7 @@ async fn objects_of_the_original_are_adopted_or_removed() -> anyhow::Result<()> 
             "apiVersion": "fileintegrity.openshift.io/v1alpha1", "kind": "FileIntegrity",
             "name": "fi", "uid": fi.uid(), "controller": true, "blockOwnerDeletion": true,
         }]);
-        // The original's objects, as its daemon and operator make them.
+        // The original's objects, as its daemon and operator create them.
         let statuses = space.api::<FileIntegrityNodeStatus>();
         let status = format!(
             "apiVersion: fileintegrity.openshift.io/v1alpha1\nkind: FileIntegrityNodeStatus\n\

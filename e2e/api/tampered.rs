@@ -30,7 +30,7 @@ use crate::site::Site;
 const NODE: &str = "node";
 /// The shortest pause between scans.
 const PAUSE: &str = "10";
-/// So many tries are made at a time. Most of their time they wait.
+/// How many tries run at a time. They mostly wait.
 const AT_ONCE: usize = 8;
 /// What lies outside the state directory, and must stay as it is.
 const PRECIOUS: &str = "what must not be changed";
@@ -93,7 +93,7 @@ struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    /// The database that AIDE makes of the tree as it is now.
+    /// The database that AIDE creates of the tree as it is now.
     fn database_of_today(&self) -> anyhow::Result<Vec<u8>> {
         let new = self.site.path("today.gz");
         let status = Command::new(&self.aide)
@@ -128,7 +128,7 @@ impl Scene<'_> {
         Ok(fs::write(path, record.to_string())?)
     }
 
-    /// The oldest backup that the daemon made.
+    /// The oldest backup that the daemon created.
     fn backup(&self) -> anyhow::Result<Vec<u8>> {
         let entries = fs::read_dir(self.site.path("root/etc/kubernetes"))?;
         let mut backups: Vec<_> = entries
@@ -607,7 +607,7 @@ async fn is_caught(scene: &Scene<'_>, daemon: Process, caught: Caught) -> anyhow
                 "{status:?}"
             );
             no_scan_was_without_changes(scene).await?;
-            // What is written for a new baseline goes to its place, too.
+            // A new baseline is written to that place, too.
             is_healed_by_a_request(site).await
         }
     }
@@ -666,7 +666,7 @@ async fn is_unrequested(scene: &Scene<'_>) -> anyhow::Result<()> {
     is_healed_by_a_request(site).await
 }
 
-/// A request that an administrator makes gives a baseline that counts.
+/// The baseline that an administrator requests is valid.
 async fn is_healed_by_a_request(site: &Site<'_>) -> anyhow::Result<()> {
     let status = reinitialized(site, "second").await?;
     let requested = status.baseline.is_some_and(|baseline| baseline.requested);
@@ -778,7 +778,7 @@ async fn the_mounted_configuration_is_not_trusted_without_the_api() -> anyhow::R
         let proxy = Proxy::start().await?;
         let mut scene = prepared_behind(&proxy, space, "fi", &node).await?;
         fs::write(scene.site.mounted(), blind(&scene))?;
-        // The pod's own directory goes with it.
+        // The pod's own directory is removed with it.
         fs::remove_dir_all(scene.site.path("work"))?;
         fs::create_dir(scene.site.path("work"))?;
         // Its log has the events.
@@ -788,7 +788,7 @@ async fn the_mounted_configuration_is_not_trusted_without_the_api() -> anyhow::R
         daemon
             .logs("the mounted configuration is not that of the baseline")
             .await?;
-        // It waits for the API for a while; after that it goes on with what it has.
+        // It waits for the API for a while. Then it continues with what it has.
         daemon.logs("ApiUnreachable").await?;
         let digest = digest_of_gzip(&scene.site.database())?;
         anyhow::ensure!(

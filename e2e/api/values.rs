@@ -8,7 +8,7 @@ use fio::testing::api::{FileIntegrityNodeStatus, names};
 use crate::faults::Node;
 use crate::harness::{Space, in_space};
 
-/// Waits for another hash than this, and returns it with the failure log that goes with it.
+/// Waits for another hash than this, and returns it with its failure log.
 async fn until_other(
     space: &Space,
     node: &Node<'_>,

@@ -14,9 +14,9 @@ use super::cluster::hack_cluster;
 pub(crate) struct Request {
     /// When it came.
     pub(crate) at: Timestamp,
-    /// The account that made it.
+    /// The account that sent it.
     pub(crate) user: String,
-    /// The pod that made it, where a pod's own token was used.
+    /// The pod that sent it, if the token was that of a pod.
     pub(crate) pod: Option<String>,
     /// get, list, watch, create, patch, update, delete, deletecollection.
     pub(crate) verb: String,

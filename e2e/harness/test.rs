@@ -25,7 +25,7 @@ use super::node::Node;
 use super::wait::until;
 use super::{dump, secrets};
 
-/// On every object that a test makes: the test's name.
+/// On every object that a test creates: the name of the test.
 const LABEL: &str = "fio-e2e";
 /// Longer than any test takes; one that takes longer hangs.
 const TEST_PATIENCE: Duration = Duration::from_secs(900);

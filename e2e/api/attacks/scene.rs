@@ -25,7 +25,7 @@ const OTHER_FI: &str = "objects of another FileIntegrity";
 const FORGED_EVENTS: &str = "forged events";
 const OTHER_INSTALL: &str = "another installation";
 
-/// Where the tries are made: two FileIntegrities on two nodes, and another installation on the same
+/// Where the attacks are tried: two FileIntegrities on two nodes, and another installation on the same
 /// nodes.
 pub(super) struct Scene {
     /// FileIntegrity `fi`; its daemon on the first node is the attacker.
@@ -253,7 +253,7 @@ impl Scene {
     }
 
     /// A log of the attacker's node with something wrong about it. There is no log of that node yet,
-    /// so these would make one.
+    /// so these would create one.
     #[expect(clippy::too_many_lines, reason = "one table")]
     fn disguises(&self) -> anyhow::Result<Vec<Try>> {
         let own = &self.own;

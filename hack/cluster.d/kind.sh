@@ -41,7 +41,7 @@ kind_create() {
   ! kind_is_up || return 0
   mkdir -p "$KIND_DIR/audit"
   rm -f "$KIND_DIR/created"
-  write_kind_conf >"$KIND_DIR/kind.yaml"
+  sed -e "s|STATE|$STATE|; s|CLUSTER_D|$CLUSTER_D|" "$CHECKOUT/hack/kind.yaml" >"$KIND_DIR/kind.yaml"
   log "creating the kind cluster $KIND_NAME"
   kind_delete >"$KIND_LOG" 2>&1
   docker network inspect "$(kind_network)" >/dev/null 2>&1 || touch "$KIND_DIR/our-network"
@@ -51,14 +51,6 @@ kind_create() {
   kind_save_join
   kind_copy_kubectl
   touch "$KIND_DIR/created"
-}
-
-write_kind_conf() {
-  local number
-  sed -e "s|STATE|$STATE|; s|CLUSTER_D|$CLUSTER_D|" "$CHECKOUT/hack/kind.yaml"
-  for number in $(seq "$(workers)"); do
-    printf '  - role: worker # %d\n' "$number"
-  done
 }
 
 # The kubectl of the node image has the version of the cluster. On another system than

@@ -24,6 +24,7 @@ make_disk() {
   mkdir -p "$dir/upper" "$dir/work" "$dir/tree"
   write_node_files "$dir/upper$NODE_FILES" "$dir/pki" "$port"
   install -D -t "$dir/upper$NODE_FILES/bin" "$kubernetes/kubelet"
+  install -t "$dir/upper$NODE_FILES/bin" "$CHECKOUT/hack/vm.d/sampler"
   install -D -m 644 -t "$dir/upper$NODE_FILES/images" "$@"
   write_system_files "$dir/upper" "$dir/ssh.pub"
   # In its own mount namespace, so that a killed run leaves no mount.
@@ -103,11 +104,11 @@ write_node_files() {
   cat >"$dir/nftables" <<EOF_NFT
 table ip fio {
   chain services {
-    type nat hook prerouting priority dstnat
+    type nat hook prerouting priority dstnat;
     ip daddr $VM_SERVICE_IP tcp dport 443 dnat to $VM_HOST_IP:$port
   }
-  chain masquerade {
-    type nat hook postrouting priority srcnat
+  chain outgoing {
+    type nat hook postrouting priority srcnat;
     oifname "eth0" masquerade
   }
 }
@@ -139,6 +140,7 @@ EOF_CNI
 }
 
 # The control groups are those of an ordinary node: the hierarchy of pods, managed by systemd.
+# Without limits of CPU, because with them a container needs minutes to start in the emulation.
 write_kubelet_conf() {
   cat <<EOF_KUBELET
 apiVersion: kubelet.config.k8s.io/v1beta1
@@ -150,7 +152,9 @@ authentication:
 authorization: {mode: Webhook}
 containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
 cgroupDriver: systemd
+cpuCFSQuota: false
 clusterDomain: cluster.local
+clusterDNS: ["10.96.0.10"]
 nodeStatusUpdateFrequency: 5s
 syncFrequency: 10s
 imageGCHighThresholdPercent: 100

@@ -96,7 +96,7 @@ boot_vm() {
     -machine q35 -accel tcg,thread=multi -cpu max -smp "$VM_CPUS" -m "$VM_MEMORY" \
     -nodefaults -display none -serial "file:$LOGS/vm/console.log" \
     -kernel "$VM/vmlinuz" -initrd "$VM/initrd" \
-    -append 'root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off panic=-1' -no-reboot \
+    -append 'root=/dev/vda rw console=ttyS0 net.ifnames=0 mitigations=off transparent_hugepage=never panic=-1' -no-reboot \
     -drive "file=$VM/disk,format=raw,if=virtio,cache=unsafe" \
     -netdev "user,id=net,hostfwd=tcp:127.0.0.1:$VM_SSH_PORT-$VM_NODE_IP:22" \
     -device virtio-net-pci,netdev=net -device virtio-rng-pci
@@ -110,8 +110,10 @@ wait_vm() {
   log "$VM_NODE is Ready"
 }
 
-# on_node COMMAND: runs a shell command on the node, as root.
+# on_node COMMAND: runs a shell command on the node, as root. All commands share a connection,
+# because its encryption is slow in the emulation; it ends with the virtual machine.
 on_node() {
   ssh -i "$VM/ssh" -p "$VM_SSH_PORT" -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null \
-    -o LogLevel=ERROR -o BatchMode=yes -o ConnectTimeout=30 root@127.0.0.1 "$@" </dev/null
+    -o ControlMaster=auto -o ControlPath="$RUN/vm-ssh" -o ControlPersist=yes \
+    -o LogLevel=ERROR -o BatchMode=yes -o ConnectTimeout=60 root@127.0.0.1 "$@" </dev/null
 }

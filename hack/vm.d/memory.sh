@@ -1,0 +1,100 @@
+# shellcheck shell=bash
+# The memory steps of hack/vm-test. They read the files of cgroup v2 on the node (kernel
+# documentation, admin-guide/cgroup-v2).
+
+# A file in the page cache that belongs to another program than the daemon.
+OTHER_FILE=/var/tmp/other-program
+OTHER_MIB=64
+SAMPLES=/run/fio-samples
+
+# Prints the cgroup of the daemon's container on the node.
+daemon_cgroup() {
+  local id
+  id=$(pod '.status.containerStatuses[0].containerID')
+  on_node "find /sys/fs/cgroup/kubepods.slice -type d -name 'cri-containerd-${id##*/}.scope'"
+}
+
+mebibytes() {
+  printf '%d.%d MiB' $(($1 / 1048576)) $(($1 % 1048576 * 10 / 1048576))
+}
+
+# memory_of CURRENT ANON FILE INACTIVE_FILE SLAB: a line of the sampler as text.
+memory_of() {
+  printf 'memory.current %s: anon %s, file %s (inactive %s), reclaimable slab %s' \
+    "$(mebibytes "$1")" "$(mebibytes "$2")" "$(mebibytes "$3")" "$(mebibytes "$4")" "$(mebibytes "$5")"
+}
+
+# cached_bytes FILE: prints how much of a file is in the page cache of the node.
+cached_bytes() {
+  on_node "fincore --bytes --noheadings --raw --output RES $1"
+}
+
+has_scanned_since() {
+  [[ $(result lastProbeTime) != "$1" ]]
+}
+
+# Measures the memory of the daemon before a scan, at its end, and after the release of the page
+# cache, and compares the cached pages of another program before and after it.
+reclaim() {
+  local cgroup before peak after other_before other_after probed
+  cgroup=$(daemon_cgroup)
+  step "the cgroup of the daemon: $cgroup"
+  # An empty page cache, so that the pages that the scan reads count as the daemon's.
+  on_node "head --bytes ${OTHER_MIB}M /dev/urandom >$OTHER_FILE
+    sync; echo 3 >/proc/sys/vm/drop_caches; cat $OTHER_FILE >/dev/null
+    systemctl stop fio-sampler 2>/dev/null || true
+    systemd-run --quiet --unit=fio-sampler $NODE_FILES/bin/sampler $cgroup $SAMPLES"
+  other_before=$(cached_bytes "$OTHER_FILE")
+  # The first may have begun before.
+  for _ in 1 2; do
+    probed=$(result lastProbeTime)
+    wait_for "a scan has ended" has_scanned_since "$probed"
+  done
+  on_node "sleep 3; systemctl stop fio-sampler"
+  other_after=$(cached_bytes "$OTHER_FILE")
+  read -ra before < <(on_node "head -n 1 $SAMPLES")
+  read -ra peak < <(on_node "sort -n -k 3 $SAMPLES | tail -n 1")
+  read -ra after < <(on_node "tail -n 1 $SAMPLES")
+  step "before the scan: $(memory_of "${before[@]}")"
+  step "at the end of the scan: $(memory_of "${peak[@]}")"
+  step "after the release: $(memory_of "${after[@]}")"
+  step "the highest anon: $(mebibytes "$(on_node "sort -n -k 2 $SAMPLES | tail -n 1 | cut -d ' ' -f 2")"), memory.peak $(mebibytes "$(on_node "cat $cgroup/memory.peak")")"
+  step "the cached pages of another program: $(mebibytes "$other_before") before, $(mebibytes "$other_after") after"
+  expect "the scan filled the page cache" test "${peak[2]}" -gt $((10 * 1048576))
+  expect "the release dropped at least three quarters of it" test "${after[2]}" -lt $((peak[2] / 4))
+  expect "the release did not affect another program" test "$other_after" -ge $((other_before * 9 / 10))
+}
+
+# set_limit MEMORY
+set_limit() {
+  k patch fileintegrity "$FI" --type=merge --patch \
+    "{\"spec\": {\"resources\": {\"limits\": {\"cpu\": \"2\", \"memory\": \"$1\"}}}}" >/dev/null
+}
+
+was_oom_killed() {
+  [[ $(pod '.status.containerStatuses[0].lastState.terminated.reason') == OOMKilled ]]
+}
+
+has_interrupted_scan() {
+  [[ $(result condition) == Errored && $(result errorClass) == interrupted ]]
+}
+
+# The limit does not suffice for AIDE. With cgroup v2 the kernel kills the entire container,
+# because the kubelet sets memory.oom.group.
+out_of_memory() {
+  local probed cgroup
+  probed=$(result lastProbeTime)
+  set_limit "$SMALL_LIMIT"
+  wait_for "with a memory limit of $SMALL_LIMIT: the container was OOMKilled" was_oom_killed
+  step "restarts: $(pod '.status.containerStatuses[0].restartCount'), exit code $(pod '.status.containerStatuses[0].lastState.terminated.exitCode')"
+  cgroup=$(daemon_cgroup)
+  [[ -z $cgroup ]] || step "memory.oom.group: $(on_node "cat $cgroup/memory.oom.group" || true)"
+  wait_for "the result: Errored, interrupted" has_interrupted_scan
+  step "the message: $(result errorMessage)"
+  expect "no scan succeeded with the small limit" test "$(k get events \
+    --field-selector reason=NodeIntegrityStatus --output name | wc -l)" -ge 0
+  probed=$(result lastProbeTime)
+  set_limit 600Mi
+  wait_for "with a limit of 600Mi again: Succeeded" has_result Succeeded "$probed"
+  wait_for "phase Active" has_phase Active
+}

@@ -3,7 +3,7 @@
 # kubelet. The Debian tree is cached, and the disk is created from it for each run, because it
 # has the certificates of the run.
 
-VM_PACKAGES=busybox,ca-certificates,containerd,containernetworking-plugins,dbus,initramfs-tools,iproute2,iptables,kmod,linux-image-cloud-amd64,mount,nftables,openssh-server,procps,runc,systemd,systemd-sysv,udev,util-linux,zstd
+VM_PACKAGES=systemd,systemd-sysv,udev,dbus,kmod,linux-image-cloud-amd64,initramfs-tools,zstd,busybox,ca-certificates,containerd,containernetworking-plugins,conntrack,ethtool,iproute2,iptables,mount,nftables,openssh-server,procps,runc,util-linux
 VM_DISK_SIZE=6G
 # The addresses of qemu's user network.
 VM_HOST_IP=10.0.2.2

@@ -51,6 +51,7 @@ vm_up() {
 
 vm_down() {
   stop_group vm
+  rm -f "$RUN/vm-ssh"
   remove_run
   rm -rf --one-file-system "$VM"
 }

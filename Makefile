@@ -101,7 +101,7 @@ reproducible: ## Build the program twice from scratch, and compare
 
 ##@ Test
 
-.PHONY: test test-versions fuzz test-unit differ containerfile-test api-test skew-test release-test olm-test e2e arm64-test chaos audit-rbac soak bench demo lint figures verify
+.PHONY: test test-versions fuzz test-unit differ containerfile-test api-test skew-test release-test olm-test e2e arm64-test cgroup2-test chaos audit-rbac soak bench demo lint figures verify
 # All targets use the same features, so that the library and the program are compiled only once.
 test: test-unit containerfile-test fuzz api-test release-test e2e audit-rbac ## Run all tests, including those with a real API server and a cluster
 
@@ -159,6 +159,11 @@ e2e: image cluster-up ## Run the end-to-end tests on a cluster (KUBERNETES_VERSI
 
 arm64-test: ## Compile for arm64, build its image, and run both with qemu-user (requires root on Debian, amd64)
 	hack/arm64-test
+
+# Not part of test: the processor of the virtual machine is emulated, so it takes long.
+cgroup2-test: IMG := $(DEV_IMG)
+cgroup2-test: image ## Run fio on a node with cgroup v2, in a virtual machine (requires root on Debian, amd64)
+	IMG=$(IMG) hack/vm-test
 
 chaos: ## Run the fault and attack tests, and print their results
 	hack/chaos

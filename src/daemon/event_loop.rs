@@ -1,7 +1,5 @@
 //! Feeds events to the state machine, and executes its actions. I/O.
 
-use std::path::Path;
-
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -253,7 +251,7 @@ fn signal_poll() -> Interval {
 
 /// The page cache that a scan has filled counts as memory of the container.
 fn release_page_cache() {
-    if let Err(error) = page_cache::release(Path::new(page_cache::CGROUP)) {
+    if let Err(error) = page_cache::release() {
         tracing::debug!(%error, "failed to release the page cache");
     }
 }

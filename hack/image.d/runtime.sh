@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # Builds and pushes images with docker, podman or buildah. The base images are pulled, or
-# created on this machine (BASES).
+# created on this machine (BASE_IMAGES).
 
-BASE_IMAGE=docker.io/library/debian:trixie-slim
+DEBIAN_IMAGE=docker.io/library/debian:trixie-slim
 
 # Prints RUNTIME, or the first tool that works.
 runtime() {
@@ -71,11 +71,11 @@ build_image() {
 # needs_base RUNTIME: succeeds if the base images are created on this machine instead of
 # pulled from a registry.
 needs_base() {
-  case ${BASES:-} in
-    local) [[ $1 != podman ]] || die "BASES=local requires docker or buildah: set RUNTIME" ;;
+  case ${BASE_IMAGES:-} in
+    local) [[ $1 != podman ]] || die "BASE_IMAGES=local requires docker or buildah: set RUNTIME" ;;
     pull) return 1 ;;
     '') [[ $1 == buildah && -z ${PLATFORMS:-} ]] ;;
-    *) die "BASES=$BASES is unknown: use local or pull" ;;
+    *) die "BASE_IMAGES=$BASE_IMAGES is unknown: use local or pull" ;;
   esac
 }
 
@@ -84,7 +84,7 @@ debian_base() {
   local rootfs
   needs_base "$1" || return 0
   rootfs=$(base_rootfs)
-  base_image "$1" "$BASE_IMAGE" "${rootfs##*/}" fill_base "$rootfs"
+  base_image "$1" "$DEBIAN_IMAGE" "${rootfs##*/}" fill_base "$rootfs"
 }
 
 # fill_base ROOTFS CONTAINER

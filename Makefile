@@ -18,6 +18,7 @@ CATALOG_DEPLOY_NS ?= $(NAMESPACE)## Namespace for catalog-deploy
 OVERLAY ?=## kubernetes or openshift; default: detected
 REPLICAS ?= 1## Number of operators; 2 for a standby
 RUNTIME ?=## docker, podman or buildah; default: the first that works
+BASE_IMAGES ?=## pull, or local to create them on this machine (hack/image --help)
 PLATFORMS ?=## Platforms of the image, such as linux/amd64,linux/arm64; default: this machine
 WORKERS ?= 2## Number of worker nodes that cluster-up starts
 CLUSTER ?=## kind, local or current; default: the first that works
@@ -33,7 +34,7 @@ E2E_AUDIT_LOG ?=## Audit log of e2e for audit-rbac; default: that of the cluster
 CARGO_TARGET_DIR ?= target## Build directory of cargo
 
 export IMAGE_REPO TAG IMG BUNDLE_IMG CATALOG_IMG NAMESPACE CATALOG_DEPLOY_NS
-export OVERLAY REPLICAS RUNTIME PLATFORMS WORKERS CLUSTER GIT_REMOTE PART BASE NODES
+export OVERLAY REPLICAS RUNTIME BASE_IMAGES PLATFORMS WORKERS CLUSTER GIT_REMOTE PART BASE NODES
 # Do not export an empty VERSION: scripts then use the version in Cargo.toml.
 ifneq ($(strip $(VERSION)),)
 export VERSION

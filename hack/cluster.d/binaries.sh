@@ -86,6 +86,7 @@ module_packages() {
       ;;
     kubeadm) printf 'k8s.io/kubernetes/cmd/kubeadm\n' ;;
     kind) printf 'sigs.k8s.io/kind\n' ;;
+    buildx) printf 'github.com/docker/buildx/cmd/buildx\n' ;;
     crictl) printf 'sigs.k8s.io/cri-tools/cmd/crictl\n' ;;
     etcd) printf '%s\n' go.etcd.io/etcd/server/v3 ;;
     coredns) printf '%s\n' . ;;

@@ -40,6 +40,8 @@ make_rootfs() {
     die "debootstrap failed: see $output"
   add_updates "$dir" "$mirror"
   rm -rf "$dir"/var/cache/apt/archives/*.deb "$dir"/var/lib/apt/lists/*
+  # Containers have their own devices, and the emulation cannot copy these.
+  [[ -z $ROOTFS_ARCH ]] || find "$dir/dev" -mindepth 1 -delete
   # Both are from this machine and differ in every node and image.
   rm -f "$dir/etc/hostname" "$dir/etc/resolv.conf"
 }

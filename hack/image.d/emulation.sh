@@ -31,13 +31,21 @@ emulated() {
     shift 2
     exec "$@"' bash "$dir" ":arm64:M::$ARM64_MAGIC:$ARM64_MASK:$(command -v qemu-aarch64-static):F" "$@" &
   pid=$!
-  until [[ $(readlink "/proc/$pid/ns/user") != $(readlink /proc/self/ns/user) ]]; do
-    kill -0 "$pid" 2>/dev/null || die "unshare failed: this kernel allows no user namespaces"
-    sleep 0.1
-  done
-  printf '0 0 4294967295' | tee "/proc/$pid/gid_map" >"/proc/$pid/uid_map"
+  map_ids "$pid" uid_map
+  map_ids "$pid" gid_map
   printf '\n' >"$dir/start"
   wait "$pid" || status=$?
   rm -r "$dir"
   return "$status"
+}
+
+# map_ids PID FILE: the kernel refuses this until the process is in its user namespace.
+map_ids() {
+  local attempt
+  for attempt in {1..100}; do
+    ! printf '0 0 4294967295' 2>/dev/null >"/proc/$1/$2" || return 0
+    kill -0 "$1" 2>/dev/null || break
+    sleep 0.1
+  done
+  die "no user namespace after $attempt attempts: does this kernel allow them?"
 }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Builds and pushes images with docker, podman or buildah. buildah requires no
-# registry, because the base images are created on this machine.
+# Builds and pushes images with docker, podman or buildah. The base images are pulled, or
+# created on this machine (BASE_IMAGES).
 
-BASE_IMAGE=docker.io/library/debian:trixie-slim
+DEBIAN_IMAGE=docker.io/library/debian:trixie-slim
 
 # Prints RUNTIME, or the first tool that works.
 runtime() {
@@ -26,6 +26,18 @@ has_buildx() {
   docker buildx version >/dev/null 2>&1
 }
 
+# Runs docker's plugin buildx, and builds it if docker has none. Requires
+# cluster.d/binaries.sh.
+buildx() {
+  local dir
+  if has_buildx; then
+    docker buildx "$@"
+  else
+    dir=$(binaries buildx)
+    "$dir/buildx" "$@"
+  fi
+}
+
 # build_image RUNTIME TAG CONTEXT ARG...: with PLATFORMS (linux/amd64,linux/arm64), builds a
 # manifest list with an image for each.
 build_image() {
@@ -41,8 +53,9 @@ build_image() {
   fi
   case $runtime in
     docker)
-      has_buildx || die "docker has no plugin buildx: install it, or set RUNTIME to podman or buildah"
-      docker buildx build --load "${options[@]}" "$@" "$context"
+      # The containers of hack/kind-docker have no other network.
+      ! needs_base docker || options+=(--network host)
+      buildx build --load "${options[@]}" "$@" "$context"
       ;;
     podman) podman build "${options[@]}" "$@" "$context" ;;
     buildah)
@@ -58,7 +71,12 @@ build_image() {
 # needs_base RUNTIME: succeeds if the base images are created on this machine instead of
 # pulled from a registry.
 needs_base() {
-  [[ $1 == buildah && -z ${PLATFORMS:-} ]]
+  case ${BASE_IMAGES:-} in
+    local) [[ $1 != podman ]] || die "BASE_IMAGES=local requires docker or buildah: set RUNTIME" ;;
+    pull) return 1 ;;
+    '') [[ $1 == buildah && -z ${PLATFORMS:-} ]] ;;
+    *) die "BASE_IMAGES=$BASE_IMAGES is unknown: use local or pull" ;;
+  esac
 }
 
 # debian_base RUNTIME: creates the Debian base image. Requires cluster.d/rootfs.sh.
@@ -66,7 +84,7 @@ debian_base() {
   local rootfs
   needs_base "$1" || return 0
   rootfs=$(base_rootfs)
-  base_image "$BASE_IMAGE" "${rootfs##*/}" fill_base "$rootfs"
+  base_image "$1" "$DEBIAN_IMAGE" "${rootfs##*/}" fill_base "$rootfs"
 }
 
 # fill_base ROOTFS CONTAINER
@@ -112,17 +130,36 @@ tag_image() {
   "$1" tag "$2" "$3"
 }
 
-# base_image NAME LABEL COMMAND...: creates a base image unless it exists with the same
-# label. COMMAND fills an empty container.
+# base_image RUNTIME NAME LABEL COMMAND...: creates a base image unless it exists with the
+# same label. COMMAND fills an empty container of buildah.
 base_image() {
-  local name=$1 label=$2 container
-  shift 2
+  local runtime=$1 name=$2 label=$3 container
+  shift 3
   need_command buildah buildah
-  [[ $(buildah inspect --type image --format '{{index .OCIv1.Config.Labels "fio.base"}}' \
-    "$name" 2>/dev/null) != "$label" ]] || return 0
-  log "creating $name"
-  container=$(buildah from scratch)
-  "$@" "$container"
-  buildah config ${ROOTFS_ARCH:+--arch "$ROOTFS_ARCH"} --label "fio.base=$label" "$container"
-  buildah commit --quiet --rm "$container" "$name" >/dev/null
+  if [[ $(label_in_buildah "$name") != "$label" ]]; then
+    log "creating $name"
+    container=$(buildah from scratch)
+    "$@" "$container"
+    buildah config ${ROOTFS_ARCH:+--arch "$ROOTFS_ARCH"} --label "fio.base=$label" "$container"
+    buildah commit --quiet --rm "$container" "$name" >/dev/null
+  fi
+  [[ $runtime != docker || $(label_in_docker "$name") == "$label" ]] || copy_to_docker "$name"
+}
+
+label_in_buildah() {
+  buildah inspect --type image --format '{{index .OCIv1.Config.Labels "fio.base"}}' "$1" 2>/dev/null || true
+}
+
+label_in_docker() {
+  docker image inspect --format '{{index .Config.Labels "fio.base"}}' "$1" 2>/dev/null || true
+}
+
+# copy_to_docker NAME
+copy_to_docker() {
+  local dir
+  log "copying $1 to docker"
+  dir=$(mktemp -d)
+  buildah push --quiet "$1" "docker-archive:$dir/image.tar:$1"
+  docker load --quiet --input "$dir/image.tar" >/dev/null
+  rm -r "$dir"
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, ensure};
 use fio::testing::api::{Condition, FileIntegrityNodeStatus, NodeCounts, Phase, names};
 use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::Node;
 use kube::ResourceExt as _;
-use kube::api::DeleteParams;
+use kube::api::{DeleteParams, ListParams};
 use serde_json::json;
 
 use crate::harness::test::selecting;
@@ -35,10 +36,13 @@ async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
                 .await?;
         }
 
+        let all = t.cluster_api::<Node>().list(&ListParams::default()).await?;
         let selected = i64::try_from(nodes.len())?;
         let counts = NodeCounts {
             selected,
             initialized: selected,
+            // kind's control plane, which has a taint.
+            not_selected: i64::try_from(all.items.len())? - selected,
             ..NodeCounts::default()
         };
         fi.counts(counts).await?;

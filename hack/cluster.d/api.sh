@@ -13,7 +13,7 @@ api_up() {
   local kubernetes etcd
   need_command openssl openssl
   take_lock "$STATE/api.lock" "this checkout's API"
-  kubernetes=$(binaries kubernetes)
+  kubernetes=$(binaries kube-apiserver)
   etcd=$(binaries etcd)
   clear_api
   make_apiserver_pki "$API/pki"

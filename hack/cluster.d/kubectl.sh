@@ -16,6 +16,6 @@ kubectl() {
   elif [[ -n $(type -P oc) ]]; then
     command oc "$@"
   else
-    "$(binaries kubernetes)/kubectl" "$@"
+    "$(binaries kube-apiserver)/kubectl" "$@"
   fi
 }

@@ -42,7 +42,7 @@ has_scanned_since() {
 reclaim() {
   local cgroup before peak after anon other_before other_after probed
   cgroup=$(daemon_cgroup)
-  step "the cgroup of the daemon: $cgroup"
+  log "the cgroup of the daemon: $cgroup"
   # An empty page cache, so that the pages that the scan reads count as the daemon's.
   on_node "sync; echo 3 >/proc/sys/vm/drop_caches
     systemd-run --quiet --unit=fio-other bash -c \
@@ -63,11 +63,11 @@ reclaim() {
   # The lowest after that, because the next scan may have begun.
   read -ra after < <(on_node "sed '1,/ ${peak[2]} /d' $SAMPLES | sort -n -k 3 | head -n 1")
   anon=$(on_node "cut -d ' ' -f 2 $SAMPLES | sort -n | tail -n 1")
-  step "before the scans: $(memory_of "${before[@]}")"
-  step "with the most cached pages: $(memory_of "${peak[@]}")"
-  step "after the release: $(memory_of "${after[@]}")"
-  step "the highest anon, with AIDE: $(mebibytes "$anon")"
-  step "cached pages of another program: $(mebibytes "$other_before") before, $(mebibytes "$other_after") after"
+  log "before the scans: $(memory_of "${before[@]}")"
+  log "with the most cached pages: $(memory_of "${peak[@]}")"
+  log "after the release: $(memory_of "${after[@]}")"
+  log "the highest anon, with AIDE: $(mebibytes "$anon")"
+  log "cached pages of another program: $(mebibytes "$other_before") before, $(mebibytes "$other_after") after"
   expect "the scans filled the page cache" test "${peak[2]}" -gt $((10 * 1048576))
   expect "the release dropped at least three quarters of it" test "${after[2]}" -lt $((peak[2] / 4))
   expect "it did not affect another program" test "$other_after" -ge "$OTHER_BYTES"
@@ -108,7 +108,7 @@ out_of_memory() {
   set_resources 10Mi "$SMALL_LIMIT"
   wait_for "with a memory limit of $SMALL_LIMIT: the kernel killed AIDE and the daemon" was_oom_killed
   wait_for "the result: Errored, interrupted" has_interrupted_scan
-  step "the message: $(result errorMessage)"
+  log "the message: $(result errorMessage)"
   wait_for "the container was killed again" has_restarted "$(pod '.status.containerStatuses[0].restartCount')"
   expect "the result is still an error" has_interrupted_scan
   expect "the baseline is the same" test "$(baseline_digest)" = "$digest"

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::super::build::Signal;
 
-/// A node that may be signaled.
+/// The newest request of a node that may be signaled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NodeRequest {
     pub(crate) node: Arc<str>,
-    /// The signal for the newest request of the node.
+    /// The signal for the request.
     pub(crate) id: Option<String>,
     /// The request is open, and the node can do it.
     pub(crate) is_waiting: bool,
@@ -21,15 +21,21 @@ pub(crate) struct NodeRequest {
 /// nodes wait for different requests, one of the requests is signaled. Every node reads its request
 /// from its status object anyway.
 pub(crate) fn signal(requests: &[NodeRequest]) -> Option<Signal> {
-    let id = requests.iter().find(|c| c.is_waiting)?.id.clone()?;
+    let id = requests
+        .iter()
+        .find(|request| request.is_waiting)?
+        .id
+        .clone()?;
     let same: Vec<&NodeRequest> = requests
         .iter()
-        .filter(|c| c.id.as_ref() == Some(&id))
+        .filter(|request| request.id.as_ref() == Some(&id))
         .collect();
     let mut nodes = if same.len() == requests.len() {
         Vec::new()
     } else {
-        same.iter().map(|c| c.node.to_string()).collect()
+        same.iter()
+            .map(|request| request.node.to_string())
+            .collect()
     };
     // The order of a cache varies, and another order would be another DaemonSet.
     nodes.sort();

@@ -42,6 +42,7 @@ use self::start_jitter::start_jitter;
 use self::state_dir_lock::{LockedStateDir, Place};
 use crate::aide::command::{Aide, NO_AIDE};
 use crate::api::{FileIntegrityNodeStatus, names, state_dir};
+use crate::scan::output::Output;
 use crate::scan::publish::Publisher;
 use crate::signal_file::SignalFile;
 use crate::telemetry::health::{self, Readiness};
@@ -102,7 +103,12 @@ pub(crate) async fn run(
             api: Api::namespaced(client, namespace),
         },
         SignalFile::new(below(&settings.host_root, names::SIGNAL_FILE)),
-        Publishing::new(items, runner, status.subscribe()),
+        Publishing::new(
+            items,
+            runner,
+            status.subscribe(),
+            Output::new(settings.output.clone(), &settings.identity),
+        ),
         readiness,
         events,
     );

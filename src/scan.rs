@@ -2,16 +2,16 @@
 //!
 //! [`outcome`] evaluates a run of AIDE, [`external_run`] one that another program has started.
 //! [`change_set`] is what differs from the baseline. [`reporting`] decides what to write to the API;
-//! [`event`] and [`failure_log`] build the objects, [`change_log`] the lines for log shippers. All of
+//! [`event`] and [`failure_log`] build the objects, [`output`] the lines for log shippers. All of
 //! these are pure. [`publish`] makes the requests, and [`log_collector`] reads reports of other programs.
 
-pub(crate) mod change_log;
 pub(crate) mod change_set;
 pub(crate) mod event;
 pub(crate) mod external_run;
 pub(crate) mod failure_log;
 pub(crate) mod log_collector;
 pub(crate) mod outcome;
+pub(crate) mod output;
 pub(crate) mod publish;
 pub(crate) mod reporting;
 

@@ -11,6 +11,6 @@ mod tests;
 
 pub(crate) use self::defaults::MIN_GRACE_PERIOD;
 pub use self::spec::FileIntegrity;
-pub(crate) use self::spec::{BaselineLoss, FileIntegritySpec, ProfileName};
+pub(crate) use self::spec::{BaselineLoss, FileIntegritySpec, Output, OutputFormat, ProfileName};
 pub use self::status::{FileIntegrityStatus, NodeCounts, Phase};
 pub(crate) use self::values::ConfigMapKey;

@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::aide::watchdog::{self, Limits};
-use crate::api::{file_integrity, names};
+use crate::api::{OutputFormat, file_integrity, names};
 use crate::daemon::{self, settings::Settings};
 use crate::k8s;
-use crate::scan::Identity;
+use crate::scan::{Identity, output};
 
 /// What to do if the baseline is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,6 +19,27 @@ enum OnLoss {
     Reinit,
     /// Report the node as Errored.
     Error,
+}
+
+/// Format of the lines for log shippers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OutputArg {
+    /// The fields that fio's documentation describes.
+    Fio,
+    /// The Elastic Common Schema.
+    Ecs,
+    /// The Open Cybersecurity Schema Framework.
+    Ocsf,
+}
+
+impl From<OutputArg> for OutputFormat {
+    fn from(format: OutputArg) -> Self {
+        match format {
+            OutputArg::Fio => Self::Fio,
+            OutputArg::Ecs => Self::Ecs,
+            OutputArg::Ocsf => Self::Ocsf,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +96,15 @@ pub(super) struct Args {
     /// A directory of the container's own.
     #[arg(long, default_value = "/tmp", env = "FIO_WORK_DIR")]
     work_dir: PathBuf,
+    /// Format of the lines for log shippers.
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = OutputArg::Fio)]
+    output_format: OutputArg,
+    /// Write only the changes that the scan before did not find.
+    #[arg(long)]
+    output_changes_only: bool,
+    /// Name of the cluster in the lines for log shippers.
+    #[arg(long, value_name = "NAME")]
+    output_cluster: Option<String>,
     /// Address of /healthz and /readyz.
     #[arg(long, default_value = "0.0.0.0:8081", env = "FIO_HEALTH_ADDRESS")]
     health_address: SocketAddr,
@@ -122,6 +152,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         workers: args.workers.unwrap_or(1).max(1),
         limits: Limits::of_total(Duration::from_secs(args.scan_timeout)),
         error_on_loss: args.on_baseline_loss == OnLoss::Error,
+        output: output::Settings {
+            format: args.output_format.into(),
+            changes_only: args.output_changes_only,
+            cluster: args.output_cluster,
+        },
         health: Some(args.health_address),
     };
     daemon::run(settings, client, stop).await

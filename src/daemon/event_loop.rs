@@ -177,7 +177,11 @@ impl EventLoop {
             Action::PublishError { error, event } => self.publishing.error(error, event),
             Action::RemoveSignal => self.handled_signal = self.signal.clear_or_remember(),
             Action::WakeAt(at) => self.wake = Some(self.start + at),
-            Action::Sleep => self.wake = None,
+            Action::Hold(reason) => {
+                self.wake = None;
+                self.publishing.hold_started(&reason);
+            }
+            Action::EndHold => self.publishing.hold_ended(),
             Action::Ready => self.readiness.set(true),
             Action::StopAide => self.cancel.cancel(),
             // `run` has already returned.

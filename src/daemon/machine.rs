@@ -43,6 +43,7 @@ use self::readiness::Readiness;
 use self::schedule::{Schedule, retry_after};
 use self::signal::Signal;
 use super::node_state::ObservedStatus;
+use crate::api::HoldReason;
 use crate::scan::outcome::ScanError;
 
 #[derive(Clone, Debug)]
@@ -260,15 +261,13 @@ impl Machine {
             self.state = State::Starting;
             return;
         }
-        if self
-            .observed
-            .as_ref()
-            .is_some_and(|o| o.desired.hold.is_some())
-        {
-            self.hold(actions);
+        let observed = self.observed.as_ref();
+        if let Some(reason) = observed.and_then(|o| o.desired.hold.clone()) {
+            self.hold(reason, actions);
             return;
         }
         if self.state == State::Held {
+            actions.push(Action::EndHold);
             // Changes during the hold are reported at once.
             self.state = State::Idle { due: now };
         }
@@ -329,10 +328,10 @@ impl Machine {
         }
     }
 
-    fn hold(&mut self, actions: &mut Vec<Action>) {
+    fn hold(&mut self, reason: HoldReason, actions: &mut Vec<Action>) {
         if self.state != State::Held {
             self.state = State::Held;
-            actions.push(Action::Sleep);
+            actions.push(Action::Hold(reason));
         }
         self.readiness.become_ready(actions);
     }

@@ -1,4 +1,4 @@
-//! Turns actions of the state machine into updates for the outbox, and writes the change log. I/O.
+//! Turns actions of the state machine into updates for the outbox, and into lines for log shippers. I/O.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -10,9 +10,10 @@ use super::known_status::KnownStatus;
 use super::outbox::Item;
 use super::runner::{Completed, Runner};
 use crate::aide::database::DatabaseError;
-use crate::api::{Baseline, Condition, Reinit, ScanResult, time};
+use crate::api::{Baseline, HoldReason, Reinit, time};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::{Finding, Outcome, ScanError};
+use crate::scan::output::{EndedScan, Output};
 use crate::scan::reporting::NodeUpdate;
 
 /// Publishes what the state machine requests.
@@ -20,9 +21,7 @@ pub(super) struct Publishing {
     items: mpsc::UnboundedSender<Item>,
     runner: Runner,
     status: watch::Receiver<KnownStatus>,
-    /// Hash of the changes that were last written to the change log, empty if the last scan had none.
-    /// None before the first scan.
-    logged: Option<String>,
+    output: Output,
 }
 
 impl Publishing {
@@ -30,12 +29,13 @@ impl Publishing {
         items: mpsc::UnboundedSender<Item>,
         runner: Runner,
         status: watch::Receiver<KnownStatus>,
+        output: Output,
     ) -> Self {
         Self {
             items,
             runner,
             status,
-            logged: None,
+            output,
         }
     }
 
@@ -56,7 +56,11 @@ impl Publishing {
             scan = completed.scan,
             "scan finished"
         );
-        self.write_change_log(result, completed.change_log);
+        self.write_scan(EndedScan {
+            id: &completed.scan,
+            result,
+            report: completed.report.as_deref(),
+        });
         let update = NodeUpdate {
             finding: Some(finding),
             scanned_digest: digest,
@@ -65,27 +69,10 @@ impl Publishing {
         self.send(update, completed.log);
     }
 
-    /// Writes the change log of a failed scan to standard output, unless the scan before had the same
-    /// changes.
-    fn write_change_log(&mut self, result: &ScanResult, lines: Option<String>) {
-        let before = self.logged.take().unwrap_or_else(|| {
-            let known = self.status.borrow();
-            let last = known.status.as_ref().and_then(|s| s.last_result.as_ref());
-            let hash = last.and_then(|last| last.changes_hash.clone());
-            hash.unwrap_or_default()
-        });
-        let now = match result.condition {
-            Condition::Errored => before.clone(),
-            Condition::Failed | Condition::Succeeded => {
-                result.changes_hash.clone().unwrap_or_default()
-            }
-        };
-        if let Some(lines) = lines.filter(|_| now != before)
-            && let Err(error) = std::io::stdout().write_all(lines.as_bytes())
-        {
-            tracing::warn!(%error, "failed to write the change log to standard output");
-        }
-        self.logged = Some(now);
+    fn write_scan(&mut self, scan: EndedScan<'_>) {
+        let known = self.status.borrow().status.clone();
+        let last = known.as_ref().and_then(|known| known.last_result.as_ref());
+        write(&self.output.scan(scan, last));
     }
 
     /// Publishes the baseline that was created, or the one on the disk.
@@ -99,6 +86,10 @@ impl Publishing {
             .as_ref()
             .map_or_else(time::now, |completed| completed.started_at.clone());
         let created = completed.and_then(|completed| completed.baseline);
+        if let Some(created) = &created {
+            write(&self.output.baseline_created(created));
+        }
+        self.write_event(event.as_ref());
         let baseline = match created {
             Some(created) => Some(created),
             None => self.runner.baseline_on_disk()?,
@@ -135,20 +126,52 @@ impl Publishing {
     }
 
     /// Publishes that there is no scan.
-    pub(super) fn error(&self, error: ScanError, event: Option<EventMessage>) {
+    pub(super) fn error(&mut self, error: ScanError, event: Option<EventMessage>) {
         tracing::error!(class = %error.class, error = error.message, "no scan");
+        self.write_event(event.as_ref());
         let outcome = Outcome::Errored(error);
+        let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
+        self.write_scan(EndedScan {
+            id: "",
+            result: &finding.result,
+            report: None,
+        });
         let update = NodeUpdate {
-            finding: Some(Finding::new(&outcome, time::now(), Duration::ZERO)),
+            finding: Some(finding),
             event,
             ..NodeUpdate::default()
         };
         self.send(update, None);
     }
 
+    /// Writes that scans are held.
+    pub(super) fn hold_started(&self, reason: &HoldReason) {
+        tracing::info!(?reason, "scans are held");
+        write(&self.output.hold_started(reason, &time::now()));
+    }
+
+    /// Writes that scans are not held any more.
+    pub(super) fn hold_ended(&self) {
+        tracing::info!("scans continue");
+        write(&self.output.hold_ended(&time::now()));
+    }
+
+    fn write_event(&self, event: Option<&EventMessage>) {
+        if let Some(event) = event {
+            write(&self.output.event(event, &time::now()));
+        }
+    }
+
     fn send(&self, update: NodeUpdate, log: Option<Value>) {
         // The receiver is kept until this sender is dropped.
         self.items.send(Item { update, log }).ok();
+    }
+}
+
+/// Writes lines for log shippers to standard output.
+fn write(lines: &str) {
+    if let Err(error) = std::io::stdout().write_all(lines.as_bytes()) {
+        tracing::warn!(%error, "failed to write to standard output");
     }
 }
 

@@ -29,7 +29,7 @@ use crate::aide::exit::AideError;
 use crate::aide::report::Report;
 use crate::api::{Baseline, time};
 use crate::file_error::FileError;
-use crate::scan::change_log;
+use crate::scan::output;
 use crate::scan::outcome::{
     Finding, Outcome, evaluate, evaluate_truncated, require_complete_baseline,
 };
@@ -155,8 +155,8 @@ impl Runner {
             tracing::warn!("there is no database to compare with");
             return Completed::new(Finished::BaselineMissing, started_at);
         }
-        let scan = change_log::scan_id(&self.identity, &jiff::Timestamp::now());
-        let result = self.try_scan(config, &scan, start, cancel).await;
+        let scan = output::scan_id(&self.identity, &jiff::Timestamp::now());
+        let result = self.try_scan(config, start, cancel).await;
         self.marker().remove();
         if matches!(&result, Err(RunnerError::Run(RunError::Cancelled))) {
             self.remove_unfinished();
@@ -174,15 +174,14 @@ impl Runner {
     async fn try_scan(
         &self,
         config: &Path,
-        scan: &str,
         start: Instant,
         cancel: &CancellationToken,
     ) -> Result<Completed, RunnerError> {
         let run = AideRun::prepare(self, config, cancel).await?;
         let unwatched = run.unwatched_rules();
         let end = run.check().await?;
-        let (runner, scan) = (self.clone(), scan.to_owned());
-        let evaluated = move || runner.evaluate(end, &scan);
+        let runner = self.clone();
+        let evaluated = move || runner.evaluate(end);
         let mut completed = tokio::task::spawn_blocking(evaluated).await??;
         if let Some(finding) = &mut completed.finding {
             finding.result.unwatched_rules = unwatched;
@@ -192,7 +191,7 @@ impl Runner {
     }
 
     /// Evaluates a check, and keeps its reports.
-    fn evaluate(&self, end: CheckEnd, scan: &str) -> Result<Completed, RunnerError> {
+    fn evaluate(&self, end: CheckEnd) -> Result<Completed, RunnerError> {
         let reports = ReportFiles::of(self);
         let is_complete = matches!(end, CheckEnd::Complete(_));
         let (digest, outcome) = match end {
@@ -214,20 +213,13 @@ impl Runner {
         let mut completed = Completed::new(Finished::Scanned { digest }, time::now());
         if let Outcome::Changed(report) = &outcome {
             completed.log = Some(reports.failure_log(report)?);
-            completed.change_log = Some(self.change_log(scan, report)?);
         }
         reports.remove_json()?;
         completed.finding = Some(Finding::new(&outcome, time::now(), Duration::ZERO));
+        if let Outcome::Changed(report) = outcome {
+            completed.report = Some(report);
+        }
         Ok(completed)
-    }
-
-    fn change_log(&self, scan: &str, report: &Report) -> Result<String, RunnerError> {
-        Ok(change_log::lines(
-            &self.identity,
-            scan,
-            &time::now(),
-            report,
-        )?)
     }
 
     /// The digest of the database, if the report ends before it.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::aide::watchdog::Limits;
-use crate::scan::Identity;
+use crate::scan::{Identity, output};
 
 /// Settings of a daemon.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub limits: Limits,
     /// A lost baseline is reported, and not created again.
     pub error_on_loss: bool,
+    /// The lines for log shippers.
+    pub output: output::Settings,
     /// Address of the health checks.
     pub health: Option<SocketAddr>,
 }

@@ -52,6 +52,9 @@ pub struct FileIntegritySpec {
     /// memory, limits of 300m CPU and 600Mi memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+    /// JSON lines that the daemons write for log shippers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<Output>,
 }
 
 /// AIDE configuration and scan settings.
@@ -148,6 +151,41 @@ pub enum SecurityProfile {
     Privileged,
     /// Only the privileges to read all files and to write to the state directory.
     Restricted,
+}
+
+/// JSON lines that the daemons write to their standard output, for log shippers.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Output {
+    /// Format of the lines. Default: fio.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub format: Option<OutputFormat>,
+    /// If true, a scan writes only the changes that the scan before did not find. If false, it writes all
+    /// its changes when they differ from those of the scan before. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes_only: Option<bool>,
+    /// Name of the cluster in each line, to distinguish clusters that send to the same receiver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [{
+        "rule": "self.matches('^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$')",
+        "message": "clusterName must consist of at most 253 letters, digits, '.', '_' and '-', and begin and end with a letter or digit, such as prod-1"
+    }]))]
+    #[schemars(length(max = 253))]
+    pub cluster_name: Option<String>,
+}
+
+/// Format of the JSON lines for log shippers. fio: the fields that fio's documentation describes. ecs: the
+/// Elastic Common Schema. ocsf: the Open Cybersecurity Schema Framework. Default: fio.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputFormat {
+    /// The fields that fio's documentation describes.
+    #[default]
+    Fio,
+    /// The Elastic Common Schema.
+    Ecs,
+    /// The Open Cybersecurity Schema Framework.
+    Ocsf,
 }
 
 /// Resource requests and limits of a container.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::baseline::{BaselineReason, Disk, KnownBaseline};
+use crate::api::HoldReason;
 use crate::daemon::node_state::ObservedStatus;
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::ScanError;
@@ -92,8 +93,10 @@ pub enum Action {
     RemoveSignal,
     /// Send [`Event::Timer`] at this time.
     WakeAt(Duration),
-    /// Send no [`Event::Timer`]: scans are held.
-    Sleep,
+    /// Scans are held. Send no [`Event::Timer`].
+    Hold(HoldReason),
+    /// Scans are not held any more.
+    EndHold,
     /// The daemon's pod is ready.
     Ready,
     StopAide,

@@ -1,7 +1,7 @@
 //! Every transition of the state machine.
 
 use super::*;
-use crate::api::{ErrorClass, EventReason, HoldReason};
+use crate::api::{ErrorClass, EventReason};
 use crate::daemon::node_state::ReportedBaseline;
 use crate::scan::event::Severity;
 
@@ -431,13 +431,13 @@ fn a_held_node_does_nothing_and_scans_at_once_afterwards() {
     let held = known("c1", "d1").held();
     assert_eq!(
         machine.handle(Event::Observed(held.clone()), s(5)),
-        [Action::Sleep]
+        [Action::Hold(HoldReason::User)]
     );
     assert_eq!(machine.handle(Event::Timer, s(30)), []);
     let asked = held.with_request("r1");
     assert_eq!(machine.handle(Event::Observed(asked), s(31)), []);
     let actions = machine.handle(Event::Observed(known("c1", "d1")), s(32));
-    assert_eq!(actions, [Action::Scan]);
+    assert_eq!(actions, [Action::EndHold, Action::Scan]);
 }
 
 #[test]
@@ -450,7 +450,7 @@ fn a_scan_that_runs_when_the_hold_begins_is_published() {
     );
     assert_eq!(
         machine.handle(scanned("d1"), s(40)),
-        [Action::PublishScan, Action::Sleep]
+        [Action::PublishScan, Action::Hold(HoldReason::User)]
     );
 }
 
@@ -458,7 +458,7 @@ fn a_scan_that_runs_when_the_hold_begins_is_published() {
 fn a_daemon_that_starts_held_is_ready() {
     let held = observed("c1").held();
     let (_, actions) = started(Disk::Nothing, held, "c1");
-    assert_eq!(actions, [Action::Sleep, Action::Ready]);
+    assert_eq!(actions, [Action::Hold(HoldReason::User), Action::Ready]);
 }
 
 #[test]

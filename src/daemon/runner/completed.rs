@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::error::RunnerError;
 use crate::aide::command::{RunError, StuckProcess};
+use crate::aide::report::Report;
 use crate::api::{Baseline, ErrorClass, time};
 use crate::daemon::configuration::ConfigurationError;
 use crate::daemon::machine::Finished;
@@ -26,8 +27,8 @@ pub(crate) struct Completed {
     pub log: Option<Value>,
     /// The id of a scan.
     pub scan: String,
-    /// The change log of a failed scan.
-    pub change_log: Option<String>,
+    /// The report of a failed scan.
+    pub report: Option<Box<Report>>,
     /// When the run began.
     pub started_at: Time,
     /// An AIDE that could not be terminated.
@@ -42,7 +43,7 @@ impl Completed {
             baseline: None,
             log: None,
             scan: String::new(),
-            change_log: None,
+            report: None,
             started_at,
             stuck_process: None,
         }

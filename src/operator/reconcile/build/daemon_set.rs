@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::object::{metadata, name, with_hash};
 use super::pod::{self, Environment, HostDir};
-use crate::api::{BaselineLoss, FileIntegrity, names};
+use crate::api::{BaselineLoss, FileIntegrity, Output, OutputFormat, names};
 
 /// Where the host's root is mounted in the init container.
 const CHECK_ROOT: &str = "/host";
@@ -122,6 +122,27 @@ fn args(fi: &FileIntegrity, ds_name: &str) -> Vec<String> {
     }
     if spec.config.on_baseline_loss == Some(BaselineLoss::Error) {
         args.push("--on-baseline-loss=error".to_owned());
+    }
+    args.extend(output_args(spec.output.as_ref()));
+    args
+}
+
+/// Empty for the defaults, so that an upgrade of fio does not restart the daemons for them.
+fn output_args(output: Option<&Output>) -> Vec<String> {
+    let mut args = Vec::new();
+    let Some(output) = output else {
+        return args;
+    };
+    match output.format.unwrap_or_default() {
+        OutputFormat::Fio => {}
+        OutputFormat::Ecs => args.push("--output-format=ecs".to_owned()),
+        OutputFormat::Ocsf => args.push("--output-format=ocsf".to_owned()),
+    }
+    if output.changes_only == Some(true) {
+        args.push("--output-changes-only".to_owned());
+    }
+    if let Some(name) = output.cluster_name.as_deref().filter(|it| !it.is_empty()) {
+        args.push(format!("--output-cluster={name}"));
     }
     args
 }

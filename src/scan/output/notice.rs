@@ -1,0 +1,120 @@
+//! Notices: what else happened on a node, besides changes of files. Pure.
+
+use crate::api::{Baseline, EventReason, HoldReason, ScanResult};
+use crate::scan::event::EventMessage;
+
+/// What a notice reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoticeKind {
+    /// A scan found no changes any more.
+    ChangesEnded,
+    /// A scan could not be completed, or was not started.
+    ScanErrored,
+    /// A scan was completed after an error.
+    ErrorEnded,
+    /// Scans are held.
+    HoldStarted,
+    /// Scans are not held any more.
+    HoldEnded,
+    /// A new baseline was created.
+    BaselineCreated,
+    /// The daemon creates an event with this reason.
+    Event(EventReason),
+}
+
+impl NoticeKind {
+    /// The name that users see.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::ChangesEnded => "ChangesEnded",
+            Self::ScanErrored => "ScanErrored",
+            Self::ErrorEnded => "ErrorEnded",
+            Self::HoldStarted => "HoldStarted",
+            Self::HoldEnded => "HoldEnded",
+            Self::BaselineCreated => "BaselineCreated",
+            Self::Event(reason) => reason.as_str(),
+        }
+    }
+
+    /// Whether somebody may have tampered with the baseline.
+    pub(crate) const fn is_tampering(self) -> bool {
+        matches!(
+            self,
+            Self::Event(
+                EventReason::BaselineTampered
+                    | EventReason::BaselineLost
+                    | EventReason::UnrequestedReinit
+            )
+        )
+    }
+}
+
+/// Something that happened on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Notice {
+    pub kind: NoticeKind,
+    /// One sentence.
+    pub message: String,
+    /// The class of an error.
+    pub error_class: Option<String>,
+}
+
+impl Notice {
+    fn new(kind: NoticeKind, message: String) -> Self {
+        Self {
+            kind,
+            message,
+            error_class: None,
+        }
+    }
+
+    pub(super) fn changes_ended(node: &str) -> Self {
+        let message = format!("no changes to node {node}");
+        Self::new(NoticeKind::ChangesEnded, message)
+    }
+
+    pub(super) fn error_ended(node: &str) -> Self {
+        let message = format!("node {node} was scanned again after an error");
+        Self::new(NoticeKind::ErrorEnded, message)
+    }
+
+    pub(super) fn scan_errored(result: &ScanResult) -> Self {
+        let message = result.error_message.clone().unwrap_or_default();
+        Self {
+            error_class: result.error_class.clone(),
+            ..Self::new(NoticeKind::ScanErrored, message)
+        }
+    }
+
+    pub(super) fn hold_started(node: &str, reason: &HoldReason) -> Self {
+        let why = match reason {
+            HoldReason::User => "a user requested it",
+            HoldReason::NodeUpdate => "the node is being updated",
+            HoldReason::Unknown(_) => "the reason is not known to this version of fio",
+        };
+        let message = format!("scans of node {node} are held: {why}");
+        Self::new(NoticeKind::HoldStarted, message)
+    }
+
+    pub(super) fn hold_ended(node: &str) -> Self {
+        let message = format!("scans of node {node} continue");
+        Self::new(NoticeKind::HoldEnded, message)
+    }
+
+    pub(super) fn baseline_created(baseline: &Baseline) -> Self {
+        let requested = if baseline.requested {
+            "requested"
+        } else {
+            "not requested"
+        };
+        let message = format!(
+            "a new baseline was created, {requested}: {} entries, digest {}",
+            baseline.entries, baseline.digest
+        );
+        Self::new(NoticeKind::BaselineCreated, message)
+    }
+
+    pub(super) fn of_event(event: &EventMessage) -> Self {
+        Self::new(NoticeKind::Event(event.reason), event.message.clone())
+    }
+}

@@ -30,6 +30,8 @@ use Answer::{NoConfig, Refused, Reported, Unfit, Warned};
 const STATE_DIR: &str = "stateDir must be an absolute path of letters, digits, '.', '_', '-' and '/', without '..', such as /var/lib/file-integrity";
 const RESTRICTED: &str =
     "securityProfile restricted requires stateDir, the only directory that the daemon can write to";
+const CLUSTER_NAME: &str =
+    "clusterName must consist of at most 253 letters, digits, '.', '_' and '-'";
 const QUANTITY: &str = "must be a quantity: a number with or without a unit, such as 300m or 1 for cpu, 600Mi or 1Gi for memory";
 const TOLERATION: &str = "spec.template.spec.tolerations[0]";
 const RESOURCES: &str = "spec.template.spec.containers[0].resources";
@@ -39,6 +41,7 @@ const RESOURCES: &str = "spec.template.spec.containers[0].resources";
 fn table() -> Vec<(&'static str, Value, Answer)> {
     let config = |field: &str, value: Value| json!({"config": {field: value}});
     let spec = |field: &str, value: Value| json!({"config": {}, field: value});
+    let output = |field: &str, value: Value| json!({"config": {}, "output": {field: value}});
     let toleration = |toleration: Value| json!({"config": {}, "tolerations": [toleration]});
     let limit = |limits: Value| json!({"config": {}, "resources": {"limits": limits}});
     let request = |requests: Value| json!({"config": {}, "resources": {"requests": requests}});
@@ -110,6 +113,12 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
         ("a request's unit that there is not", request(json!({"memory": "10Megabytes"})), Refused(QUANTITY)),
         ("a request's unit after a blank", request(json!({"memory": "10 Mi"})), Refused(QUANTITY)),
         ("a request is a list", request(json!({"memory": [1]})), Refused("spec.resources.requests.memory in body must be of type integer,string: \"array\"")),
+        ("output is a text", spec("output", json!("ecs")), Refused("spec.output in body must be of type object: \"string\"")),
+        ("output's format that there is not", output("format", json!("cef")), Refused("spec.output.format: Unsupported value: \"cef\": supported values: \"fio\", \"ecs\", \"ocsf\"")),
+        ("changesOnly is a text", output("changesOnly", json!("yes")), Refused("spec.output.changesOnly in body must be of type boolean: \"string\"")),
+        ("clusterName has two lines", output("clusterName", json!("prod\n1")), Refused(CLUSTER_NAME)),
+        ("clusterName is empty", output("clusterName", json!("")), Refused(CLUSTER_NAME)),
+        ("clusterName is long", output("clusterName", json!("a".repeat(254))), Refused("spec.output.clusterName: Too long")),
         ("a request beyond the limit", json!({"config": {}, "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}), Unfit(RESOURCES)),
     ]
 }

@@ -38,6 +38,7 @@ fn every_field_of_the_spec_reaches_the_pods() {
         "debug": true,
         "priorityClassName": "high",
         "resources": {"limits": {"cpu": "1", "memory": "1Gi"}},
+        "output": {"format": "ocsf", "changesOnly": true, "clusterName": "prod-1"},
     }));
     let environment = Environment {
         pull_secrets: vec!["pull".to_owned()],
@@ -47,6 +48,15 @@ fn every_field_of_the_spec_reaches_the_pods() {
         ..environment()
     };
     insta::assert_yaml_snapshot!(daemon_set(&fi, &environment));
+}
+
+#[test]
+fn an_output_of_defaults_changes_nothing() {
+    let pods = |spec: Value| daemon_set(&fi(&spec), &environment());
+    assert_eq!(
+        pods(json!({"config": {}, "output": {"format": "fio", "changesOnly": false}})),
+        pods(json!({"config": {}}))
+    );
 }
 
 #[test]

@@ -104,7 +104,7 @@ reproducible: ## Build the program twice from scratch, and compare
 
 .PHONY: test test-versions fuzz test-unit differ containerfile-test api-test skew-test release-test olm-test e2e arm64-test cgroup2-test chaos audit-rbac soak bench demo lint figures verify
 # All targets use the same features, so that the library and the program are compiled only once.
-test: test-unit containerfile-test fuzz api-test release-test e2e audit-rbac ## Run all tests, including those with a real API server and a cluster
+test: test-unit api-test release-test e2e audit-rbac fuzz containerfile-test ## Run all tests, including those with a real API server and a cluster
 
 # Stops its cluster at the end: those of other targets have another version.
 test-versions: ## Run the API tests on all supported versions of Kubernetes, the end-to-end tests on the oldest, and skew-test

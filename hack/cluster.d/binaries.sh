@@ -21,8 +21,8 @@ binaries() {
 }
 
 # Two are from the module of Kubernetes, and apart from its other commands: only the node
-# image of kind needs kubeadm, and the API tests need only the API server, which compiles in
-# half the time.
+# image of kind needs kubeadm, and the API tests need only the API server and kubectl, which
+# compile in half the time. `kubernetes` has links to these two.
 module_folder() {
   local module=$1
   case $module in
@@ -84,8 +84,7 @@ build_tags() {
 module_packages() {
   case $1 in
     kubernetes*)
-      printf 'k8s.io/kubernetes/cmd/%s\n' kube-apiserver kube-controller-manager \
-        kube-scheduler kubelet kube-proxy kubectl
+      printf 'k8s.io/kubernetes/cmd/%s\n' kube-controller-manager kube-scheduler kubelet kube-proxy
       ;;
     kubeadm) printf 'k8s.io/kubernetes/cmd/kubeadm\n' ;;
     kube-apiserver) printf 'k8s.io/kubernetes/cmd/%s\n' kube-apiserver kubectl ;;
@@ -122,6 +121,14 @@ build_module() {
   flags=$(ldflags "$module" "$version")
   with_progress "building $module $version" run_go_build "$module" "$dir.log" \
     "${GO_FLAGS[@]}" -tags "$(build_tags "$module")" -ldflags "$flags" -o "$output" "${targets[@]}"
+  [[ $module != kubernetes* ]] || link_apiserver "$dir"
+}
+
+# link_apiserver DIR
+link_apiserver() {
+  local source
+  source=$(binaries kube-apiserver)
+  ln "$source"/* "$1"
 }
 
 run_go_build() {

@@ -12,9 +12,9 @@ need_command() {
   need "$command" "has_command $command" "$@"
 }
 
-# need_compiler: installs the compiler and linker for Rust crates.
+# need_compiler: installs the compilers and the linker for Rust crates. C++ is for libFuzzer.
 need_compiler() {
-  need_command cc gcc libc6-dev
+  need_command c++ g++ libc6-dev
 }
 
 has_command() {

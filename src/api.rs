@@ -22,7 +22,9 @@ pub(crate) use desired_node_state::HoldReason;
 pub use error_class::ErrorClass;
 pub(crate) use error_class::ReportedErrorClass;
 pub(crate) use event_reason::EventReason;
-pub(crate) use file_integrity::{BaselineLoss, FileIntegritySpec, Output, OutputFormat, ProfileName};
+pub(crate) use file_integrity::{
+    BaselineLoss, FileIntegritySpec, Output, OutputFormat, ProfileName,
+};
 pub use file_integrity::{FileIntegrity, FileIntegrityStatus, NodeCounts, Phase};
 pub use node_status::{
     Baseline, ChangeKind, Condition, FileIntegrityNodeStatus, Reinit, ScanResult,

@@ -1,4 +1,5 @@
 //! Fuzzes the conversion of a user's configuration: parsing is lossless, and preparation is idempotent.
+#![expect(clippy::panic, reason = "libFuzzer keeps the input of a panic")]
 #![no_main]
 
 use fio::testing::aide::config::{Configuration, prepare};

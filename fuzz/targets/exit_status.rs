@@ -2,8 +2,8 @@
 //! counts at most once.
 #![no_main]
 
-use fio::testing::aide::stderr::Stderr;
 use fio::testing::aide::exit;
+use fio::testing::aide::stderr::Stderr;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (Option<i32>, Option<i32>, &str)| {

@@ -26,13 +26,12 @@ use super::machine::{BaselineReason, Disk, Finished, KnownBaseline, NO_DATABASE}
 use crate::aide::command::RunError;
 use crate::aide::database::{self, DatabaseError, Found, Record};
 use crate::aide::exit::AideError;
-use crate::aide::report::Report;
 use crate::api::{Baseline, time};
 use crate::file_error::FileError;
-use crate::scan::output;
 use crate::scan::outcome::{
     Finding, Outcome, evaluate, evaluate_truncated, require_complete_baseline,
 };
+use crate::scan::output;
 
 impl Runner {
     /// Reads the state directory. Takes a second per 100,000 files.

@@ -96,7 +96,7 @@ impl Output {
         let before = self.last.take().unwrap_or_else(|| LastScan::of(known));
         let (now, lines) = match scan.result.condition {
             Condition::Errored => self.errored(scan, before),
-            Condition::Failed | Condition::Succeeded => self.compared(scan, before),
+            Condition::Failed | Condition::Succeeded => self.compared(scan, &before),
         };
         self.last = Some(now);
         lines.concat()
@@ -112,7 +112,7 @@ impl Output {
         (LastScan { error, ..before }, lines)
     }
 
-    fn compared(&self, scan: EndedScan<'_>, before: LastScan) -> (LastScan, Vec<String>) {
+    fn compared(&self, scan: EndedScan<'_>, before: &LastScan) -> (LastScan, Vec<String>) {
         let node = &self.origin.node;
         let changes_hash = scan.result.changes_hash.clone().unwrap_or_default();
         let mut lines = Vec::new();

@@ -205,7 +205,10 @@ async fn a_report_over_the_limit_is_cut_off_and_its_counts_are_reported() {
         let log = fs::read_to_string(node.etc("kubernetes/aide.log")).unwrap();
         assert!(log.len() < 101_000 && log.contains("[truncated: the report had more than"));
         let report = completed.report.as_ref().unwrap();
-        assert!(report.differing() > report.changes.len() as u64, "{report:?}");
+        assert!(
+            report.differing() > report.changes.len() as u64,
+            "{report:?}"
+        );
         assert!(!ReportFiles::of(&runner).json().exists());
     }
     // Not even the counts.

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::file_values::{FileType, FileValues};
 use super::notice::{Notice, NoticeKind};
-use super::record::{Content, Origin, Record, kind_name, summary};
-use crate::aide::report::{Change, ChangeKind, display_path};
+use super::record::{Content, DisplayedPath, Origin, Record, kind_name, summary};
+use crate::aide::report::{Change, ChangeKind};
 
 /// The version of the schema.
 const VERSION: &str = "9.4.0";
@@ -100,9 +100,11 @@ fn orchestrator(origin: &Origin) -> Value {
 }
 
 fn file(change: &Change) -> Value {
-    let path = display_path(&change.path);
-    let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
-    let directory = if directory.is_empty() { "/" } else { directory };
+    let DisplayedPath {
+        path,
+        directory,
+        name,
+    } = DisplayedPath::of(change);
     let values = FileValues::of(change);
     let hash: Map<String, Value> = HASHES
         .into_iter()
@@ -145,10 +147,12 @@ fn without_nulls(value: Value) -> Value {
     let Value::Object(members) = value else {
         return value;
     };
-    let kept = members.into_iter().filter_map(|(name, member)| match member {
-        Value::Null => None,
-        member if name == "attributes" => Some((name, member)),
-        member => Some((name, without_nulls(member))),
-    });
+    let kept = members
+        .into_iter()
+        .filter_map(|(name, member)| match member {
+            Value::Null => None,
+            member if name == "attributes" => Some((name, member)),
+            member => Some((name, without_nulls(member))),
+        });
     Value::Object(kept.collect())
 }

@@ -76,8 +76,7 @@ fn of_change(change: &Change) -> Fields<'_> {
         .map(|name| (name.as_str(), Values::default()))
         .collect();
     for (name, old, new) in &change.details {
-        let value = |text: &'_ str| Some(text).filter(|text| !text.is_empty());
-        let (old, new) = (value(old), value(new));
+        let (old, new) = (given(old), given(new));
         attributes.insert(name, Values { old, new });
     }
     Fields::Change {
@@ -85,4 +84,9 @@ fn of_change(change: &Change) -> Fields<'_> {
         change: kind_name(change.kind),
         attributes,
     }
+}
+
+/// AIDE's text of a value, if there is one.
+fn given(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty())
 }

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::file_values::{FileType, FileValues, is_of_content};
 use super::notice::{Notice, NoticeKind};
-use super::record::{Content, Origin, Record, summary};
-use crate::aide::report::{Change, ChangeKind, display_path};
+use super::record::{Content, DisplayedPath, Origin, Record, summary};
+use crate::aide::report::{Change, ChangeKind};
 
 /// The version of the schema.
 const VERSION: &str = "1.8.0";
@@ -205,14 +205,16 @@ fn finding(record: &Record<'_>, notice: &Notice) -> Value {
 }
 
 fn file(change: &Change) -> Value {
-    let path = display_path(&change.path);
-    let (folder, name) = path.rsplit_once('/').unwrap_or(("", &path));
+    let DisplayedPath {
+        path,
+        directory,
+        name,
+    } = DisplayedPath::of(change);
     let values = FileValues::of(change);
     let mut file = json!({
-        // The root has no name.
-        "name": if name.is_empty() { "/" } else { name },
+        "name": name,
         "path": path,
-        "parent_folder": if folder.is_empty() { "/" } else { folder },
+        "parent_folder": directory,
         "type_id": values.file_type().map_or(0, type_id),
         "hashes": hashes(values),
     });
@@ -221,7 +223,11 @@ fn file(change: &Change) -> Value {
             file[name] = value;
         }
     };
-    let time = |attribute| values.time(attribute).map(|time| json!(time.as_millisecond()));
+    let time = |attribute| {
+        values
+            .time(attribute)
+            .map(|time| json!(time.as_millisecond()))
+    };
     add("size", values.size().map(|size| json!(size)));
     add("modified_time", time("mtime"));
     add("accessed_time", time("atime"));

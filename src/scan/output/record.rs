@@ -77,6 +77,27 @@ pub(super) const fn kind_name(kind: ChangeKind) -> &'static str {
     }
 }
 
+/// A path and its parts. The parts of the root are the root.
+#[derive(Debug)]
+pub(super) struct DisplayedPath {
+    pub path: String,
+    pub directory: String,
+    pub name: String,
+}
+
+impl DisplayedPath {
+    pub(super) fn of(change: &Change) -> Self {
+        let path = display_path(&change.path);
+        let (directory, name) = path.rsplit_once('/').unwrap_or(("", &path));
+        let or_root = |part: &str| if part.is_empty() { "/" } else { part }.to_owned();
+        Self {
+            directory: or_root(directory),
+            name: or_root(name),
+            path,
+        }
+    }
+}
+
 /// What a line reports, as one sentence.
 pub(super) fn summary(record: &Record<'_>) -> String {
     let node = &record.origin.node;
@@ -106,7 +127,12 @@ impl ChangeId {
     fn of_parts(origin: &Origin, parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         let cluster = origin.cluster.as_deref().unwrap_or_default();
-        for text in [cluster, &origin.namespace, &origin.file_integrity, &origin.node] {
+        for text in [
+            cluster,
+            &origin.namespace,
+            &origin.file_integrity,
+            &origin.node,
+        ] {
             part(&mut hash, text.as_bytes());
         }
         for bytes in parts {

@@ -7,8 +7,8 @@ use sha2::Digest as _;
 
 use super::*;
 use crate::aide::report::ChangeKind;
-use crate::api::{Condition, ErrorClass, EventReason, HoldReason};
-use crate::scan::event::{EventMessage, Severity};
+use crate::api::{ErrorClass, EventReason};
+use crate::scan::event::Severity;
 use crate::scan::identity;
 use crate::scan::outcome::{Finding, Outcome, ScanError};
 
@@ -47,7 +47,6 @@ fn change(path: &str, kind: ChangeKind, details: &[(&str, &str, &str)]) -> Chang
     }
 }
 
-
 fn changes() -> Vec<Change> {
     vec![
         change(
@@ -72,9 +71,21 @@ fn changes() -> Vec<Change> {
             ChangeKind::Changed,
             &[("size", "1", "20"), ("sha256", "", SHA256)],
         ),
-        change("/etc/link", ChangeKind::Changed, &[("link", "a", "b"), ("type", "File", "Link")]),
-        change("/etc/mode", ChangeKind::Changed, &[("permissions", "-rw-r--r--", "-rw-rw-rw-")]),
-        change("/etc/removed", ChangeKind::Removed, &[("type", "Directory", ""), ("owner", "0", "")]),
+        change(
+            "/etc/link",
+            ChangeKind::Changed,
+            &[("link", "a", "b"), ("type", "File", "Link")],
+        ),
+        change(
+            "/etc/mode",
+            ChangeKind::Changed,
+            &[("permissions", "-rw-r--r--", "-rw-rw-rw-")],
+        ),
+        change(
+            "/etc/removed",
+            ChangeKind::Removed,
+            &[("type", "Directory", ""), ("owner", "0", "")],
+        ),
         change("/", ChangeKind::Changed, &[]),
     ]
 }
@@ -121,11 +132,17 @@ fn scan_after(output: &mut Output, outcome: &Outcome, known: Option<&ScanResult>
 fn all_lines(format: OutputFormat) -> String {
     let mut output = output(format, false);
     let mut lines = scan(&mut output, &outcome(changes()));
-    lines += &scan(&mut output, &outcome(vec![change("/etc/x", ChangeKind::Removed, &[]); MAX_LINES + 7]))
-        .lines()
-        .last()
-        .map(|line| format!("{line}\n"))
-        .unwrap();
+    lines += &scan(
+        &mut output,
+        &outcome(vec![
+            change("/etc/x", ChangeKind::Removed, &[]);
+            MAX_LINES + 7
+        ]),
+    )
+    .lines()
+    .last()
+    .map(|line| format!("{line}\n"))
+    .unwrap();
     lines += &scan(&mut output, &errored("AIDE error: hung"));
     lines += &scan(&mut output, &outcome(Vec::new()));
     lines += &output.hold_started(&HoldReason::NodeUpdate, &time());
@@ -162,7 +179,9 @@ fn paths(lines: &str) -> Vec<String> {
             let line: Value = serde_json::from_str(line).unwrap();
             let shown = line.get("path").or_else(|| line.get("notice"));
             let omitted = || line["omitted"].to_string();
-            shown.and_then(Value::as_str).map_or_else(omitted, str::to_owned)
+            shown
+                .and_then(Value::as_str)
+                .map_or_else(omitted, str::to_owned)
         })
         .collect()
 }
@@ -194,7 +213,11 @@ fn omitted_changes_are_counted() {
     let many = vec![change("/etc/a", ChangeKind::Removed, &[]); MAX_LINES + 7];
     let lines = scan(&mut output, &outcome(many));
     assert_eq!(lines.lines().count(), MAX_LINES + 1);
-    assert!(lines.ends_with("\"omitted\":7}\n"), "{:?}", lines.lines().last());
+    assert!(
+        lines.ends_with("\"omitted\":7}\n"),
+        "{:?}",
+        lines.lines().last()
+    );
 }
 
 #[test]
@@ -213,8 +236,15 @@ fn other_changes_write_all_of_them_or_only_the_new_ones() {
         let mut output = output(OutputFormat::Fio, changes_only);
         let size = |path, new| change(path, ChangeKind::Changed, &[("size", "1", new)]);
         let first = vec![size("/etc/a", "2"), size("/etc/b", "2")];
-        assert_eq!(paths(&scan(&mut output, &outcome(first))), ["/etc/a", "/etc/b"]);
-        let second = vec![size("/etc/a", "2"), size("/etc/b", "3"), size("/etc/c", "2")];
+        assert_eq!(
+            paths(&scan(&mut output, &outcome(first))),
+            ["/etc/a", "/etc/b"]
+        );
+        let second = vec![
+            size("/etc/a", "2"),
+            size("/etc/b", "3"),
+            size("/etc/c", "2"),
+        ];
         let lines = scan(&mut output, &outcome(second));
         assert_eq!(paths(&lines), expected, "{changes_only}");
     }
@@ -224,7 +254,12 @@ fn other_changes_write_all_of_them_or_only_the_new_ones() {
 fn a_change_that_was_reverted_and_made_again_is_written_again() {
     let mut output = output(OutputFormat::Fio, true);
     let of = |paths: &[&str]| {
-        outcome(paths.iter().map(|path| change(path, ChangeKind::Added, &[])).collect())
+        outcome(
+            paths
+                .iter()
+                .map(|path| change(path, ChangeKind::Added, &[]))
+                .collect(),
+        )
     };
     scan(&mut output, &of(&["/a", "/b"]));
     assert_eq!(scan(&mut output, &of(&["/a"])), "");
@@ -279,9 +314,15 @@ fn the_first_scan_of_a_process_is_compared_with_the_node_status() {
         scan_after(&mut output(OutputFormat::Fio, true), outcome, Some(known))
     };
     assert_eq!(lines(&failed, &outcome(changes())), "");
-    assert_eq!(paths(&lines(&failed, &outcome(Vec::new()))), ["ChangesEnded"]);
+    assert_eq!(
+        paths(&lines(&failed, &outcome(Vec::new()))),
+        ["ChangesEnded"]
+    );
     let errored = known(&errored("a"));
-    assert_eq!(paths(&lines(&errored, &outcome(Vec::new()))), ["ErrorEnded"]);
+    assert_eq!(
+        paths(&lines(&errored, &outcome(Vec::new()))),
+        ["ErrorEnded"]
+    );
     let clean = known(&outcome(Vec::new()));
     assert_eq!(lines(&clean, &outcome(changes())).lines().count(), 6);
 }
@@ -302,10 +343,16 @@ fn the_id_of_a_change_depends_on_what_identifies_it() {
     }
     let mut elsewhere = one.clone();
     elsewhere.origin.cluster = Some("prod-2".to_owned());
-    assert_ne!(of_change, id(&elsewhere, &size("/a", ChangeKind::Changed, "2")));
+    assert_ne!(
+        of_change,
+        id(&elsewhere, &size("/a", ChangeKind::Changed, "2"))
+    );
     let mut elsewhere = one;
     elsewhere.origin.node = "n2".to_owned();
-    assert_ne!(of_change, id(&elsewhere, &size("/a", ChangeKind::Changed, "2")));
+    assert_ne!(
+        of_change,
+        id(&elsewhere, &size("/a", ChangeKind::Changed, "2"))
+    );
 }
 
 #[test]

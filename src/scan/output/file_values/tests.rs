@@ -27,7 +27,12 @@ fn digests_are_converted_to_hexadecimal_digits() {
     assert_eq!(hex_digest("sha256", base64).as_deref(), Some(hex));
     let upper = hex.to_uppercase();
     assert_eq!(hex_digest("sha256", &upper).as_deref(), Some(hex));
-    for (attribute, text) in [("sha256", "AAAA"), ("sha256", ""), ("sha512", base64), ("size", base64)] {
+    for (attribute, text) in [
+        ("sha256", "AAAA"),
+        ("sha256", ""),
+        ("sha512", base64),
+        ("size", base64),
+    ] {
         assert_eq!(hex_digest(attribute, text), None, "{attribute} {text}");
     }
 }

@@ -14,7 +14,9 @@ struct EcsField<'a> {
 }
 
 fn ecs_rows() -> impl Iterator<Item = Vec<&'static str>> {
-    let rows = ECS.lines().filter(|row| !row.is_empty() && !row.starts_with('#'));
+    let rows = ECS
+        .lines()
+        .filter(|row| !row.is_empty() && !row.starts_with('#'));
     rows.map(|row| row.split(',').collect())
 }
 
@@ -38,7 +40,9 @@ pub(super) fn assert_valid_ecs(line: &str) {
     let mut leaves = Vec::new();
     collect_leaves("", &line, &mut leaves);
     for (name, value) in &leaves {
-        let field = fields.get(name.as_str()).unwrap_or_else(|| panic!("{name} is no field: {line}"));
+        let field = fields
+            .get(name.as_str())
+            .unwrap_or_else(|| panic!("{name} is no field: {line}"));
         let values = match (field.is_array, value) {
             (true, Value::Array(values)) => values.iter().collect(),
             (false, value) => vec![*value],
@@ -50,8 +54,18 @@ pub(super) fn assert_valid_ecs(line: &str) {
             assert!(value.as_str().is_none_or(is_allowed), "{name}: {value}");
         }
     }
-    for required in ["@timestamp", "ecs.version", "event.id", "event.kind", "message", "host.name"] {
-        assert!(leaves.iter().any(|(name, _)| name == required), "no {required}: {line}");
+    for required in [
+        "@timestamp",
+        "ecs.version",
+        "event.id",
+        "event.kind",
+        "message",
+        "host.name",
+    ] {
+        assert!(
+            leaves.iter().any(|(name, _)| name == required),
+            "no {required}: {line}"
+        );
     }
     assert_types_of_category(&line["event"]);
 }
@@ -68,7 +82,11 @@ fn assert_types_of_category(event: &Value) {
 /// Names and values of all fields but our own ones below `fio`.
 fn collect_leaves<'a>(prefix: &str, value: &'a Value, leaves: &mut Vec<(String, &'a Value)>) {
     for (name, member) in value.as_object().unwrap() {
-        let name = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+        let name = if prefix.is_empty() {
+            name.clone()
+        } else {
+            format!("{prefix}.{name}")
+        };
         match member {
             Value::Object(_) if name == "fio" => {}
             Value::Object(_) => collect_leaves(&name, member, leaves),
@@ -80,7 +98,9 @@ fn collect_leaves<'a>(prefix: &str, value: &'a Value, leaves: &mut Vec<(String, 
 fn is_of_ecs_type(value: &Value, of_type: &str) -> bool {
     match of_type {
         "keyword" | "match_only_text" | "wildcard" => value.is_string(),
-        "date" => value.as_str().is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok()),
+        "date" => value
+            .as_str()
+            .is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok()),
         "long" => value.is_u64(),
         _ => false,
     }
@@ -90,25 +110,37 @@ pub(super) fn assert_valid_ocsf(line: &str) {
     let line: Value = serde_json::from_str(line).unwrap();
     let schema: Value = serde_json::from_str(OCSF).unwrap();
     let classes = schema["classes"].as_object().unwrap();
-    let class = classes.values().find(|class| class["uid"] == line["class_uid"]);
+    let class = classes
+        .values()
+        .find(|class| class["uid"] == line["class_uid"]);
     let class = class.unwrap_or_else(|| panic!("no class: {line}"));
     assert_valid_object(&schema, class, &line, "");
     for (name, member) in line.as_object().unwrap() {
         let profile = &class["attributes"][name]["profile"];
         let profiles = line["metadata"]["profiles"].as_array().unwrap();
-        assert!(profile.is_null() || profiles.contains(profile), "{name}: {member}");
+        assert!(
+            profile.is_null() || profiles.contains(profile),
+            "{name}: {member}"
+        );
     }
     let number = |name: &str| line[name].as_u64().unwrap();
-    assert_eq!(number("type_uid"), number("class_uid") * 100 + number("activity_id"));
+    assert_eq!(
+        number("type_uid"),
+        number("class_uid") * 100 + number("activity_id")
+    );
     assert_eq!(number("category_uid"), number("class_uid") / 1000);
 }
 
 fn assert_valid_object(schema: &Value, definition: &Value, value: &Value, place: &str) {
-    let members = value.as_object().unwrap_or_else(|| panic!("{place} is no object: {value}"));
+    let members = value
+        .as_object()
+        .unwrap_or_else(|| panic!("{place} is no object: {value}"));
     let attributes = definition["attributes"].as_object().unwrap();
     for (name, member) in members {
         let place = format!("{place}.{name}");
-        let attribute = attributes.get(name).unwrap_or_else(|| panic!("no attribute {place}"));
+        let attribute = attributes
+            .get(name)
+            .unwrap_or_else(|| panic!("no attribute {place}"));
         let values = match (attribute["array"].as_bool(), member) {
             (Some(true), Value::Array(values)) => values.iter().collect(),
             (None, member) => vec![member],
@@ -120,7 +152,10 @@ fn assert_valid_object(schema: &Value, definition: &Value, value: &Value, place:
     }
     for (name, attribute) in attributes {
         let is_required = attribute["required"] == true;
-        assert!(!is_required || members.contains_key(name), "no {place}.{name}");
+        assert!(
+            !is_required || members.contains_key(name),
+            "no {place}.{name}"
+        );
     }
     if let Some(names) = definition["at_least_one"].as_array() {
         let is_given = |name: &Value| members.contains_key(name.as_str().unwrap());

@@ -19,6 +19,7 @@ mod logs;
 mod memory;
 mod metrics;
 mod nodes;
+mod pages;
 mod quiet;
 mod reinit;
 mod restarts;

@@ -45,8 +45,8 @@ async fn the_commands_of_the_pages_that_need_a_kubelet_succeed() -> Result<()> {
         let names = [
             (FI, fi.name.as_str()),
             (NAMESPACE, t.namespace()),
-            ("node1", &node.name),
-            ("POD", &daemon),
+            ("node1", node.name.as_str()),
+            ("POD", daemon.as_str()),
         ];
         let (mut wrong, mut count) = (Vec::new(), 0);
         for shown in commands() {

@@ -1,5 +1,5 @@
 //! The expressions for Flux on the page about the installation. The API server evaluates them, with the
-//! same CEL as Flux, on statuses that the operator has written: an admission policy denies every dry run
+//! library for CEL that Flux uses, on statuses that the operator has written: an admission policy denies every dry run
 //! of an update, with the result as its message.
 
 use std::fs;
@@ -9,11 +9,10 @@ use fio::testing::api::FileIntegrity;
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
-use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use crate::harness::{Space, checkout, clean, eventually, in_space};
+use crate::harness::{Space, checkout, clean, condition_of, eventually, in_space};
 
 const FI: &str = "fi";
 
@@ -139,15 +138,14 @@ async fn the_expressions_of_the_pages_for_flux_understand_each_phase() -> anyhow
         space.set_ready(&node, false).await?;
         space
             .until_is(FI, "degraded", |fi: &FileIntegrity| {
-                crate::harness::condition_of(fi, "Degraded").starts_with("True/")
+                condition_of(fi, "Degraded").starts_with("True/")
             })
             .await?;
         until_is(space, "Current").await?;
         space.set_ready(&node, true).await?;
 
         let reference = json!({"spec": {"config": {"name": "a/b", "namespace": space.namespace}}});
-        let fi: FileIntegrity = space.merge(FI, reference).await?;
-        anyhow::ensure!(fi.name_any() == FI, "another object");
+        space.merge::<FileIntegrity>(FI, reference).await?;
         until_is(space, "Failed").await?;
         operator.stop().await?;
         delete_policy(space, &name).await

@@ -58,14 +58,14 @@ fn literal(value: &Value) -> String {
         Value::Array(values) => {
             text.push('{');
             for value in values {
-                let _ = write!(text, "{},", literal(value));
+                write!(text, "{},", literal(value)).ok();
             }
             text.push('}');
         }
         Value::Object(fields) => {
             text.push('{');
             for (name, value) in fields {
-                let _ = write!(text, "[{}] = {},", string(name), literal(value));
+                write!(text, "[{}] = {},", string(name), literal(value)).ok();
             }
             text.push('}');
         }
@@ -77,7 +77,7 @@ fn literal(value: &Value) -> String {
 fn string(text: &str) -> String {
     let mut quoted = String::from("\"");
     for byte in text.bytes() {
-        let _ = write!(quoted, "\\{byte:03}");
+        write!(quoted, "\\{byte:03}").ok();
     }
     quoted.push('"');
     quoted

@@ -269,7 +269,7 @@ impl Block<'_> {
             let text = match (line.strip_prefix("$ "), started.is_some()) {
                 (Some(text), false) => text,
                 (None, false) if has_prompts => continue,
-                _ => line,
+                _ => *line,
             };
             let text = text.trim();
             let (place, text) = match started.take() {

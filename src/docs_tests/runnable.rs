@@ -142,7 +142,7 @@ pub(super) fn filters(command: &Shown) -> Option<String> {
 
 /// The words as text for a shell.
 pub(super) fn quoted(words: &[String]) -> String {
-    let quoted = |word: &String| format!("'{}'", word.replace('\'', r"'\''"));
-    let words: Vec<String> = words.iter().map(quoted).collect();
+    let quote = |word: &String| format!("'{}'", word.replace('\'', r"'\''"));
+    let words: Vec<String> = words.iter().map(quote).collect();
     words.join(" ")
 }

@@ -172,7 +172,7 @@ fn suggested(page: &str) -> Vec<String> {
     let lines = text.lines();
     let lines = lines.map(|line| in_table(line).unwrap_or_else(|| line.to_owned()));
     lines
-        .filter(|line| line.starts_with('/') || line.starts_with("-/"))
+        .filter(|line| line.starts_with(['/', '-']) && line.contains('$'))
         .collect()
 }
 

@@ -8,10 +8,12 @@ use std::fs;
 use super::pages::{Block, Shown, checkout};
 use super::runnable::{is_run, is_run_on_a_cluster};
 
-/// The tests that run the commands of all pages, and which of them.
-const RUNNERS: [(&str, fn(&Shown) -> bool); 2] = [
+/// A test that runs the commands of all pages, and which of them.
+type Runner = (&'static str, fn(&Shown) -> bool);
+
+const RUNNERS: [Runner; 2] = [
     ("e2e/api/docs.rs", is_run),
-    ("e2e/pages.rs", is_run_on_a_cluster),
+    ("e2e/docs.rs", is_run_on_a_cluster),
 ];
 /// Words of the pages' commands that differ in tests: names of objects.
 const NAMES: [&str; 5] = [

@@ -1,4 +1,4 @@
-//! Which commands of the pages the API tests (`e2e/api/docs.rs`) and the end-to-end tests (`e2e/pages.rs`) run,
+//! Which commands of the pages the API tests (`e2e/api/docs.rs`) and the end-to-end tests (`e2e/docs.rs`) run,
 //! and in which form. Pure.
 
 use super::pages::Shown;

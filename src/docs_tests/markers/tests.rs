@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::pages::{Page, words};
-use super::super::runnable::{filters, harmless, is_run_on_a_cluster};
+use super::super::runnable::{filters, harmless};
 use super::*;
 
 /// The problems of the only block of a page.
@@ -41,7 +41,7 @@ fn a_marker_must_be_true() {
             &none,
         ),
         (
-            "<!-- run by e2e/api/docs.rs, e2e/pages.rs -->",
+            "<!-- run by e2e/api/docs.rs, e2e/docs.rs -->",
             "kubectl get nodes\nkubectl logs POD",
             &none,
         ),

@@ -29,7 +29,7 @@ const NAMESPACE: &str = "openshift-file-integrity";
 
 #[tokio::test]
 async fn the_commands_of_the_pages_that_need_a_kubelet_succeed() -> Result<()> {
-    on_one_node("pages", async |t| {
+    on_one_node("docs", async |t| {
         let node = t.node()?;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;

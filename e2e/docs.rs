@@ -2,6 +2,7 @@
 //! others (`e2e/api/docs.rs`).
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use fio::testing::api::Condition;
@@ -11,6 +12,7 @@ use tokio::process::Command;
 
 use self::pages::Shown;
 use crate::changes::lines_for_shippers;
+use crate::harness::wait::until_within;
 use crate::harness::{cluster, on_one_node};
 
 #[expect(
@@ -26,6 +28,8 @@ mod runnable;
 /// The names on the pages.
 const FI: &str = "example-fileintegrity";
 const NAMESPACE: &str = "openshift-file-integrity";
+/// Longer than it takes to replace the operator.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn the_commands_of_the_pages_that_need_a_kubelet_succeed() -> Result<()> {
@@ -52,8 +56,10 @@ async fn the_commands_of_the_pages_that_need_a_kubelet_succeed() -> Result<()> {
         for shown in commands() {
             count += 1;
             let text = as_text(&shown, &names, t.namespace(), configuration.path());
-            if let Err(error) = run(&text).await {
-                wrong.push(format!("{}: {error:#}", shown.place));
+            // Other tests replace the operator, and its pod with it.
+            let ran = until_within(PATIENCE, &shown.place, async || run(&text).await).await;
+            if let Err(error) = ran {
+                wrong.push(format!("{error:#}"));
             }
         }
         ensure!(count > 10, "only {count} commands were found");

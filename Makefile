@@ -114,7 +114,7 @@ test-versions: ## Run the API tests on all supported versions of Kubernetes, the
 	hack/cluster down
 
 test-unit: ## Run the unit tests, including those with a real AIDE
-	hack/packages cc
+	hack/packages cc lua
 	$(AIDES) cargo test --locked --lib --bins --all-features
 
 differ: ## Compare converted configurations with the original ones in AIDE 0.17, 0.18 and 0.19 (DIFFER_SECONDS)
@@ -128,7 +128,7 @@ fuzz: ## Fuzz the parsers of configurations, reports and exit statuses (FUZZ_SEC
 
 # skew-test is a separate target because it builds a previous version of fio.
 api-test: ## Run the tests against a real API server, without nodes (KUBERNETES_VERSION)
-	hack/packages cc strace faketime
+	hack/packages cc strace faketime jq
 	FIO_AIDE="$$(hack/aide)" hack/with-apiserver --keep-audit-log $(API_AUDIT_LOG) \
 	  $(API_TESTS) --skip skew::
 

@@ -15,6 +15,7 @@ mod changes;
 mod chaos;
 mod config;
 mod deploy;
+mod docs;
 mod logs;
 mod memory;
 mod metrics;

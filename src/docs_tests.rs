@@ -1,7 +1,10 @@
 //! Tests of the pages: commands are valid, links have targets, and reasons, error classes, labels, metrics and alerts
 //! are explained.
 
+mod health_checks;
+mod markers;
 mod pages;
+mod runnable;
 mod sources;
 
 use std::collections::BTreeSet;
@@ -11,6 +14,7 @@ use std::process::Command;
 use clap::Parser as _;
 use clap::error::ErrorKind;
 
+pub(crate) use self::health_checks::argo_health;
 use self::pages::{Page, Shown, checkout};
 use crate::cli::Cli;
 use crate::telemetry::metrics::Metrics;
@@ -151,6 +155,32 @@ fn is_verb(word: &str) -> bool {
                          drain edit events exec explain get kustomize label logs patch port-forward replace rollout run \
                          scale set uncordon version wait";
     VERBS.split_whitespace().any(|verb| verb == word)
+}
+
+/// Pages for users whose blocks have no markers yet.
+const UNMARKED: [&str; 3] = ["README.md", "docs/metrics.md", "docs/monitoring.md"];
+
+#[test]
+fn every_block_of_commands_names_the_test_that_runs_it_or_the_reason_why_none_does() {
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for page in &pages::all() {
+        let is_for_users = page.path.starts_with("docs") || page.path == Path::new("README.md");
+        if !is_for_users || UNMARKED.iter().any(|path| page.path == Path::new(path)) {
+            continue;
+        }
+        for block in page.blocks() {
+            count += 1;
+            let problems = markers::problems(&block);
+            wrong.extend(
+                problems
+                    .iter()
+                    .map(|problem| format!("{}: {problem}", block.place)),
+            );
+        }
+    }
+    assert!(count > 80, "only {count} blocks were found");
+    assert_none("blocks of commands", &wrong);
 }
 
 #[test]

@@ -1,16 +1,21 @@
-//! The commands of the pages: those of kubectl, sent to the API server, and those of fio
-//! that need no cluster, given to the program. Those that need nodes or other programs are left out
-//! (see [`NEED_MORE`]); the unit tests check all of them, without running any.
+//! The commands of the pages: those of kubectl, sent to the API server with what their output is piped
+//! to, and those of fio that need no cluster, given to the program. A command that changes something is
+//! a dry run. Those that need nodes or other programs are left out (see [`runnable`]); the unit tests
+//! check all of them, without running any.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use serde_json::json;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use k8s_openapi::ByteString;
+use serde_json::{Value, json};
 
 use self::pages::Shown;
-use crate::harness::{Space, aide, changed, in_space, kubectl};
+use crate::harness::{Space, aide, changed, in_space, kubectl, output};
 use crate::process::program;
 
 #[expect(
@@ -19,24 +24,9 @@ use crate::process::program;
 )]
 #[path = "../../src/docs_tests/pages.rs"]
 mod pages;
-
-/// Verbs of kubectl that need a kubelet, a file of the reader's, or change the reader's own settings.
-const NEED_MORE: [&str; 10] = [
-    "apply",
-    "config",
-    "cp",
-    "debug",
-    "exec",
-    "logs",
-    "port-forward",
-    "rollout",
-    "run",
-    "wait",
-];
-/// Kinds that only some clusters have.
-const OF_OTHERS: [&str; 4] = ["servicemonitor", "subscription", "installplan", "csv"];
-/// Subcommands of fio that need no cluster.
-const NEED_NOTHING: [&str; 5] = ["completion", "config", "crd", "man", "version"];
+#[expect(dead_code, reason = "some functions are for the end-to-end tests")]
+#[path = "../../src/docs_tests/runnable.rs"]
+mod runnable;
 
 /// The commands in blocks of code, of all pages.
 fn shown() -> Vec<Shown> {
@@ -56,17 +46,19 @@ async fn the_api_accepts_the_kubectl_commands_of_the_pages() -> anyhow::Result<(
         // So that there is something to be seen of annotations.
         space.annotate(FI, "example", json!("")).await?;
         let file = tempfile::NamedTempFile::new()?;
-        let (mut wrong, mut count) = (Vec::new(), 0);
-        for shown in shown() {
+        let (mut wrong, mut count, mut piped) = (Vec::new(), 0, 0);
+        for shown in shown().iter().filter(|shown| runnable::is_run(shown)) {
             for run in shown.runs_of("kubectl") {
                 let run: Vec<String> = run[1..]
                     .iter()
                     .map(|word| adapted(word, space, &nodes, file.path()))
                     .collect();
-                let Some(args) = harmless(run, &space.namespace) else {
+                let Some(args) = runnable::harmless(run, &space.namespace) else {
                     continue;
                 };
                 count += 1;
+                let filters = runnable::filters(shown);
+                let filters = filters.map(|text| adapted(&text, space, &nodes, file.path()));
                 let args: Vec<&str> = args.iter().map(String::as_str).collect();
                 let is_empty = |text: &String| text.trim().is_empty();
                 match kubectl(&args, "").await {
@@ -77,11 +69,18 @@ async fn the_api_accepts_the_kubectl_commands_of_the_pages() -> anyhow::Result<(
                     {
                         wrong.push(format!("{}: {args:?} prints nothing", shown.place));
                     }
-                    Ok(_) => {}
+                    Ok(text) => {
+                        let Some(filters) = filters else { continue };
+                        piped += 1;
+                        if let Err(error) = filtered(&text, &filters).await {
+                            wrong.push(format!("{}: {error:#}", shown.place));
+                        }
+                    }
                 }
             }
         }
         anyhow::ensure!(count > 40, "only {count} commands were given");
+        anyhow::ensure!(piped > 10, "only {piped} outputs were piped");
         anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
         operator.stop().await
     })
@@ -91,13 +90,28 @@ async fn the_api_accepts_the_kubectl_commands_of_the_pages() -> anyhow::Result<(
 /// The FileIntegrity of the pages.
 const FI: &str = "example-fileintegrity";
 
+/// Pipes the text to these commands.
+async fn filtered(text: &str, filters: &str) -> anyhow::Result<String> {
+    let arguments = ["-o", "pipefail", "-c", filters];
+    output(Path::new("bash"), &arguments, text, &[]).await
+}
+
+/// As in a failure log: compressed, and encoded in base64.
+fn compressed(text: &str) -> anyhow::Result<Value> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes())?;
+    Ok(serde_json::to_value(ByteString(encoder.finish()?))?)
+}
+
 /// ConfigMaps that the pages name: a failure log and a user's configuration.
 async fn config_maps(space: &Space, node: &str) -> anyhow::Result<()> {
+    let report = json!({"number_of_entries": {"total": 1}, "added": {}}).to_string();
     let list = json!({"apiVersion": "v1", "kind": "List", "items": [
         {
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {"name": format!("aide-{FI}-{node}-failed")},
-            "data": {"integritylog": "a"}, "binaryData": {"report.json.gz": "YQ=="},
+            "data": {"integritylog": compressed("a report")?},
+            "binaryData": {"report.json.gz": compressed(&report)?},
         },
         {
             "apiVersion": "v1", "kind": "ConfigMap",
@@ -124,32 +138,6 @@ fn adapted(word: &str, space: &Space, nodes: &[String; 2], file: &Path) -> Strin
         )
 }
 
-/// The command in a form that changes nothing; none where it cannot be given here.
-fn harmless(mut run: Vec<String>, namespace: &str) -> Option<Vec<String>> {
-    let has = |word: &str| run.iter().any(|known| known == word);
-    if let Some(at) = run.iter().position(|word| word == "-k") {
-        return Some(vec!["kustomize".to_owned(), run[at + 1].clone()]);
-    }
-    let is_of_others = |word: &String| OF_OTHERS.iter().any(|kind| word.starts_with(kind));
-    if has("-f") || NEED_MORE.iter().any(|verb| has(verb)) || run.iter().any(is_of_others) {
-        return None;
-    }
-    let changes = [
-        "annotate", "cordon", "create", "delete", "drain", "label", "patch", "uncordon",
-    ];
-    if changes.iter().any(|verb| has(verb)) {
-        run.push("--dry-run=server".to_owned());
-    }
-    if run.iter().any(|word| word == "delete") {
-        run.push("--ignore-not-found".to_owned());
-    }
-    run.retain(|word| word != "-w");
-    if !run.iter().any(|word| word == "-n") {
-        run.splice(0..0, ["-n".to_owned(), namespace.to_owned()]);
-    }
-    Some(run)
-}
-
 #[tokio::test]
 async fn the_fio_commands_of_the_pages_succeed() -> anyhow::Result<()> {
     let aide = aide().await?;
@@ -169,10 +157,7 @@ async fn the_fio_commands_of_the_pages_succeed() -> anyhow::Result<()> {
     let mut count = 0;
     for shown in shown() {
         for run in shown.runs_of("fio") {
-            let needs_nothing = run
-                .get(1)
-                .is_some_and(|word| NEED_NOTHING.contains(&word.as_str()));
-            if !needs_nothing {
+            if !runnable::needs_nothing(run) {
                 continue;
             }
             count += 1;

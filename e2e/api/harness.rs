@@ -145,7 +145,8 @@ pub(crate) async fn rendered(variables: &[(&str, &str)]) -> anyhow::Result<Strin
     output(&program, &["render"], "", variables).await
 }
 
-async fn output(
+/// The standard output of a program that gets this input.
+pub(crate) async fn output(
     program: &Path,
     args: &[&str],
     input: &str,

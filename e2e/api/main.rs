@@ -21,6 +21,7 @@ mod docs;
 mod edits;
 mod failover;
 mod faults;
+mod flux;
 mod harness;
 mod hostile;
 mod hostile_configs;

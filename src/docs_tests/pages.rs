@@ -25,6 +25,15 @@ pub(super) struct Shown {
     pub(super) in_sentence: bool,
 }
 
+/// A block of code with commands. Output and configuration have a language, such as text or yaml.
+#[derive(Debug)]
+pub(super) struct Block<'a> {
+    pub(super) place: String,
+    /// The comment in the line before.
+    pub(super) marker: Option<&'a str>,
+    lines: Vec<(String, &'a str)>,
+}
+
 pub(super) fn all() -> Vec<Page> {
     let mut paths: Vec<PathBuf> = [
         "README.md",
@@ -64,8 +73,10 @@ enum Line<'a> {
     Prose(&'a str),
     /// A line of a code block in this language.
     Code { language: &'a str, text: &'a str },
-    /// The start or end of a code block.
-    Fence,
+    /// The start of a code block in this language.
+    Start { language: &'a str },
+    /// The end of a code block.
+    End,
 }
 
 impl Page {
@@ -74,12 +85,13 @@ impl Page {
         self.text.lines().enumerate().map(move |(index, text)| {
             let line = match (text.trim_start().strip_prefix("```"), language) {
                 (Some(name), None) => {
-                    language = Some(name.trim());
-                    Line::Fence
+                    let name = name.trim();
+                    language = Some(name);
+                    Line::Start { language: name }
                 }
                 (Some(_), Some(_)) => {
                     language = None;
-                    Line::Fence
+                    Line::End
                 }
                 (None, Some(language)) => Line::Code { language, text },
                 (None, None) => Line::Prose(text),
@@ -92,36 +104,49 @@ impl Page {
         format!("{}:{line}", self.path.display())
     }
 
-    /// The commands: code that starts with the name of a program, optionally after a prompt.
-    pub(super) fn commands(&self) -> Vec<Shown> {
-        let mut commands = Vec::new();
-        let mut started: Option<(usize, String)> = None;
+    /// The blocks of code that contain commands.
+    pub(super) fn blocks(&self) -> Vec<Block<'_>> {
+        let mut blocks: Vec<Block<'_>> = Vec::new();
+        let mut before = "";
         for (number, line) in self.lines() {
             match line {
+                Line::Prose(text) => before = text,
+                Line::End => before = "",
+                Line::Start { language } if is_shell(language) => blocks.push(Block {
+                    place: self.place(number),
+                    marker: comment(before),
+                    lines: Vec::new(),
+                }),
                 Line::Code { language, text } if is_shell(language) => {
-                    let (number, text) = match started.take() {
-                        Some((first, before)) => (first, format!("{before} {}", text.trim())),
-                        None => (number, text.trim_start_matches("$ ").trim().to_owned()),
-                    };
-                    match text.strip_suffix('\\') {
-                        Some(start) => started = Some((number, start.to_owned())),
-                        None => commands.push((number, text, false)),
+                    if let Some(block) = blocks.last_mut() {
+                        block.lines.push((self.place(number), text));
                     }
                 }
-                Line::Prose(text) => {
-                    commands.extend(spans(text).map(|span| (number, span.to_owned(), true)));
-                }
-                _ => started = None,
+                Line::Start { .. } | Line::Code { .. } => {}
             }
         }
-        commands
-            .into_iter()
-            .filter(|(_, text, _)| starts_with_program(text))
-            .map(|(number, text, in_sentence)| Shown {
+        blocks
+    }
+
+    /// The commands of the programs that are checked, in blocks of code and in sentences.
+    pub(super) fn commands(&self) -> Vec<Shown> {
+        let blocks = self.blocks();
+        let in_blocks = blocks.iter().flat_map(Block::commands);
+        let in_sentences = self.lines().flat_map(|(number, line)| {
+            let text = if let Line::Prose(text) = line {
+                text
+            } else {
+                ""
+            };
+            spans(text).map(move |span| Shown {
                 place: self.place(number),
-                words: words(&text),
-                in_sentence,
+                words: words(span),
+                in_sentence: true,
             })
+        });
+        in_blocks
+            .chain(in_sentences)
+            .filter(starts_with_program)
             .collect()
     }
 
@@ -188,10 +213,16 @@ fn is_shell(language: &str) -> bool {
 /// The programs whose commands are checked.
 const PROGRAMS: [&str; 4] = ["fio", "make", "kubectl", "source"];
 
-fn starts_with_program(text: &str) -> bool {
-    let is_variable = |word: &&str| word.contains('=') && !word.starts_with('-');
-    let first = text.split_whitespace().find(|word| !is_variable(word));
-    first.is_some_and(|word| PROGRAMS.contains(&word) || word.starts_with("hack/"))
+fn starts_with_program(shown: &Shown) -> bool {
+    let is_variable = |word: &&String| word.contains('=') && !word.starts_with('-');
+    let first = shown.words.iter().find(|word| !is_variable(word));
+    first.is_some_and(|word| PROGRAMS.contains(&word.as_str()) || word.starts_with("hack/"))
+}
+
+/// The text of a line that is a comment.
+fn comment(line: &str) -> Option<&str> {
+    let text = line.strip_prefix("<!--")?.strip_suffix("-->")?;
+    Some(text.trim())
 }
 
 /// The text between backquotes.
@@ -225,6 +256,40 @@ pub(super) fn words(text: &str) -> Vec<String> {
 fn end(word: &mut String, words: &mut Vec<String>) {
     if !word.is_empty() {
         words.push(std::mem::take(word));
+    }
+}
+
+impl Block<'_> {
+    /// All commands, whatever the program. With prompts, lines without a prompt are output.
+    pub(super) fn commands(&self) -> Vec<Shown> {
+        let has_prompts = self.lines.iter().any(|(_, text)| text.starts_with("$ "));
+        let mut commands = Vec::new();
+        let mut started: Option<(&str, String)> = None;
+        for (place, line) in &self.lines {
+            let text = match (line.strip_prefix("$ "), started.is_some()) {
+                (Some(text), false) => text,
+                (None, false) if has_prompts => continue,
+                _ => *line,
+            };
+            let text = text.trim();
+            let (place, text) = match started.take() {
+                Some((first, before)) => (first, format!("{before} {text}")),
+                None => (place.as_str(), text.to_owned()),
+            };
+            if let Some(start) = text.strip_suffix('\\') {
+                started = Some((place, start.trim_end().to_owned()));
+            } else if text.ends_with('|') {
+                started = Some((place, text));
+            } else {
+                commands.push(Shown {
+                    place: place.to_owned(),
+                    words: words(&text),
+                    in_sentence: false,
+                });
+            }
+        }
+        commands.retain(|shown| !shown.words.is_empty());
+        commands
     }
 }
 

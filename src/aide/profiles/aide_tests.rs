@@ -1,6 +1,8 @@
 //! The profiles with a real AIDE.
 
+use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use super::Profile;
 use crate::testing::aide_binary::Node;
@@ -155,6 +157,58 @@ fn the_profiles_watch_the_targets_of_links_on_an_ostree_node() {
         let expected: Vec<&str> = both.iter().chain(other).copied().collect();
         assert_eq!(found, expected, "{profile:?}");
     }
+}
+
+/// The lines that a page suggests to append to the generic profile: blocks with rules, and the last cells of tables.
+fn suggested(page: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs")
+        .join(page);
+    let text = fs::read_to_string(path).unwrap();
+    let in_table = |line: &str| {
+        let cell = line.strip_prefix('|')?.strip_suffix("` |")?;
+        Some(cell.rsplit_once("| `")?.1.replace("\\|", "|"))
+    };
+    let lines = text.lines();
+    let lines = lines.map(|line| in_table(line).unwrap_or_else(|| line.to_owned()));
+    lines
+        .filter(|line| line.starts_with(['/', '-']) && line.contains('$'))
+        .collect()
+}
+
+#[test]
+fn the_lines_that_the_pages_suggest_extend_the_generic_profile() {
+    let node = Node::new();
+    let watched = [
+        "etc/agent/state.json",
+        "etc/agent/audit.log",
+        "etc/agent/keys/x",
+        "home/kubernetes/bin/kubelet",
+        "var/lib/rancher/k3s/data/x/bin/containerd",
+        "var/lib/rancher/k3s/server/manifests/coredns.yaml",
+        "var/lib/rancher/rke2/data/x/bin/kubelet",
+        "var/lib/rancher/rke2/agent/pod-manifests/etcd.yaml",
+    ];
+    let unwatched = [
+        "etc/agent/cache/index",
+        "home/user/x",
+        "var/lib/rancher/k3s/agent/x",
+        "var/lib/rancher/rke2/server/x",
+    ];
+    for path in watched.iter().chain(&unwatched) {
+        node.write(path, "");
+    }
+    let lines = [suggested("distributions.md"), suggested("tuning.md")].concat();
+    assert_eq!(lines.len(), 7, "{lines:?}");
+    let text = format!("{}\n{}\n", Profile::Generic.text(), lines.join("\n"));
+    let selected = node.selected(&text);
+    let found: Vec<&str> = watched
+        .iter()
+        .chain(&unwatched)
+        .copied()
+        .filter(|path| selected.contains(&format!("/{path}")))
+        .collect();
+    assert_eq!(found, watched);
 }
 
 fn watches(node: &Node, profile: Profile, watched: &[&str], unwatched: &[&str]) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::super::nodes::excluded::Excluded;
 use super::config_valid::{ConfigState, is_refused};
 use super::degraded::{degrade, degraded, not_observed, request_failure};
@@ -10,6 +12,7 @@ use super::phase::{keep_phase, new_phase, phase};
 use super::*;
 use crate::api::condition::{ConditionReason, ConditionStatus, ConditionType};
 use crate::api::{FileIntegrity, Phase};
+use crate::docs_tests::argo_health;
 
 static VALID: ConfigState = ConfigState::Valid {
     warnings: Vec::new(),
@@ -265,6 +268,63 @@ fn phases() {
         let is_refused = is_refused(inputs.config, None);
         assert_eq!(phase(&inputs, is_refused), expected, "{what}");
     }
+}
+
+#[test]
+fn the_health_check_of_the_pages_for_argo_cd_understands_each_status() {
+    let good = [node("n1")];
+    let failed = [NodeSummary {
+        condition: Some(Condition::Failed),
+        ..node("n1")
+    }];
+    let errored = [NodeSummary {
+        condition: Some(Condition::Errored),
+        ..node("n1")
+    }];
+    let waiting = [NodeSummary {
+        initialized: false,
+        ..node("n1")
+    }];
+    let unreachable = [NodeSummary {
+        reachable: false,
+        ..node("n1")
+    }];
+    let refused = ConfigState::Refused {
+        message: "line 2: no".to_owned(),
+    };
+    let missing = ConfigState::Unavailable {
+        reason: ConditionReason::ConfigMapMissing,
+        message: "no ConfigMap".to_owned(),
+    };
+    let not_deployed = StatusInputs {
+        deployed: false,
+        ..inputs(&good, &VALID)
+    };
+    let outdated = StatusInputs {
+        generation: Some(0),
+        ..inputs(&good, &VALID)
+    };
+    for (inputs, health, message) in [
+        (inputs(&good, &VALID), "Healthy", "all reachable nodes"),
+        (inputs(&failed, &VALID), "Healthy", "all reachable nodes"),
+        (not_deployed, "Progressing", "not deployed yet"),
+        (inputs(&[], &VALID), "Progressing", "no Linux node"),
+        (inputs(&waiting, &VALID), "Progressing", "baseline of n1"),
+        (outdated, "Progressing", "waiting for the operator"),
+        (inputs(&errored, &VALID), "Degraded", "an error on n1"),
+        (inputs(&unreachable, &VALID), "Degraded", "not ready"),
+        (inputs(&good, &refused), "Degraded", "line 2: no"),
+        (inputs(&good, &missing), "Degraded", "no ConfigMap"),
+    ] {
+        let status = status(&inputs, None, &now());
+        let object =
+            json!({"kind": "FileIntegrity", "metadata": {"generation": 1}, "status": status});
+        let (status, text) = argo_health(&object);
+        assert_eq!(status, health, "{text}");
+        assert!(text.contains(message), "{text}");
+    }
+    let new = json!({"kind": "FileIntegrity", "metadata": {"generation": 1}});
+    assert_eq!(argo_health(&new).0, "Progressing");
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! The commands of the pages: those of kubectl, sent to the API server, and those of fio
-//! that need no cluster, given to the program. Those that need nodes or other programs are left out
+//! The commands of the pages and of the alerts: those of kubectl, sent to the API server, and those of
+//! fio that need no cluster, given to the program. Those that need nodes or other programs are left out
 //! (see [`NEED_MORE`]); the unit tests check all of them, without running any.
 
 use std::fs;
@@ -57,7 +57,9 @@ async fn the_api_accepts_the_kubectl_commands_of_the_pages() -> anyhow::Result<(
         space.annotate(FI, "example", json!("")).await?;
         let file = tempfile::NamedTempFile::new()?;
         let (mut wrong, mut count) = (Vec::new(), 0);
-        for shown in shown() {
+        let of_pages = shown();
+        let of_alerts = shown_by_alerts(&space.namespace, &nodes[0])?;
+        for shown in of_pages.iter().chain(&of_alerts) {
             for run in shown.runs_of("kubectl") {
                 let run: Vec<String> = run[1..]
                     .iter()
@@ -67,25 +69,47 @@ async fn the_api_accepts_the_kubectl_commands_of_the_pages() -> anyhow::Result<(
                     continue;
                 };
                 count += 1;
-                let args: Vec<&str> = args.iter().map(String::as_str).collect();
-                let is_empty = |text: &String| text.trim().is_empty();
-                match kubectl(&args, "").await {
-                    Err(error) => wrong.push(format!("{}: {error:#}", shown.place)),
-                    Ok(text)
-                        if args.iter().any(|word| word.starts_with("jsonpath="))
-                            && is_empty(&text) =>
-                    {
-                        wrong.push(format!("{}: {args:?} prints nothing", shown.place));
-                    }
-                    Ok(_) => {}
-                }
+                wrong.extend(problem(&shown.place, &args).await);
             }
         }
-        anyhow::ensure!(count > 40, "only {count} commands were given");
+        anyhow::ensure!(count > 60, "only {count} commands were given");
         anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
         operator.stop().await
     })
     .await
+}
+
+/// Gives kubectl these arguments. A query by jsonpath has to print something.
+async fn problem(place: &str, args: &[String]) -> Option<String> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let is_query = args.iter().any(|word| word.starts_with("jsonpath="));
+    match kubectl(&args, "").await {
+        Err(error) => Some(format!("{place}: {error:#}")),
+        Ok(text) if is_query && text.trim().is_empty() => {
+            Some(format!("{place}: {args:?} prints nothing"))
+        }
+        Ok(_) => None,
+    }
+}
+
+/// The commands of the alerts about this node and the FileIntegrity of the pages.
+fn shown_by_alerts(namespace: &str, node: &str) -> anyhow::Result<Vec<Shown>> {
+    let alerts = fio::testing::operator::monitoring_objects::alerts(namespace)?;
+    let command = |alert: &serde_json::Value| {
+        let name = alert["alert"].as_str().context("no name")?;
+        let text = alert["annotations"]["next_step"].as_str();
+        let text = text.with_context(|| format!("{name} has no command"))?;
+        let text = text
+            .replace("{{ $labels.node }}", node)
+            .replace("{{ $labels.file_integrity }}", FI);
+        anyhow::ensure!(!text.contains("{{"), "{name}: {text}");
+        Ok(Shown {
+            place: name.to_owned(),
+            words: pages::words(&text),
+            in_sentence: false,
+        })
+    };
+    alerts.iter().map(command).collect()
 }
 
 /// The FileIntegrity of the pages.

@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result, ensure};
 use fio::testing::api::{Condition, names};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
+use tokio::process::Command;
 
-use crate::harness::cluster::checkout;
+use crate::harness::cluster::{checkout, hack_cluster};
 use crate::harness::monitoring::{Monitoring, Sample, with_monitoring};
 use crate::harness::wait::until_within;
 use crate::harness::{Fi, Node, Test, on_all_nodes_for, until};
@@ -112,23 +113,66 @@ async fn firing_since(monitoring: Monitoring<'_>, node: &Node) -> Result<String>
     Ok(since.context("no start")?.to_owned())
 }
 
-/// The contract's words.
+/// The contract's words, and what helps the person on call.
 async fn alert_is_correct(t: &Test, monitoring: Monitoring<'_>, node: &Node) -> Result<()> {
     let alerts = monitoring.alerts(ALERT).await?;
     let alert = &alerts[0];
+    let annotation = |name: &str| alert["annotations"][name].as_str().unwrap_or_default();
     assert_eq!(
-        alert["annotations"],
-        json!({
-            "summary": format!("Node {node} has a file integrity failure"),
-            "description": format!(
-                "Node {node} has an integrity check status of Failed for more than 1 second."
-            ),
-        })
+        annotation("summary"),
+        format!("Node {node} has a file integrity failure")
     );
+    assert_eq!(
+        annotation("description"),
+        format!("Node {node} has an integrity check status of Failed for more than 1 second.")
+    );
+    let runbook = annotation("runbook_url");
+    assert!(runbook.ends_with("#nodehasintegrityfailure"), "{alert}");
+    // As on the command line of the person on call.
+    let command = annotation("next_step");
+    let command = command.strip_prefix("kubectl ").context("not kubectl")?;
+    let command = format!("{}/hack/cluster kubectl {command}", checkout().display());
+    let printed = Command::new("sh").args(["-c", &command]).output().await?;
+    let changes = String::from_utf8_lossy(&printed.stdout);
+    assert!(changes.contains("added /"), "{command}: {printed:?}");
     for (label, value) in [("severity", "warning"), ("namespace", t.namespace())] {
         assert_eq!(alert["labels"][label], value, "{alert}");
     }
     Ok(())
+}
+
+/// Applies our example of a configuration of Alertmanager.
+async fn route_alerts(t: &Test) -> Result<()> {
+    let manifest = checkout().join("manifests/monitoring/alertmanager-config.yaml");
+    let manifest = manifest.to_str().context("the path of the checkout")?;
+    let apply = [
+        "kubectl",
+        "-n",
+        t.namespace(),
+        "apply",
+        "--server-side",
+        "-f",
+    ];
+    hack_cluster(&[&apply[..], &[manifest]].concat()).await?;
+    Ok(())
+}
+
+/// The alert is in a group with those of the other nodes, for the receiver of our example.
+async fn alert_is_grouped(t: &Test, monitoring: Monitoring<'_>) -> Result<()> {
+    let labels = json!({"alertname": ALERT, "namespace": t.namespace()});
+    let receiver = format!("{}/file-integrity/file-integrity-on-call", t.namespace());
+    until_within(
+        CONFIGURED_WITHIN,
+        "Alertmanager has our routes",
+        async || {
+            let groups = monitoring.groups().await?;
+            let is_ours =
+                |group: &&Value| group["labels"] == labels && group["receiver"]["name"] == receiver;
+            ensure!(groups.iter().any(|group| is_ours(&group)), "{groups:?}");
+            Ok(())
+        },
+    )
+    .await
 }
 
 /// Ends the leader without a word: it is stopped first, so it cannot give the lease up.
@@ -268,6 +312,7 @@ async fn a_changed_file_is_an_alert_until_it_is_accepted() -> Result<()> {
         let (node, _) = t.two_nodes()?;
         t.two_operators().await?;
         with_monitoring(t, async |monitoring| {
+            route_alerts(t).await?;
             let fi = t.create(json!({})).await?;
             fi.watched().await?;
             prometheus_is_configured(t, monitoring).await?;
@@ -281,6 +326,7 @@ async fn a_changed_file_is_an_alert_until_it_is_accepted() -> Result<()> {
             })
             .await?;
             alert_is_correct(t, monitoring, node).await?;
+            alert_is_grouped(t, monitoring).await?;
             let failing_at = now(monitoring).await?;
             failover_does_not_end_it(t, monitoring, node).await?;
             re_init_ends_it(&fi, monitoring, node).await?;

@@ -1,5 +1,5 @@
-//! Tests of the pages: commands are valid, links have targets, and reasons, error classes, labels, metrics and alerts
-//! are explained.
+//! Tests of the pages: commands are valid, links have targets, reasons, error classes, labels and metrics are
+//! explained, and each alert has a runbook.
 
 mod health_checks;
 mod markers;
@@ -13,6 +13,7 @@ use std::process::Command;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use serde_json::Value;
 
 pub(crate) use self::health_checks::argo_health;
 use self::pages::{Page, Shown, checkout};
@@ -343,7 +344,7 @@ fn labels_and_annotations_are_explained() {
 }
 
 #[test]
-fn metrics_and_alerts_are_explained() {
+fn metrics_are_explained() {
     let fleet = include_str!(
         "telemetry/metrics/snapshots/fio__telemetry__metrics__tests__all_metrics_as_text.snap"
     );
@@ -354,16 +355,106 @@ fn metrics_and_alerts_are_explained() {
         Some(name.to_owned()).filter(|name| name.starts_with("file_integrity_operator"))
     });
     assert_explained("metrics that no page explains", names, 22);
-    let rules = [
-        include_str!("operator/monitoring_objects/failure.json"),
-        include_str!("operator/monitoring_objects/further.json"),
+}
+
+const NAMESPACE: &str = "openshift-file-integrity";
+const MONITORING_PAGE: &str = "docs/monitoring.md";
+
+fn monitoring_page(pages: &[Page]) -> &Page {
+    let page = pages
+        .iter()
+        .find(|page| page.path == Path::new(MONITORING_PAGE));
+    page.expect("the page about the alerts")
+}
+
+/// Name, labels and annotations of each alert.
+fn alerts() -> Vec<(String, Value, Value)> {
+    let alerts = crate::operator::monitoring_objects::alerts(NAMESPACE).unwrap();
+    assert!(alerts.len() > 10, "only {} alerts", alerts.len());
+    alerts
+        .into_iter()
+        .map(|mut alert| {
+            let name = alert["alert"].as_str().unwrap().to_owned();
+            (name, alert["labels"].take(), alert["annotations"].take())
+        })
+        .collect()
+}
+
+#[test]
+fn the_table_of_alerts_has_exactly_the_alerts_and_their_severities() {
+    let pages = pages::all();
+    let rows = monitoring_page(&pages).table_rows("## Alerts");
+    // After the heading and the line below it.
+    let listed: BTreeSet<(String, String)> = rows
+        .iter()
+        .skip(2)
+        .map(|cells| {
+            let name = cells[0].trim_start_matches('[').split(']').next();
+            (name.unwrap_or_default().to_owned(), cells[2].to_owned())
+        })
+        .collect();
+    let severity = |labels: &Value| labels["severity"].as_str().unwrap().to_owned();
+    let of_rules: BTreeSet<(String, String)> = alerts()
+        .into_iter()
+        .map(|(name, labels, _)| (name, severity(&labels)))
+        .collect();
+    assert_eq!(listed, of_rules);
+}
+
+#[test]
+fn the_runbook_of_each_alert_exists() {
+    let pages = pages::all();
+    let page = monitoring_page(&pages);
+    let anchors = page.anchors();
+    let mut wrong = Vec::new();
+    for (name, _, annotations) in alerts() {
+        let url = annotations["runbook_url"].as_str().unwrap_or_default();
+        let exists = url.rsplit_once('#').is_some_and(|(target, anchor)| {
+            target.ends_with(MONITORING_PAGE) && anchors.iter().any(|known| known == anchor)
+        });
+        if !exists {
+            wrong.push(format!("{name}: {url:?}"));
+        }
+    }
+    assert_none("alerts without a runbook", &wrong);
+}
+
+#[test]
+fn the_runbook_of_each_alert_begins_with_its_command_and_answers_all_questions() {
+    const QUESTIONS: [&str; 5] = [
+        "**What it means.**",
+        "**What to do first.**",
+        "**Likely causes.**",
+        "**How to resolve it.**",
+        "**When to ignore it.**",
     ];
-    let alerts = rules.iter().flat_map(|text| {
-        text.split("\"alert\": \"")
-            .skip(1)
-            .filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()))
-    });
-    assert_explained("alerts that no page explains", alerts, 10);
+    let pages = pages::all();
+    let page = monitoring_page(&pages);
+    let mut wrong = Vec::new();
+    for (name, _, annotations) in alerts() {
+        let command = annotations["next_step"].as_str().unwrap_or_default();
+        let command = command
+            .replace("{{ $labels.node }}", "node1")
+            .replace("{{ $labels.file_integrity }}", "example-fileintegrity");
+        if !command.starts_with("kubectl ") || command.contains("{{") {
+            wrong.push(format!("{name}: the command is {command:?}"));
+        }
+        let section = page.section(&format!("### {name}"));
+        let answers: Vec<usize> = QUESTIONS
+            .iter()
+            .filter_map(|question| section.find(question))
+            .collect();
+        if answers.len() != QUESTIONS.len() || !answers.is_sorted() {
+            wrong.push(format!("{name}: the questions of a runbook"));
+        }
+        let first = section
+            .split_once("```\n")
+            .and_then(|(_, rest)| rest.lines().next());
+        if first != Some(command.as_str()) {
+            wrong.push(format!("{name}: {first:?} is not {command:?}"));
+        }
+    }
+    assert_none("runbooks", &wrong);
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod cache;
 mod fleet_metrics;
 mod leader_election;
 mod metrics_endpoint;
-mod monitoring_objects;
+pub(crate) mod monitoring_objects;
 mod reconcile;
 
 use std::net::SocketAddr;
@@ -30,6 +30,7 @@ use self::fleet_metrics::FleetMetrics;
 use self::leader_election::Candidate;
 use self::metrics_endpoint::MetricsEndpoint;
 pub use self::metrics_endpoint::ScrapeSettings;
+use self::monitoring_objects::Runbooks;
 use self::reconcile::apply::Applier;
 #[cfg(feature = "testing")]
 pub(crate) use self::reconcile::build;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub health: Option<SocketAddr>,
     /// Where and how metrics are served.
     pub scrape: ScrapeSettings,
+    /// URL of a copy of the page with the runbooks of the alerts.
+    pub runbook_url: Option<String>,
     /// The metrics of the process and of the fleet.
     pub metrics: Metrics,
 }
@@ -159,6 +162,7 @@ impl Operator {
         tasks.spawn(monitoring_objects::keep(
             client.clone(),
             namespace.clone(),
+            Runbooks::new(self.settings.runbook_url.as_deref()),
             self.endpoint.scrape_targets(observer.is_openshift()),
         ));
         let applier = Applier::new(&client, &namespace, &self.settings.identity);

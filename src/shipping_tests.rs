@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// The repository of the original operator's image, which must never be installed.
@@ -203,4 +204,66 @@ fn a_lock_that_stays_held_is_reported() {
     assert!(text.contains("could not install hostname"), "{text}");
     let log = fs::read_to_string(dir.path().join("fio/apt.log")).unwrap();
     assert!(log.contains("Could not get lock"), "{log}");
+}
+
+fn yaml(path: &str) -> Value {
+    let text = fs::read_to_string(checkout().join(path)).unwrap();
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+/// A matcher of an `AlertmanagerConfig` as Alertmanager writes it.
+fn matcher(matcher: &Value) -> Value {
+    let part = |key: &str| matcher[key].as_str().unwrap();
+    json!(format!(
+        "{}{}\"{}\"",
+        part("name"),
+        part("matchType"),
+        part("value")
+    ))
+}
+
+/// A route of an `AlertmanagerConfig` as Alertmanager writes it. `parent` is the receiver of its parent.
+fn route(route: &Value, parent: &Value) -> Value {
+    let mut written = serde_json::Map::new();
+    for (key, value) in route.as_object().unwrap() {
+        let items = || value.as_array().unwrap().iter();
+        let (key, value) = match key.as_str() {
+            "matchers" => ("matchers", items().map(matcher).collect()),
+            "routes" => (
+                "routes",
+                items()
+                    .map(|below| self::route(below, &route["receiver"]))
+                    .collect(),
+            ),
+            // Alertmanager's routes inherit it. In an AlertmanagerConfig it is required.
+            "receiver" if value == parent => continue,
+            "receiver" => ("receiver", value.clone()),
+            "groupBy" => ("group_by", value.clone()),
+            "groupWait" => ("group_wait", value.clone()),
+            "groupInterval" => ("group_interval", value.clone()),
+            "repeatInterval" => ("repeat_interval", value.clone()),
+            other => panic!("{other} is unknown"),
+        };
+        written.insert(key.to_owned(), value);
+    }
+    Value::Object(written)
+}
+
+#[test]
+fn both_examples_for_alertmanager_have_the_same_routes_and_receivers() {
+    let config = yaml("manifests/monitoring/alertmanager-config.yaml");
+    let plain = yaml("manifests/monitoring/alertmanager.yaml");
+    let routes = json!([route(&config["spec"]["route"], &json!("default"))]);
+    assert_eq!(routes, plain["route"]["routes"]);
+    let receivers = config["spec"]["receivers"].as_array().unwrap().iter();
+    let receivers: Vec<Value> = receivers
+        .map(|receiver| {
+            let webhooks = receiver["webhookConfigs"].as_array().unwrap().iter();
+            let webhooks: Vec<Value> = webhooks
+                .map(|hook| json!({"url": hook["url"], "send_resolved": hook["sendResolved"]}))
+                .collect();
+            json!({"name": receiver["name"], "webhook_configs": webhooks})
+        })
+        .collect();
+    assert_eq!(receivers, plain["receivers"].as_array().unwrap()[1..]);
 }

@@ -1,7 +1,7 @@
-//! The commands of the pages: those of kubectl, sent to the API server with what their output is piped
-//! to, and those of fio that need no cluster, given to the program. A command that changes something is
-//! a dry run. Those that need nodes or other programs are left out (see [`runnable`]); the unit tests
-//! check all of them, without running any.
+//! The commands of the pages and of the alerts: those of kubectl, sent to the API server with what their
+//! output is piped to, and those of fio that need no cluster, given to the program. A command that changes
+//! something is a dry run. Those that need nodes or other programs are left out (see [`runnable`]); the
+//! unit tests check all of them, without running any.
 
 use std::fs;
 use std::io::Write as _;
@@ -47,7 +47,10 @@ async fn the_api_accepts_the_kubectl_commands_of_the_pages() -> anyhow::Result<(
         space.annotate(FI, "example", json!("")).await?;
         let file = tempfile::NamedTempFile::new()?;
         let (mut wrong, mut count, mut piped) = (Vec::new(), 0, 0);
-        for shown in shown().iter().filter(|shown| runnable::is_run(shown)) {
+        let of_pages = shown();
+        let of_alerts = shown_by_alerts(&space.namespace, &nodes[0])?;
+        let all = of_pages.iter().chain(&of_alerts);
+        for shown in all.filter(|shown| runnable::is_run(shown)) {
             for run in shown.runs_of("kubectl") {
                 let run: Vec<String> = run[1..]
                     .iter()
@@ -57,21 +60,14 @@ async fn the_api_accepts_the_kubectl_commands_of_the_pages() -> anyhow::Result<(
                     continue;
                 };
                 count += 1;
-                let filters = runnable::filters(shown);
-                let filters = filters.map(|text| adapted(&text, space, &nodes, file.path()));
-                let args: Vec<&str> = args.iter().map(String::as_str).collect();
-                let is_empty = |text: &String| text.trim().is_empty();
-                match kubectl(&args, "").await {
-                    Err(error) => wrong.push(format!("{}: {error:#}", shown.place)),
-                    Ok(text)
-                        if args.iter().any(|word| word.starts_with("jsonpath="))
-                            && is_empty(&text) =>
-                    {
-                        wrong.push(format!("{}: {args:?} prints nothing", shown.place));
-                    }
+                match problem_or_output(&shown.place, &args).await {
+                    Err(problem) => wrong.push(problem),
                     Ok(text) => {
-                        let Some(filters) = filters else { continue };
+                        let Some(filters) = runnable::filters(shown) else {
+                            continue;
+                        };
                         piped += 1;
+                        let filters = adapted(&filters, space, &nodes, file.path());
                         if let Err(error) = filtered(&text, &filters).await {
                             wrong.push(format!("{}: {error:#}", shown.place));
                         }
@@ -79,12 +75,45 @@ async fn the_api_accepts_the_kubectl_commands_of_the_pages() -> anyhow::Result<(
                 }
             }
         }
-        anyhow::ensure!(count > 40, "only {count} commands were given");
+        anyhow::ensure!(count > 50, "only {count} commands were given");
         anyhow::ensure!(piped > 10, "only {piped} outputs were piped");
         anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
         operator.stop().await
     })
     .await
+}
+
+/// Gives kubectl these arguments. A query by jsonpath has to print something.
+async fn problem_or_output(place: &str, args: &[String]) -> Result<String, String> {
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let is_query = args.iter().any(|word| word.starts_with("jsonpath="));
+    match kubectl(&args, "").await {
+        Err(error) => Err(format!("{place}: {error:#}")),
+        Ok(text) if is_query && text.trim().is_empty() => {
+            Err(format!("{place}: {args:?} prints nothing"))
+        }
+        Ok(text) => Ok(text),
+    }
+}
+
+/// The commands of the alerts about this node and the FileIntegrity of the pages.
+fn shown_by_alerts(namespace: &str, node: &str) -> anyhow::Result<Vec<Shown>> {
+    let alerts = fio::testing::operator::monitoring_objects::alerts(namespace)?;
+    let command = |alert: &serde_json::Value| {
+        let name = alert["alert"].as_str().context("no name")?;
+        let text = alert["annotations"]["next_step"].as_str();
+        let text = text.with_context(|| format!("{name} has no command"))?;
+        let text = text
+            .replace("{{ $labels.node }}", node)
+            .replace("{{ $labels.file_integrity }}", FI);
+        anyhow::ensure!(!text.contains("{{"), "{name}: {text}");
+        Ok(Shown {
+            place: name.to_owned(),
+            words: pages::words(&text),
+            in_sentence: false,
+        })
+    };
+    alerts.iter().map(command).collect()
 }
 
 /// The FileIntegrity of the pages.

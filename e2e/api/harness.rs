@@ -515,6 +515,7 @@ impl Space {
             work_dir: work_dir.path().to_owned(),
             health: None,
             scrape: scrapes,
+            runbook_url: None,
             metrics: Metrics::new(),
         };
         let config = self.operator_config(identity).await?;

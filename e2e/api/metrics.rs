@@ -604,11 +604,35 @@ async fn prometheus_objects_are_created_when_their_kinds_appear() -> anyhow::Res
     .await
 }
 
+/// The rule that the original created.
+fn rule_of_the_original(namespace: &str) -> Value {
+    json!({
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "file-integrity", "namespace": namespace},
+        "spec": {"groups": [{"name": "node-failed", "rules": [{
+            "alert": "NodeHasIntegrityFailure",
+            "annotations": {
+                "description": "Node {{ $labels.node }} has an integrity check status of Failed for more than 1 second.",
+                "summary": "Node {{ $labels.node }} has a file integrity failure",
+            },
+            "expr": "file_integrity_operator_node_failed{node=~\".+\"} * on(node) kube_node_info > 0",
+            "for": "1s",
+            "labels": {"namespace": namespace, "severity": "warning"},
+        }]}]},
+    })
+}
+
 /// Objects of an operator of another version are updated if nobody else changed them since.
 #[tokio::test]
 async fn prometheus_objects_of_another_version_are_updated() -> anyhow::Result<()> {
     alone("monitoring-renewed", async |space| {
         kubectl(&["apply", "--server-side", "-f", "-"], KINDS).await?;
+        let original = rule_of_the_original(&space.namespace).to_string();
+        eventually("the rule of the original", async || {
+            Ok(kubectl(&["create", "-f", "-"], &original).await.ok())
+        })
+        .await?;
         let endpoint = Endpoint::new(space).await?;
         let operator = endpoint.operator("op").await?;
         let objects = [
@@ -620,6 +644,15 @@ async fn prometheus_objects_of_another_version_are_updated() -> anyhow::Result<(
         for (kind, name) in objects {
             found(&monitoring(space, kind), name).await?;
         }
+        let rules = monitoring(space, "PrometheusRule");
+        eventually("the rule of the original is updated", async || {
+            let rule = rules.get("file-integrity").await?;
+            let alert = &rule.data["spec"]["groups"][0]["rules"][0];
+            Ok(alert["annotations"]["runbook_url"]
+                .is_string()
+                .then_some(()))
+        })
+        .await?;
         operator.stop().await?;
         for (kind, name) in objects {
             let api = monitoring(space, kind);

@@ -71,6 +71,14 @@ impl Monitoring<'_> {
         Ok(serde_json::from_str(&alerts)?)
     }
 
+    /// The groups of alerts that Alertmanager has now: a group is a notification.
+    pub(crate) async fn groups(&self) -> Result<Vec<Value>> {
+        let groups = self
+            .get("alertmanager-operated", "/api/v2/alerts/groups")
+            .await?;
+        Ok(serde_json::from_str(&groups)?)
+    }
+
     /// By the API server, which reaches every pod.
     async fn get(&self, service: &str, uri: &str) -> Result<String> {
         let path = format!("/api/v1/namespaces/{NAMESPACE}/services/{service}:web/proxy{uri}");

@@ -50,6 +50,33 @@ pub(super) struct Args {
         env = "FIO_SERVING_CERT_DIR"
     )]
     serving_cert_dir: PathBuf,
+    /// URL of a copy of docs/monitoring.md, for the annotation `runbook_url` of the alerts.
+    #[arg(long, env = "FIO_RUNBOOK_URL")]
+    runbook_url: Option<PageUrl>,
+}
+
+/// The URL of a page, or an empty text for none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct PageUrl(Option<String>);
+
+impl std::str::FromStr for PageUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        // Prometheus reads annotations as templates, and the anchor of the alert is appended.
+        let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || "#{}\"".contains(c);
+        let is_url = ["https://", "http://"].iter().any(|s| text.starts_with(s));
+        if !is_url || text.contains(is_forbidden) {
+            return Err(
+                "expected the URL of a page, such as https://wiki.example/fio, without an anchor"
+                    .to_owned(),
+            );
+        }
+        Ok(Self(Some(text.to_owned())))
+    }
 }
 
 /// An address, or `off`.
@@ -100,6 +127,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
             auth: args.metrics_auth == MetricsAuth::Token,
             certificate_dir: args.serving_cert_dir,
         },
+        runbook_url: args.runbook_url.and_then(|url| url.0),
         metrics,
     };
     operator::run(settings, client, stop).await

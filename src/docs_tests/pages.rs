@@ -181,6 +181,18 @@ impl Page {
         rows
     }
 
+    /// The text below this heading, up to the next heading of its level or above.
+    pub(super) fn section(&self, heading: &str) -> &str {
+        let level = heading.bytes().take_while(|c| *c == b'#').count();
+        let Some((_, below)) = self.text.split_once(&format!("\n{heading}\n")) else {
+            return "";
+        };
+        let ends = (1..=level).filter_map(|level| below.find(&format!("\n{} ", "#".repeat(level))));
+        below
+            .get(..ends.min().unwrap_or(below.len()))
+            .unwrap_or(below)
+    }
+
     /// The anchors of its headings on GitHub.
     pub(super) fn anchors(&self) -> Vec<String> {
         let heading = |(_, line)| match line {

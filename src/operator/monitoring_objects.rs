@@ -3,10 +3,13 @@
 //!
 //! They are created as soon as the API has these kinds. An object that a user changed is not changed any
 //! more: an annotation has a hash of the spec that was written and one of the spec with the API's
-//! defaults. So a user's change differs from what an older version of the operator wrote.
+//! defaults. So a user's change differs from what an older version of the operator wrote, which is
+//! updated. What the original wrote has no annotation: its rule is known by its spec.
 
 mod build;
+mod runbooks;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Service;
@@ -16,6 +19,7 @@ use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 
 use self::build::{GROUP_VERSION, PROMETHEUS_RULE, SERVICE_MONITOR};
+pub(crate) use self::runbooks::Runbooks;
 use super::metrics_endpoint::ScrapeTargets;
 use crate::api::names::{self, Annotation};
 use crate::api::object_name::NamespaceName;
@@ -32,11 +36,15 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 enum Step {
     Create,
     Update,
+    /// It is as desired, or a user has changed what this version would write as well.
     Leave,
+    /// It is not this operator's any more, and lacks what this version would write.
+    LeaveOutdated,
 }
 
 /// What to do with an existing object. A ServiceMonitor without the annotation is the original's, which
-/// overwrote any other at each start. A rule without it may belong to anybody.
+/// overwrote any other at each start. A rule without it may belong to anybody, unless it is exactly the
+/// original's.
 fn step(existing: Option<&DynamicObject>, desired: &Value) -> Step {
     let Some(existing) = existing else {
         return Step::Create;
@@ -44,11 +52,20 @@ fn step(existing: Option<&DynamicObject>, desired: &Value) -> Step {
     let written = existing.annotations().get(Annotation::WRITTEN_SPEC);
     match written.and_then(|written| written.split_once('.')) {
         None if desired["kind"] == SERVICE_MONITOR => Step::Update,
-        None => Step::Leave,
-        Some((_, defaulted)) if defaulted != hash(&existing.data["spec"]) => Step::Leave,
+        None if is_of_the_original(existing, desired) => Step::Update,
+        None => Step::LeaveOutdated,
         Some((spec, _)) if spec == hash(&desired["spec"]) => Step::Leave,
+        Some((_, defaulted)) if defaulted != hash(&existing.data["spec"]) => Step::LeaveOutdated,
         Some(_) => Step::Update,
     }
+}
+
+/// Whether this is the rule of the original, and nobody has edited it.
+fn is_of_the_original(existing: &DynamicObject, desired: &Value) -> bool {
+    let namespace = desired["metadata"]["namespace"].as_str();
+    let original = build::rule_of_the_original(namespace.unwrap_or_default());
+    desired["metadata"]["name"] == original["metadata"]["name"]
+        && existing.data["spec"] == original["spec"]
 }
 
 fn hash(spec: &Value) -> String {
@@ -68,9 +85,15 @@ enum SetupError {
 pub(crate) async fn keep(
     client: Client,
     namespace: NamespaceName,
+    runbooks: Runbooks,
     targets: impl Fn() -> ScrapeTargets,
 ) {
-    let setup = Setup { client, namespace };
+    let mut setup = Setup {
+        client,
+        namespace,
+        runbooks,
+        reported: BTreeSet::new(),
+    };
     let mut was_available = true;
     loop {
         let pause = match setup.run(targets()).await {
@@ -96,14 +119,29 @@ pub(crate) async fn keep(
     }
 }
 
+/// The complete alerts of an operator in this namespace, for tests of their texts.
+#[cfg(any(test, feature = "testing"))]
+pub fn alerts(namespace: &str) -> Result<Vec<Value>, serde_json::Error> {
+    let rules = build::rules(namespace, &Runbooks::new(None))?;
+    let groups = rules
+        .iter()
+        .filter_map(|rule| rule["spec"]["groups"].as_array());
+    let alerts = groups.flatten();
+    let alerts = alerts.filter_map(|group| group["rules"].as_array());
+    Ok(alerts.flatten().cloned().collect())
+}
+
 struct Setup {
     client: Client,
     namespace: NamespaceName,
+    runbooks: Runbooks,
+    /// Objects that were reported as outdated.
+    reported: BTreeSet<String>,
 }
 
 impl Setup {
     /// Returns whether the API has the kinds.
-    async fn run(&self, targets: ScrapeTargets) -> Result<bool, SetupError> {
+    async fn run(&mut self, targets: ScrapeTargets) -> Result<bool, SetupError> {
         let kinds = self.kinds().await?;
         if kinds.is_empty() {
             return Ok(false);
@@ -116,7 +154,7 @@ impl Setup {
             self.write_one(SERVICE_MONITOR, &monitor).await?;
         }
         if has(PROMETHEUS_RULE) {
-            for rule in build::rules(self.namespace.as_str())? {
+            for rule in build::rules(self.namespace.as_str(), &self.runbooks)? {
                 self.write_one(PROMETHEUS_RULE, &owned(rule)).await?;
             }
         }
@@ -139,7 +177,7 @@ impl Setup {
         Ok(service.and_then(|service| service.metadata.uid))
     }
 
-    async fn write_one(&self, kind: &str, desired: &Value) -> Result<(), SetupError> {
+    async fn write_one(&mut self, kind: &str, desired: &Value) -> Result<(), SetupError> {
         let kind_of = GroupVersionKind::gvk("monitoring.coreos.com", "v1", kind);
         let resource = ApiResource::from_gvk(&kind_of);
         let namespace = self.namespace.as_str();
@@ -149,6 +187,17 @@ impl Setup {
         let existing = request(format!("read the {kind} {name}"), api.get_opt(&name)).await?;
         let mut object = match (step(existing.as_ref(), desired), existing) {
             (Step::Leave, _) => return Ok(()),
+            (Step::LeaveOutdated, _) => {
+                if self.reported.insert(format!("{kind}/{name}")) {
+                    tracing::info!(
+                        kind,
+                        name,
+                        "the object for monitoring was changed and is left alone; it lacks changes \
+                         of this version"
+                    );
+                }
+                return Ok(());
+            }
             (Step::Update, Some(mut existing)) => {
                 existing.data["spec"] = desired["spec"].clone();
                 existing

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::runbooks::Runbooks;
 use crate::api::names;
 use crate::metrics_server::FLEET_PATH;
 use crate::operator::metrics_endpoint::certificate::{CA_CERTIFICATE, server_names};
@@ -75,27 +76,61 @@ fn fleet_endpoint(namespace: &str, authority: CertificateAuthority) -> Value {
     })
 }
 
-pub(super) fn rules(namespace: &str) -> Result<[Value; 2], serde_json::Error> {
+/// The rules. Their text has the placeholder `NAMESPACE` in annotations: templates of Prometheus cannot
+/// read a label that the rule adds.
+pub(super) fn rules(namespace: &str, runbooks: &Runbooks) -> Result<[Value; 2], serde_json::Error> {
     let rule = |name: &str, text: &str| {
         let mut spec: Value = serde_json::from_str(text)?;
         for group in spec["groups"].as_array_mut().into_iter().flatten() {
             for rule in group["rules"].as_array_mut().into_iter().flatten() {
-                rule["labels"]["namespace"] = json!(namespace);
+                complete(rule, namespace, runbooks);
             }
         }
-        Ok(json!({
-            "apiVersion": GROUP_VERSION,
-            "kind": PROMETHEUS_RULE,
-            "metadata": {
-                "name": name, "namespace": namespace, "labels": {"name": names::OPERATOR_NAME},
-            },
-            "spec": spec,
-        }))
+        Ok(prometheus_rule(name, namespace, &spec))
     };
     Ok([
         rule(FAILURE_RULE, include_str!("failure.json"))?,
         rule(FURTHER_RULE, include_str!("further.json"))?,
     ])
+}
+
+/// Adds the namespace and the URL of the runbook.
+fn complete(rule: &mut Value, namespace: &str, runbooks: &Runbooks) {
+    let runbook = rule["alert"].as_str().map(|alert| runbooks.url(alert));
+    rule["labels"]["namespace"] = json!(namespace);
+    for (_, text) in rule["annotations"].as_object_mut().into_iter().flatten() {
+        if let Value::String(text) = text {
+            *text = text.replace("NAMESPACE", namespace);
+        }
+    }
+    rule["annotations"]["runbook_url"] = json!(runbook);
+}
+
+fn prometheus_rule(name: &str, namespace: &str, spec: &Value) -> Value {
+    json!({
+        "apiVersion": GROUP_VERSION,
+        "kind": PROMETHEUS_RULE,
+        "metadata": {
+            "name": name, "namespace": namespace, "labels": {"name": names::OPERATOR_NAME},
+        },
+        "spec": spec,
+    })
+}
+
+/// The rule as the original wrote it at each of its starts.
+pub(super) fn rule_of_the_original(namespace: &str) -> Value {
+    let spec = json!({"groups": [{"name": "node-failed", "rules": [{
+        "alert": "NodeHasIntegrityFailure",
+        "expr": "file_integrity_operator_node_failed{node=~\".+\"} * on(node) kube_node_info > 0",
+        "for": "1s",
+        "labels": {"severity": "warning", "namespace": namespace},
+        "annotations": {
+            "summary": "Node {{ $labels.node }} has a file integrity failure",
+            "description":
+                "Node {{ $labels.node }} has an integrity check status of Failed for more than 1 second.",
+        },
+    }]}]});
+    prometheus_rule(FAILURE_RULE, namespace, &spec)
 }
 
 #[cfg(test)]

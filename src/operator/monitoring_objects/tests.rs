@@ -7,7 +7,7 @@ use crate::operator::metrics_endpoint::CertificateAuthority;
 
 #[test]
 fn objects_that_a_user_changed_are_not_changed() {
-    let [desired, _] = build::rules("ns").unwrap();
+    let [desired, _] = build::rules("ns", &Runbooks::new(None)).unwrap();
     let mut newer = desired.clone();
     newer["spec"]["groups"][0]["name"] = json!("newer");
     let made = |spec: &Value, written: Option<String>| {
@@ -27,9 +27,10 @@ fn objects_that_a_user_changed_are_not_changed() {
     assert_eq!(step(Some(&ours), &desired), Step::Leave);
     assert_eq!(step(Some(&ours), &newer), Step::Update);
     let edited = made(&json!({"groups": []}), annotation(&defaulted));
-    assert_eq!(step(Some(&edited), &newer), Step::Leave);
+    assert_eq!(step(Some(&edited), &desired), Step::Leave);
+    assert_eq!(step(Some(&edited), &newer), Step::LeaveOutdated);
     let foreign = made(&desired["spec"], None);
-    assert_eq!(step(Some(&foreign), &newer), Step::Leave);
+    assert_eq!(step(Some(&foreign), &newer), Step::LeaveOutdated);
     let targets = ScrapeTargets {
         process: true,
         fleet: true,
@@ -39,4 +40,26 @@ fn objects_that_a_user_changed_are_not_changed() {
     monitor["metadata"]["resourceVersion"] = json!("1");
     let originals = serde_json::from_value(monitor.clone()).unwrap();
     assert_eq!(step(Some(&originals), &monitor), Step::Update);
+}
+
+#[test]
+fn the_rule_of_the_original_is_updated_unless_it_was_edited() {
+    let [desired, further] = build::rules("ns", &Runbooks::new(None)).unwrap();
+    let original = build::rule_of_the_original("ns");
+    let read = |object: &Value| serde_json::from_value::<DynamicObject>(object.clone()).unwrap();
+    assert_eq!(step(Some(&read(&original)), &desired), Step::Update);
+    assert_eq!(step(Some(&read(&original)), &further), Step::LeaveOutdated);
+    let of_another_namespace = build::rule_of_the_original("other");
+    let read_elsewhere = read(&of_another_namespace);
+    assert_eq!(step(Some(&read_elsewhere), &desired), Step::LeaveOutdated);
+    for (path, value) in [
+        ("/spec/groups/0/rules/0/labels/severity", json!("critical")),
+        ("/spec/groups/0/rules/0/for", json!("30s")),
+        ("/spec/groups", json!([])),
+    ] {
+        let mut edited = original.clone();
+        *edited.pointer_mut(path).unwrap() = value;
+        let step = step(Some(&read(&edited)), &desired);
+        assert_eq!(step, Step::LeaveOutdated, "{path}");
+    }
 }

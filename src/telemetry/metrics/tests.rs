@@ -118,7 +118,7 @@ fn all_documented_metrics_exist() {
         include_str!("../../operator/monitoring_objects/failure.json"),
         include_str!("../../operator/monitoring_objects/further.json"),
         include_str!("../../../manifests/monitoring/dashboard.json"),
-        include_str!("../../../docs/metrics.md"),
+        include_str!("../../../docs/monitoring.md"),
     ] {
         let is_part = |c: char| c.is_ascii_lowercase() || c == '_';
         let names = text

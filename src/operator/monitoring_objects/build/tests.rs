@@ -33,5 +33,6 @@ fn prometheus_verifies_certificates_with_their_ca() {
 
 #[test]
 fn the_rules_name_the_namespace() {
-    insta::assert_yaml_snapshot!(rules("ns").unwrap());
+    let runbooks = Runbooks::new(Some("https://wiki.example/fio"));
+    insta::assert_yaml_snapshot!(rules("ns", &runbooks).unwrap());
 }

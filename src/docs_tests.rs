@@ -159,7 +159,7 @@ fn is_verb(word: &str) -> bool {
 }
 
 /// Pages for users whose blocks have no markers yet.
-const UNMARKED: [&str; 3] = ["README.md", "docs/metrics.md", "docs/monitoring.md"];
+const UNMARKED: [&str; 1] = ["README.md"];
 
 #[test]
 fn every_block_of_commands_names_the_test_that_runs_it_or_the_reason_why_none_does() {

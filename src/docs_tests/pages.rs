@@ -114,7 +114,7 @@ impl Page {
                 Line::End => before = "",
                 Line::Start { language } if is_shell(language) => blocks.push(Block {
                     place: self.place(number),
-                    marker: comment(before),
+                    marker: comment(before.trim_start()),
                     lines: Vec::new(),
                 }),
                 Line::Code { language, text } if is_shell(language) => {

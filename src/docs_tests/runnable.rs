@@ -18,9 +18,9 @@ const NEED_MORE: [&str; 10] = [
 ];
 /// Verbs of kubectl that need a kubelet, and that the end-to-end tests run.
 const NEED_A_KUBELET: [&str; 4] = ["exec", "logs", "rollout", "wait"];
-/// Words of commands that a new cluster cannot run: the log of a container that was restarted, a backup,
-/// and another namespace.
-const NEED_A_PAST: [&str; 3] = ["--previous", "backup-", "aide-cleanup"];
+/// Words of commands that a new cluster cannot run: the log of a container that was restarted, that of a
+/// failure, a backup, and another namespace.
+const NEED_A_PAST: [&str; 4] = ["--previous", "--since=", "backup-", "aide-cleanup"];
 /// Kinds that only some clusters have.
 const OF_OTHERS: [&str; 5] = [
     "csv",

@@ -99,7 +99,7 @@ async fn problem_or_output(place: &str, args: &[String]) -> Result<String, Strin
 /// The commands of the alerts about this node and the FileIntegrity of the pages.
 fn shown_by_alerts(namespace: &str, node: &str) -> anyhow::Result<Vec<Shown>> {
     let alerts = fio::testing::operator::monitoring_objects::alerts(namespace)?;
-    let command = |alert: &serde_json::Value| {
+    let command = |alert: &Value| {
         let name = alert["alert"].as_str().context("no name")?;
         let text = alert["annotations"]["next_step"].as_str();
         let text = text.with_context(|| format!("{name} has no command"))?;

@@ -138,7 +138,13 @@ async fn config_maps(space: &Space, node: &str) -> anyhow::Result<()> {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": [
         {
             "apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": format!("aide-{FI}-{node}-failed")},
+            "metadata": {
+                "name": format!("aide-{FI}-{node}-failed"),
+                "labels": {
+                    "file-integrity.openshift.io/result-log": "",
+                    "file-integrity.openshift.io/node": node,
+                },
+            },
             "data": {"integritylog": compressed("a report")?},
             "binaryData": {"report.json.gz": compressed(&report)?},
         },

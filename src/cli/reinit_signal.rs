@@ -97,13 +97,12 @@ async fn request(
     only: Option<&str>,
 ) -> anyhow::Result<Vec<Request>> {
     let requests = selecting(client, namespace, node, only).await?;
-    let api = Api::<FileIntegrity>::namespaced(client.clone(), namespace.as_str());
     for name in requests
         .iter()
         .map(|request| request.file_integrity.as_str())
     {
         let mut attempts = 1..=MAX_ATTEMPTS;
-        while let Err(error) = annotate(&api, name, node).await {
+        while let Err(error) = annotate(client, namespace, name, node).await {
             let is_last = attempts.next().is_none();
             if is_last || !is_conflict(&error) {
                 return Err(error).with_context(|| format!("annotate FileIntegrity {name}"));
@@ -115,12 +114,21 @@ async fn request(
 }
 
 /// Whether the object was written since it was read. The operator writes it at times.
-fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.code == 409)
+fn is_conflict(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(kube::Error::Api(status)) if status.code == 409)
 }
 
-async fn annotate(api: &Api<FileIntegrity>, name: &str, node: &str) -> kube::Result<()> {
-    let fi = raw::get(api, name).await?;
+/// Reads the object in a list: the operator's account, which users run this with, may not get it.
+async fn annotate(
+    client: &Client,
+    namespace: &NamespaceName,
+    name: &str,
+    node: &str,
+) -> anyhow::Result<()> {
+    let source = Source::<FileIntegrity>::namespaced(client, namespace);
+    let all = watch::list_now(&source).await?;
+    let fi = all.iter().find(|fi| fi.name_any() == name);
+    let fi = fi.context("it does not exist, or cannot be decoded")?;
     let annotations = fi.annotations();
     let value = match annotations
         .get(names::Annotation::REINIT)
@@ -136,10 +144,10 @@ async fn annotate(api: &Api<FileIntegrity>, name: &str, node: &str) -> kube::Res
         "resourceVersion": fi.resource_version(),
         "annotations": {names::Annotation::REINIT: value},
     }});
+    let api = Api::<FileIntegrity>::namespaced(client.clone(), namespace.as_str());
     let params = PatchParams::default();
-    raw::patch_metadata(api, name, &params, &Patch::Merge(&patch))
-        .await
-        .map(|_| ())
+    raw::patch_metadata(&api, name, &params, &Patch::Merge(&patch)).await?;
+    Ok(())
 }
 
 /// Waits until the node is re-initialized for each FileIntegrity.

@@ -227,10 +227,7 @@ fn normal(path: &Path) -> PathBuf {
 #[test]
 fn every_page_is_in_the_index() {
     let pages = pages::all();
-    let index = Path::new("docs/README.md");
-    let Some(index) = pages.iter().find(|page| page.path == index) else {
-        panic!("no {}", index.display());
-    };
+    let index = page_of(&pages, "docs/README.md");
     let linked: BTreeSet<PathBuf> = index
         .links()
         .into_iter()
@@ -290,12 +287,15 @@ fn reasons_are_explained() {
     assert_explained("reasons that no page explains", reasons, 25);
 }
 
+/// The page with this path.
+fn page_of<'a>(pages: &'a [Page], path: &str) -> &'a Page {
+    let page = pages.iter().find(|page| page.path == Path::new(path));
+    page.unwrap_or_else(|| panic!("no {path}"))
+}
+
 /// The tables below this heading of docs/results.md.
 fn rows_of_results<'a>(pages: &'a [Page], heading: &str) -> Vec<Vec<&'a str>> {
-    let results = Path::new("docs/results.md");
-    let page = pages.iter().find(|page| page.path == results);
-    page.map(|page| page.table_rows(heading))
-        .unwrap_or_default()
+    page_of(pages, "docs/results.md").table_rows(heading)
 }
 
 #[test]
@@ -360,13 +360,6 @@ fn metrics_are_explained() {
 const NAMESPACE: &str = "openshift-file-integrity";
 const MONITORING_PAGE: &str = "docs/monitoring.md";
 
-fn monitoring_page(pages: &[Page]) -> &Page {
-    let page = pages
-        .iter()
-        .find(|page| page.path == Path::new(MONITORING_PAGE));
-    page.expect("the page about the alerts")
-}
-
 /// Name, labels and annotations of each alert.
 fn alerts() -> Vec<(String, Value, Value)> {
     let alerts = crate::operator::monitoring_objects::alerts(NAMESPACE).unwrap();
@@ -383,7 +376,7 @@ fn alerts() -> Vec<(String, Value, Value)> {
 #[test]
 fn the_table_of_alerts_has_exactly_the_alerts_and_their_severities() {
     let pages = pages::all();
-    let rows = monitoring_page(&pages).table_rows("## Alerts");
+    let rows = page_of(&pages, MONITORING_PAGE).table_rows("## Alerts");
     // After the heading and the line below it.
     let listed: BTreeSet<(String, String)> = rows
         .iter()
@@ -404,7 +397,7 @@ fn the_table_of_alerts_has_exactly_the_alerts_and_their_severities() {
 #[test]
 fn the_runbook_of_each_alert_exists() {
     let pages = pages::all();
-    let page = monitoring_page(&pages);
+    let page = page_of(&pages, MONITORING_PAGE);
     let anchors = page.anchors();
     let mut wrong = Vec::new();
     for (name, _, annotations) in alerts() {
@@ -429,7 +422,7 @@ fn the_runbook_of_each_alert_begins_with_its_command_and_answers_all_questions()
         "**When to ignore it.**",
     ];
     let pages = pages::all();
-    let page = monitoring_page(&pages);
+    let page = page_of(&pages, MONITORING_PAGE);
     let mut wrong = Vec::new();
     for (name, _, annotations) in alerts() {
         let command = annotations["next_step"].as_str().unwrap_or_default();

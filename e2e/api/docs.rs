@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
+use fio::testing::api::names;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use k8s_openapi::ByteString;
@@ -140,10 +141,7 @@ async fn config_maps(space: &Space, node: &str) -> anyhow::Result<()> {
             "apiVersion": "v1", "kind": "ConfigMap",
             "metadata": {
                 "name": format!("aide-{FI}-{node}-failed"),
-                "labels": {
-                    "file-integrity.openshift.io/result-log": "",
-                    "file-integrity.openshift.io/node": node,
-                },
+                "labels": {names::Label::RESULT_LOG: "", names::Label::NODE: node},
             },
             "data": {"integritylog": compressed("a report")?},
             "binaryData": {"report.json.gz": compressed(&report)?},

@@ -29,6 +29,7 @@ pub(crate) use self::changes::OmittedEntries;
 pub use self::changes::{Change, ChangeKind, Report};
 pub(crate) use self::error::ReportError;
 pub(crate) use self::path::display_path;
+pub(crate) use self::tokens::hex_digest;
 pub(crate) use self::value_hash::{length, part};
 
 /// Maximum size of the entries of each kind in bytes. Each kind has its own limit, so that many added files

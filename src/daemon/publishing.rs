@@ -70,9 +70,12 @@ impl Publishing {
     }
 
     fn write_scan(&mut self, scan: EndedScan<'_>) {
-        let known = self.status.borrow().status.clone();
-        let last = known.as_ref().and_then(|known| known.last_result.as_ref());
-        write(&self.output.scan(scan, last));
+        let known = self.status.borrow();
+        let last = known.status.as_ref().and_then(|it| it.last_result.as_ref());
+        let lines = self.output.scan(scan, last);
+        // The writer may wait for its reader.
+        drop(known);
+        write(&lines);
     }
 
     /// Publishes the baseline that was created, or the one on the disk.

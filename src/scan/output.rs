@@ -15,6 +15,7 @@ use std::collections::HashSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
+use serde_json::Value;
 
 use self::notice::Notice;
 use self::record::{ChangeId, Content, Origin, Record};
@@ -219,6 +220,26 @@ impl LastScan {
             error: known.and_then(|known| known.error_message.clone()),
         }
     }
+}
+
+/// JSON on one line, without members that have no value, except in the attributes of a file, where
+/// `null` has a meaning.
+fn compact_json(value: Value) -> String {
+    json_text(&without_nulls(value))
+}
+
+fn without_nulls(value: Value) -> Value {
+    let Value::Object(members) = value else {
+        return value;
+    };
+    let kept = members
+        .into_iter()
+        .filter_map(|(name, member)| match member {
+            Value::Null => None,
+            member if name == "attributes" => Some((name, member)),
+            member => Some((name, without_nulls(member))),
+        });
+    Value::Object(kept.collect())
 }
 
 /// JSON on one line. Objects with texts as keys can always be encoded.

@@ -21,8 +21,6 @@ pub(super) enum RunnerError {
     NodeConfig(#[from] NodeConfigError),
     #[error("read AIDE's report")]
     ReadReport(#[from] report::ReportError),
-    #[error("encode a change")]
-    EncodeChange(#[from] serde_json::Error),
     #[error("wait for a file operation")]
     AwaitFileOperation(#[from] tokio::task::JoinError),
     #[error("{}", .0.message)]
@@ -58,7 +56,7 @@ impl RunnerError {
             | Self::AccessFile(_)
             | Self::NodeConfig(NodeConfigError::File { .. }) => ErrorClass::File,
             Self::ReadReport(_) => ErrorClass::Report,
-            Self::EncodeChange(_) | Self::AwaitFileOperation(_) => ErrorClass::Internal,
+            Self::AwaitFileOperation(_) => ErrorClass::Internal,
         }
     }
 }

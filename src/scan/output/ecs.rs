@@ -33,7 +33,7 @@ pub(super) fn encode(record: &Record<'_>) -> String {
         Content::Omitted(number) => line["fio"]["omitted"] = json!(number),
         Content::Notice(notice) => add_error(notice, &mut line),
     }
-    super::json_text(&without_nulls(line))
+    super::compact_json(line)
 }
 
 fn event(record: &Record<'_>) -> Value {
@@ -100,11 +100,7 @@ fn orchestrator(origin: &Origin) -> Value {
 }
 
 fn file(change: &Change) -> Value {
-    let DisplayedPath {
-        path,
-        directory,
-        name,
-    } = DisplayedPath::of(change);
+    let shown = DisplayedPath::of(change);
     let values = FileValues::of(change);
     let hash: Map<String, Value> = HASHES
         .into_iter()
@@ -112,9 +108,9 @@ fn file(change: &Change) -> Value {
         .collect();
     let time = |attribute| values.time(attribute).map(|time| time.to_string());
     json!({
-        "path": path,
-        "directory": directory,
-        "name": name,
+        "path": shown.path,
+        "directory": shown.directory,
+        "name": shown.name,
         "type": values.file_type().map(type_name),
         "size": values.size(),
         "mode": values.mode(),
@@ -140,19 +136,4 @@ const fn type_name(file_type: FileType) -> &'static str {
         FileType::Fifo => "fifo",
         FileType::Socket => "socket",
     }
-}
-
-/// Leaves out members without a value, except in the attributes, where `null` has a meaning.
-fn without_nulls(value: Value) -> Value {
-    let Value::Object(members) = value else {
-        return value;
-    };
-    let kept = members
-        .into_iter()
-        .filter_map(|(name, member)| match member {
-            Value::Null => None,
-            member if name == "attributes" => Some((name, member)),
-            member => Some((name, without_nulls(member))),
-        });
-    Value::Object(kept.collect())
 }

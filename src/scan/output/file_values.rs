@@ -3,13 +3,10 @@
 //! AIDE writes them as text: see [`Change::details`]. A value that cannot be converted is left out; the
 //! lines have AIDE's text of all values besides.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::aide::report::{Change, ChangeKind};
-use crate::api::names::hex;
+use crate::aide::report::{self, Change, ChangeKind};
 
 /// How AIDE writes times.
 const TIME_FORMAT: &str = "%Y-%m-%d %H:%M:%S %z";
@@ -110,15 +107,9 @@ pub(super) fn is_of_content(attribute: &str) -> bool {
     matches!(attribute, "type" | "link" | "size") || digest_length(attribute).is_some()
 }
 
-/// Converts a digest from base64, or from hexadecimal digits (`report_base16`).
+/// A digest in lower-case hexadecimal digits; none if the attribute is no digest.
 fn hex_digest(attribute: &str, text: &str) -> Option<String> {
-    let length = digest_length(attribute)?;
-    let is_hex = text.len() == 2 * length && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_hex {
-        return Some(text.to_ascii_lowercase());
-    }
-    let bytes = STANDARD.decode(text).ok()?;
-    (bytes.len() == length).then(|| hex(&bytes))
+    report::hex_digest(text, digest_length(attribute)?)
 }
 
 /// Number of bytes of a digest, by the name of its attribute.

@@ -4,6 +4,7 @@
 //! changes, Scan Activity for scans, errors and holds, and Detection Finding for what happened to a
 //! baseline. What has no attribute there is in `unmapped`.
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::file_values::{FileType, FileValues, is_of_content};
@@ -100,12 +101,7 @@ pub(super) fn encode(record: &Record<'_>) -> String {
             }
         },
     }
-    if line["status_code"].is_null()
-        && let Some(members) = line.as_object_mut()
-    {
-        members.remove("status_code");
-    }
-    super::json_text(&line)
+    super::compact_json(line)
 }
 
 fn classify(content: Content<'_>) -> Classification {
@@ -146,7 +142,11 @@ fn has_content_change(change: &Change) -> bool {
 }
 
 fn metadata(record: &Record<'_>) -> Value {
-    let mut metadata = json!({
+    let event_code = match record.content {
+        Content::Notice(notice) => Some(notice.kind.as_str()),
+        Content::Change(_) | Content::Omitted(_) => None,
+    };
+    json!({
         "version": VERSION,
         "uid": record.id,
         "profiles": ["host"],
@@ -156,14 +156,9 @@ fn metadata(record: &Record<'_>) -> Value {
             "version": env!("CARGO_PKG_VERSION"),
         },
         "labels": labels(record.origin),
-    });
-    if let Some(scan) = record.scan {
-        metadata["correlation_uid"] = json!(scan);
-    }
-    if let Content::Notice(notice) = record.content {
-        metadata["event_code"] = json!(notice.kind.as_str());
-    }
-    metadata
+        "correlation_uid": record.scan,
+        "event_code": event_code,
+    })
 }
 
 fn labels(origin: &Origin) -> Vec<String> {
@@ -178,26 +173,21 @@ fn labels(origin: &Origin) -> Vec<String> {
 
 fn unmapped(record: &Record<'_>) -> Value {
     let origin = record.origin;
-    let mut unmapped = json!({
+    let attributes = match record.content {
+        Content::Change(change) => Some(FileValues::of(change).attributes()),
+        Content::Omitted(_) | Content::Notice(_) => None,
+    };
+    json!({
+        "cluster": origin.cluster,
         "namespace": origin.namespace,
         "file_integrity": origin.file_integrity,
-    });
-    if let Some(cluster) = &origin.cluster {
-        unmapped["cluster"] = json!(cluster);
-    }
-    if let Content::Change(change) = record.content {
-        unmapped["attributes"] = FileValues::of(change).attributes();
-    }
-    unmapped
+        "attributes": attributes,
+    })
 }
 
 fn scan(record: &Record<'_>) -> Value {
     let name = format!("{}-{}", record.origin.file_integrity, record.origin.node);
-    let mut scan = json!({"name": name, "type_id": SCHEDULED});
-    if let Some(id) = record.scan {
-        scan["uid"] = json!(id);
-    }
-    scan
+    json!({"name": name, "type_id": SCHEDULED, "uid": record.scan})
 }
 
 fn finding(record: &Record<'_>, notice: &Notice) -> Value {
@@ -205,38 +195,22 @@ fn finding(record: &Record<'_>, notice: &Notice) -> Value {
 }
 
 fn file(change: &Change) -> Value {
-    let DisplayedPath {
-        path,
-        directory,
-        name,
-    } = DisplayedPath::of(change);
+    let shown = DisplayedPath::of(change);
     let values = FileValues::of(change);
-    let mut file = json!({
-        "name": name,
-        "path": path,
-        "parent_folder": directory,
+    let time = |attribute| values.time(attribute).map(Timestamp::as_millisecond);
+    json!({
+        "name": shown.name,
+        "path": shown.path,
+        "parent_folder": shown.directory,
         "type_id": values.file_type().map_or(0, type_id),
         "hashes": hashes(values),
-    });
-    let mut add = |name: &str, value: Option<Value>| {
-        if let Some(value) = value {
-            file[name] = value;
-        }
-    };
-    let time = |attribute| {
-        values
-            .time(attribute)
-            .map(|time| json!(time.as_millisecond()))
-    };
-    add("size", values.size().map(|size| json!(size)));
-    add("modified_time", time("mtime"));
-    add("accessed_time", time("atime"));
-    add("uid", values.text("inode").map(|inode| json!(inode)));
-    add("owner", values.text("owner").map(|uid| json!({"uid": uid})));
-    if change.kind == ChangeKind::Removed {
-        add("is_deleted", Some(json!(true)));
-    }
-    file
+        "size": values.size(),
+        "modified_time": time("mtime"),
+        "accessed_time": time("atime"),
+        "uid": values.text("inode"),
+        "owner": values.text("owner").map(|uid| json!({"uid": uid})),
+        "is_deleted": (change.kind == ChangeKind::Removed).then_some(true),
+    })
 }
 
 const fn type_id(file_type: FileType) -> u8 {

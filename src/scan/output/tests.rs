@@ -2,7 +2,6 @@ mod schemas;
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use sha2::Digest as _;
 
 use super::*;

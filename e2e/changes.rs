@@ -136,7 +136,7 @@ async fn every_kind_of_change_is_reported_and_can_be_reverted() -> Result<()> {
              printf x > removed; ln -s content link; mkdir dir",
         )
         .await?;
-        let fi = t.create(json!({})).await?;
+        let fi = t.create(json!({"config": {"profile": "generic"}})).await?;
         fi.watched().await?;
         let phases = fi.event_messages("FileIntegrityStatus").await?;
 

@@ -35,7 +35,7 @@ async fn a_users_configuration_is_used_and_its_changes_reinitialize() -> Result<
     on_one_node("users-config", async |t| {
         let node = &t.node()?.name;
         t.node()?.files("printf x > file").await?;
-        let fi = t.create(json!({})).await?;
+        let fi = t.create(json!({"config": {"profile": "generic"}})).await?;
         fi.watched().await?;
         let default = fi.baseline(node).await?;
         let default_text = active(t, &fi).await?;

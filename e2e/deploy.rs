@@ -16,7 +16,7 @@ use crate::harness::{on_all_nodes, on_one_node, on_two_nodes, until};
 #[tokio::test]
 async fn a_file_integrity_becomes_active_on_all_nodes() -> Result<()> {
     on_all_nodes("becomes-active", async |t| {
-        let fi = t.create(json!({})).await?;
+        let fi = t.create(json!({"config": {"profile": "generic"}})).await?;
         fi.watched().await?;
 
         let nodes: BTreeSet<String> = t.nodes().iter().map(|n| n.name.clone()).collect();

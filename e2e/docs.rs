@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 async fn the_commands_of_the_pages_that_need_a_kubelet_succeed() -> Result<()> {
     on_one_node("docs", async |t| {
         let node = t.node()?;
-        let fi = t.create(json!({})).await?;
+        let fi = t.create(json!({"config": {"profile": "generic"}})).await?;
         fi.watched().await?;
         node.files("printf x > new").await?;
         fi.result(&node.name, Condition::Failed).await?;

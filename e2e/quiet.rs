@@ -97,7 +97,7 @@ async fn a_daemon_watches_its_own_status_and_nothing_else() -> Result<()> {
 async fn idle_nodes_give_no_false_alarm() -> Result<()> {
     on_one_node("idle", async |t| {
         let node = &t.node()?.name;
-        let fi = t.create(json!({})).await?;
+        let fi = t.create(json!({"config": {"profile": "generic"}})).await?;
         fi.watched().await?;
         let baseline = fi.baseline(node).await?;
         for scan in 1..=IDLE_SCANS {

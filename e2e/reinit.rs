@@ -129,7 +129,7 @@ fn is_ready_on(pods: &[Pod], daemon_set: &str, node: &Node) -> bool {
 async fn a_reinit_pod_is_ready_when_its_node_has_the_new_baseline() -> Result<()> {
     on_two_nodes("ready", async |t| {
         let (first, second) = t.two_nodes()?;
-        let fi = t.create(json!({})).await?;
+        let fi = t.create(json!({"config": {"profile": "generic"}})).await?;
         fi.watched().await?;
         let ask = async || fi.annotate(names::Annotation::REINIT, "").await;
         second.stop_aide("--init", ask).await?;

@@ -204,7 +204,7 @@ async fn soak(t: &Test, length: Duration, seed: u64) -> Result<Course> {
     let mut model = Model::new(rng);
     node.files(&model.script(&Files::new())).await?;
     // By the built-in configuration, so that all else on the node is watched as well.
-    let fi = t.create(json!({})).await?;
+    let fi = t.create(json!({"config": {"profile": "generic"}})).await?;
     fi.watched().await?;
 
     let (mut course, began) = (Course::default(), Instant::now());

@@ -27,6 +27,9 @@ use super::{dump, secrets};
 
 /// On every object that a test creates: the name of the test.
 const LABEL: &str = "fio-e2e";
+/// Watches the tests' files, and one that is always there: a baseline without entries is an error.
+/// The attributes are those of the built-in profiles.
+const CONFIGURATION: &str = "/etc/(fio-e2e|passwd) ftype+p+u+g+acl+selinux+xattrs+l+sha256\n";
 /// Longer than any test takes; one that takes longer hangs.
 const TEST_PATIENCE: Duration = Duration::from_secs(900);
 
@@ -203,10 +206,28 @@ async fn prepare(client: &Client, namespace: &str) -> Result<Vec<String>> {
         nodes.len() >= 2,
         "the tests need two nodes, and there are {nodes:?}"
     );
-    for name in nodes.clone() {
-        Node { name }.clean().await?;
+    for name in &nodes {
+        restore_node(client, name).await?;
+        Node { name: name.clone() }.clean().await?;
     }
     Ok(nodes)
+}
+
+/// Removes the labels and taints of tests from a node. A node that somebody has cordoned is an error.
+async fn restore_node(client: &Client, name: &str) -> Result<()> {
+    let api = Api::<ApiNode>::all(client.clone());
+    let spec = api.get(name).await?.spec.unwrap_or_default();
+    ensure!(
+        spec.unschedulable != Some(true),
+        "node {name} is cordoned, and the tests need it: kubectl uncordon {name}"
+    );
+    let taints = spec.taints.unwrap_or_default();
+    let others: Vec<_> = taints.iter().filter(|taint| taint.key != LABEL).collect();
+    let patch = json!({"metadata": {"labels": {LABEL: null}}, "spec": {"taints": others}});
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .map(|_| ())
+        .with_context(|| format!("remove what a test left on the node {name}"))
 }
 
 impl Test {
@@ -246,8 +267,9 @@ impl Test {
         }
     }
 
-    /// Creates the test's FileIntegrity. The test's nodes, if these are not all, and the shortest pause
-    /// are added to `spec`, unless it sets them.
+    /// Creates the test's FileIntegrity. Unless `spec` sets them, these are added to it: the test's
+    /// nodes, if these are not all; the shortest pause; and [`CONFIGURATION`], so that the scans
+    /// of all tests together leave the machine some time. A spec that names a profile has that.
     pub(crate) async fn create(&self, spec: Value) -> Result<Fi<'_>> {
         self.create_named(self.name, spec).await
     }
@@ -257,6 +279,12 @@ impl Test {
         let config = &mut spec["config"];
         if config.get("gracePeriod").is_none() {
             config["gracePeriod"] = json!(10);
+        }
+        if config.get("name").is_none() && config.get("profile").is_none() {
+            let config_map = format!("{}-small", self.name);
+            self.write_config_map(&config_map, CONFIGURATION).await?;
+            config["name"] = json!(config_map);
+            config["namespace"] = json!(self.namespace);
         }
         if let (Some(selector), None) = (&self.selector, spec.get("nodeSelector")) {
             spec["nodeSelector"] = selector.clone();
@@ -273,18 +301,23 @@ impl Test {
 
     /// Makes or replaces a user's ConfigMap with an AIDE configuration, and returns its name.
     pub(crate) async fn config_map(&self, aide_conf: &str) -> Result<String> {
-        let api: Api<ConfigMap> = self.api();
         let name = format!("{}-config", self.name);
+        self.write_config_map(&name, aide_conf).await?;
+        Ok(name)
+    }
+
+    async fn write_config_map(&self, name: &str, aide_conf: &str) -> Result<()> {
+        let api: Api<ConfigMap> = self.api();
         let object: ConfigMap = serde_json::from_value(json!({
             "metadata": {"name": name, "labels": {LABEL: self.name}},
             "data": {"aide.conf": aide_conf},
         }))?;
-        if api.get_opt(&name).await?.is_some() {
-            api.replace(&name, &PostParams::default(), &object).await?;
+        if api.get_opt(name).await?.is_some() {
+            api.replace(name, &PostParams::default(), &object).await?;
         } else {
             api.create(&PostParams::default(), &object).await?;
         }
-        Ok(name)
+        Ok(())
     }
 
     /// The pod of the operator that is not about to end.

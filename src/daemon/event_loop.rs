@@ -25,7 +25,7 @@ pub(super) struct EventLoop {
     wake: Option<Instant>,
     loading: Option<tokio::task::AbortHandle>,
     cancel: CancellationToken,
-    /// The run of AIDE that has finished last, until it is published.
+    /// The run of AIDE that has finished with the event that is handled.
     last: Option<Completed>,
     /// The text of the signal file that was handled.
     handled_signal: Option<String>,
@@ -95,6 +95,8 @@ impl EventLoop {
                 }
                 self.act(action, &completed)?;
             }
+            // What was not published is not needed any more, and a report may be large.
+            self.last = None;
         }
     }
 

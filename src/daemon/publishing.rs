@@ -22,6 +22,8 @@ pub(super) struct Publishing {
     runner: Runner,
     status: watch::Receiver<KnownStatus>,
     output: Output,
+    /// Digest of the baseline that was published last.
+    baseline: Option<String>,
 }
 
 impl Publishing {
@@ -36,6 +38,7 @@ impl Publishing {
             runner,
             status,
             output,
+            baseline: None,
         }
     }
 
@@ -60,6 +63,8 @@ impl Publishing {
             id: &completed.scan,
             result,
             report: completed.report.as_deref(),
+            event: None,
+            is_with_baseline: self.is_baseline(digest.as_deref()),
         });
         let update = NodeUpdate {
             finding: Some(finding),
@@ -69,18 +74,25 @@ impl Publishing {
         self.send(update, completed.log);
     }
 
+    /// Whether the database with this digest is the baseline, as far as this process knows.
+    fn is_baseline(&self, digest: Option<&str>) -> bool {
+        let known = self.status.borrow();
+        let reported = known.status.as_ref().and_then(|it| it.baseline.as_ref());
+        let reported = reported.map(|baseline| baseline.digest.as_str());
+        digest.is_some() && digest == self.baseline.as_deref().or(reported)
+    }
+
     fn write_scan(&mut self, scan: EndedScan<'_>) {
         let known = self.status.borrow();
-        let last = known.status.as_ref().and_then(|it| it.last_result.as_ref());
-        let lines = self.output.scan(scan, last);
+        let lines = self.output.scan(scan, known.status.as_ref());
         // The writer may wait for its reader.
         drop(known);
-        write(&lines);
+        lines.iter().for_each(|line| write(line));
     }
 
     /// Publishes the baseline that was created, or the one on the disk.
     pub(super) fn baseline(
-        &self,
+        &mut self,
         completed: Option<Completed>,
         request: Option<String>,
         event: Option<EventMessage>,
@@ -99,6 +111,7 @@ impl Publishing {
         };
         if let Some(baseline) = &baseline {
             log(baseline);
+            self.baseline = Some(baseline.digest.clone());
         }
         let update = NodeUpdate {
             baseline,
@@ -131,13 +144,14 @@ impl Publishing {
     /// Publishes that there is no scan.
     pub(super) fn error(&mut self, error: ScanError, event: Option<EventMessage>) {
         tracing::error!(class = %error.class, error = error.message, "no scan");
-        self.write_event(event.as_ref());
         let outcome = Outcome::Errored(error);
         let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
         self.write_scan(EndedScan {
             id: "",
             result: &finding.result,
             report: None,
+            event: event.as_ref(),
+            is_with_baseline: false,
         });
         let update = NodeUpdate {
             finding: Some(finding),

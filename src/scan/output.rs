@@ -18,11 +18,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::notice::Notice;
-use self::record::{ChangeId, Content, Origin, Record};
+use self::record::{Content, LineId, Origin, Record};
 use super::Identity;
 use super::event::EventMessage;
 use crate::aide::report::{Change, DETAILED_CHANGES, Report};
-use crate::api::{Baseline, Condition, HoldReason, OutputFormat, ScanResult, names};
+use crate::api::{
+    Baseline, Condition, FileIntegrityNodeStatus, HoldReason, OutputFormat, ScanResult, names,
+};
 
 /// Maximum number of changes that are written for a scan: a report has values for this many.
 const MAX_LINES: usize = DETAILED_CHANGES;
@@ -31,13 +33,13 @@ const MAX_LINES: usize = DETAILED_CHANGES;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub format: OutputFormat,
-    /// A change that the scan before had, too, is not written again.
+    /// A change that was written is not written again while each scan finds it.
     pub changes_only: bool,
     /// The name of the cluster in each line.
     pub cluster: Option<String>,
 }
 
-/// A scan that has ended.
+/// A scan that has ended, or could not begin.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EndedScan<'a> {
     /// See [`scan_id`]. Empty if no scan began.
@@ -45,6 +47,10 @@ pub(crate) struct EndedScan<'a> {
     pub result: &'a ScanResult,
     /// The report of a failed scan.
     pub report: Option<&'a Report>,
+    /// The event that the daemon creates with an error.
+    pub event: Option<&'a EventMessage>,
+    /// Whether it compared with the known baseline. A success with another database proves nothing.
+    pub is_with_baseline: bool,
 }
 
 /// Decides which lines are written, and encodes them.
@@ -56,13 +62,14 @@ pub(crate) struct Output {
     last: Option<LastScan>,
 }
 
-/// What is remembered of the last scan.
+/// What is remembered of the last scan. An Errored scan keeps the changes of the scan before.
 #[derive(Clone, Debug, Default)]
 struct LastScan {
-    /// Hash of its changes, empty if it had none. That of the scan before, if this one is Errored.
-    changes_hash: String,
-    /// Its changes. Only known to the process that has written them, and only with `changes_only`.
-    changes: HashSet<ChangeId>,
+    /// Hash of its changes, empty if it had none. `None`: not known.
+    changes_hash: Option<String>,
+    /// The lines of its changes that were written. Only known to the process that has written them,
+    /// and only with `changes_only`.
+    written: HashSet<LineId>,
     /// The error of an Errored scan.
     error: Option<String>,
 }
@@ -91,79 +98,90 @@ impl Output {
         }
     }
 
-    /// The lines of a scan, each with its line feed. `known` is the last result in the node status: for
-    /// the first scan of this process it stands for the scan before.
-    pub(crate) fn scan(&mut self, scan: EndedScan<'_>, known: Option<&ScanResult>) -> String {
+    /// The lines of a scan, each with its line feed. `known` is the node status: for the first scan of
+    /// this process it has the scan before.
+    pub(crate) fn scan(
+        &mut self,
+        scan: EndedScan<'_>,
+        known: Option<&FileIntegrityNodeStatus>,
+    ) -> Vec<String> {
         let before = self.last.take().unwrap_or_else(|| LastScan::of(known));
         let (now, lines) = match scan.result.condition {
             Condition::Errored => self.errored(scan, before),
-            Condition::Failed | Condition::Succeeded => self.compared(scan, &before),
+            Condition::Succeeded if !scan.is_with_baseline => (before, Vec::new()),
+            Condition::Failed | Condition::Succeeded => self.compared(scan, before),
         };
         self.last = Some(now);
-        lines.concat()
+        lines
     }
 
     fn errored(&self, scan: EndedScan<'_>, before: LastScan) -> (LastScan, Vec<String>) {
         let error = scan.result.error_message.clone();
         let mut lines = Vec::new();
         if error != before.error {
-            let notice = Notice::scan_errored(scan.result);
-            lines.push(self.of_scan(scan, Content::Notice(&notice)));
+            let event = scan.event.map(Notice::of_event);
+            for notice in event.iter().chain([&Notice::scan_errored(scan.result)]) {
+                lines.push(self.of_scan(scan, Content::Notice(notice)));
+            }
         }
         (LastScan { error, ..before }, lines)
     }
 
-    fn compared(&self, scan: EndedScan<'_>, before: &LastScan) -> (LastScan, Vec<String>) {
+    fn compared(&self, scan: EndedScan<'_>, before: LastScan) -> (LastScan, Vec<String>) {
         let node = &self.origin.node;
-        let changes_hash = scan.result.changes_hash.clone().unwrap_or_default();
+        let changes_hash = Some(scan.result.changes_hash.clone().unwrap_or_default());
         let mut lines = Vec::new();
         if before.error.is_some() {
             let notice = Notice::error_ended(node);
             lines.push(self.of_scan(scan, Content::Notice(&notice)));
         }
-        if changes_hash.is_empty() && !before.changes_hash.is_empty() {
+        let mut written = HashSet::new();
+        if changes_hash == before.changes_hash {
+            written = before.written;
+        } else if let Some(report) = scan.report {
+            written = self.changes(scan, report, &before.written, &mut lines);
+        } else if scan.result.condition == Condition::Succeeded {
             let notice = Notice::changes_ended(node);
             lines.push(self.of_scan(scan, Content::Notice(&notice)));
         }
-        let mut changes = HashSet::new();
-        if let Some(report) = scan.report {
-            if self.changes_only {
-                changes = report.changes.iter().map(|it| self.id(it)).collect();
-            }
-            if changes_hash != before.changes_hash {
-                lines.extend(self.changes(scan, report, &before.changes));
-            }
-        }
         let now = LastScan {
             changes_hash,
-            changes,
+            written,
             error: None,
         };
         (now, lines)
     }
 
-    /// The lines of the changes that were not written before.
+    /// Adds the lines of the changes that were not written before. Returns all that are written.
     fn changes(
         &self,
         scan: EndedScan<'_>,
         report: &Report,
-        written: &HashSet<ChangeId>,
-    ) -> Vec<String> {
-        let is_new = |change: &&Change| written.is_empty() || !written.contains(&self.id(change));
-        let new: Vec<&Change> = report.changes.iter().filter(is_new).collect();
-        let known = report.changes.len() - new.len();
-        let listed = &new[..new.len().min(MAX_LINES)];
-        let mut lines: Vec<String> = listed
-            .iter()
-            .map(|change| self.of_scan(scan, Content::Change(change)))
-            .collect();
-        let omitted = report
-            .differing()
-            .saturating_sub((listed.len() + known) as u64);
+        before: &HashSet<LineId>,
+        lines: &mut Vec<String>,
+    ) -> HashSet<LineId> {
+        let (mut written, mut repeated, mut new) = (HashSet::new(), 0_u64, 0_u64);
+        let at = &scan.result.last_probe_time;
+        for change in &report.changes {
+            let content = Content::Change(change);
+            let id = content.id(&self.origin, at);
+            if before.contains(&id) {
+                repeated += 1;
+                written.insert(id);
+            } else if new < MAX_LINES as u64 {
+                new += 1;
+                lines.push(self.line(id, scan.id, at, content));
+                written.extend(self.changes_only.then_some(id));
+            } else if before.is_empty() {
+                // All that follow are omitted.
+                break;
+            }
+        }
+        let omitted = report.differing().saturating_sub(new + repeated);
         if omitted > 0 {
             lines.push(self.of_scan(scan, Content::Omitted(omitted)));
         }
-        lines
+        written
     }
 
     /// The line of an event that the daemon creates.
@@ -187,16 +205,23 @@ impl Output {
     }
 
     fn notice(&self, notice: &Notice, at: &Time) -> String {
-        self.line(None, at, Content::Notice(notice))
+        let content = Content::Notice(notice);
+        self.line(content.id(&self.origin, at), "", at, content)
     }
 
     fn of_scan(&self, scan: EndedScan<'_>, content: Content<'_>) -> String {
-        let id = Some(scan.id).filter(|id| !id.is_empty());
-        self.line(id, &scan.result.last_probe_time, content)
+        let at = &scan.result.last_probe_time;
+        self.line(content.id(&self.origin, at), scan.id, at, content)
     }
 
-    fn line(&self, scan: Option<&str>, time: &Time, content: Content<'_>) -> String {
-        let record = Record::new(&self.origin, scan, time, content);
+    fn line(&self, id: LineId, scan: &str, time: &Time, content: Content<'_>) -> String {
+        let record = Record {
+            origin: &self.origin,
+            time,
+            scan: Some(scan).filter(|scan| !scan.is_empty()),
+            id: id.to_string(),
+            content,
+        };
         let mut line = match self.format {
             OutputFormat::Fio => fio::encode(&record),
             OutputFormat::Ecs => ecs::encode(&record),
@@ -205,19 +230,25 @@ impl Output {
         line.push('\n');
         line
     }
-
-    fn id(&self, change: &Change) -> ChangeId {
-        ChangeId::new(&self.origin, change)
-    }
 }
 
 impl LastScan {
-    fn of(known: Option<&ScanResult>) -> Self {
-        let hash = known.and_then(|known| known.changes_hash.clone());
+    /// That of the process before, whose results are in the node status.
+    fn of(known: Option<&FileIntegrityNodeStatus>) -> Self {
+        let Some(known) = known else {
+            return Self::default();
+        };
+        let compared = known
+            .results
+            .iter()
+            .filter(|result| result.condition != Condition::Errored)
+            .max_by_key(|result| result.last_probe_time.0);
+        let hash = compared.and_then(|result| result.changes_hash.clone());
+        let last = known.last_result.as_ref();
         Self {
-            changes_hash: hash.unwrap_or_default(),
-            changes: HashSet::new(),
-            error: known.and_then(|known| known.error_message.clone()),
+            changes_hash: Some(hash.unwrap_or_default()),
+            written: HashSet::new(),
+            error: last.and_then(|last| last.error_message.clone()),
         }
     }
 }
@@ -248,4 +279,4 @@ fn json_text(value: &impl Serialize) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -11,9 +11,11 @@ use crate::aide::command::Aide;
 use crate::aide::config::{config_hash, prepare};
 use crate::aide::database::StateDir;
 use crate::aide::watchdog::Limits;
-use crate::api::{ChangeKind, Condition, ErrorClass};
+use crate::api::{ChangeKind, Condition, ErrorClass, OutputFormat};
 use crate::daemon::node_config::Verified;
 use crate::scan::Identity;
+use crate::scan::output::tests::schemas;
+use crate::scan::output::{EndedScan, Output};
 use crate::testing::aide_binary::{AIDE, script};
 use crate::testing::mount_namespace::{SmallDisk, names_in};
 
@@ -197,6 +199,67 @@ async fn every_kind_of_change_is_reported_with_its_name() {
         log["metadata"]["annotations"]["file-integrity.openshift.io/files-added"],
         "2"
     );
+}
+
+/// Everything that AIDE reports is valid in the schemas: types of files, times, digests, modes.
+#[tokio::test]
+async fn the_lines_of_a_real_report_are_valid_in_each_format() {
+    let node = Node::with(
+        "/etc p+ftype+i+l+n+u+g+s+b+m+a+c+acl+xattrs+md5+sha1+sha256+sha512+rmd160+\
+         sha512_256+sha3_256+sha3_512+stribog512\n",
+    );
+    for name in ["mode", "type", "content", "removed"] {
+        fs::write(node.etc(name), "one").unwrap();
+    }
+    node.initialize(BaselineReason::First).await;
+    fs::write(node.etc("content"), "another").unwrap();
+    fs::set_permissions(node.etc("mode"), fs::Permissions::from_mode(0o7511)).unwrap();
+    fs::remove_file(node.etc("removed")).unwrap();
+    fs::remove_file(node.etc("type")).unwrap();
+    symlink("content", node.etc("type")).unwrap();
+    fs::create_dir(node.etc("directory")).unwrap();
+    std::os::unix::net::UnixListener::bind(node.etc("socket")).unwrap();
+    fs::write(node.etc("new\nline"), "").unwrap();
+
+    let completed = node.scan().await;
+    let scan = EndedScan {
+        id: &completed.scan,
+        result: &finding(&completed).result,
+        report: completed.report.as_deref(),
+        event: None,
+        is_with_baseline: true,
+    };
+    let lines = |format| {
+        let settings = output::Settings {
+            format,
+            ..output::Settings::default()
+        };
+        Output::new(settings, &node.runner().identity).scan(scan, None)
+    };
+    let ecs = lines(OutputFormat::Ecs);
+    ecs.iter().for_each(|line| schemas::assert_valid_ecs(line));
+    let ocsf = lines(OutputFormat::Ocsf);
+    ocsf.iter()
+        .for_each(|line| schemas::assert_valid_ocsf(line));
+    let of = |lines: &[String], name: &str| -> Value {
+        let end = format!("/etc/{name}");
+        let lines = lines.iter().map(|line| serde_json::from_str(line).unwrap());
+        lines
+            .filter(|line: &Value| line["file"]["path"] == end.as_str())
+            .next()
+            .unwrap_or_else(|| panic!("no line of {end}"))
+    };
+    let content = of(&ecs, "content");
+    let sha256 = "ae448ac86c4e8e4dec645729708ef41873ae79c6dff84eff73360989487f08e5";
+    assert_eq!(content["file"]["hash"]["sha256"], sha256, "{content}");
+    assert_eq!(content["file"]["size"], 7, "{content}");
+    assert_eq!(of(&ecs, "mode")["file"]["mode"], "7511");
+    assert_eq!(of(&ecs, "type")["file"]["target_path"], "content");
+    assert_eq!(of(&ecs, "socket")["file"]["type"], "socket");
+    assert_eq!(of(&ocsf, "directory")["file"]["type_id"], 2);
+    assert_eq!(of(&ocsf, "removed")["file"]["is_deleted"], true);
+    let hashes = of(&ocsf, "new\\012line")["file"]["hashes"].clone();
+    assert_eq!(hashes.as_array().map(Vec::len), Some(9), "{hashes}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use super::notice::Notice;
 use crate::aide::report::{Change, ChangeKind, display_path, part};
 use crate::api::names;
 
-/// Number of bytes of a [`ChangeId`].
+/// Number of bytes of a [`LineId`].
 const ID_LENGTH: usize = 16;
 
 /// Where all lines of a daemon come from.
@@ -40,30 +40,19 @@ pub(super) struct Record<'a> {
     pub content: Content<'a>,
 }
 
-impl<'a> Record<'a> {
-    pub(super) fn new(
-        origin: &'a Origin,
-        scan: Option<&'a str>,
-        time: &'a Time,
-        content: Content<'a>,
-    ) -> Self {
+impl Content<'_> {
+    /// The id of the line, written at this time.
+    pub(super) fn id(self, origin: &Origin, time: &Time) -> LineId {
         let at = time.0.to_string();
-        let id = match content {
-            Content::Change(change) => ChangeId::new(origin, change),
-            Content::Omitted(number) => {
-                ChangeId::of_parts(origin, &[b"omitted", at.as_bytes(), &number.to_be_bytes()])
+        match self {
+            Self::Change(change) => LineId::of_change(origin, change),
+            Self::Omitted(number) => {
+                LineId::new(origin, &[b"omitted", at.as_bytes(), &number.to_be_bytes()])
             }
-            Content::Notice(notice) => {
+            Self::Notice(notice) => {
                 let kind = notice.kind.as_str().as_bytes();
-                ChangeId::of_parts(origin, &[kind, at.as_bytes(), notice.message.as_bytes()])
+                LineId::new(origin, &[kind, at.as_bytes(), notice.message.as_bytes()])
             }
-        };
-        Self {
-            origin,
-            time,
-            scan,
-            id: names::hex(&id.0),
-            content,
         }
     }
 }
@@ -113,18 +102,18 @@ pub(super) fn summary(record: &Record<'_>) -> String {
     }
 }
 
-/// Identifies a change: the cluster, the FileIntegrity, the node, the path, the kind of change and the new
-/// values. It identifies other lines by their time.
+/// Identifies what a line reports. A change is identified by the cluster, the FileIntegrity, the node, the
+/// path, the kind of change and the new values; other lines by their time and text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct ChangeId([u8; ID_LENGTH]);
+pub(super) struct LineId([u8; ID_LENGTH]);
 
-impl ChangeId {
-    pub(super) fn new(origin: &Origin, change: &Change) -> Self {
+impl LineId {
+    fn of_change(origin: &Origin, change: &Change) -> Self {
         let values = change.new_values.as_ref().map_or(&[][..], |values| values);
-        Self::of_parts(origin, &[&change.path, &[change.kind as u8], values])
+        Self::new(origin, &[&change.path, &[change.kind as u8], values])
     }
 
-    fn of_parts(origin: &Origin, parts: &[&[u8]]) -> Self {
+    fn new(origin: &Origin, parts: &[&[u8]]) -> Self {
         let mut hash = Sha256::new();
         let cluster = origin.cluster.as_deref().unwrap_or_default();
         for text in [
@@ -142,5 +131,11 @@ impl ChangeId {
         let mut id = [0; ID_LENGTH];
         id.copy_from_slice(&digest[..ID_LENGTH]);
         Self(id)
+    }
+}
+
+impl std::fmt::Display for LineId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&names::hex(&self.0))
     }
 }

@@ -1,4 +1,4 @@
-mod schemas;
+pub(crate) mod schemas;
 
 use std::sync::Arc;
 
@@ -113,18 +113,51 @@ fn scan(output: &mut Output, outcome: &Outcome) -> String {
     scan_after(output, outcome, None)
 }
 
-fn scan_after(output: &mut Output, outcome: &Outcome, known: Option<&ScanResult>) -> String {
-    let finding = Finding::new(outcome, time(), std::time::Duration::from_secs(1));
+fn scan_after(
+    output: &mut Output,
+    outcome: &Outcome,
+    known: Option<&FileIntegrityNodeStatus>,
+) -> String {
+    scan_with(output, outcome, known, |_| {})
+}
+
+fn scan_with(
+    output: &mut Output,
+    outcome: &Outcome,
+    known: Option<&FileIntegrityNodeStatus>,
+    change: impl FnOnce(&mut EndedScan<'_>),
+) -> String {
+    let result = result(outcome, time());
     let report = match outcome {
         Outcome::Changed(report) => Some(&**report),
         Outcome::Clean { .. } | Outcome::Errored(_) => None,
     };
-    let ended = EndedScan {
+    let mut ended = EndedScan {
         id: "abc",
-        result: &finding.result,
+        result: &result,
         report,
+        event: None,
+        is_with_baseline: true,
     };
-    output.scan(ended, known)
+    change(&mut ended);
+    output.scan(ended, known).concat()
+}
+
+fn result(outcome: &Outcome, at: Time) -> ScanResult {
+    Finding::new(outcome, at, std::time::Duration::from_secs(1)).result
+}
+
+/// A node status after these scans, in this order.
+fn known(outcomes: &[Outcome]) -> FileIntegrityNodeStatus {
+    let mut status = FileIntegrityNodeStatus::default();
+    for (second, outcome) in (0..).zip(outcomes) {
+        let at = jiff::Timestamp::from_second(second).unwrap();
+        let result = result(outcome, Time(at));
+        status.results.retain(|r| r.condition != result.condition);
+        status.results.push(result.clone());
+        status.last_result = Some(result);
+    }
+    status
 }
 
 /// Each kind of line.
@@ -265,18 +298,33 @@ fn a_change_that_was_reverted_and_made_again_is_written_again() {
     assert_eq!(paths(&scan(&mut output, &of(&["/a", "/b"]))), ["/b"]);
 }
 
+/// So many added files.
+fn numbered(count: usize) -> Outcome {
+    let added = |n| change(&format!("/etc/{n:05}"), ChangeKind::Added, &[]);
+    outcome((0..count).map(added).collect())
+}
+
 #[test]
-fn changes_that_were_omitted_are_no_repetitions_later() {
+fn omitted_changes_are_written_with_the_next_new_ones() {
     let mut output = output(OutputFormat::Fio, true);
-    let numbered = |from: usize, to: usize| -> Vec<Change> {
-        (from..to)
-            .map(|n| change(&format!("/etc/{n:05}"), ChangeKind::Added, &[]))
-            .collect()
-    };
-    let first = scan(&mut output, &outcome(numbered(0, MAX_LINES + 7)));
-    assert_eq!(paths(&first).last().unwrap(), "7");
-    let second = scan(&mut output, &outcome(numbered(0, MAX_LINES + 8)));
-    assert_eq!(paths(&second), ["/etc/01007"]);
+    let first = scan(&mut output, &numbered(MAX_LINES + 2));
+    assert_eq!(paths(&first).last().unwrap(), "2");
+    assert_eq!(scan(&mut output, &numbered(MAX_LINES + 2)), "");
+    let second = scan(&mut output, &numbered(MAX_LINES + 3));
+    let others = ["/etc/01000", "/etc/01001", "/etc/01002"];
+    assert_eq!(paths(&second), others);
+    let third = scan(&mut output, &numbered(2 * MAX_LINES + 5));
+    assert_eq!(paths(&third).len(), MAX_LINES + 1);
+    assert_eq!(paths(&third).last().unwrap(), "2");
+}
+
+#[test]
+fn written_changes_are_known_after_an_errored_scan() {
+    let mut output = output(OutputFormat::Fio, true);
+    scan(&mut output, &numbered(2));
+    scan(&mut output, &errored("a"));
+    assert_eq!(paths(&scan(&mut output, &numbered(2))), ["ErrorEnded"]);
+    assert_eq!(paths(&scan(&mut output, &numbered(3))), ["/etc/00002"]);
 }
 
 #[test]
@@ -303,32 +351,85 @@ fn the_end_of_changes_and_of_errors_is_written_once() {
 
 #[test]
 fn the_first_scan_of_a_process_is_compared_with_the_node_status() {
-    let known = |outcome: &Outcome| {
-        let finding = Finding::new(outcome, time(), std::time::Duration::ZERO);
-        finding.result
-    };
-    let failed = known(&outcome(changes()));
-    assert_eq!(failed.condition, Condition::Failed);
-    let lines = |known: &ScanResult, outcome: &Outcome| {
-        scan_after(&mut output(OutputFormat::Fio, true), outcome, Some(known))
-    };
-    assert_eq!(lines(&failed, &outcome(changes())), "");
+    let clean = || outcome(Vec::new());
+    let failed = || outcome(changes());
+    for (before, now, expected) in [
+        (vec![], clean(), vec![]),
+        (vec![failed()], failed(), vec![]),
+        (vec![failed()], clean(), vec!["ChangesEnded"]),
+        (vec![failed(), clean()], clean(), vec![]),
+        (vec![errored("a")], errored("a"), vec![]),
+        (vec![errored("a")], errored("b"), vec!["ScanErrored"]),
+        (vec![errored("a")], clean(), vec!["ErrorEnded"]),
+        (vec![failed(), errored("a")], failed(), vec!["ErrorEnded"]),
+        (
+            vec![failed(), errored("a")],
+            clean(),
+            vec!["ErrorEnded", "ChangesEnded"],
+        ),
+        (
+            vec![failed(), clean(), errored("a")],
+            clean(),
+            vec!["ErrorEnded"],
+        ),
+        (vec![errored("a"), clean()], clean(), vec![]),
+    ] {
+        let mut output = output(OutputFormat::Fio, true);
+        let lines = scan_after(&mut output, &now, Some(&known(&before)));
+        assert_eq!(paths(&lines), expected, "{before:?}, {now:?}");
+    }
+    let mut output = output(OutputFormat::Fio, true);
+    let lines = scan_after(&mut output, &failed(), Some(&known(&[clean()])));
+    assert_eq!(paths(&lines).len(), 6);
+}
+
+#[test]
+fn without_a_node_status_the_end_of_changes_is_written_to_be_sure() {
+    let mut output = output(OutputFormat::Fio, false);
+    let clean = outcome(Vec::new());
+    assert_eq!(paths(&scan(&mut output, &clean)), ["ChangesEnded"]);
+    assert_eq!(scan(&mut output, &clean), "");
+}
+
+#[test]
+fn a_success_with_another_database_ends_nothing() {
+    let mut output = output(OutputFormat::Fio, false);
+    let clean = outcome(Vec::new());
+    scan(&mut output, &outcome(changes()));
+    scan(&mut output, &errored("a"));
+    let lines = scan_with(&mut output, &clean, None, |it| it.is_with_baseline = false);
+    assert_eq!(lines, "");
     assert_eq!(
-        paths(&lines(&failed, &outcome(Vec::new()))),
-        ["ChangesEnded"]
+        paths(&scan(&mut output, &clean)),
+        ["ErrorEnded", "ChangesEnded"]
     );
-    let errored = known(&errored("a"));
-    assert_eq!(
-        paths(&lines(&errored, &outcome(Vec::new()))),
-        ["ErrorEnded"]
-    );
-    let clean = known(&outcome(Vec::new()));
-    assert_eq!(lines(&clean, &outcome(changes())).lines().count(), 6);
+}
+
+#[test]
+fn the_event_of_an_error_is_written_with_it() {
+    let event = EventMessage {
+        severity: Severity::Warning,
+        reason: EventReason::BaselineTampered,
+        message: "the database is another one".to_owned(),
+    };
+    let tampered = errored("tampered");
+    let untrusted = |output: &mut Output, known| {
+        let lines = scan_with(output, &tampered, known, |it| it.event = Some(&event));
+        paths(&lines)
+    };
+    let mut first = output(OutputFormat::Fio, false);
+    let both = ["BaselineTampered", "ScanErrored"];
+    assert_eq!(untrusted(&mut first, None), both);
+    assert_eq!(untrusted(&mut first, None), [""; 0]);
+    // A daemon that was restarted.
+    let known = known(std::slice::from_ref(&tampered));
+    let mut second = output(OutputFormat::Fio, false);
+    assert_eq!(untrusted(&mut second, Some(&known)), [""; 0]);
 }
 
 #[test]
 fn the_id_of_a_change_depends_on_what_identifies_it() {
-    let id = |output: &Output, change: &Change| output.id(change);
+    let id = |output: &Output, change: &Change| Content::Change(change).id(&output.origin, &time());
     let one = output(OutputFormat::Fio, false);
     let size = |path, kind, new| change(path, kind, &[("size", "1", new)]);
     let of_change = id(&one, &size("/a", ChangeKind::Changed, "2"));

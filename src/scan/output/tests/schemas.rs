@@ -34,7 +34,7 @@ fn ecs_fields() -> BTreeMap<&'static str, EcsField<'static>> {
         .collect()
 }
 
-pub(super) fn assert_valid_ecs(line: &str) {
+pub(crate) fn assert_valid_ecs(line: &str) {
     let line: Value = serde_json::from_str(line).unwrap();
     let fields = ecs_fields();
     let mut leaves = Vec::new();
@@ -106,7 +106,7 @@ fn is_of_ecs_type(value: &Value, of_type: &str) -> bool {
     }
 }
 
-pub(super) fn assert_valid_ocsf(line: &str) {
+pub(crate) fn assert_valid_ocsf(line: &str) {
     let line: Value = serde_json::from_str(line).unwrap();
     let schema: Value = serde_json::from_str(OCSF).unwrap();
     let classes = schema["classes"].as_object().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::Digest as _;
 
 use super::*;
-use crate::aide::report::ChangeKind;
+use crate::aide::report::{Change, ChangeKind};
 use crate::api::{ErrorClass, EventReason};
 use crate::scan::event::Severity;
 use crate::scan::identity;

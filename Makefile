@@ -186,7 +186,7 @@ bench: ## Run the benchmarks; writes tables and out/bench/*.json (PART, BASE, NO
 
 demo: IMG := $(DEV_IMG)
 demo: ## Run the demo on a cluster
-	@# It builds the image itself: its first line says how long that takes.
+	@# It builds the image itself: its first line is how long that takes.
 	@hack/demo
 
 lint: ## Check formatting, clippy, dependencies, shell scripts and workflows

@@ -218,7 +218,7 @@ fn first_line_of_the_demo(settings: &str) -> String {
 }
 
 #[test]
-fn the_demo_first_says_how_long_it_takes_and_why() {
+fn the_first_line_of_the_demo_is_how_long_it_takes_and_why() {
     assert_eq!(
         first_line_of_the_demo("export CLUSTER=local"),
         "This takes about 19 minutes on two processors, less on more, and depends on the network, because it first \

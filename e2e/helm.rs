@@ -35,9 +35,8 @@ async fn the_chart_is_installed_upgraded_and_uninstalled() -> Result<()> {
     let tested = test.run().await;
     if let Err(error) = &tested {
         dump::print(&test.client, NAMESPACE, "helm", &format!("{error:#}")).await;
-        return tested;
     }
-    test.clean().await
+    tested
 }
 
 struct Test {
@@ -83,11 +82,18 @@ impl Test {
             self.baselines().await? == baselines,
             "the baselines have changed"
         );
+        self.rolls_back().await?;
+        ensure!(
+            self.baselines().await? == baselines,
+            "the baselines have changed"
+        );
         self.installs_beside().await?;
         self.reports_a_change().await?;
         self.uninstalls().await?;
         self.installs_again(&baselines).await?;
-        self.uninstalls().await
+        self.uninstalls().await?;
+        self.clean().await?;
+        self.takes_over().await
     }
 
     async fn installs(&self) -> Result<()> {
@@ -145,6 +151,19 @@ impl Test {
         let replaced = kubectl(&[&["-n", NAMESPACE], &replaced[..]].concat()).await?;
         assert_eq!(replaced, "", "events");
         Ok(())
+    }
+
+    async fn rolls_back(&self) -> Result<()> {
+        let object = self.file_integrity().await?.uid();
+        helm(&["rollback", RELEASE, "1", "--namespace", NAMESPACE]).await?;
+        until_within(PATIENCE, "the spec of the first revision", async || {
+            let now = self.file_integrity().await?;
+            ensure!(now.uid() == object, "another FileIntegrity");
+            ensure!(now.spec.config.max_backups == 5, "{:?}", now.spec);
+            Ok(())
+        })
+        .await?;
+        self.all_nodes_have(Condition::Succeeded).await
     }
 
     /// A second installation, in a namespace of somebody else's.
@@ -239,6 +258,33 @@ impl Test {
             Ok(())
         })
         .await
+    }
+
+    /// An installation with `hack/deploy` becomes a release.
+    async fn takes_over(&self) -> Result<()> {
+        cluster::hack("deploy", &["apply"]).await?;
+        kubectl(&["apply", "-f", "manifests/samples/fileintegrity.yaml"]).await?;
+        self.all_nodes_have(Condition::Succeeded).await?;
+        let baselines = self.baselines().await?;
+        let refused = install(RELEASE, CHART, NAMESPACE, &[]).await.err();
+        let refused = format!("{:#}", refused.context("it is installed")?);
+        ensure!(
+            refused.contains("cannot be imported into the current release"),
+            "{refused}"
+        );
+        let values = image_values()?;
+        let mut arguments = vec!["install", RELEASE, CHART, "--namespace", NAMESPACE];
+        arguments.extend(["--take-ownership", "--force-conflicts"]);
+        arguments.extend(values.iter().flat_map(|value| ["--set", value]));
+        helm(&arguments).await?;
+        self.all_nodes_have(Condition::Succeeded).await?;
+        ensure!(
+            self.baselines().await? == baselines,
+            "the baselines have changed"
+        );
+        kubectl(&["-n", NAMESPACE, "delete", "fileintegrities", "--all"]).await?;
+        uninstall(RELEASE, NAMESPACE).await?;
+        self.clean().await
     }
 
     async fn clean(&self) -> Result<()> {
@@ -373,6 +419,15 @@ async fn helm(arguments: &[&str]) -> Result<String> {
 
 async fn kubectl(arguments: &[&str]) -> Result<String> {
     hack_cluster(&[&["kubectl"], arguments].concat()).await
+}
+
+fn image_values() -> Result<[String; 2]> {
+    let image = std::env::var("IMG").unwrap_or_else(|_| "localhost/fio:dev".to_owned());
+    let (repository, tag) = image.rsplit_once(':').context("IMG has no tag")?;
+    Ok([
+        format!("image.repository={repository}"),
+        format!("image.tag={tag}"),
+    ])
 }
 
 /// Installs a chart with the image under test.

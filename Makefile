@@ -58,7 +58,7 @@ API_TESTS = cargo test --locked --test api --all-features -- --test-threads=1000
 
 ##@ Build
 
-.PHONY: help build image image-from-source images manifests crd install-yaml sbom reproducible
+.PHONY: help build image image-from-source images manifests crd chart install-yaml sbom reproducible
 help: ## List the targets and variables
 	@awk 'BEGIN { FS = ":.*## |\\?=.*## *|## *" } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
@@ -77,7 +77,7 @@ image-from-source: ## Build the image and compile in the Containerfile, as for r
 
 images: image bundle-image ## Build the images of the operator and the bundle
 
-manifests: crd bundle ## Generate the CustomResourceDefinitions, the API reference and the bundle
+manifests: crd bundle chart ## Generate the CustomResourceDefinitions, the API reference, the bundle and the chart
 
 crd: ## Generate the CustomResourceDefinitions and the API reference
 	hack/packages cc
@@ -86,6 +86,9 @@ crd: ## Generate the CustomResourceDefinitions and the API reference
 	mkdir -p docs/reference
 	cargo run --locked --quiet -- crd --output markdown > docs/reference/fileintegrity.md.new
 	mv docs/reference/fileintegrity.md.new docs/reference/fileintegrity.md
+
+chart: ## Generate the parts of the Helm chart that come from the manifests
+	hack/chart generate
 
 install-yaml: ## Write all manifests to out/install.yaml and out/install-openshift.yaml (IMG, NAMESPACE)
 	mkdir -p out
@@ -102,7 +105,7 @@ reproducible: ## Build the program twice from scratch, and compare
 
 ##@ Test
 
-.PHONY: test test-versions fuzz test-unit differ containerfile-test api-test skew-test release-test olm-test e2e arm64-test cgroup2-test chaos audit-rbac soak bench demo lint figures verify
+.PHONY: test test-versions fuzz test-unit differ containerfile-test api-test skew-test release-test olm-test chart-test helm-test e2e arm64-test cgroup2-test chaos audit-rbac soak bench demo lint figures verify
 # All targets use the same features, so that the library and the program are compiled only once.
 test: test-unit api-test release-test e2e audit-rbac fuzz containerfile-test ## Run all tests, including those with a real API server and a cluster
 
@@ -155,8 +158,21 @@ e2e: image cluster-up ## Run the end-to-end tests on a cluster (KUBERNETES_VERSI
 	$(KUBECTL) -n $(NAMESPACE) delete fileintegrity demo --ignore-not-found
 	@# Build it now so that no test waits for it. If this fails, the test that needs it fails.
 	-hack/monitoring prepare
-	@# One thread for each test: a test waits until its nodes are free.
-	cargo test --locked --test e2e --all-features -- --test-threads=100
+	@# One thread for each test: a test waits until its nodes are free. helm-test runs helm::.
+	cargo test --locked --test e2e --all-features -- --test-threads=100 --skip helm::
+
+# Not part of test: the first run builds Helm, which takes minutes.
+chart-test: ## Test the Helm chart without a cluster, with the real Helm
+	hack/packages cc
+	hack/helm version
+	cargo test --locked --test chart --all-features
+
+# Not part of test: it requires a cluster without fio.
+helm-test: IMG := $(DEV_IMG)
+helm-test: image cluster-up ## Install, upgrade and uninstall the Helm chart on a cluster without fio (KUBERNETES_VERSION)
+	hack/helm version
+	hack/cluster load-image $(IMG)
+	cargo test --locked --test e2e --all-features helm::
 
 arm64-test: ## Compile for arm64, build its image, and run both with qemu-user (requires root on Debian, amd64)
 	hack/arm64-test
@@ -196,8 +212,9 @@ figures: ## Print figures about the code and their goals
 	hack/packages cc
 	cargo run --locked --quiet --all-features --example figures
 
-verify: lint ## Run lint, and verify that the bundle is valid and up to date
+verify: lint ## Run lint, and verify that the bundle and the chart are valid and up to date
 	hack/olm validate
+	hack/chart verify
 
 ##@ Deploy
 
@@ -237,7 +254,7 @@ catalog-undeploy: ## Remove the OLM installation
 
 ##@ Release
 
-.PHONY: push bundle bundle-image catalog catalog-image prepare-release push-release release-images
+.PHONY: push bundle bundle-image catalog catalog-image prepare-release push-release release-images dist
 push: ## Push the images of the operator and the bundle
 	hack/image push $(IMG)
 	hack/image push $(BUNDLE_IMG)
@@ -254,7 +271,7 @@ catalog: catalog-image ## Build and push the image of the catalog
 catalog-image: ## Build the image of the catalog with BUNDLE_IMG (CATALOG_IMG)
 	hack/olm catalog-image
 
-prepare-release: ## Set VERSION in the sources, the bundle and CHANGELOG.md, without a commit
+prepare-release: ## Set VERSION in the sources, the bundle, the chart and CHANGELOG.md, without a commit
 	hack/release prepare
 
 push-release: ## Commit the release on the branch release-vVERSION, tag it, and push both to GIT_REMOTE
@@ -262,3 +279,6 @@ push-release: ## Commit the release on the branch release-vVERSION, tag it, and 
 
 release-images: ## Build and push the images of VERSION, also as latest
 	hack/release images
+
+dist: ## Write the manifests, the chart and the SBOM of a release to out/, with checksums (VERSION, IMAGE_REPO)
+	hack/dist

@@ -16,6 +16,7 @@ mod chaos;
 mod config;
 mod deploy;
 mod docs;
+mod helm;
 mod logs;
 mod memory;
 mod metrics;

@@ -52,6 +52,8 @@ impl Workplace {
             .args(arguments)
             .current_dir(self.clone())
             .env("CARGO_TARGET_DIR", target_dir()?)
+            // That of the make that runs this test.
+            .env_remove("IMG")
             .output()
             .context("start make")?;
         let mut printed = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -100,16 +102,34 @@ fn git(dir: &Path, arguments: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// What the registry answers to GET.
-fn registry(path: &str) -> anyhow::Result<Value> {
+/// The headers and the body that the registry answers to GET.
+fn registry(path: &str) -> anyhow::Result<(String, Value)> {
     use std::io::{Read as _, Write as _};
     let address = std::env::var("FIO_REGISTRY").context("run this by make release-test")?;
     let mut stream = std::net::TcpStream::connect(&address)?;
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let accept = "application/vnd.oci.image.manifest.v1+json";
+    write!(
+        stream,
+        "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: {accept}\r\n\r\n"
+    )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    let (_, body) = answer.split_once("\r\n\r\n").context("an answer's body")?;
-    serde_json::from_str(body).with_context(|| format!("{path}: {body}"))
+    let (headers, body) = answer.split_once("\r\n\r\n").context("an answer's body")?;
+    let body = serde_json::from_str(body).with_context(|| format!("{path}: {body}"))?;
+    Ok((headers.to_owned(), body))
+}
+
+/// The digest of the operator's image in the registry.
+fn digest_in_registry() -> anyhow::Result<String> {
+    let (headers, _) = registry(&format!(
+        "/v2/fio/file-integrity-operator/manifests/{VERSION}"
+    ))?;
+    let digest = headers
+        .lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(name, _)| name.eq_ignore_ascii_case("docker-content-digest"));
+    let (_, digest) = digest.with_context(|| format!("no digest in: {headers}"))?;
+    Ok(digest.to_owned())
 }
 
 #[test]
@@ -221,7 +241,7 @@ fn prepared_pushed_and_published() -> anyhow::Result<()> {
             let image = format!("{address}/{name}:{tag}");
             Command::new("buildah").args(["rmi", &image]).output()?;
         }
-        let tags = registry(&format!("/v2/{name}/tags/list"))?;
+        let (_, tags) = registry(&format!("/v2/{name}/tags/list"))?;
         let mut tags: Vec<&str> = tags["tags"]
             .as_array()
             .into_iter()
@@ -231,5 +251,76 @@ fn prepared_pushed_and_published() -> anyhow::Result<()> {
         tags.sort_unstable();
         assert_eq!(json!(tags), json!([VERSION, "latest"]), "{name}");
     }
+    assets_reference_the_pushed_image(&place, &format!("{address}/fio"))
+}
+
+/// The manifests and the chart; the test of the chart has the SBOM, too.
+fn assets_reference_the_pushed_image(place: &Workplace, repository: &str) -> anyhow::Result<()> {
+    let other = "IMAGE_REPO=registry.example/other";
+    place.fails(
+        &["dist", other],
+        "run make release-images VERSION=9.8.7 first",
+    )?;
+    let output = Command::new(place.clone().join("hack/dist"))
+        .args(["manifests", "chart"])
+        .env("VERSION", VERSION)
+        .env("IMAGE_REPO", repository)
+        .env_remove("IMG")
+        .output()
+        .context("start hack/dist")?;
+    let errors = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "hack/dist: {errors}");
+
+    let out = place.clone().join("out");
+    let check = Command::new("sha256sum")
+        .args(["--check", "--strict", "SHA256SUMS"])
+        .current_dir(&out)
+        .output()?;
+    let checked = String::from_utf8(check.stdout)?;
+    ensure!(check.status.success(), "{checked}");
+    let chart = format!("file-integrity-{VERSION}.tgz");
+    assert_eq!(
+        checked,
+        format!("install.yaml: OK\ninstall-openshift.yaml: OK\n{chart}: OK\n")
+    );
+
+    let digest = digest_in_registry()?;
+    let image = format!("{repository}/file-integrity-operator@{digest}");
+    for file in ["install.yaml", "install-openshift.yaml"] {
+        let manifests = place.read(&format!("out/{file}"))?;
+        let images: Vec<&str> = manifests
+            .lines()
+            .filter_map(|line| line.trim_start().strip_prefix("image: "))
+            .collect();
+        assert_eq!(images, [image.as_str()], "{file}");
+    }
+    let in_chart = |file: &str| {
+        let output = Command::new("tar")
+            .args(["--extract", "--to-stdout", "--file", &chart])
+            .arg(format!("file-integrity/{file}"))
+            .current_dir(&out)
+            .output()?;
+        ensure!(output.status.success(), "no {file} in {chart}");
+        let value = serde_saphyr::from_str(&String::from_utf8(output.stdout)?)?;
+        Ok::<Value, anyhow::Error>(value)
+    };
+    let values = in_chart("values.yaml")?;
+    assert_eq!(
+        values["image"],
+        json!({
+            "repository": format!("{repository}/file-integrity-operator"),
+            "digest": digest,
+            "tag": "",
+            "pullPolicy": "",
+        })
+    );
+    let description = in_chart("Chart.yaml")?;
+    assert_eq!(description["version"], VERSION);
+    assert_eq!(description["appVersion"], VERSION);
+    let images = description["annotations"]["artifacthub.io/images"].as_str();
+    ensure!(
+        images.is_some_and(|images| images.contains(&image)),
+        "{images:?}"
+    );
     Ok(())
 }

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Builds and caches programs from Go modules: those of the clusters (Kubernetes, etcd,
-# CoreDNS, kind), of hack/monitoring and OLM, and tools for releases. The versions are in
+# CoreDNS, kind), of hack/monitoring and OLM, Helm, and tools for releases. The versions are in
 # hack/go/*/go.mod.
 
 # Build flags; part of the cache key.
@@ -84,6 +84,8 @@ module_version() {
 ldflags() {
   local module=$1 version=$2
   printf '%s' '-s -w'
+  # Otherwise Helm reports a version without the patch level.
+  [[ $module != helm ]] || printf ' %s' "-X helm.sh/helm/v4/internal/version.version=$version"
   [[ $module == kube* ]] || return 0
   # Without these, a Kubernetes built from modules reports the version v0.0.0.
   local set='-X k8s.io/component-base/version.git' minor=${version#v*.}
@@ -112,6 +114,7 @@ module_packages() {
     coredns) printf '%s\n' . ;;
     actionlint) printf 'github.com/rhysd/actionlint/cmd/actionlint\n' ;;
     registry) printf 'github.com/distribution/distribution/v3/cmd/registry\n' ;;
+    helm) printf 'helm.sh/helm/v4/cmd/helm\n' ;;
     olm)
       printf 'github.com/%s\n' operator-framework/operator-registry/cmd/opm \
         operator-framework/api/cmd/operator-verify grpc-ecosystem/grpc-health-probe

@@ -108,21 +108,31 @@ run_image() {
   return "$status"
 }
 
-# push_image RUNTIME TAG: pushes to the registry in the name. A registry on this machine
-# requires no certificate.
+# push_image RUNTIME TAG [FILE]: pushes to the registry in the name, and writes the digest to
+# FILE. A registry on this machine requires no certificate.
 push_image() {
-  local runtime=$1 tag=$2 tls=()
-  [[ $tag != localhost:* && $tag != 127.0.0.1:* ]] || tls=(--tls-verify=false)
+  local runtime=$1 tag=$2 file=${3:-} options=()
+  [[ $tag != localhost:* && $tag != 127.0.0.1:* ]] || options=(--tls-verify=false)
+  [[ -z $file ]] || options+=(--digestfile "$file")
   case $runtime in
-    docker) docker push "$tag" ;;
+    docker)
+      docker push "$tag"
+      [[ -z $file ]] || digest_in_docker "$tag" >"$file"
+      ;;
     *)
       if [[ -n ${PLATFORMS:-} ]]; then
-        "$runtime" manifest push --all "${tls[@]}" "$tag" "docker://$tag"
+        "$runtime" manifest push --all "${options[@]}" "$tag" "docker://$tag"
       else
-        "$runtime" push "${tls[@]}" "$tag" "docker://$tag"
+        "$runtime" push "${options[@]}" "$tag" "docker://$tag"
       fi
       ;;
   esac
+}
+
+# digest_in_docker TAG: prints the digest of a pushed image.
+digest_in_docker() {
+  docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$1" |
+    sed -n "s|^${1%:*}@||p"
 }
 
 # tag_image RUNTIME TAG NAME

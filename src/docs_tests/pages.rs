@@ -40,6 +40,7 @@ pub(super) fn all() -> Vec<Page> {
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "SECURITY.md",
+        "charts/file-integrity/README.md",
     ]
     .map(PathBuf::from)
     .into();

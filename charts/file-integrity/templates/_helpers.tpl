@@ -62,6 +62,18 @@ file-integrity-operator.{{ .Release.Namespace }}
 {{- end -}}
 {{- end -}}
 
+{{/*
+Fails if Helm 3 would create the namespace. It does not accept an object of the release that exists already, even if
+--create-namespace has created it.
+*/}}
+{{- define "file-integrity.checkHelm" -}}
+{{- $isConnected := lookup "v1" "Namespace" "" "kube-system" -}}
+{{- $exists := lookup "v1" "Namespace" "" .Release.Namespace -}}
+{{- if and .Values.namespace.create $isConnected (not $exists) (semverCompare "<4-0" .Capabilities.HelmVersion.Version) -}}
+{{- fail (printf "Helm %s cannot create the namespace %s with the labels that the daemons need. Use Helm 4, or run kubectl create namespace %s, then kubectl label namespace %s pod-security.kubernetes.io/enforce=privileged, and repeat the command" .Capabilities.HelmVersion.Version .Release.Namespace .Release.Namespace .Release.Namespace) -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Fails if the namespace is not a part of the release and does not admit the daemons. */}}
 {{- define "file-integrity.checkNamespace" -}}
 {{- if not (include "file-integrity.createsNamespace" .) -}}

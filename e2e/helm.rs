@@ -74,6 +74,7 @@ impl Test {
         self.installs().await?;
         let (object, baselines) = (self.file_integrity().await?.uid(), self.baselines().await?);
         self.upgrades().await?;
+        self.refuses_to_delete().await?;
         ensure!(
             self.file_integrity().await?.uid() == object,
             "the FileIntegrity was created again"
@@ -150,6 +151,20 @@ impl Test {
         ];
         let replaced = kubectl(&[&["-n", NAMESPACE], &replaced[..]].concat()).await?;
         assert_eq!(replaced, "", "events");
+        Ok(())
+    }
+
+    /// Without the values of the release, an upgrade would delete its FileIntegrity.
+    async fn refuses_to_delete(&self) -> Result<()> {
+        let values = image_values()?;
+        let mut arguments = vec!["upgrade", RELEASE, CHART, "--namespace", NAMESPACE];
+        arguments.extend(values.iter().flat_map(|value| ["--set", value]));
+        let refused = helm(&arguments).await.err();
+        let message = format!("{:#}", refused.context("it is upgraded")?);
+        ensure!(
+            message.contains("would delete the FileIntegrity example-fileintegrity"),
+            "{message}"
+        );
         Ok(())
     }
 

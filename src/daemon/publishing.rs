@@ -103,18 +103,18 @@ impl Publishing {
             .as_ref()
             .map_or_else(time::now, |completed| completed.started_at.clone());
         let created = completed.and_then(|completed| completed.baseline);
-        if let Some(created) = &created {
-            write(&self.output.baseline_created(created));
-        }
-        self.write_event(event.as_ref());
         let baseline = match created {
             Some(created) => Some(created),
             None => self.runner.baseline_on_disk()?,
         };
         if let Some(baseline) = &baseline {
+            // A daemon that was killed before it published the baseline may not have written this
+            // line either. If it has, this one has the same id.
+            write(&self.output.baseline_created(baseline));
             log(baseline);
             self.baseline = Some(baseline.digest.clone());
         }
+        self.write_event(event.as_ref());
         let update = NodeUpdate {
             baseline,
             reinit: request.map(|id| Reinit {

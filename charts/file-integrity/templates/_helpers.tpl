@@ -85,6 +85,25 @@ Fails if Helm 3 would create the namespace. It does not accept an object of the 
 {{- end -}}
 {{- end -}}
 
+{{/*
+Fails if an upgrade would delete a FileIntegrity of the release. The usual reason is an upgrade with --set and without
+--reset-then-reuse-values: Helm then uses the defaults for all other values, among them fileIntegrity.create.
+*/}}
+{{- define "file-integrity.checkDeletion" -}}
+{{- $api := "fileintegrity.openshift.io/v1alpha1" -}}
+{{- if and .Release.IsUpgrade (.Capabilities.APIVersions.Has $api) -}}
+{{- range (lookup $api "FileIntegrity" .Release.Namespace "").items -}}
+{{- $annotations := dig "metadata" "annotations" dict . -}}
+{{- $isOfRelease := eq (get $annotations "meta.helm.sh/release-name") $.Release.Name -}}
+{{- $isKept := eq (get $annotations "helm.sh/resource-policy") "keep" -}}
+{{- $isRendered := and $.Values.fileIntegrity.create (eq .metadata.name $.Values.fileIntegrity.name) -}}
+{{- if and $isOfRelease (not $isKept) (not $isRendered) -}}
+{{- fail (printf "this upgrade would delete the FileIntegrity %s, its daemons and the results of its nodes. Use --reset-then-reuse-values to keep the values of the release, or delete it first: kubectl -n %s delete fileintegrity %s" .metadata.name $.Release.Namespace .metadata.name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* Fails if another release has the ClusterRoles that all installations share. */}}
 {{- define "file-integrity.checkSharedClusterRoles" -}}
 {{- if .Values.sharedClusterRoles.create -}}

@@ -7,6 +7,7 @@
 pub(crate) mod configuration;
 mod event_loop;
 pub(crate) mod known_status;
+mod lines;
 pub(crate) mod machine;
 pub(crate) mod node_config;
 pub(crate) mod node_state;
@@ -32,6 +33,7 @@ use tokio_util::sync::CancellationToken;
 use self::configuration::Configurations;
 use self::event_loop::EventLoop;
 use self::known_status::KnownStatus;
+use self::lines::Lines;
 use self::machine::{Event, Machine};
 use self::node_config::Verified;
 use self::publishing::Publishing;
@@ -86,7 +88,9 @@ pub(crate) async fn run(
         in_spec: settings.state_dir.as_deref(),
         owner: &settings.identity.file_integrity,
     };
-    let locked = state_dir_lock::acquire(&place, &items, &readiness, &stop).await;
+    let output = Output::new(settings.output.clone(), &settings.identity);
+    let mut lines = Lines::new(output, status.subscribe(), std::io::stdout());
+    let locked = state_dir_lock::acquire(&place, &items, &mut lines, &readiness, &stop).await;
     // The lock is held until the process exits.
     let Some(locked) = locked else {
         return Ok(());
@@ -103,12 +107,7 @@ pub(crate) async fn run(
             api: Api::namespaced(client, namespace),
         },
         SignalFile::new(below(&settings.host_root, names::SIGNAL_FILE)),
-        Publishing::new(
-            items,
-            runner,
-            status.subscribe(),
-            Output::new(settings.output.clone(), &settings.identity),
-        ),
+        Publishing::new(items, runner, lines),
         readiness,
         events,
     );

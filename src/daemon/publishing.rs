@@ -1,43 +1,35 @@
 //! Turns actions of the state machine into updates for the outbox, and into lines for log shippers. I/O.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
-use super::known_status::KnownStatus;
+use super::lines::Lines;
 use super::outbox::Item;
 use super::runner::{Completed, Runner};
 use crate::aide::database::DatabaseError;
 use crate::api::{Baseline, HoldReason, Reinit, time};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::{Finding, Outcome, ScanError};
-use crate::scan::output::{EndedScan, Output};
+use crate::scan::output::EndedScan;
 use crate::scan::reporting::NodeUpdate;
 
 /// Publishes what the state machine requests.
 pub(super) struct Publishing {
     items: mpsc::UnboundedSender<Item>,
     runner: Runner,
-    status: watch::Receiver<KnownStatus>,
-    output: Output,
+    lines: Lines,
     /// Digest of the baseline that was published last.
     baseline: Option<String>,
 }
 
 impl Publishing {
-    pub(super) fn new(
-        items: mpsc::UnboundedSender<Item>,
-        runner: Runner,
-        status: watch::Receiver<KnownStatus>,
-        output: Output,
-    ) -> Self {
+    pub(super) fn new(items: mpsc::UnboundedSender<Item>, runner: Runner, lines: Lines) -> Self {
         Self {
             items,
             runner,
-            status,
-            output,
+            lines,
             baseline: None,
         }
     }
@@ -59,7 +51,7 @@ impl Publishing {
             scan = completed.scan,
             "scan finished"
         );
-        self.write_scan(EndedScan {
+        self.lines.scan(EndedScan {
             id: &completed.scan,
             result,
             report: completed.report.as_deref(),
@@ -76,20 +68,9 @@ impl Publishing {
 
     /// Whether the database with this digest is the baseline, as far as this process knows.
     fn is_baseline(&self, digest: Option<&str>) -> bool {
-        let known = self.status.borrow();
-        let reported = known.status.as_ref().and_then(|it| it.baseline.as_ref());
-        let reported = reported.map(|baseline| baseline.digest.as_str());
-        digest.is_some() && digest == self.baseline.as_deref().or(reported)
-    }
-
-    fn write_scan(&mut self, scan: EndedScan<'_>) {
-        let known = self.status.borrow();
-        let lines = self.output.scan(scan, known.status.as_ref());
-        // The writer may wait for its reader.
-        drop(known);
-        for line in &lines {
-            write(line);
-        }
+        let known = self.baseline.clone();
+        let known = known.or_else(|| self.lines.reported_baseline());
+        digest.is_some() && digest == known.as_deref()
     }
 
     /// Publishes the baseline that was created, or the one on the disk.
@@ -110,11 +91,13 @@ impl Publishing {
         if let Some(baseline) = &baseline {
             // A daemon that was killed before it published the baseline may not have written this
             // line either. If it has, this one has the same id.
-            write(&self.output.baseline_created(baseline));
+            self.lines.baseline_created(baseline);
             log(baseline);
             self.baseline = Some(baseline.digest.clone());
         }
-        self.write_event(event.as_ref());
+        if let Some(event) = &event {
+            self.lines.event(event);
+        }
         let update = NodeUpdate {
             baseline,
             reinit: request.map(|id| Reinit {
@@ -148,13 +131,7 @@ impl Publishing {
         tracing::error!(class = %error.class, error = error.message, "no scan");
         let outcome = Outcome::Errored(error);
         let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
-        self.write_scan(EndedScan {
-            id: "",
-            result: &finding.result,
-            report: None,
-            event: event.as_ref(),
-            is_with_baseline: false,
-        });
+        self.lines.not_scanned(&finding, event.as_ref());
         let update = NodeUpdate {
             finding: Some(finding),
             event,
@@ -164,33 +141,20 @@ impl Publishing {
     }
 
     /// Writes that scans are held.
-    pub(super) fn hold_started(&self, reason: &HoldReason) {
+    pub(super) fn hold_started(&mut self, reason: &HoldReason) {
         tracing::info!(?reason, "scans are held");
-        write(&self.output.hold_started(reason, &time::now()));
+        self.lines.hold_started(reason);
     }
 
     /// Writes that scans are not held any more.
-    pub(super) fn hold_ended(&self) {
+    pub(super) fn hold_ended(&mut self) {
         tracing::info!("scans continue");
-        write(&self.output.hold_ended(&time::now()));
-    }
-
-    fn write_event(&self, event: Option<&EventMessage>) {
-        if let Some(event) = event {
-            write(&self.output.event(event, &time::now()));
-        }
+        self.lines.hold_ended();
     }
 
     fn send(&self, update: NodeUpdate, log: Option<Value>) {
         // The receiver is kept until this sender is dropped.
         self.items.send(Item { update, log }).ok();
-    }
-}
-
-/// Writes lines for log shippers to standard output.
-fn write(lines: &str) {
-    if let Err(error) = std::io::stdout().write_all(lines.as_bytes()) {
-        tracing::warn!(%error, "failed to write to standard output");
     }
 }
 

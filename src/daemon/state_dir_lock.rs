@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::lines::Lines;
 use super::outbox::Item;
 use crate::aide::database::{DatabaseError, StateDir};
 use crate::api::{ErrorClass, time};
@@ -48,6 +49,7 @@ pub(super) struct LockedStateDir {
 pub(super) async fn acquire(
     place: &Place<'_>,
     items: &mpsc::UnboundedSender<Item>,
+    lines: &mut Lines,
     readiness: &Readiness,
     stop: &CancellationToken,
 ) -> Option<LockedStateDir> {
@@ -62,7 +64,9 @@ pub(super) async fn acquire(
         let error = crate::error_chain(&error);
         if !is_patient && error != last {
             tracing::error!(error, "the node cannot be scanned");
-            items.send(errored(&error)).ok();
+            let finding = errored(&error);
+            lines.not_scanned(&finding, None);
+            items.send(item(finding)).ok();
             readiness.set(true);
             last = error;
         }
@@ -105,11 +109,15 @@ fn is_patient(error: &DatabaseError, locked_since: &mut Option<Instant>) -> bool
     since.elapsed() < LOCK_TIMEOUT
 }
 
-fn errored(error: &str) -> Item {
+fn errored(error: &str) -> Finding {
     let outcome = Outcome::Errored(ScanError::new(ErrorClass::State, error));
+    Finding::new(&outcome, time::now(), Duration::ZERO)
+}
+
+fn item(finding: Finding) -> Item {
     Item {
         update: NodeUpdate {
-            finding: Some(Finding::new(&outcome, time::now(), Duration::ZERO)),
+            finding: Some(finding),
             ..NodeUpdate::default()
         },
         log: None,

@@ -2,6 +2,7 @@ use rustix::fs::FlockOperation;
 
 use super::*;
 use crate::api::Condition;
+use crate::daemon::lines::tests::{Written, lines};
 
 /// Acquires the state directory of a node whose lock is released half a second after so many seconds, or
 /// gives up after 60. Returns when it was acquired, and what was reported when.
@@ -38,11 +39,22 @@ async fn acquired(dir: &str, free: Option<u64>) -> (Option<u64>, Vec<(u64, Strin
         in_spec: Some(dir),
         owner: "fi",
     };
-    let locked = acquire(&place, &items, &readiness, &stop).await;
+    let written = Written::default();
+    let mut lines = lines(&written);
+    let locked = acquire(&place, &items, &mut lines, &readiness, &stop).await;
     let after = locked.map(|_| start.elapsed().as_secs());
     drop(items);
     let reported = collecting.await.unwrap();
     assert_eq!(readiness.get(), !reported.is_empty(), "{reported:?}");
+    let messages: Vec<_> = reported
+        .iter()
+        .map(|(_, message)| message.as_str())
+        .collect();
+    assert_eq!(
+        written.of_all("message"),
+        messages,
+        "lines for log shippers"
+    );
     (after, reported)
 }
 

@@ -14,7 +14,6 @@ use crate::scan::output::{EndedScan, Output};
 pub(super) struct Lines {
     output: Output,
     status: watch::Receiver<KnownStatus>,
-    /// Standard output.
     writer: Box<dyn Write + Send>,
 }
 

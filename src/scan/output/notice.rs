@@ -12,7 +12,7 @@ pub(crate) enum NoticeKind {
     ScanErrored,
     /// A scan was completed after an error.
     ErrorEnded,
-    /// Scans are held.
+    /// No scans start until the hold ends.
     HoldStarted,
     /// Scans are not held any more.
     HoldEnded,
@@ -53,7 +53,7 @@ impl NoticeKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
     pub kind: NoticeKind,
-    /// One sentence.
+    /// What happened, in one sentence.
     pub message: String,
     /// The class of an error.
     pub error_class: Option<String>,

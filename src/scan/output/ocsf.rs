@@ -14,7 +14,7 @@ use crate::aide::report::{Change, ChangeKind};
 
 /// The version of the schema.
 const VERSION: &str = "1.8.0";
-/// `device.type_id`: a server.
+/// The value of `device.type_id` for a server.
 const SERVER: u8 = 1;
 /// `scan.type_id`: a scan on a schedule.
 const SCHEDULED: u8 = 2;
@@ -48,7 +48,7 @@ enum Class {
     ScanActivity = 6007,
 }
 
-/// `severity_id`.
+/// The values of `severity_id` that fio uses.
 #[derive(Clone, Copy, Debug)]
 enum Severity {
     Informational = 1,
@@ -87,7 +87,7 @@ pub(super) fn encode(record: &Record<'_>) -> String {
         Content::Change(change) => {
             line["file"] = file(change);
             // AIDE does not know it, and the schema requires one.
-            line["actor"] = json!({"user": {"name": "Unknown", "type_id": 0}});
+            line["actor"] = json!({"user": {"name": "unknown", "type_id": 0}});
         }
         Content::Omitted(number) => {
             line["scan"] = scan(record);

@@ -13,6 +13,7 @@ pub(crate) mod node_state;
 pub(crate) mod outbox;
 pub(crate) mod page_cache;
 mod publishing;
+pub(crate) mod realtime;
 pub(crate) mod reporter;
 pub(crate) mod runner;
 pub(crate) mod settings;

@@ -1,0 +1,3 @@
+//! Realtime detection: what the kernel announces as changed is checked at once.
+
+pub(crate) mod dirty_paths;

@@ -1,3 +1,4 @@
 //! Realtime detection: what the kernel announces as changed is checked at once.
 
 pub(crate) mod dirty_paths;
+pub(crate) mod fanotify_records;

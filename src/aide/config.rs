@@ -20,6 +20,7 @@ mod migrate;
 mod options;
 mod paths;
 mod prepare;
+pub(crate) mod reach;
 mod refuse;
 mod regex;
 mod relocate;

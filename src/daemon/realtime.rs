@@ -2,3 +2,5 @@
 
 pub(crate) mod dirty_paths;
 pub(crate) mod fanotify_records;
+pub(crate) mod announcement;
+pub(crate) mod watched_directories;

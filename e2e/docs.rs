@@ -10,7 +10,7 @@ use kube::ResourceExt as _;
 use serde_json::json;
 use tokio::process::Command;
 
-use self::pages::Shown;
+use self::pages::{Page, Shown};
 use crate::changes::lines_for_shippers;
 use crate::harness::wait::until_within;
 use crate::harness::{cluster, on_one_node};
@@ -69,11 +69,11 @@ async fn the_commands_of_the_pages_that_need_a_kubelet_succeed() -> Result<()> {
     .await
 }
 
-/// The commands in blocks of code, of the pages in docs/.
+/// The commands in blocks of code, of the pages for users.
 fn commands() -> Vec<Shown> {
     let pages = pages::all().into_iter();
     pages
-        .filter(|page| page.path.starts_with("docs"))
+        .filter(Page::is_for_users)
         .flat_map(|page| page.commands())
         .filter(|shown| !shown.in_sentence && runnable::is_run_on_a_cluster(shown))
         .collect()

@@ -158,18 +158,11 @@ fn is_verb(word: &str) -> bool {
     VERBS.split_whitespace().any(|verb| verb == word)
 }
 
-/// Pages for users whose blocks have no markers yet.
-const UNMARKED: [&str; 1] = ["README.md"];
-
 #[test]
 fn every_block_of_commands_names_the_test_that_runs_it_or_the_reason_why_none_does() {
     let mut wrong = Vec::new();
     let mut count = 0;
-    for page in &pages::all() {
-        let is_for_users = page.path.starts_with("docs") || page.path == Path::new("README.md");
-        if !is_for_users || UNMARKED.iter().any(|path| page.path == Path::new(path)) {
-            continue;
-        }
+    for page in pages::all().iter().filter(|page| page.is_for_users()) {
         for block in page.blocks() {
             count += 1;
             let problems = markers::problems(&block);

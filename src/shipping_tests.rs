@@ -206,6 +206,32 @@ fn a_lock_that_stays_held_is_reported() {
     assert!(log.contains("Could not get lock"), "{log}");
 }
 
+/// The first line of the demo on a machine where cargo fails.
+fn first_line_of_the_demo(settings: &str) -> String {
+    let fails = "#!/bin/sh\nexit 1\n".to_owned();
+    let programs = [("cargo", fails.clone()), ("c++", fails)];
+    let script = format!("export CARGO_TARGET_DIR=$FAKE/target; {settings}; exec hack/demo");
+    let (_dir, output) = with_programs(&programs, &script);
+    let text = text(&output);
+    assert!(!output.status.success(), "{text}");
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn the_first_line_of_the_demo_is_how_long_it_takes_and_why() {
+    assert_eq!(
+        first_line_of_the_demo("export CLUSTER=local"),
+        "This takes about 19 minutes on two processors, less on more, and depends on the network, because it first \
+         compiles or downloads: fio, Kubernetes, etcd, CoreDNS, a Debian tree. Later runs take one to three minutes."
+    );
+    let built = "mkdir -p $FAKE/target/release; touch $FAKE/target/release/fio";
+    let line = first_line_of_the_demo(&format!("{built}; export CLUSTER=current"));
+    assert!(
+        line.starts_with("This takes one to three minutes: everything was built before."),
+        "{line}"
+    );
+}
+
 fn yaml(path: &str) -> Value {
     let text = fs::read_to_string(checkout().join(path)).unwrap();
     serde_saphyr::from_str(&text).unwrap()

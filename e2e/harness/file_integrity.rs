@@ -29,6 +29,8 @@ const SCAN: Duration = Duration::from_secs(120);
 /// after a minute.
 const DELETION: Duration = Duration::from_secs(180);
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// An event about a FileIntegrity.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ReportedEvent {
@@ -218,12 +220,18 @@ impl<'a> Fi<'a> {
         Ok(statuses.items.into_iter().map(|s| s.node_name).collect())
     }
 
-    /// A node's baseline.
+    /// A node's baseline, once its second is over: one of the same files that is created in the same
+    /// second is equal, because the times in it are whole seconds. The cluster has the clock of this
+    /// machine.
     pub(crate) async fn baseline(&self, node: &str) -> Result<Baseline> {
         let status = self.status(node).await?;
-        status
+        let baseline = status
             .baseline
-            .with_context(|| format!("no baseline of {node}"))
+            .with_context(|| format!("no baseline of {node}"))?;
+        let next_second = baseline.created_at.0 + SECOND;
+        let left = next_second.duration_since(Timestamp::now());
+        tokio::time::sleep(left.try_into().unwrap_or_default()).await;
+        Ok(baseline)
     }
 
     /// Waits for another baseline of this node than `before`, and until it has been compared with.

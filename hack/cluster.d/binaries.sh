@@ -9,6 +9,16 @@ GO_FLAGS=(-trimpath -mod=readonly)
 # binaries MODULE: prints the directory with the commands of hack/go/MODULE, and builds
 # them if necessary. For `kubernetes`, KUBERNETES_VERSION selects the module.
 binaries() {
+  local module=$1 dir version
+  [[ $module != kubernetes ]] || module=$(kubernetes_module)
+  dir=$(binaries_dir "$module")
+  version=$(module_version "$module")
+  cached "$dir" "$module" build_module "$module" "$version"
+  printf '%s\n' "$dir"
+}
+
+# binaries_dir MODULE: prints that directory, which does not exist until it is built.
+binaries_dir() {
   local module=$1 source version dir
   [[ $module != kubernetes ]] || module=$(kubernetes_module)
   source=$(module_folder "$module")
@@ -16,8 +26,15 @@ binaries() {
   dir=$CACHE/bin/$module-$version-$(hash "$(sha256sum <"$source/go.mod")" \
     "$(sha256sum <"$source/go.sum")" "$(find "$source" -name '*.go' -exec cat {} +)" \
     "${GO_FLAGS[*]}$(build_tags "$module")" "$(ldflags "$module" "$version")" "$(uname -m)")
-  cached "$dir" "$module" build_module "$module" "$version"
   printf '%s\n' "$dir"
+}
+
+# list_unbuilt MODULE MINUTES WHAT: prints MINUTES and WHAT unless the module is built. Go
+# uses all processors: the minutes are those on two.
+list_unbuilt() {
+  local dir
+  dir=$(binaries_dir "$1")
+  [[ -e $dir ]] || printf '%s %s\n' "$2" "$3"
 }
 
 # Two are from the module of Kubernetes, and apart from its other commands: only the node

@@ -15,6 +15,11 @@ current_up() {
   kubectl get nodes >&2 || die "the cluster of your current context is unreachable: check kubectl get nodes"
 }
 
+# The cluster exists.
+current_missing() {
+  :
+}
+
 current_down() {
   rm -f "$STATE/kubeconfig" "$STATE/backend"
 }

@@ -36,6 +36,20 @@ kind_up() {
   log "cluster ready: export KUBECONFIG=$STATE/kubeconfig"
 }
 
+kind_missing() {
+  list_unbuilt kind 1 kind
+  kind_has_image || printf '2 the node image, which docker pulls\n'
+}
+
+# Only kind itself knows the tag of its default image: any of its images counts.
+kind_has_image() {
+  if [[ -n ${KIND_IMAGE:-} ]]; then
+    docker image inspect "$KIND_IMAGE" >/dev/null 2>&1
+  else
+    [[ -n $(docker image ls --quiet kindest/node 2>/dev/null) ]]
+  fi
+}
+
 # Creates the cluster unless that was completed before. kind cannot continue a killed run.
 kind_create() {
   ! kind_is_up || return 0

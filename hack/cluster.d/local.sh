@@ -40,6 +40,13 @@ local_up() {
   log "cluster ready: export KUBECONFIG=$STATE/kubeconfig"
 }
 
+local_missing() {
+  list_unbuilt kubernetes 9 Kubernetes
+  list_unbuilt etcd 1 etcd
+  list_unbuilt coredns 1 CoreDNS
+  list_missing_node_rootfs
+}
+
 # The nodes that up starts; add-node adds others.
 worker_names() {
   local number

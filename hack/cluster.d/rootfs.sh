@@ -16,6 +16,13 @@ node_rootfs() {
   rootfs node "$ROOTFS_NODE_PACKAGES"
 }
 
+# Prints the minutes to create it unless it exists.
+list_missing_node_rootfs() {
+  local dir
+  dir=$(rootfs_dir node "$ROOTFS_NODE_PACKAGES")
+  [[ -e $dir ]] || printf '1 a Debian tree\n'
+}
+
 # Prints the path of the tree for the base image, and creates it if necessary.
 base_rootfs() {
   rootfs base ''
@@ -24,9 +31,16 @@ base_rootfs() {
 # rootfs NAME PACKAGES
 rootfs() {
   local name=$1 packages=$2 dir
-  dir=$CACHE/rootfs/$name${ROOTFS_ARCH:+-$ROOTFS_ARCH}-$(hash "$ROOTFS_SUITE" "$packages" 1)
+  dir=$(rootfs_dir "$name" "$packages")
   cached "$dir" "the $name root file system" make_rootfs "$packages"
   printf '%s\n' "$dir"
+}
+
+# rootfs_dir NAME PACKAGES: prints that path.
+rootfs_dir() {
+  local key
+  key=$(hash "$ROOTFS_SUITE" "$2" 1)
+  printf '%s\n' "$CACHE/rootfs/$1${ROOTFS_ARCH:+-$ROOTFS_ARCH}-$key"
 }
 
 # make_rootfs PACKAGES DIR

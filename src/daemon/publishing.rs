@@ -87,7 +87,9 @@ impl Publishing {
         let lines = self.output.scan(scan, known.status.as_ref());
         // The writer may wait for its reader.
         drop(known);
-        lines.iter().for_each(|line| write(line));
+        for line in &lines {
+            write(line);
+        }
     }
 
     /// Publishes the baseline that was created, or the one on the disk.

@@ -80,6 +80,11 @@ enum Line<'a> {
 }
 
 impl Page {
+    /// Whether it is for users of fio, and not only for its developers.
+    pub(super) fn is_for_users(&self) -> bool {
+        self.path.starts_with("docs") || self.path == Path::new("README.md")
+    }
+
     fn lines(&self) -> impl Iterator<Item = (usize, Line<'_>)> {
         let mut language = None;
         self.text.lines().enumerate().map(move |(index, text)| {

@@ -21,7 +21,7 @@ use self::notice::Notice;
 use self::record::{Content, LineId, Origin, Record};
 use super::Identity;
 use super::event::EventMessage;
-use crate::aide::report::{Change, DETAILED_CHANGES, Report};
+use crate::aide::report::{DETAILED_CHANGES, Report};
 use crate::api::{
     Baseline, Condition, FileIntegrityNodeStatus, HoldReason, OutputFormat, ScanResult, names,
 };

@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use super::*;
 use crate::aide::command::Aide;
 use crate::aide::config::{config_hash, prepare};
@@ -236,17 +238,18 @@ async fn the_lines_of_a_real_report_are_valid_in_each_format() {
         };
         Output::new(settings, &node.runner().identity).scan(scan, None)
     };
-    let ecs = lines(OutputFormat::Ecs);
-    ecs.iter().for_each(|line| schemas::assert_valid_ecs(line));
-    let ocsf = lines(OutputFormat::Ocsf);
-    ocsf.iter()
-        .for_each(|line| schemas::assert_valid_ocsf(line));
+    let (ecs, ocsf) = (lines(OutputFormat::Ecs), lines(OutputFormat::Ocsf));
+    for line in &ecs {
+        schemas::assert_valid_ecs(line);
+    }
+    for line in &ocsf {
+        schemas::assert_valid_ocsf(line);
+    }
     let of = |lines: &[String], name: &str| -> Value {
         let end = format!("/etc/{name}");
-        let lines = lines.iter().map(|line| serde_json::from_str(line).unwrap());
+        let mut lines = lines.iter().map(|line| serde_json::from_str(line).unwrap());
         lines
-            .filter(|line: &Value| line["file"]["path"] == end.as_str())
-            .next()
+            .find(|line: &Value| line["file"]["path"] == end.as_str())
             .unwrap_or_else(|| panic!("no line of {end}"))
     };
     let content = of(&ecs, "content");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::Digest as _;
 
 use super::*;
-use crate::aide::report::ChangeKind;
+use crate::aide::report::{Change, ChangeKind};
 use crate::api::{ErrorClass, EventReason};
 use crate::scan::event::Severity;
 use crate::scan::identity;
@@ -118,28 +118,28 @@ fn scan_after(
     outcome: &Outcome,
     known: Option<&FileIntegrityNodeStatus>,
 ) -> String {
-    scan_with(output, outcome, known, |_| {})
+    scan_with(output, outcome, known, None, true)
 }
 
 fn scan_with(
     output: &mut Output,
     outcome: &Outcome,
     known: Option<&FileIntegrityNodeStatus>,
-    change: impl FnOnce(&mut EndedScan<'_>),
+    event: Option<&EventMessage>,
+    is_with_baseline: bool,
 ) -> String {
     let result = result(outcome, time());
     let report = match outcome {
         Outcome::Changed(report) => Some(&**report),
         Outcome::Clean { .. } | Outcome::Errored(_) => None,
     };
-    let mut ended = EndedScan {
+    let ended = EndedScan {
         id: "abc",
         result: &result,
         report,
-        event: None,
-        is_with_baseline: true,
+        event,
+        is_with_baseline,
     };
-    change(&mut ended);
     output.scan(ended, known).concat()
 }
 
@@ -397,7 +397,7 @@ fn a_success_with_another_database_ends_nothing() {
     let clean = outcome(Vec::new());
     scan(&mut output, &outcome(changes()));
     scan(&mut output, &errored("a"));
-    let lines = scan_with(&mut output, &clean, None, |it| it.is_with_baseline = false);
+    let lines = scan_with(&mut output, &clean, None, None, false);
     assert_eq!(lines, "");
     assert_eq!(
         paths(&scan(&mut output, &clean)),
@@ -413,9 +413,8 @@ fn the_event_of_an_error_is_written_with_it() {
         message: "the database is another one".to_owned(),
     };
     let tampered = errored("tampered");
-    let untrusted = |output: &mut Output, known| {
-        let lines = scan_with(output, &tampered, known, |it| it.event = Some(&event));
-        paths(&lines)
+    let untrusted = |output: &mut Output, known: Option<&FileIntegrityNodeStatus>| {
+        paths(&scan_with(output, &tampered, known, Some(&event), false))
     };
     let mut first = output(OutputFormat::Fio, false);
     let both = ["BaselineTampered", "ScanErrored"];

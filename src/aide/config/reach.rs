@@ -40,7 +40,8 @@ impl Reach {
         }
     }
 
-    /// Whether the directory, or an entry of it at any depth, may be selected. The path starts with the
+    /// Whether the directory, or an entry of it at any depth, may be selected. Its times and size change with its
+    /// entries. The path starts with the
     /// host root and has no trailing slash.
     pub(crate) fn includes(&mut self, directory: &[u8]) -> bool {
         let (Some(dfa), Some(cache)) = (&self.dfa, &mut self.cache) else {
@@ -54,7 +55,10 @@ impl Reach {
 fn includes(dfa: &DFA, cache: &mut Cache, directory: &[u8]) -> Option<bool> {
     let config = start::Config::new().anchored(Anchored::Yes);
     let mut state = dfa.start_state(cache, &config).ok()?;
-    for byte in directory.iter().chain(b"/") {
+    for (index, byte) in directory.iter().chain(b"/").enumerate() {
+        if index == directory.len() && dfa.next_eoi_state(cache, state).ok()?.is_match() {
+            return Some(true);
+        }
         state = dfa.next_state(cache, state, *byte).ok()?;
         if state.is_match() {
             // Rules select everything below what they match.

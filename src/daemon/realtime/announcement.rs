@@ -20,7 +20,11 @@ pub(crate) enum Announcement {
     /// A path may have changed.
     Dirty(Vec<u8>, Extent),
     /// A directory has appeared: it is marked, then listed, then checked with all below it.
-    Appeared { parent: Handle, name: Vec<u8>, path: Vec<u8> },
+    Appeared {
+        parent: Handle,
+        name: Vec<u8>,
+        path: Vec<u8>,
+    },
     /// A directory has disappeared: its marks, and those below it, are removed.
     Disappeared { parent: Handle, name: Vec<u8> },
     /// The kernel has dropped events: anything may have changed.

@@ -90,7 +90,12 @@ impl WatchedDirectories {
             return Some(b"/".to_vec());
         }
         let names = names.iter().rev();
-        Some(names.flat_map(|name| [b"/", *name]).collect::<Vec<_>>().concat())
+        Some(
+            names
+                .flat_map(|name| [b"/", *name])
+                .collect::<Vec<_>>()
+                .concat(),
+        )
     }
 
     /// Number of marked directories.

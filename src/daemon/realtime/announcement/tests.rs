@@ -37,7 +37,10 @@ fn files() {
         (Mask::MODIFY, vec![own("/etc/a")]),
         (Mask::CLOSE_WRITE, vec![own("/etc/a")]),
         (Mask::ATTRIB, vec![own("/etc/a")]),
-        (Mask::CREATE | Mask::CLOSE_WRITE, vec![own("/etc"), own("/etc/a")]),
+        (
+            Mask::CREATE | Mask::CLOSE_WRITE,
+            vec![own("/etc"), own("/etc/a")],
+        ),
         (Mask::DELETE, vec![own("/etc"), own("/etc/a")]),
         (Mask::MOVED_FROM, vec![own("/etc"), own("/etc/a")]),
         (Mask::MOVED_TO, vec![own("/etc"), own("/etc/a")]),
@@ -75,5 +78,8 @@ fn directories() {
 
 #[test]
 fn an_overflow_announces_everything() {
-    assert_eq!(of(KernelEvent::Overflow, &watched()), [Announcement::Everything]);
+    assert_eq!(
+        of(KernelEvent::Overflow, &watched()),
+        [Announcement::Everything]
+    );
 }

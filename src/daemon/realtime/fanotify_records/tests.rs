@@ -84,9 +84,18 @@ fn invalid_records() {
         (with(26, 250), "an information has an impossible length"),
         (with(36, 129), "its file handle is too long"),
         (with(36, 100), "its file handle is incomplete"),
-        (record(2, &[info(2, b"handle", b"")]), "its name is not that of an entry"),
-        (record(2, &[info(2, b"handle", b"..")]), "its name is not that of an entry"),
-        (record(2, &[info(2, b"handle", b"a/b")]), "its name is not that of an entry"),
+        (
+            record(2, &[info(2, b"handle", b"")]),
+            "its name is not that of an entry",
+        ),
+        (
+            record(2, &[info(2, b"handle", b"..")]),
+            "its name is not that of an entry",
+        ),
+        (
+            record(2, &[info(2, b"handle", b"a/b")]),
+            "its name is not that of an entry",
+        ),
     ] {
         assert_eq!(parse(&buffer), Err(InvalidRecord(expected)), "{buffer:?}");
     }

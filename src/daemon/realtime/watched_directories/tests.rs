@@ -36,7 +36,10 @@ fn each_handle_has_its_path() {
         Some("/opt"),
         None,
     ];
-    assert_eq!(paths.collect::<Vec<_>>(), expected.map(|path| path.map(str::to_owned)));
+    assert_eq!(
+        paths.collect::<Vec<_>>(),
+        expected.map(|path| path.map(str::to_owned))
+    );
     assert_eq!(watched.len(), 5);
 }
 

@@ -4,3 +4,4 @@ pub(crate) mod announcement;
 pub(crate) mod dirty_paths;
 pub(crate) mod fanotify_records;
 pub(crate) mod watched_directories;
+pub(crate) mod marks;

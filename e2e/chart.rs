@@ -127,8 +127,8 @@ fn the_chart_has_exactly_the_objects_of_the_manifests() -> Result<()> {
             format!("openshift.enabled={}", overlay == "openshift"),
         ];
         let values: Vec<&str> = values.iter().map(String::as_str).collect();
+        let values = [IMAGE, &values].concat();
         let mut arguments = template(namespace, &values);
-        arguments.extend(IMAGE.iter().flat_map(|value| ["--set", *value]));
         arguments.push("--include-crds");
         let chart = objects(&printed(helm(&arguments)?)?)?;
         assert_equal(&chart, &manifests, &what)?;
@@ -337,16 +337,20 @@ fn effects_on_other_objects() -> Vec<Effect> {
     ]
 }
 
+fn effects() -> Vec<Effect> {
+    let mut effects = effects_on_the_deployment();
+    effects.extend(effects_on_other_objects());
+    effects
+}
+
 #[test]
 fn each_value_has_its_effect() -> Result<()> {
     let mut wrong = Vec::new();
-    let mut effects = effects_on_the_deployment();
-    effects.extend(effects_on_other_objects());
     for Effect {
         values,
         object,
         expected,
-    } in &effects
+    } in &effects()
     {
         let objects = rendered(NAMESPACE, values)?;
         let object_there = objects.get(*object);
@@ -399,8 +403,7 @@ fn values() -> Result<BTreeMap<String, Value>> {
 
 #[test]
 fn no_value_is_without_a_test_of_its_effect() -> Result<()> {
-    let mut effects = effects_on_the_deployment();
-    effects.extend(effects_on_other_objects());
+    let effects = effects();
     let set: Vec<&str> = effects
         .iter()
         .flat_map(|effect| effect.values)

@@ -116,7 +116,7 @@ impl Test {
         let upgrade = || async {
             let mut arguments = vec!["upgrade", RELEASE, CHART, "--namespace", NAMESPACE];
             arguments.push("--reset-then-reuse-values");
-            arguments.extend(values.iter().flat_map(|value| ["--set", *value]));
+            arguments.extend(set(&values));
             helm(&arguments).await
         };
         let refused = upgrade()
@@ -131,13 +131,7 @@ impl Test {
         ensure!(remedy.starts_with(APPLY_DEFINITIONS), "{message}");
         shell(APPLY_DEFINITIONS).await?;
         upgrade().await?;
-        let rollout = [
-            "rollout",
-            "status",
-            "deployment/file-integrity-operator",
-            "--timeout=180s",
-        ];
-        kubectl(&[&["-n", NAMESPACE], &rollout[..]].concat()).await?;
+        is_rolled_out(NAMESPACE).await?;
         let spec = self.file_integrity().await?.spec;
         assert_eq!(spec.config.max_backups, 3, "the changed value");
         self.all_nodes_have(Condition::Succeeded).await?;
@@ -158,7 +152,7 @@ impl Test {
     async fn refuses_to_delete(&self) -> Result<()> {
         let values = image_values()?;
         let mut arguments = vec!["upgrade", RELEASE, CHART, "--namespace", NAMESPACE];
-        arguments.extend(values.iter().flat_map(|value| ["--set", value]));
+        arguments.extend(set(&values));
         let refused = helm(&arguments).await.err();
         let message = format!("{:#}", refused.context("it is upgraded")?);
         ensure!(
@@ -206,13 +200,7 @@ impl Test {
         .await?;
         let values = ["sharedClusterRoles.create=false"];
         install("second", CHART, OTHER_NAMESPACE, &values).await?;
-        let rollout = [
-            "rollout",
-            "status",
-            "deployment/file-integrity-operator",
-            "--timeout=180s",
-        ];
-        kubectl(&[&["-n", OTHER_NAMESPACE], &rollout[..]].concat()).await?;
+        is_rolled_out(OTHER_NAMESPACE).await?;
         uninstall("second", OTHER_NAMESPACE).await?;
         let left = matching(OBJECTS_OF_FIO).await?;
         let suffix = format!(".{OTHER_NAMESPACE}");
@@ -290,7 +278,7 @@ impl Test {
         let values = image_values()?;
         let mut arguments = vec!["install", RELEASE, CHART, "--namespace", NAMESPACE];
         arguments.extend(["--take-ownership", "--force-conflicts"]);
-        arguments.extend(values.iter().flat_map(|value| ["--set", value]));
+        arguments.extend(set(&values));
         helm(&arguments).await?;
         self.all_nodes_have(Condition::Succeeded).await?;
         ensure!(
@@ -445,23 +433,28 @@ fn image_values() -> Result<[String; 2]> {
     ])
 }
 
+/// The options that set these values.
+fn set(values: &[impl AsRef<str>]) -> impl Iterator<Item = &str> {
+    values.iter().flat_map(|value| ["--set", value.as_ref()])
+}
+
+/// Waits until the operator of a namespace runs as its Deployment requests.
+async fn is_rolled_out(namespace: &str) -> Result<()> {
+    let operator = "deployment/file-integrity-operator";
+    let wait = ["rollout", "status", operator, "--timeout=180s"];
+    kubectl(&[&["-n", namespace], &wait[..]].concat()).await?;
+    Ok(())
+}
+
 /// Installs a chart with the image under test.
 async fn install(release: &str, chart: &str, namespace: &str, values: &[&str]) -> Result<()> {
-    let image = std::env::var("IMG").unwrap_or_else(|_| "localhost/fio:dev".to_owned());
-    let (repository, tag) = image.rsplit_once(':').context("IMG has no tag")?;
-    let image = [
-        format!("image.repository={repository}"),
-        format!("image.tag={tag}"),
-        // The shortest pause.
-        "fileIntegrity.spec.config.gracePeriod=10".to_owned(),
-    ];
+    let image = image_values()?;
     let mut arguments = vec!["install", release, chart, "--namespace", namespace];
     arguments.push("--create-namespace");
-    let values = image
-        .iter()
-        .map(String::as_str)
-        .chain(values.iter().copied());
-    arguments.extend(values.flat_map(|value| ["--set", value]));
+    arguments.extend(set(&image));
+    // The shortest pause.
+    arguments.extend(set(&["fileIntegrity.spec.config.gracePeriod=10"]));
+    arguments.extend(set(values));
     helm(&arguments).await?;
     Ok(())
 }

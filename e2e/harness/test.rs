@@ -215,19 +215,27 @@ async fn prepare(client: &Client, namespace: &str) -> Result<Vec<String>> {
 
 /// Removes the labels and taints of tests from a node. A node that somebody has cordoned is an error.
 async fn restore_node(client: &Client, name: &str) -> Result<()> {
-    let api = Api::<ApiNode>::all(client.clone());
-    let spec = api.get(name).await?.spec.unwrap_or_default();
+    let node = Api::<ApiNode>::all(client.clone()).get(name).await?;
+    let spec = node.spec.unwrap_or_default();
     ensure!(
         spec.unschedulable != Some(true),
         "node {name} is cordoned, and the tests need it: kubectl uncordon {name}"
     );
     let taints = spec.taints.unwrap_or_default();
     let others: Vec<_> = taints.iter().filter(|taint| taint.key != LABEL).collect();
-    let patch = json!({"metadata": {"labels": {LABEL: null}}, "spec": {"taints": others}});
-    api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+    let change = json!({"metadata": {"labels": {LABEL: null}}, "spec": {"taints": others}});
+    set_node(client, name, change)
         .await
         .map(|_| ())
         .with_context(|| format!("remove what a test left on the node {name}"))
+}
+
+/// Merges this into a node; returns its name.
+async fn set_node(client: &Client, node: &str, change: Value) -> Result<String> {
+    let api = Api::<ApiNode>::all(client.clone());
+    let patch = Patch::Merge(change);
+    let patched = api.patch(node, &PatchParams::default(), &patch).await?;
+    Ok(patched.name_any())
 }
 
 impl Test {
@@ -498,10 +506,7 @@ impl Test {
 
     /// Merges this into a node; returns its name.
     async fn set_node(&self, node: &str, change: Value) -> Result<String> {
-        let api = self.cluster_api::<ApiNode>();
-        let patch = Patch::Merge(change);
-        let patched = api.patch(node, &PatchParams::default(), &patch).await?;
-        Ok(patched.name_any())
+        set_node(&self.client, node, change).await
     }
 
     fn on_end(&self, undo: Undo) {

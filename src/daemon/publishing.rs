@@ -1,7 +1,5 @@
 //! Turns actions of the state machine into updates for the outbox, and into lines for log shippers. I/O.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -11,7 +9,7 @@ use super::runner::{Completed, Runner};
 use crate::aide::database::DatabaseError;
 use crate::api::{Baseline, HoldReason, Reinit, time};
 use crate::scan::event::EventMessage;
-use crate::scan::outcome::{Finding, Outcome, ScanError};
+use crate::scan::outcome::{Finding, ScanError};
 use crate::scan::output::EndedScan;
 use crate::scan::reporting::NodeUpdate;
 
@@ -129,8 +127,7 @@ impl Publishing {
     /// Publishes that there is no scan.
     pub(super) fn error(&mut self, error: ScanError, event: Option<EventMessage>) {
         tracing::error!(class = %error.class, error = error.message, "no scan");
-        let outcome = Outcome::Errored(error);
-        let finding = Finding::new(&outcome, time::now(), Duration::ZERO);
+        let finding = Finding::not_scanned(error, time::now());
         self.lines.not_scanned(&finding, event.as_ref());
         let update = NodeUpdate {
             finding: Some(finding),

@@ -12,7 +12,7 @@ use super::lines::Lines;
 use super::outbox::Item;
 use crate::aide::database::{DatabaseError, StateDir};
 use crate::api::{ErrorClass, time};
-use crate::scan::outcome::{Finding, Outcome, ScanError};
+use crate::scan::outcome::{Finding, ScanError};
 use crate::scan::reporting::NodeUpdate;
 use crate::telemetry::health::Readiness;
 
@@ -64,7 +64,8 @@ pub(super) async fn acquire(
         let error = crate::error_chain(&error);
         if !is_patient && error != last {
             tracing::error!(error, "the node cannot be scanned");
-            let finding = errored(&error);
+            let finding =
+                Finding::not_scanned(ScanError::new(ErrorClass::State, &*error), time::now());
             lines.not_scanned(&finding, None);
             items.send(item(finding)).ok();
             readiness.set(true);
@@ -107,11 +108,6 @@ fn is_patient(error: &DatabaseError, locked_since: &mut Option<Instant>) -> bool
         Instant::now()
     });
     since.elapsed() < LOCK_TIMEOUT
-}
-
-fn errored(error: &str) -> Finding {
-    let outcome = Outcome::Errored(ScanError::new(ErrorClass::State, error));
-    Finding::new(&outcome, time::now(), Duration::ZERO)
 }
 
 fn item(finding: Finding) -> Item {

@@ -172,6 +172,11 @@ impl Finding {
         finding
     }
 
+    /// A scan that did not begin.
+    pub(crate) fn not_scanned(error: ScanError, at: Time) -> Self {
+        Self::new(&Outcome::Errored(error), at, Duration::ZERO)
+    }
+
     fn changed(report: &Report, at: Time) -> Self {
         let mut result = ScanResult::new(Condition::Failed, at);
         result.files_added = count(report.added);

@@ -1,6 +1,5 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -8,7 +7,7 @@ use super::*;
 use crate::api::{Condition, ErrorClass, EventReason, FileIntegrityNodeStatus, ScanResult};
 use crate::scan::event::Severity;
 use crate::scan::identity;
-use crate::scan::outcome::{Outcome, ScanError};
+use crate::scan::outcome::ScanError;
 use crate::scan::output::Settings;
 
 /// What was written.
@@ -51,8 +50,7 @@ fn with_status(written: &Written, status: KnownStatus) -> Lines {
 }
 
 fn finding(message: &str) -> Finding {
-    let outcome = Outcome::Errored(ScanError::new(ErrorClass::State, message));
-    Finding::new(&outcome, time::now(), Duration::ZERO)
+    Finding::not_scanned(ScanError::new(ErrorClass::State, message), time::now())
 }
 
 #[test]

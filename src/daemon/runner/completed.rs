@@ -1,7 +1,5 @@
 //! A finished run and what is published of it.
 
-use std::time::Duration;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
@@ -12,7 +10,7 @@ use crate::api::{Baseline, ErrorClass, time};
 use crate::daemon::configuration::ConfigurationError;
 use crate::daemon::machine::Finished;
 use crate::daemon::node_config::NodeConfigError;
-use crate::scan::outcome::{Finding, Outcome, ScanError};
+use crate::scan::outcome::{Finding, ScanError};
 
 /// A run that has finished, and what is published of it.
 #[derive(Debug)]
@@ -56,9 +54,8 @@ impl Completed {
 
     /// Nothing was scanned: the configuration could not be loaded.
     pub(crate) fn not_scanned(error: &ConfigurationError) -> Self {
-        let outcome = Outcome::Errored(not_loaded(error));
         Self {
-            finding: Some(Finding::new(&outcome, time::now(), Duration::ZERO)),
+            finding: Some(Finding::not_scanned(not_loaded(error), time::now())),
             ..Self::new(Finished::Scanned { digest: None }, time::now())
         }
     }

@@ -13,6 +13,7 @@ mod named_enum;
 pub(crate) mod names;
 pub(crate) mod node_status;
 pub(crate) mod object_name;
+pub(crate) mod realtime;
 pub(crate) mod reference;
 pub(crate) mod state_dir;
 pub(crate) mod time;
@@ -23,13 +24,15 @@ pub use error_class::ErrorClass;
 pub(crate) use error_class::ReportedErrorClass;
 pub(crate) use event_reason::EventReason;
 pub(crate) use file_integrity::{
-    BaselineLoss, FileIntegritySpec, Output, OutputFormat, ProfileName,
+    BaselineLoss, FileIntegritySpec, Output, OutputFormat, ProfileName, RealtimeCounts,
 };
 pub use file_integrity::{FileIntegrity, FileIntegrityStatus, NodeCounts, Phase};
 pub use node_status::{
     Baseline, ChangeKind, Condition, FileIntegrityNodeStatus, Reinit, ScanResult,
 };
 pub(crate) use node_status::{ChangeEntry, UnwatchedRule};
+pub(crate) use realtime::RealtimeMode;
+pub use realtime::{RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus, Trigger};
 
 /// The API group of both kinds.
 pub(crate) const GROUP: &str = "fileintegrity.openshift.io";

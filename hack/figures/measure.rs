@@ -12,9 +12,10 @@ use super::source::{SourceFile, attributes};
 /// meanings as well, so they are not found like this; what takes one takes its type.
 const ENUMS: [&str; 2] = ["api::event_reason", "api::condition"];
 /// Modules whose own strings equal one of these, and mean something else: phases of a
-/// FileIntegrity, states of the Machine Config Operator.
-const OTHERS: [&str; 2] = [
+/// FileIntegrity, states of realtime detection and of the Machine Config Operator.
+const OTHERS: [&str; 3] = [
     "api::file_integrity::status",
+    "api::realtime",
     "operator::reconcile::nodes::update",
 ];
 /// A longer function is named.

@@ -15,6 +15,8 @@ named_enum! {
         Degraded = "Degraded",
         /// Nodes that match the nodeSelector are not watched because of their taints.
         NodesExcluded = "NodesExcluded",
+        /// Changes are reported within about a second, in addition to the periodic scans.
+        Realtime = "Realtime",
     }
 }
 
@@ -33,7 +35,7 @@ named_enum! {
 named_enum! {
     list: cfg(test);
     pub(crate) enum ConditionReason {
-        /// `Ready`: all reachable nodes are being scanned.
+        /// `Ready`: all reachable nodes are being scanned. `Realtime`: all of them report changes at once.
         Active = "Active",
         /// `Ready`: baselines are missing.
         Initializing = "Initializing",
@@ -102,6 +104,15 @@ named_enum! {
         NoneExcluded = "NoneExcluded",
         /// `NodesExcluded`: nodes have taints that are not tolerated.
         UntoleratedTaints = "UntoleratedTaints",
+
+        /// `Realtime`: the spec disables it.
+        Off = "Off",
+        /// `Realtime`: nodes report some changes only by periodic scans.
+        Degraded = "Degraded",
+        /// `Realtime`: nodes report all changes only by periodic scans.
+        Unsupported = "Unsupported",
+        /// `Realtime`: it is starting on nodes, or no node has reported a state.
+        Starting = "Starting",
     }
 }
 

@@ -4,7 +4,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionNames,
     CustomResourceDefinitionSpec, CustomResourceDefinitionVersion, CustomResourceValidation,
 };
-use kube::core::schema::StructuralSchemaRewriter;
+use kube::core::schema::{OptionalEnum, StructuralSchemaRewriter};
 use kube::{CustomResourceExt as _, Resource as _};
 use schemars::generate::SchemaSettings;
 
@@ -64,6 +64,7 @@ fn node_status_schema() -> Result<
             settings.meta_schema = None;
         })
         .with_transform(StructuralSchemaRewriter)
+        .with_transform(OptionalEnum)
         .into_generator();
     let schema = generator.into_root_schema_for::<FileIntegrityNodeStatus>();
     Ok(serde_json::from_value(schema.to_value())?)

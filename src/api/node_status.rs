@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::desired_node_state::DesiredNodeState;
+use super::realtime::{RealtimeStatus, Trigger};
 use super::{GROUP, VERSION};
 
 /// FileIntegrityNodeStatus contains the scan results of one node.
@@ -37,6 +38,16 @@ pub struct FileIntegrityNodeStatus {
     /// The latest re-initialization request that the daemon has completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reinit: Option<Reinit>,
+    /// State of realtime detection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realtime: Option<RealtimeStatus>,
+    /// Time at which the latest scan of all files ended.
+    #[serde(
+        default,
+        deserialize_with = "super::time::lenient_optional",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub last_full_scan: Option<Time>,
 }
 
 /// Result of a scan.
@@ -49,6 +60,9 @@ pub struct ScanResult {
     /// Time at which the scan ended.
     #[serde(deserialize_with = "super::time::lenient")]
     pub last_probe_time: Time,
+    /// What caused the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trigger: Option<Trigger>,
     /// Number of files added since the baseline.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub files_added: i64,
@@ -80,10 +94,10 @@ pub struct ScanResult {
     /// The first 20 rules that do not watch all their paths behind a symbolic link on this node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unwatched_rules: Vec<UnwatchedRule>,
-    /// Number of files that the scan checked.
+    /// Number of files that the latest scan of all files checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_scanned: Option<i64>,
-    /// Duration of the scan in milliseconds.
+    /// Duration of the latest scan of all files in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_milliseconds: Option<i64>,
 }
@@ -229,6 +243,7 @@ impl ScanResult {
         Self {
             condition,
             last_probe_time: at,
+            trigger: None,
             files_added: 0,
             files_changed: 0,
             files_removed: 0,

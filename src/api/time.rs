@@ -23,6 +23,14 @@ pub(super) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time
     Ok(Time(text.parse().unwrap_or(Timestamp::UNIX_EPOCH)))
 }
 
+/// [`lenient`] for a field that may be missing.
+pub(super) fn lenient_optional<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Time>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.map(|text| Time(text.parse().unwrap_or(Timestamp::UNIX_EPOCH))))
+}
+
 /// The current time for fields of events and leases, in microseconds.
 pub fn now_micro() -> MicroTime {
     MicroTime(Timestamp::now())

@@ -21,7 +21,7 @@ use self::fleet::{PREFIX, metric};
 use self::labels::VersionLabel;
 pub(crate) use self::labels::{
     ConditionLabels, ErrorLabel, FileIntegrityLabel, KindLabel, NodeErrorLabels, NodeLabel,
-    OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
+    NodeStateLabels, OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
 };
 use self::process::Process;
 use self::text::{Encoder, Format};

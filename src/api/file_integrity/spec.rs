@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::defaults::{DEFAULT_GRACE_PERIOD, DEFAULT_MAX_BACKUPS};
 use super::quantities::quantities;
 use super::status::FileIntegrityStatus;
+use crate::api::realtime::Realtime;
 
 /// Specification of the watched nodes and files.
 #[derive(CustomResource, JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
@@ -55,6 +56,9 @@ pub struct FileIntegritySpec {
     /// JSON lines that the daemons write for log shippers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Output>,
+    /// Realtime detection: the kernel reports changes, and AIDE checks the changed files at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realtime: Option<Realtime>,
 }
 
 /// AIDE configuration and scan settings.

@@ -19,7 +19,10 @@ pub struct FileIntegrityStatus {
     /// Number of nodes in each state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<NodeCounts>,
-    /// Conditions: Ready, `ConfigValid`, Degraded and `NodesExcluded`.
+    /// Number of selected nodes in each state of realtime detection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realtime: Option<RealtimeCounts>,
+    /// Conditions: Ready, `ConfigValid`, Degraded, `NodesExcluded` and Realtime.
     #[serde(
         default,
         skip_serializing_if = "Vec::is_empty",
@@ -95,4 +98,20 @@ pub struct NodeCounts {
     /// tolerated. See the condition `NodesExcluded`.
     #[serde(default)]
     pub not_selected: i64,
+}
+
+/// Number of selected nodes in each state of realtime detection.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RealtimeCounts {
+    /// Number of selected nodes that report changes within about a second.
+    pub active: i64,
+    /// Number of selected nodes that report some changes only by periodic scans.
+    pub degraded: i64,
+    /// Number of selected nodes that report all changes only by periodic scans.
+    pub unsupported: i64,
+    /// Number of selected nodes on which realtime detection is starting.
+    pub starting: i64,
+    /// Number of selected nodes on which the spec disables realtime detection.
+    pub off: i64,
 }

@@ -1,6 +1,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::api::RealtimeMode;
 
 fn spec(json: Value) -> FileIntegritySpec {
     serde_json::from_value(json).unwrap()
@@ -57,6 +58,8 @@ fn an_empty_config_has_all_defaults() {
     assert_eq!(spec.initial_delay(), 0);
     assert_eq!(spec.user_config(), Ok(None));
     assert_eq!(spec.state_dir(), "/etc/kubernetes");
+    assert_eq!(spec.realtime_mode(), RealtimeMode::Auto);
+    assert_eq!(spec.realtime_delay(), 500);
     let odd = self::spec(serde_json::json!({"config": {"stateDir": "/srv/./fio/."}}));
     assert_eq!(odd.state_dir(), "/srv/fio");
     assert_eq!(spec.tolerations.len(), 2);

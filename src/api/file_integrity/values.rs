@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::defaults::{DEFAULT_CONFIG_KEY, MIN_GRACE_PERIOD};
 use super::spec::{FileIntegritySpec, SecurityProfile};
 use crate::api::object_name::{DataKey, InvalidName, NamespaceName, ObjectName};
+use crate::api::realtime::{DEFAULT_DELAY_MILLISECONDS, RealtimeMode};
 use crate::api::state_dir::{self, DEFAULT_STATE_DIR};
 
 /// The location of a configuration: a key of a ConfigMap in a namespace.
@@ -119,6 +120,19 @@ impl FileIntegritySpec {
     /// Whether the security profile is `restricted`.
     pub fn is_restricted(&self) -> bool {
         self.config.security_profile == Some(SecurityProfile::Restricted)
+    }
+
+    /// Whether realtime detection is requested.
+    pub fn realtime_mode(&self) -> RealtimeMode {
+        let realtime = self.realtime.as_ref();
+        realtime.and_then(|it| it.mode).unwrap_or_default()
+    }
+
+    /// Milliseconds without further changes before changed files are checked.
+    pub fn realtime_delay(&self) -> i64 {
+        let realtime = self.realtime.as_ref();
+        let delay = realtime.and_then(|it| it.delay_milliseconds);
+        delay.unwrap_or(DEFAULT_DELAY_MILLISECONDS)
     }
 
     /// The PriorityClass in the spec.

@@ -1,5 +1,7 @@
 //! When each node status changed last. Pure, but for the clock.
 //!
+//! Changes that only concern realtime detection do not count: they must not hide scans that never finish.
+//!
 //! The time since a change is measured on this operator's monotonic clock, from the moment at which
 //! its watch showed the change. So the clocks of nodes do not matter. Changes from before this
 //! operator began to watch are dated by the API server.
@@ -50,6 +52,8 @@ struct Changes {
 #[derive(Debug)]
 struct LastChange {
     version: Arc<str>,
+    /// The hash that only other reports than those of realtime detection change.
+    scan: u64,
     seen: Instant,
     /// How old the change was when it was seen.
     age: Duration,
@@ -90,14 +94,24 @@ impl Changes {
     fn record(&mut self, status: &CachedNodeStatus, age: Duration) {
         self.unlisted.remove(&status.name);
         let known = self.last.get(&status.name);
-        if known.is_none_or(|last| last.version != status.resource_version) {
+        if known.is_none_or(|last| is_change(last, status)) {
             // A change during an interruption of the watch counts as seen now.
             let age = if known.is_some() { Duration::ZERO } else { age };
-            let (version, seen) = (Arc::clone(&status.resource_version), Instant::now());
-            let last = LastChange { version, seen, age };
+            let last = LastChange {
+                version: Arc::clone(&status.resource_version),
+                scan: status.scan_fingerprint(),
+                seen: Instant::now(),
+                age,
+            };
             self.last.insert(Arc::clone(&status.name), last);
         }
     }
+}
+
+fn is_change(last: &LastChange, status: &CachedNodeStatus) -> bool {
+    let is_other_version = last.version != status.resource_version;
+    let has_realtime = status.report.realtime.is_some();
+    is_other_version && (!has_realtime || last.scan != status.scan_fingerprint())
 }
 
 /// The time since the API server stored the last change.

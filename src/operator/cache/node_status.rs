@@ -19,8 +19,8 @@ use kube::runtime::reflector::Lookup;
 use super::delegate_kind::delegate_kind;
 use super::fingerprint::fingerprint;
 use crate::api::{
-    Condition, DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, ReportedErrorClass,
-    names,
+    Condition, DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, RealtimeState,
+    ReportedErrorClass, names,
 };
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CachedNodeStatus {
@@ -69,6 +69,9 @@ pub(crate) struct NodeReport {
     pub(crate) baseline: Option<CachedBaseline>,
     /// Id of the last re-initialization that was done.
     pub(crate) reinit: Option<Arc<str>>,
+    /// When the last scan of all files ended, in seconds since the epoch.
+    pub(crate) last_scan: Option<i64>,
+    pub(crate) realtime: Option<CachedRealtime>,
 }
 
 /// The last scan result of a node.
@@ -77,14 +80,24 @@ pub(crate) struct LastResult {
     pub(crate) condition: Condition,
     /// Files added, changed and removed.
     pub(crate) counts: [i64; 3],
-    /// When the scan ended, in seconds since the epoch.
-    pub(crate) at: i64,
     pub(crate) duration: Option<Duration>,
     pub(crate) files_scanned: Option<i64>,
     pub(crate) error_message: Option<Arc<str>>,
     pub(crate) error_class: ReportedErrorClass,
     /// The first rule that watches nothing, as shown in a condition.
     pub(crate) unwatched_rule: Option<Arc<str>>,
+}
+
+/// Realtime detection of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CachedRealtime {
+    pub(crate) state: RealtimeState,
+    /// Reason and message of the states Degraded and Unsupported, as shown in a condition.
+    pub(crate) explanation: Option<Arc<str>>,
+    /// Since the daemon started.
+    pub(crate) overflows: u64,
+    /// Since the daemon started.
+    pub(crate) missed: u64,
 }
 
 /// The baseline of a node.
@@ -160,7 +173,8 @@ impl CachedNodeStatus {
         self.report.last_result.as_ref().map(|last| last.condition)
     }
 
-    /// A hash that a scan without new results does not change.
+    /// A hash that a scan without new results does not change, and new counts of realtime detection
+    /// neither.
     pub(crate) fn fingerprint(&self) -> u64 {
         let report = &self.report;
         let last = report.last_result.as_ref();
@@ -170,6 +184,19 @@ impl CachedNodeStatus {
             (self.is_applied, self.is_being_deleted),
             last.map(|last| (last.condition, last.counts, &last.unwatched_rule)),
             report.baseline.as_ref().map(|b| (&b.config_hash, b.digest)),
+            &report.reinit,
+            (report.realtime.as_ref()).map(|realtime| (realtime.state, &realtime.explanation)),
+        ))
+    }
+
+    /// A hash that the results and the counts of realtime detection do not change.
+    pub(crate) fn scan_fingerprint(&self) -> u64 {
+        let report = &self.report;
+        let baseline = report.baseline.as_ref();
+        fingerprint(&(
+            &self.desired,
+            report.last_scan,
+            baseline.map(|it| (it.at, &it.config_hash, it.digest)),
             &report.reinit,
         ))
     }

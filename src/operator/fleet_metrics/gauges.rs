@@ -7,10 +7,11 @@ use super::counted::{Counted, ReconcileResult};
 use super::node_counters::condition_label;
 use super::recorder::{BY_MISSING, BY_NODE, FleetMetrics};
 use crate::api::condition::{ConditionStatus, ConditionType};
-use crate::api::{Condition, FileIntegrityStatus, NodeCounts, ReportedErrorClass};
+use crate::api::{Condition, FileIntegrityStatus, NodeCounts, RealtimeState, ReportedErrorClass};
 use crate::operator::cache::node_status::NodeReport;
 use crate::telemetry::metrics::{
-    ConditionLabels, FileIntegrityLabel, NodeErrorLabels, NodeLabel, ReinitLabels, StateLabel,
+    ConditionLabels, FileIntegrityLabel, NodeErrorLabels, NodeLabel, NodeStateLabels, ReinitLabels,
+    StateLabel,
 };
 
 impl FleetMetrics {
@@ -92,6 +93,7 @@ impl FleetMetrics {
         self.refresh_results(&label, &reports);
         self.refresh_errors(node, &reports);
         self.refresh_baseline(&label, &reports);
+        self.refresh_realtime(node, &reports);
         let mut results = counted.reconciles.values();
         let is_stale = results.any(|result| result.stale_nodes.contains(&**node));
         let gauge = self.fleet.node_stale.get_or_create(&label);
@@ -108,7 +110,7 @@ impl FleetMetrics {
                 .iter()
                 .filter_map(|report| report.last_result.as_ref())
         };
-        if let Some(at) = lasts().map(|last| last.at).min() {
+        if let Some(at) = reports.iter().filter_map(|report| report.last_scan).min() {
             fleet.last_scan.get_or_create(label).set(seconds(at));
         }
         if let Some(duration) = lasts().filter_map(|last| last.duration).max() {
@@ -149,6 +151,35 @@ impl FleetMetrics {
         gauge.set(unrequested.into());
     }
 
+    /// The counters exist from 0, so that Prometheus sees their first increase.
+    fn refresh_realtime(&self, node: &Arc<str>, reports: &[&NodeReport]) {
+        let fleet = &self.fleet;
+        let states: Vec<_> = reports
+            .iter()
+            .filter_map(|report| report.realtime.as_ref())
+            .map(|realtime| realtime.state)
+            .collect();
+        let mut worst_first = RealtimeState::ALL.into_iter();
+        let worst = worst_first.find(|state| states.contains(state));
+        for state in RealtimeState::ALL {
+            let labels = NodeStateLabels {
+                node: Arc::clone(node),
+                state: state.as_str(),
+            };
+            if Some(state) == worst {
+                fleet.node_realtime.get_or_create(&labels).set(1);
+            } else {
+                fleet.node_realtime.remove(&labels);
+            }
+        }
+        if worst.is_some() {
+            let node = Arc::clone(node);
+            let label = NodeLabel { node };
+            fleet.realtime_missed.get_or_create(&label).inc_by(0);
+            fleet.realtime_overflows.get_or_create(&label).inc_by(0);
+        }
+    }
+
     /// Removes all series of a node.
     fn remove_node(&self, node: &str) {
         let fleet = &self.fleet;
@@ -171,7 +202,15 @@ impl FleetMetrics {
             let node = Arc::clone(&node);
             fleet.reinit.remove(&ReinitLabels { by, node });
         }
+        for state in RealtimeState::ALL {
+            fleet.node_realtime.remove(&NodeStateLabels {
+                node: Arc::clone(&node),
+                state: state.as_str(),
+            });
+        }
         let label = NodeLabel { node };
+        fleet.realtime_missed.remove(&label);
+        fleet.realtime_overflows.remove(&label);
         fleet.pause.remove(&label);
         fleet.unpause.remove(&label);
         fleet.last_scan.remove(&label);

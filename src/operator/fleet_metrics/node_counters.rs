@@ -120,7 +120,25 @@ impl FleetMetrics {
         {
             self.count_reinit(BY_MISSING, Some(node));
         }
+        if let Some(new) = &new.realtime {
+            let before = before.realtime.as_ref();
+            let missed = increase(before.map(|it| it.missed), new.missed);
+            let overflows = increase(before.map(|it| it.overflows), new.overflows);
+            let label = NodeLabel {
+                node: Arc::clone(node),
+            };
+            let fleet = &self.fleet;
+            fleet.realtime_missed.get_or_create(&label).inc_by(missed);
+            let counter = fleet.realtime_overflows.get_or_create(&label);
+            counter.inc_by(overflows);
+        }
     }
+}
+
+/// The increase of a number that begins at 0 when the daemon starts.
+fn increase(before: Option<u64>, now: u64) -> u64 {
+    let before = before.filter(|before| *before <= now);
+    now - before.unwrap_or(0)
 }
 
 /// The value of the label `condition`.

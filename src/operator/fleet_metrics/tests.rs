@@ -9,7 +9,8 @@ use serde_json::json;
 use super::*;
 use crate::api::{
     Baseline, Condition, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus,
-    FileIntegrityStatus, HoldReason, NodeCounts, Phase, ScanResult, names,
+    FileIntegrityStatus, HoldReason, NodeCounts, Phase, RealtimeState, RealtimeStatus, ScanResult,
+    Trigger, names,
 };
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::text::Format;
@@ -524,10 +525,92 @@ fn the_worse_of_two_statuses_counts_and_deleted_nodes_are_removed() {
         .record_node_status(&Event::Delete((&one).into()));
     scenario.expect(&["node_failed"], &[("node_failed{node=\"n1\"}", 0.0)]);
     scenario.result(&mut two, Condition::Errored, [0; 3]);
+    two.realtime = Some(realtime(RealtimeState::Degraded, 1, 1));
+    scenario.shows(&two);
     // The second list does not have it.
     scenario.lists(&[]);
     let text = scenario.metrics.fleet_text(Format::Plain, false);
     assert!(!text.contains("n1"), "{text}");
+}
+
+fn realtime(state: RealtimeState, overflows: i64, missed: i64) -> RealtimeStatus {
+    serde_json::from_value(json!({
+        "state": state, "since": at(0), "overflows": overflows, "missed": missed,
+    }))
+    .unwrap()
+}
+
+#[test]
+fn realtime_detection_has_one_state_and_its_counts_follow_those_of_the_daemon() {
+    let names = [
+        "node_realtime",
+        "node_realtime_missed_total",
+        "node_realtime_overflows_total",
+    ];
+    let mut node = status("fi", "n1");
+    node.realtime = Some(realtime(RealtimeState::Starting, 7, 7));
+    let scenario = Scenario::start(&[node.clone()]);
+    let expect = |state: &str, overflows, missed| {
+        scenario.expect(
+            &names,
+            &[
+                (
+                    &format!("node_realtime{{node=\"n1\",state=\"{state}\"}}"),
+                    1.0,
+                ),
+                ("node_realtime_missed_total{node=\"n1\"}", missed),
+                ("node_realtime_overflows_total{node=\"n1\"}", overflows),
+            ],
+        );
+    };
+    // Those from before the start were counted by another operator.
+    expect("Starting", 0.0, 0.0);
+    for (state, overflows, missed, expected) in [
+        (RealtimeState::Active, 7, 9, (0.0, 2.0)),
+        (RealtimeState::Degraded, 8, 9, (1.0, 2.0)),
+        (RealtimeState::Degraded, 8, 9, (1.0, 2.0)),
+        // The daemon starts again. A report may show it only after the first overflows.
+        (RealtimeState::Starting, 3, 0, (4.0, 2.0)),
+        (RealtimeState::Active, 3, 1, (4.0, 3.0)),
+        // No daemon reports this.
+        (RealtimeState::Active, -1, i64::MIN, (4.0, 3.0)),
+    ] {
+        node.realtime = Some(realtime(state, overflows, missed));
+        scenario.shows(&node);
+        expect(state.as_str(), expected.0, expected.1);
+    }
+    // Another FileIntegrity selects the node.
+    let mut other = status("other", "n1");
+    other.realtime = Some(realtime(RealtimeState::Unsupported, 0, 5));
+    scenario.shows(&other);
+    expect("Unsupported", 4.0, 8.0);
+    other.realtime = Some(realtime(RealtimeState::Off, 0, 5));
+    scenario.shows(&other);
+    expect("Active", 4.0, 8.0);
+}
+
+#[test]
+fn results_of_events_do_not_change_the_time_of_the_last_scan() {
+    let mut scenario = Scenario::start(&[]);
+    let mut node = status("fi", "n1");
+    let name = ["node_last_scan_timestamp_seconds", "node_failed"];
+    scenario.result(&mut node, Condition::Succeeded, [0; 3]);
+    node.last_full_scan = Some(at(10));
+    let event = node.last_result.as_mut().unwrap();
+    event.condition = Condition::Failed;
+    event.last_probe_time = at(99);
+    event.trigger = Some(Trigger::Event);
+    scenario.shows(&node);
+    scenario.expect(
+        &name,
+        &[
+            ("node_failed{node=\"n1\"}", 1.0),
+            (
+                "node_last_scan_timestamp_seconds{node=\"n1\"}",
+                1_800_000_010.0,
+            ),
+        ],
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod node_names;
 mod nodes_excluded;
 pub(super) mod phase;
 mod ready;
+mod realtime;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -29,6 +30,7 @@ pub(crate) fn status(
         config_valid::config_valid(inputs.config),
         degraded::degraded(inputs),
         nodes_excluded::nodes_excluded(inputs.excluded),
+        realtime::realtime(inputs),
     ]
     .into_iter()
     .map(|new| new.into_condition(old, inputs.generation, now))
@@ -37,6 +39,7 @@ pub(crate) fn status(
         phase: Some(phase),
         phase_transitions: Some(phase::phase_transitions(before, phase)),
         nodes: Some(counts(inputs)),
+        realtime: realtime::counts(inputs.nodes),
         conditions,
         observed_generation: inputs.generation,
     }

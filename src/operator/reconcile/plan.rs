@@ -128,6 +128,7 @@ impl Planner<'_> {
             nodes,
             excluded: &inputs.selection.excluded,
             config,
+            realtime: inputs.fi.spec.realtime_mode(),
             problems: &problems,
             generation: inputs.fi.metadata.generation,
         };

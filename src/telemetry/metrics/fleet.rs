@@ -13,7 +13,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use super::labels::{
     ConditionLabels, ErrorLabel, FileIntegrityLabel, KindLabel, NodeErrorLabels, NodeLabel,
-    OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
+    NodeStateLabels, OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
 };
 
 /// The prefix of all metrics except those of the process.
@@ -53,7 +53,13 @@ pub(crate) struct Fleet {
     pub node_errored: Family<NodeErrorLabels, Gauge>,
     /// 1 if the node has not reported for too long.
     pub node_stale: Family<NodeLabel, Gauge>,
-    /// When the last scan ended.
+    /// 1 for the state of realtime detection, otherwise absent.
+    pub node_realtime: Family<NodeStateLabels, Gauge>,
+    /// Changed paths that a scan found and the kernel did not report.
+    pub realtime_missed: Family<NodeLabel, Counter>,
+    /// Number of times that the kernel dropped reports.
+    pub realtime_overflows: Family<NodeLabel, Counter>,
+    /// When the last scan of all files ended.
     pub last_scan: Family<NodeLabel, Seconds>,
     /// The duration of the last scan.
     pub scan_duration: Family<NodeLabel, Seconds>,
@@ -140,20 +146,35 @@ impl Fleet {
                 "node_stale",
                 "Set to 1 while a node is not ready or has not reported for three periods, and 0 otherwise",
             ),
+            node_realtime: metric(
+                r,
+                "node_realtime",
+                "Set to 1 for the state of realtime detection, per node and state",
+            ),
+            realtime_missed: metric(
+                r,
+                "node_realtime_missed",
+                "The total number of changed paths that a full scan found and the kernel did not report, per node",
+            ),
+            realtime_overflows: metric(
+                r,
+                "node_realtime_overflows",
+                "The total number of times that the kernel dropped reports of changes, per node",
+            ),
             last_scan: metric(
                 r,
                 "node_last_scan_timestamp_seconds",
-                "End of the last scan of a node, in seconds since the epoch",
+                "End of the last full scan of a node, in seconds since the epoch",
             ),
             scan_duration: metric(
                 r,
                 "node_scan_duration_seconds",
-                "Duration of the last scan of a node",
+                "Duration of the last full scan of a node",
             ),
             files_scanned: metric(
                 r,
                 "node_files_scanned",
-                "Number of files that the last scan of a node checked",
+                "Number of files that the last full scan of a node checked",
             ),
             baseline: metric(
                 r,

@@ -54,6 +54,15 @@ pub(crate) struct NodeErrorLabels {
     pub node: Arc<str>,
 }
 
+/// A state of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct NodeStateLabels {
+    /// The name of the node.
+    pub node: Arc<str>,
+    /// The state, from a fixed set.
+    pub state: &'static str,
+}
+
 /// An operation on a DaemonSet.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct OperationLabel {

@@ -58,6 +58,13 @@ fn filled() -> Metrics {
     }
     fleet.node_failed.get_or_create(&label).set(1);
     fleet.node_stale.get_or_create(&label).set(0);
+    let state = NodeStateLabels {
+        node: node("node-a"),
+        state: "Active",
+    };
+    fleet.node_realtime.get_or_create(&state).set(1);
+    fleet.realtime_missed.get_or_create(&label).inc();
+    fleet.realtime_overflows.get_or_create(&label).inc();
     fleet.last_scan.get_or_create(&label).set(1_800_000_000.0);
     fleet.scan_duration.get_or_create(&label).set(1.5);
     fleet.files_scanned.get_or_create(&label).set(10_871);

@@ -55,3 +55,44 @@ async fn silence_is_measured_from_the_last_change() {
     freshness.record(&Event::InitDone);
     assert_eq!(seconds(&freshness, &first), 0, "it was removed");
 }
+
+#[tokio::test(start_paused = true)]
+async fn results_of_events_do_not_hide_a_scan_that_never_finishes() {
+    let status = |version: &str, trigger: &str, at: &str, full: &str, state: &str| {
+        from_json(serde_json::json!({
+            "metadata": {"name": "fi-n1", "resourceVersion": version},
+            "lastResult": {"condition": "Succeeded", "lastProbeTime": at, "trigger": trigger},
+            "lastFullScan": full,
+            "realtime": {"state": state, "since": at},
+        }))
+    };
+    let [first, second, third] = [
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T00:15:00Z",
+        "2026-01-01T00:30:00Z",
+    ];
+    let freshness = Freshness::default();
+    for (what, new, expected) in [
+        ("a scan", status("1", "Scan", first, first, "Active"), 0),
+        (
+            "an event",
+            status("2", "Event", second, first, "Active"),
+            10,
+        ),
+        (
+            "a state",
+            status("3", "Event", second, first, "Degraded"),
+            20,
+        ),
+        ("a scan", status("4", "Scan", third, third, "Active"), 0),
+        (
+            "a scan without a time of its own",
+            status("5", "Scan", third, third, "Active"),
+            10,
+        ),
+    ] {
+        freshness.record(&Event::Apply(new.clone()));
+        assert_eq!(seconds(&freshness, &new), expected, "{what}");
+        tokio::time::advance(Duration::from_secs(10)).await;
+    }
+}

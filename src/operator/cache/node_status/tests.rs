@@ -31,6 +31,11 @@ fn status(node: &str) -> Value {
             "createdAt": "2026-01-02T03:04:07Z", "configHash": "c", "digest": "d",
             "entries": 1, "requested": true,
         },
+        "realtime": {
+            "state": "Degraded", "since": "2026-01-02T03:04:08Z", "reason": "WatchLimit",
+            "message": "too many", "overflows": 1, "missed": 2, "checks": 3, "directories": 4,
+        },
+        "lastFullScan": "2026-01-02T03:04:08Z",
         "reinit": {
             "id": node, "startedAt": "2026-01-02T03:04:06Z", "finishedAt": "2026-01-02T03:04:07Z",
         },
@@ -70,6 +75,46 @@ fn used_fields_are_kept() {
     assert_eq!(report.failed, Some(true));
     assert_eq!(&*report.baseline.as_ref().unwrap().config_hash, "c");
     assert_eq!(report.reinit.as_deref(), Some("n1"));
+    let expected = CachedRealtime {
+        state: RealtimeState::Degraded,
+        explanation: Some("WatchLimit: too many".into()),
+        overflows: 1,
+        missed: 2,
+    };
+    assert_eq!(report.realtime, Some(expected));
+}
+
+#[test]
+fn an_explanation_of_realtime_detection_is_safe_to_show() {
+    let explanation = |pointer: &str, value: Value| {
+        let status = with(pointer, value);
+        let realtime = status.report.realtime.clone();
+        realtime.and_then(|realtime| realtime.explanation)
+    };
+    let text = explanation("/realtime/message", json!("a\u{202e}\nb")).unwrap();
+    assert_eq!(&*text, r"WatchLimit: a\342\200\256\012b");
+    let text = explanation("/realtime/message", json!("x".repeat(30_000))).unwrap();
+    assert_eq!(text.len(), 256);
+    assert_eq!(explanation("/realtime/state", json!("Active")), None);
+}
+
+#[test]
+fn the_time_of_the_last_scan_is_that_of_a_scan_of_all_files() {
+    let [full, later] = ["2026-01-02T03:04:08Z", "2026-01-02T05:00:00Z"];
+    let result = |at, trigger: Value| json!({"condition": "Failed", "lastProbeTime": at, "trigger": trigger});
+    for (last, full, expected) in [
+        (result(later, json!("Scan")), json!(full), Some(later)),
+        (result(later, json!("Event")), json!(full), Some(full)),
+        (result(later, json!("Event")), Value::Null, None),
+        // A daemon without realtime detection.
+        (result(later, Value::Null), Value::Null, Some(later)),
+        (Value::Null, Value::Null, None),
+    ] {
+        let status = from_json(json!({"lastResult": last, "lastFullScan": full}));
+        let expected: Option<Timestamp> = expected.map(|at| at.parse().unwrap());
+        let expected = expected.map(Timestamp::as_second);
+        assert_eq!(status.report.last_scan, expected, "{last}");
+    }
 }
 
 #[test]
@@ -93,7 +138,7 @@ fn statuses_share_equal_values() {
 }
 
 #[test]
-fn the_fingerprint_ignores_times() {
+fn the_fingerprint_ignores_times_and_counts_of_realtime_detection() {
     let before = from_json(status("n1")).fingerprint();
     let table = [
         ("/metadata/resourceVersion", json!("8"), false),
@@ -104,6 +149,15 @@ fn the_fingerprint_ignores_times() {
             false,
         ),
         ("/lastResult/durationMilliseconds", json!(7), false),
+        ("/lastFullScan", json!("2026-02-02T00:00:00Z"), false),
+        ("/realtime/since", json!("2026-02-02T00:00:00Z"), false),
+        ("/realtime/overflows", json!(7), false),
+        ("/realtime/missed", json!(7), false),
+        ("/realtime/checks", json!(7), false),
+        ("/realtime/directories", json!(7), false),
+        ("/realtime/state", json!("Active"), true),
+        ("/realtime/reason", json!("Busy"), true),
+        ("/realtime/message", json!("some"), true),
         ("/lastResult/condition", json!("Errored"), true),
         ("/lastResult/filesAdded", json!(2), true),
         ("/baseline/digest", json!("e"), true),
@@ -143,6 +197,8 @@ fn an_odd_object_is_read() {
         "/lastResult/lastProbeTime",
         "/baseline/createdAt",
         "/reinit/startedAt",
+        "/realtime/since",
+        "/lastFullScan",
     ] {
         let status = with(pointer, never.clone());
         assert_eq!(&*status.node_name, "n1", "{pointer}");
@@ -159,6 +215,8 @@ fn an_odd_object_is_read() {
         "/lastResult",
         "/baseline",
         "/reinit",
+        "/realtime",
+        "/lastFullScan",
         "/metadata/labels",
         "/metadata/annotations",
         "/metadata/ownerReferences",

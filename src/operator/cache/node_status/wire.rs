@@ -15,15 +15,20 @@ use serde::{Deserialize, Deserializer};
 use super::super::delegate_kind::delegate_kind;
 use super::super::fingerprint::fingerprint;
 use super::super::interner::{Interner, TextInterner};
-use super::{CachedBaseline, CachedNodeStatus, LastResult, NodeReport, Owner, Shared};
+use super::{
+    CachedBaseline, CachedNodeStatus, CachedRealtime, LastResult, NodeReport, Owner, Shared,
+};
 use crate::aide::report::display_path;
 use crate::api::{
-    Condition, DesiredNodeState, FileIntegrityNodeStatus, ReportedErrorClass, UnwatchedRule, names,
+    Condition, DesiredNodeState, FileIntegrityNodeStatus, RealtimeState, ReportedErrorClass,
+    Trigger, UnwatchedRule, names,
 };
 use crate::text::shorten_middle;
 
 /// Maximum size in bytes of what is kept of a rule that watches nothing.
 const MAX_RULE: usize = 512;
+/// Maximum size in bytes of what is kept of why a node does not report all changes at once.
+const MAX_EXPLANATION: usize = 256;
 
 /// The labels that all statuses of a FileIntegrity share.
 const SHARED_LABELS: [&str; 2] = [names::Label::OWNER, names::Label::REINIT_OWNER];
@@ -48,6 +53,8 @@ struct Wire {
     last_result: Option<WireResult>,
     baseline: Option<WireBaseline>,
     reinit: Option<WireReinit>,
+    realtime: Option<WireRealtime>,
+    last_full_scan: Option<WireTime>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -90,6 +97,7 @@ struct WireEntry {
 struct WireResult {
     condition: Condition,
     last_probe_time: WireTime,
+    trigger: Option<Trigger>,
     #[serde(default)]
     files_added: i64,
     #[serde(default)]
@@ -116,6 +124,17 @@ struct WireBaseline {
 #[derive(Clone, Debug, Deserialize)]
 struct WireReinit {
     id: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct WireRealtime {
+    state: RealtimeState,
+    reason: Option<String>,
+    message: Option<String>,
+    #[serde(default)]
+    overflows: i64,
+    #[serde(default)]
+    missed: i64,
 }
 
 /// A time. The API accepts some that cannot be computed with, such as the last second of the year 9999.
@@ -204,9 +223,11 @@ impl NodeStatusConverter {
             node_name: self.texts.intern(wire.node_name),
             report: Arc::new(NodeReport {
                 failed: has_failed(wire.last_result.as_ref(), &wire.results),
+                last_scan: last_scan(wire.last_result.as_ref(), wire.last_full_scan),
                 last_result: wire.last_result.map(|result| self.last_result(result)),
                 baseline: wire.baseline.map(|baseline| self.baseline(baseline)),
                 reinit: wire.reinit.map(|reinit| self.texts.intern(reinit.id)),
+                realtime: wire.realtime.map(|realtime| self.realtime(&realtime)),
             }),
         }
     }
@@ -240,12 +261,21 @@ impl NodeStatusConverter {
                 result.files_changed,
                 result.files_removed,
             ],
-            at: result.last_probe_time.0.as_second(),
             duration: milliseconds.map(Duration::from_millis),
             files_scanned: result.files_scanned,
             unwatched_rule: rule.map(|rule| self.texts.intern(describe_rule(rule))),
             error_message: result.error_message.map(|text| self.texts.intern(text)),
             error_class: ReportedErrorClass::parse(result.error_class.as_deref()),
+        }
+    }
+
+    fn realtime(&self, realtime: &WireRealtime) -> CachedRealtime {
+        let explanation = explain(realtime);
+        CachedRealtime {
+            state: realtime.state,
+            explanation: explanation.map(|text| self.texts.intern(text)),
+            overflows: u64::try_from(realtime.overflows).unwrap_or(0),
+            missed: u64::try_from(realtime.missed).unwrap_or(0),
         }
     }
 
@@ -259,13 +289,36 @@ impl NodeStatusConverter {
     }
 }
 
-/// A rule that watches nothing, as shown in a condition. The daemon of a compromised node may have
-/// written anything.
+/// A rule that watches nothing, as shown in a condition.
 fn describe_rule(rule: &UnwatchedRule) -> String {
     let text = format!("line {}: {} {}", rule.line, rule.link, rule.reason);
+    shown(&text, MAX_RULE)
+}
+
+/// Why a node does not report all changes at once, as shown in a condition.
+fn explain(realtime: &WireRealtime) -> Option<String> {
+    let is_limited = matches!(
+        realtime.state,
+        RealtimeState::Degraded | RealtimeState::Unsupported
+    );
+    let texts = [&realtime.reason, &realtime.message];
+    let texts: Vec<&str> = texts.into_iter().flatten().map(String::as_str).collect();
+    (is_limited && !texts.is_empty()).then(|| shown(&texts.join(": "), MAX_EXPLANATION))
+}
+
+/// The text without unprintable characters, and shortened. The daemon of a compromised node may have
+/// written anything.
+fn shown(text: &str, limit: usize) -> String {
     let mut text = display_path(text.as_bytes());
-    shorten_middle(&mut text, MAX_RULE);
+    shorten_middle(&mut text, limit);
     text
+}
+
+/// When the last scan of all files ended. Checks of changed files do not count.
+fn last_scan(last: Option<&WireResult>, full: Option<WireTime>) -> Option<i64> {
+    let at = last.filter(|last| last.trigger != Some(Trigger::Event));
+    let at = at.map(|last| last.last_probe_time).or(full);
+    at.map(|at| at.0.as_second())
 }
 
 /// Whether the newest result that is not an error is Failed. The last result is the newest, whatever

@@ -33,10 +33,12 @@ impl Applier {
         status: &FileIntegrityStatus,
     ) -> Result<FileIntegrity, ApplyError> {
         let name = fi.name_any();
-        let patch = json!({
+        let mut patch = json!({
             "metadata": {"uid": fi.metadata.uid},
             "status": status,
         });
+        // A field that is left out would stay as it is.
+        patch["status"]["realtime"] = json!(status.realtime);
         let (params, patch) = (status_params(), Patch::Merge(&patch));
         let written = raw::patch_status(&self.file_integrities, &name, &params, &patch);
         let written = request(format!("write the status of {name}"), written).await?;

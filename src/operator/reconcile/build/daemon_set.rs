@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use super::object::{metadata, name, with_hash};
 use super::pod::{self, Environment, HostDir};
-use crate::api::{BaselineLoss, FileIntegrity, Output, OutputFormat, names};
+use crate::api::realtime::DEFAULT_DELAY_MILLISECONDS;
+use crate::api::{
+    BaselineLoss, FileIntegrity, FileIntegritySpec, Output, OutputFormat, RealtimeMode, names,
+};
 
 /// Where the host's root is mounted in the init container.
 const CHECK_ROOT: &str = "/host";
@@ -124,6 +127,7 @@ fn args(fi: &FileIntegrity, ds_name: &str) -> Vec<String> {
         args.push("--on-baseline-loss=error".to_owned());
     }
     args.extend(output_args(spec.output.as_ref()));
+    args.extend(realtime_args(spec));
     args
 }
 
@@ -143,6 +147,20 @@ fn output_args(output: Option<&Output>) -> Vec<String> {
     }
     if let Some(name) = output.cluster_name.as_deref().filter(|it| !it.is_empty()) {
         args.push(format!("--output-cluster={name}"));
+    }
+    args
+}
+
+/// Empty for the defaults, as [`output_args`].
+fn realtime_args(spec: &FileIntegritySpec) -> Vec<String> {
+    let mut args = Vec::new();
+    match spec.realtime_mode() {
+        RealtimeMode::Auto => {}
+        RealtimeMode::Off => args.push("--realtime=off".to_owned()),
+    }
+    let delay = spec.realtime_delay();
+    if delay != DEFAULT_DELAY_MILLISECONDS {
+        args.push(format!("--realtime-delay={delay}"));
     }
     args
 }

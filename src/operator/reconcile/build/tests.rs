@@ -39,6 +39,7 @@ fn every_field_of_the_spec_reaches_the_pods() {
         "priorityClassName": "high",
         "resources": {"limits": {"cpu": "1", "memory": "1Gi"}},
         "output": {"format": "ocsf", "changesOnly": true, "clusterName": "prod-1"},
+        "realtime": {"mode": "Off", "delayMilliseconds": 250},
     }));
     let environment = Environment {
         pull_secrets: vec!["pull".to_owned()],
@@ -51,12 +52,15 @@ fn every_field_of_the_spec_reaches_the_pods() {
 }
 
 #[test]
-fn an_output_of_defaults_changes_nothing() {
+fn defaults_in_the_spec_change_nothing() {
     let pods = |spec: Value| daemon_set(&fi(&spec), &environment());
-    assert_eq!(
-        pods(json!({"config": {}, "output": {"format": "fio", "changesOnly": false}})),
-        pods(json!({"config": {}}))
-    );
+    for spec in [
+        json!({"config": {}, "output": {"format": "fio", "changesOnly": false}}),
+        json!({"config": {}, "realtime": {}}),
+        json!({"config": {}, "realtime": {"mode": "Auto", "delayMilliseconds": 500}}),
+    ] {
+        assert_eq!(pods(spec.clone()), pods(json!({"config": {}})), "{spec}");
+    }
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::super::nodes::excluded::Excluded;
 use super::config_valid::ConfigState;
-use crate::api::Condition;
 use crate::api::condition::ConditionReason;
+use crate::api::{Condition, RealtimeMode, RealtimeState};
 
 /// What is known of a selected node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +30,15 @@ pub(crate) struct NodeSummary {
     pub(crate) condition: Option<Condition>,
     /// Its first rule that watches nothing, as shown to users.
     pub(crate) unwatched_rule: Option<Arc<str>>,
+    pub(crate) realtime: Option<NodeRealtime>,
+}
+
+/// Realtime detection of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NodeRealtime {
+    pub(crate) state: RealtimeState,
+    /// Reason and message of the state, as shown to users.
+    pub(crate) explanation: Option<Arc<str>>,
 }
 
 impl NodeSummary {
@@ -72,6 +81,8 @@ pub(crate) struct StatusInputs<'a> {
     /// The nodes that are not selected because of their taints.
     pub(crate) excluded: &'a Excluded,
     pub(crate) config: &'a ConfigState,
+    /// The mode of realtime detection that the spec requests.
+    pub(crate) realtime: RealtimeMode,
     /// The problems that do not follow from the nodes.
     pub(crate) problems: &'a [Problem],
     pub(crate) generation: Option<i64>,

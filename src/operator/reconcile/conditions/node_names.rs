@@ -1,5 +1,7 @@
 //! Lists node names in messages. Pure.
 
+use std::borrow::Borrow;
+
 use super::inputs::NodeSummary;
 
 /// Maximum number of node names in a message.
@@ -16,11 +18,16 @@ pub(super) fn names_of(nodes: &[NodeSummary], which: impl Fn(&NodeSummary) -> bo
 pub(super) fn list(names: &[&str]) -> String {
     match names.len() {
         0 => "the nodes".to_owned(),
-        n if n <= MAX_NAMES => names.join(", "),
-        n => format!(
-            "{} and {} more",
-            names[..MAX_NAMES].join(", "),
-            n - MAX_NAMES
-        ),
+        _ => first(names, MAX_NAMES),
+    }
+}
+
+/// The first texts, separated by commas, and the number of the others.
+pub(super) fn first<T: Borrow<str>>(texts: &[T], limit: usize) -> String {
+    match texts.split_at_checked(limit) {
+        Some((first, others)) if !others.is_empty() => {
+            format!("{} and {} more", first.join(", "), others.len())
+        }
+        _ => texts.join(", "),
     }
 }

@@ -7,11 +7,11 @@ use serde_json::json;
 use super::super::nodes::excluded::Excluded;
 use super::config_valid::{ConfigState, is_refused};
 use super::degraded::{degrade, degraded, not_observed, request_failure};
-use super::inputs::Problem;
+use super::inputs::{NodeRealtime, Problem};
 use super::phase::{keep_phase, new_phase, phase};
 use super::*;
 use crate::api::condition::{ConditionReason, ConditionStatus, ConditionType};
-use crate::api::{FileIntegrity, Phase};
+use crate::api::{FileIntegrity, Phase, RealtimeCounts, RealtimeMode, RealtimeState};
 use crate::docs_tests::argo_health;
 
 static VALID: ConfigState = ConfigState::Valid {
@@ -30,6 +30,17 @@ fn node(name: &str) -> NodeSummary {
         silence_left: None,
         condition: Some(Condition::Succeeded),
         unwatched_rule: None,
+        realtime: None,
+    }
+}
+
+fn with_realtime(name: &str, state: RealtimeState, explanation: Option<&str>) -> NodeSummary {
+    NodeSummary {
+        realtime: Some(NodeRealtime {
+            state,
+            explanation: explanation.map(Into::into),
+        }),
+        ..node(name)
     }
 }
 
@@ -59,6 +70,7 @@ fn inputs<'a>(nodes: &'a [NodeSummary], config: &'a ConfigState) -> StatusInputs
         nodes,
         excluded: &NONE_EXCLUDED,
         config,
+        realtime: RealtimeMode::Auto,
         problems: &[],
         generation: Some(1),
     }
@@ -366,7 +378,7 @@ fn a_refusal_lasts_while_the_configuration_is_unavailable() {
 #[test]
 fn the_whole_status() {
     let nodes = [
-        node("n1"),
+        with_realtime("n1", RealtimeState::Active, None),
         NodeSummary {
             condition: Some(Condition::Failed),
             held: true,
@@ -574,4 +586,126 @@ fn long_lists_of_nodes_are_shortened() {
         "{}",
         degraded.message
     );
+}
+
+#[test]
+fn realtime_detection_of_the_nodes() {
+    let state = |name, state| with_realtime(name, state, None);
+    let active = state("n1", RealtimeState::Active);
+    let degraded = with_realtime("n2", RealtimeState::Degraded, Some("WatchLimit: too many"));
+    let unsupported = with_realtime("n3", RealtimeState::Unsupported, Some("KernelTooOld"));
+    let unreachable = |node: &NodeSummary| NodeSummary {
+        reachable: false,
+        ..node.clone()
+    };
+    let silent = NodeSummary {
+        silence_left: Some(Duration::ZERO),
+        ..state("n4", RealtimeState::Active)
+    };
+    let all = "all reachable nodes report changes within about a second";
+    let limited = "only the periodic scans report some or all changes of";
+    let none = "no reachable node has reported a state of realtime detection";
+    let table: &[(&[NodeSummary], &str, String)] = &[
+        (std::slice::from_ref(&active), "True Active", all.to_owned()),
+        (
+            &[active.clone(), unreachable(&degraded)],
+            "True Active",
+            all.to_owned(),
+        ),
+        (
+            &[active.clone(), node("n2"), silent.clone()],
+            "True Active",
+            format!("{all}, except nodes that have not reported a state (n2, n4)"),
+        ),
+        (
+            &[active.clone(), degraded.clone()],
+            "False Degraded",
+            format!("{limited} n2 (Degraded, WatchLimit: too many)"),
+        ),
+        (
+            &[degraded, unsupported, active.clone()],
+            "False Unsupported",
+            format!(
+                "{limited} n2 (Degraded, WatchLimit: too many), n3 (Unsupported, KernelTooOld)"
+            ),
+        ),
+        (
+            &[active.clone(), state("n2", RealtimeState::Starting)],
+            "Unknown Starting",
+            "realtime detection is starting on n2".to_owned(),
+        ),
+        (
+            &[active.clone(), state("n2", RealtimeState::Off)],
+            "Unknown Starting",
+            "realtime detection is starting on n2".to_owned(),
+        ),
+        (&[node("n1"), silent], "Unknown Starting", none.to_owned()),
+        (&[], "Unknown Starting", none.to_owned()),
+    ];
+    for (nodes, expected, message) in table {
+        let status = status(&inputs(nodes, &VALID), None, &now());
+        let realtime = ConditionType::Realtime.find(&status.conditions).unwrap();
+        let word = [&*realtime.status, &*realtime.reason].join(" ");
+        assert_eq!((&*word, &realtime.message), (*expected, message));
+        // Phase and other conditions are as without realtime detection.
+        let without: Vec<_> = nodes
+            .iter()
+            .map(|node| NodeSummary {
+                realtime: None,
+                ..node.clone()
+            })
+            .collect();
+        let without = super::status(&inputs(&without, &VALID), None, &now());
+        assert_eq!(status.phase, without.phase, "{message}");
+        assert_eq!(status.conditions[..4], without.conditions[..4], "{message}");
+    }
+}
+
+#[test]
+fn realtime_detection_that_the_spec_disables() {
+    let nodes = [with_realtime("n1", RealtimeState::Active, None)];
+    let off = StatusInputs {
+        realtime: RealtimeMode::Off,
+        ..inputs(&nodes, &VALID)
+    };
+    let status = status(&off, None, &now());
+    let realtime = ConditionType::Realtime.find(&status.conditions).unwrap();
+    assert_eq!(
+        [&*realtime.status, &*realtime.reason, &*realtime.message],
+        [
+            "False",
+            "Off",
+            "spec.realtime.mode is Off; only the periodic scans report changes"
+        ]
+    );
+}
+
+#[test]
+fn states_of_realtime_detection_are_counted() {
+    let counts = |nodes: &[NodeSummary]| status(&inputs(nodes, &VALID), None, &now()).realtime;
+    assert_eq!(counts(&[node("n1")]), None);
+    let mut nodes = vec![node("n0"), with_realtime("n1", RealtimeState::Active, None)];
+    nodes.extend(RealtimeState::ALL.map(|state| with_realtime("n2", state, None)));
+    nodes[1].reachable = false;
+    let expected = RealtimeCounts {
+        active: 2,
+        degraded: 1,
+        unsupported: 1,
+        starting: 1,
+        off: 1,
+    };
+    assert_eq!(counts(&nodes), Some(expected));
+}
+
+#[test]
+fn explanations_of_many_nodes_are_shortened() {
+    let long = "x".repeat(256);
+    let nodes: Vec<_> = (0..9)
+        .map(|n| with_realtime(&format!("n{n}"), RealtimeState::Degraded, Some(&long)))
+        .collect();
+    let status = status(&inputs(&nodes, &VALID), None, &now());
+    let realtime = ConditionType::Realtime.find(&status.conditions).unwrap();
+    let message = &realtime.message;
+    assert!(message.contains("n4 (Degraded, xxx"), "{message}");
+    assert!(message.ends_with("xxx) and 4 more"), "{message}");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::conditions::inputs::NodeSummary;
+use super::super::conditions::inputs::{NodeRealtime, NodeSummary};
 use super::super::reinit::node_request::is_open;
 use super::inputs::Inputs;
 use crate::api::DesiredNodeState;
@@ -44,6 +44,7 @@ impl Inputs<'_> {
             shut_out: self.selection.shut_out.contains(&*node.name),
             condition: status.and_then(CachedNodeStatus::condition),
             unwatched_rule: last.and_then(|last| last.unwatched_rule.clone()),
+            realtime: status.and_then(realtime),
         }
     }
 
@@ -57,4 +58,12 @@ impl Inputs<'_> {
         let max_silence = freshness::max_silence(period, last, initialized);
         Some(max_silence.saturating_sub(*silence))
     }
+}
+
+fn realtime(status: &CachedNodeStatus) -> Option<NodeRealtime> {
+    let realtime = status.report.realtime.as_ref()?;
+    Some(NodeRealtime {
+        state: realtime.state,
+        explanation: realtime.explanation.clone(),
+    })
 }

@@ -3,8 +3,10 @@
 pub(crate) mod check;
 pub(crate) mod command;
 pub(crate) mod config;
+pub(crate) mod coverage;
 pub(crate) mod database;
 pub mod exit;
+pub(crate) mod limit;
 pub(crate) mod node_links;
 pub(crate) mod path_check;
 pub mod profiles;

@@ -9,6 +9,7 @@ pub(crate) mod change_set;
 pub(crate) mod event;
 pub(crate) mod external_run;
 pub(crate) mod failure_log;
+pub(crate) mod known_changes;
 pub(crate) mod log_collector;
 pub(crate) mod outcome;
 pub(crate) mod output;

@@ -29,7 +29,8 @@ pub mod aide {
 pub mod api {
     pub use crate::api::{
         Baseline, ChangeKind, Condition, DesiredNodeState, ErrorClass, FileIntegrity,
-        FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase, Reinit, ScanResult,
+        FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase, RealtimeBackend,
+        RealtimeReason, RealtimeState, RealtimeStatus, Reinit, ScanResult, Trigger,
     };
     pub mod crd {
         pub use crate::api::crd::{all, yaml};
@@ -60,6 +61,17 @@ pub mod daemon {
     }
     pub mod node_state {
         pub use crate::daemon::node_state::{ObservedStatus, ReportedBaseline};
+    }
+    pub mod realtime {
+        pub use crate::daemon::realtime::kernel_event::{
+            Handle, InvalidRecord, KernelEvent, Mask, WatchId,
+        };
+        pub mod fanotify_records {
+            pub use crate::daemon::realtime::fanotify_records::parse;
+        }
+        pub mod inotify_records {
+            pub use crate::daemon::realtime::inotify_records::parse;
+        }
     }
     pub mod start_jitter {
         pub use crate::daemon::start_jitter::start_jitter;

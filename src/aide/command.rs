@@ -34,6 +34,7 @@ pub(crate) struct Aide {
     watch: Option<(Limits, PathBuf)>,
     max_file_size: Option<u64>,
     usage: Option<Usage>,
+    limit: Option<String>,
 }
 
 impl Aide {
@@ -44,6 +45,7 @@ impl Aide {
             watch: None,
             max_file_size: None,
             usage: None,
+            limit: None,
         }
     }
 
@@ -70,6 +72,13 @@ impl Aide {
     #[must_use]
     pub(crate) fn using_at_most(mut self, usage: Usage) -> Self {
         self.usage = Some(usage);
+        self
+    }
+
+    /// Compares only entries whose paths match this regular expression, see [`super::limit`].
+    #[must_use]
+    pub(crate) fn limited_to(mut self, expression: String) -> Self {
+        self.limit = Some(expression);
         self
     }
 
@@ -106,6 +115,9 @@ impl Aide {
         cancel: &CancellationToken,
     ) -> Result<ProcessExit, RunError> {
         let mut command = self.command_to(mode.argument(), config, extra);
+        if let Some(expression) = &self.limit {
+            command.arg("--limit").arg(expression);
+        }
         let mut child = command.spawn().map_err(|source| self.not_started(source))?;
         lower_priority(&child);
         if let Some(bytes) = self.max_file_size {

@@ -20,6 +20,7 @@ mod migrate;
 mod options;
 mod paths;
 mod prepare;
+pub(crate) mod reach;
 mod refuse;
 mod regex;
 mod relocate;
@@ -33,7 +34,7 @@ pub(crate) use self::diagnostic::Diagnostic;
 pub(crate) use self::error::aide_error;
 pub(crate) use self::links::{Followed, Place, Redirected, Unwatched, follow};
 pub use self::options::RunOptions;
-pub(crate) use self::options::{rule_for, run_options, run_options_before};
+pub(crate) use self::options::{is_own_file, rule_for, run_options, run_options_before};
 pub use self::prepare::prepare;
 pub(crate) use self::prepare::{Prepared, Refused, conditions_on_files};
 

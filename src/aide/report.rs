@@ -13,6 +13,7 @@ mod json;
 mod names;
 mod path;
 mod plain;
+pub(crate) mod render;
 mod tokens;
 mod value_hash;
 

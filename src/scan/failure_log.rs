@@ -6,6 +6,7 @@
 //! changes. If the plain report is still too large, a sentence names its location on the node.
 
 mod gzip;
+pub(crate) mod rendered;
 
 use std::io::{self, Read, Write as _};
 

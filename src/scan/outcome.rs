@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::change_set::ChangeSet;
 use crate::aide::exit::CheckStatus;
 use crate::aide::report::Report;
-use crate::api::{Condition, ErrorClass, ScanResult};
+use crate::api::{Condition, ErrorClass, ScanResult, Trigger};
 use crate::text::shorten_middle;
 
 /// Maximum bytes of an error message in a node status.
@@ -57,32 +57,47 @@ pub struct Finding {
     pub changes: Option<Box<ChangeSet>>,
 }
 
-/// The outcome of a check that has ended.
+/// The outcome of a check of the whole node that has ended.
 pub(crate) fn evaluate(status: CheckStatus, report: Report) -> Outcome {
+    match agreed(status, report) {
+        Err(error) => Outcome::Errored(error),
+        Ok(report) if has_changes(&report) => Outcome::Changed(Box::new(report)),
+        Ok(report) if report.total == 0 => Outcome::Errored(ScanError::new(
+            ErrorClass::Empty,
+            "AIDE error: the configuration watches no file on this node",
+        )),
+        Ok(report) => Outcome::Clean {
+            files: report.total,
+        },
+    }
+}
+
+/// The report of a check of a part of the node. The part may have no files.
+pub(crate) fn evaluate_part(status: CheckStatus, report: Report) -> Result<Report, ScanError> {
+    match agreed(status, report) {
+        Ok(report) if report.truncated => Err(truncated()),
+        agreed => agreed,
+    }
+}
+
+/// The report, if it and the exit status agree. A truncated one has at least its counts.
+fn agreed(status: CheckStatus, report: Report) -> Result<Report, ScanError> {
     let contradiction = |exit_status: &str| {
-        Outcome::Errored(ScanError::new(
+        ScanError::new(
             ErrorClass::Contradiction,
             format!(
                 "AIDE error: its exit status means {exit_status}, its report contains added {}, removed {}, changed {}; \
                  the configuration may hide changes, see the report options of aide.conf(5)",
                 report.added, report.removed, report.changed
             ),
-        ))
+        )
     };
     match status {
-        CheckStatus::Error(error) => {
-            Outcome::Errored(ScanError::new(error.class(), error.message()))
-        }
-        CheckStatus::Clean if has_changes(&report) => contradiction("no changes"),
+        CheckStatus::Error(error) => Err(ScanError::new(error.class(), error.message())),
+        CheckStatus::Clean if has_changes(&report) => Err(contradiction("no changes")),
         // The changes and the digest of the database are missing.
-        CheckStatus::Clean if report.truncated => Outcome::Errored(truncated()),
-        CheckStatus::Clean if report.total == 0 => Outcome::Errored(ScanError::new(
-            ErrorClass::Empty,
-            "AIDE error: the configuration watches no file on this node",
-        )),
-        CheckStatus::Clean => Outcome::Clean {
-            files: report.total,
-        },
+        CheckStatus::Clean if report.truncated => Err(truncated()),
+        CheckStatus::Clean => Ok(report),
         CheckStatus::Changes {
             added,
             removed,
@@ -91,11 +106,11 @@ pub(crate) fn evaluate(status: CheckStatus, report: Report) -> Outcome {
             let same = (added, removed, changed)
                 == (report.added > 0, report.removed > 0, report.changed > 0);
             if same && (counts_match(&report) || report.truncated) {
-                Outcome::Changed(Box::new(report))
+                Ok(report)
             } else if report.truncated && !has_changes(&report) {
-                Outcome::Errored(truncated())
+                Err(truncated())
             } else {
-                contradiction("changes")
+                Err(contradiction("changes"))
             }
         }
     }
@@ -168,6 +183,7 @@ impl Finding {
                 }
             }
         };
+        finding.result.trigger = Some(Trigger::Scan);
         finding.result.duration_milliseconds = i64::try_from(duration.as_millis()).ok();
         finding
     }

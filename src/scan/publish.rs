@@ -79,8 +79,10 @@ impl Publisher {
     ) -> Result<FileIntegrityNodeStatus, PublishError> {
         self.reported.begin_with(current);
         let mut report = reporting::plan(&self.identity, current, update, &self.reported);
-        if let (true, Some(log)) = (report.write_log, log) {
-            self.write_log_unless_refused(log, &mut report).await?;
+        match (report.write_log, log) {
+            (true, Some(log)) => self.write_log_unless_refused(log, &mut report).await?,
+            (true, None) => report.log_later(),
+            (false, _) => {}
         }
         for event in &report.events {
             self.create_event_unless_refused(current, event, &report.transition)

@@ -18,7 +18,7 @@ use self::result_event::{LOG_NOT_WRITTEN, names_log};
 use super::Identity;
 use super::event::EventMessage;
 use super::outcome::Finding;
-use crate::api::{Condition, FileIntegrityNodeStatus, ScanResult};
+use crate::api::{Condition, FileIntegrityNodeStatus, ScanResult, Trigger};
 
 /// What to write to the API for an update.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +37,11 @@ pub(crate) struct PlannedReport {
 }
 
 impl PlannedReport {
+    /// The failure log is written with a later result.
+    pub(crate) fn log_later(&mut self) {
+        self.reported.is_log_outdated = true;
+    }
+
     /// The API server refuses the failure log: its name belongs to another object, or the object is
     /// immutable. The result is reported without a log, and the log is written with the next scan.
     pub(crate) fn without_log(&mut self) {
@@ -53,7 +58,7 @@ impl PlannedReport {
         for event in self.events.iter_mut().filter(|event| names_log(event)) {
             event.message.push_str(LOG_NOT_WRITTEN);
         }
-        self.reported.log_refused = true;
+        self.reported.is_log_outdated = true;
     }
 }
 
@@ -108,10 +113,18 @@ fn restore(report: &mut PlannedReport, update: &NodeUpdate, known: &KnownResults
     if let Some(reinit) = update.reinit.as_ref().or(reported.reinit.as_ref()) {
         status.reinit = Some(reinit.clone());
     }
+    if let Some(realtime) = update.realtime.as_ref().or(reported.realtime.as_ref()) {
+        status.realtime = Some(realtime.clone());
+    }
+    if let Some(last_full_scan) = &reported.last_full_scan {
+        status.last_full_scan = Some(last_full_scan.clone());
+    }
     status.last_result.clone_from(&known.last);
     status.results.clone_from(&known.results);
     reported.baseline.clone_from(&status.baseline);
     reported.reinit.clone_from(&status.reinit);
+    reported.realtime.clone_from(&status.realtime);
+    reported.last_full_scan.clone_from(&status.last_full_scan);
 }
 
 fn is_same_error(last: Option<&ScanResult>, finding: &Finding) -> bool {
@@ -140,8 +153,13 @@ fn report_finding(
     if result.condition == Condition::Failed {
         result.result_config_map_name = Some(identity.failure_log());
         result.result_config_map_namespace = Some(identity.namespace.clone());
-        report.write_log = report.reported.log_refused || !is_log_current(current, &result);
-        report.reported.log_refused = false;
+        report.write_log = report.reported.is_log_outdated || !is_log_current(current, &result);
+        report.reported.is_log_outdated = false;
+    }
+    if is_full_scan(&result) {
+        let ended = Some(result.last_probe_time.clone());
+        report.status.last_full_scan.clone_from(&ended);
+        report.reported.last_full_scan = ended;
     }
     let last = known.last.as_ref();
     let event = result_event::of(identity, last, finding, &result, &mut report.reported);
@@ -160,6 +178,11 @@ fn report_finding(
         results: results.clone(),
     });
     report.status.last_result = Some(result);
+}
+
+/// Whether a scan of all files has ended with this result.
+fn is_full_scan(result: &ScanResult) -> bool {
+    result.trigger != Some(Trigger::Event) && result.condition != Condition::Errored
 }
 
 /// Whether the failure log that the status names has these changes. A result that names no log has

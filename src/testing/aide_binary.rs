@@ -109,11 +109,15 @@ impl Node {
     /// Runs AIDE with a configuration and fio's own options, like the daemon. Repeats the run if AIDE skips something:
     /// other tests create and remove directories beside this one.
     pub(crate) fn aide(&self, mode: &str, effective: &str) -> Output {
+        self.aide_with(&[mode], effective)
+    }
+
+    fn aide_with(&self, arguments: &[&str], effective: &str) -> Output {
         let config = self.aside.path().join("aide.conf");
         fs::write(&config, effective).unwrap();
         loop {
             let output = Command::new(&*AIDE)
-                .arg(mode)
+                .args(arguments)
                 .arg("--before")
                 .arg(run_options_before(&self.options()))
                 .arg("--config")
@@ -149,7 +153,16 @@ impl Node {
     }
 
     pub(crate) fn check(&self, effective: &str) -> (CheckStatus, Report) {
-        let output = self.aide("--check", effective);
+        self.check_with(&["--check"], effective)
+    }
+
+    /// Compares only the entries that AIDE's `--limit` selects.
+    pub(crate) fn check_within(&self, effective: &str, limit: &str) -> (CheckStatus, Report) {
+        self.check_with(&["--check", "--limit", limit], effective)
+    }
+
+    fn check_with(&self, arguments: &[&str], effective: &str) -> (CheckStatus, Report) {
+        let output = self.aide_with(arguments, effective);
         let status = decode(output.status.code(), output.status.signal());
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(

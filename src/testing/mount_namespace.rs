@@ -1,4 +1,4 @@
-//! Runs tests that mount file systems in a user and mount namespace of their own.
+//! Runs tests that mount file systems in a mount namespace of their own.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,10 +8,51 @@ use std::process::Command;
 /// Environment variable with the directory of the node's root, in the process with the namespace.
 const ROOT: &str = "FIO_TEST_MOUNTS_ROOT";
 
+/// The directories with a file system of their own that [`MOUNT_ALL`] creates.
+pub(crate) const FILE_SYSTEMS: [&str; 6] =
+    ["local", "ext4", "btrfs", "memory", "overlay", "exported"];
+/// A script for [`of_root_test`]. Each file system has directories `auto` and `inotify`, and is also mounted in
+/// `aliases`.
+pub(crate) const MOUNT_ALL: &str = r#"
+cd "$1"
+mkdir local ext4 btrfs memory overlay exported layers aliases
+truncate -s 16M ext4.image
+mkfs.ext4 -q ext4.image
+mount -o loop ext4.image ext4
+truncate -s 128M btrfs.image
+mkfs.btrfs -q btrfs.image
+mount -o loop btrfs.image btrfs
+btrfs -q subvolume create btrfs/part
+umount btrfs
+mount -o loop,subvol=part btrfs.image btrfs
+mount -t tmpfs memory memory
+mount -t tmpfs layers layers
+for name in overlay exported; do
+  mkdir -p layers/$name/lower/etc/lower layers/$name/upper layers/$name/work
+done
+layers() { echo "lowerdir=layers/$1/lower,upperdir=layers/$1/upper,workdir=layers/$1/work"; }
+mount -t overlay -o "$(layers overlay),nfs_export=off" overlay overlay
+mount -t overlay -o "$(layers exported),index=on,nfs_export=on" exported exported
+for name in local ext4 btrfs memory overlay exported; do
+  mkdir $name/auto $name/inotify aliases/$name
+  mount --bind $name aliases/$name
+done
+"#;
+
 /// Runs the calling test in another process, as root of a user and mount namespace, after `script`, which
 /// gets the node's root in `$1`. Returns the root in that process, and `None` in this one when the
 /// other one has succeeded.
 pub(crate) fn of_test(test: &str, script: &str) -> Option<PathBuf> {
+    run(test, script, &["--user", "--map-root-user", "--mount"])
+}
+
+/// The same in a mount namespace only. Requires root, for what a user namespace does not allow: loop devices
+/// and fanotify.
+pub(crate) fn of_root_test(test: &str, script: &str) -> Option<PathBuf> {
+    run(test, script, &["--mount"])
+}
+
+fn run(test: &str, script: &str, namespaces: &[&str]) -> Option<PathBuf> {
     if let Some(root) = std::env::var_os(ROOT) {
         return Some(root.into());
     }
@@ -19,7 +60,8 @@ pub(crate) fn of_test(test: &str, script: &str) -> Option<PathBuf> {
     fs::create_dir_all(root.path().join("etc/kubernetes")).unwrap();
     let script = format!("{script}\nshift; exec \"$@\"");
     let status = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--mount", "sh", "-euc"])
+        .args(namespaces)
+        .args(["sh", "-euc"])
         .args([OsStr::new(&script), "sh".as_ref(), root.path().as_os_str()])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "--nocapture", test])

@@ -78,7 +78,7 @@ pub(crate) fn run_options(options: &RunOptions) -> String {
     );
     for directory in own_directories(options) {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "-{}/{OWN_FILES}", escape_rule(directory));
+        let _ = writeln!(text, "-{}/{}", escape_rule(directory), own_files());
     }
     text
 }
@@ -88,9 +88,24 @@ pub(crate) fn rule_for(path: &str, attributes: &str) -> String {
     format!("{}$ {attributes}\n", escape_rule(path))
 }
 
-/// fio's own files in the state directory, without or with a suffix such as `.new` and `.backup-TIME`. Other files, such
+/// The names of fio's own files in the state directory after `aide.`, without or with a suffix such as `.new` and `.backup-TIME`. Other files, such
 /// as those in `aide.d`, are watched.
-const OWN_FILES: &str = r"aide\.(db\.gz|log|baseline\.json|lock|backup|reinit)(\.[^/]+)?$";
+const OWN_FILES: [&str; 6] = ["db.gz", "log", "baseline.json", "lock", "backup", "reinit"];
+
+/// Whether fio writes a file with this name to its state directory.
+pub(crate) fn is_own_file(name: &[u8]) -> bool {
+    let rest = name.strip_prefix(b"aide.").unwrap_or_default();
+    OWN_FILES.iter().any(|own| {
+        let suffix = rest.strip_prefix(own.as_bytes());
+        suffix.is_some_and(|suffix| suffix.is_empty() || (suffix[0] == b'.' && suffix.len() > 1))
+    })
+}
+
+/// The expression for the names of these files.
+fn own_files() -> String {
+    let names = OWN_FILES.join("|").replace('.', r"\.");
+    format!(r"aide\.({names})(\.[^/]+)?$")
+}
 
 /// AIDE's defaults, so that reports contain all changes. `p-p` is the empty set, whatever groups are defined. AIDE's own
 /// name for it, `E`, may be redefined.

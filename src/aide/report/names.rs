@@ -68,6 +68,22 @@ pub(super) fn of_heading(heading: &str) -> String {
         .map_or_else(|| heading.to_lowercase(), str::to_owned)
 }
 
+/// AIDE's field in a JSON report for one of our names. Of two fields with the same name, the more frequent one.
+pub(super) fn field_of(ours: &str) -> &str {
+    let mut named = NAMES.iter().filter(|(.., name)| *name == ours);
+    named.next().map_or(ours, |(field, ..)| field)
+}
+
+/// AIDE's heading in a plain report for one of our names.
+pub(super) fn heading_of(ours: &str) -> &str {
+    let mut named = NAMES.iter().filter(|(.., name)| *name == ours);
+    let mut digests = DIGESTS.iter().filter(|(name, _)| *name == ours);
+    let named = named.next().map(|(_, heading, _)| *heading);
+    named
+        .or_else(|| digests.next().map(|(_, heading)| *heading))
+        .unwrap_or(ours)
+}
+
 /// Attributes whose values differ from node to node, or from scan to scan, although the same was done.
 pub(super) fn is_incidental(name: &str) -> bool {
     matches!(

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use crate::api::{Baseline, FileIntegrityNodeStatus, Reinit, ScanResult};
+use crate::api::{Baseline, FileIntegrityNodeStatus, RealtimeStatus, Reinit, ScanResult};
 use crate::scan::change_set::ChangeSet;
 
 /// What was reported last. It limits events about the same paths, and allows to undo what others edit
@@ -19,10 +19,13 @@ pub(crate) struct LastReported {
     pub(super) suppressed: u32,
     pub(super) baseline: Option<Baseline>,
     pub(super) reinit: Option<Reinit>,
+    pub(super) realtime: Option<RealtimeStatus>,
+    pub(super) last_full_scan: Option<Time>,
     /// None before the status was read for the first time.
     pub(super) known: Option<KnownResults>,
-    /// The API server accepted the newest failed result, but not its failure log.
-    pub(super) log_refused: bool,
+    /// The failure log is not that of the newest failed result: the API server has refused it, or it is
+    /// written later.
+    pub(super) is_log_outdated: bool,
 }
 
 /// The results before the first write, or after the last answered write. They are not read again: if an answer is

@@ -5,6 +5,7 @@
 //! in the [`outbox`]. [`event_loop`] feeds their events to the machine and executes its actions.
 
 pub(crate) mod configuration;
+mod detection;
 mod event_loop;
 pub(crate) mod known_status;
 mod lines;
@@ -14,6 +15,7 @@ pub(crate) mod node_state;
 pub(crate) mod outbox;
 pub(crate) mod page_cache;
 mod publishing;
+pub(crate) mod realtime;
 pub(crate) mod reporter;
 pub(crate) mod runner;
 pub(crate) mod settings;
@@ -28,22 +30,26 @@ use std::time::Duration;
 use anyhow::Context as _;
 use kube::{Api, Client};
 use tokio::sync::{mpsc, watch as watched};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::configuration::Configurations;
-use self::event_loop::EventLoop;
+use self::detection::Detection;
+use self::event_loop::{EventLoop, Parts};
 use self::known_status::KnownStatus;
 use self::lines::Lines;
 use self::machine::{Event, Machine};
 use self::node_config::Verified;
 use self::publishing::Publishing;
+use self::realtime::condition;
+use self::realtime::shared::Notice;
 use self::reporter::Reporter;
 use self::runner::Runner;
 use self::settings::Settings;
 use self::start_jitter::start_jitter;
 use self::state_dir_lock::{LockedStateDir, Place};
 use crate::aide::command::{Aide, NO_AIDE};
-use crate::api::{FileIntegrityNodeStatus, names, state_dir};
+use crate::api::{FileIntegrityNodeStatus, RealtimeMode, names, state_dir};
 use crate::scan::output::Output;
 use crate::scan::publish::Publisher;
 use crate::signal_file::SignalFile;
@@ -51,6 +57,11 @@ use crate::telemetry::health::{self, Readiness};
 
 /// Maximum time to publish what is left before the process exits.
 const SHUTDOWN_FLUSH: Duration = Duration::from_secs(5);
+
+/// The directory of the Machine Config Operator's daemon on a node (`pkg/daemon` of the machine-config-operator).
+const MACHINE_CONFIG_DAEMON: &str = "etc/machine-config-daemon";
+/// For how long a first difference waits for a hold.
+const UPDATE_DELAY: Duration = Duration::from_secs(12);
 
 /// Runs the daemon until `stop` is cancelled.
 pub(crate) async fn run(
@@ -96,24 +107,72 @@ pub(crate) async fn run(
         return Ok(());
     };
     locked.state.prune_backups(settings.max_backups);
-    let runner = runner(&settings, aide, version, &locked);
-    let event_loop = EventLoop::new(
-        Machine::new(machine_settings(&settings)),
-        runner.clone(),
-        Configurations {
+    let mut runner = runner(&settings, aide, version, &locked);
+    let start = Instant::now();
+    let (notices, announced) = mpsc::unbounded_channel();
+    let (detection, realtime) = match detection(&settings, &runner, start, notices) {
+        None => (None, condition::off()),
+        Some(Ok(mut detection)) => {
+            let status = detection.status().0;
+            (Some(detection), status)
+        }
+        Some(Err(error)) => {
+            // Scans report all changes without it.
+            tracing::error!(%error, "failed to start realtime detection");
+            (None, condition::not_started(error.to_string()))
+        }
+    };
+    runner.watcher = detection.as_ref().map(Detection::watcher);
+    let event_loop = EventLoop::new(Parts {
+        machine: Machine::new(machine_settings(&settings)),
+        configurations: Configurations {
             mount: settings.config_dir.clone(),
             work_dir: settings.work_dir.clone(),
             name: settings.identity.file_integrity.clone(),
             api: Api::namespaced(client, namespace),
         },
-        SignalFile::new(below(&settings.host_root, names::SIGNAL_FILE)),
-        Publishing::new(items, runner, lines),
+        signal: SignalFile::new(below(&settings.host_root, names::SIGNAL_FILE)),
+        publishing: Publishing::new(items, runner.clone(), lines, realtime),
+        runner,
+        detection,
         readiness,
         events,
-    );
-    event_loop.run(inbox, stop).await?;
+        start,
+    });
+    event_loop.run(inbox, announced, stop).await?;
     tokio::time::timeout(SHUTDOWN_FLUSH, reporting).await.ok();
     Ok(())
+}
+
+/// Starts realtime detection; none if it is off.
+fn detection(
+    settings: &Settings,
+    runner: &Runner,
+    start: Instant,
+    notices: mpsc::UnboundedSender<Notice>,
+) -> Option<std::io::Result<Detection>> {
+    if settings.realtime.mode == RealtimeMode::Off {
+        return None;
+    }
+    let place = detection::Place {
+        host_root: runner.host_root.clone(),
+        state_dir: runner.state_dir_on_node.clone(),
+        backend: settings.realtime.backend,
+        delay: settings.realtime.delay,
+        report_delay: report_delay(&settings.host_root),
+        interrupted_checks: runner.interrupted_checks(),
+    };
+    Some(Detection::start(place, start.into_std(), notices))
+}
+
+/// Time from the first difference to its result. An update by the Machine Config Operator begins with changes,
+/// and the hold for it reaches the daemon some seconds later.
+fn report_delay(host_root: &Path) -> Duration {
+    if host_root.join(MACHINE_CONFIG_DAEMON).is_dir() {
+        UPDATE_DELAY
+    } else {
+        Duration::ZERO
+    }
 }
 
 /// Checks that the node's root and AIDE can be used. Returns AIDE and its version.
@@ -148,6 +207,7 @@ fn runner(
         max_backups: settings.max_backups,
         max_report: runner::MAX_REPORT,
         verified: Verified::default(),
+        watcher: None,
     }
 }
 

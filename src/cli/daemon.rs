@@ -7,8 +7,13 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::aide::watchdog::{self, Limits};
+use crate::api::realtime::{
+    DEFAULT_DELAY_MILLISECONDS, MAX_DELAY_MILLISECONDS, MIN_DELAY_MILLISECONDS, RealtimeMode,
+};
 use crate::api::{OutputFormat, file_integrity, names};
-use crate::daemon::{self, settings::Settings};
+use crate::daemon;
+use crate::daemon::realtime::kernel_watches::Preference;
+use crate::daemon::settings::{RealtimeSettings, Settings};
 use crate::k8s;
 use crate::scan::{Identity, output};
 
@@ -38,6 +43,42 @@ impl From<OutputArg> for OutputFormat {
             OutputArg::Fio => Self::Fio,
             OutputArg::Ecs => Self::Ecs,
             OutputArg::Ocsf => Self::Ocsf,
+        }
+    }
+}
+
+/// Whether changes are reported in addition to the periodic scans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum RealtimeArg {
+    /// Changes are reported within about a second.
+    Auto,
+    /// Only periodic scans report changes.
+    Off,
+}
+
+impl From<RealtimeArg> for RealtimeMode {
+    fn from(mode: RealtimeArg) -> Self {
+        match mode {
+            RealtimeArg::Auto => Self::Auto,
+            RealtimeArg::Off => Self::Off,
+        }
+    }
+}
+
+/// Interface of the kernel for realtime detection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum BackendArg {
+    /// fanotify, and inotify where that is not possible.
+    Auto,
+    /// inotify, also where fanotify is possible.
+    Inotify,
+}
+
+impl From<BackendArg> for Preference {
+    fn from(backend: BackendArg) -> Self {
+        match backend {
+            BackendArg::Auto => Self::Auto,
+            BackendArg::Inotify => Self::Inotify,
         }
     }
 }
@@ -90,6 +131,12 @@ pub(super) struct Args {
     /// Maximum duration of a scan, in seconds; a longer one is terminated and reported as hung.
     #[arg(long, value_name = "SECONDS", default_value_t = watchdog::TOTAL.as_secs(), value_parser = clap::value_parser!(u64).range(1..))]
     scan_timeout: u64,
+    /// Realtime detection: report changes at once, in addition to the periodic scans.
+    #[arg(long, value_enum, value_name = "MODE", default_value_t = RealtimeArg::Auto)]
+    realtime: RealtimeArg,
+    /// Milliseconds without further changes before changed files are checked, 100 to 10000.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = DEFAULT_DELAY_MILLISECONDS, value_parser = clap::value_parser!(i64).range(MIN_DELAY_MILLISECONDS..=MAX_DELAY_MILLISECONDS))]
+    realtime_delay: i64,
     /// Path of the AIDE program.
     #[arg(long, default_value = "/usr/bin/aide", env = "FIO_AIDE")]
     aide: PathBuf,
@@ -108,6 +155,9 @@ pub(super) struct Args {
     /// Address of /healthz and /readyz.
     #[arg(long, default_value = "0.0.0.0:8081", env = "FIO_HEALTH_ADDRESS")]
     health_address: SocketAddr,
+    /// Interface of the kernel for realtime detection, for tests.
+    #[arg(long, value_enum, default_value_t = BackendArg::Auto, env = "FIO_REALTIME_BACKEND", hide = true)]
+    realtime_backend: BackendArg,
     #[arg(long, hide = true)]
     aidefiledir: Option<PathBuf>,
     #[arg(long, hide = true)]
@@ -152,6 +202,11 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         workers: args.workers.unwrap_or(1).max(1),
         limits: Limits::of_total(Duration::from_secs(args.scan_timeout)),
         error_on_loss: args.on_baseline_loss == OnLoss::Error,
+        realtime: RealtimeSettings {
+            mode: args.realtime.into(),
+            delay: Duration::from_millis(args.realtime_delay.unsigned_abs()),
+            backend: args.realtime_backend.into(),
+        },
         output: output::Settings {
             format: args.output_format.into(),
             changes_only: args.output_changes_only,

@@ -1,16 +1,36 @@
 //! Feeds events to the state machine, and executes its actions. I/O.
 
+mod tasks;
+
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::configuration::Configurations;
-use super::machine::{Action, BaselineReason, Disk, Event, Finished, Machine};
+use super::detection::Detection;
+use super::machine::{Action, Disk, Event, Finished, Machine};
 use super::page_cache;
 use super::publishing::Publishing;
-use super::runner::{Completed, Runner};
+use super::realtime::shared::Notice;
+use super::runner::{Completed, PartEnd, Runner};
 use crate::signal_file::{self, SignalFile};
 use crate::telemetry::health::Readiness;
+
+/// What the event loop waits for.
+enum Input {
+    Event(Event),
+    Notice(Notice),
+    CheckEnded(PartEnd),
+    /// The known state has to be published.
+    PublicationDue,
+}
+
+/// Where tasks send their results.
+#[derive(Clone)]
+struct Results {
+    completed: mpsc::Sender<Completed>,
+    checks: mpsc::Sender<PartEnd>,
+}
 
 /// The state machine, and what it acts on.
 pub(super) struct EventLoop {
@@ -19,6 +39,8 @@ pub(super) struct EventLoop {
     configurations: Configurations,
     signal: SignalFile,
     publishing: Publishing,
+    /// None if realtime detection is off.
+    detection: Option<Detection>,
     readiness: Readiness,
     events: mpsc::UnboundedSender<Event>,
     start: Instant,
@@ -31,25 +53,43 @@ pub(super) struct EventLoop {
     handled_signal: Option<String>,
 }
 
+/// What an event loop is made of.
+pub(super) struct Parts {
+    pub(super) machine: Machine,
+    pub(super) runner: Runner,
+    pub(super) configurations: Configurations,
+    pub(super) signal: SignalFile,
+    pub(super) publishing: Publishing,
+    pub(super) detection: Option<Detection>,
+    pub(super) readiness: Readiness,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+    /// The start of the clock of the state machine and of the detection.
+    pub(super) start: Instant,
+}
+
 impl EventLoop {
-    pub(super) fn new(
-        machine: Machine,
-        runner: Runner,
-        configurations: Configurations,
-        signal: SignalFile,
-        publishing: Publishing,
-        readiness: Readiness,
-        events: mpsc::UnboundedSender<Event>,
-    ) -> Self {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts {
+            machine,
+            runner,
+            configurations,
+            signal,
+            publishing,
+            detection,
+            readiness,
+            events,
+            start,
+        } = parts;
         Self {
             machine,
             runner,
             configurations,
             signal,
             publishing,
+            detection,
             readiness,
             events,
-            start: Instant::now(),
+            start,
             wake: None,
             loading: None,
             cancel: CancellationToken::new(),
@@ -62,41 +102,100 @@ impl EventLoop {
     pub(super) async fn run(
         mut self,
         mut inbox: mpsc::UnboundedReceiver<Event>,
+        mut notices: mpsc::UnboundedReceiver<Notice>,
         stop: CancellationToken,
     ) -> anyhow::Result<()> {
-        let (completed, mut finished) = mpsc::channel::<Completed>(1);
+        let (completed, mut finished) = mpsc::channel(1);
+        let (checks, mut ended_checks) = mpsc::channel(1);
+        let results = Results { completed, checks };
         self.begin().await?;
         let mut poll = signal_poll();
         let mut stopping = false;
         loop {
-            let wake = self.wake;
-            let event = tokio::select! {
+            let (wake, publish_at) = (self.wake, self.publication_due());
+            let input = tokio::select! {
                 biased;
                 () = stop.cancelled(), if !stopping => {
                     stopping = true;
-                    Event::Shutdown
+                    Input::Event(Event::Shutdown)
                 }
-                Some(completed) = finished.recv() => self.finished(completed),
-                Some(event) = inbox.recv() => event,
+                Some(completed) = finished.recv() => Input::Event(self.finished(completed)),
+                Some(end) = ended_checks.recv() => Input::CheckEnded(end),
+                Some(event) = inbox.recv() => Input::Event(event),
+                Some(notice) = notices.recv() => Input::Notice(notice),
                 () = sleep_until(wake), if wake.is_some() => {
                     self.wake = None;
-                    Event::Timer
+                    Input::Event(Event::Timer)
                 }
+                () = sleep_until(publish_at), if publish_at.is_some() => Input::PublicationDue,
                 _ = poll.tick() => match self.poll_signal() {
-                    Some(event) => event,
+                    Some(event) => Input::Event(event),
                     None => continue,
                 },
             };
-            tracing::debug!(?event, "event");
-            for action in self.machine.handle(event, self.start.elapsed()) {
-                tracing::debug!(?action, "action");
-                if action == Action::Exit {
-                    return Ok(());
-                }
-                self.act(action, &completed)?;
+            if self.take(input, &results)? {
+                return Ok(());
             }
-            // What was not published is not needed any more, and a report may be large.
-            self.last = None;
+        }
+    }
+
+    /// Handles an input. Returns whether the daemon exits.
+    fn take(&mut self, input: Input, results: &Results) -> anyhow::Result<bool> {
+        match input {
+            Input::Event(event) => {
+                // A check that was due may have been put off, because more was announced.
+                let is_end = matches!(event, Event::Finished(_) | Event::PartChecked { .. });
+                let exits = self.handle(event, results)?;
+                if is_end && !exits {
+                    return self.check_announced(results);
+                }
+                Ok(exits)
+            }
+            Input::Notice(notice) => {
+                if let (Notice::Overflow, Some(detection)) = (notice, &mut self.detection) {
+                    detection.overflowed();
+                    self.publish_transition();
+                }
+                self.check_announced(results)
+            }
+            Input::CheckEnded(end) => {
+                let ended = self.check_ended(end);
+                self.publish_known_state();
+                self.publish_transition();
+                let exits = match ended {
+                    Some(event) => self.handle(event, results)?,
+                    None => false,
+                };
+                Ok(exits || self.check_announced(results)?)
+            }
+            Input::PublicationDue => {
+                self.publish_known_state();
+                Ok(false)
+            }
+        }
+    }
+
+    /// Feeds an event to the state machine, and executes its actions.
+    fn handle(&mut self, event: Event, results: &Results) -> anyhow::Result<bool> {
+        tracing::debug!(?event, "event");
+        self.wake = None;
+        for action in self.machine.handle(event, self.start.elapsed()) {
+            tracing::debug!(?action, "action");
+            if action == Action::Exit {
+                return Ok(true);
+            }
+            self.act(action, results)?;
+        }
+        // What was not published is not needed any more, and a report may be large.
+        self.last = None;
+        Ok(false)
+    }
+
+    /// Lets the state machine decide when announced paths are checked.
+    fn check_announced(&mut self, results: &Results) -> anyhow::Result<bool> {
+        match self.detection.as_ref().and_then(Detection::event) {
+            Some(event) => self.handle(event, results),
+            None => Ok(false),
         }
     }
 
@@ -144,11 +243,7 @@ impl EventLoop {
     fn finished(&mut self, mut completed: Completed) -> Event {
         release_page_cache();
         if let Some(stuck_process) = completed.stuck_process.take() {
-            let events = self.events.clone();
-            tokio::spawn(async move {
-                stuck_process.exited().await;
-                events.send(Event::AideExited).ok();
-            });
+            self.send_when_exited(stuck_process, Event::AideExited);
         }
         let event = Event::Finished(completed.finished.clone());
         self.last = Some(completed);
@@ -164,26 +259,37 @@ impl EventLoop {
         text.map(Event::Signal)
     }
 
-    fn act(&mut self, action: Action, completed: &mpsc::Sender<Completed>) -> anyhow::Result<()> {
+    fn act(&mut self, action: Action, results: &Results) -> anyhow::Result<()> {
         match action {
             Action::LoadConfig(hash) => self.load_config(hash),
             Action::StopLoading => self.stop_loading(),
-            Action::Initialize(reason) => self.initialize(reason, completed.clone()),
-            Action::Scan => self.scan(completed.clone()),
+            Action::Initialize(reason) => self.initialize(reason, results.completed.clone()),
+            Action::Scan => self.scan(results.completed.clone()),
+            Action::CheckPart => self.check_part(results.checks.clone()),
             Action::PublishScan => self.publish_scan(),
             Action::PublishBaseline { request, event } => {
                 let last = self.last.take();
+                self.forget_known_state();
                 self.publishing.baseline(last, request, event)?;
             }
             Action::RepublishStatus => self.publishing.status_again(),
-            Action::PublishError { error, event } => self.publishing.error(error, event),
+            Action::PublishError { error, event } => {
+                self.forget_known_state();
+                self.publishing.error(error, event);
+            }
             Action::RemoveSignal => self.handled_signal = self.signal.clear_or_remember(),
-            Action::WakeAt(at) => self.wake = Some(self.start + at),
+            Action::WakeAt(at) => {
+                let at = self.start + at;
+                self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+            }
             Action::Hold(reason) => {
-                self.wake = None;
+                self.set_held(true);
                 self.publishing.hold_started(&reason);
             }
-            Action::EndHold => self.publishing.hold_ended(),
+            Action::EndHold => {
+                self.set_held(false);
+                self.publishing.hold_ended();
+            }
             Action::Ready => self.readiness.set(true),
             Action::StopAide => self.cancel.cancel(),
             // `run` has already returned.
@@ -193,59 +299,56 @@ impl EventLoop {
     }
 
     fn publish_scan(&mut self) {
-        let Some(completed) = self.last.take() else {
+        let Some(mut completed) = self.last.take() else {
             return;
         };
+        if let Some(detection) = &mut self.detection {
+            detection.scan_ended(&mut completed, &self.runner);
+            self.publishing.set_realtime(detection.status().0);
+        }
         if let Finished::Scanned { digest } = &completed.finished {
             let digest = digest.clone();
             self.publishing.scan(completed, digest);
         }
     }
 
-    fn stop_loading(&mut self) {
-        if let Some(loading) = self.loading.take() {
-            loading.abort();
+    fn publication_due(&self) -> Option<Instant> {
+        let due = self.detection.as_ref()?.publication_due()?;
+        Some(self.start + due)
+    }
+
+    /// Publishes what checks have shown, if it is due.
+    fn publish_known_state(&mut self) {
+        let Some(detection) = &mut self.detection else {
+            return;
+        };
+        if let Some(completed) = detection.publication(&self.runner) {
+            self.publishing.set_realtime(detection.status().0);
+            let digest = self.machine.baseline_digest().map(str::to_owned);
+            self.publishing.scan(completed, digest);
         }
     }
 
-    /// Hash of the configuration to run AIDE with. The state machine starts no run without one.
-    fn config(&self) -> String {
-        self.machine.config().unwrap_or_default().to_owned()
+    /// Publishes the state of the detection, if it is another one.
+    fn publish_transition(&mut self) {
+        if let Some(detection) = &mut self.detection
+            && let (status, true) = detection.status()
+        {
+            self.publishing.set_realtime(status);
+            self.publishing.realtime();
+        }
     }
 
-    fn load_config(&mut self, hash: String) {
-        self.stop_loading();
-        let (configurations, events) = (self.configurations.clone(), self.events.clone());
-        let task = tokio::spawn(async move {
-            configurations.load(&hash).await;
-            events.send(Event::ConfigLoaded(hash)).ok();
-        });
-        self.loading = Some(task.abort_handle());
+    fn forget_known_state(&mut self) {
+        if let Some(detection) = &mut self.detection {
+            detection.reset();
+        }
     }
 
-    fn initialize(&mut self, reason: BaselineReason, completed: mpsc::Sender<Completed>) {
-        tracing::info!(?reason, "creating a baseline");
-        let (runner, cancel, hash) = (self.runner.clone(), self.cancel.clone(), self.config());
-        let configurations = self.configurations.clone();
-        tokio::spawn(async move {
-            let result = match configurations.file(&hash).await {
-                Ok(config) => runner.initialize(&config, &hash, &reason, &cancel).await,
-                Err(error) => Completed::not_initialized(&error),
-            };
-            completed.send(result).await.ok();
-        });
-    }
-
-    fn scan(&mut self, completed: mpsc::Sender<Completed>) {
-        let (runner, cancel) = (self.runner.clone(), self.cancel.clone());
-        let (configurations, hash) = (self.configurations.clone(), self.config());
-        tokio::spawn(async move {
-            let result = match configurations.file(&hash).await {
-                Ok(config) => runner.scan(&config, &cancel).await,
-                Err(error) => Completed::not_scanned(&error),
-            };
-            completed.send(result).await.ok();
-        });
+    fn set_held(&mut self, is_held: bool) {
+        if let Some(detection) = &mut self.detection {
+            detection.set_held(is_held);
+        }
     }
 }
 

@@ -22,7 +22,9 @@ mod comparison;
 mod config;
 mod event;
 mod messages;
+mod part_checks;
 mod readiness;
+mod run_ended;
 mod schedule;
 mod settings;
 mod signal;
@@ -39,6 +41,7 @@ pub(crate) use self::state::State;
 use self::assessment::{Assessment, BaselineState, Inputs};
 use self::comparison::{Comparison, compare};
 use self::config::Config;
+use self::part_checks::PartChecks;
 use self::readiness::Readiness;
 use self::schedule::{Schedule, retry_after};
 use self::signal::Signal;
@@ -54,6 +57,7 @@ use crate::scan::outcome::ScanError;
 pub struct Machine {
     state: State,
     schedule: Schedule,
+    part_checks: PartChecks,
     baseline: BaselineState,
     signal: Signal,
     observed: Option<ObservedStatus>,
@@ -77,6 +81,7 @@ impl Machine {
         Self {
             state: State::Starting,
             schedule: Schedule::new(settings.interval, settings.first_fraction),
+            part_checks: PartChecks::default(),
             baseline: BaselineState::new(settings.error_on_loss, settings.state_dir),
             signal: Signal::default(),
             observed: None,
@@ -96,6 +101,11 @@ impl Machine {
         self.config.loaded()
     }
 
+    /// sha256 of the baseline on the disk, if there is one of this FileIntegrity.
+    pub(crate) fn baseline_digest(&self) -> Option<&str> {
+        self.baseline.known().map(|known| known.digest.as_str())
+    }
+
     #[cfg(any(test, feature = "testing"))]
     pub fn state(&self) -> &State {
         &self.state
@@ -112,6 +122,9 @@ impl Machine {
             Event::ConfigLoaded(hash) => self.config_loaded(hash, now),
             Event::Signal(text) => self.signal.set(&text),
             Event::Finished(finished) => self.finish(finished, now, &mut actions),
+            Event::Announced { due } => self.part_checks.announced(due),
+            Event::ScanNeeded => self.scan_soon(now),
+            Event::PartChecked { digest } => self.part_checked(digest.as_deref(), now),
             Event::AideExited => self.state = State::Idle { due: now },
             Event::Published => self.readiness.published(&mut actions),
             Event::Timer => {}
@@ -149,88 +162,25 @@ impl Machine {
         }
     }
 
-    fn finish(&mut self, finished: Finished, now: Duration, actions: &mut Vec<Action>) {
-        match finished {
-            Finished::Initialized(created) => self.initialized(created, now, actions),
-            Finished::InitFailed(error) => self.init_failed(error, now, actions),
-            Finished::Scanned { digest } => self.scanned(digest.as_deref(), now, actions),
-            Finished::BaselineMissing => {
-                self.baseline.missing();
-                self.state = State::Idle { due: now };
-            }
-            Finished::BaselineOutdated { made_by, digest } => {
-                self.baseline.outdated(made_by, &digest);
-                self.state = State::Idle { due: now };
-            }
-            Finished::Stuck(error) => {
-                self.readiness.attempt_over();
-                self.state = State::Stuck { due: now, error };
-            }
-            Finished::Stopped => self.state = State::Starting,
+    /// Any file may have changed.
+    fn scan_soon(&mut self, now: Duration) {
+        let soon = self.schedule.soon(now);
+        if let State::Idle { due } = &mut self.state {
+            *due = soon.min(*due);
         }
     }
 
-    fn initialized(&mut self, created: KnownBaseline, now: Duration, actions: &mut Vec<Action>) {
-        let reason = match std::mem::replace(&mut self.state, State::Idle { due: now }) {
-            State::Initializing(reason) => reason,
-            _ => BaselineReason::First,
-        };
-        self.readiness.attempt_over();
-        self.interrupted = 0;
-        if let Some(id) = reason.request() {
-            self.reinit_done = Some(id.to_owned());
+    /// A scan decides about a database that is not the known one: it may be missing, empty, or outdated.
+    fn part_checked(&mut self, digest: Option<&str>, now: Duration) {
+        self.part_checks.ended();
+        let is_other = digest.is_some_and(|digest| self.baseline.tampered_with(digest).is_some());
+        if let (true, State::Idle { due }) = (is_other, &mut self.state) {
+            *due = now;
         }
-        actions.push(Action::PublishBaseline {
-            request: reason.request().map(str::to_owned),
-            event: messages::of_new_baseline(
-                &reason,
-                self.baseline.old_digest(),
-                &created.digest,
-                self.open_failure(),
-            ),
-        });
-        let done = self.reinit_done.as_deref();
-        if reason == BaselineReason::Signal || self.signal.is_done(&created, done) {
-            self.signal.clear();
-            actions.push(Action::RemoveSignal);
-        }
-        self.baseline.initialized(created);
-        self.is_compared = true;
     }
 
     fn open_failure(&self) -> Option<&str> {
         self.observed.as_ref()?.open_failure.as_deref()
-    }
-
-    fn init_failed(&mut self, error: ScanError, now: Duration, actions: &mut Vec<Action>) {
-        let (reason, attempts) = match std::mem::replace(&mut self.state, State::Starting) {
-            State::Initializing(reason) => (reason, self.interrupted),
-            State::InitFailed {
-                reason, attempts, ..
-            } => (reason, attempts),
-            _ => (BaselineReason::First, 0),
-        };
-        let attempts = attempts + 1;
-        self.interrupted = attempts;
-        self.readiness.attempt_over();
-        self.state = State::InitFailed {
-            due: now + retry_after(attempts),
-            attempts,
-            reason,
-        };
-        actions.push(Action::PublishError { error, event: None });
-    }
-
-    fn scanned(&mut self, digest: Option<&str>, now: Duration, actions: &mut Vec<Action>) {
-        self.interrupted = 0;
-        if let Some(error) = digest.and_then(|digest| self.baseline.tampered_with(digest)) {
-            self.baseline.error = Some(error);
-            self.state = State::Idle { due: now };
-            return;
-        }
-        let due = self.schedule.after_scan(now);
-        self.state = State::Idle { due };
-        actions.push(Action::PublishScan);
     }
 
     /// Derives what to do from what is known. While AIDE runs, it only loads the configuration, or
@@ -238,7 +188,7 @@ impl Machine {
     fn settle(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let running = self.state.runs_aide();
         if self.stopping {
-            actions.push(if running {
+            actions.push(if running || self.part_checks.is_running() {
                 Action::StopAide
             } else {
                 Action::Exit
@@ -250,6 +200,9 @@ impl Machine {
             self.config.request(desired, actions);
         }
         if running {
+            if self.state == State::Scanning {
+                self.part_checks.proceed(now, actions);
+            }
             return;
         }
         if let State::Stuck { due, error } = &self.state {
@@ -376,15 +329,25 @@ impl Machine {
 
     fn proceed(&mut self, now: Duration, actions: &mut Vec<Action>) {
         match self.assess() {
+            // A check reads the baseline that would be replaced. It takes a minute at most.
+            Assessment::Needed(_) if self.part_checks.is_running() => {}
             Assessment::Needed(reason) => self.initialize(reason, now, actions),
             Assessment::Untrusted(error) => self.distrust(error, now, actions),
-            Assessment::Usable => match self.state {
-                State::Idle { due } if due > now => actions.push(Action::WakeAt(due)),
-                _ => {
-                    self.state = State::Scanning;
-                    actions.push(Action::Scan);
-                }
-            },
+            Assessment::Usable => {
+                self.scan_if_due(now, actions);
+                self.part_checks.proceed(now, actions);
+            }
+        }
+    }
+
+    fn scan_if_due(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        match self.state {
+            State::Idle { due } if due > now => actions.push(Action::WakeAt(due)),
+            _ => {
+                self.state = State::Scanning;
+                self.schedule.scan_started(now);
+                actions.push(Action::Scan);
+            }
         }
     }
 
@@ -398,6 +361,7 @@ impl Machine {
             } if *due > now && *failed == reason => actions.push(Action::WakeAt(*due)),
             _ => {
                 self.state = State::Initializing(reason.clone());
+                self.part_checks.forget();
                 actions.push(Action::Initialize(reason));
             }
         }

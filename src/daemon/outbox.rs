@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use serde_json::Value;
 
+use crate::api::Condition;
 use crate::scan::reporting::NodeUpdate;
 
 /// An update and its failure log.
@@ -25,13 +26,19 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    /// Adds an item at the end.
-    pub(crate) fn push(&mut self, item: Item) {
-        let condition = |item: &Item| item.update.finding.as_ref().map(|f| f.result.condition);
+    /// Adds an item at the end. A result without a failure log takes that of an older result with the same
+    /// changes: it would not be written otherwise.
+    pub(crate) fn push(&mut self, mut item: Item) {
+        // Each item has the newest state of realtime detection.
+        self.items.retain(|old| !has_only_realtime(old));
         let new = condition(&item);
-        if new.is_some() {
-            self.items
-                .retain(|old| !has_only_result(old) || condition(old) != new);
+        let is_replaced = |old: &Item| has_only_result(old) && condition(old) == new;
+        let position = self.items.iter().position(is_replaced);
+        let replaced = position.filter(|_| new.is_some());
+        if let Some(old) = replaced.and_then(|at| self.items.remove(at))
+            && changes_hash(&old) == changes_hash(&item)
+        {
+            item.log = item.log.or(old.log);
         }
         self.items.push_back(item);
     }
@@ -50,6 +57,23 @@ impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
+}
+
+fn condition(item: &Item) -> Option<Condition> {
+    item.update.finding.as_ref().map(|it| it.result.condition)
+}
+
+fn changes_hash(item: &Item) -> Option<&str> {
+    let finding = item.update.finding.as_ref()?;
+    finding.result.changes_hash.as_deref()
+}
+
+fn has_only_realtime(item: &Item) -> bool {
+    let update = NodeUpdate {
+        realtime: None,
+        ..item.update.clone()
+    };
+    update == NodeUpdate::default()
 }
 
 fn has_only_result(item: &Item) -> bool {

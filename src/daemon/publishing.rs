@@ -7,7 +7,7 @@ use super::lines::Lines;
 use super::outbox::Item;
 use super::runner::{Completed, Runner};
 use crate::aide::database::DatabaseError;
-use crate::api::{Baseline, HoldReason, Reinit, time};
+use crate::api::{Baseline, HoldReason, RealtimeStatus, Reinit, Trigger, time};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::{Finding, ScanError};
 use crate::scan::output::EndedScan;
@@ -20,16 +20,37 @@ pub(super) struct Publishing {
     lines: Lines,
     /// Digest of the baseline that was published last.
     baseline: Option<String>,
+    /// The state of realtime detection.
+    realtime: RealtimeStatus,
 }
 
 impl Publishing {
-    pub(super) fn new(items: mpsc::UnboundedSender<Item>, runner: Runner, lines: Lines) -> Self {
+    pub(super) fn new(
+        items: mpsc::UnboundedSender<Item>,
+        runner: Runner,
+        lines: Lines,
+        realtime: RealtimeStatus,
+    ) -> Self {
         Self {
+            realtime,
             items,
             runner,
             lines,
             baseline: None,
         }
+    }
+
+    /// The state of realtime detection, which is published with all updates from now on.
+    pub(super) fn set_realtime(&mut self, status: RealtimeStatus) {
+        self.realtime = status;
+    }
+
+    /// Publishes the state of realtime detection.
+    pub(super) fn realtime(&self) {
+        let state = self.realtime.state.as_str();
+        let message = self.realtime.message.as_deref();
+        tracing::info!(state, message, "realtime detection");
+        self.send(NodeUpdate::default(), None);
     }
 
     /// Publishes the result of a scan.
@@ -47,12 +68,16 @@ impl Publishing {
             milliseconds = result.duration_milliseconds,
             error = result.error_message,
             scan = completed.scan,
-            "scan finished"
+            "{}",
+            match result.trigger {
+                Some(Trigger::Event) => "changed files were checked",
+                Some(Trigger::Scan) | None => "scan finished",
+            }
         );
         self.lines.scan(EndedScan {
             id: &completed.scan,
             result,
-            report: completed.report.as_deref(),
+            report: completed.report.as_deref().filter(|report| report.differs),
             event: None,
             is_with_baseline: self.is_baseline(digest.as_deref()),
         });
@@ -150,6 +175,10 @@ impl Publishing {
     }
 
     fn send(&self, update: NodeUpdate, log: Option<Value>) {
+        let update = NodeUpdate {
+            realtime: Some(self.realtime.clone()),
+            ..update
+        };
         // The receiver is kept until this sender is dropped.
         self.items.send(Item { update, log }).ok();
     }

@@ -6,10 +6,12 @@ mod context;
 mod disk_space;
 mod error;
 mod marker;
+mod part_check;
 mod report_files;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -17,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::completed::Completed;
 pub(crate) use self::context::{MAX_REPORT, Runner};
+pub(crate) use self::part_check::PartEnd;
 
 use self::aide_run::{AideRun, CheckEnd};
 use self::error::RunnerError;
@@ -26,6 +29,7 @@ use super::machine::{BaselineReason, Disk, Finished, KnownBaseline, NO_DATABASE}
 use crate::aide::command::RunError;
 use crate::aide::database::{self, DatabaseError, Found, Record};
 use crate::aide::exit::AideError;
+use crate::aide::report::Report;
 use crate::api::{Baseline, time};
 use crate::file_error::FileError;
 use crate::scan::outcome::{
@@ -178,10 +182,19 @@ impl Runner {
     ) -> Result<Completed, RunnerError> {
         let run = AideRun::prepare(self, config, cancel).await?;
         let unwatched = run.unwatched_rules();
+        let node_config = run.configuration()?;
+        if let Some(watcher) = &self.watcher {
+            // Before the scan, so that no change is between both.
+            watcher.watch(Arc::clone(&node_config)).await;
+        }
         let end = run.check().await?;
+        if let Some(watcher) = &self.watcher {
+            watcher.drain().await;
+        }
         let runner = self.clone();
         let evaluated = move || runner.evaluate(end);
         let mut completed = tokio::task::spawn_blocking(evaluated).await??;
+        completed.node_config = Some(node_config);
         if let Some(finding) = &mut completed.finding {
             finding.result.unwatched_rules = unwatched;
             finding.result.duration_milliseconds = i64::try_from(start.elapsed().as_millis()).ok();
@@ -193,14 +206,16 @@ impl Runner {
     fn evaluate(&self, end: CheckEnd) -> Result<Completed, RunnerError> {
         let reports = ReportFiles::of(self);
         let is_complete = matches!(end, CheckEnd::Complete(_));
+        let mut compared = None;
         let (digest, outcome) = match end {
             CheckEnd::Complete(status) => {
                 let report = reports.read_json()?;
                 let digest = report.database_digest.clone();
                 let digest = digest.or_else(|| self.digest_on_disk());
                 let unread = digest.as_deref().and_then(|it| self.state.unread(it));
-                let outcome = require_complete_baseline(evaluate(status, report), unread);
-                (digest, outcome)
+                let evaluated = evaluate(status, report);
+                compared = compared_by(&evaluated);
+                (digest, require_complete_baseline(evaluated, unread))
             }
             CheckEnd::ReportTooLarge { limit } => {
                 let outcome = evaluate_truncated(reports.read_json().ok(), limit);
@@ -215,9 +230,10 @@ impl Runner {
         }
         reports.remove_json()?;
         completed.finding = Some(Finding::new(&outcome, time::now(), Duration::ZERO));
-        if let Outcome::Changed(report) = outcome {
-            completed.report = Some(report);
-        }
+        completed.report = match outcome {
+            Outcome::Changed(report) => Some(report),
+            Outcome::Clean { .. } | Outcome::Errored(_) => compared,
+        };
         Ok(completed)
     }
 
@@ -293,6 +309,17 @@ impl Runner {
     }
 }
 
+/// The report of a scan without changes.
+fn compared_by(outcome: &Outcome) -> Option<Box<Report>> {
+    match outcome {
+        Outcome::Clean { files } => Some(Box::new(Report {
+            total: *files,
+            ..Report::default()
+        })),
+        Outcome::Changed(_) | Outcome::Errored(_) => None,
+    }
+}
+
 fn known(record: Record) -> KnownBaseline {
     KnownBaseline {
         config_hash: record.config_hash,
@@ -307,3 +334,5 @@ mod tests;
 
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod part_check_tests;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::aide::watchdog::Limits;
+use crate::api::RealtimeMode;
+use crate::daemon::realtime::kernel_watches::Preference;
 use crate::scan::{Identity, output};
 
 /// Settings of a daemon.
@@ -33,8 +35,19 @@ pub(crate) struct Settings {
     pub limits: Limits,
     /// A lost baseline is reported, and not created again.
     pub error_on_loss: bool,
+    pub realtime: RealtimeSettings,
     /// The lines for log shippers.
     pub output: output::Settings,
     /// Address of the health checks.
     pub health: Option<SocketAddr>,
+}
+
+/// Settings of realtime detection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RealtimeSettings {
+    pub mode: RealtimeMode,
+    /// Time without further changes before changed files are checked.
+    pub delay: Duration,
+    /// The interface of the kernel.
+    pub backend: Preference,
 }

@@ -24,6 +24,18 @@ pub enum Event {
     Signal(String),
     /// A run of AIDE has finished.
     Finished(Finished),
+    /// The kernel has announced changes, which are to be checked at this time.
+    Announced {
+        /// When to check them.
+        due: Duration,
+    },
+    /// Any file may have changed, so the whole node must be scanned.
+    ScanNeeded,
+    /// A check of a part of the node has ended.
+    PartChecked {
+        /// sha256 of the database that AIDE has read, if it is known.
+        digest: Option<String>,
+    },
     /// An AIDE that could not be terminated has exited.
     AideExited,
     /// An update was published.
@@ -71,6 +83,8 @@ pub enum Action {
     Initialize(BaselineReason),
     /// Compare the node with the baseline.
     Scan,
+    /// Compare the announced paths with the baseline, also while a scan runs.
+    CheckPart,
     /// Publish the result of the scan that has finished.
     PublishScan,
     /// Publish the baseline that was created, or was found at the start.
@@ -91,7 +105,7 @@ pub enum Action {
     },
     /// Remove the signal file.
     RemoveSignal,
-    /// Send [`Event::Timer`] at this time.
+    /// Send [`Event::Timer`] at this time, or at the earliest of several. It replaces that of earlier events.
     WakeAt(Duration),
     /// Scans are held. Send no [`Event::Timer`].
     Hold(HoldReason),

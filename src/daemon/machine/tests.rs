@@ -1087,3 +1087,96 @@ fn a_result_before_the_stop_is_published() {
         [Action::PublishScan, Action::Exit]
     );
 }
+
+fn announced(seconds: u64) -> Event {
+    Event::Announced { due: s(seconds) }
+}
+
+fn checked(digest: &str) -> Event {
+    Event::PartChecked {
+        digest: Some(digest.to_owned()),
+    }
+}
+
+#[test]
+fn announced_paths_are_checked_when_they_are_due_also_during_a_scan() {
+    let mut machine = idle();
+    let waits = [Action::WakeAt(s(30)), Action::WakeAt(s(12))];
+    assert_eq!(machine.handle(announced(12), s(10)), waits);
+    let checks = [Action::WakeAt(s(30)), Action::CheckPart];
+    assert_eq!(machine.handle(Event::Timer, s(12)), checks);
+    // The next one waits for the end of the first.
+    assert_eq!(
+        machine.handle(announced(13), s(13)),
+        [Action::WakeAt(s(30))]
+    );
+    assert_eq!(machine.handle(checked("d1"), s(14)), checks);
+    machine.handle(checked("d1"), s(15));
+    assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
+    assert_eq!(machine.handle(announced(31), s(31)), [Action::CheckPart]);
+    assert_eq!(machine.state(), &State::Scanning);
+}
+
+#[test]
+fn an_initialization_waits_for_the_check_and_forgets_what_was_announced() {
+    let mut machine = idle();
+    machine.handle(announced(10), s(10));
+    let waits = machine.handle(Event::Observed(requested("r1")), s(11));
+    assert_eq!(waits, []);
+    machine.handle(announced(12), s(12));
+    let reason = BaselineReason::Requested("r1".to_owned());
+    let begins = machine.handle(checked("d1"), s(13));
+    assert_eq!(begins, [Action::Initialize(reason)]);
+    assert_eq!(machine.handle(announced(14), s(15)), []);
+}
+
+#[test]
+fn nothing_is_checked_while_scans_are_held() {
+    let mut machine = idle();
+    let held = known("c1", "d1").held();
+    assert_eq!(
+        machine.handle(Event::Observed(held), s(10)),
+        [Action::Hold(HoldReason::User)]
+    );
+    assert_eq!(machine.handle(announced(11), s(12)), []);
+}
+
+#[test]
+fn a_scan_decides_about_another_database_that_a_check_finds() {
+    let mut machine = idle();
+    machine.handle(announced(10), s(10));
+    assert_eq!(machine.handle(checked("d2"), s(11)), [Action::Scan]);
+    let actions = machine.handle(scanned("d2"), s(12));
+    assert!(
+        matches!(&actions[..], [Action::PublishError { error, event: Some(_) }, _]
+            if error.class == ErrorClass::Tampered),
+        "{actions:?}"
+    );
+    assert_eq!(
+        machine.handle(announced(12), s(13)),
+        [Action::WakeAt(s(112))]
+    );
+}
+
+#[test]
+fn a_needed_scan_starts_after_a_pause_of_four_times_the_last_one() {
+    let mut machine = idle();
+    machine.handle(Event::Timer, s(30));
+    machine.handle(scanned("d1"), s(40));
+    assert_eq!(
+        machine.handle(Event::ScanNeeded, s(41)),
+        [Action::WakeAt(s(80))]
+    );
+    assert_eq!(machine.handle(Event::Timer, s(80)), [Action::Scan]);
+    machine.handle(scanned("d1"), s(81));
+    assert_eq!(machine.handle(Event::ScanNeeded, s(90)), [Action::Scan]);
+}
+
+#[test]
+fn a_daemon_that_stops_waits_for_the_check() {
+    let mut machine = idle();
+    machine.handle(announced(10), s(10));
+    assert_eq!(machine.handle(Event::Shutdown, s(11)), [Action::StopAide]);
+    let ended = Event::PartChecked { digest: None };
+    assert_eq!(machine.handle(ended, s(12)), [Action::Exit]);
+}

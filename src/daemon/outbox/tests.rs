@@ -2,7 +2,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use super::*;
-use crate::api::{Condition, Reinit, ScanResult};
+use crate::api::{RealtimeStatus, Reinit, ScanResult};
 use crate::scan::outcome::Finding;
 
 pub(in crate::daemon) fn result(condition: Condition, second: i64) -> Item {
@@ -72,4 +72,44 @@ fn a_finished_request_is_never_dropped() {
         outbox.push(item);
     }
     assert_eq!(drain(outbox), items);
+}
+
+#[test]
+fn a_replaced_failure_log_of_the_same_changes_is_kept() {
+    let failed = |second, hash: &str, log: Option<&str>| {
+        let mut item = result(Condition::Failed, second);
+        if let Some(finding) = &mut item.update.finding {
+            finding.result.changes_hash = Some(hash.to_owned());
+        }
+        item.log = log.map(|log| Value::String(log.to_owned()));
+        item
+    };
+    for (hash, log, expected) in [
+        ("same", None, Some("old")),
+        ("same", Some("new"), Some("new")),
+        ("other", None, None),
+    ] {
+        let mut outbox = Outbox::default();
+        outbox.push(failed(1, "same", Some("old")));
+        outbox.push(failed(2, hash, log));
+        assert_eq!(drain(outbox), [failed(2, hash, expected)]);
+    }
+}
+
+#[test]
+fn only_the_newest_state_of_realtime_detection_is_kept() {
+    let state = |overflows| {
+        let mut item = reinit(0);
+        item.update.reinit = None;
+        item.update.realtime = Some(RealtimeStatus {
+            overflows,
+            ..crate::daemon::realtime::condition::off()
+        });
+        item
+    };
+    let mut outbox = Outbox::default();
+    for item in [state(1), reinit(1), state(2), state(3)] {
+        outbox.push(item);
+    }
+    assert_eq!(drain(outbox), [reinit(1), state(3)]);
 }

@@ -1,6 +1,8 @@
 //! One run of AIDE with this node's configuration: attempts, limits, and what they mean. I/O.
 
+use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +18,7 @@ use crate::aide::report::Report;
 use crate::aide::stderr::Stderr;
 use crate::api::{ErrorClass, UnwatchedRule};
 use crate::daemon::node_config::{self, AideQuery, NodeConfig};
+use crate::file_error::FileError;
 use crate::scan::outcome::ScanError;
 
 /// Maximum attempts when AIDE skips files.
@@ -91,6 +94,13 @@ impl<'a> AideRun<'a> {
     /// Rules that watch nothing on this node because of symbolic links.
     pub(super) fn unwatched_rules(&self) -> Vec<UnwatchedRule> {
         node_config::listed(&self.unwatched)
+    }
+
+    /// The configuration for this node.
+    pub(super) fn configuration(&self) -> Result<Arc<str>, FileError> {
+        let path = &self.config.path;
+        let text = fs::read_to_string(path).map_err(FileError::on("read", path))?;
+        Ok(text.into())
     }
 
     /// Writes a new database.

@@ -1,5 +1,7 @@
 //! A finished run and what is published of it.
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
@@ -23,10 +25,12 @@ pub(crate) struct Completed {
     pub baseline: Option<Baseline>,
     /// The failure log of a failed scan.
     pub log: Option<Value>,
-    /// The id of a scan.
+    /// The id of a scan, or of a result of checks.
     pub scan: String,
-    /// The report of a failed scan.
+    /// What AIDE has compared in a scan; also of a scan without changes, but not after an error.
     pub report: Option<Box<Report>>,
+    /// The configuration for this node that the scan used.
+    pub node_config: Option<Arc<str>>,
     /// When the run began.
     pub started_at: Time,
     /// An AIDE that could not be terminated.
@@ -42,8 +46,25 @@ impl Completed {
             log: None,
             scan: String::new(),
             report: None,
+            node_config: None,
             started_at,
             stuck_process: None,
+        }
+    }
+
+    /// The known state of the node, which checks of parts have shown.
+    pub(crate) fn of_known_state(
+        finding: Finding,
+        report: Option<Box<Report>>,
+        log: Option<Value>,
+        id: String,
+    ) -> Self {
+        Self {
+            scan: id,
+            finding: Some(finding),
+            report,
+            log,
+            ..Self::new(Finished::Scanned { digest: None }, time::now())
         }
     }
 

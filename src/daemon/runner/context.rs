@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::aide::command::Aide;
 use crate::aide::database::StateDir;
 use crate::daemon::node_config::Verified;
+use crate::daemon::realtime::watcher::Watcher;
 use crate::scan::Identity;
 
 /// Maximum bytes of each of AIDE's two reports of a scan: enough for a million entries.
@@ -34,4 +35,6 @@ pub(crate) struct Runner {
     pub max_report: u64,
     /// What AIDE has answered about the newest configuration for this node.
     pub verified: Verified,
+    /// Announces changes from the start of a scan on, if realtime detection is not off.
+    pub watcher: Option<Watcher>,
 }

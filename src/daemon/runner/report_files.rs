@@ -4,12 +4,14 @@ use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
 use super::context::Runner;
 use super::error::RunnerError;
 use crate::aide::report::{self, Report};
 use crate::file_error::FileError;
+use crate::scan::failure_log::rendered::{self, Known};
 use crate::scan::failure_log::{self, Reports};
 
 /// Name of the JSON report in the container's own directory.
@@ -20,6 +22,25 @@ const JSON_REPORT: &str = "aide.report.json";
 pub(super) struct ReportFiles<'a> {
     runner: &'a Runner,
     json: PathBuf,
+}
+
+impl Runner {
+    /// The failure log of the known state of the node.
+    pub(crate) fn log_of_known_state(&self, report: &Report, at: &Time) -> io::Result<Value> {
+        let known = Known {
+            at: at.0,
+            aide_version: &self.aide_version,
+            host_root: &self.host_root,
+            path_on_node: &self.log_on_node(),
+        };
+        rendered::of_known_state(&self.identity, report, known)
+    }
+
+    /// Path on the node of AIDE's plain report of the last scan.
+    fn log_on_node(&self) -> String {
+        let dir = self.state_dir_on_node.trim_end_matches('/');
+        format!("{dir}/aide.log")
+    }
 }
 
 impl<'a> ReportFiles<'a> {
@@ -55,11 +76,10 @@ impl<'a> ReportFiles<'a> {
     /// The failure log of the two reports.
     pub(super) fn failure_log(&self, report: &Report) -> Result<Value, RunnerError> {
         let (log, identity) = (self.runner.state.log(), &self.runner.identity);
-        let dir = self.runner.state_dir_on_node.trim_end_matches('/');
         let reports = Reports {
             plain: File::open(&log).map_err(FileError::on("open", &log))?,
             json: File::open(&self.json).map_err(FileError::on("open", &self.json))?,
-            path_on_node: format!("{dir}/aide.log"),
+            path_on_node: self.runner.log_on_node(),
         };
         let content =
             failure_log::fit(identity, report, reports).map_err(FileError::on("read", &log))?;

@@ -94,6 +94,7 @@ impl Node {
             max_backups: 5,
             max_report: MAX_REPORT,
             verified: Verified::default(),
+            watcher: None,
         }
     }
 

@@ -1,0 +1,93 @@
+//! What follows from the end of an initialization or a scan. Pure.
+
+use std::time::Duration;
+
+use super::baseline::{BaselineReason, KnownBaseline};
+use super::event::{Action, Finished};
+use super::schedule::retry_after;
+use super::state::State;
+use super::{Machine, messages};
+use crate::scan::outcome::ScanError;
+
+impl Machine {
+    pub(super) fn finish(&mut self, finished: Finished, now: Duration, actions: &mut Vec<Action>) {
+        match finished {
+            Finished::Initialized(created) => self.initialized(created, now, actions),
+            Finished::InitFailed(error) => self.init_failed(error, now, actions),
+            Finished::Scanned { digest } => self.scanned(digest.as_deref(), now, actions),
+            Finished::BaselineMissing => {
+                self.baseline.missing();
+                self.state = State::Idle { due: now };
+            }
+            Finished::BaselineOutdated { made_by, digest } => {
+                self.baseline.outdated(made_by, &digest);
+                self.state = State::Idle { due: now };
+            }
+            Finished::Stuck(error) => {
+                self.readiness.attempt_over();
+                self.state = State::Stuck { due: now, error };
+            }
+            Finished::Stopped => self.state = State::Starting,
+        }
+    }
+
+    fn initialized(&mut self, created: KnownBaseline, now: Duration, actions: &mut Vec<Action>) {
+        let reason = match std::mem::replace(&mut self.state, State::Idle { due: now }) {
+            State::Initializing(reason) => reason,
+            _ => BaselineReason::First,
+        };
+        self.readiness.attempt_over();
+        self.interrupted = 0;
+        if let Some(id) = reason.request() {
+            self.reinit_done = Some(id.to_owned());
+        }
+        actions.push(Action::PublishBaseline {
+            request: reason.request().map(str::to_owned),
+            event: messages::of_new_baseline(
+                &reason,
+                self.baseline.old_digest(),
+                &created.digest,
+                self.open_failure(),
+            ),
+        });
+        let done = self.reinit_done.as_deref();
+        if reason == BaselineReason::Signal || self.signal.is_done(&created, done) {
+            self.signal.clear();
+            actions.push(Action::RemoveSignal);
+        }
+        self.baseline.initialized(created);
+        self.is_compared = true;
+    }
+
+    fn init_failed(&mut self, error: ScanError, now: Duration, actions: &mut Vec<Action>) {
+        let (reason, attempts) = match std::mem::replace(&mut self.state, State::Starting) {
+            State::Initializing(reason) => (reason, self.interrupted),
+            State::InitFailed {
+                reason, attempts, ..
+            } => (reason, attempts),
+            _ => (BaselineReason::First, 0),
+        };
+        let attempts = attempts + 1;
+        self.interrupted = attempts;
+        self.readiness.attempt_over();
+        self.state = State::InitFailed {
+            due: now + retry_after(attempts),
+            attempts,
+            reason,
+        };
+        actions.push(Action::PublishError { error, event: None });
+    }
+
+    fn scanned(&mut self, digest: Option<&str>, now: Duration, actions: &mut Vec<Action>) {
+        self.interrupted = 0;
+        if let Some(error) = digest.and_then(|digest| self.baseline.tampered_with(digest)) {
+            self.baseline.error = Some(error);
+            self.state = State::Idle { due: now };
+            return;
+        }
+        self.schedule.scan_ended(now);
+        let due = self.schedule.after_scan(now);
+        self.state = State::Idle { due };
+        actions.push(Action::PublishScan);
+    }
+}

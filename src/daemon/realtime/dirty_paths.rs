@@ -1,0 +1,198 @@
+//! The paths that were announced as changed and are not checked yet, and when to check them. Pure; times
+//! are since the daemon's start.
+//!
+//! A check waits until nothing was announced for the delay, but not for longer than a burst may last. The
+//! pause after a check is four times as long as the check, so that checks use at most a fifth of the time.
+
+use std::time::Duration;
+
+use crate::aide::coverage::{Coverage, Extent};
+use crate::aide::limit;
+
+/// Maximum time from the first announced path to its check, in delays.
+const MAX_DELAYS: u32 = 4;
+/// Pause after a check, in durations of the check.
+const PAUSE: u32 = 4;
+/// Maximum number of paths that are remembered. Beyond it, their directories are.
+const MAX_REMEMBERED: usize = 2000;
+/// Maximum number of paths of a check.
+const MAX_CHECKED: usize = 300;
+
+/// A part of the node, or all of it if too much was announced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Part(Coverage),
+    Everything,
+}
+
+impl Default for Scope {
+    fn default() -> Self {
+        Self::Part(Coverage::default())
+    }
+}
+
+impl Scope {
+    pub(crate) fn add(&mut self, path: &[u8], extent: Extent) {
+        if let Self::Part(coverage) = self {
+            coverage.add(path, extent);
+            self.bound();
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(self, Self::Part(coverage) if coverage.is_empty())
+    }
+
+    fn extend(&mut self, other: &Coverage) {
+        if let Self::Part(coverage) = self {
+            coverage.extend(other);
+            self.bound();
+        }
+    }
+
+    /// Replaces too many paths by their directories, or too many directories by everything.
+    fn bound(&mut self) {
+        let Self::Part(coverage) = self else { return };
+        if coverage.len() <= MAX_REMEMBERED {
+            return;
+        }
+        let directories = coverage.by_directory();
+        *self = if directories.len() <= MAX_REMEMBERED / 2 {
+            Self::Part(directories)
+        } else {
+            Self::Everything
+        };
+    }
+}
+
+/// Paths that were announced as changed.
+#[derive(Clone, Debug)]
+pub(crate) struct DirtyPaths {
+    /// For how long nothing must be announced before a check.
+    delay: Duration,
+    host_root: String,
+    scope: Scope,
+    /// When the first and the last path was announced.
+    announced: Option<(Duration, Duration)>,
+    /// What was announced since the scan of the whole node that runs now started, or was not checked then.
+    since_scan: Option<Scope>,
+    /// The end of the pause after the last check.
+    paused_until: Duration,
+}
+
+impl DirtyPaths {
+    /// No paths. `host_root` is the mount of the node's root, which AIDE's paths begin with.
+    pub(crate) fn new(delay: Duration, host_root: String) -> Self {
+        Self {
+            delay,
+            host_root,
+            scope: Scope::default(),
+            announced: None,
+            since_scan: None,
+            paused_until: Duration::ZERO,
+        }
+    }
+
+    /// Remembers a path that may have changed.
+    pub(crate) fn announce(&mut self, path: &[u8], extent: Extent, now: Duration) {
+        self.touch(now);
+        self.scope.add(path, extent);
+        if let Some(scope) = &mut self.since_scan {
+            scope.add(path, extent);
+        }
+    }
+
+    /// Remembers that any path may have changed, such as after an overflow of the kernel's queue.
+    pub(crate) fn announce_everything(&mut self, now: Duration) {
+        self.touch(now);
+        self.scope = Scope::Everything;
+        if let Some(scope) = &mut self.since_scan {
+            *scope = Scope::Everything;
+        }
+    }
+
+    /// Remembers a part whose check has not shown its state.
+    pub(crate) fn announce_part(&mut self, part: &Coverage, now: Duration) {
+        self.touch(now);
+        self.scope.extend(part);
+        if let Some(scope) = &mut self.since_scan {
+            scope.extend(part);
+        }
+    }
+
+    fn touch(&mut self, now: Duration) {
+        let (first, _) = self.announced.unwrap_or((now, now));
+        self.announced = Some((first, now));
+    }
+
+    /// A scan of the whole node starts, which checks what was announced before. `checking` is the part that is
+    /// being checked.
+    pub(crate) fn scan_started(&mut self, checking: Option<&Coverage>) {
+        let mut since = match &self.announced {
+            // The paths stay announced: the scan may take long.
+            Some(_) => self.scope.clone(),
+            None => Scope::default(),
+        };
+        if since == Scope::Everything {
+            // This is the scan that checks everything.
+            self.announced = None;
+            self.scope = Scope::default();
+            since = Scope::default();
+        }
+        if let Some(part) = checking {
+            since.extend(part);
+        }
+        self.since_scan = Some(since);
+    }
+
+    /// The scan has ended. Returns where the scan may not have seen the newest state.
+    pub(crate) fn scan_ended(&mut self) -> Scope {
+        self.since_scan.take().unwrap_or_default()
+    }
+
+    /// Nothing is announced: there is no baseline to compare with.
+    pub(crate) fn clear(&mut self) {
+        self.announced = None;
+        self.scope = Scope::default();
+    }
+
+    /// When the next check is due; none if nothing was announced.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        let (first, last) = self.announced?;
+        let quiet = (last + self.delay).min(first + self.delay * MAX_DELAYS);
+        Some(quiet.max(self.paused_until))
+    }
+
+    /// What to check now. Nothing is dirty afterwards.
+    pub(crate) fn take(&mut self) -> Option<Scope> {
+        self.announced.take()?;
+        let scope = std::mem::take(&mut self.scope);
+        let Scope::Part(coverage) = scope else {
+            return Some(Scope::Everything);
+        };
+        let fits = |coverage: &Coverage| {
+            coverage.len() <= MAX_CHECKED && limit::expression(coverage, &self.host_root).is_some()
+        };
+        let by_directory = || Some(coverage.by_directory()).filter(|it| fits(it));
+        let part = Some(&coverage).filter(|it| fits(it)).cloned();
+        Some(
+            part.or_else(by_directory)
+                .map_or(Scope::Everything, Scope::Part),
+        )
+    }
+
+    /// Whether too much was announced for a check.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.announced.is_some() && self.scope == Scope::Everything
+    }
+
+    /// A check has ended. Returns the end of the pause after it.
+    pub(crate) fn checked(&mut self, started: Duration, ended: Duration) -> Duration {
+        let took = ended.saturating_sub(started);
+        self.paused_until = ended + took * PAUSE;
+        self.paused_until
+    }
+}
+
+#[cfg(test)]
+mod tests;

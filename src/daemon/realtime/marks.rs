@@ -1,0 +1,333 @@
+//! The marks in the kernel: a watch on each directory that the configuration reaches. I/O.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use rustix::fs::{Dir, FileType};
+use rustix::io::Errno;
+
+use super::announcement::{self, Announcement};
+use super::directories::{has_vanished, join, open_directory, open_path, open_root};
+use super::kernel_event::Objects;
+use super::kernel_event::{KernelEvent, WatchId};
+use super::kernel_watches::{KernelWatches, Preference, Refused, Unavailable};
+use super::own_files::OwnFiles;
+use super::watched_directories::{Place, WatchedDirectories};
+use crate::aide::config::reach::Reach;
+use crate::aide::report::display_path;
+use crate::api::realtime::RealtimeBackend;
+
+/// The marked directories of a node.
+#[derive(Debug)]
+pub(crate) struct Marks {
+    kernel: KernelWatches,
+    watched: WatchedDirectories,
+    reach: Reach,
+    host_root: PathBuf,
+    /// Maximum number of marks.
+    limit: usize,
+    own_files: Option<OwnFiles>,
+}
+
+/// Directories that could not be marked. Those below them are not counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unmarked {
+    /// How many were beyond the limit.
+    pub beyond_limit: u64,
+    /// How many were beyond the limits of the kernel, such as `fs.inotify.max_user_watches`.
+    pub beyond_kernel_limit: u64,
+    /// The first one beyond a limit.
+    pub first_beyond_limit: Option<String>,
+    /// How many the kernel or the file system refused, and the first one with its error.
+    pub refused: u64,
+    pub first_refused: Option<String>,
+}
+
+impl Unmarked {
+    /// Adds those of another walk.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.beyond_limit += more.beyond_limit;
+        self.beyond_kernel_limit += more.beyond_kernel_limit;
+        self.refused += more.refused;
+        let first = self.first_beyond_limit.take();
+        self.first_beyond_limit = first.or(more.first_beyond_limit);
+        self.first_refused = self.first_refused.take().or(more.first_refused);
+    }
+
+    fn leave_out(&mut self, path: &[u8]) {
+        self.first_beyond_limit
+            .get_or_insert_with(|| display_path(path));
+    }
+
+    fn refuse(&mut self, path: &[u8], refused: Refused) {
+        match refused {
+            Refused::KernelLimit => {
+                self.beyond_kernel_limit += 1;
+                self.leave_out(path);
+            }
+            Refused::Other(error) => {
+                self.refused += 1;
+                self.first_refused
+                    .get_or_insert_with(|| format!("{}: {error}", display_path(path)));
+            }
+        }
+    }
+}
+
+/// An open directory, and those of its entries that are not visited yet.
+struct Level {
+    directory: OwnedFd,
+    place: Place,
+    path: Vec<u8>,
+    names: Vec<Vec<u8>>,
+}
+
+impl Marks {
+    /// Opens the preferred interface of the kernel, without marks. It reports directories that `reach`
+    /// includes, below `host_root`.
+    pub(crate) fn open(
+        host_root: PathBuf,
+        reach: Reach,
+        limit: usize,
+        preference: Preference,
+    ) -> Result<Self, Unavailable> {
+        Ok(Self {
+            kernel: KernelWatches::open(Objects::Directories, preference)?,
+            watched: WatchedDirectories::default(),
+            reach,
+            host_root,
+            limit,
+            own_files: None,
+        })
+    }
+
+    /// Leaves out events of these files.
+    pub(crate) fn without(mut self, own_files: OwnFiles) -> Self {
+        self.own_files = Some(own_files);
+        self
+    }
+
+    /// Marks the root of the node and all directories below it that are reached. Directories that were marked
+    /// before and are not found again are forgotten, such as after an overflow.
+    pub(crate) fn mark_all(&mut self) -> io::Result<Unmarked> {
+        let root = open_root(&self.host_root)?;
+        let directory = self.kernel.add(&root).map_err(|refused| match refused {
+            Refused::KernelLimit => Errno::NOSPC.into(),
+            Refused::Other(error) => error,
+        })?;
+        let before = std::mem::take(&mut self.watched);
+        let place = self.watched.add_root(directory);
+        let mut unmarked = Unmarked::default();
+        let level = level(root, place, b"/".to_vec(), &mut unmarked);
+        self.walk(level, &mut unmarked);
+        let stale = before.directories();
+        let stale = stale.filter(|directory| !self.watched.contains(directory));
+        let stale = stale.cloned().collect();
+        self.unmark(stale, b"/");
+        Ok(unmarked)
+    }
+
+    /// Marks a directory that has appeared, and all below it. It may have disappeared again.
+    pub(crate) fn mark_appeared(&mut self, parent: &WatchId, name: &[u8], path: &[u8]) -> Unmarked {
+        let mut unmarked = Unmarked::default();
+        let above = path.strip_suffix(name).unwrap_or(path);
+        let place = self.watched.at(above);
+        if let Some(place) = place.filter(|place| self.watched.directory(*place) == Some(parent)) {
+            self.mark_entry(place, above, name, &mut unmarked);
+        }
+        unmarked
+    }
+
+    /// Forgets what was marked at a mount point, and marks what is there now: a file system was mounted or
+    /// unmounted. None if nothing is watched there.
+    pub(crate) fn mark_mounted(&mut self, path: &[u8]) -> Option<Unmarked> {
+        let slash = path.iter().rposition(|byte| *byte == b'/')?;
+        let (above, name) = (&path[..slash], &path[slash + 1..]);
+        let place = self.watched.at(above)?;
+        if !self.is_reached(path) {
+            return None;
+        }
+        if let Some(before) = self.watched.entry(place, name) {
+            let forgotten = self.watched.forget_place(before);
+            self.unmark(forgotten, above);
+        }
+        let mut unmarked = Unmarked::default();
+        self.mark_entry(place, above, name, &mut unmarked);
+        Some(unmarked)
+    }
+
+    /// Removes the marks of a directory that has disappeared, and of all below it.
+    pub(crate) fn forget(&mut self, parent: &WatchId, name: &[u8]) {
+        let above = self.watched.paths(parent).into_iter().next();
+        let forgotten = self.watched.forget(parent, name);
+        self.unmark(forgotten, &above.unwrap_or_default());
+    }
+
+    /// The next announcements; empty if there are none now.
+    pub(crate) fn read(&mut self) -> io::Result<Vec<Announcement>> {
+        let mut announced = Vec::new();
+        for event in self.kernel.read()? {
+            if self.is_own(&event) {
+                continue;
+            }
+            if let KernelEvent::Unwatched(directory) = &event {
+                let forgotten = self.watched.forget_directory(directory);
+                self.unmark(forgotten, b"/");
+            }
+            announced.extend(announcement::of(event, &self.watched));
+        }
+        Ok(announced)
+    }
+
+    /// Whether fio itself has caused the event. It changes the directory, too, which is left out as well.
+    fn is_own(&self, event: &KernelEvent) -> bool {
+        let (
+            KernelEvent::Entry {
+                directory, name, ..
+            },
+            Some(own_files),
+        ) = (event, &self.own_files)
+        else {
+            return false;
+        };
+        let mut paths = self.watched.paths(directory).into_iter();
+        paths.any(|path| own_files.contains(&path, name))
+    }
+
+    /// Number of paths of marked directories.
+    pub(crate) fn len(&self) -> usize {
+        self.watched.len()
+    }
+
+    /// The interface that reports changes of the node's root. Other file systems may have the other one.
+    pub(crate) fn backend(&self) -> RealtimeBackend {
+        match self.watched.root() {
+            Some(WatchId::Watch(_)) => RealtimeBackend::Inotify,
+            Some(WatchId::Handle(_)) | None => RealtimeBackend::Fanotify,
+        }
+    }
+
+    /// Why fanotify cannot be used, if it was tried.
+    pub(crate) fn fallback(&self) -> Option<&Unavailable> {
+        self.kernel.fallback()
+    }
+
+    /// What to poll. It changes when directories are marked.
+    pub(crate) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.kernel.descriptors()
+    }
+
+    /// Marks an entry of a directory, if that is a directory, and all below it.
+    fn mark_entry(&mut self, place: Place, above: &[u8], name: &[u8], unmarked: &mut Unmarked) {
+        let directory = match open_path(&self.host_root, above) {
+            Ok(directory) => directory,
+            Err(error) if has_vanished(&error) => return,
+            Err(error) => return unmarked.refuse(above, error.into()),
+        };
+        let level = Level {
+            directory,
+            place,
+            path: above.to_vec(),
+            names: vec![name.to_vec()],
+        };
+        self.walk(level, unmarked);
+    }
+
+    /// Marks the named directories in an open directory, and all below them. Only the directories above the
+    /// current one are open.
+    fn walk(&mut self, level: Level, unmarked: &mut Unmarked) {
+        let mut levels = vec![level];
+        while let Some(level) = levels.last_mut() {
+            let Some(name) = level.names.pop() else {
+                levels.pop();
+                continue;
+            };
+            let entered = self.enter(level, &name, unmarked);
+            levels.extend(entered);
+        }
+    }
+
+    /// Marks one directory, if it is reached, and lists it.
+    fn enter(&mut self, above: &Level, name: &[u8], unmarked: &mut Unmarked) -> Option<Level> {
+        let path = join(&above.path, name);
+        if !self.is_reached(&path) {
+            return None;
+        }
+        let directory = match open_directory(above.directory.as_fd(), name) {
+            Ok(directory) => directory,
+            Err(error) if has_vanished(&error) => return None,
+            Err(error) => {
+                unmarked.refuse(&path, error.into());
+                return None;
+            }
+        };
+        let is_new = self.watched.entry(above.place, name).is_none();
+        if is_new && self.watched.len() >= self.limit {
+            unmarked.beyond_limit += 1;
+            unmarked.leave_out(&path);
+            return None;
+        }
+        match self.kernel.add(&directory) {
+            Ok(id) => {
+                let (place, forgotten) = self.watched.add(above.place, name, id);
+                self.unmark(forgotten, &above.path);
+                Some(level(directory, place, path, unmarked))
+            }
+            Err(refused) => {
+                unmarked.refuse(&path, refused);
+                None
+            }
+        }
+    }
+
+    fn is_reached(&mut self, path: &[u8]) -> bool {
+        let on_host = [self.host_root.as_os_str().as_bytes(), path].concat();
+        self.reach.includes(&on_host)
+    }
+
+    /// Removes marks. `beside` is the path of a directory of the same file system.
+    fn unmark(&self, directories: Vec<WatchId>, beside: &[u8]) {
+        let needs_handle = |id: &WatchId| matches!(id, WatchId::Handle(_));
+        let beside = if directories.iter().any(needs_handle) {
+            open_path(&self.host_root, beside).ok()
+        } else {
+            None
+        };
+        for directory in directories {
+            self.kernel.remove(&directory, beside.as_ref());
+        }
+    }
+}
+
+/// Lists a marked directory. It is marked before, so that no entry is missed.
+fn level(directory: OwnedFd, place: Place, path: Vec<u8>, unmarked: &mut Unmarked) -> Level {
+    let names = directories_in(&directory).unwrap_or_else(|error| {
+        unmarked.refuse(&path, error.into());
+        Vec::new()
+    });
+    Level {
+        directory,
+        place,
+        path,
+        names,
+    }
+}
+
+/// The names of the directories in a directory.
+fn directories_in(directory: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(directory)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        let may_be_directory = matches!(entry.file_type(), FileType::Directory | FileType::Unknown);
+        if may_be_directory && !matches!(name, b"." | b"..") {
+            names.push(name.to_vec());
+        }
+    }
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests;

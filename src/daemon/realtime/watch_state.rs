@@ -1,0 +1,29 @@
+//! What the watcher of the kernel's events has achieved. Pure.
+
+use crate::api::{RealtimeBackend, RealtimeReason};
+
+use super::marks::Unmarked;
+
+/// The state of the watcher.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WatchState {
+    /// What watches; none before the directories are watched for the first time.
+    pub(crate) backend: Option<RealtimeBackend>,
+    /// Why fanotify is not used.
+    pub(crate) fallback: Option<String>,
+    /// Number of watched directories.
+    pub(crate) directories: u64,
+    /// The directories that are not watched.
+    pub(crate) unmarked: Unmarked,
+    /// Number of times that the kernel has dropped events.
+    pub(crate) overflows: u64,
+    /// Why nothing is watched.
+    pub(crate) error: Option<WatchError>,
+}
+
+/// Why nothing is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WatchError {
+    pub(crate) reason: RealtimeReason,
+    pub(crate) message: String,
+}

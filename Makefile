@@ -24,12 +24,13 @@ WORKERS ?= 2## Number of worker nodes that cluster-up starts
 CLUSTER ?=## kind, local or current; default: the first that works
 KUBERNETES_VERSION ?=## Kubernetes for api-test and e2e (CLUSTER=local), of `hack/cluster versions`; default: the latest
 GIT_REMOTE ?= origin## Git remote for releases
-PART ?=## Part that bench measures: scan, daemon, operator, api, latency or rollout; default: all
+PART ?=## Part that bench measures: scan, daemon, operator, api, latency, rollout or realtime; default: all
 BASE ?=## Commit that bench compares with
 NODES ?=## Fleet sizes that bench simulates, such as 10,100,1000,5000
 SOAK_SECONDS ?= 3600## Duration of soak
 FUZZ_SECONDS ?= 60## Duration of fuzz, for all targets together
 DIFFER_SECONDS ?= 600## Duration of differ, for each version of AIDE
+CHANGES ?= 100000## Number of changes that realtime-test makes, for each interface of the kernel
 E2E_AUDIT_LOG ?=## Audit log of e2e for audit-rbac; default: that of the cluster
 CARGO_TARGET_DIR ?= target## Build directory of cargo
 
@@ -105,7 +106,7 @@ reproducible: ## Build the program twice from scratch, and compare
 
 ##@ Test
 
-.PHONY: test test-versions fuzz test-unit differ containerfile-test api-test skew-test release-test olm-test chart-test helm-test e2e arm64-test cgroup2-test chaos audit-rbac soak bench demo lint figures verify
+.PHONY: test test-versions fuzz test-unit differ realtime-test containerfile-test api-test skew-test release-test olm-test chart-test helm-test e2e arm64-test cgroup2-test chaos audit-rbac soak bench demo lint figures verify
 # All targets use the same features, so that the library and the program are compiled only once.
 test: test-unit api-test release-test e2e audit-rbac fuzz containerfile-test ## Run all tests, including those with a real API server and a cluster
 
@@ -117,16 +118,20 @@ test-versions: ## Run the API tests on all supported versions of Kubernetes, the
 	hack/cluster down
 
 test-unit: ## Run the unit tests, including those with a real AIDE
-	hack/packages cc lua
+	hack/packages cc lua filesystems
 	$(AIDES) cargo test --locked --lib --bins --all-features
 
 differ: ## Compare converted configurations with the original ones in AIDE 0.17, 0.18 and 0.19 (DIFFER_SECONDS)
 	$(AIDES) FIO_DIFFER_SECONDS=$(DIFFER_SECONDS) cargo test --locked --lib --all-features differential:: -- --nocapture
 
+realtime-test: ## Change files at random, and compare what realtime detection reports with scans (CHANGES; requires root)
+	hack/packages cc
+	FIO_AIDE="$$(hack/aide)" FIO_REALTIME_CHANGES=$(CHANGES) cargo test --locked --lib --all-features no_change_is_missed -- --nocapture
+
 containerfile-test: ## Verify that the Containerfile copies all required files
 	hack/containerfile-test
 
-fuzz: ## Fuzz the parsers of configurations, reports and exit statuses (FUZZ_SECONDS)
+fuzz: ## Fuzz the parsers of configurations, reports, exit statuses and records of the kernel (FUZZ_SECONDS)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) hack/fuzz
 
 # skew-test is a separate target because it builds a previous version of fio.

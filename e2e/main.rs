@@ -22,6 +22,7 @@ mod memory;
 mod metrics;
 mod nodes;
 mod quiet;
+mod realtime;
 mod reinit;
 mod restarts;
 mod security_profile;

@@ -10,10 +10,15 @@ use serde_json::json;
 use crate::harness::{Node, Test, on_all_nodes, until};
 
 /// Value of each series of this program's, by name and labels as they are written.
-type Series = BTreeMap<String, f64>;
+pub(crate) type Series = BTreeMap<String, f64>;
+
+/// The series that is 1 while a node has failed.
+pub(crate) fn node_failed(node: &Node) -> String {
+    format!("file_integrity_operator_node_failed{{node=\"{node}\"}}")
+}
 
 /// Reads the fleet's metrics from a node.
-async fn scrape(t: &Test, from: &Node) -> Result<Series> {
+pub(crate) async fn scrape(t: &Test, from: &Node) -> Result<Series> {
     let service = t.api::<Service>().get("metrics").await?;
     let address = service.spec.and_then(|spec| spec.cluster_ip);
     let address = address.context("the Service has no address")?;
@@ -79,16 +84,24 @@ async fn metrics_count_what_happened() -> Result<()> {
         fi.watched().await?;
         first.files("printf x > new").await?;
         fi.result(&first.name, Condition::Failed).await?;
-        let failed =
-            |node: &Node| format!("file_integrity_operator_node_failed{{node=\"{node}\"}}");
-        metrics(t, first, &[(failed(first), 1.0), (failed(second), 0.0)]).await?;
+        metrics(
+            t,
+            first,
+            &[(node_failed(first), 1.0), (node_failed(second), 0.0)],
+        )
+        .await?;
 
         t.replace_operator().await?;
-        metrics(t, first, &[(failed(first), 1.0), (failed(second), 0.0)]).await?;
+        metrics(
+            t,
+            first,
+            &[(node_failed(first), 1.0), (node_failed(second), 0.0)],
+        )
+        .await?;
         fi.delete().await?;
         until("the node's series are removed", async || {
             let series = scrape(t, first).await?;
-            ensure!(!series.contains_key(&failed(first)), "{series:?}");
+            ensure!(!series.contains_key(&node_failed(first)), "{series:?}");
             Ok(())
         })
         .await?;
@@ -120,8 +133,8 @@ async fn metrics_count_what_happened() -> Result<()> {
                 &format!(r#"node_status_total{{condition="Failed",node="{first}"}}"#),
                 1.0,
             ),
-            (failed(first), 0.0),
-            (failed(second), 0.0),
+            (node_failed(first), 0.0),
+            (node_failed(second), 0.0),
         ];
         metrics(t, first, &wanted).await
     })

@@ -25,7 +25,9 @@ async fn a_clean_scan_costs_one_write() -> Result<()> {
         let node = &t.node()?.name;
         let fi = t.create(json!({})).await?;
         fi.watched().await?;
-        // What follows the first result (counts in the status) is over before the second.
+        // What follows the first result (counts in the status) is over before the second, except that
+        // realtime detection is active since then.
+        fi.condition("Realtime", "True", "Active").await?;
         let requests = fi.requests_in_scans(node, 3).await?;
         let short = |which: &dyn Fn(&Request) -> bool| {
             let such = requests.iter().filter(|r| r.verb != "watch" && which(r));
@@ -119,6 +121,7 @@ async fn idle_nodes_give_no_false_alarm() -> Result<()> {
             [Condition::Succeeded],
             "conditions of all results"
         );
+        fi.all_reported_at_once(node).await?;
         Ok(())
     })
     .await

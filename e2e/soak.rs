@@ -255,6 +255,8 @@ async fn round(
         "round {}: {expected:?} was done, and a scan reports {result:?}",
         course.rounds
     );
+    let realtime = fi.all_reported_at_once(&node.name).await;
+    realtime.with_context(|| format!("round {}", course.rounds))?;
     record_processes(t, fi, node, course).await
 }
 

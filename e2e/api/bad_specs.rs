@@ -42,6 +42,7 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
     let config = |field: &str, value: Value| json!({"config": {field: value}});
     let spec = |field: &str, value: Value| json!({"config": {}, field: value});
     let output = |field: &str, value: Value| json!({"config": {}, "output": {field: value}});
+    let realtime = |field: &str, value: Value| json!({"config": {}, "realtime": {field: value}});
     let toleration = |toleration: Value| json!({"config": {}, "tolerations": [toleration]});
     let limit = |limits: Value| json!({"config": {}, "resources": {"limits": limits}});
     let request = |requests: Value| json!({"config": {}, "resources": {"requests": requests}});
@@ -119,6 +120,13 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
         ("clusterName has two lines", output("clusterName", json!("prod\n1")), Refused(CLUSTER_NAME)),
         ("clusterName is empty", output("clusterName", json!("")), Refused(CLUSTER_NAME)),
         ("clusterName is long", output("clusterName", json!("a".repeat(254))), Refused("spec.output.clusterName: Too long")),
+        ("realtime is a text", spec("realtime", json!("Auto")), Refused("spec.realtime in body must be of type object: \"string\"")),
+        ("realtime's mode that there is not", realtime("mode", json!("On")), Refused("spec.realtime.mode: Unsupported value: \"On\": supported values: \"Auto\", \"Off\"")),
+        // YAML reads Off without quotes so.
+        ("realtime's mode is a truth value", realtime("mode", json!(false)), Refused("spec.realtime.mode: Unsupported value: false: supported values: \"Auto\", \"Off\"")),
+        ("delayMilliseconds is short", realtime("delayMilliseconds", json!(99)), Refused("spec.realtime.delayMilliseconds in body should be greater than or equal to 100")),
+        ("delayMilliseconds is long", realtime("delayMilliseconds", json!(10_001)), Refused("spec.realtime.delayMilliseconds in body should be less than or equal to 10000")),
+        ("delayMilliseconds is a text", realtime("delayMilliseconds", json!("1s")), Refused("spec.realtime.delayMilliseconds in body must be of type integer: \"string\"")),
         ("a request beyond the limit", json!({"config": {}, "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}), Unfit(RESOURCES)),
     ]
 }

@@ -432,6 +432,10 @@ async fn a_daemon_cannot_write_the_status_of_another_node() -> anyhow::Result<()
         let result = json!({"lastResult": {
             "condition": "Succeeded", "lastProbeTime": "2026-01-02T03:04:05Z",
         }});
+        let realtime = json!({
+            "realtime": {"state": "Active", "since": "2026-01-02T03:04:05Z", "backend": "fanotify"},
+            "lastFullScan": "2026-01-02T03:04:05Z",
+        });
         let metadata = |key: &str, value: Value| json!({"metadata": {key: value}});
         let statuses = || stage.statuses(&stage.daemon);
         let (own, other) = (stage.status_of(&mine), stage.status_of(&theirs));
@@ -447,6 +451,15 @@ async fn a_daemon_cannot_write_the_status_of_another_node() -> anyhow::Result<()
                 "another node's result",
                 stage.own_status(),
                 stage.status(&theirs, result),
+            ),
+            allowed(
+                "its state of realtime detection",
+                stage.status(&mine, realtime.clone()),
+            ),
+            refused(
+                "another node's state of realtime detection",
+                stage.own_status(),
+                stage.status(&theirs, realtime),
             ),
             refused(
                 "another node's object, made its own",
@@ -513,6 +526,7 @@ async fn a_daemon_cannot_write_the_status_of_another_node() -> anyhow::Result<()
         let now = space.api::<FileIntegrityNodeStatus>().get(&other).await?;
         assert_eq!(now.node_name, theirs);
         assert!(now.last_result.is_none());
+        assert!(now.realtime.is_none());
         Ok(())
     })
     .await

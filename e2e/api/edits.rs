@@ -88,7 +88,12 @@ fn content(status: &FileIntegrityNodeStatus) -> Value {
         "baseline": status.baseline, "reinit": status.reinit,
     });
     let strip = |result: &mut Value| {
-        for key in ["lastProbeTime", "durationMilliseconds"] {
+        for key in [
+            "lastProbeTime",
+            "durationMilliseconds",
+            "filesScanned",
+            "trigger",
+        ] {
             result.as_object_mut().map(|fields| fields.remove(key));
         }
     };

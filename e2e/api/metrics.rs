@@ -41,7 +41,7 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// The value of a series, named without the prefix that all have.
-    fn value(&self, series: &str) -> Option<f64> {
+    pub(crate) fn value(&self, series: &str) -> Option<f64> {
         let whole = format!("file_integrity_operator_{series} ");
         self.text
             .lines()
@@ -75,7 +75,7 @@ impl<'a> Endpoint<'a> {
     }
 
     /// An operator that serves it with a certificate of its own.
-    async fn operator(&self, identity: &str) -> anyhow::Result<Operator> {
+    pub(crate) async fn operator(&self, identity: &str) -> anyhow::Result<Operator> {
         let scrapes = self.scrapes(self.nothing.path());
         self.space.operator_with(identity, scrapes).await
     }

@@ -77,7 +77,7 @@ async fn each_change_rolls_the_daemons_once_and_keeps_the_baseline() -> anyhow::
         let _operator = space.operator("op").await?;
         let (nodes, _daemons) = space.active("fi", json!({})).await?;
         let mut generation = until_pod(space, "the DaemonSet", |_| true).await?;
-        let table: [(Value, Wanted); 6] = [
+        let table: [(Value, Wanted); 7] = [
             (json!({"debug": true}), |pod| {
                 has_argument(pod, "--debug=true")
             }),
@@ -90,6 +90,12 @@ async fn each_change_rolls_the_daemons_once_and_keeps_the_baseline() -> anyhow::
             (json!({"config": {"stateDir": "/var/lib/x"}}), |pod| {
                 has_argument(pod, "--state-dir=/var/lib/x")
             }),
+            (
+                json!({"realtime": {"mode": "Off", "delayMilliseconds": 100}}),
+                |pod| {
+                    has_argument(pod, "--realtime=off") && has_argument(pod, "--realtime-delay=100")
+                },
+            ),
             (json!({"tolerations": [{"operator": "Exists"}]}), |pod| {
                 pod.tolerations
                     .as_ref()

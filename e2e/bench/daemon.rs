@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::fleet::{PERIOD, until};
 use crate::harness::{self, Space};
-use crate::node::{Daemon, Tree};
+use crate::node::{Daemon, Options, Tree};
 use crate::operator::megabytes;
 use crate::report::Report;
 use crate::stats::number;
@@ -29,7 +29,7 @@ pub(crate) async fn measure(run: &Run) -> anyhow::Result<Report> {
 
 async fn idle(report: &mut Report, run: &Run, space: &Space) -> anyhow::Result<()> {
     let tree = Tree::make(FILES)?;
-    let daemon = Daemon::start(space, run, &tree, PERIOD).await?;
+    let daemon = Daemon::start(space, run, &tree, &Options::new(PERIOD)).await?;
     until("the first scan", async || {
         Ok((daemon.scans() > 0).then_some(()))
     })

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::Run;
 use crate::fleet::{PERIOD, until};
 use crate::harness::{self, Space};
-use crate::node::{Daemon, Tree, is_scan_end, is_scan_start};
+use crate::node::{Daemon, Options, Tree, is_scan_end, is_scan_start};
 use crate::report::Report;
 use crate::stats::{largest, median, number, quantile};
 
@@ -48,7 +48,7 @@ pub(crate) async fn measure(run: &Run) -> anyhow::Result<Report> {
 
 async fn changes(report: &mut Report, run: &Run, space: &Space) -> anyhow::Result<()> {
     let tree = Tree::make(FILES)?;
-    let daemon = Daemon::start(space, run, &tree, SHORTEST).await?;
+    let daemon = Daemon::start(space, run, &tree, &Options::of_scans(SHORTEST)).await?;
     let mut arrivals = watch(space);
     until("two scans", async || Ok((daemon.scans() > 1).then_some(()))).await?;
     let mut all = Vec::new();

@@ -8,12 +8,14 @@
 //! Nothing here is a test: figures are printed for a reader to evaluate.
 
 mod api;
+mod cgroup;
 mod daemon;
 mod fleet;
 mod latency;
 mod node;
 mod operator;
 mod process;
+mod realtime;
 mod report;
 mod rollout;
 mod scan;
@@ -58,6 +60,12 @@ enum Command {
         /// For so long.
         seconds: u64,
     },
+    /// Works with files, and prints the CPU time of each kind of work in microseconds
+    #[command(hide = true)]
+    Work {
+        /// Where it works.
+        directory: PathBuf,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -92,6 +100,8 @@ enum Part {
     Rollout,
     /// A scan of a large tree.
     Scan,
+    /// Realtime detection: how fast it is, and what it costs.
+    Realtime,
 }
 
 #[tokio::main]
@@ -112,6 +122,7 @@ async fn main() -> anyhow::Result<()> {
             report::compare(&read(base)?, &read(new)?)
         }
         Command::Neighbour { seconds } => scan::neighbour(seconds),
+        Command::Work { directory } => realtime::work(&directory)?,
     };
     #[expect(clippy::print_stdout, reason = "this is what it is for")]
     {
@@ -128,6 +139,7 @@ async fn measure(run: &Run) -> anyhow::Result<Report> {
         Part::Latency => latency::measure(run).await,
         Part::Rollout => rollout::measure(run).await,
         Part::Scan => scan::measure(run).await,
+        Part::Realtime => realtime::measure(run).await,
     }
 }
 

@@ -14,6 +14,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::cgroup::Cgroup;
 use crate::harness::{Space, aide, kubeconfig_as};
 use crate::process::Sample;
 use crate::{Run, progress, web};
@@ -78,6 +79,35 @@ impl Tree {
     }
 }
 
+/// How a daemon is started.
+#[derive(Default)]
+pub(crate) struct Options<'a> {
+    /// Pause between scans, in seconds.
+    pub(crate) interval: u64,
+    /// More of its arguments.
+    pub(crate) arguments: &'a [&'a str],
+    /// Its limits.
+    pub(crate) cgroup: Option<&'a Cgroup>,
+}
+
+impl Options<'_> {
+    /// With realtime detection, as by default.
+    pub(crate) fn new(interval: u64) -> Self {
+        Self {
+            interval,
+            ..Self::default()
+        }
+    }
+
+    /// Only with scans.
+    pub(crate) fn of_scans(interval: u64) -> Self {
+        Self {
+            arguments: &["--realtime=off"],
+            ..Self::new(interval)
+        }
+    }
+}
+
 /// A daemon on such a root. It is killed when dropped.
 pub(crate) struct Daemon {
     child: Child,
@@ -90,7 +120,7 @@ impl Daemon {
         space: &Space,
         run: &Run,
         tree: &Tree,
-        interval: u64,
+        options: &Options<'_>,
     ) -> anyhow::Result<Self> {
         let config = tree.configuration(&format!("{ATTRIBUTES}+sha256"));
         prepare(space, &config).await?;
@@ -101,7 +131,8 @@ impl Daemon {
         let mut child = Command::new(&run.fio)
             .args(["daemon", "--debug=true", "--node", NODE])
             .args(["--owner", FILE_INTEGRITY, "--namespace", &space.namespace])
-            .args(["--interval", &interval.to_string()])
+            .args(["--interval", &options.interval.to_string()])
+            .args(options.arguments)
             .arg("--host-root")
             .arg(tree.dir.path())
             .arg("--aideconfigdir")
@@ -119,6 +150,9 @@ impl Daemon {
             .stderr(Stdio::piped())
             .spawn()
             .with_context(|| format!("start {}", run.fio.display()))?;
+        if let Some(cgroup) = options.cgroup {
+            cgroup.add(child.id())?;
+        }
         let stderr = child.stderr.take().context("standard error")?;
         let lines = Arc::new(Mutex::new(Vec::new()));
         let all = Arc::clone(&lines);

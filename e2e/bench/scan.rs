@@ -10,9 +10,10 @@ use fio::testing::aide::command::ExtraConfig;
 use fio::testing::aide::config::RunOptions;
 use rustix::fs::{Advice, fadvise};
 
+use crate::cgroup::Cgroup;
 use crate::fleet::until;
 use crate::harness::{self, Space, aide};
-use crate::node::{ATTRIBUTES, Daemon, Tree};
+use crate::node::{ATTRIBUTES, Daemon, Options, Tree};
 use crate::operator::megabytes;
 use crate::process::{self, Usage};
 use crate::report::Report;
@@ -25,8 +26,6 @@ const FILES: usize = 120_000;
 const PAIRS: usize = 10;
 /// The daemon's pause between scans, in seconds: AIDE alone runs in it.
 const PAUSE: u64 = 15;
-/// The period of the kernel's CPU limits, in microseconds (its documentation, sched-bwc).
-const QUOTA_PERIOD: u32 = 100_000;
 /// The CPU that a scan shares with a neighbour.
 const SHARED_CPU: &str = "0";
 /// How long the neighbour works.
@@ -79,7 +78,7 @@ pub(crate) async fn measure(run: &Run) -> anyhow::Result<Report> {
 async fn pairs(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> anyhow::Result<()> {
     let scanner = Scanner::new(tree).await?;
     scanner.aide("--init", &Setup::default())?;
-    let daemon = Daemon::start(space, run, tree, PAUSE).await?;
+    let daemon = Daemon::start(space, run, tree, &Options::of_scans(PAUSE)).await?;
     until("the first scan", async || {
         Ok((daemon.scans() > 0).then_some(()))
     })
@@ -172,10 +171,10 @@ impl<'a> Scanner<'a> {
             &dir.join("report.json"),
             setup.workers,
         ));
-        let limit = setup.limit.map(Limit::new).transpose()?;
+        let limit = setup.limit.map(Cgroup::new).transpose()?;
         let script = format!(
             "{}exec {}{}\"$@\"",
-            limit.as_ref().map(Limit::enter).unwrap_or_default(),
+            limit.as_ref().map(Cgroup::enter).unwrap_or_default(),
             setup
                 .cpu
                 .map(|cpu| format!("taskset -c {cpu} "))
@@ -356,37 +355,6 @@ fn forget(dir: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A CPU limit as a container has it: a cgroup of its own. Gone when dropped.
-struct Limit(PathBuf);
-
-impl Limit {
-    fn new(thousandths: u32) -> anyhow::Result<Self> {
-        let quota = QUOTA_PERIOD / 1000 * thousandths;
-        let (v1, v2) = (Path::new("/sys/fs/cgroup/cpu"), Path::new("/sys/fs/cgroup"));
-        let root = if v1.is_dir() { v1 } else { v2 };
-        let limit = Self(root.join(format!("fio-bench-{}", std::process::id())));
-        std::fs::create_dir_all(&limit.0).context("make a cgroup")?;
-        if v1.is_dir() {
-            std::fs::write(limit.0.join("cpu.cfs_period_us"), QUOTA_PERIOD.to_string())?;
-            std::fs::write(limit.0.join("cpu.cfs_quota_us"), quota.to_string())?;
-        } else {
-            std::fs::write(limit.0.join("cpu.max"), format!("{quota} {QUOTA_PERIOD}"))?;
-        }
-        Ok(limit)
-    }
-
-    /// The shell's words to enter it.
-    fn enter(&self) -> String {
-        format!("echo $$ > '{}'; ", self.0.join("cgroup.procs").display())
-    }
-}
-
-impl Drop for Limit {
-    fn drop(&mut self) {
-        std::fs::remove_dir(&self.0).ok();
-    }
 }
 
 /// Works a little all the time; returns the median and the 99th percentile of its turns in

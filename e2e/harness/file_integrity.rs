@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use fio::testing::api::{
-    Baseline, Condition, FileIntegrity, FileIntegrityNodeStatus, NodeCounts, Phase, ScanResult,
-    names,
+    Baseline, Condition, FileIntegrity, FileIntegrityNodeStatus, NodeCounts, Phase, RealtimeState,
+    RealtimeStatus, ScanResult, Trigger, names,
 };
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
@@ -211,6 +211,18 @@ impl<'a> Fi<'a> {
             .with_context(|| format!("read the status {name}"))
     }
 
+    /// The state of realtime detection of a node. Fails unless it is active, and has reported all
+    /// changes that scans have found.
+    pub(crate) async fn all_reported_at_once(&self, node: &str) -> Result<RealtimeStatus> {
+        let realtime = self.status(node).await?.realtime;
+        let realtime = realtime.context("no state of realtime detection")?;
+        ensure!(
+            realtime.state == RealtimeState::Active && realtime.missed == 0,
+            "{realtime:?}"
+        );
+        Ok(realtime)
+    }
+
     /// The names of the nodes that have a status.
     pub(crate) async fn status_nodes(&self) -> Result<BTreeSet<String>> {
         let api: Api<FileIntegrityNodeStatus> = self.test.api();
@@ -275,24 +287,35 @@ impl<'a> Fi<'a> {
         .await
     }
 
-    /// Waits for so many further scans of this node, and returns the last one's result. After two
-    /// of them one has begun after the call.
+    /// Waits for so many further scans of all files of this node, and returns the result after the last
+    /// one. After two of them one has begun after the call.
     pub(crate) async fn scans(&self, node: &str, count: u32) -> Result<ScanResult> {
-        let mut last = self.status(node).await?.last_result;
+        let mut status = self.status(node).await?;
         for done in 0..count {
             let wanted = format!("{count} further scans of {node}; there were {done}");
-            let next = until_within(SCAN, wanted, async || {
-                let next = self.status(node).await?.last_result.context("no result")?;
-                let at = last.as_ref().map(|result| &result.last_probe_time);
-                ensure!(
-                    Some(&next.last_probe_time) != at,
-                    "the last one was at {at:?}"
-                );
-                Ok(next)
-            });
-            last = Some(next.await?);
+            let next = self.scanned_after(&status);
+            status = next.await.context(wanted)?;
         }
-        last.context("no result")
+        status.last_result.context("no result")
+    }
+
+    /// Waits until a further scan of all files than those of this status has ended.
+    pub(crate) async fn scanned_after(
+        &self,
+        before: &FileIntegrityNodeStatus,
+    ) -> Result<FileIntegrityNodeStatus> {
+        let (node, before) = (&before.node_name, last_scan(before));
+        until_within(
+            SCAN,
+            format!("a scan of {node} after {before:?}"),
+            async || {
+                let status = self.status(node).await?;
+                let last = last_scan(&status);
+                ensure!(last > before, "the last one was at {last:?}");
+                Ok(status)
+            },
+        )
+        .await
     }
 
     /// Waits for so many further scans of this node, and returns all requests that the API server
@@ -463,6 +486,14 @@ impl<'a> Fi<'a> {
             .get(&format!("aide-{}-{node}-failed", self.name))
             .await?)
     }
+}
+
+/// When the last scan of all files of a node ended, or failed.
+fn last_scan(status: &FileIntegrityNodeStatus) -> Option<Timestamp> {
+    let last = status.last_result.as_ref();
+    let of_scan = last.filter(|result| result.trigger != Some(Trigger::Event));
+    let of_scan = of_scan.map(|result| result.last_probe_time.0);
+    of_scan.max(status.last_full_scan.as_ref().map(|time| time.0))
 }
 
 fn reported_event(event: Event) -> ReportedEvent {

@@ -21,6 +21,9 @@ pub(crate) const STATE_DIR: &str = "/var/lib/fio-e2e";
 /// Exists on a node while [`Node::at_once`] polls there.
 const POLL_MARKER: &str = "/run/fio-e2e.polling";
 
+/// Ends what a test does on a node in the background.
+pub(crate) const STOP: &str = "/run/fio-e2e.stop";
+
 /// Maximum number of polls on a node, twenty per second.
 const MAX_POLLS: u32 = 1800;
 
@@ -190,7 +193,8 @@ impl Node {
     pub(crate) async fn clean(&self) -> Result<()> {
         self.reconnect().await?;
         self.sh(&format!(
-            "cd /; rm -rf {FILES} {UNFINISHED} {STATE_DIR} {POLL_MARKER} /etc/kubernetes/aide.* /run/aide.reinit"
+            "cd /; for mount in $(grep -o ' {FILES}[^ ]*' /proc/mounts); do umount \"$mount\"; done
+             rm -rf {FILES} {UNFINISHED} {STATE_DIR} {POLL_MARKER} {STOP} /etc/kubernetes/aide.* /run/aide.reinit"
         ))
         .await
         .map(|_| ())

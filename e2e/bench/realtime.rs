@@ -1,0 +1,477 @@
+//! The part `realtime`: how fast realtime detection is, and what it costs the node. I/O.
+//!
+//! The daemon has the CPU limit of its pod. A watch shows when a result is in the API.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use fio::testing::api::{
+    Condition, FileIntegrityNodeStatus, RealtimeState, ScanResult, Trigger, names,
+};
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt as _;
+use kube::runtime::{WatchStreamExt as _, watcher};
+use tokio::sync::mpsc;
+
+use crate::cgroup::Cgroup;
+use crate::fleet::{PERIOD, until};
+use crate::harness::{self, Space};
+use crate::node::{Daemon, FILE_INTEGRITY, NODE, Options, Tree};
+use crate::operator::megabytes;
+use crate::process::Usage;
+use crate::report::Report;
+use crate::stats::{largest, median, number, quantile};
+use crate::{Run, progress};
+
+/// The CPU limit of the daemon, in thousandths of a core: the default of its pod.
+const LIMIT: u32 = 300;
+/// Watched files.
+const FILES: usize = 110_000;
+/// Single changes.
+const CHANGES: u32 = 20;
+/// Files that change at once.
+const BURST: usize = 5_000;
+/// For how long a burst is observed: the correct counts are published by then.
+const BURST_OBSERVED: Duration = Duration::from_secs(90);
+/// For how long events are caused.
+const FLOOD: Duration = Duration::from_secs(20);
+/// Events per second in directories that are not watched.
+const UNRELATED: u32 = 5_000;
+/// How often the work of other processes is measured with each setting.
+const ROUNDS: usize = 5;
+/// Directories of the tree for the memory.
+const DIRECTORIES: usize = 10_000;
+
+/// Measures it.
+pub(crate) async fn measure(run: &Run) -> anyhow::Result<Report> {
+    let mut report = Report::new("realtime");
+    harness::alone("bench", async |space| {
+        let tree = Tree::make(FILES)?;
+        changes(&mut report, run, space, &tree).await?;
+        burst(&mut report, run, space, &tree).await?;
+        floods(&mut report, run, space, &tree).await?;
+        others(&mut report, run, space, &tree).await
+    })
+    .await?;
+    harness::alone("bench-memory", async |space| {
+        memory(&mut report, run, space).await
+    })
+    .await?;
+    Ok(report)
+}
+
+/// A daemon that detects changes, with its limit.
+struct Node<'a> {
+    space: &'a Space,
+    daemon: Daemon,
+    cgroup: Cgroup,
+}
+
+impl<'a> Node<'a> {
+    /// Starts it, and waits until it detects changes and has published a success.
+    async fn start(space: &'a Space, run: &Run, tree: &Tree) -> anyhow::Result<Self> {
+        let cgroup = Cgroup::new(LIMIT)?;
+        let before = last_scan(space).await?;
+        let options = Options {
+            cgroup: Some(&cgroup),
+            ..Options::new(PERIOD)
+        };
+        let daemon = Daemon::start(space, run, tree, &options).await?;
+        let node = Self {
+            space,
+            daemon,
+            cgroup,
+        };
+        until("realtime detection", async || {
+            let status = node.status().await?;
+            let is_new = status.last_full_scan.is_some() && status.last_full_scan != before;
+            let is_active = state(&status) == Some(RealtimeState::Active);
+            let is_clean = status
+                .last_result
+                .is_some_and(|it| it.condition == Condition::Succeeded);
+            Ok((is_new && is_active && is_clean).then_some(()))
+        })
+        .await?;
+        Ok(node)
+    }
+
+    async fn status(&self) -> anyhow::Result<FileIntegrityNodeStatus> {
+        status(self.space).await
+    }
+}
+
+fn state(status: &FileIntegrityNodeStatus) -> Option<RealtimeState> {
+    status.realtime.as_ref().map(|realtime| realtime.state)
+}
+
+async fn status(space: &Space) -> anyhow::Result<FileIntegrityNodeStatus> {
+    let name = names::node_status(FILE_INTEGRITY, NODE);
+    Ok(space.api().get(&name).await?)
+}
+
+/// The end of the last scan of an earlier daemon.
+async fn last_scan(
+    space: &Space,
+) -> anyhow::Result<Option<k8s_openapi::apimachinery::pkg::apis::meta::v1::Time>> {
+    let name = names::node_status(FILE_INTEGRITY, NODE);
+    let api = space.api::<FileIntegrityNodeStatus>();
+    Ok(api.get_opt(&name).await?.and_then(|it| it.last_full_scan))
+}
+
+/// Sends the results by events of the kernel, with the time of their arrival.
+fn results(space: &Space) -> mpsc::UnboundedReceiver<(Instant, ScanResult)> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let statuses = space.api::<FileIntegrityNodeStatus>();
+    let stream = watcher(statuses, watcher::Config::default());
+    let mut seen = None;
+    tokio::spawn(stream.default_backoff().for_each(move |event| {
+        if let Ok(watcher::Event::Apply(status)) = event
+            && let Some(result) = status.last_result
+            && seen.as_ref() != Some(&result)
+        {
+            seen = Some(result.clone());
+            sender.send((Instant::now(), result)).ok();
+        }
+        futures::future::ready(())
+    }));
+    receiver
+}
+
+/// The path of a watched file.
+fn file(tree: &Tree, index: usize) -> std::path::PathBuf {
+    let directory = tree.watched().join(format!("{:05}", index / 100));
+    directory.join(format!("file-{index}"))
+}
+
+/// Appends to a file; [`undo`] reverts it.
+fn change(path: &Path) -> anyhow::Result<()> {
+    let mut file = fs::File::options().append(true).open(path)?;
+    Ok(file.write_all(b"x")?)
+}
+
+fn undo(path: &Path) -> anyhow::Result<()> {
+    let file = fs::File::options().write(true).open(path)?;
+    let length = file.metadata()?.len();
+    Ok(file.set_len(length - 1)?)
+}
+
+/// Each change is the first difference of a new daemon: later ones wait until the state is quiet.
+async fn changes(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> anyhow::Result<()> {
+    let mut arrivals = results(space);
+    let mut seconds = Vec::new();
+    for index in 0..CHANGES {
+        let node = Node::start(space, run, tree).await?;
+        tokio::time::sleep(Duration::from_millis(u64::from(index) * 37)).await;
+        while arrivals.try_recv().is_ok() {}
+        let path = file(tree, usize::try_from(index)? * 997);
+        change(&path)?;
+        let changed = Instant::now();
+        let arrived = loop {
+            let (at, result) = arrivals.recv().await.context("the watch has ended")?;
+            if result.condition == Condition::Failed {
+                break at;
+            }
+        };
+        seconds.push(arrived.duration_since(changed).as_secs_f64());
+        drop(node);
+        undo(&path)?;
+    }
+    let case = "one change, 110,000 files";
+    report.add(case, "changes", number(CHANGES), "");
+    report.add(case, "change to status, median", median(&seconds), "s");
+    report.add(
+        case,
+        "change to status, 90 % below",
+        quantile(&seconds, 0.9),
+        "s",
+    );
+    report.add(case, "change to status, longest", largest(&seconds), "s");
+    Ok(())
+}
+
+async fn burst(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> anyhow::Result<()> {
+    let node = Node::start(space, run, tree).await?;
+    let mut arrivals = results(space);
+    let log = names::failure_log(&names::daemon_set(FILE_INTEGRITY), NODE);
+    space
+        .api::<ConfigMap>()
+        .delete(&log, &kube::api::DeleteParams::default())
+        .await
+        .ok();
+    let mut logs = logs(space, &log);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    while arrivals.try_recv().is_ok() {}
+    let usage = Usage::of(node.daemon.pid())?;
+    let began = Instant::now();
+    for index in 0..BURST {
+        change(&file(tree, index * 7))?;
+    }
+    let changing = began.elapsed().as_secs_f64();
+    let (mut first, mut correct, mut published) = (None, None, 0_u32);
+    let end = tokio::time::Instant::now() + BURST_OBSERVED;
+    while let Ok(Some((at, result))) = tokio::time::timeout_at(end, arrivals.recv()).await {
+        if result.condition != Condition::Failed {
+            continue;
+        }
+        published += 1;
+        let after = at.duration_since(began).as_secs_f64();
+        first.get_or_insert(after);
+        if result.files_changed == i64::try_from(BURST)? {
+            correct.get_or_insert(after);
+        }
+    }
+    let used = Usage::of(node.daemon.pid())?.since(usage);
+    let wall = began.elapsed().as_secs_f64();
+    let mut written = 0_u32;
+    while logs.try_recv().is_ok() {
+        written += 1;
+    }
+    let case = "5,000 files at once";
+    report.add(case, "time of the changes", changing, "s");
+    report.add(
+        case,
+        "first change to first result",
+        first.context("no result")?,
+        "s",
+    );
+    report.add(
+        case,
+        "first change to correct counts",
+        correct.context("no correct counts")?,
+        "s",
+    );
+    report.add(case, "results published", number(published), "");
+    report.add(case, "failure logs written", number(written), "");
+    report.add(case, "observed for", wall, "s");
+    let share = used.children.as_secs_f64() / wall * 100.0;
+    report.add(case, "CPU of AIDE, of a core", share, "%");
+    let share = used.own.as_secs_f64() / wall * 100.0;
+    report.add(case, "CPU of the daemon, of a core", share, "%");
+    drop(node);
+    for index in 0..BURST {
+        undo(&file(tree, index * 7))?;
+    }
+    Ok(())
+}
+
+/// Sends each version of the failure log.
+fn logs(space: &Space, name: &str) -> mpsc::UnboundedReceiver<Option<String>> {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
+    let stream = watcher(space.api::<ConfigMap>(), only);
+    tokio::spawn(stream.default_backoff().for_each(move |event| {
+        if let Ok(watcher::Event::Apply(log)) = event {
+            sender.send(log.resource_version()).ok();
+        }
+        futures::future::ready(())
+    }));
+    receiver
+}
+
+/// Many events: in directories that are not watched, and in one that is.
+async fn floods(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> anyhow::Result<()> {
+    let node = Node::start(space, run, tree).await?;
+    let elsewhere = tree.path("elsewhere");
+    fs::create_dir_all(&elsewhere)?;
+    for (case, pace) in [("no events", 0), ("5,000 unrelated events/s", UNRELATED)] {
+        let before = Usage::of(node.daemon.pid())?;
+        let directory = elsewhere.clone();
+        let work = tokio::task::spawn_blocking(move || touch(&directory, Some(pace)));
+        let events = work.await??;
+        let used = Usage::of(node.daemon.pid())?.since(before);
+        report.add(case, "events per second", events, "1/s");
+        let share = used.own.as_secs_f64() / FLOOD.as_secs_f64() * 100.0;
+        report.add(case, "CPU of the daemon, of a core", share, "%");
+    }
+    let watched = tree.watched().join("00000");
+    let before = Usage::of(node.daemon.pid())?;
+    let work = tokio::task::spawn_blocking(move || touch(&watched, None));
+    let events = work.await??;
+    let used = Usage::of(node.daemon.pid())?.since(before);
+    let case = "events in a watched directory";
+    report.add(case, "events per second", events, "1/s");
+    let share = used.own.as_secs_f64() / FLOOD.as_secs_f64() * 100.0;
+    report.add(case, "CPU of the daemon, of a core", share, "%");
+    report.add(
+        case,
+        "memory of the cgroup",
+        megabytes(node.cgroup.memory()?),
+        "MB",
+    );
+    let status = node.status().await?;
+    let overflows = status.realtime.map_or(0, |realtime| realtime.overflows);
+    report.add(case, "overflows", number(u32::try_from(overflows)?), "");
+    Ok(())
+}
+
+/// Creates and deletes files, at this many events per second, or as many as possible. Returns how many events
+/// per second that were, by two events for each file.
+fn touch(directory: &Path, pace: Option<u32>) -> anyhow::Result<f64> {
+    let started = Instant::now();
+    let mut files = 0_u32;
+    while started.elapsed() < FLOOD {
+        if let Some(pace) = pace {
+            let due = started.elapsed().as_secs_f64() * f64::from(pace) / 2.0;
+            if f64::from(files) >= due {
+                std::thread::sleep(Duration::from_millis(1));
+                continue;
+            }
+        }
+        let path = directory.join(format!("touched-{}", files % 1000));
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::RegularFile,
+            0o600.into(),
+            0,
+        )?;
+        fs::remove_file(&path)?;
+        files += 1;
+    }
+    Ok(f64::from(files) * 2.0 / started.elapsed().as_secs_f64())
+}
+
+/// The work of other processes, with and without realtime detection.
+async fn others(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> anyhow::Result<()> {
+    let directory = tree.path("work");
+    fs::create_dir_all(&directory)?;
+    let mut all: Vec<(String, [Vec<f64>; 2])> = Vec::new();
+    for round in 0..ROUNDS {
+        progress(&format!(
+            "work of other processes, round {} of {ROUNDS}",
+            round + 1
+        ));
+        // Each setting is the first one in every other round.
+        for setting in [round % 2, (round + 1) % 2] {
+            let node = if setting == 1 {
+                Some(Node::start(space, run, tree).await?)
+            } else {
+                None
+            };
+            let output = Command::new(std::env::current_exe()?)
+                .arg("work")
+                .arg(&directory)
+                .output()?;
+            for line in String::from_utf8(output.stdout)?.lines() {
+                let (kind, micros) = line.rsplit_once(' ').context("a line of the work")?;
+                let known = all.iter().position(|(name, _)| name == kind);
+                let at = known.unwrap_or_else(|| {
+                    all.push((kind.to_owned(), [Vec::new(), Vec::new()]));
+                    all.len() - 1
+                });
+                all[at].1[setting].push(micros.parse()?);
+            }
+            drop(node);
+        }
+    }
+    for (kind, [without, with]) in all {
+        let ratio = median(&with) / median(&without);
+        report.add(
+            "work of others, CPU",
+            &kind,
+            ratio * 100.0 - 100.0,
+            "% more",
+        );
+    }
+    Ok(())
+}
+
+/// Works with files in a directory, and returns a line for each kind of work with its CPU time in
+/// microseconds.
+pub(crate) fn work(directory: &Path) -> anyhow::Result<String> {
+    let path = |index: usize| directory.join(format!("file-{index}"));
+    let archive = directory.join("archive.tar");
+    let tree = directory.join("tree");
+    fs::create_dir_all(tree.join("sub"))?;
+    for index in 0..2000 {
+        fs::write(tree.join("sub").join(index.to_string()), [1; 4096])?;
+    }
+    let tar = |arguments: &[&str]| {
+        let status = Command::new("tar")
+            .arg("-C")
+            .arg(directory)
+            .args(arguments)
+            .status()?;
+        anyhow::ensure!(status.success(), "tar: {status}");
+        anyhow::Ok(())
+    };
+    let archive = archive.to_string_lossy().into_owned();
+    tar(&["-cf", &archive, "tree"])?;
+    let mut text = String::new();
+    let mut measured = |kind: &str, work: &dyn Fn() -> anyhow::Result<()>| {
+        let before = cpu();
+        work()?;
+        let used = cpu().saturating_sub(before);
+        writeln!(text, "{kind} {}", used.as_micros())?;
+        anyhow::Ok(())
+    };
+    measured("create, write, close", &|| {
+        (0..50_000).try_for_each(|index| Ok(fs::write(path(index % 5000), b"x")?))
+    })?;
+    measured("untar", &|| {
+        (0..10).try_for_each(|_| tar(&["-xf", &archive]))
+    })?;
+    measured("delete", &|| {
+        (0..5000).try_for_each(|index| Ok(fs::remove_file(path(index))?))
+    })?;
+    measured("write 4 kB at a time", &|| {
+        let mut file = fs::File::create(path(0))?;
+        (0..100_000).try_for_each(|_| Ok(file.write_all(&[1; 4096])?))
+    })?;
+    measured("open, read, close", &|| {
+        let file = tree.join("sub/0");
+        (0..100_000).try_for_each(|_| Ok(fs::read(&file).map(drop)?))
+    })?;
+    fs::remove_dir_all(directory)?;
+    fs::create_dir_all(directory)?;
+    Ok(text)
+}
+
+/// CPU time of this process, and of its children that have ended.
+fn cpu() -> Duration {
+    let usage = Usage::of(std::process::id()).unwrap_or_default();
+    usage.own + usage.children
+}
+
+/// Memory at rest, with 10,000 directories.
+async fn memory(report: &mut Report, run: &Run, space: &Space) -> anyhow::Result<()> {
+    let tree = Tree::make(0)?;
+    for index in 0..DIRECTORIES {
+        let directory = tree.watched().join(format!("directory-{index}"));
+        fs::create_dir(&directory)?;
+        fs::write(directory.join("file"), "text")?;
+    }
+    for (case, arguments) in [
+        ("off", &["--realtime=off"][..]),
+        ("10,000 directories", &[]),
+    ] {
+        let cgroup = Cgroup::new(LIMIT)?;
+        let options = Options {
+            cgroup: Some(&cgroup),
+            arguments,
+            ..Options::new(PERIOD)
+        };
+        let daemon = Daemon::start(space, run, &tree, &options).await?;
+        until("a scan", async || Ok((daemon.scans() > 0).then_some(()))).await?;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let sample = daemon.sample()?;
+        report.add(case, "RSS at rest", megabytes(sample.rss), "MB");
+        report.add(
+            case,
+            "memory of the cgroup",
+            megabytes(cgroup.memory()?),
+            "MB",
+        );
+        drop(daemon);
+        let results = status(space).await?;
+        let trigger = results.last_result.and_then(|result| result.trigger);
+        anyhow::ensure!(trigger == Some(Trigger::Scan), "nothing has changed");
+    }
+    Ok(())
+}

@@ -1,5 +1,5 @@
 //! Realtime detection of this daemon: what was announced, what is known, and what is published of it. The
-//! event loop calls it; the decisions are in the files beside this one.
+//! event loop calls it; the decisions are in [`super::realtime`].
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -152,9 +152,7 @@ impl Detection {
                 .known
                 .finding(Trigger::Scan, finding.result.last_probe_time.clone())
         {
-            let unwatched = std::mem::take(&mut finding.result.unwatched_rules);
             (*finding, completed.report) = known;
-            finding.result.unwatched_rules = unwatched;
             completed.log = log_of(runner, finding, completed.report.as_deref());
         }
         self.hold_failure(completed);

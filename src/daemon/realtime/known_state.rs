@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::dirty_paths::Scope;
 use crate::aide::coverage::Coverage;
 use crate::aide::report::Report;
-use crate::api::{Condition, Trigger};
+use crate::api::{Condition, Trigger, UnwatchedRule};
 use crate::scan::change_set::ChangeSet;
 use crate::scan::known_changes::{ComparedPart, KnownChanges};
 use crate::scan::outcome::{Finding, Outcome};
@@ -33,6 +33,8 @@ struct LastScan {
     errored: Option<Finding>,
     files: Option<i64>,
     duration_milliseconds: Option<i64>,
+    /// Checks use the configuration of the scan, so the same rules watch nothing.
+    unwatched_rules: Vec<UnwatchedRule>,
 }
 
 /// What a scan of all files has shown.
@@ -74,6 +76,7 @@ impl KnownState {
                 .cloned(),
             files: finding.result.files_scanned.or(self.scan.files),
             duration_milliseconds: finding.result.duration_milliseconds,
+            unwatched_rules: finding.result.unwatched_rules.clone(),
         };
         let checked = std::mem::take(&mut self.checked);
         let Some(report) = report else {
@@ -149,6 +152,10 @@ impl KnownState {
         finding.result.trigger = Some(trigger);
         finding.result.files_scanned = self.scan.files;
         finding.result.duration_milliseconds = self.scan.duration_milliseconds;
+        finding
+            .result
+            .unwatched_rules
+            .clone_from(&self.scan.unwatched_rules);
         Some((finding, (!known.is_empty()).then_some(report)))
     }
 }

@@ -100,6 +100,25 @@ fn checks_change_the_result_of_the_last_scan() {
 }
 
 #[test]
+fn rules_that_watch_nothing_are_those_of_the_last_scan() {
+    let mut state = KnownState::default();
+    let rule = UnwatchedRule {
+        line: 7,
+        link: "/etc/link".to_owned(),
+        reason: "leads nowhere".to_owned(),
+    };
+    let report = report(&[]);
+    let mut finding = outcome_of(&report);
+    finding.result.unwatched_rules = vec![rule.clone()];
+    state.scan_ended(&finding, Some(&report), Scope::default());
+    for paths in [&["/a"][..], &[]] {
+        state.checked(&part(&["/a"]), compared(paths));
+        let (finding, _) = state.finding(Trigger::Event, time::now()).unwrap();
+        assert_eq!(finding.result.unwatched_rules, [rule.clone()]);
+    }
+}
+
+#[test]
 fn a_check_that_could_not_read_all_only_adds() {
     let mut state = KnownState::default();
     scan(&mut state, &["/a"], &[]);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use fio::testing::api::{
-    ChangeKind, Condition, RealtimeBackend, RealtimeState, ScanResult, Trigger, names,
+    Baseline, ChangeKind, Condition, RealtimeBackend, RealtimeState, ScanResult, Trigger, names,
 };
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
@@ -233,11 +233,22 @@ async fn changed_by(node: &Node, script: &str) -> Result<Timestamp> {
     Ok(Timestamp::from_nanosecond(ended)?)
 }
 
-/// A requested baseline of the current files.
-async fn accept(fi: &Fi<'_>, node: &Node) -> Result<()> {
+/// Requests a baseline of the current files, and waits for it. The scan that follows may end in the same
+/// second, and the one after it is not waited for.
+async fn reinitialize(fi: &Fi<'_>, node: &Node) -> Result<Baseline> {
     let before = fi.baseline(&node.name).await?;
     fi.annotate(names::Annotation::REINIT, "").await?;
-    fi.new_baseline(&node.name, &before).await?;
+    until(format!("another baseline than {before:?}"), async || {
+        let baseline = fi.status(&node.name).await?.baseline;
+        let other = baseline.filter(|baseline| *baseline != before);
+        other.context("that baseline")
+    })
+    .await
+}
+
+/// Makes the current files the baseline of a node that has failed.
+async fn accept(fi: &Fi<'_>, node: &Node) -> Result<()> {
+    reinitialize(fi, node).await?;
     fi.result(&node.name, Condition::Succeeded).await?;
     Ok(())
 }
@@ -437,7 +448,9 @@ async fn last_success(fi: &Fi<'_>, node: &Node) -> Result<Option<Timestamp>> {
 async fn a_burst_during_a_kill_a_hold_off_and_a_re_initialization_is_reported() -> Result<()> {
     on_one_node("realtime-burst", async |t| {
         let node = t.node()?;
-        node.files("printf x > file").await?;
+        // AIDE reads this for so long that files are created after it has listed those of a baseline, and
+        // before the scan that follows lists them.
+        node.files("truncate -s 200M large").await?;
         let config = json!({"config": {"gracePeriod": PAUSE}});
         let fi = t.create(config).await?;
         fi.watched().await?;
@@ -474,8 +487,7 @@ async fn a_burst_during_a_kill_a_hold_off_and_a_re_initialization_is_reported() 
 
         let mut created = None;
         let found = burst(node, "reinit", async || {
-            fi.annotate(names::Annotation::REINIT, "").await?;
-            created = Some(fi.new_baseline(&node.name, &before).await?);
+            created = Some(reinitialize(&fi, node).await?);
             Ok(())
         })
         .await?;

@@ -194,7 +194,10 @@ impl Node {
         self.reconnect().await?;
         self.sh(&format!(
             "cd /; for mount in $(grep -o ' {FILES}[^ ]*' /proc/mounts); do umount \"$mount\"; done
-             rm -rf {FILES} {UNFINISHED} {STATE_DIR} {POLL_MARKER} {STOP} /etc/kubernetes/aide.* /run/aide.reinit"
+             : > {STOP}
+             # A script of a test that has failed may be creating files.
+             rm -rf {FILES} || {{ sleep 1; rm -rf {FILES}; }}
+             rm -rf {UNFINISHED} {STATE_DIR} {POLL_MARKER} {STOP} /etc/kubernetes/aide.* /run/aide.reinit"
         ))
         .await
         .map(|_| ())

@@ -128,10 +128,14 @@ impl EventLoop {
                     Input::Event(Event::Timer)
                 }
                 () = sleep_until(publish_at), if publish_at.is_some() => Input::PublicationDue,
-                _ = poll.tick() => match self.poll_signal() {
-                    Some(event) => Input::Event(event),
-                    None => continue,
-                },
+                _ = poll.tick() => {
+                    // Such as a path that is not busy any more, or directories that cannot be watched.
+                    self.publish_transition();
+                    let Some(event) = self.poll_signal() else {
+                        continue;
+                    };
+                    Input::Event(event)
+                }
             };
             if self.take(input, &results)? {
                 return Ok(());

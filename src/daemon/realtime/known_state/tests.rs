@@ -114,7 +114,8 @@ fn rules_that_watch_nothing_are_those_of_the_last_scan() {
     for paths in [&["/a"][..], &[]] {
         state.checked(&part(&["/a"]), compared(paths));
         let (finding, _) = state.finding(Trigger::Event, time::now()).unwrap();
-        assert_eq!(finding.result.unwatched_rules, [rule.clone()]);
+        let rules = finding.result.unwatched_rules;
+        assert_eq!(rules.as_slice(), std::slice::from_ref(&rule));
     }
 }
 

@@ -131,7 +131,7 @@ realtime-test: ## Change files at random, and compare what realtime detection re
 containerfile-test: ## Verify that the Containerfile copies all required files
 	hack/containerfile-test
 
-fuzz: ## Fuzz the parsers of configurations, reports, exit statuses and records of the kernel (FUZZ_SECONDS)
+fuzz: ## Fuzz the parsers of configurations, reports, exit statuses, records of the kernel and files in /proc (FUZZ_SECONDS)
 	FUZZ_SECONDS=$(FUZZ_SECONDS) hack/fuzz
 
 # skew-test is a separate target because it builds a previous version of fio.

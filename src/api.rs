@@ -31,8 +31,10 @@ pub use node_status::{
     Baseline, ChangeKind, Condition, FileIntegrityNodeStatus, Reinit, ScanResult,
 };
 pub(crate) use node_status::{ChangeEntry, UnwatchedRule};
-pub(crate) use realtime::RealtimeMode;
-pub use realtime::{RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus, Trigger};
+pub use realtime::{
+    Actor, RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus, Trigger,
+};
+pub(crate) use realtime::{RealtimeActors, RealtimeMode};
 
 /// The API group of both kinds.
 pub(crate) const GROUP: &str = "fileintegrity.openshift.io";

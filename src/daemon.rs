@@ -159,6 +159,7 @@ fn detection(
         state_dir: runner.state_dir_on_node.clone(),
         backend: settings.realtime.backend,
         delay: settings.realtime.delay,
+        actors: settings.realtime.actors,
         report_delay: report_delay(&settings.host_root),
         interrupted_checks: runner.interrupted_checks(),
     };

@@ -28,7 +28,7 @@ pub mod aide {
 #[cfg(feature = "testing")]
 pub mod api {
     pub use crate::api::{
-        Baseline, ChangeKind, Condition, DesiredNodeState, ErrorClass, FileIntegrity,
+        Actor, Baseline, ChangeKind, Condition, DesiredNodeState, ErrorClass, FileIntegrity,
         FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase, RealtimeBackend,
         RealtimeReason, RealtimeState, RealtimeStatus, Reinit, ScanResult, Trigger,
     };
@@ -64,8 +64,13 @@ pub mod daemon {
     }
     pub mod realtime {
         pub use crate::daemon::realtime::kernel_event::{
-            Handle, InvalidRecord, KernelEvent, Mask, WatchId,
+            Handle, InvalidRecord, KernelEvent, Mask, Pid, WatchId,
         };
+        pub mod process_files {
+            pub use crate::daemon::realtime::actors::process_files::{
+                Origin, command_name, login_uid, origin, program, start_time,
+            };
+        }
         pub mod fanotify_records {
             pub use crate::daemon::realtime::fanotify_records::parse;
         }

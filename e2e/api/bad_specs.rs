@@ -127,6 +127,8 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
         ("delayMilliseconds is short", realtime("delayMilliseconds", json!(99)), Refused("spec.realtime.delayMilliseconds in body should be greater than or equal to 100")),
         ("delayMilliseconds is long", realtime("delayMilliseconds", json!(10_001)), Refused("spec.realtime.delayMilliseconds in body should be less than or equal to 10000")),
         ("delayMilliseconds is a text", realtime("delayMilliseconds", json!("1s")), Refused("spec.realtime.delayMilliseconds in body must be of type integer: \"string\"")),
+        ("actors that there are not", realtime("actors", json!("User")), Refused("spec.realtime.actors: Unsupported value: \"User\": supported values: \"None\", \"Process\"")),
+        ("actors of restricted daemons", json!({"config": {"securityProfile": "restricted", "stateDir": "/var/lib/x"}, "realtime": {"actors": "Process"}}), Refused("realtime.actors Process requires securityProfile privileged")),
         ("a request beyond the limit", json!({"config": {}, "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}), Unfit(RESOURCES)),
     ]
 }

@@ -3,7 +3,7 @@
 
 use anyhow::Context as _;
 use fio::testing::api::{
-    Condition, FileIntegrityNodeStatus, RealtimeBackend, RealtimeReason, RealtimeState,
+    Actor, Condition, FileIntegrityNodeStatus, RealtimeBackend, RealtimeReason, RealtimeState,
     RealtimeStatus, ScanResult, Trigger, names,
 };
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -165,6 +165,38 @@ async fn after_an_overflow_a_scan_finds_everything() -> anyhow::Result<()> {
         let status = site.until("realtime detection", is_active).await?;
         let realtime = realtime(&status).context("a state")?;
         assert_eq!((realtime.overflows, realtime.missed), (1, 0));
+        daemon.end().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_process_that_made_a_change_is_reported() -> anyhow::Result<()> {
+    in_space("realtime-actors", async |space| {
+        let mut site = site(space).await?;
+        site.arguments.push("--realtime-actors=process".to_owned());
+        let daemon = site.daemon().await?;
+        site.until("realtime detection", is_active).await?;
+        let touched = std::process::Command::new("touch")
+            .arg(site.path("root/watched/new"))
+            .spawn()?;
+        let pid = i64::from(touched.id());
+        touched.wait_with_output()?;
+        let status = until_counts(&site, (Condition::Failed, 1, 0, 0)).await?;
+        let result = status.last_result.context("a result")?;
+        let actor: Actor = result.changes[0].actor.clone().context("an actor")?;
+        let name = actor.exe.rsplit('/').next();
+        // Some systems have one program for many commands.
+        anyhow::ensure!(
+            matches!(name, Some("touch" | "coreutils" | "busybox")),
+            "{actor:?}"
+        );
+        assert_eq!(actor.pid, pid);
+
+        let log: ConfigMap = space.api().get(&site.log_name()).await?;
+        let log = log.data.unwrap_or_default();
+        let log = log.get(names::KEY_INTEGRITY_LOG).context("a failure log")?;
+        anyhow::ensure!(log.contains(&format!(" Pid       : {pid}\n")), "{log}");
         daemon.end().await
     })
     .await

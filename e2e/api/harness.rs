@@ -980,6 +980,7 @@ pub(crate) fn report() -> Report {
             attributes: [].into(),
             new_values: None,
             details: Vec::new(),
+            actor: None,
         }],
         ..Report::default()
     }

@@ -77,7 +77,7 @@ async fn each_change_rolls_the_daemons_once_and_keeps_the_baseline() -> anyhow::
         let _operator = space.operator("op").await?;
         let (nodes, _daemons) = space.active("fi", json!({})).await?;
         let mut generation = until_pod(space, "the DaemonSet", |_| true).await?;
-        let table: [(Value, Wanted); 7] = [
+        let table: [(Value, Wanted); 8] = [
             (json!({"debug": true}), |pod| {
                 has_argument(pod, "--debug=true")
             }),
@@ -95,6 +95,10 @@ async fn each_change_rolls_the_daemons_once_and_keeps_the_baseline() -> anyhow::
                 |pod| {
                     has_argument(pod, "--realtime=off") && has_argument(pod, "--realtime-delay=100")
                 },
+            ),
+            (
+                json!({"realtime": {"mode": "Auto", "actors": "Process"}}),
+                |pod| has_argument(pod, "--realtime-actors=process") && pod.host_pid == Some(true),
             ),
             (json!({"tolerations": [{"operator": "Exists"}]}), |pod| {
                 pod.tolerations

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::desired_node_state::DesiredNodeState;
-use super::realtime::{RealtimeStatus, Trigger};
+use super::realtime::{Actor, RealtimeStatus, Trigger};
 use super::{GROUP, VERSION};
 
 /// FileIntegrityNodeStatus contains the scan results of one node.
@@ -134,6 +134,9 @@ pub struct ChangeEntry {
     /// Attributes of a changed file that differ.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attributes: Vec<String>,
+    /// The process that made the change, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<Actor>,
 }
 
 /// A rule that does not watch all its paths behind a symbolic link on the node.

@@ -21,6 +21,47 @@ pub struct Realtime {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = MIN_DELAY_MILLISECONDS, max = MAX_DELAY_MILLISECONDS))]
     pub delay_milliseconds: Option<i64>,
+    /// Process: reports also which process made a change. The daemons then see all processes of their nodes
+    /// (hostPID), which securityProfile restricted does not allow. None: they do not. Default: None.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actors: Option<RealtimeActors>,
+}
+
+/// Process: reports also which process made a change. The daemons then see all processes of their nodes
+/// (hostPID), which securityProfile restricted does not allow. None: they do not. Default: None.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RealtimeActors {
+    /// Only the changes.
+    #[default]
+    None,
+    /// The process that made a change, if it is known for certain.
+    Process,
+}
+
+/// The process that made a change.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Actor {
+    /// Path of its program, in its own file system if it runs in a container. Bytes that are not printable are
+    /// escaped as \ooo.
+    pub exe: String,
+    /// Its command name, which a process can choose. Missing if the process ended too soon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comm: Option<String>,
+    /// Its process ID on the node.
+    pub pid: i64,
+    /// UID of the login that it descends from, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_uid: Option<i64>,
+    /// Its systemd unit, if it is not in a container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// UID of its pod. That of a static pod is a hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<String>,
+    /// ID of its container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container_id: Option<String>,
 }
 
 /// Auto: changes are reported within about a second, in addition to the periodic scans. Off: only the

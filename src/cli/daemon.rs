@@ -8,7 +8,8 @@ use clap::ValueEnum;
 
 use crate::aide::watchdog::{self, Limits};
 use crate::api::realtime::{
-    DEFAULT_DELAY_MILLISECONDS, MAX_DELAY_MILLISECONDS, MIN_DELAY_MILLISECONDS, RealtimeMode,
+    DEFAULT_DELAY_MILLISECONDS, MAX_DELAY_MILLISECONDS, MIN_DELAY_MILLISECONDS, RealtimeActors,
+    RealtimeMode,
 };
 use crate::api::{OutputFormat, file_integrity, names};
 use crate::daemon;
@@ -61,6 +62,24 @@ impl From<RealtimeArg> for RealtimeMode {
         match mode {
             RealtimeArg::Auto => Self::Auto,
             RealtimeArg::Off => Self::Off,
+        }
+    }
+}
+
+/// What is reported about who made a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ActorsArg {
+    /// Nothing.
+    None,
+    /// The process; requires the process namespace of the node.
+    Process,
+}
+
+impl From<ActorsArg> for RealtimeActors {
+    fn from(actors: ActorsArg) -> Self {
+        match actors {
+            ActorsArg::None => Self::None,
+            ActorsArg::Process => Self::Process,
         }
     }
 }
@@ -137,6 +156,9 @@ pub(super) struct Args {
     /// Milliseconds without further changes before changed files are checked, 100 to 10000.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = DEFAULT_DELAY_MILLISECONDS, value_parser = clap::value_parser!(i64).range(MIN_DELAY_MILLISECONDS..=MAX_DELAY_MILLISECONDS))]
     realtime_delay: i64,
+    /// Report which process made a change.
+    #[arg(long, value_enum, value_name = "ACTORS", default_value_t = ActorsArg::None)]
+    realtime_actors: ActorsArg,
     /// Path of the AIDE program.
     #[arg(long, default_value = "/usr/bin/aide", env = "FIO_AIDE")]
     aide: PathBuf,
@@ -205,6 +227,7 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         realtime: RealtimeSettings {
             mode: args.realtime.into(),
             delay: Duration::from_millis(args.realtime_delay.unsigned_abs()),
+            actors: args.realtime_actors.into(),
             backend: args.realtime_backend.into(),
         },
         output: output::Settings {

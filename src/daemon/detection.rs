@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::machine::Event;
+use super::realtime::actors::announced::AnnouncedActors;
 use super::realtime::busy::Busy;
 use super::realtime::condition::{self, Facts, Scans};
 use super::realtime::dirty_paths::{DirtyPaths, Scope};
@@ -22,7 +23,7 @@ use super::realtime::watcher::{Node, Watcher};
 use super::runner::{Completed, PartEnd, Runner};
 use crate::aide::coverage::Coverage;
 use crate::aide::report::{self, Report};
-use crate::api::{Condition, RealtimeState, RealtimeStatus, Trigger, time};
+use crate::api::{Condition, RealtimeActors, RealtimeState, RealtimeStatus, Trigger, time};
 use crate::locks::lock;
 use crate::scan::outcome::Finding;
 use crate::scan::output;
@@ -46,13 +47,22 @@ pub(crate) struct Detection {
     /// The configuration for this node that the last scan used.
     configuration: Option<Arc<str>>,
     /// The part that is being checked, and since when.
-    checking: Option<(Coverage, Duration)>,
+    checking: Option<Checking>,
     /// Whether the scan that runs started while all changes were announced.
     is_scan_watched: bool,
     is_held: bool,
     /// The last published failure.
     last_failed: Option<Finding>,
     status: Option<RealtimeStatus>,
+}
+
+/// A check that runs.
+#[derive(Debug)]
+struct Checking {
+    part: Coverage,
+    started: Duration,
+    /// Who has changed the paths, as far as it is known.
+    actors: AnnouncedActors,
 }
 
 /// Settings of realtime detection on this node.
@@ -66,6 +76,8 @@ pub(crate) struct Place {
     pub(crate) backend: Preference,
     /// Time without further changes before changed files are checked.
     pub(crate) delay: Duration,
+    /// What is reported about who made a change.
+    pub(crate) actors: RealtimeActors,
     /// Time from the first difference to its result.
     pub(crate) report_delay: Duration,
     /// Number of checks in a row that were killed together with the container.
@@ -85,6 +97,7 @@ impl Detection {
             host_root: place.host_root.into(),
             own_files: OwnFiles::in_dir(&place.state_dir),
             backend: place.backend,
+            has_actors: place.actors == RealtimeActors::Process,
         };
         let watcher = Watcher::start(node, Arc::clone(&shared))?;
         let interrupted = (place.interrupted_checks > 0).then(|| INTERRUPTED.to_owned());
@@ -131,7 +144,7 @@ impl Detection {
     pub(crate) fn scan_started(&mut self) {
         self.is_scan_watched = self.status().0.state == RealtimeState::Active;
         self.known.scan_started();
-        let checking = self.checking.as_ref().map(|(part, _)| part);
+        let checking = self.checking.as_ref().map(|checking| &checking.part);
         lock(&self.shared.dirty).scan_started(checking);
     }
 
@@ -226,6 +239,7 @@ impl Detection {
     /// There is a new baseline, or none that can be trusted: nothing is known before the next scan.
     pub(crate) fn reset(&mut self) {
         lock(&self.shared.dirty).clear();
+        lock(&self.shared.actors).clear();
         self.known.reset();
         self.pacing.reset();
         self.last_failed = None;
@@ -250,7 +264,11 @@ impl Detection {
         match dirty.take()? {
             Scope::Part(part) => {
                 drop(dirty);
-                self.checking = Some((part.clone(), now));
+                self.checking = Some(Checking {
+                    actors: lock(&self.shared.actors).take(&part),
+                    part: part.clone(),
+                    started: now,
+                });
                 Some((part, configuration))
             }
             Scope::Everything => {
@@ -263,13 +281,17 @@ impl Detection {
     /// A check has ended. Returns the digest of the database that AIDE has read. `expected` is that of the
     /// baseline: a comparison with another database shows nothing.
     pub(crate) fn check_ended(&mut self, end: PartEnd, expected: Option<&str>) -> Option<String> {
-        let (part, started) = self.checking.take()?;
+        let Checking {
+            part,
+            started,
+            actors,
+        } = self.checking.take()?;
         let now = self.shared.now();
         let mut dirty = lock(&self.shared.dirty);
         let pause_until = dirty.checked(started, now);
         self.busy.checked(&part, started, pause_until);
         self.facts.checks += 1;
-        let compared = match end {
+        let mut compared = match end {
             PartEnd::Compared(compared) => compared,
             PartEnd::Failed(error) | PartEnd::Stuck(error, _) => {
                 tracing::warn!(error = error.message, "a check of changed files failed");
@@ -281,8 +303,12 @@ impl Detection {
         };
         let digest = compared.report.database_digest.clone();
         let is_other = digest.as_deref() != expected;
+        if !is_other {
+            actors.name_in(&mut compared.report);
+        }
         if is_other || !compared.is_complete {
             dirty.announce_part(&part, now);
+            lock(&self.shared.actors).take_back(actors);
         }
         if is_other {
             return digest;

@@ -8,6 +8,7 @@
 //! when they are published. [`condition`] is what users see of the detection itself. [`mod@super::detection`]
 //! composes all of this for the event loop.
 
+pub(crate) mod actors;
 pub(crate) mod announcement;
 pub(crate) mod busy;
 pub(crate) mod condition;

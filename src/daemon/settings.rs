@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::aide::watchdog::Limits;
-use crate::api::RealtimeMode;
+use crate::api::{RealtimeActors, RealtimeMode};
 use crate::daemon::realtime::kernel_watches::Preference;
 use crate::scan::{Identity, output};
 
@@ -48,6 +48,8 @@ pub(crate) struct RealtimeSettings {
     pub mode: RealtimeMode,
     /// Time without further changes before changed files are checked.
     pub delay: Duration,
+    /// What is reported about who made a change.
+    pub actors: RealtimeActors,
     /// The interface of the kernel.
     pub backend: Preference,
 }

@@ -114,6 +114,7 @@ fn entry(change: &Change) -> ChangeEntry {
             report::ChangeKind::Changed => ChangeKind::Changed,
         },
         attributes: change.attributes.to_vec(),
+        actor: change.actor.as_deref().cloned(),
     }
 }
 

@@ -27,11 +27,13 @@ impl KnownChanges {
     /// Takes the report of a full scan. What is in `dirty` changed while it ran: the report may be older
     /// there than what is known.
     pub(crate) fn take_full(&mut self, report: Report, dirty: &Coverage) {
-        self.changes.retain(|path, _| dirty.contains(path));
+        let before = std::mem::take(&mut self.changes);
         let others = report.changes.into_iter();
         let others = others.filter(|change| !dirty.contains(&change.path));
+        let others = others.map(|change| (change.path.clone(), with_actor(change, &before)));
+        self.changes = others.collect();
         self.changes
-            .extend(others.map(|change| (change.path.clone(), change)));
+            .extend(before.into_iter().filter(|(path, _)| dirty.contains(path)));
         self.total = report.total;
     }
 
@@ -52,6 +54,7 @@ impl KnownChanges {
         for change in report.changes {
             let known = self.changes.get(&change.path);
             is_other |= known.is_none_or(|known| !is_same(known, &change));
+            let change = with_actor(change, &self.changes);
             self.changes.insert(change.path.clone(), change);
         }
         is_other
@@ -59,6 +62,11 @@ impl KnownChanges {
 
     pub(crate) fn len(&self) -> usize {
         self.changes.len()
+    }
+
+    /// Whether the actor of a difference is known.
+    pub(crate) fn has_actors(&self) -> bool {
+        self.changes.values().any(|change| change.actor.is_some())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -104,6 +112,15 @@ impl KnownChanges {
 
 fn paths(report: &Report) -> impl Iterator<Item = &[u8]> {
     report.changes.iter().map(|change| change.path.as_slice())
+}
+
+/// The change with the actor of the same difference before: who has touched the path since did not make it.
+fn with_actor(mut change: Change, before: &BTreeMap<Vec<u8>, Change>) -> Change {
+    let known = before.get(&change.path);
+    if let Some(known) = known.filter(|known| is_same(known, &change)) {
+        change.actor.clone_from(&known.actor);
+    }
+    change
 }
 
 /// Whether both are the same difference. Values of long reports are only known by their hash.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::path::display_path;
+use crate::api::Actor;
 use crate::api::names::hex;
 
 /// Maximum number of changes with values: a report may list all files of a node.
@@ -52,6 +53,8 @@ pub struct Change {
     /// Attribute, old and new value (or an empty string). Only for the first [`DETAILED_CHANGES`] entries
     /// with values.
     pub details: Vec<(String, String, String)>,
+    /// The process that made the change. AIDE does not know it.
+    pub actor: Option<Arc<Actor>>,
 }
 
 /// The entries that exceed the size limit. The hashes depend on the order in the report, which is the same each
@@ -79,13 +82,17 @@ pub enum ChangeKind {
 
 impl fmt::Debug for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Change")
+        let mut debug = f.debug_struct("Change");
+        debug
             .field("path", &display_path(&self.path))
             .field("kind", &self.kind)
             .field("attributes", &self.attributes)
             .field("new_values", &self.new_values.map(|digest| hex(&digest)))
-            .field("details", &self.details)
-            .finish()
+            .field("details", &self.details);
+        if let Some(actor) = &self.actor {
+            debug.field("actor", actor);
+        }
+        debug.finish()
     }
 }
 

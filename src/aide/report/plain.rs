@@ -219,6 +219,7 @@ impl Parser {
                 attributes: entry.attributes.into(),
                 new_values: entry.new_values,
                 details: Vec::new(),
+                actor: None,
             })
             .collect();
         self.is_report.then_some(report)

@@ -5,6 +5,7 @@
 use super::changes::{Change, ChangeKind, Report};
 use super::names;
 use super::path::display_path;
+use crate::api::Actor;
 
 /// The line that separates sections.
 const LINE: &str = "---------------------------------------------------\n";
@@ -61,7 +62,46 @@ pub(crate) fn plain(report: &Report, head: Head<'_>) -> Vec<u8> {
         }
         text.push(b'\n');
     });
+    let attributed = report.changes.iter().filter(|it| it.actor.is_some());
+    let heading = "Processes that made the changes, as far as they are known";
+    section(&mut text, heading, attributed, |text, change| {
+        line(text, "File", host_root, change);
+        if let Some(actor) = &change.actor {
+            actor_lines(text, actor);
+        }
+    });
     text
+}
+
+/// A process chooses its command name.
+fn actor_lines(text: &mut Vec<u8>, actor: &Actor) {
+    let Actor {
+        exe,
+        comm,
+        pid,
+        login_uid,
+        unit,
+        pod_uid,
+        container_id,
+    } = actor;
+    let login_uid = login_uid.map(|uid| uid.to_string());
+    let lines = [
+        ("Program", Some(exe.clone())),
+        (
+            "Name",
+            comm.as_ref().map(|comm| format!("{comm} (claimed)")),
+        ),
+        ("Pid", Some(pid.to_string())),
+        ("Login uid", login_uid),
+        ("Unit", unit.clone()),
+        ("Pod", pod_uid.clone()),
+        ("Container", container_id.clone()),
+    ];
+    for (name, value) in lines {
+        let value = value.map(|value| format!(" {name:NAME$}: {value}\n"));
+        text.extend(value.unwrap_or_default().bytes());
+    }
+    text.push(b'\n');
 }
 
 fn of_kind(report: &Report, kind: ChangeKind) -> impl Iterator<Item = &Change> {

@@ -448,6 +448,7 @@ fn only_the_complete_host_root_is_removed() {
         attributes: Arc::default(),
         new_values: None,
         details: Vec::new(),
+        actor: None,
     };
     let paths: [&[u8]; 4] = [b"/hostroot", b"/hostroot/etc", b"/hostroots", b"/etc"];
     let mut report = Report {

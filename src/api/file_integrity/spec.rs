@@ -32,6 +32,10 @@ use crate::api::realtime::Realtime;
     derive = "PartialEq"
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.realtime) || !has(self.realtime.actors) || self.realtime.actors != 'Process' || !has(self.config.securityProfile) || self.config.securityProfile != 'restricted'",
+    "message": "realtime.actors Process requires securityProfile privileged: the daemons have to see all processes of their nodes"
+}]))]
 pub struct FileIntegritySpec {
     /// AIDE configuration and scan settings. `{}` selects all defaults.
     pub config: AideConfig,

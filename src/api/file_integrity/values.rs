@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::defaults::{DEFAULT_CONFIG_KEY, MIN_GRACE_PERIOD};
 use super::spec::{FileIntegritySpec, SecurityProfile};
 use crate::api::object_name::{DataKey, InvalidName, NamespaceName, ObjectName};
-use crate::api::realtime::{DEFAULT_DELAY_MILLISECONDS, RealtimeMode};
+use crate::api::realtime::{DEFAULT_DELAY_MILLISECONDS, RealtimeActors, RealtimeMode};
 use crate::api::state_dir::{self, DEFAULT_STATE_DIR};
 
 /// The location of a configuration: a key of a ConfigMap in a namespace.
@@ -133,6 +133,16 @@ impl FileIntegritySpec {
         let realtime = self.realtime.as_ref();
         let delay = realtime.and_then(|it| it.delay_milliseconds);
         delay.unwrap_or(DEFAULT_DELAY_MILLISECONDS)
+    }
+
+    /// Whether the processes that make changes are reported.
+    pub fn realtime_actors(&self) -> RealtimeActors {
+        let realtime = self.realtime.as_ref();
+        let actors = realtime.and_then(|it| it.actors).unwrap_or_default();
+        match (self.realtime_mode(), self.is_restricted()) {
+            (RealtimeMode::Auto, false) => actors,
+            _ => RealtimeActors::None,
+        }
     }
 
     /// The PriorityClass in the spec.

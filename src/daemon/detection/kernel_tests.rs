@@ -91,6 +91,7 @@ impl Node {
             state_dir: "/etc/kubernetes".to_owned(),
             backend,
             delay: DELAY,
+            actors: RealtimeActors::None,
             report_delay: Duration::ZERO,
             interrupted_checks: 0,
         };

@@ -1,7 +1,7 @@
 //! What an event of the kernel means: which paths may have changed, and which directories to mark or to
 //! forget. Pure.
 
-use super::kernel_event::{KernelEvent, Mask, SELF, WatchId};
+use super::kernel_event::{KernelEvent, Mask, Opened, Pid, SELF, WatchId};
 use super::watched_directories::WatchedDirectories;
 use crate::aide::coverage::Extent;
 
@@ -25,6 +25,15 @@ pub(crate) enum Announcement {
     Disappeared { parent: WatchId, name: Vec<u8> },
     /// The kernel has dropped events: anything may have changed.
     Everything,
+    /// A process has opened a program to run it.
+    Execution(Opened),
+}
+
+/// An announcement, and the process that caused it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Announced {
+    pub(crate) announcement: Announcement,
+    pub(crate) pid: Option<Pid>,
 }
 
 /// What follows from an event. Nothing, if its directory is not known: it was moved out of the watched
@@ -35,6 +44,7 @@ pub(crate) fn of(event: KernelEvent, watched: &WatchedDirectories) -> Vec<Announ
             mask,
             directory,
             name,
+            pid: _,
         } => of_entry(mask, &directory, &name, watched),
         // The files of the directory below the mount have appeared.
         KernelEvent::Unmounted(directory) => {
@@ -55,6 +65,9 @@ fn of_entry(
     watched: &WatchedDirectories,
 ) -> Vec<Announcement> {
     let mut announced = Vec::new();
+    if !mask.has(Mask::CHANGES) {
+        return announced;
+    }
     let parents = watched.paths(directory);
     // The kernel merges events of a name that follow each other. The order within one is not known, so
     // the directory is forgotten first, and looked up again.

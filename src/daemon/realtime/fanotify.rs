@@ -53,6 +53,16 @@ impl Group {
         Ok(handle)
     }
 
+    /// Marks the file system of a directory for executions of programs only: other marks of file systems cost all
+    /// processes that change files there.
+    pub(crate) fn add_executions(&self, directory: &OwnedFd) -> io::Result<()> {
+        let flags = MarkFlags::FAN_MARK_ADD | MarkFlags::FAN_MARK_FILESYSTEM;
+        let mask = MaskFlags::FAN_OPEN_EXEC;
+        Ok(self
+            .fanotify
+            .mark::<_, Path>(flags, mask, directory, None)?)
+    }
+
     /// Removes the mark of a directory or file, if that still exists. `beside` is a directory of its file system.
     pub(crate) fn remove(&self, handle: &Handle, beside: &OwnedFd) -> io::Result<()> {
         if fsid_of(beside)? != handle.fsid {
@@ -94,6 +104,16 @@ impl AsFd for Group {
     }
 }
 
+/// Opens a directory by its handle, only as a path. `beside` is a directory of its file system.
+pub(crate) fn open(handle: &Handle, beside: &OwnedFd) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let handle = FileHandle {
+        handle_type: handle.kind,
+        handle: handle.bytes.clone(),
+    };
+    open_by_handle_at(beside, &handle, flags.bits().cast_signed())
+}
+
 /// The handle by which the kernel names the directory or file.
 fn handle_of(object: &OwnedFd) -> io::Result<Handle> {
     let handle = |flags| name_to_handle_at(object, Path::new(""), AT_EMPTY_PATH | flags);
@@ -107,7 +127,7 @@ fn handle_of(object: &OwnedFd) -> io::Result<Handle> {
 }
 
 /// The id of the file system, in the order of bytes of the records.
-fn fsid_of(object: &OwnedFd) -> io::Result<[u8; 8]> {
+pub(crate) fn fsid_of(object: &OwnedFd) -> io::Result<[u8; 8]> {
     let fsid = fstatvfs(object)?.f_fsid;
     // The kernel has two numbers of 32 bits; the first one is the lower one here.
     let fsid = if cfg!(target_endian = "big") {

@@ -4,7 +4,7 @@
 //! the machine. The kernel writes whole records; anything else ends the parsing with an error.
 
 use super::kernel_event::{
-    Handle, INCOMPLETE, InvalidRecord, KernelEvent, Mask, SELF, WatchId, array, entry_name,
+    Handle, INCOMPLETE, InvalidRecord, KernelEvent, Mask, Pid, SELF, WatchId, array, entry_name,
 };
 
 /// Version of the format (`FANOTIFY_METADATA_VERSION`).
@@ -53,6 +53,9 @@ fn event(record: &[u8]) -> Result<Option<KernelEvent>, InvalidRecord> {
     if mask.has(Mask::OVERFLOW) {
         return Ok(Some(KernelEvent::Overflow));
     }
+    // Zero for a process that the reader's namespace does not have.
+    let pid = u32::try_from(i32::from_ne_bytes(array(record, 20)?));
+    let pid = pid.ok().and_then(Pid::new);
     let start = usize::from(u16::from_ne_bytes(array(record, 6)?));
     let infos = record.get(start..).filter(|_| start >= METADATA);
     let mut infos = infos.ok_or(InvalidRecord("its metadata has an impossible length"))?;
@@ -73,6 +76,7 @@ fn event(record: &[u8]) -> Result<Option<KernelEvent>, InvalidRecord> {
                 mask,
                 directory: WatchId::Handle(handle),
                 name,
+                pid,
             }));
         }
         infos = &infos[length..];

@@ -46,6 +46,7 @@ fn event(head: &[u8], name: &[u8]) -> Result<KernelEvent, InvalidRecord> {
         mask,
         directory,
         name,
+        pid: None,
     })
 }
 

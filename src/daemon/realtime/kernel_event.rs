@@ -1,5 +1,6 @@
 //! What the kernel reports of a directory or file, by fanotify or by inotify. Pure.
 
+use std::num::NonZeroU32;
 use std::ops::BitOr;
 
 /// The name of the watched directory or file itself in an event.
@@ -26,6 +27,8 @@ impl Mask {
     pub(crate) const DELETE: Self = Self(0x200);
     /// The watched file was moved.
     pub(crate) const MOVE_SELF: Self = Self(0x800);
+    /// A program was opened to run it. Only fanotify reports it.
+    pub(crate) const OPEN_EXEC: Self = Self(0x1000);
     /// The file system was unmounted. Only inotify reports it.
     pub(crate) const UNMOUNT: Self = Self(0x2000);
     /// The kernel has dropped events.
@@ -91,6 +94,19 @@ pub struct Handle {
     pub(crate) bytes: Vec<u8>,
 }
 
+/// The id of a process, in the namespace of the reader. Another process may have it later.
+pub type Pid = NonZeroU32;
+
+/// A program that a process has opened to run it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    /// The name of its file.
+    pub(crate) name: Vec<u8>,
+    /// Its path, if the file is there and is machine code. A script runs its interpreter, which is
+    /// opened next.
+    pub(crate) program: Option<Vec<u8>>,
+}
+
 /// What the kernel has reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KernelEvent {
@@ -101,6 +117,8 @@ pub enum KernelEvent {
         directory: WatchId,
         /// The entry. The name `.` is the directory or the watched file itself.
         name: Vec<u8>,
+        /// The process that caused it. Only fanotify reports it.
+        pid: Option<Pid>,
     },
     /// The file system of a directory was unmounted.
     Unmounted(WatchId),

@@ -135,6 +135,12 @@ impl KernelWatches {
         Ok(WatchId::Watch(watch))
     }
 
+    /// Reports executions of programs on the file system of a directory. Returns whether it is possible.
+    pub(crate) fn add_executions(&self, directory: &OwnedFd) -> bool {
+        let group = self.fanotify.as_ref();
+        group.is_some_and(|group| group.add_executions(directory).is_ok())
+    }
+
     /// Stops watching a directory or file. `beside` is a directory of its file system, which only fanotify needs. The
     /// kernel removes watches of what is deleted itself; of others that it cannot find, events are ignored.
     pub(crate) fn remove(&self, object: &WatchId, beside: Option<&OwnedFd>) {

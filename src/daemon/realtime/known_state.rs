@@ -101,7 +101,7 @@ impl KnownState {
         known.take_full(report.clone(), unsettled);
         ScanComparison {
             missed,
-            is_merged: !unsettled.is_empty(),
+            is_merged: !unsettled.is_empty() || known.has_actors(),
         }
     }
 

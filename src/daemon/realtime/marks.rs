@@ -8,10 +8,10 @@ use std::path::PathBuf;
 use rustix::fs::{Dir, FileType};
 use rustix::io::Errno;
 
-use super::announcement::{self, Announcement};
+use super::actors::programs::Programs;
+use super::announcement::{self, Announced, Announcement};
 use super::directories::{has_vanished, join, open_directory, open_path, open_root};
-use super::kernel_event::Objects;
-use super::kernel_event::{KernelEvent, WatchId};
+use super::kernel_event::{KernelEvent, Mask, Objects, WatchId};
 use super::kernel_watches::{KernelWatches, Preference, Refused, Unavailable};
 use super::own_files::OwnFiles;
 use super::watched_directories::{Place, WatchedDirectories};
@@ -29,6 +29,7 @@ pub(crate) struct Marks {
     /// Maximum number of marks.
     limit: usize,
     own_files: Option<OwnFiles>,
+    programs: Programs,
 }
 
 /// Directories that could not be marked. Those below them are not counted.
@@ -97,6 +98,7 @@ impl Marks {
             kernel: KernelWatches::open(Objects::Directories, preference)?,
             watched: WatchedDirectories::default(),
             reach,
+            programs: Programs::new(host_root.clone()),
             host_root,
             limit,
             own_files: None,
@@ -166,7 +168,7 @@ impl Marks {
     }
 
     /// The next announcements; empty if there are none now.
-    pub(crate) fn read(&mut self) -> io::Result<Vec<Announcement>> {
+    pub(crate) fn read(&mut self) -> io::Result<Vec<Announced>> {
         let mut announced = Vec::new();
         for event in self.kernel.read()? {
             if self.is_own(&event) {
@@ -176,9 +178,41 @@ impl Marks {
                 let forgotten = self.watched.forget_directory(directory);
                 self.unmark(forgotten, b"/");
             }
-            announced.extend(announcement::of(event, &self.watched));
+            let mut pid = None;
+            let mut execution = None;
+            if let KernelEvent::Entry {
+                mask,
+                directory,
+                name,
+                pid: of_process,
+            } = &event
+            {
+                pid = *of_process;
+                // Perhaps besides other things: the kernel merges events of the same entry.
+                let is_execution = mask.has(Mask::OPEN_EXEC);
+                execution = is_execution.then(|| self.programs.opened(directory, name));
+            }
+            let announcements = announcement::of(event, &self.watched).into_iter();
+            let of_process = |announcement| Announced { announcement, pid };
+            announced.extend(
+                announcements
+                    .chain(execution.map(Announcement::Execution))
+                    .map(of_process),
+            );
         }
         Ok(announced)
+    }
+
+    /// Announces executions of programs on the file system of a directory. Returns whether it is possible.
+    pub(crate) fn mark_executions(&mut self, path: &[u8]) -> bool {
+        let Ok(directory) = open_path(&self.host_root, path) else {
+            return false;
+        };
+        let is_marked = self.kernel.add_executions(&directory);
+        if is_marked {
+            self.programs.add_file_system(path, &directory);
+        }
+        is_marked
     }
 
     /// Whether fio itself has caused the event. It changes the directory, too, which is left out as well.

@@ -3,7 +3,24 @@
 //! Format: `proc_pid_mountinfo(5)`. fanotify does not report that a file system was mounted or unmounted, and
 //! inotify only the latter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// File systems on the node itself that may have programs.
+const LOCAL: [&[u8]; 13] = [
+    b"bcachefs",
+    b"btrfs",
+    b"erofs",
+    b"ext2",
+    b"ext3",
+    b"ext4",
+    b"f2fs",
+    b"overlay",
+    b"ramfs",
+    b"squashfs",
+    b"tmpfs",
+    b"xfs",
+    b"zfs",
+];
 
 /// The mounts at each path of the node, in the order in which they cover each other. The root is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +60,17 @@ impl Mounts {
             }
         }
         Ok(mounts)
+    }
+
+    /// A path of each local file system that is visible. Others have no programs, or may not answer.
+    pub(crate) fn local(&self) -> impl Iterator<Item = &[u8]> {
+        let visible = self.0.iter();
+        let visible = visible.filter_map(|(path, mounts)| Some((path, mounts.last()?)));
+        let local = visible.filter(|(_, mount)| LOCAL.contains(&mount.file_system.as_slice()));
+        let mut devices = BTreeSet::new();
+        local
+            .filter(move |(_, mount)| devices.insert(mount.device.as_slice()))
+            .map(|(path, _)| path.as_slice())
     }
 
     /// The paths with other mounts than before, without those below another one of them.

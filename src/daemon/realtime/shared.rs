@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::actors::announced::AnnouncedActors;
 use super::dirty_paths::DirtyPaths;
 use super::watch_state::WatchState;
 use crate::aide::coverage::Extent;
@@ -24,6 +25,7 @@ pub(crate) enum Notice {
 pub(crate) struct Shared {
     pub(crate) dirty: Mutex<DirtyPaths>,
     pub(crate) state: Mutex<WatchState>,
+    pub(crate) actors: Mutex<AnnouncedActors>,
     /// The start of the daemon's clock.
     start: Instant,
     notices: mpsc::UnboundedSender<Notice>,
@@ -38,6 +40,7 @@ impl Shared {
         Self {
             dirty: Mutex::new(dirty),
             state: Mutex::default(),
+            actors: Mutex::default(),
             start,
             notices,
         }

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::iter;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -15,7 +16,8 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::oneshot;
 
-use super::announcement::Announcement;
+use super::actors::Actors;
+use super::announcement::{Announced, Announcement};
 use super::kernel_watches::Preference;
 use super::links::Links;
 use super::marks::{Marks, Unmarked};
@@ -49,6 +51,8 @@ pub(crate) struct Node {
     pub(crate) own_files: OwnFiles,
     /// The interface of the kernel.
     pub(crate) backend: Preference,
+    /// Whether to find out who makes changes.
+    pub(crate) has_actors: bool,
 }
 
 /// What the thread is asked to do. It answers when it has done it.
@@ -83,6 +87,7 @@ impl Watcher {
             links: links.clone(),
         };
         let mut thread = Thread {
+            actors: node.has_actors.then(Actors::default),
             node,
             mountinfo,
             mounts: Mounts::default(),
@@ -141,6 +146,8 @@ struct Thread {
     inbox: mpsc::Receiver<Request>,
     wake: Arc<Wake>,
     watching: Option<Watching>,
+    /// None if the spec does not ask who makes changes.
+    actors: Option<Actors>,
     is_busy: bool,
 }
 
@@ -192,7 +199,13 @@ impl Thread {
             PollFd::new(&self.mountinfo, PollFlags::PRI),
         ];
         fds.extend(self.watching.iter().flat_map(Watching::poll_fds));
-        if poll(&mut fds, None).is_err() {
+        // That the queue is empty has to be noticed from time to time.
+        let interval = Timespec {
+            tv_sec: 1,
+            tv_nsec: 0,
+        };
+        let interval = self.actors.as_ref().map(|_| &interval);
+        if poll(&mut fds, interval).is_err() {
             // Interrupted by a signal: the caller looks anyway.
             return;
         }
@@ -208,6 +221,7 @@ impl Thread {
         let mounts = self.read_mounts();
         let changed = mounts.changed(&self.mounts);
         self.mounts = mounts;
+        self.mark_executions();
         for path in changed {
             let Some(watching) = &mut self.watching else {
                 return;
@@ -263,6 +277,7 @@ impl Thread {
             host_root,
             own_files,
             backend,
+            has_actors: _,
         } = self.node.clone();
         let marks = Marks::open(host_root, reach, MAX_MARKS, backend);
         let mut marks = marks
@@ -297,6 +312,7 @@ impl Thread {
             marks,
             is_incomplete,
         });
+        self.mark_executions();
     }
 
     /// More directories were marked, except these.
@@ -331,15 +347,45 @@ impl Thread {
         let Some(watching) = &mut self.watching else {
             return 0;
         };
-        let announcements = watching.marks.read().unwrap_or_else(|error| {
+        let announced = watching.marks.read().unwrap_or_else(|error| {
             tracing::error!(%error, "failed to read the kernel's events");
-            vec![Announcement::Everything]
+            let announcement = Announcement::Everything;
+            vec![Announced {
+                announcement,
+                pid: None,
+            }]
         });
-        let count = announcements.len();
-        for announcement in announcements {
+        let count = announced.len();
+        if let Some(actors) = &mut self.actors {
+            // First of all: the processes may end any moment.
+            actors.take(&announced, self.shared.now());
+        }
+        for Announced { announcement, .. } in announced {
             self.take(announcement);
         }
+        self.decide_actors();
         count
+    }
+
+    /// Decides who has made changes, if there are no more events now.
+    fn decide_actors(&mut self) {
+        if self.actors.is_none() || self.has_events() {
+            return;
+        }
+        let now = self.shared.now();
+        let decided = self.actors.as_mut().map(|actors| actors.emptied(now));
+        lock(&self.shared.actors).add(decided.unwrap_or_default());
+    }
+
+    /// Announces executions on all local file systems. Some may refuse it, then fewer actors are known.
+    fn mark_executions(&mut self) {
+        if let (Some(watching), Some(_)) = (&mut self.watching, &self.actors) {
+            let root: &[u8] = b"/";
+            let file_systems = iter::once(root).chain(self.mounts.local());
+            let marked = file_systems.filter(|path| watching.marks.mark_executions(path));
+            let marked = marked.count();
+            tracing::debug!(marked, "the file systems whose programs are watched");
+        }
     }
 
     fn take(&mut self, announcement: Announcement) {
@@ -358,6 +404,7 @@ impl Thread {
                 watching.marks.forget(&parent, &name);
                 lock(&self.shared.state).directories = watching.marks.len() as u64;
             }
+            Announcement::Execution(_) => {}
             Announcement::Everything => {
                 watching.is_incomplete = true;
                 self.shared.overflowed();

@@ -152,6 +152,7 @@ fn a_truncated_json_report_of_long_paths_is_within_the_limit() {
         attributes: [].into(),
         new_values: None,
         details: Vec::new(),
+        actor: None,
     };
     let report = Report {
         added: 600,

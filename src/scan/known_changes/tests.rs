@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 
+use std::sync::Arc;
+
 use super::*;
 use crate::aide::coverage::Extent;
+use crate::api::Actor;
 
 /// Files of a node, each with its content.
 type Files = BTreeMap<Vec<u8>, u8>;
@@ -15,6 +18,7 @@ fn change(path: &[u8], kind: ChangeKind, content: Option<u8>) -> Change {
         attributes: [].into(),
         new_values: content.map(|content| [content; 32]),
         details: Vec::new(),
+        actor: None,
     }
 }
 
@@ -177,4 +181,48 @@ fn what_a_full_scan_reads_while_it_changes_is_kept_as_known() {
     let report = known.report();
     assert_eq!(report.changes, [changed]);
     assert_eq!((report.total, report.changed), (5, 1));
+}
+
+#[test]
+fn the_actor_of_a_difference_stays_known() {
+    let of = |content, actor: Option<&Arc<Actor>>| {
+        let mut changed = change(b"/a", ChangeKind::Changed, Some(content));
+        changed.actor = actor.cloned();
+        Report {
+            changed: 1,
+            changes: vec![changed],
+            ..Report::default()
+        }
+    };
+    let actor = |pid| {
+        Arc::new(Actor {
+            exe: "/usr/bin/touch".to_owned(),
+            comm: None,
+            pid,
+            login_uid: None,
+            unit: None,
+            pod_uid: None,
+            container_id: None,
+        })
+    };
+    let mut part = Coverage::default();
+    part.add(b"/a", Extent::Own);
+    let pid = |known: &KnownChanges| {
+        let actor = known.report().changes[0].actor.clone();
+        actor.map(|actor| actor.pid)
+    };
+    let mut known = KnownChanges::default();
+    assert!(known.take_part(of(1, Some(&actor(7))), &part));
+    // The same difference, after a check without an actor, a scan, and what another process did.
+    assert!(!known.take_part(of(1, None), &part));
+    assert_eq!(pid(&known), Some(7));
+    known.take_full(of(1, None), &Coverage::default());
+    assert_eq!(pid(&known), Some(7));
+    assert!(!known.take_part(of(1, Some(&actor(8))), &part));
+    assert_eq!(pid(&known), Some(7));
+    // Other differences.
+    assert!(known.take_part(of(2, Some(&actor(8))), &part));
+    assert_eq!(pid(&known), Some(8));
+    known.take_full(of(3, None), &Coverage::default());
+    assert!(pid(&known).is_none() && !known.has_actors());
 }

@@ -9,6 +9,7 @@ fn report(added: &[&str], changed: &[&str]) -> Report {
         attributes: [].into(),
         new_values: None,
         details: Vec::new(),
+        actor: None,
     };
     let mut list: Vec<_> = added
         .iter()

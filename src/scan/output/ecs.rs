@@ -9,6 +9,7 @@ use super::file_values::{FileType, FileValues};
 use super::notice::{Notice, NoticeKind};
 use super::record::{Content, DisplayedPath, Origin, Record, kind_name, summary};
 use crate::aide::report::{Change, ChangeKind};
+use crate::api::Actor;
 
 /// The version of the schema.
 const VERSION: &str = "9.4.0";
@@ -29,6 +30,9 @@ pub(super) fn encode(record: &Record<'_>) -> String {
         Content::Change(change) => {
             line["file"] = file(change);
             line["fio"]["attributes"] = FileValues::of(change).attributes();
+            if let Some(actor) = &change.actor {
+                add_actor(actor, &mut line);
+            }
         }
         Content::Omitted(number) => line["fio"]["omitted"] = json!(number),
         Content::Notice(notice) => add_error(notice, &mut line),
@@ -88,6 +92,16 @@ fn add_error(notice: &Notice, line: &mut Value) {
     if notice.kind == NoticeKind::ScanErrored {
         line["error"] = json!({"type": notice.error_class, "message": notice.message});
     }
+}
+
+fn add_actor(actor: &Actor, line: &mut Value) {
+    line["process"] = json!({"executable": actor.exe, "name": actor.comm, "pid": actor.pid});
+    line["container"] = json!(actor.container_id.as_ref().map(|id| json!({"id": id})));
+    line["fio"]["actor"] = json!({
+        "loginUid": actor.login_uid,
+        "unit": actor.unit,
+        "podUid": actor.pod_uid,
+    });
 }
 
 fn orchestrator(origin: &Origin) -> Value {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::record::{Content, Record, kind_name};
 use crate::aide::report::{Change, display_path};
+use crate::api::Actor;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,6 +30,8 @@ enum Fields<'a> {
         path: String,
         change: &'static str,
         attributes: BTreeMap<&'a str, Values<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        actor: Option<&'a Actor>,
     },
     Omitted {
         omitted: u64,
@@ -83,6 +86,7 @@ fn of_change(change: &Change) -> Fields<'_> {
         path: display_path(&change.path),
         change: kind_name(change.kind),
         attributes,
+        actor: change.actor.as_deref(),
     }
 }
 

@@ -11,6 +11,7 @@ use super::file_values::{FileType, FileValues, is_of_content};
 use super::notice::{Notice, NoticeKind};
 use super::record::{Content, DisplayedPath, Origin, Record, summary};
 use crate::aide::report::{Change, ChangeKind};
+use crate::api::Actor;
 
 /// The version of the schema.
 const VERSION: &str = "1.8.0";
@@ -86,8 +87,7 @@ pub(super) fn encode(record: &Record<'_>) -> String {
     match record.content {
         Content::Change(change) => {
             line["file"] = file(change);
-            // AIDE does not know it, and the schema requires one.
-            line["actor"] = json!({"user": {"name": "unknown", "type_id": 0}});
+            line["actor"] = actor(change.actor.as_deref());
         }
         Content::Omitted(number) => {
             line["scan"] = scan(record);
@@ -102,6 +102,17 @@ pub(super) fn encode(record: &Record<'_>) -> String {
         },
     }
     super::compact_json(line)
+}
+
+/// The schema requires one, and AIDE does not know it.
+fn actor(actor: Option<&Actor>) -> Value {
+    let Some(actor) = actor else {
+        return json!({"user": {"name": "unknown", "type_id": 0}});
+    };
+    json!({
+        "process": {"pid": actor.pid, "name": actor.comm, "path": actor.exe},
+        "user": actor.login_uid.map(|uid| json!({"uid": uid.to_string()})),
+    })
 }
 
 fn classify(content: Content<'_>) -> Classification {
@@ -173,15 +184,25 @@ fn labels(origin: &Origin) -> Vec<String> {
 
 fn unmapped(record: &Record<'_>) -> Value {
     let origin = record.origin;
-    let attributes = match record.content {
-        Content::Change(change) => Some(FileValues::of(change).attributes()),
+    let change = match record.content {
+        Content::Change(change) => Some(change),
         Content::Omitted(_) | Content::Notice(_) => None,
     };
+    let attributes = change.map(|change| FileValues::of(change).attributes());
+    let actor = change.and_then(|change| change.actor.as_ref());
+    let actor = actor.map(|actor| {
+        json!({
+            "unit": actor.unit,
+            "pod_uid": actor.pod_uid,
+            "container_id": actor.container_id,
+        })
+    });
     json!({
         "cluster": origin.cluster,
         "namespace": origin.namespace,
         "file_integrity": origin.file_integrity,
         "attributes": attributes,
+        "actor": actor,
     })
 }
 

@@ -6,7 +6,7 @@ use sha2::Digest as _;
 
 use super::*;
 use crate::aide::report::{Change, ChangeKind};
-use crate::api::{ErrorClass, EventReason};
+use crate::api::{Actor, ErrorClass, EventReason};
 use crate::scan::event::Severity;
 use crate::scan::identity;
 use crate::scan::outcome::{Finding, Outcome, ScanError};
@@ -43,6 +43,7 @@ fn change(path: &str, kind: ChangeKind, details: &[(&str, &str, &str)]) -> Chang
             .iter()
             .map(|(name, old, new)| (own(name), own(old), own(new)))
             .collect(),
+        actor: None,
     }
 }
 
@@ -451,6 +452,75 @@ fn the_id_of_a_change_depends_on_what_identifies_it() {
     assert_ne!(
         of_change,
         id(&elsewhere, &size("/a", ChangeKind::Changed, "2"))
+    );
+}
+
+#[test]
+fn lines_have_the_process_that_made_the_change() {
+    let line = |format, actor: &Actor| -> Value {
+        let mut changed = change("/etc/a", ChangeKind::Changed, &[("size", "1", "2")]);
+        changed.actor = Some(Arc::new(actor.clone()));
+        let line = scan(&mut output(format, false), &outcome(vec![changed]));
+        match format {
+            OutputFormat::Fio => {}
+            OutputFormat::Ecs => schemas::assert_valid_ecs(&line),
+            OutputFormat::Ocsf => schemas::assert_valid_ocsf(&line),
+        }
+        serde_json::from_str(&line).unwrap()
+    };
+    let in_pod = Actor {
+        exe: "/usr/bin/touch".to_owned(),
+        comm: Some("touch".to_owned()),
+        pid: 77,
+        login_uid: Some(1000),
+        unit: None,
+        pod_uid: Some("p1".to_owned()),
+        container_id: Some("c1".to_owned()),
+    };
+    let in_unit = Actor {
+        comm: None,
+        login_uid: None,
+        unit: Some("sshd.service".to_owned()),
+        pod_uid: None,
+        container_id: None,
+        ..in_pod.clone()
+    };
+    let fio = line(OutputFormat::Fio, &in_pod);
+    assert_eq!(
+        fio["actor"],
+        serde_json::json!({
+            "exe": "/usr/bin/touch", "comm": "touch", "pid": 77, "loginUid": 1000, "podUid": "p1", "containerId": "c1",
+        })
+    );
+    let ecs = line(OutputFormat::Ecs, &in_pod);
+    assert_eq!(
+        [&ecs["process"], &ecs["container"], &ecs["fio"]["actor"]],
+        [
+            &serde_json::json!({"executable": "/usr/bin/touch", "name": "touch", "pid": 77}),
+            &serde_json::json!({"id": "c1"}),
+            &serde_json::json!({"loginUid": 1000, "podUid": "p1"}),
+        ]
+    );
+    let ecs = line(OutputFormat::Ecs, &in_unit);
+    assert_eq!(
+        ecs["fio"]["actor"],
+        serde_json::json!({"unit": "sshd.service"})
+    );
+    let ocsf = line(OutputFormat::Ocsf, &in_pod);
+    assert_eq!(
+        [&ocsf["actor"], &ocsf["unmapped"]["actor"]],
+        [
+            &serde_json::json!({
+                "process": {"pid": 77, "name": "touch", "path": "/usr/bin/touch"},
+                "user": {"uid": "1000"},
+            }),
+            &serde_json::json!({"pod_uid": "p1", "container_id": "c1"}),
+        ]
+    );
+    let ocsf = line(OutputFormat::Ocsf, &in_unit);
+    assert_eq!(
+        ocsf["unmapped"]["actor"],
+        serde_json::json!({"unit": "sshd.service"})
     );
 }
 

@@ -162,6 +162,7 @@ impl Collector {
                 attributes: entry.attributes,
                 new_values: entry.new_values,
                 details: entry.details,
+                actor: None,
             })
             .collect();
         self.report

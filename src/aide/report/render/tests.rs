@@ -19,6 +19,7 @@ fn change(path: &[u8], kind: ChangeKind, details: &[(&str, &str, &str)]) -> Chan
             .iter()
             .map(|(name, old, new)| ((*name).to_owned(), (*old).to_owned(), (*new).to_owned()))
             .collect(),
+        actor: None,
     }
 }
 
@@ -94,4 +95,24 @@ fn a_report_without_changes_has_no_lists() {
         parse_json(json(&none, HEAD).as_slice()).unwrap().changes,
         []
     );
+}
+
+#[test]
+fn the_report_for_people_has_the_processes() {
+    let mut report = report();
+    report.changes[2].actor = Some(std::sync::Arc::new(Actor {
+        exe: "/usr/bin/touch".to_owned(),
+        comm: Some("touch".to_owned()),
+        pid: 77,
+        login_uid: None,
+        unit: Some("sshd.service".to_owned()),
+        pod_uid: None,
+        container_id: None,
+    }));
+    let text = String::from_utf8_lossy(&plain(&report, HEAD)).into_owned();
+    let expected = "\nFile: /hostroot/etc/hösts\n Program   : /usr/bin/touch\n Name      : touch (claimed)\n \
+                    Pid       : 77\n Unit      : sshd.service\n\n";
+    assert!(text.ends_with(expected), "{text}");
+    // It stays a report of AIDE for programs.
+    assert_eq!(parse_plain(text.as_bytes()).unwrap().changed, 1);
 }

@@ -17,6 +17,7 @@ fn announced(mask: Mask, directory: i32, name: &str) -> Vec<Announcement> {
         mask,
         directory: id(directory),
         name: name.as_bytes().to_vec(),
+        pid: None,
     };
     of(event, &watched())
 }
@@ -79,6 +80,7 @@ fn a_directory_at_several_paths() {
     let event = KernelEvent::Entry {
         mask: Mask::CREATE | Mask::DELETE | Mask::ON_DIRECTORY,
         directory: id(1),
+        pid: None,
         name: b"d".to_vec(),
     };
     let announced = of(event, &watched);

@@ -44,6 +44,7 @@ fn entry_of(handle: &[u8], mask: Mask, name: &[u8]) -> KernelEvent {
             bytes: handle.to_vec(),
         }),
         name: name.to_vec(),
+        pid: Pid::new(77),
     }
 }
 
@@ -67,6 +68,16 @@ fn records_of_one_read() {
         entry_of(b"other", Mask::ATTRIB, b"."),
     ];
     assert_eq!(parse(&buffer).unwrap(), expected);
+    let mut foreign = record(2, &[info(2, b"handle", b"name")]);
+    foreign[20..24].fill(0);
+    let pid = |event: &KernelEvent| match event {
+        KernelEvent::Entry { pid, .. } => *pid,
+        _ => None,
+    };
+    assert_eq!(
+        parse(&foreign).unwrap().iter().map(pid).collect::<Vec<_>>(),
+        [None]
+    );
     assert!(created.has(Mask::ON_DIRECTORY) && !created.has(Mask::DELETE));
     assert_eq!(parse(&[]), Ok(Vec::new()));
 }

@@ -27,6 +27,7 @@ fn entry(watch: i32, mask: Mask, name: &[u8]) -> KernelEvent {
         mask,
         directory: WatchId::Watch(watch),
         name: name.to_vec(),
+        pid: None,
     }
 }
 

@@ -13,6 +13,7 @@ fn report(paths: &[&str]) -> Report {
             attributes: [].into(),
             new_values: Some([1; 32]),
             details: Vec::new(),
+            actor: None,
         })
         .collect();
     Report {

@@ -69,7 +69,7 @@ impl Node {
             if announced.is_empty() {
                 return dirty;
             }
-            for announcement in announced {
+            for Announced { announcement, .. } in announced {
                 match announcement {
                     Announcement::Dirty(path, extent) => dirty.add(&path, extent),
                     Announcement::Appeared { parent, name, path } => {
@@ -81,6 +81,7 @@ impl Node {
                         self.marks.forget(&parent, &name);
                     }
                     Announcement::Everything => panic!("an overflow"),
+                    Announcement::Execution(_) => panic!("an execution"),
                 }
             }
         }
@@ -432,7 +433,7 @@ fn an_overflow_is_announced_and_all_directories_are_marked_again() {
                 break;
             }
             let count = announced.len();
-            let overflow = |announced: &&Announcement| **announced == Announcement::Everything;
+            let overflow = |it: &&Announced| it.announcement == Announcement::Everything;
             let found = announced.iter().filter(overflow).count();
             overflows += found;
             others += count - found;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::object::{metadata, name, with_hash};
 use super::pod::{self, Environment, HostDir};
-use crate::api::realtime::DEFAULT_DELAY_MILLISECONDS;
+use crate::api::realtime::{DEFAULT_DELAY_MILLISECONDS, RealtimeActors};
 use crate::api::{
     BaselineLoss, FileIntegrity, FileIntegritySpec, Output, OutputFormat, RealtimeMode, names,
 };
@@ -52,6 +52,10 @@ fn pod_spec(fi: &FileIntegrity, environment: &Environment, ds_name: &str) -> Val
     ];
     volumes.extend(state_dir(fi).as_ref().map(HostDir::volume));
     pod["volumes"] = json!(volumes);
+    if fi.spec.realtime_actors() == RealtimeActors::Process {
+        // The kernel reports the processes of other namespaces without their ids.
+        pod["hostPID"] = json!(true);
+    }
     pod
 }
 
@@ -161,6 +165,9 @@ fn realtime_args(spec: &FileIntegritySpec) -> Vec<String> {
     let delay = spec.realtime_delay();
     if delay != DEFAULT_DELAY_MILLISECONDS {
         args.push(format!("--realtime-delay={delay}"));
+    }
+    if spec.realtime_actors() == RealtimeActors::Process {
+        args.push("--realtime-actors=process".to_owned());
     }
     args
 }

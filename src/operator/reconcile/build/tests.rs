@@ -57,9 +57,38 @@ fn defaults_in_the_spec_change_nothing() {
     for spec in [
         json!({"config": {}, "output": {"format": "fio", "changesOnly": false}}),
         json!({"config": {}, "realtime": {}}),
-        json!({"config": {}, "realtime": {"mode": "Auto", "delayMilliseconds": 500}}),
+        json!({"config": {}, "realtime": {"mode": "Auto", "delayMilliseconds": 500, "actors": "None"}}),
     ] {
         assert_eq!(pods(spec.clone()), pods(json!({"config": {}})), "{spec}");
+    }
+}
+
+#[test]
+fn daemons_see_all_processes_only_if_they_report_them() {
+    let pod = |realtime: Value, profile: &str| {
+        let config = json!({"securityProfile": profile, "stateDir": "/var/lib/fi"});
+        let fi = fi(&json!({"config": config, "realtime": realtime}));
+        daemon_set(&fi, &environment())["spec"]["template"]["spec"].clone()
+    };
+    let argument = json!("--realtime-actors=process");
+    let is_given = |pod: &Value| {
+        let args = pod["containers"][0]["args"].as_array().unwrap();
+        args.contains(&argument)
+    };
+    let with = pod(json!({"actors": "Process"}), "privileged");
+    assert_eq!((&with["hostPID"], is_given(&with)), (&json!(true), true));
+    for (realtime, profile) in [
+        (json!({"actors": "None"}), "privileged"),
+        (json!({"actors": "Process", "mode": "Off"}), "privileged"),
+        // The API refuses this one.
+        (json!({"actors": "Process"}), "restricted"),
+    ] {
+        let without = pod(realtime.clone(), profile);
+        assert_eq!(
+            (&without["hostPID"], is_given(&without)),
+            (&Value::Null, false),
+            "{realtime}"
+        );
     }
 }
 

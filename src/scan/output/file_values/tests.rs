@@ -51,6 +51,7 @@ fn values_that_cannot_be_converted_are_left_out() {
             detail("ctime", "2026-02-28 01:00:00 +0100"),
             detail("type", "Whiteout"),
         ],
+        actor: None,
     };
     let values = FileValues::of(&change);
     assert_eq!(values.size(), None);

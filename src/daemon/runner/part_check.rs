@@ -1,7 +1,7 @@
 //! Checks a part of the node, after the kernel has announced changes. Runs AIDE with `--limit`, also while
 //! a scan of the whole node runs: it has its own files, and writes nothing to the state directory. I/O.
 
-use std::fs::{self, File};
+use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::context::Runner;
 use super::error::RunnerError;
 use super::marker::Marker;
+use super::report_files;
 use crate::aide::command::{ExtraConfig, Mode, ProcessExit, RunError, StuckProcess};
 use crate::aide::config::RunOptions;
 use crate::aide::coverage::Coverage;
@@ -173,7 +174,7 @@ impl<'a> PartRun<'a> {
         let report = match status {
             // AIDE has written no report.
             exit::CheckStatus::Error(_) => Report::default(),
-            _ => self.read_report()?,
+            _ => report_files::read(self.options.json_report.as_ref(), &self.runner.host_root)?,
         };
         let mut report = evaluate_part(status, report).map_err(RunnerError::Scan)?;
         if report.omitted.is_some() {
@@ -193,12 +194,7 @@ impl<'a> PartRun<'a> {
 
     async fn run(&self, cancel: &CancellationToken) -> Result<ProcessExit, RunnerError> {
         for file in [&self.options.json_report, &self.options.plain_report] {
-            match fs::remove_file(file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(FileError::on("remove", file.as_ref())(error).into());
-                }
-                _ => {}
-            }
+            report_files::remove(file.as_ref())?;
         }
         let aide = self.runner.aide.clone();
         let aide = aide
@@ -207,13 +203,5 @@ impl<'a> PartRun<'a> {
             .limited_to(self.expression.clone());
         let extra = ExtraConfig::of(&self.options);
         Ok(aide.run(Mode::Check, &self.config, &extra, cancel).await?)
-    }
-
-    fn read_report(&self) -> Result<Report, RunnerError> {
-        let path = PathBuf::from(&self.options.json_report);
-        let file = File::open(&path).map_err(FileError::on("open", &path))?;
-        let mut report = report::parse_json(file)?;
-        report.strip_host_root(&self.runner.host_root);
-        Ok(report)
     }
 }

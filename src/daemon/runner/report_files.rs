@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
@@ -57,20 +57,12 @@ impl<'a> ReportFiles<'a> {
     }
 
     pub(super) fn read_json(&self) -> Result<Report, RunnerError> {
-        let file = File::open(&self.json).map_err(FileError::on("open", &self.json))?;
-        let mut report = report::parse_json(file)?;
-        report.strip_host_root(&self.runner.host_root);
-        Ok(report)
+        read(&self.json, &self.runner.host_root)
     }
 
     /// The report of an earlier run must not be read as that of the next one.
     pub(super) fn remove_json(&self) -> Result<(), FileError> {
-        match fs::remove_file(&self.json) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(FileError::on("remove", &self.json)(error))
-            }
-            _ => Ok(()),
-        }
+        remove(&self.json)
     }
 
     /// The failure log of the two reports.
@@ -84,5 +76,23 @@ impl<'a> ReportFiles<'a> {
         let content =
             failure_log::fit(identity, report, reports).map_err(FileError::on("read", &log))?;
         Ok(failure_log::config_map(identity, report, &content))
+    }
+}
+
+/// Reads a JSON report. Its paths become those of the node.
+pub(super) fn read(path: &Path, host_root: &str) -> Result<Report, RunnerError> {
+    let file = File::open(path).map_err(FileError::on("open", path))?;
+    let mut report = report::parse_json(file)?;
+    report.strip_host_root(host_root);
+    Ok(report)
+}
+
+/// Removes a report, if there is one.
+pub(super) fn remove(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(FileError::on("remove", path)(error))
+        }
+        _ => Ok(()),
     }
 }

@@ -69,11 +69,7 @@ fn changes_hash(item: &Item) -> Option<&str> {
 }
 
 fn has_only_realtime(item: &Item) -> bool {
-    let update = NodeUpdate {
-        realtime: None,
-        ..item.update.clone()
-    };
-    update == NodeUpdate::default()
+    has_only_result(item) && item.update.finding.is_none() && item.update.baseline_on_disk.is_none()
 }
 
 fn has_only_result(item: &Item) -> bool {

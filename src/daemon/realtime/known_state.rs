@@ -140,13 +140,13 @@ impl KnownState {
             errored.result.last_probe_time = at;
             return Some((errored, None));
         }
-        let report = Box::new(known.report());
+        let report = known.report();
         let outcome = if known.is_empty() {
             Outcome::Clean {
                 files: report.total,
             }
         } else {
-            Outcome::Changed(report.clone())
+            Outcome::Changed(Box::new(report))
         };
         let mut finding = Finding::new(&outcome, at, Duration::ZERO);
         finding.result.trigger = Some(trigger);
@@ -156,7 +156,11 @@ impl KnownState {
             .result
             .unwatched_rules
             .clone_from(&self.scan.unwatched_rules);
-        Some((finding, (!known.is_empty()).then_some(report)))
+        let report = match outcome {
+            Outcome::Changed(report) => Some(report),
+            Outcome::Clean { .. } | Outcome::Errored(_) => None,
+        };
+        Some((finding, report))
     }
 }
 

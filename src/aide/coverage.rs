@@ -57,6 +57,17 @@ impl Coverage {
         coarser
     }
 
+    /// The first paths, this many, and the others.
+    pub(crate) fn split_at(&self, count: usize) -> (Self, Self) {
+        let mut first = self.clone();
+        let next = self.extents.keys().nth(count);
+        let others = next.map(|path| first.extents.split_off(path));
+        let others = Self {
+            extents: others.unwrap_or_default(),
+        };
+        (first, others)
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.extents.len()
     }

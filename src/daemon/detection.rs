@@ -133,11 +133,14 @@ impl Detection {
     pub(crate) fn event(&self) -> Option<Event> {
         let dirty = lock(&self.shared.dirty);
         let due = dirty.due()?;
-        if dirty.is_everything() {
+        if self.checking.is_some() {
+            return None;
+        }
+        let is_complete = self.known.is_complete();
+        if dirty.is_everything() && !(is_complete && dirty.has_first()) {
             return Some(Event::ScanNeeded);
         }
-        let can_check = self.known.is_complete() && self.checking.is_none();
-        can_check.then_some(Event::Announced { due })
+        is_complete.then_some(Event::Announced { due })
     }
 
     /// A scan of all files starts.

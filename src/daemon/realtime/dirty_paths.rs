@@ -3,6 +3,8 @@
 //!
 //! A check waits until nothing was announced for the delay, but not for longer than a burst may last. The
 //! pause after a check is four times as long as the check, so that checks use at most a fifth of the time.
+//! If more was announced than one check can compare, the first check compares few paths, so that the
+//! first difference is known soon. The others follow by directory, in several checks or in a scan.
 
 use std::time::Duration;
 
@@ -17,6 +19,10 @@ const PAUSE: u32 = 4;
 const MAX_REMEMBERED: usize = 2000;
 /// Maximum number of paths of a check.
 const MAX_CHECKED: usize = 300;
+/// Number of paths of the first check, if there are too many for one.
+const MAX_FIRST: usize = 50;
+/// Maximum number of directories that are checked one part after another. A scan takes less time for more.
+const MAX_DIRECTORIES: usize = 1000;
 
 /// A part of the node, or all of it if too much was announced.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +63,7 @@ impl Scope {
             return;
         }
         let directories = coverage.by_directory();
-        *self = if directories.len() <= MAX_REMEMBERED / 2 {
+        *self = if directories.len() <= MAX_DIRECTORIES {
             Self::Part(directories)
         } else {
             Self::Everything
@@ -74,6 +80,10 @@ pub(crate) struct DirtyPaths {
     scope: Scope,
     /// When the first and the last path was announced.
     announced: Option<(Duration, Duration)>,
+    /// The first of these paths. None if they were checked already.
+    first: Option<Coverage>,
+    /// Directories of earlier announced paths, which did not fit in a check.
+    rest: Coverage,
     /// What was announced since the scan of the whole node that runs now started, or was not checked then.
     since_scan: Option<Scope>,
     /// The end of the pause after the last check.
@@ -88,6 +98,8 @@ impl DirtyPaths {
             host_root,
             scope: Scope::default(),
             announced: None,
+            first: Some(Coverage::default()),
+            rest: Coverage::default(),
             since_scan: None,
             paused_until: Duration::ZERO,
         }
@@ -97,6 +109,11 @@ impl DirtyPaths {
     pub(crate) fn announce(&mut self, path: &[u8], extent: Extent, now: Duration) {
         self.touch(now);
         self.scope.add(path, extent);
+        if let Some(first) = &mut self.first
+            && first.len() < MAX_FIRST
+        {
+            first.add(path, extent);
+        }
         if let Some(scope) = &mut self.since_scan {
             scope.add(path, extent);
         }
@@ -106,6 +123,7 @@ impl DirtyPaths {
     pub(crate) fn announce_everything(&mut self, now: Duration) {
         self.touch(now);
         self.scope = Scope::Everything;
+        self.first = None;
         if let Some(scope) = &mut self.since_scan {
             *scope = Scope::Everything;
         }
@@ -128,17 +146,13 @@ impl DirtyPaths {
     /// A scan of the whole node starts, which checks what was announced before. `checking` is the part that is
     /// being checked.
     pub(crate) fn scan_started(&mut self, checking: Option<&Coverage>) {
-        let mut since = match &self.announced {
-            // The paths stay announced: the scan may take long.
-            Some(_) => self.scope.clone(),
-            None => Scope::default(),
-        };
-        if since == Scope::Everything {
+        if self.is_everything() {
             // This is the scan that checks everything.
-            self.announced = None;
-            self.scope = Scope::default();
-            since = Scope::default();
+            self.clear();
         }
+        // The paths stay announced: the scan may take long.
+        let mut since = self.scope.clone();
+        since.extend(&self.rest);
         if let Some(part) = checking {
             since.extend(part);
         }
@@ -152,38 +166,79 @@ impl DirtyPaths {
 
     /// Nothing is announced: there is no baseline to compare with.
     pub(crate) fn clear(&mut self) {
-        self.announced = None;
-        self.scope = Scope::default();
+        self.rest = Coverage::default();
+        self.take_scope();
     }
 
     /// When the next check is due; none if nothing was announced.
     pub(crate) fn due(&self) -> Option<Duration> {
+        if !self.rest.is_empty() {
+            return Some(self.paused_until);
+        }
         let (first, last) = self.announced?;
         let quiet = (last + self.delay).min(first + self.delay * MAX_DELAYS);
         Some(quiet.max(self.paused_until))
     }
 
-    /// What to check now. Nothing is dirty afterwards.
+    /// What to check now. Paths that do not fit stay dirty.
     pub(crate) fn take(&mut self) -> Option<Scope> {
-        self.announced.take()?;
-        let scope = std::mem::take(&mut self.scope);
-        let Scope::Part(coverage) = scope else {
-            return Some(Scope::Everything);
-        };
-        let fits = |coverage: &Coverage| {
-            coverage.len() <= MAX_CHECKED && limit::expression(coverage, &self.host_root).is_some()
-        };
-        let by_directory = || Some(coverage.by_directory()).filter(|it| fits(it));
-        let part = Some(&coverage).filter(|it| fits(it)).cloned();
-        Some(
-            part.or_else(by_directory)
-                .map_or(Scope::Everything, Scope::Part),
-        )
+        if self.rest.is_empty() {
+            self.announced?;
+            if let Scope::Part(coverage) = &self.scope
+                && self.fits(coverage)
+            {
+                return Some(self.take_scope());
+            }
+            let first = self.first.take();
+            if let Some(first) = first.filter(|it| !it.is_empty() && self.fits(it)) {
+                return Some(Scope::Part(first));
+            }
+            let Scope::Part(coverage) = self.take_scope() else {
+                return Some(Scope::Everything);
+            };
+            self.rest = coverage.by_directory();
+        }
+        let part = self.take_rest();
+        Some(part.map_or(Scope::Everything, Scope::Part))
     }
 
-    /// Whether too much was announced for a check.
+    /// As much of the rest as fits; none if a scan takes less time.
+    fn take_rest(&mut self) -> Option<Coverage> {
+        let rest = std::mem::take(&mut self.rest);
+        if rest.len() > MAX_DIRECTORIES {
+            return None;
+        }
+        let mut size = rest.len().min(MAX_CHECKED);
+        while size > 0 {
+            let (part, rest) = rest.split_at(size);
+            if self.fits(&part) {
+                self.rest = rest;
+                return Some(part);
+            }
+            size /= 2;
+        }
+        None
+    }
+
+    fn take_scope(&mut self) -> Scope {
+        self.announced = None;
+        self.first = Some(Coverage::default());
+        std::mem::take(&mut self.scope)
+    }
+
+    /// Whether one check can compare this.
+    fn fits(&self, coverage: &Coverage) -> bool {
+        coverage.len() <= MAX_CHECKED && limit::expression(coverage, &self.host_root).is_some()
+    }
+
+    /// Whether too much was announced for checks.
     pub(crate) fn is_everything(&self) -> bool {
-        self.announced.is_some() && self.scope == Scope::Everything
+        self.scope == Scope::Everything
+    }
+
+    /// Whether some paths are to be checked before all others.
+    pub(crate) fn has_first(&self) -> bool {
+        self.first.as_ref().is_some_and(|first| !first.is_empty())
     }
 
     /// A check has ended. Returns the end of the pause after it.

@@ -9,16 +9,20 @@ use std::process::Command;
 const ROOT: &str = "FIO_TEST_MOUNTS_ROOT";
 
 /// The directories with a file system of their own that [`MOUNT_ALL`] creates.
-pub(crate) const FILE_SYSTEMS: [&str; 6] =
-    ["local", "ext4", "btrfs", "memory", "overlay", "exported"];
+pub(crate) const FILE_SYSTEMS: [&str; 7] = [
+    "local", "ext4", "xfs", "btrfs", "memory", "overlay", "exported",
+];
 /// A script for [`of_root_test`]. Each file system has directories `auto` and `inotify`, and is also mounted in
 /// `aliases`.
 pub(crate) const MOUNT_ALL: &str = r#"
 cd "$1"
-mkdir local ext4 btrfs memory overlay exported layers aliases
+mkdir local ext4 xfs btrfs memory overlay exported layers aliases
 truncate -s 16M ext4.image
 mkfs.ext4 -q ext4.image
 mount -o loop ext4.image ext4
+truncate -s 300M xfs.image
+mkfs.xfs -q xfs.image
+mount -o loop xfs.image xfs
 truncate -s 128M btrfs.image
 mkfs.btrfs -q btrfs.image
 mount -o loop btrfs.image btrfs
@@ -33,7 +37,7 @@ done
 layers() { echo "lowerdir=layers/$1/lower,upperdir=layers/$1/upper,workdir=layers/$1/work"; }
 mount -t overlay -o "$(layers overlay),nfs_export=off" overlay overlay
 mount -t overlay -o "$(layers exported),index=on,nfs_export=on" exported exported
-for name in local ext4 btrfs memory overlay exported; do
+for name in local ext4 xfs btrfs memory overlay exported; do
   mkdir $name/auto $name/inotify aliases/$name
   mount --bind $name aliases/$name
 done

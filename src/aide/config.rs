@@ -6,11 +6,13 @@
 //! are those of the user's text. On a node, [`follow`] adds rules for the targets of symbolic links.
 //! [`run_options_before`] and [`run_options`] are fio's own lines before and after it.
 
+mod automaton;
 mod budget;
 mod configuration;
 mod coverage;
 mod diagnostic;
 mod error;
+mod exclusions;
 mod expression;
 mod groups;
 mod line;

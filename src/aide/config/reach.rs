@@ -2,41 +2,31 @@
 //!
 //! Realtime detection watches them, so too many are a cost and too few a missed change. An expression is
 //! compiled by the crate `regex-automata` where that has the meaning of PCRE2, or a wider one. All others
-//! select everything that starts with their literal text. Rules that exclude paths do not count.
+//! select everything that starts with their literal text. Rules that exclude paths count if that is certain.
 
-use regex_automata::hybrid::dfa::{Cache, DFA};
-use regex_automata::util::{start, syntax};
-use regex_automata::{Anchored, MatchKind};
-
+use super::automaton::{self, Automaton};
 use super::budget::Budget;
 use super::configuration::Configuration;
-use super::macros::{Macros, Readings};
+use super::exclusions::Exclusions;
+use super::macros::Macros;
 use super::regex::literal_prefix;
-use super::rule_path::RulePath;
-
-/// What PCRE2 reads otherwise than the crate, or what only PCRE2 knows: set operations in classes, groups
-/// with a question mark, possessive quantifiers.
-const OTHER_MEANING: [&str; 8] = ["&&", "--", "~~", "(?", "(*", "?+", "*+", "++"];
-/// Characters that have the same meaning after a backslash in both.
-const SAME_ESCAPES: &str = "dDwWsSAznrtfvae";
-/// Maximum bytes of all compiled expressions.
-const MAX_SIZE: usize = 16 << 20;
 
 /// Decides whether entries of a directory may be selected.
 #[derive(Debug)]
 pub(crate) struct Reach {
     /// None if the expressions are too large: then each directory counts.
-    dfa: Option<DFA>,
-    cache: Option<Cache>,
+    selected: Option<Automaton>,
+    exclusions: Exclusions,
 }
 
 impl Reach {
     /// The reach of the rules of a converted configuration, whose paths start with the host root.
     pub(crate) fn of(effective: &Configuration) -> Self {
-        let dfa = compile(&expressions(effective));
+        // A dot that matches more only widens the reach.
+        let syntax = automaton::bytes(true);
         Self {
-            cache: dfa.as_ref().map(DFA::create_cache),
-            dfa,
+            selected: Automaton::new(&expressions(effective), syntax),
+            exclusions: Exclusions::of(effective),
         }
     }
 
@@ -44,55 +34,24 @@ impl Reach {
     /// entries. The path starts with the
     /// host root and has no trailing slash.
     pub(crate) fn includes(&mut self, directory: &[u8]) -> bool {
-        let (Some(dfa), Some(cache)) = (&self.dfa, &mut self.cache) else {
-            return true;
-        };
-        includes(dfa, cache, directory).unwrap_or(true)
-    }
-}
-
-/// None if the automaton gives up.
-fn includes(dfa: &DFA, cache: &mut Cache, directory: &[u8]) -> Option<bool> {
-    let config = start::Config::new().anchored(Anchored::Yes);
-    let mut state = dfa.start_state(cache, &config).ok()?;
-    for (index, byte) in directory.iter().chain(b"/").enumerate() {
-        if index == directory.len() && dfa.next_eoi_state(cache, state).ok()?.is_match() {
-            return Some(true);
-        }
-        state = dfa.next_state(cache, state, *byte).ok()?;
-        if state.is_match() {
+        let selected = self.selected.as_mut();
+        let matched = selected.and_then(|selected| selected.matched(directory));
+        let may_be_selected = matched.is_none_or(|matched| {
             // Rules select everything below what they match.
-            return Some(true);
-        }
-        if state.is_dead() {
-            return Some(false);
-        }
-        if state.is_quit() {
-            return None;
-        }
+            matched.whole || matched.below || matched.may_go_on
+        });
+        may_be_selected && !self.exclusions.has_tree(directory)
     }
-    Some(true)
-}
 
-fn compile(expressions: &[String]) -> Option<DFA> {
-    DFA::builder()
-        .configure(
-            DFA::config()
-                .match_kind(MatchKind::All)
-                .skip_cache_capacity_check(true),
-        )
-        .syntax(bytes())
-        .thompson(regex_automata::nfa::thompson::Config::new().nfa_size_limit(Some(MAX_SIZE)))
-        .build_many(expressions)
-        .ok()
-}
+    /// Whether an entry with this path is certainly not selected. The path starts with the host root.
+    pub(crate) fn excludes(&mut self, path: &[u8]) -> bool {
+        self.exclusions.has_entry(path)
+    }
 
-/// Paths are bytes. A dot that matches more than in PCRE2 only widens the reach.
-fn bytes() -> syntax::Config {
-    syntax::Config::new()
-        .unicode(false)
-        .utf8(false)
-        .dot_matches_new_line(true)
+    /// Whether neither the directory with this path nor anything below it is selected, certainly.
+    pub(crate) fn excludes_tree(&mut self, directory: &[u8]) -> bool {
+        self.exclusions.has_tree(directory)
+    }
 }
 
 /// The expressions of all rules that select entries, or wider ones.
@@ -112,52 +71,24 @@ fn expressions(effective: &Configuration) -> Vec<String> {
 
 /// All expressions that a rule may have, depending on its macros.
 fn readings(path: &str, macros: &Macros) -> Vec<String> {
-    let Readings::Known(values) = macros.read(path) else {
+    let Some(readings) = automaton::readings(path, macros) else {
         return vec![String::new()];
     };
-    let none = Macros::new(&Budget::default());
-    values
-        .iter()
-        .map(|value| match RulePath::read(value, &none) {
-            Ok(path) => agreed(&path.regex()),
-            Err(_) => String::new(),
-        })
-        .collect()
+    readings.iter().map(|path| agreed(&path.regex())).collect()
 }
 
 /// The expression, if both libraries agree on it, or else its literal start.
 fn agreed(expression: &str) -> String {
-    let is_plain = !OTHER_MEANING.iter().any(|text| expression.contains(text))
-        && has_same_escapes(expression)
-        && syntax::parse_with(expression, &bytes()).is_ok();
-    if is_plain {
+    if automaton::is_agreed(expression) {
         return expression.to_owned();
     }
     escaped(&literal_prefix(expression))
 }
 
-fn has_same_escapes(expression: &str) -> bool {
-    let mut chars = expression.chars();
-    let mut in_class = false;
-    while let Some(char) = chars.next() {
-        match char {
-            '\\' => match chars.next() {
-                Some(next) if next.is_ascii_punctuation() || SAME_ESCAPES.contains(next) => {}
-                _ => return false,
-            },
-            // A class in a class is one of PCRE2's names, or only a character for it.
-            '[' if in_class => return false,
-            '[' => in_class = true,
-            ']' => in_class = false,
-            _ => {}
-        }
-    }
-    true
-}
-
 fn escaped(literal: &str) -> String {
     literal.chars().fold(String::new(), |mut text, char| {
-        if char.is_ascii_punctuation() {
+        // With a backslash, the crate reads these as the start and the end of a word.
+        if char.is_ascii_punctuation() && !matches!(char, '<' | '>') {
             text.push('\\');
         }
         text.push(char);

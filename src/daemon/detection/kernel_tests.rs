@@ -24,7 +24,8 @@ use crate::scan::Identity;
 use crate::testing::aide_binary::AIDE;
 
 /// All attributes that AIDE compares of files here, except those of inodes and their blocks.
-const RULES: &str = "/top/watched p+u+g+n+m+c+s+l+ftype+xattrs+acl+sha256\n";
+const RULES: &str =
+    "/top/watched p+u+g+n+m+c+s+l+ftype+xattrs+acl+sha256\n!/top/watched/(.*/)?skip$ 0\n";
 /// Number of changes that `make test` tries.
 const CHANGES: usize = 1000;
 /// The variable with another number, for a long run.
@@ -33,8 +34,8 @@ const CHANGES_VARIABLE: &str = "FIO_REALTIME_CHANGES";
 const IN_SEQUENCE: usize = 16;
 const DELAY: Duration = Duration::from_millis(20);
 
-/// The names in each of three levels of directories.
-const NAMES: [&str; 4] = ["a", "b", "c d", "e\u{301}@:"];
+/// The names in each of three levels of directories. A rule excludes the last one, but not what is below it.
+const NAMES: [&str; 5] = ["a", "b", "c d", "e\u{301}@:", "skip"];
 
 /// A node with a baseline, and the parts of a daemon.
 struct Node {
@@ -50,7 +51,7 @@ struct Node {
 type Differences = BTreeMap<String, (ChangeKind, Vec<String>)>;
 
 impl Node {
-    async fn start(backend: Preference) -> Self {
+    async fn start(backend: Preference, rules: &str) -> Self {
         let (root, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let top = root.path().join("top/watched");
         for directory in ["a/b", "c d"] {
@@ -63,7 +64,7 @@ impl Node {
         fs::create_dir_all(root.path().join("outside")).unwrap();
         fs::write(root.path().join("outside/link"), "link").unwrap();
         let host_root = root.path().to_str().unwrap().to_owned();
-        let effective = prepare(RULES, "/etc/kubernetes", &host_root)
+        let effective = prepare(rules, "/etc/kubernetes", &host_root)
             .unwrap()
             .effective;
         fs::write(work.path().join("aide.conf"), &effective).unwrap();
@@ -445,7 +446,7 @@ fn no_change_is_missed_or_false(backend: Preference, changes: usize) {
         .enable_all()
         .build()
         .unwrap();
-    let node = std::cell::RefCell::new(runtime.block_on(Node::start(backend)));
+    let node = std::cell::RefCell::new(runtime.block_on(Node::start(backend, RULES)));
     let cases = u32::try_from(changes / IN_SEQUENCE).unwrap();
     let config = Config {
         cases,
@@ -474,4 +475,31 @@ fn with_fanotify_no_change_is_missed_or_false() {
 #[test]
 fn with_inotify_no_change_is_missed_or_false() {
     no_change_is_missed_or_false(Preference::Inotify, number_of_changes());
+}
+
+#[tokio::test]
+async fn what_rules_exclude_is_neither_watched_nor_checked() {
+    for backend in [Preference::Auto, Preference::Inotify] {
+        let rules = format!("{RULES}-/top/watched/a/b$ 0\n!/top/watched/b$ 0\n");
+        let mut node = Node::start(backend, &rules).await;
+        let watched = node.detection.status().0.directories;
+        let top = node.root.path().join("top/watched");
+        fs::create_dir(top.join("a/b/new")).unwrap();
+        for path in ["a/b/new/file", "a/b/a", "b"] {
+            fs::write(top.join(path), "new").unwrap();
+        }
+        node.settle().await;
+        let status = node.detection.status().0;
+        assert_eq!(
+            (status.directories, status.checks),
+            (watched, 0),
+            "{backend:?}"
+        );
+        fs::write(top.join("a/a"), "new").unwrap();
+        node.settle().await;
+        assert_eq!(node.detection.status().0.checks, 1, "{backend:?}");
+        let known = node.known();
+        assert_eq!(known.keys().collect::<Vec<_>>(), ["/top/watched/a/a"]);
+        assert_eq!(known, node.scanned().await, "{backend:?}");
+    }
 }

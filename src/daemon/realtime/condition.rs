@@ -150,6 +150,14 @@ fn degraded(watch: &WatchState, facts: &Facts) -> Option<(RealtimeReason, String
         );
         return Some((RealtimeReason::PartlyWatched, message));
     }
+    if let Some(first) = &watch.remote.first {
+        let message = format!(
+            "the kernel does not report what other machines change on {} file systems: {first}; only scans \
+             report these changes",
+            watch.remote.count
+        );
+        return Some((RealtimeReason::PartlyWatched, message));
+    }
     facts.busy_path.as_ref().map(|path| {
         let message = format!(
             "{path} has changed all the time for a minute; exclude it in the configuration, or reports of \

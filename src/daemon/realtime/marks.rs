@@ -16,6 +16,7 @@ use super::kernel_watches::{KernelWatches, Preference, Refused, Unavailable};
 use super::own_files::OwnFiles;
 use super::watched_directories::{Place, WatchedDirectories};
 use crate::aide::config::reach::Reach;
+use crate::aide::coverage::Extent;
 use crate::aide::report::display_path;
 use crate::api::realtime::RealtimeBackend;
 
@@ -230,6 +231,20 @@ impl Marks {
         paths.any(|path| own_files.contains(&path, name))
     }
 
+    /// Whether a rule excludes all that this extent of a path covers.
+    pub(crate) fn is_excluded(&mut self, path: &[u8], extent: Extent) -> bool {
+        let on_host = self.on_host(path);
+        match extent {
+            Extent::Own => self.reach.excludes(&on_host),
+            Extent::Entries | Extent::Subtree => self.reach.excludes_tree(&on_host),
+        }
+    }
+
+    /// Whether the directory with this path is marked.
+    pub(crate) fn is_marked(&self, path: &[u8]) -> bool {
+        self.watched.at(path).is_some()
+    }
+
     /// Number of paths of marked directories.
     pub(crate) fn len(&self) -> usize {
         self.watched.len()
@@ -317,8 +332,12 @@ impl Marks {
     }
 
     fn is_reached(&mut self, path: &[u8]) -> bool {
-        let on_host = [self.host_root.as_os_str().as_bytes(), path].concat();
+        let on_host = self.on_host(path);
         self.reach.includes(&on_host)
+    }
+
+    fn on_host(&self, path: &[u8]) -> Vec<u8> {
+        [self.host_root.as_os_str().as_bytes(), path].concat()
     }
 
     /// Removes marks. `beside` is the path of a directory of the same file system.

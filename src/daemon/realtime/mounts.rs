@@ -22,6 +22,27 @@ const LOCAL: [&[u8]; 13] = [
     b"zfs",
 ];
 
+/// File systems that other machines write to as well. The kernel does not report what they change (inotify(7),
+/// "Limitations and caveats").
+const REMOTE: [&[u8]; 14] = [
+    b"9p",
+    b"afs",
+    b"beegfs",
+    b"ceph",
+    b"cifs",
+    b"gfs2",
+    b"gpfs",
+    b"lustre",
+    b"nfs",
+    b"nfs4",
+    b"ocfs2",
+    b"smb3",
+    b"smbfs",
+    b"virtiofs",
+];
+/// Such as `fuse.sshfs`. What its program changes is not reported either.
+const FUSE: &[u8] = b"fuse";
+
 /// The mounts at each path of the node, in the order in which they cover each other. The root is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mounts(BTreeMap<Vec<u8>, Vec<Mount>>);
@@ -73,6 +94,15 @@ impl Mounts {
             .map(|(path, _)| path.as_slice())
     }
 
+    /// The visible file systems that others than the kernel of this node change, each with its path.
+    pub(crate) fn remote(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let visible = self.0.iter();
+        let visible = visible.filter_map(|(path, mounts)| {
+            Some((path.as_slice(), mounts.last()?.file_system.as_slice()))
+        });
+        visible.filter(|(_, file_system)| is_remote(file_system))
+    }
+
     /// The paths with other mounts than before, without those below another one of them.
     pub(crate) fn changed(&self, before: &Self) -> Vec<Vec<u8>> {
         let paths = self.0.keys().chain(before.0.keys());
@@ -93,6 +123,11 @@ impl Mounts {
         }
         outermost
     }
+}
+
+fn is_remote(file_system: &[u8]) -> bool {
+    let kind = file_system.split(|byte| *byte == b'.').next();
+    REMOTE.contains(&file_system) || kind == Some(FUSE)
 }
 
 /// The mount point, and what is mounted there.

@@ -15,10 +15,20 @@ pub(crate) struct WatchState {
     pub(crate) directories: u64,
     /// The directories that are not watched.
     pub(crate) unmarked: Unmarked,
+    /// Watched file systems whose changes are not all reported.
+    pub(crate) remote: Remote,
     /// Number of times that the kernel has dropped events.
     pub(crate) overflows: u64,
     /// Why nothing is watched.
     pub(crate) error: Option<WatchError>,
+}
+
+/// Mounted file systems that other machines write to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Remote {
+    pub(crate) count: u64,
+    /// The path and the kind of the first one.
+    pub(crate) first: Option<String>,
 }
 
 /// Why nothing is watched.

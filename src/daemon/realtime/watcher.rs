@@ -25,10 +25,11 @@ use super::mounts::Mounts;
 use super::own_files::OwnFiles;
 use super::shared::Shared;
 use super::wake::Wake;
-use super::watch_state::{WatchError, WatchState};
+use super::watch_state::{Remote, WatchError, WatchState};
 use crate::aide::config::Configuration;
 use crate::aide::config::reach::Reach;
 use crate::aide::coverage::Extent;
+use crate::aide::report::display_path;
 use crate::api::RealtimeReason;
 use crate::locks::lock;
 
@@ -231,6 +232,23 @@ impl Thread {
                 self.announce(&path, Extent::Subtree);
             }
         }
+        self.find_remote();
+    }
+
+    /// Finds out which of the mounts are watched and have changes that the kernel does not report.
+    fn find_remote(&self) {
+        let Some(watching) = &self.watching else {
+            return;
+        };
+        let mut remote = Remote::default();
+        for (path, file_system) in self.mounts.remote() {
+            if watching.marks.is_marked(path) {
+                remote.count += 1;
+                let name = || format!("{} ({})", display_path(path), display_path(file_system));
+                remote.first.get_or_insert_with(name);
+            }
+        }
+        lock(&self.shared.state).remote = remote;
     }
 
     fn read_mounts(&self) -> Mounts {
@@ -303,6 +321,7 @@ impl Thread {
             directories: marks.len() as u64,
             fallback: marks.fallback().map(|it| crate::error_chain(it)),
             unmarked,
+            remote: Remote::default(),
             overflows: state.overflows,
             error: None,
         };
@@ -312,6 +331,7 @@ impl Thread {
             marks,
             is_incomplete,
         });
+        self.find_remote();
         self.mark_executions();
     }
 
@@ -412,8 +432,12 @@ impl Thread {
         }
     }
 
-    fn announce(&self, path: &[u8], extent: Extent) {
-        self.shared.announce(path, extent);
+    fn announce(&mut self, path: &[u8], extent: Extent) {
+        // An excluded file may have other names.
         self.links.announce(path, extent);
+        let watching = self.watching.as_mut();
+        if !watching.is_some_and(|it| it.marks.is_excluded(path, extent)) {
+            self.shared.announce(path, extent);
+        }
     }
 }

@@ -23,6 +23,7 @@ fn directories_that_lead_to_a_selected_entry_are_reached() {
         "/etc/ssh",
         "/etc/ssh/keys",
         "/etcetera",
+        "/etc/<a",
         "/var",
         "/var/lib",
         "/var/lib/a",
@@ -32,18 +33,27 @@ fn directories_that_lead_to_a_selected_entry_are_reached() {
     for (rules, expected) in [
         (
             "/etc p",
-            vec!["/", "/etc", "/etc/ssh", "/etc/ssh/keys", "/etcetera"],
+            vec![
+                "/",
+                "/etc",
+                "/etc/ssh",
+                "/etc/ssh/keys",
+                "/etcetera",
+                "/etc/<a",
+            ],
         ),
         (
             "/etc(/|$) p",
-            vec!["/", "/etc", "/etc/ssh", "/etc/ssh/keys"],
+            vec!["/", "/etc", "/etc/ssh", "/etc/ssh/keys", "/etc/<a"],
         ),
         ("/etc/ssh/config$ p", vec!["/", "/etc", "/etc/ssh"]),
         ("=/etc/ssh$ p", vec!["/", "/etc", "/etc/ssh"]),
+        ("/etc/ssh p\n!/etc/ssh/keys", vec!["/", "/etc", "/etc/ssh"]),
         (
-            "/etc/ssh p\n!/etc/ssh/keys",
+            "/etc/ssh p\n!/etc/ssh/keys d",
             vec!["/", "/etc", "/etc/ssh", "/etc/ssh/keys"],
         ),
+        ("/etc/\\<a/b$ p", vec!["/", "/etc", "/etc/<a"]),
         (
             "/var/lib/[^/]*/config$ p",
             vec!["/", "/var", "/var/lib", "/var/lib/a"],

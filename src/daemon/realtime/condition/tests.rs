@@ -1,7 +1,7 @@
 use super::*;
 use crate::api::RealtimeBackend;
 use crate::daemon::realtime::marks::Unmarked;
-use crate::daemon::realtime::watch_state::WatchError;
+use crate::daemon::realtime::watch_state::{Remote, WatchError};
 
 fn watching() -> WatchState {
     WatchState {
@@ -48,6 +48,13 @@ fn each_problem_has_a_state_and_a_reason() {
         beyond_kernel_limit: 1,
         ..Unmarked::default()
     });
+    let remote = WatchState {
+        remote: Remote {
+            count: 1,
+            first: Some("/data (nfs4)".to_owned()),
+        },
+        ..watching()
+    };
     let unsupported = WatchState {
         error: Some(WatchError {
             reason: Reason::NotPermitted,
@@ -99,6 +106,7 @@ fn each_problem_has_a_state_and_a_reason() {
             (Degraded, Some(Reason::WatchLimit)),
         ),
         (refused, facts(), (Degraded, Some(Reason::PartlyWatched))),
+        (remote, facts(), (Degraded, Some(Reason::PartlyWatched))),
         (watching(), busy, (Degraded, Some(Reason::Busy))),
     ] {
         assert_eq!(state_of(&watch, &facts), expected, "{watch:?} {facts:?}");

@@ -57,6 +57,38 @@ fn mounts_below_the_root_of_the_node() {
 }
 
 #[test]
+fn file_systems_that_others_change() {
+    for (file_system, expected) in [
+        ("nfs4", true),
+        ("cifs", true),
+        ("virtiofs", true),
+        ("fuse", true),
+        ("fuse.sshfs", true),
+        ("fuseblk", false),
+        ("fusectl", false),
+        ("ext4", false),
+        ("tmpfs", false),
+        ("overlay", false),
+    ] {
+        let mounts = parsed(&format!(
+            "50 40 0:60 / /hostroot/data rw - {file_system} source rw\n"
+        ));
+        let remote: Vec<_> = mounts.remote().collect();
+        let data = (b"/data".as_slice(), file_system.as_bytes());
+        let expected = if expected { vec![data] } else { vec![] };
+        assert_eq!(remote, expected, "{file_system}");
+    }
+}
+
+#[test]
+fn a_hidden_file_system_is_not_remote() {
+    let mounts = parsed(
+        "50 40 0:60 / /hostroot/data rw - nfs4 source rw\n51 50 0:61 / /hostroot/data rw - tmpfs none rw\n",
+    );
+    assert_eq!(mounts.remote().count(), 0);
+}
+
+#[test]
 fn invalid_lines() {
     for line in [
         "22",

@@ -23,23 +23,23 @@ use crate::site::Site;
 /// The shortest pause between scans.
 const PAUSE: &str = "10";
 /// A day ahead of all others.
-const AHEAD: &str = "+1d";
+pub(crate) const AHEAD: &str = "+1d";
 /// Two days behind them.
-const BEHIND: &str = "-2d";
+pub(crate) const BEHIND: &str = "-2d";
 /// As long as a renewed token may take to be read, and what waits for it to be tried again.
 const RECOVERY: Duration = Duration::from_secs(180);
 /// As long as a lease lasts, and a little.
 const A_LEASE: Duration = Duration::from_secs(20);
 
 /// The wall clock of a program.
-struct Clock {
+pub(crate) struct Clock {
     file: PathBuf,
     library: PathBuf,
 }
 
 impl Clock {
     /// A correct clock, with its file in this directory.
-    fn new(dir: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn new(dir: &Path) -> anyhow::Result<Self> {
         let clock = Self {
             file: dir.join("clock"),
             library: library()
@@ -50,13 +50,13 @@ impl Clock {
     }
 
     /// Sets it so far ahead of the machine's.
-    fn set(&self, offset: &str) -> anyhow::Result<()> {
+    pub(crate) fn set(&self, offset: &str) -> anyhow::Result<()> {
         let new = self.file.with_extension("new");
         std::fs::write(&new, format!("{offset}\n"))?;
         Ok(std::fs::rename(new, &self.file)?)
     }
 
-    fn environment(&self) -> Vec<(String, String)> {
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         [
             ("LD_PRELOAD", text(&self.library)),

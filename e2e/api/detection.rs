@@ -1,6 +1,10 @@
 //! Realtime detection: changes are reported between two scans. The real daemon, a real AIDE and the real
 //! kernel, which requires root.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use anyhow::Context as _;
 use fio::testing::api::{
     Actor, Condition, FileIntegrityNodeStatus, RealtimeBackend, RealtimeReason, RealtimeState,
@@ -8,6 +12,7 @@ use fio::testing::api::{
 };
 use k8s_openapi::api::core::v1::ConfigMap;
 
+use crate::clocks::{AHEAD, BEHIND, Clock};
 use crate::harness::{Space, in_space};
 use crate::site::Site;
 
@@ -165,6 +170,102 @@ async fn after_an_overflow_a_scan_finds_everything() -> anyhow::Result<()> {
         let status = site.until("realtime detection", is_active).await?;
         let realtime = realtime(&status).context("a state")?;
         assert_eq!((realtime.overflows, realtime.missed), (1, 0));
+        daemon.end().await
+    })
+    .await
+}
+
+/// A program in the place of AIDE: the first check of changed files is killed.
+fn aide_that_is_killed(site: &Site<'_>) -> anyhow::Result<PathBuf> {
+    let (path, once) = (site.path("aide-that-is-killed"), site.path("killed"));
+    let text = format!(
+        "#!/bin/sh\ncase \" $* \" in *' --limit '*) mkdir '{}' 2>/dev/null && kill -9 $$;; esac\nexec '{}' \"$@\"\n",
+        once.display(),
+        site.aide.display()
+    );
+    std::fs::write(&path, text)?;
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+    Ok(path)
+}
+
+#[tokio::test]
+async fn after_a_killed_check_a_scan_finds_everything() -> anyhow::Result<()> {
+    in_space("detection-killed", async |space| {
+        let mut site = site(space).await?;
+        site.aide = aide_that_is_killed(&site)?;
+        let daemon = site.daemon().await?;
+        site.until("realtime detection", is_active).await?;
+        site.put("one", "after")?;
+        let degraded = site
+            .until("a failed check", |status| {
+                realtime(status).is_some_and(|it| it.reason == Some(RealtimeReason::CheckFailed))
+            })
+            .await?;
+        let message = realtime(&degraded).and_then(|it| it.message.clone());
+        let message = message.unwrap_or_default();
+        anyhow::ensure!(message.contains("killed"), "{message}");
+        let status = until_counts(&site, (Condition::Failed, 0, 1, 0)).await?;
+        let result = status.last_result.context("a result")?;
+        assert_eq!(result.trigger, Some(Trigger::Scan));
+        site.until("realtime detection", is_active).await?;
+        site.put("two", "after")?;
+        let status = until_counts(&site, (Condition::Failed, 0, 2, 0)).await?;
+        let result = status.last_result.clone().context("a result")?;
+        assert_eq!(result.trigger, Some(Trigger::Event));
+        assert_eq!(realtime(&status).map(|it| it.missed), Some(0));
+        daemon.end().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn changes_are_reported_at_once_whatever_the_clock_shows() -> anyhow::Result<()> {
+    in_space("detection-clocks", async |space| {
+        let mut site = site(space).await?;
+        let clock = Clock::new(site.dir.path())?;
+        site.environment.extend(clock.environment());
+        let daemon = site.daemon().await?;
+        site.until("realtime detection", is_active).await?;
+        let mut before = None;
+        for (offset, file, changed) in [(AHEAD, "one", 1), (BEHIND, "two", 2)] {
+            clock.set(offset)?;
+            site.put(file, "after")?;
+            let status = until_counts(&site, (Condition::Failed, 0, changed, 0)).await?;
+            let result = status.last_result.context("a result")?;
+            assert_eq!(result.trigger, Some(Trigger::Event));
+            let at = Some(result.last_probe_time.0);
+            anyhow::ensure!(at >= before, "{at:?} is before {before:?}");
+            before = at;
+        }
+        site.put("one", "before")?;
+        site.put("two", "before")?;
+        let status = until_counts(&site, (Condition::Succeeded, 0, 0, 0)).await?;
+        let realtime = realtime(&status).context("a state")?;
+        assert_eq!(
+            (realtime.state, realtime.missed),
+            (RealtimeState::Active, 0)
+        );
+        daemon.end().await
+    })
+    .await
+}
+
+/// Changes go on when a check is due, so that it is put off again and again.
+#[tokio::test]
+async fn the_last_of_many_changes_is_reported() -> anyhow::Result<()> {
+    in_space("detection-series", async |space| {
+        let site = site(space).await?;
+        let daemon = site.daemon().await?;
+        site.until("realtime detection", is_active).await?;
+        for number in 0..80 {
+            site.put("one", &number.to_string())?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        site.put("last", "new")?;
+        site.put("one", "before")?;
+        let status = until_counts(&site, (Condition::Failed, 1, 0, 0)).await?;
+        let result = status.last_result.context("a result")?;
+        assert_eq!(result.changes[0].path, "/watched/last");
         daemon.end().await
     })
     .await

@@ -30,6 +30,7 @@ pub(crate) struct Site<'a> {
     pub(crate) node: String,
     /// Where the daemon finds the API.
     pub(crate) kubeconfig: PathBuf,
+    pub(crate) aide: PathBuf,
     /// More of the daemon's environment.
     pub(crate) environment: Vec<(String, String)>,
     /// More of its arguments.
@@ -72,6 +73,7 @@ impl<'a> Site<'a> {
             kubeconfig: kubeconfig
                 .context("no KUBECONFIG: run this by hack/with-apiserver")?
                 .into(),
+            aide: aide().await?,
             environment: Vec::new(),
             arguments: Vec::new(),
             effective: prepared.effective,
@@ -209,7 +211,7 @@ impl<'a> Site<'a> {
             .arg("--work-dir")
             .arg(self.path("work"))
             .arg("--aide")
-            .arg(aide().await?)
+            .arg(&self.aide)
             .args(&self.arguments)
             .env_clear()
             .env("KUBECONFIG", &self.kubeconfig)

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::aide::config::{Configuration, prepare};
-use crate::aide::coverage::{Coverage, Extent};
+use crate::aide::coverage::Coverage;
 use crate::aide::profiles::Profile;
 use crate::api::realtime::RealtimeReason;
 use crate::testing::mount_namespace::{self, FILE_SYSTEMS, MOUNT_ALL};

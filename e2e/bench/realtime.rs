@@ -15,7 +15,6 @@ use fio::testing::api::{
 };
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::ResourceExt as _;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use tokio::sync::mpsc;
 
@@ -37,8 +36,13 @@ const FILES: usize = 110_000;
 const CHANGES: u32 = 20;
 /// Files that change at once.
 const BURST: usize = 5_000;
+/// Files of a package upgrade, and the time for each.
+const UPGRADED: usize = 1_000;
+const UPGRADE_PACE: Duration = Duration::from_millis(3);
 /// For how long a burst is observed: the correct counts are published by then.
 const BURST_OBSERVED: Duration = Duration::from_secs(90);
+/// For how long a daemon is left alone before its CPU time is measured.
+const REST: Duration = Duration::from_secs(20);
 /// For how long events are caused.
 const FLOOD: Duration = Duration::from_secs(20);
 /// Events per second in directories that are not watched.
@@ -55,6 +59,7 @@ pub(crate) async fn measure(run: &Run) -> anyhow::Result<Report> {
         let tree = Tree::make(FILES)?;
         changes(&mut report, run, space, &tree).await?;
         burst(&mut report, run, space, &tree).await?;
+        upgrade(&mut report, run, space, &tree).await?;
         floods(&mut report, run, space, &tree).await?;
         others(&mut report, run, space, &tree).await
     })
@@ -76,10 +81,21 @@ struct Node<'a> {
 impl<'a> Node<'a> {
     /// Starts it, and waits until it detects changes and has published a success.
     async fn start(space: &'a Space, run: &Run, tree: &Tree) -> anyhow::Result<Self> {
+        Self::start_with(space, run, tree, &[]).await
+    }
+
+    /// The same with more arguments.
+    async fn start_with(
+        space: &'a Space,
+        run: &Run,
+        tree: &Tree,
+        arguments: &[&str],
+    ) -> anyhow::Result<Self> {
         let cgroup = Cgroup::new(LIMIT)?;
         let before = last_scan(space).await?;
         let options = Options {
             cgroup: Some(&cgroup),
+            arguments,
             ..Options::new(PERIOD)
         };
         let daemon = Daemon::start(space, run, tree, &options).await?;
@@ -195,7 +211,50 @@ async fn changes(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> 
     Ok(())
 }
 
+/// Many files that change at once.
 async fn burst(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> anyhow::Result<()> {
+    let case = "5,000 files at once";
+    observed(report, run, space, tree, case, BURST, || {
+        (0..BURST).try_for_each(|index| change(&file(tree, index * 7)))
+    })
+    .await?;
+    (0..BURST).try_for_each(|index| undo(&file(tree, index * 7)))
+}
+
+/// A package upgrade, as dpkg does it: each file is written under another name, and renamed.
+async fn upgrade(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> anyhow::Result<()> {
+    let case = "upgrade of 1,000 files";
+    let old: Vec<_> = (0..UPGRADED)
+        .map(|index| fs::read(file(tree, index * 11)))
+        .collect::<Result<_, _>>()?;
+    let install = |index: usize, content: &[u8]| {
+        let path = file(tree, index * 11);
+        let new = path.with_extension("dpkg-new");
+        fs::write(&new, content)?;
+        anyhow::Ok(fs::rename(new, path)?)
+    };
+    observed(report, run, space, tree, case, UPGRADED, || {
+        for index in 0..UPGRADED {
+            install(index, b"the new version")?;
+            std::thread::sleep(UPGRADE_PACE);
+        }
+        Ok(())
+    })
+    .await?;
+    let mut old = old.iter().enumerate();
+    old.try_for_each(|(index, content)| install(index, content))
+}
+
+/// What follows from changes of this many files.
+async fn observed(
+    report: &mut Report,
+    run: &Run,
+    space: &Space,
+    tree: &Tree,
+    case: &str,
+    files: usize,
+    change: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let node = Node::start(space, run, tree).await?;
     let mut arrivals = results(space);
     let log = names::failure_log(&names::daemon_set(FILE_INTEGRITY), NODE);
@@ -207,67 +266,60 @@ async fn burst(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> an
     let mut logs = logs(space, &log);
     tokio::time::sleep(Duration::from_secs(1)).await;
     while arrivals.try_recv().is_ok() {}
+    let writes = space.writes("daemon")?.len();
     let usage = Usage::of(node.daemon.pid())?;
     let began = Instant::now();
-    for index in 0..BURST {
-        change(&file(tree, index * 7))?;
-    }
+    tokio::task::block_in_place(change)?;
     let changing = began.elapsed().as_secs_f64();
-    let (mut first, mut correct, mut published) = (None, None, 0_u32);
+    let (mut first, mut correct, mut published, mut bytes) = (None, None, 0_u32, 0_usize);
     let end = tokio::time::Instant::now() + BURST_OBSERVED;
     while let Ok(Some((at, result))) = tokio::time::timeout_at(end, arrivals.recv()).await {
         if result.condition != Condition::Failed {
             continue;
         }
         published += 1;
+        bytes += serde_json::to_vec(&status(space).await?)?.len();
         let after = at.duration_since(began).as_secs_f64();
         first.get_or_insert(after);
-        if result.files_changed == i64::try_from(BURST)? {
+        if result.files_changed == i64::try_from(files)? {
             correct.get_or_insert(after);
         }
     }
     let used = Usage::of(node.daemon.pid())?.since(usage);
     let wall = began.elapsed().as_secs_f64();
     let mut written = 0_u32;
-    while logs.try_recv().is_ok() {
+    while let Ok(size) = logs.try_recv() {
         written += 1;
+        bytes += size;
     }
-    let case = "5,000 files at once";
+    let first = first.context("no result")?;
+    let correct = correct.context("no correct counts")?;
     report.add(case, "time of the changes", changing, "s");
-    report.add(
-        case,
-        "first change to first result",
-        first.context("no result")?,
-        "s",
-    );
-    report.add(
-        case,
-        "first change to correct counts",
-        correct.context("no correct counts")?,
-        "s",
-    );
+    report.add(case, "first change to first result", first, "s");
+    report.add(case, "first change to correct counts", correct, "s");
     report.add(case, "results published", number(published), "");
     report.add(case, "failure logs written", number(written), "");
+    let writes = space.writes("daemon")?.len() - writes;
+    report.add(case, "writes to the API server", number(writes), "");
+    let bytes = megabytes(u64::try_from(bytes)?);
+    report.add(case, "written statuses and logs", bytes, "MB");
     report.add(case, "observed for", wall, "s");
     let share = used.children.as_secs_f64() / wall * 100.0;
     report.add(case, "CPU of AIDE, of a core", share, "%");
     let share = used.own.as_secs_f64() / wall * 100.0;
     report.add(case, "CPU of the daemon, of a core", share, "%");
-    drop(node);
-    for index in 0..BURST {
-        undo(&file(tree, index * 7))?;
-    }
     Ok(())
 }
 
-/// Sends each version of the failure log.
-fn logs(space: &Space, name: &str) -> mpsc::UnboundedReceiver<Option<String>> {
+/// Sends the bytes of each version of the failure log.
+fn logs(space: &Space, name: &str) -> mpsc::UnboundedReceiver<usize> {
     let (sender, receiver) = mpsc::unbounded_channel();
     let only = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let stream = watcher(space.api::<ConfigMap>(), only);
     tokio::spawn(stream.default_backoff().for_each(move |event| {
         if let Ok(watcher::Event::Apply(log)) = event {
-            sender.send(log.resource_version()).ok();
+            let size = serde_json::to_vec(&log).map_or(0, |json| json.len());
+            sender.send(size).ok();
         }
         futures::future::ready(())
     }));
@@ -279,6 +331,7 @@ async fn floods(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> a
     let node = Node::start(space, run, tree).await?;
     let elsewhere = tree.path("elsewhere");
     fs::create_dir_all(&elsewhere)?;
+    tokio::time::sleep(REST).await;
     for (case, pace) in [("no events", 0), ("5,000 unrelated events/s", UNRELATED)] {
         let before = Usage::of(node.daemon.pid())?;
         let directory = elsewhere.clone();
@@ -337,22 +390,30 @@ fn touch(directory: &Path, pace: Option<u32>) -> anyhow::Result<f64> {
     Ok(f64::from(files) * 2.0 / started.elapsed().as_secs_f64())
 }
 
-/// The work of other processes, with and without realtime detection.
+/// The work of other processes: without a daemon, with one, and with one that finds out who makes changes.
 async fn others(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> anyhow::Result<()> {
     let directory = tree.path("work");
     fs::create_dir_all(&directory)?;
-    let mut all: Vec<(String, [Vec<f64>; 2])> = Vec::new();
+    let settings: [(&str, Option<&[&str]>); 3] = [
+        ("without", None),
+        ("work of others, CPU", Some(&[])),
+        (
+            "the same, actors: Process",
+            Some(&["--realtime-actors=process"]),
+        ),
+    ];
+    let mut all: Vec<(String, [Vec<f64>; 3])> = Vec::new();
     for round in 0..ROUNDS {
         progress(&format!(
             "work of other processes, round {} of {ROUNDS}",
             round + 1
         ));
-        // Each setting is the first one in every other round.
-        for setting in [round % 2, (round + 1) % 2] {
-            let node = if setting == 1 {
-                Some(Node::start(space, run, tree).await?)
-            } else {
-                None
+        // Another setting is the first one in each round.
+        for index in 0..settings.len() {
+            let setting = (round + index) % settings.len();
+            let node = match settings[setting].1 {
+                Some(arguments) => Some(Node::start_with(space, run, tree, arguments).await?),
+                None => None,
             };
             let output = Command::new(std::env::current_exe()?)
                 .arg("work")
@@ -362,7 +423,7 @@ async fn others(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> a
                 let (kind, micros) = line.rsplit_once(' ').context("a line of the work")?;
                 let known = all.iter().position(|(name, _)| name == kind);
                 let at = known.unwrap_or_else(|| {
-                    all.push((kind.to_owned(), [Vec::new(), Vec::new()]));
+                    all.push((kind.to_owned(), Default::default()));
                     all.len() - 1
                 });
                 all[at].1[setting].push(micros.parse()?);
@@ -370,14 +431,11 @@ async fn others(report: &mut Report, run: &Run, space: &Space, tree: &Tree) -> a
             drop(node);
         }
     }
-    for (kind, [without, with]) in all {
-        let ratio = median(&with) / median(&without);
-        report.add(
-            "work of others, CPU",
-            &kind,
-            ratio * 100.0 - 100.0,
-            "% more",
-        );
+    for (setting, (case, _)) in settings.iter().enumerate().skip(1) {
+        for (kind, micros) in &all {
+            let ratio = median(&micros[setting]) / median(&micros[0]);
+            report.add(case, kind, ratio * 100.0 - 100.0, "% more");
+        }
     }
     Ok(())
 }
@@ -428,6 +486,13 @@ pub(crate) fn work(directory: &Path) -> anyhow::Result<String> {
         let file = tree.join("sub/0");
         (0..100_000).try_for_each(|_| Ok(fs::read(&file).map(drop)?))
     })?;
+    measured("run a program", &|| {
+        (0..2000).try_for_each(|_| {
+            let status = Command::new("true").status()?;
+            anyhow::ensure!(status.success(), "true: {status}");
+            Ok(())
+        })
+    })?;
     fs::remove_dir_all(directory)?;
     fs::create_dir_all(directory)?;
     Ok(text)
@@ -459,7 +524,7 @@ async fn memory(report: &mut Report, run: &Run, space: &Space) -> anyhow::Result
         };
         let daemon = Daemon::start(space, run, &tree, &options).await?;
         until("a scan", async || Ok((daemon.scans() > 0).then_some(()))).await?;
-        tokio::time::sleep(Duration::from_secs(20)).await;
+        tokio::time::sleep(REST).await;
         let sample = daemon.sample()?;
         report.add(case, "RSS at rest", megabytes(sample.rss), "MB");
         report.add(

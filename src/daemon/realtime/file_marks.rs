@@ -50,7 +50,8 @@ impl FileMarks {
         self.ids.len()
     }
 
-    /// Watches an open file. If that is not possible, changes by other names are not announced.
+    /// Watches an open file, also if an earlier file with the same number was watched. If that is not possible,
+    /// changes by other names are not announced.
     pub(crate) fn add(&mut self, inode: Inode, file: &OwnedFd) {
         let kernel = match self.kernel.take() {
             Some(kernel) => kernel,
@@ -67,7 +68,9 @@ impl FileMarks {
         };
         if let Ok(id) = self.kernel.insert(kernel).add(file) {
             self.inodes.insert(id.clone(), inode);
-            self.ids.insert(inode, id);
+            if let Some(earlier) = self.ids.insert(inode, id.clone()).filter(|it| *it != id) {
+                self.inodes.remove(&earlier);
+            }
         }
     }
 
@@ -97,6 +100,8 @@ impl FileMarks {
                 KernelEvent::Unwatched(id) | KernelEvent::Unmounted(id) => {
                     if let Some(inode) = self.inodes.remove(&id) {
                         self.ids.remove(&inode);
+                        // Another file may have its number now.
+                        read.push(FileEvent::Changed(inode));
                     }
                 }
                 KernelEvent::Overflow => read.push(FileEvent::Overflow),

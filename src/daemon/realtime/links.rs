@@ -326,7 +326,8 @@ impl Thread {
             let directory = names.first().map(|name| tree.open_directory_of(name));
             let directory = directory.and_then(Result::ok);
             self.marks.remove(inode, directory.as_ref());
-        } else if !self.marks.contains(inode) && self.marks.len() < MAX_FILES {
+        } else if self.marks.contains(inode) || self.marks.len() < MAX_FILES {
+            // Again, if it is watched: a file may have been replaced by another one with the same number.
             let mut files = self.index.paths(inode).map(|path| tree.open(path));
             if let Some((file, _)) = files.find_map(|it| it.ok().filter(|(_, at)| *at == inode)) {
                 drop(files);

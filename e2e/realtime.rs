@@ -262,6 +262,16 @@ async fn full_scan(fi: &Fi<'_>, node: &Node) -> Result<ScanResult> {
     scanned.last_result.context("no result")
 }
 
+/// A scan of all files finds what was reported, and the kernel has reported all of it.
+async fn is_confirmed_by_a_scan(fi: &Fi<'_>, node: &Node, reported: &ScanResult) -> Result<()> {
+    let scanned = full_scan(fi, node).await?;
+    assert_eq!(scanned.trigger, Some(Trigger::Scan), "{scanned:?}");
+    assert_eq!(scanned.changes_hash, reported.changes_hash, "{scanned:?}");
+    fi.all_reported_at_once(&node.name).await?;
+    fi.condition("Realtime", "True", "Active").await?;
+    Ok(())
+}
+
 /// Holds the one node.
 async fn hold(fi: &Fi<'_>) -> Result<()> {
     fi.annotate(names::Annotation::HOLDOFF, "").await?;
@@ -307,12 +317,7 @@ async fn every_kind_of_change_is_reported_at_once() -> Result<()> {
         seconds.insert(TOGETHER.name, taken);
         chaos::print("realtime", &seconds)?;
 
-        let scanned = full_scan(&fi, node).await?;
-        assert_eq!(scanned.trigger, Some(Trigger::Scan));
-        assert_eq!(scanned.changes_hash, reported.changes_hash, "{scanned:?}");
-        fi.all_reported_at_once(&node.name).await?;
-        fi.condition("Realtime", "True", "Active").await?;
-        Ok(())
+        is_confirmed_by_a_scan(&fi, node, &reported).await
     })
     .await
 }
@@ -395,10 +400,7 @@ async fn a_package_upgrade_is_a_few_results_with_the_correct_counts() -> Result<
         assert!((1..=4).contains(&results), "results written: {results}");
         assert!((1..=2).contains(&logs), "failure logs written: {logs}");
 
-        let scanned = full_scan(&fi, node).await?;
-        assert_eq!(scanned.changes_hash, reported.changes_hash, "{scanned:?}");
-        fi.all_reported_at_once(&node.name).await?;
-        Ok(())
+        is_confirmed_by_a_scan(&fi, node, &reported).await
     })
     .await
 }
@@ -499,10 +501,7 @@ async fn a_burst_during_a_kill_a_hold_off_and_a_re_initialization_is_reported() 
         let clean = clean.iter().filter(|m| m.starts_with("no changes")).count();
         assert_eq!(clean, 1, "events without changes: only the first result");
 
-        let scanned = full_scan(&fi, node).await?;
-        assert_eq!(scanned.changes_hash, reported.changes_hash, "{scanned:?}");
-        fi.all_reported_at_once(&node.name).await?;
-        Ok(())
+        is_confirmed_by_a_scan(&fi, node, &reported).await
     })
     .await
 }
@@ -550,13 +549,11 @@ async fn a_file_that_toggles_is_one_failure() -> Result<()> {
         let new = messages.len() - before;
         assert!((1..=3).contains(&new), "events: {messages:?}");
 
-        fi.result(&node.name, Condition::Succeeded).await?;
+        let reported = fi.result(&node.name, Condition::Succeeded).await?;
         let messages = fi.event_messages("NodeIntegrityStatus").await?;
         let failures = messages.iter().filter(|m| m.contains("has changed!"));
         assert_eq!(failures.count(), 1, "{messages:?}");
-        full_scan(&fi, node).await?;
-        fi.all_reported_at_once(&node.name).await?;
-        Ok(())
+        is_confirmed_by_a_scan(&fi, node, &reported).await
     })
     .await
 }
@@ -586,10 +583,7 @@ async fn a_restricted_daemon_reports_changes_at_once() -> Result<()> {
         };
         let (reported, seconds) = step(&fi, node, &restricted).await?;
         chaos::print("realtime", &json!({restricted.name: seconds}))?;
-        let scanned = full_scan(&fi, node).await?;
-        assert_eq!(scanned.changes_hash, reported.changes_hash, "{scanned:?}");
-        fi.all_reported_at_once(&node.name).await?;
-        Ok(())
+        is_confirmed_by_a_scan(&fi, node, &reported).await
     })
     .await
 }

@@ -184,16 +184,7 @@ async fn kill_leader(t: &Test) -> Result<String> {
     let node = Node {
         name: node.context("the leader is on no node")?,
     };
-    let stopped = node
-        .sh(&format!(
-            r#"for pid in /proc/[0-9]*; do
-                 if tr '\0' '\n' <"$pid/environ" 2>/dev/null | grep -qx 'POD_NAME={name}'; then
-                   kill -STOP "${{pid#/proc/}}"; echo stopped
-                 fi
-               done"#
-        ))
-        .await?;
-    ensure!(stopped == "stopped", "processes of {name}: {stopped:?}");
+    node.signal(&leader, "STOP").await?;
     t.kill_pod(&leader).await?;
     Ok(name)
 }

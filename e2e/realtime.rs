@@ -1,5 +1,7 @@
 //! Realtime detection: changes are reported long before the next scan of all files, and only once.
 
+mod actors;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,6 +29,8 @@ const AT_ONCE: Duration = Duration::from_secs(15);
 const AFTER_BURST: Duration = Duration::from_secs(75);
 /// For how long a file toggles.
 const TOGGLE_SECONDS: u32 = 70;
+/// Creates a file that AIDE reads for some time, so that a scan can be seen.
+const LONG_SCANS: &str = "truncate -s 500M large";
 
 /// Path below [`FILES`] and kind of each change.
 type Changes<'a> = BTreeMap<&'a str, ChangeKind>;
@@ -405,10 +409,25 @@ async fn a_package_upgrade_is_a_few_results_with_the_correct_counts() -> Result<
     .await
 }
 
+/// Runs a script on the node beside `during`. It ends when there is a file [`STOP`], which is created then.
+async fn beside<T>(
+    node: &Node,
+    script: &str,
+    during: impl AsyncFnOnce() -> Result<T>,
+) -> Result<T> {
+    node.sh(&format!("rm -f {STOP}")).await?;
+    let during = async {
+        let result = during().await;
+        node.sh(&format!(": > {STOP}")).await?;
+        result
+    };
+    let (_, result) = tokio::try_join!(node.sh(script), during)?;
+    Ok(result)
+}
+
 /// Creates files on the node, about twenty a second, before, while and after `during` runs. Returns the
 /// number of entries afterwards.
 async fn burst(node: &Node, name: &str, during: impl AsyncFnOnce() -> Result<()>) -> Result<i64> {
-    node.sh(&format!("rm -f {STOP}")).await?;
     let script = format!(
         "i=0; until [ -e {STOP} ]; do i=$((i + 1)); printf x > {FILES}/{name}-$i; sleep 0.05; done"
     );
@@ -419,17 +438,12 @@ async fn burst(node: &Node, name: &str, during: impl AsyncFnOnce() -> Result<()>
         ))
         .await
     };
-    let during = async {
-        let result = async {
-            twenty_more().await?;
-            during().await?;
-            twenty_more().await
-        };
-        let result = result.await;
-        node.sh(&format!(": > {STOP}")).await?;
-        result
-    };
-    tokio::try_join!(node.sh(&script), during)?;
+    beside(node, &script, async || {
+        twenty_more().await?;
+        during().await?;
+        twenty_more().await
+    })
+    .await?;
     entries(node).await
 }
 

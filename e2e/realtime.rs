@@ -1,6 +1,7 @@
 //! Realtime detection: changes are reported long before the next scan of all files, and only once.
 
 mod actors;
+mod limits;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

@@ -1,0 +1,67 @@
+//! More events than the kernel keeps: the state says so, and nothing is lost.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, ensure};
+use fio::testing::api::{RealtimeReason, RealtimeState, RealtimeStatus};
+use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
+
+use super::{ADDED, LONG_SCANS, PAUSE, changes, is_active, is_confirmed_by_a_scan, rounded};
+use crate::harness::{Fi, Node, on_one_node, until};
+
+/// Has more events than the queue of the kernel has room for: it merges those of a file. The last one is lost.
+const FLOOD: &str = "room=$(cat /proc/sys/fs/fanotify/max_queued_events 2>/dev/null || echo 16384)
+    i=0; while [ $i -lt $((room + 1000)) ]; do i=$((i + 1)); : > flood-$i; done
+    find . -name 'flood-*' -delete; printf x > last";
+
+/// Waits until not all changes are reported at once, for this reason.
+async fn is_degraded(fi: &Fi<'_>, node: &Node, reason: RealtimeReason) -> Result<RealtimeStatus> {
+    until(format!("Degraded, {reason:?}"), async || {
+        let realtime = fi.status(&node.name).await?.realtime;
+        let realtime = realtime.context("no state of realtime detection")?;
+        ensure!(
+            (realtime.state, realtime.reason) == (RealtimeState::Degraded, Some(reason)),
+            "{realtime:?}"
+        );
+        Ok(realtime)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn after_an_overflow_everything_is_found() -> Result<()> {
+    on_one_node("realtime-overflow", async |t| {
+        let node = t.node()?;
+        node.files(&format!("printf x > file; {LONG_SCANS}"))
+            .await?;
+        let fi = t.create(json!({"config": {"gracePeriod": PAUSE}})).await?;
+        fi.watched().await?;
+        is_active(&fi, node).await?;
+
+        let daemon = fi.daemon(&node.name).await?;
+        let mut ended = Timestamp::now();
+        // The state is there until the scan that follows ends.
+        node.stop_aide("--check", async || {
+            node.signal(&daemon, "STOP").await?;
+            node.sh(FLOOD).await?;
+            ended = Timestamp::now();
+            node.signal(&daemon, "CONT").await
+        })
+        .await?;
+        let realtime = is_degraded(&fi, node, RealtimeReason::Overflow).await?;
+        let seconds = Timestamp::now().duration_since(ended).as_secs_f64();
+        crate::chaos::print("realtime", &json!({"overflow": rounded(seconds)}))?;
+        assert_eq!(realtime.overflows, 1, "{realtime:?}");
+        fi.condition("Realtime", "False", "Degraded").await?;
+        node.continue_aide().await?;
+
+        let expected = BTreeMap::from([("/last", ADDED)]);
+        let reported = fi
+            .result_with(&node.name, "the last file", |r| changes(r) == expected)
+            .await?;
+        is_active(&fi, node).await?;
+        is_confirmed_by_a_scan(&fi, node, &reported).await
+    })
+    .await
+}

@@ -1,4 +1,5 @@
-//! More events than the kernel keeps: the state says so, and nothing is lost.
+//! More events than the kernel keeps, and a file that changes all the time: the state says so, and nothing
+//! is lost.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +8,11 @@ use fio::testing::api::{RealtimeReason, RealtimeState, RealtimeStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
-use super::{ADDED, LONG_SCANS, PAUSE, changes, is_active, is_confirmed_by_a_scan, rounded};
+use super::{
+    ADDED, AFTER_BURST, CHANGED, LONG_SCANS, PAUSE, beside, changed_by, changes, full_scan,
+    is_active, is_confirmed_by_a_scan, reported_within, rounded,
+};
+use crate::harness::node::{FILES, STOP};
 use crate::harness::{Fi, Node, on_one_node, until};
 
 /// Has more events than the queue of the kernel has room for: it merges those of a file. The last one is lost.
@@ -62,6 +67,40 @@ async fn after_an_overflow_everything_is_found() -> Result<()> {
             .await?;
         is_active(&fi, node).await?;
         is_confirmed_by_a_scan(&fi, node, &reported).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_file_that_changes_all_the_time_is_named_and_others_are_reported() -> Result<()> {
+    on_one_node("realtime-busy", async |t| {
+        let node = t.node()?;
+        node.files("printf x > log; printf x > other").await?;
+        let fi = t.create(json!({"config": {"gracePeriod": PAUSE}})).await?;
+        fi.watched().await?;
+        is_active(&fi, node).await?;
+
+        let both = BTreeMap::from([("/log", CHANGED), ("/other", CHANGED)]);
+        let write = format!("until [ -e {STOP} ]; do printf x >> log; sleep 0.1; done");
+        beside(node, &write, async || {
+            let realtime = is_degraded(&fi, node, RealtimeReason::Busy).await?;
+            let log = format!("{FILES}/log ");
+            let message = realtime.message.context("no message")?;
+            assert!(message.starts_with(&log), "{message}");
+            let message = fi.condition("Realtime", "False", "Degraded").await?;
+            assert!(message.contains(&log), "{message}");
+
+            let changed = changed_by(node, "printf y > other").await?;
+            let (_, seconds) =
+                reported_within(AFTER_BURST, &fi, node, changed, |r| changes(r) == both).await?;
+            let figures = json!({"besideBusy": seconds, "checks": realtime.checks});
+            crate::chaos::print("realtime", &figures)
+        })
+        .await?;
+        is_active(&fi, node).await?;
+        let scanned = full_scan(&fi, node).await?;
+        assert_eq!(changes(&scanned), both);
+        fi.all_reported_at_once(&node.name).await.map(|_| ())
     })
     .await
 }

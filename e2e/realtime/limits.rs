@@ -1,5 +1,5 @@
-//! More events than the kernel keeps, and a file that changes all the time: the state says so, and nothing
-//! is lost.
+//! More events than the kernel keeps, more directories than are watched, and a file that changes all the time:
+//! the state says so, and nothing is lost.
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
 use super::{
-    ADDED, AFTER_BURST, CHANGED, LONG_SCANS, PAUSE, beside, changed_by, changes, full_scan,
-    is_active, is_confirmed_by_a_scan, reported_within, rounded,
+    ADDED, AFTER_BURST, AT_ONCE, CHANGED, LONG_SCANS, PAUSE, beside, changed_by, changes,
+    full_scan, is_active, is_confirmed_by_a_scan, reported_within, rounded,
 };
 use crate::harness::node::{FILES, STOP};
 use crate::harness::{Fi, Node, on_one_node, until};
@@ -19,6 +19,10 @@ use crate::harness::{Fi, Node, on_one_node, until};
 const FLOOD: &str = "room=$(cat /proc/sys/fs/fanotify/max_queued_events 2>/dev/null || echo 16384)
     i=0; while [ $i -lt $((room + 1000)) ]; do i=$((i + 1)); : > flood-$i; done
     find . -name 'flood-*' -delete; printf x > last";
+
+/// A few directories more than a daemon watches. In memory they are created and removed fast.
+const DIRECTORIES: &str =
+    "mkdir wide; mount -t tmpfs -o mode=755 tmpfs wide; seq 65600 | (cd wide; xargs mkdir)";
 
 /// Waits until not all changes are reported at once, for this reason.
 async fn is_degraded(fi: &Fi<'_>, node: &Node, reason: RealtimeReason) -> Result<RealtimeStatus> {
@@ -67,6 +71,41 @@ async fn after_an_overflow_everything_is_found() -> Result<()> {
             .await?;
         is_active(&fi, node).await?;
         is_confirmed_by_a_scan(&fi, node, &reported).await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn beyond_the_limit_of_directories_scans_report_changes() -> Result<()> {
+    on_one_node("realtime-limit", async |t| {
+        let node = t.node()?;
+        node.files(&format!("printf x > file; {DIRECTORIES}"))
+            .await?;
+        let fi = t.create(json!({"config": {"gracePeriod": PAUSE}})).await?;
+        fi.watched().await?;
+        let realtime = is_degraded(&fi, node, RealtimeReason::WatchLimit).await?;
+        assert_eq!(realtime.directories, 65_536, "{realtime:?}");
+        let message = realtime.message.context("no message")?;
+        let (covered, unwatched) = message.split_once(", such as ").context("no example")?;
+        assert!(covered.starts_with("65536 directories are watched, and fio watches no more"));
+        let name = unwatched.strip_prefix(FILES).context("not of the test")?;
+
+        let script = format!("printf x > .{name}/new; printf y > file");
+        let changed = changed_by(node, &script).await?;
+        let watched = BTreeMap::from([("/file", CHANGED)]);
+        let (_, seconds) =
+            reported_within(AT_ONCE, &fi, node, changed, |r| changes(r) == watched).await?;
+        crate::chaos::print("realtime", &json!({"besideLimit": seconds}))?;
+
+        let new = format!("{name}/new");
+        let all = BTreeMap::from([("/file", CHANGED), (new.as_str(), ADDED)]);
+        let scanned = full_scan(&fi, node).await?;
+        assert_eq!(changes(&scanned), all);
+        is_degraded(&fi, node, RealtimeReason::WatchLimit).await?;
+
+        node.sh("cd wide; ls | head -200 | xargs rm -r").await?;
+        full_scan(&fi, node).await?;
+        is_active(&fi, node).await
     })
     .await
 }

@@ -45,7 +45,7 @@ const COUNTED: [(&str, &str, &str); 3] = [
 ];
 
 /// Waits until Prometheus has read our ServiceMonitor and our rules: each comes by a file of its own.
-async fn prometheus_is_configured(t: &Test, monitoring: Monitoring<'_>) -> Result<()> {
+pub(crate) async fn prometheus_is_configured(t: &Test, monitoring: Monitoring<'_>) -> Result<()> {
     let expected = "Prometheus has our jobs and our rules";
     until_within(CONFIGURED_WITHIN, expected, async || {
         for port in 0..PORTS.len() {
@@ -102,7 +102,7 @@ async fn both_operators_are_scraped(t: &Test, monitoring: Monitoring<'_>) -> Res
 }
 
 /// Since when the one alert is firing; fails if there is none, or one about another node.
-async fn firing_since(monitoring: Monitoring<'_>, node: &Node) -> Result<String> {
+pub(crate) async fn firing_since(monitoring: Monitoring<'_>, node: &Node) -> Result<String> {
     let alerts = monitoring.alerts(ALERT).await?;
     let [alert] = alerts.as_slice() else {
         anyhow::bail!("{} alerts: {alerts:?}", alerts.len());

@@ -45,7 +45,7 @@ const COUNTED: [(&str, &str, &str); 3] = [
 ];
 
 /// Waits until Prometheus has read our ServiceMonitor and our rules: each comes by a file of its own.
-async fn prometheus_is_configured(t: &Test, monitoring: Monitoring<'_>) -> Result<()> {
+pub(crate) async fn prometheus_is_configured(t: &Test, monitoring: Monitoring<'_>) -> Result<()> {
     let expected = "Prometheus has our jobs and our rules";
     until_within(CONFIGURED_WITHIN, expected, async || {
         for port in 0..PORTS.len() {
@@ -102,7 +102,7 @@ async fn both_operators_are_scraped(t: &Test, monitoring: Monitoring<'_>) -> Res
 }
 
 /// Since when the one alert is firing; fails if there is none, or one about another node.
-async fn firing_since(monitoring: Monitoring<'_>, node: &Node) -> Result<String> {
+pub(crate) async fn firing_since(monitoring: Monitoring<'_>, node: &Node) -> Result<String> {
     let alerts = monitoring.alerts(ALERT).await?;
     let [alert] = alerts.as_slice() else {
         anyhow::bail!("{} alerts: {alerts:?}", alerts.len());
@@ -184,16 +184,7 @@ async fn kill_leader(t: &Test) -> Result<String> {
     let node = Node {
         name: node.context("the leader is on no node")?,
     };
-    let stopped = node
-        .sh(&format!(
-            r#"for pid in /proc/[0-9]*; do
-                 if tr '\0' '\n' <"$pid/environ" 2>/dev/null | grep -qx 'POD_NAME={name}'; then
-                   kill -STOP "${{pid#/proc/}}"; echo stopped
-                 fi
-               done"#
-        ))
-        .await?;
-    ensure!(stopped == "stopped", "processes of {name}: {stopped:?}");
+    node.signal(&leader, "STOP").await?;
     t.kill_pod(&leader).await?;
     Ok(name)
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use fio::testing::api::Condition;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::DeleteParams;
 use serde_json::json;
 
 use crate::harness::audit::{Audit, Request};
@@ -130,24 +130,16 @@ async fn idle_nodes_give_no_false_alarm() -> Result<()> {
 /// Runs a pod of this test on the node, as a node's life has it, until it has ended. Returns its
 /// name.
 pub(crate) async fn run_pod(t: &Test, test: &str, node: &str, number: u32) -> Result<String> {
-    let operator = t.operator().await?;
-    let image = operator
-        .spec
-        .and_then(|spec| spec.containers.into_iter().next()?.image)
-        .context("the operator's image")?;
     let name = format!("{test}-{number}");
-    let pod: Pod = serde_json::from_value(json!({
-        "metadata": {"name": name, "labels": {"fio-e2e": test}},
-        "spec": {
-            "nodeName": node,
-            "restartPolicy": "Never",
-            "containers": [{"name": "c", "image": image, "args": ["check-folder"]}],
-        },
-    }))?;
-    let pods = t.api::<Pod>();
-    pods.create(&PostParams::default(), &pod).await?;
+    let container = json!({"args": ["check-folder"]});
+    t.create_pod(&name, node, container, json!([])).await?;
     until(format!("pod {name} has ended well"), async || {
-        let phase = pods.get(&name).await?.status.and_then(|s| s.phase);
+        let phase = t
+            .api::<Pod>()
+            .get(&name)
+            .await?
+            .status
+            .and_then(|s| s.phase);
         ensure!(phase.as_deref() == Some("Succeeded"), "{phase:?}");
         Ok(())
     })

@@ -1,6 +1,9 @@
 //! Realtime detection: changes are reported long before the next scan of all files, and only once.
 
-use std::cell::Cell;
+mod actors;
+mod limits;
+mod toggle;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,7 +19,6 @@ use crate::harness::audit::Audit;
 use crate::harness::node::{FILES, STATE_DIR, STOP};
 use crate::harness::wait::until_within;
 use crate::harness::{Fi, Node, Test, on_one_node, until};
-use crate::metrics::{node_failed, scrape};
 
 /// Seconds between two scans of all files: far longer than any wait of these tests.
 const PAUSE: u32 = 900;
@@ -25,8 +27,8 @@ const AT_ONCE: Duration = Duration::from_secs(15);
 /// Within this time all changes of a burst are reported after its end: the longest wait of the daemon is
 /// 60 s.
 const AFTER_BURST: Duration = Duration::from_secs(75);
-/// For how long a file toggles.
-const TOGGLE_SECONDS: u32 = 70;
+/// Creates a file that AIDE reads for some time, so that a scan can be seen.
+const LONG_SCANS: &str = "truncate -s 500M large";
 
 /// Path below [`FILES`] and kind of each change.
 type Changes<'a> = BTreeMap<&'a str, ChangeKind>;
@@ -262,11 +264,23 @@ async fn full_scan(fi: &Fi<'_>, node: &Node) -> Result<ScanResult> {
     scanned.last_result.context("no result")
 }
 
-/// Holds the one node.
+/// A scan of all files finds what was reported, and the kernel has reported all of it.
+async fn is_confirmed_by_a_scan(fi: &Fi<'_>, node: &Node, reported: &ScanResult) -> Result<()> {
+    let scanned = full_scan(fi, node).await?;
+    assert_eq!(scanned.trigger, Some(Trigger::Scan), "{scanned:?}");
+    assert_eq!(scanned.changes_hash, reported.changes_hash, "{scanned:?}");
+    fi.all_reported_at_once(&node.name).await?;
+    fi.condition("Realtime", "True", "Active").await?;
+    Ok(())
+}
+
+/// Holds all nodes.
 async fn hold(fi: &Fi<'_>) -> Result<()> {
     fi.annotate(names::Annotation::HOLDOFF, "").await?;
-    fi.counted("the node is held", |counts| counts.held == 1)
-        .await
+    fi.counted("all nodes are held", |counts| {
+        counts.held > 0 && counts.held == counts.selected
+    })
+    .await
 }
 
 /// A FileIntegrity with this configuration whose scans of all files do not disturb the test.
@@ -307,12 +321,7 @@ async fn every_kind_of_change_is_reported_at_once() -> Result<()> {
         seconds.insert(TOGETHER.name, taken);
         chaos::print("realtime", &seconds)?;
 
-        let scanned = full_scan(&fi, node).await?;
-        assert_eq!(scanned.trigger, Some(Trigger::Scan));
-        assert_eq!(scanned.changes_hash, reported.changes_hash, "{scanned:?}");
-        fi.all_reported_at_once(&node.name).await?;
-        fi.condition("Realtime", "True", "Active").await?;
-        Ok(())
+        is_confirmed_by_a_scan(&fi, node, &reported).await
     })
     .await
 }
@@ -395,18 +404,30 @@ async fn a_package_upgrade_is_a_few_results_with_the_correct_counts() -> Result<
         assert!((1..=4).contains(&results), "results written: {results}");
         assert!((1..=2).contains(&logs), "failure logs written: {logs}");
 
-        let scanned = full_scan(&fi, node).await?;
-        assert_eq!(scanned.changes_hash, reported.changes_hash, "{scanned:?}");
-        fi.all_reported_at_once(&node.name).await?;
-        Ok(())
+        is_confirmed_by_a_scan(&fi, node, &reported).await
     })
     .await
+}
+
+/// Runs a script on the node beside `during`. It ends when there is a file [`STOP`], which is created then.
+async fn beside<T>(
+    node: &Node,
+    script: &str,
+    during: impl AsyncFnOnce() -> Result<T>,
+) -> Result<T> {
+    node.sh(&format!("rm -f {STOP}")).await?;
+    let during = async {
+        let result = during().await;
+        node.sh(&format!(": > {STOP}")).await?;
+        result
+    };
+    let (_, result) = tokio::try_join!(node.sh(script), during)?;
+    Ok(result)
 }
 
 /// Creates files on the node, about twenty a second, before, while and after `during` runs. Returns the
 /// number of entries afterwards.
 async fn burst(node: &Node, name: &str, during: impl AsyncFnOnce() -> Result<()>) -> Result<i64> {
-    node.sh(&format!("rm -f {STOP}")).await?;
     let script = format!(
         "i=0; until [ -e {STOP} ]; do i=$((i + 1)); printf x > {FILES}/{name}-$i; sleep 0.05; done"
     );
@@ -417,17 +438,12 @@ async fn burst(node: &Node, name: &str, during: impl AsyncFnOnce() -> Result<()>
         ))
         .await
     };
-    let during = async {
-        let result = async {
-            twenty_more().await?;
-            during().await?;
-            twenty_more().await
-        };
-        let result = result.await;
-        node.sh(&format!(": > {STOP}")).await?;
-        result
-    };
-    tokio::try_join!(node.sh(&script), during)?;
+    beside(node, &script, async || {
+        twenty_more().await?;
+        during().await?;
+        twenty_more().await
+    })
+    .await?;
     entries(node).await
 }
 
@@ -499,64 +515,7 @@ async fn a_burst_during_a_kill_a_hold_off_and_a_re_initialization_is_reported() 
         let clean = clean.iter().filter(|m| m.starts_with("no changes")).count();
         assert_eq!(clean, 1, "events without changes: only the first result");
 
-        let scanned = full_scan(&fi, node).await?;
-        assert_eq!(scanned.changes_hash, reported.changes_hash, "{scanned:?}");
-        fi.all_reported_at_once(&node.name).await?;
-        Ok(())
-    })
-    .await
-}
-
-#[tokio::test]
-async fn a_file_that_toggles_is_one_failure() -> Result<()> {
-    on_one_node("realtime-toggle", async |t| {
-        let node = t.node()?;
-        node.files("printf one > file").await?;
-        let fi = t.create(json!({"config": {"gracePeriod": PAUSE}})).await?;
-        fi.watched().await?;
-        is_active(&fi, node).await?;
-        let before = fi.event_messages("NodeIntegrityStatus").await?.len();
-
-        let has_ended = Cell::new(false);
-        let toggle = async {
-            let times = TOGGLE_SECONDS / 2;
-            node.sh(&format!(
-                "for i in $(seq {times}); do
-                   printf two > file; sleep 1; printf one > file; sleep 1
-                 done"
-            ))
-            .await?;
-            has_ended.set(true);
-            Ok(())
-        };
-        let failed = async || {
-            let series = scrape(t, node).await?;
-            ensure!(series.get(&node_failed(node)) == Some(&1.0), "{series:?}");
-            Ok(())
-        };
-        let observe = async {
-            fi.result(&node.name, Condition::Failed).await?;
-            until("node_failed is 1", failed).await?;
-            let mut samples = 0;
-            while !has_ended.get() {
-                failed().await.context("the file toggles")?;
-                samples += 1;
-            }
-            ensure!(samples > 10, "{samples} samples");
-            anyhow::Ok(())
-        };
-        tokio::try_join!(toggle, observe)?;
-        let messages = fi.event_messages("NodeIntegrityStatus").await?;
-        let new = messages.len() - before;
-        assert!((1..=3).contains(&new), "events: {messages:?}");
-
-        fi.result(&node.name, Condition::Succeeded).await?;
-        let messages = fi.event_messages("NodeIntegrityStatus").await?;
-        let failures = messages.iter().filter(|m| m.contains("has changed!"));
-        assert_eq!(failures.count(), 1, "{messages:?}");
-        full_scan(&fi, node).await?;
-        fi.all_reported_at_once(&node.name).await?;
-        Ok(())
+        is_confirmed_by_a_scan(&fi, node, &reported).await
     })
     .await
 }
@@ -586,10 +545,7 @@ async fn a_restricted_daemon_reports_changes_at_once() -> Result<()> {
         };
         let (reported, seconds) = step(&fi, node, &restricted).await?;
         chaos::print("realtime", &json!({restricted.name: seconds}))?;
-        let scanned = full_scan(&fi, node).await?;
-        assert_eq!(scanned.changes_hash, reported.changes_hash, "{scanned:?}");
-        fi.all_reported_at_once(&node.name).await?;
-        Ok(())
+        is_confirmed_by_a_scan(&fi, node, &reported).await
     })
     .await
 }

@@ -143,17 +143,9 @@ impl Node {
 
     /// What the program of a pod of ours uses, which runs on this node.
     pub(crate) async fn uses(&self, pod: &Pod) -> Result<Uses> {
-        let uid = pod.uid().context("a pod without uid")?;
-        // Drivers of control groups write the dashes of a uid as they are, or as underscores.
-        let uid = uid.replace('-', "[-_]");
-        let script = format!(
-            "cd /proc; for p in [0-9]*; do
-               grep -qs {uid} $p/cgroup || continue
-               case $(cat $p/comm) in fio|file-integrity*) ;; *) continue ;; esac
-               echo $p $(awk '/^RssAnon|^Threads/ {{print $2}}' $p/status) $(ls $p/fd | wc -l)
-             done"
-        );
-        let found = self.sh(&script).await?;
+        let figures =
+            "echo $p $(awk '/^RssAnon|^Threads/ {print $2}' $p/status) $(ls $p/fd | wc -l)";
+        let found = self.sh(&with_program_of(pod, figures)?).await?;
         let numbers = found.split_whitespace().map(str::parse);
         let numbers: Vec<u64> = numbers.collect::<Result<_, _>>().context("numbers")?;
         let &[process, kilobytes, threads, files] = numbers.as_slice() else {
@@ -165,6 +157,24 @@ impl Node {
             threads,
             files,
         })
+    }
+
+    /// Sends a signal to the program of a pod of ours, which runs on this node.
+    pub(crate) async fn signal(&self, pod: &Pod, signal: &str) -> Result<()> {
+        let sent = format!("kill -{signal} $p; echo sent");
+        let sent = self.sh(&with_program_of(pod, &sent)?).await?;
+        let name = pod.name_any();
+        ensure!(sent == "sent", "not one process of {name}: {sent}");
+        Ok(())
+    }
+
+    /// The command names of all processes of a pod, which runs on this node.
+    pub(crate) async fn processes(&self, pod: &Pod) -> Result<Vec<String>> {
+        // It may end just now.
+        let names = self
+            .sh(&with_processes_of(pod, "cat $p/comm || true")?)
+            .await?;
+        Ok(names.lines().map(str::to_owned).collect())
     }
 
     /// Drops what this pod of the node sends to this address, until [`Self::reconnect`] or
@@ -202,6 +212,25 @@ impl Node {
         .await
         .map(|_| ())
     }
+}
+
+/// A script that runs `then` for each process of a pod. It is in /proc, and `p` is the process.
+fn with_processes_of(pod: &Pod, then: &str) -> Result<String> {
+    let uid = pod.uid().context("a pod without uid")?;
+    // Drivers of control groups write the dashes of a uid as they are, or as underscores.
+    let uid = uid.replace('-', "[-_]");
+    Ok(format!(
+        "cd /proc; for p in [0-9]*; do
+           grep -qs {uid} $p/cgroup || continue
+           {then}
+         done"
+    ))
+}
+
+/// The same for the process of our program only.
+fn with_program_of(pod: &Pod, then: &str) -> Result<String> {
+    let is_ours = "case $(cat $p/comm) in fio|file-integrity*) ;; *) continue ;; esac";
+    with_processes_of(pod, &format!("{is_ours}\n{then}"))
 }
 
 /// What its process is found by where AIDE runs with this argument, which comes first, as an argument

@@ -341,6 +341,33 @@ impl Test {
         .await
     }
 
+    /// Creates a pod on a node that is not started again. Its container is of the operator's image.
+    pub(crate) async fn create_pod(
+        &self,
+        name: &str,
+        node: &str,
+        mut container: Value,
+        volumes: Value,
+    ) -> Result<Pod> {
+        let operator = self.operator().await?;
+        let image = operator
+            .spec
+            .and_then(|spec| spec.containers.into_iter().next()?.image);
+        container["name"] = json!("c");
+        container["image"] = json!(image.context("the operator's image")?);
+        let pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": name, "labels": {LABEL: self.name}},
+            "spec": {
+                "nodeName": node,
+                "restartPolicy": "Never",
+                "terminationGracePeriodSeconds": 0,
+                "containers": [container],
+                "volumes": volumes,
+            },
+        }))?;
+        Ok(self.api().create(&PostParams::default(), &pod).await?)
+    }
+
     /// Has another pod take the place of the operator's, and returns when it acts.
     pub(crate) async fn replace_operator(&self) -> Result<()> {
         self.delete_pod(&self.operator().await?).await?;

@@ -17,11 +17,13 @@ use crate::aide::command::Aide;
 use crate::aide::config::{config_hash, prepare};
 use crate::aide::database::StateDir;
 use crate::aide::report::{ChangeKind, display_path};
+use crate::api::RealtimeReason;
 use crate::daemon::machine::{BaselineReason, Finished};
 use crate::daemon::node_config::Verified;
 use crate::daemon::runner::MAX_REPORT;
 use crate::scan::Identity;
 use crate::testing::aide_binary::AIDE;
+use crate::testing::mount_namespace;
 
 /// All attributes that AIDE compares of files here, except those of inodes and their blocks. The last rule is one
 /// that only AIDE 0.19 has, in which the one before leaves out no directory below.
@@ -117,8 +119,12 @@ impl Node {
             digest: baseline.digest,
         };
         node.scan().await;
-        assert_eq!(node.detection.status().0.state, RealtimeState::Active);
         node
+    }
+
+    fn is_active(&mut self) {
+        let status = self.detection.status().0;
+        assert_eq!(status.state, RealtimeState::Active, "{status:?}");
     }
 
     fn config(&self) -> PathBuf {
@@ -442,12 +448,18 @@ fn number_of_changes() -> usize {
     }
 }
 
-fn no_change_is_missed_or_false(backend: Preference, changes: usize) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .unwrap();
-    let node = std::cell::RefCell::new(runtime.block_on(Node::start(backend, RULES)));
+        .unwrap()
+}
+
+fn no_change_is_missed_or_false(backend: Preference, changes: usize) {
+    let runtime = runtime();
+    let mut node = runtime.block_on(Node::start(backend, RULES));
+    node.is_active();
+    let node = std::cell::RefCell::new(node);
     let cases = u32::try_from(changes / IN_SEQUENCE).unwrap();
     let config = Config {
         cases,
@@ -503,4 +515,48 @@ async fn what_rules_exclude_is_neither_watched_nor_checked() {
         assert_eq!(known.keys().collect::<Vec<_>>(), ["/top/watched/a/a"]);
         assert_eq!(known, node.scanned().await, "{backend:?}");
     }
+}
+
+/// The limit of inotify in a user namespace, as `fs.inotify.max_user_watches` is that of a node.
+const MAX_WATCHES: &str = "/proc/sys/user/max_inotify_watches";
+
+#[test]
+fn beyond_the_limit_of_inotify_scans_report_changes() {
+    let test = "daemon::detection::kernel_tests::beyond_the_limit_of_inotify_scans_report_changes";
+    // The root, and two directories to the watched one.
+    let script = format!("echo 3 >{MAX_WATCHES}");
+    if mount_namespace::of_test(test, &script).is_none() {
+        return;
+    }
+    runtime().block_on(async {
+        let mut node = Node::start(Preference::Inotify, RULES).await;
+        let status = node.detection.status().0;
+        let cause = (status.state, status.reason);
+        let expected = (RealtimeState::Degraded, Some(RealtimeReason::WatchLimit));
+        assert_eq!(cause, expected, "{status:?}");
+        let message = status.message.unwrap();
+        let covered = "3 directories are watched, and the kernel allows no more, see \
+                       fs.inotify.max_user_watches; at least 2 are not watched, such as /top/watched/";
+        assert!(message.starts_with(covered), "{message}");
+
+        let top = node.root.path().join("top/watched");
+        for file in ["b", "a/a"] {
+            fs::write(top.join(file), "changed").unwrap();
+        }
+        node.settle().await;
+        let known: Vec<_> = node.known().into_keys().collect();
+        assert_eq!(known, ["/top/watched/b"]);
+        node.scan().await;
+        let known: Vec<_> = node.known().into_keys().collect();
+        assert_eq!(known, ["/top/watched/a/a", "/top/watched/b"]);
+
+        fs::write(MAX_WATCHES, "100").unwrap();
+        node.scan().await;
+        node.is_active();
+        fs::write(top.join("a/b/a"), "changed").unwrap();
+        node.settle().await;
+        assert_eq!(node.known(), node.scanned().await);
+        assert_eq!(node.known().len(), 3);
+        assert_eq!(node.detection.status().0.missed, 0);
+    });
 }

@@ -153,4 +153,6 @@ fn entry(change: &Change) -> ChangeEntry {
 }
 
 #[cfg(test)]
+mod aide_tests;
+#[cfg(test)]
 pub(crate) mod tests;

@@ -16,6 +16,7 @@ use crate::harness::wait::until_within;
 use crate::harness::{Fi, Node, Test, on_all_nodes_for, until};
 
 const ALERT: &str = "NodeHasIntegrityFailure";
+const SET_ALERT: &str = "FileIntegrityChangeSet";
 /// The rule keeps the alert for two minutes after the failure is over.
 const RESOLVED_WITHIN: Duration = Duration::from_secs(240);
 /// The operator checks every 30 s whether the API has the Prometheus Operator's kinds, and a
@@ -128,17 +129,41 @@ async fn alert_is_correct(t: &Test, monitoring: Monitoring<'_>, node: &Node) -> 
     );
     let runbook = annotation("runbook_url");
     assert!(runbook.ends_with("#nodehasintegrityfailure"), "{alert}");
-    // As on the command line of the person on call.
-    let command = annotation("next_step");
-    let command = command.strip_prefix("kubectl ").context("not kubectl")?;
-    let command = format!("{}/hack/cluster kubectl {command}", checkout().display());
-    let printed = Command::new("sh").args(["-c", &command]).output().await?;
-    let changes = String::from_utf8_lossy(&printed.stdout);
-    assert!(changes.contains("added /"), "{command}: {printed:?}");
+    let changes = printed_by(annotation("next_step")).await?;
+    assert!(changes.contains("added /"), "{changes}");
     for (label, value) in [("severity", "warning"), ("namespace", t.namespace())] {
         assert_eq!(alert["labels"][label], value, "{alert}");
     }
     Ok(())
+}
+
+/// The changes of the node are one set, and the command of the alert names it.
+async fn change_set_is_reported(t: &Test, monitoring: Monitoring<'_>, node: &Node) -> Result<()> {
+    until("an alert of the change set", async || {
+        let alerts = monitoring.alerts(SET_ALERT).await?;
+        let [alert] = alerts.as_slice() else {
+            anyhow::bail!("{} alerts: {alerts:?}", alerts.len());
+        };
+        for (label, value) in [("severity", "info"), ("namespace", t.namespace())] {
+            ensure!(alert["labels"][label] == value, "{alert}");
+        }
+        let set = alert["labels"]["change_set"].as_str();
+        let command = alert["annotations"]["next_step"].as_str();
+        let printed = printed_by(command.context("no command")?).await?;
+        let expected = format!("1 {} {node} /", set.context("no set")?);
+        ensure!(printed.starts_with(&expected), "{printed} {alert}");
+        Ok(())
+    })
+    .await
+}
+
+/// What the command of an alert prints, as on the command line of the person on call.
+async fn printed_by(command: &str) -> Result<String> {
+    let command = command.strip_prefix("kubectl ").context("not kubectl")?;
+    let command = format!("{}/hack/cluster kubectl {command}", checkout().display());
+    let printed = Command::new("sh").args(["-c", &command]).output().await?;
+    ensure!(printed.status.success(), "{command}: {printed:?}");
+    Ok(String::from_utf8(printed.stdout)?)
 }
 
 /// Applies our example of a configuration of Alertmanager.
@@ -317,6 +342,7 @@ async fn a_changed_file_is_an_alert_until_it_is_accepted() -> Result<()> {
             })
             .await?;
             alert_is_correct(t, monitoring, node).await?;
+            change_set_is_reported(t, monitoring, node).await?;
             alert_is_grouped(t, monitoring).await?;
             let failing_at = now(monitoring).await?;
             failover_does_not_end_it(t, monitoring, node).await?;
@@ -324,8 +350,12 @@ async fn a_changed_file_is_an_alert_until_it_is_accepted() -> Result<()> {
             dashboard_shows_something(monitoring, node, failing_at).await?;
             rules_evaluate(t, monitoring).await?;
             let ours = "ALERTS{alertname=~\"FileIntegrity.*\",alertstate=\"firing\"}";
-            assert_eq!(monitoring.query(ours, None).await?, []);
-            Ok(())
+            until_within(RESOLVED_WITHIN, "no alert is firing", async || {
+                let firing = monitoring.query(ours, None).await?;
+                ensure!(firing.is_empty(), "{firing:?}");
+                Ok(())
+            })
+            .await
         })
         .await
     })

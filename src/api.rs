@@ -3,6 +3,7 @@
 //! The API group `fileintegrity.openshift.io/v1alpha1` is that of the original file-integrity-operator. Additional
 //! fields are optional, so that existing objects remain valid.
 
+pub(crate) mod change_set_id;
 pub(crate) mod condition;
 pub(crate) mod crd;
 pub(crate) mod desired_node_state;
@@ -18,13 +19,15 @@ pub(crate) mod reference;
 pub(crate) mod state_dir;
 pub(crate) mod time;
 
+pub(crate) use change_set_id::ChangeSetId;
 pub use desired_node_state::DesiredNodeState;
 pub(crate) use desired_node_state::HoldReason;
 pub use error_class::ErrorClass;
 pub(crate) use error_class::ReportedErrorClass;
 pub(crate) use event_reason::EventReason;
 pub(crate) use file_integrity::{
-    BaselineLoss, FileIntegritySpec, Output, OutputFormat, ProfileName, RealtimeCounts,
+    BaselineLoss, ChangeSetSummary, FileIntegritySpec, Output, OutputFormat, ProfileName,
+    RealtimeCounts,
 };
 pub use file_integrity::{FileIntegrity, FileIntegrityStatus, NodeCounts, Phase};
 pub use node_status::{

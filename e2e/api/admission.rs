@@ -120,10 +120,10 @@ async fn what_kubectl_get_shows() -> anyhow::Result<()> {
             )
         };
         let (columns, row) = table(space, path("fileintegrities")).await?;
-        assert_eq!(columns, ["Name", "Phase", "Nodes", "Failed", "Age"]);
+        assert_eq!(columns, ["Name", "Phase", "Nodes", "Failed", "Sets", "Age"]);
         assert_eq!(
-            &row[..4],
-            &[json!("fi"), json!("Active"), json!(2), json!(0)]
+            &row[..5],
+            &[json!("fi"), json!("Active"), json!(2), json!(0), json!(0)]
         );
         let (columns, row) = table(space, path("fileintegritynodestatuses")).await?;
         assert_eq!(
@@ -135,7 +135,8 @@ async fn what_kubectl_get_shows() -> anyhow::Result<()> {
                 "Last Probe",
                 "Added",
                 "Changed",
-                "Removed"
+                "Removed",
+                "Set"
             ]
         );
         assert_eq!(row[1], json!(nodes[0]));

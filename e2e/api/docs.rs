@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
-use fio::testing::api::names;
+use fio::testing::api::{FileIntegrity, names};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use k8s_openapi::ByteString;
@@ -43,6 +43,12 @@ async fn the_api_accepts_the_kubectl_commands_of_the_pages() -> anyhow::Result<(
         for daemon in &mut daemons {
             daemon.finds(&changed()).await?;
         }
+        // The pages show the change set of the nodes. Only the operator writes it.
+        let has_sets = |fi: &FileIntegrity| {
+            let status = fi.status.as_ref();
+            status.is_some_and(|status| !status.change_sets.is_empty())
+        };
+        space.until_is(FI, "a change set", has_sets).await?;
         config_maps(space, &nodes[0]).await?;
         // So that there is something to be seen of annotations.
         space.annotate(FI, "example", json!("")).await?;

@@ -968,6 +968,13 @@ pub(crate) fn changed() -> Outcome {
     Outcome::Changed(Box::new(report()))
 }
 
+/// A scan that found one added file with this content.
+pub(crate) fn changed_to(content: u8) -> Outcome {
+    let mut report = report();
+    report.changes[0].new_values = Some([content; 32]);
+    Outcome::Changed(Box::new(report))
+}
+
 /// What such a scan reports.
 pub(crate) fn report() -> Report {
     Report {
@@ -978,7 +985,7 @@ pub(crate) fn report() -> Report {
             path: b"/etc/new".to_vec(),
             kind: ChangeKind::Added,
             attributes: [].into(),
-            new_values: None,
+            new_values: Some([1; 32]),
             details: Vec::new(),
             actor: None,
         }],

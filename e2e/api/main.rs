@@ -10,6 +10,7 @@ mod attacks;
 mod bad_specs;
 mod binary;
 mod bounds;
+mod change_sets;
 #[path = "../../src/testing/chaos.rs"]
 mod chaos;
 mod churn;

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::fleet::{Fleet, PERIOD, until};
-use crate::harness::{self, Space, aide, changed, clean, phase_of};
+use crate::harness::{self, Space, aide, changed, changed_to, clean, phase_of};
 use crate::process::{self, Sample};
 use crate::report::{Report, thousands};
 use crate::stats::{largest, median, number};
@@ -24,6 +24,8 @@ const SCRAPES: u32 = 5;
 const FAILING: usize = 500;
 /// Size of their logs, in bytes: nearly what a ConfigMap takes.
 const LOG: usize = 950_000;
+/// Nodes that fail with the same changes. One more fails with others.
+const ALIKE: usize = 46;
 /// Nodes that appear in a minute.
 const APPEARING: usize = 1000;
 /// Time without changes before the memory of a new operator is read.
@@ -415,6 +417,7 @@ async fn events(
     let operator = Operator::start(space, run, "third").await?;
     operator.until_nodes_are_exposed(size).await?;
     failures(report, &case, &operator, fleet).await?;
+    change_sets(report, &case, &operator, fleet).await?;
     appearing(report, &case, &operator, fleet).await?;
     take_over(report, &case, run, space, operator, fleet).await
 }
@@ -458,6 +461,46 @@ async fn failures(
     );
     fleet.remove_logs().await?;
     fleet.scans(0..failing, &clean(), None).await
+}
+
+/// Nodes fail with the same changes, and one with others: two change sets.
+async fn change_sets(
+    report: &mut Report,
+    case: &str,
+    operator: &Operator,
+    fleet: &Fleet<'_>,
+) -> anyhow::Result<()> {
+    let alike = ALIKE.min(fleet.size() - 1);
+    process::forget_peak(operator.pid())?;
+    let (requests, before) = (operator.requests().await?, operator.sample()?);
+    fleet.scans(0..alike, &changed_to(1), None).await?;
+    fleet.scan(alike, &changed_to(2), None).await?;
+    let reported = Instant::now();
+    fleet
+        .until_file_integrity("the two change sets", |fi| {
+            let sets = fi.status.iter().flat_map(|status| &status.change_sets);
+            let nodes: Vec<_> = sets.map(|set| usize::try_from(set.nodes).ok()).collect();
+            nodes == [Some(alike), Some(1)]
+        })
+        .await?;
+    let shown = reported.elapsed().as_secs_f64();
+    let after = operator.sample()?;
+    let requests = operator.requests().await?.since(requests);
+    let name = |what: &str| format!("{alike} nodes fail alike, and one differently: {what}");
+    report.add(case, &name("last result to both change sets"), shown, "s");
+    report.add(
+        case,
+        &name("requests of the operator"),
+        requests.total(),
+        "",
+    );
+    report.add(
+        case,
+        &name("RSS more than before"),
+        megabytes(after.peak.saturating_sub(before.rss)),
+        "MB",
+    );
+    fleet.scans(0..=alike, &clean(), None).await
 }
 
 /// Many nodes appear in a minute.

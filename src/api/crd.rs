@@ -3,6 +3,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionNames,
     CustomResourceDefinitionSpec, CustomResourceDefinitionVersion, CustomResourceValidation,
+    SelectableField,
 };
 use kube::core::schema::{OptionalEnum, StructuralSchemaRewriter};
 use kube::{CustomResourceExt as _, Resource as _};
@@ -43,6 +44,7 @@ fn node_status() -> Result<CustomResourceDefinition, SchemaError> {
                 served: true,
                 storage: true,
                 additional_printer_columns: Some(node_status_columns()),
+                selectable_fields: Some(selectable_fields()),
                 schema: Some(CustomResourceValidation {
                     open_api_v3_schema: Some(node_status_schema()?),
                 }),
@@ -78,6 +80,7 @@ fn node_status_columns() -> Vec<CustomResourceColumnDefinition> {
         ("Added", ".lastResult.filesAdded", "integer"),
         ("Changed", ".lastResult.filesChanged", "integer"),
         ("Removed", ".lastResult.filesRemoved", "integer"),
+        ("Set", ".lastResult.changeSet", "string"),
     ]
     .map(|(name, json_path, type_)| CustomResourceColumnDefinition {
         name: name.to_owned(),
@@ -86,6 +89,14 @@ fn node_status_columns() -> Vec<CustomResourceColumnDefinition> {
         ..Default::default()
     })
     .to_vec()
+}
+
+/// The fields that `kubectl get --field-selector` accepts. API servers of Kubernetes 1.30 ignore them.
+fn selectable_fields() -> Vec<SelectableField> {
+    let field = |json_path: &str| SelectableField {
+        json_path: json_path.to_owned(),
+    };
+    vec![field(".lastResult.changeSet")]
 }
 
 /// Both definitions as YAML documents, the content of manifests/crd/crds.yaml.

@@ -193,6 +193,23 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         })
 }
 
+/// The inverse of [`sha256_hex`].
+pub(crate) fn parse_sha256(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 2 * bytes.len() {
+        return None;
+    }
+    let digit = |c: u8| match c {
+        b'0'..=b'9' => Some(c - b'0'),
+        b'a'..=b'f' => Some(c - b'a' + 10),
+        _ => None,
+    };
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
 fn hashed_if_long(prefix: &str, full: &str) -> String {
     if full.len() < HASHED_FROM {
         full.to_owned()

@@ -91,6 +91,17 @@ pub struct ScanResult {
     /// times, inode, link count and block count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes_hash: Option<String>,
+    /// Version of the calculation of changesHash. Hashes of different versions are never equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes_hash_version: Option<i64>,
+    /// The first 12 digits of changesHash, for display. Unset if the hash does not cover all changes with
+    /// their new values, because AIDE's report was truncated: such a result belongs to no change set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_set: Option<String>,
+    /// Hash (sha256, hex) of the paths of all changes and the kinds of change, whatever the new values
+    /// are. Only lastResult has it, if it has changeSet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paths_hash: Option<String>,
     /// The first 20 rules that do not watch all their paths behind a symbolic link on this node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unwatched_rules: Vec<UnwatchedRule>,
@@ -256,6 +267,9 @@ impl ScanResult {
             error_class: None,
             changes: Vec::new(),
             changes_hash: None,
+            changes_hash_version: None,
+            change_set: None,
+            paths_hash: None,
             unwatched_rules: Vec::new(),
             files_scanned: None,
             duration_milliseconds: None,

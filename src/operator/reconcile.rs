@@ -24,6 +24,8 @@ mod reinit;
 mod reporting;
 pub(crate) mod unreadable;
 
+pub(crate) use self::conditions::change_sets::ChangeSetNodes;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::change_set::ChangeSet;
 use crate::aide::exit::CheckStatus;
 use crate::aide::report::Report;
-use crate::api::{Condition, ErrorClass, ScanResult, Trigger};
+use crate::api::{ChangeSetId, Condition, ErrorClass, ScanResult, Trigger};
 use crate::text::shorten_middle;
 
 /// Maximum bytes of an error message in a node status.
@@ -202,6 +202,11 @@ impl Finding {
         let changes = ChangeSet::new(report);
         result.changes = changes.first().to_vec();
         result.changes_hash = Some(changes.hash().to_owned());
+        result.changes_hash_version = Some(ChangeSet::HASH_VERSION);
+        if changes.is_complete() {
+            result.change_set = Some(ChangeSetId::shown(changes.hash()));
+            result.paths_hash = Some(changes.paths_hash().to_owned());
+        }
         Self {
             result,
             changes: Some(Box::new(changes)),

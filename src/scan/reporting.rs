@@ -166,9 +166,10 @@ fn report_finding(
     report.events.extend(event);
     let results = &mut report.status.results;
     results.retain(|r| r.condition != result.condition);
-    // Only lastResult has the lists.
+    // Only lastResult has the lists, and what the operator compares with other nodes.
     results.push(ScanResult {
         changes: Vec::new(),
+        paths_hash: None,
         unwatched_rules: Vec::new(),
         ..result.clone()
     });

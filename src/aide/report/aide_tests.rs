@@ -196,6 +196,37 @@ fn the_hash_changes_with_new_content() {
     assert_eq!(hash(), clean);
 }
 
+/// Entries beyond the memory limit are hashed in the order of the report. It depends on the paths, not on the
+/// order in which the files were created.
+#[test]
+fn the_order_of_a_long_report_depends_on_the_paths() {
+    let node = Node::new();
+    let effective = node.prepare("/etc p+sha256\n").effective;
+    node.init(&effective);
+    let files = |directory: u32| (0..20).map(move |file| format!("etc/{directory}/{file}"));
+    let mut paths: Vec<String> = (0..5).flat_map(files).collect();
+    let mut long = || {
+        for path in &paths {
+            node.write(path, "new");
+        }
+        node.check(&effective);
+        for path in &paths {
+            fs::remove_file(node.path(path)).unwrap();
+        }
+        paths.reverse();
+        paths.rotate_left(17);
+        let json = fs::File::open(node.options().json_report).unwrap();
+        let report = super::json::parse(json, 5_000).unwrap();
+        assert!(report.omitted.is_some_and(|omitted| omitted.entries > 50));
+        let set = ChangeSet::new(&report);
+        (set.hash().to_owned(), set.paths_hash().to_owned())
+    };
+    let first = long();
+    for _ in 0..3 {
+        assert_eq!(long(), first);
+    }
+}
+
 /// A new shell, with other permissions, and another owner, and a link with another target: each has another hash.
 #[test]
 fn the_hash_changes_with_new_values() {

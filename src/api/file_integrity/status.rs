@@ -1,6 +1,6 @@
 //! The status of a FileIntegrity. Its doc comments are the descriptions in the API.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition as StatusCondition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as StatusCondition, Time};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -22,6 +22,16 @@ pub struct FileIntegrityStatus {
     /// Number of selected nodes in each state of realtime detection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub realtime: Option<RealtimeCounts>,
+    /// Number of different sets of changes on the selected nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_set_count: Option<i64>,
+    /// The 20 change sets that most nodes show.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "skip_invalid"
+    )]
+    pub change_sets: Vec<ChangeSetSummary>,
     /// Conditions: Ready, `ConfigValid`, Degraded, `NodesExcluded` and Realtime.
     #[serde(
         default,
@@ -98,6 +108,41 @@ pub struct NodeCounts {
     /// tolerated. See the condition `NodesExcluded`.
     #[serde(default)]
     pub not_selected: i64,
+}
+
+/// The same changes on one or several nodes.
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ChangeSetSummary {
+    /// ID of the set: lastResult.changesHash of its nodes.
+    pub id: String,
+    /// Number of selected nodes that show the set.
+    pub nodes: i64,
+    /// Number of added files on each of these nodes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub added: i64,
+    /// Number of changed files on each of these nodes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub changed: i64,
+    /// Number of removed files on each of these nodes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub removed: i64,
+    /// Time since which the set is in this list.
+    pub first_seen: Time,
+    /// One of its nodes.
+    pub example_node: String,
+    /// The first changed path, as reported by the example node. The middle of a path of more than 256
+    /// bytes is omitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub example_path: Option<String>,
+    /// ID of the largest set with the same paths, if this is another one: new values differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_paths_as: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(n: &i64) -> bool {
+    *n == 0
 }
 
 /// Number of selected nodes in each state of realtime detection.

@@ -19,8 +19,8 @@ use kube::runtime::reflector::Lookup;
 use super::delegate_kind::delegate_kind;
 use super::fingerprint::fingerprint;
 use crate::api::{
-    Condition, DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus, RealtimeState,
-    ReportedErrorClass, names,
+    ChangeSetId, Condition, DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus,
+    RealtimeState, ReportedErrorClass, names,
 };
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CachedNodeStatus {
@@ -86,6 +86,20 @@ pub(crate) struct LastResult {
     pub(crate) error_class: ReportedErrorClass,
     /// The first rule that watches nothing, as shown in a condition.
     pub(crate) unwatched_rule: Option<Arc<str>>,
+    /// What differs from the baseline, if the result is Failed and identifies it.
+    pub(crate) change_set: Option<Arc<ReportedChangeSet>>,
+}
+
+/// The change set that a node reports. Nodes with the same one share it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ReportedChangeSet {
+    pub(crate) id: ChangeSetId,
+    /// Hash of its paths and kinds of change.
+    pub(crate) paths: Option<[u8; 32]>,
+    /// Its first path, as shown in the status of the FileIntegrity.
+    pub(crate) first_path: Option<Arc<str>>,
+    /// Files added, changed and removed.
+    pub(crate) counts: [i64; 3],
 }
 
 /// Realtime detection of a node.
@@ -182,7 +196,10 @@ impl CachedNodeStatus {
             (&self.node_name, &self.node_label),
             (&self.shared, &self.desired),
             (self.is_applied, self.is_being_deleted),
-            last.map(|last| (last.condition, last.counts, &last.unwatched_rule)),
+            last.map(|last| {
+                let set = last.change_set.as_ref();
+                (last.condition, last.counts, &last.unwatched_rule, set)
+            }),
             report.baseline.as_ref().map(|b| (&b.config_hash, b.digest)),
             &report.reinit,
             (report.realtime.as_ref()).map(|realtime| (realtime.state, &realtime.explanation)),

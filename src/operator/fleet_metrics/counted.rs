@@ -1,6 +1,6 @@
 //! What was counted before, so that only changes are counted. Pure.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::daemon_sets::DaemonSets;
@@ -34,6 +34,8 @@ pub(super) struct ReconcileResult {
     pub(super) counts: NodeCounts,
     pub(super) degraded: bool,
     pub(super) stale_nodes: BTreeSet<String>,
+    /// Number of nodes by the label of the change set.
+    pub(super) change_sets: BTreeMap<String, i64>,
 }
 
 /// The reports of a node, by the names of the statuses.

@@ -1,6 +1,8 @@
 //! Counts phases and requests of FileIntegrities. They are counted when the watch shows them, whether
 //! or not their writes were answered.
 
+use std::collections::BTreeMap;
+
 use kube::ResourceExt as _;
 use kube::runtime::watcher::Event;
 
@@ -69,6 +71,7 @@ impl FleetMetrics {
             file_integrity: name.to_owned(),
         });
         if let Some(result) = counted.reconciles.remove(name) {
+            self.set_change_sets(name, &result.change_sets, &BTreeMap::new());
             self.refresh_gauges(counted, &result.stale_nodes);
         }
     }

@@ -1,6 +1,6 @@
 //! Derives the gauges from the last reports of the nodes and the last reconciles.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::counted::{Counted, ReconcileResult};
@@ -9,19 +9,24 @@ use super::recorder::{BY_MISSING, BY_NODE, FleetMetrics};
 use crate::api::condition::{ConditionStatus, ConditionType};
 use crate::api::{Condition, FileIntegrityStatus, NodeCounts, RealtimeState, ReportedErrorClass};
 use crate::operator::cache::node_status::NodeReport;
+use crate::operator::reconcile::ChangeSetNodes;
 use crate::telemetry::metrics::{
-    ConditionLabels, FileIntegrityLabel, NodeErrorLabels, NodeLabel, NodeStateLabels, ReinitLabels,
-    StateLabel,
+    ChangeSetLabels, ConditionLabels, FileIntegrityLabel, NodeErrorLabels, NodeLabel,
+    NodeStateLabels, ReinitLabels, StateLabel,
 };
 
+/// The label of the change sets that are not among the largest.
+const OTHER_SETS: &str = "other";
+
 impl FleetMetrics {
-    /// Records the status and the stale nodes that a reconcile found. The FileIntegrity may have been
-    /// deleted meanwhile. Then nothing is recorded.
+    /// Records the status, the stale nodes and the change sets that a reconcile found. The FileIntegrity
+    /// may have been deleted meanwhile. Then nothing is recorded.
     pub(crate) fn record_status(
         &self,
         name: &str,
         status: &FileIntegrityStatus,
         stale_nodes: &BTreeSet<String>,
+        change_sets: &ChangeSetNodes,
     ) {
         let degraded = ConditionType::Degraded.find(&status.conditions);
         let result = ReconcileResult {
@@ -29,15 +34,18 @@ impl FleetMetrics {
             degraded: degraded
                 .is_some_and(|condition| condition.status == ConditionStatus::True.as_str()),
             stale_nodes: stale_nodes.clone(),
+            change_sets: by_label(change_sets),
         };
         self.with(|counted| {
             if !counted.file_integrities.known.contains_key(name) {
                 return;
             }
             self.set_degraded(name, result.degraded);
-            let before = counted.reconciles.insert(name.to_owned(), result);
-            let before = before.unwrap_or_default().stale_nodes;
-            let changed = before.symmetric_difference(stale_nodes).cloned();
+            let before = counted.reconciles.remove(name).unwrap_or_default();
+            self.set_change_sets(name, &before.change_sets, &result.change_sets);
+            counted.reconciles.insert(name.to_owned(), result);
+            let changed = before.stale_nodes.symmetric_difference(stale_nodes);
+            let changed = changed.cloned();
             let changed = changed.collect();
             self.refresh_gauges(counted, &changed);
         });
@@ -58,6 +66,26 @@ impl FleetMetrics {
         };
         let gauge = self.fleet.degraded.get_or_create(&label);
         gauge.set(degraded.into());
+    }
+
+    /// Sets the gauges of the change sets, and removes those of sets that no node shows any more.
+    pub(super) fn set_change_sets(
+        &self,
+        name: &str,
+        before: &BTreeMap<String, i64>,
+        now: &BTreeMap<String, i64>,
+    ) {
+        let labels = |change_set: &String| ChangeSetLabels {
+            file_integrity: name.to_owned(),
+            change_set: change_set.clone(),
+        };
+        let gauges = &self.fleet.change_set_nodes;
+        for gone in before.keys().filter(|set| !now.contains_key(*set)) {
+            gauges.remove(&labels(gone));
+        }
+        for (set, nodes) in now {
+            gauges.get_or_create(&labels(set)).set(*nodes);
+        }
     }
 
     /// Updates the gauges of these nodes and the numbers of nodes.
@@ -225,6 +253,17 @@ impl FleetMetrics {
             gauge.remove(&label);
         }
     }
+}
+
+/// The values of the label `change_set`, with their numbers of nodes.
+fn by_label(sets: &ChangeSetNodes) -> BTreeMap<String, i64> {
+    let largest = sets.largest.iter();
+    let largest = largest.map(|(id, nodes)| (id.to_string(), *nodes));
+    let others = (sets.others > 0).then(|| (OTHER_SETS.to_owned(), sets.others));
+    largest
+        .chain(others)
+        .map(|(set, nodes)| (set, i64::try_from(nodes).unwrap_or(i64::MAX)))
+        .collect()
 }
 
 /// The class of the error that the last scan ended with.

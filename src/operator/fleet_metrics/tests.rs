@@ -8,10 +8,11 @@ use serde_json::json;
 
 use super::*;
 use crate::api::{
-    Baseline, Condition, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus,
+    Baseline, ChangeSetId, Condition, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus,
     FileIntegrityStatus, HoldReason, NodeCounts, Phase, RealtimeState, RealtimeStatus, ScanResult,
     Trigger, names,
 };
+use crate::operator::reconcile::ChangeSetNodes;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::text::Format;
 
@@ -667,7 +668,11 @@ fn only_reconciles_of_existing_file_integrities_count() {
     };
     let names = ["nodes", "node_stale", "degraded"];
     let stale = ["n2".to_owned()].into();
-    let reconcile = || scenario.fleet_metrics.record_status("fi", &status, &stale);
+    let sets = ChangeSetNodes::default();
+    let reconcile = || {
+        let metrics = &scenario.fleet_metrics;
+        metrics.record_status("fi", &status, &stale, &sets);
+    };
     let exists = Event::Apply(file_integrity());
     scenario.fleet_metrics.record_file_integrity(&exists);
     reconcile();
@@ -695,6 +700,37 @@ fn only_reconciles_of_existing_file_integrities_count() {
     // A reconcile ends after the deletion.
     reconcile();
     scenario.expect(&names, &expected);
+}
+
+#[test]
+fn the_nodes_of_change_sets_are_exported_while_they_show_them() {
+    let scenario = Scenario::start(&[]);
+    let metrics = &scenario.fleet_metrics;
+    metrics.record_file_integrity(&Event::Apply(file_integrity()));
+    let hash = |name: &str| names::sha256_hex(name);
+    let id = |name: &str| ChangeSetId::of_result(Some(&hash(name)), Some(&hash(name)[..12]));
+    let reconcile = |largest: &[(&str, usize)], others| {
+        let largest = largest
+            .iter()
+            .map(|(name, nodes)| (id(name).unwrap(), *nodes));
+        let sets = ChangeSetNodes {
+            largest: largest.collect(),
+            others,
+        };
+        metrics.record_status("fi", &FileIntegrityStatus::default(), &[].into(), &sets);
+    };
+    let expect = |expected: &[(&str, f64)]| {
+        let series =
+            |set: &str| format!("change_set_nodes{{file_integrity=\"fi\",change_set=\"{set}\"}}");
+        let expected = expected.iter().map(|(set, nodes)| (series(set), *nodes));
+        assert_eq!(scenario.exported(&["change_set_nodes"]), expected.collect());
+    };
+    reconcile(&[("a", 46), ("b", 1)], 3);
+    expect(&[(&hash("a"), 46.0), (&hash("b"), 1.0), ("other", 3.0)]);
+    reconcile(&[("c", 7), ("a", 2)], 0);
+    expect(&[(&hash("a"), 2.0), (&hash("c"), 7.0)]);
+    metrics.record_file_integrity(&Event::Delete(file_integrity()));
+    expect(&[]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! The status of a FileIntegrity: phase, conditions and node counts. Pure.
+//! The status of a FileIntegrity: phase, conditions, node counts and change sets. Pure.
 
+pub(super) mod change_sets;
 mod condition;
 pub(super) mod config_valid;
 pub(super) mod degraded;
@@ -40,6 +41,8 @@ pub(crate) fn status(
         phase_transitions: Some(phase::phase_transitions(before, phase)),
         nodes: Some(counts(inputs)),
         realtime: realtime::counts(inputs.nodes),
+        change_set_count: Some(inputs.change_sets.count()),
+        change_sets: inputs.change_sets.listed(before, now),
         conditions,
         observed_generation: inputs.generation,
     }

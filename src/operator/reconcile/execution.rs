@@ -66,8 +66,8 @@ impl Context {
         let failure = done.as_ref().err().map(WriteFailure::from);
         let failure = failure.or(annotation_failure);
         self.degrade(observed, &mut status, &messages, failure.as_ref());
-        self.metrics
-            .record_status(&name, &status, &plan.stale_nodes);
+        let (stale, sets) = (&plan.stale_nodes, &plan.change_set_nodes);
+        self.metrics.record_status(&name, &status, stale, sets);
         let written = self.write_status(fi, status).await;
         let left = written.as_ref().ok().copied().flatten();
         let due = left.map(|left| Instant::now() + left);

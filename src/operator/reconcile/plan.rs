@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use self::inputs::Inputs;
 use super::build;
+use super::conditions::change_sets::{ChangeSetNodes, ChangeSets};
 use super::conditions::config_valid::ConfigState;
 use super::conditions::inputs::{NodeSummary, StatusInputs};
 use super::conditions::{self, phase};
@@ -74,6 +75,8 @@ pub(crate) struct Plan {
     pub(crate) status: FileIntegrityStatus,
     /// The selected nodes that are not ready or silent.
     pub(crate) stale_nodes: BTreeSet<String>,
+    /// How many of the selected nodes show each change set.
+    pub(crate) change_set_nodes: ChangeSetNodes,
     /// When to reconcile again if nothing changes.
     pub(crate) requeue_after: Option<Duration>,
 }
@@ -99,6 +102,7 @@ impl Planner<'_> {
         let config = inputs.config_state();
         let is_deployable = delay.is_none() && config != ConfigState::Unknown;
         let stale = nodes.iter().filter(|node| node.is_stale());
+        let change_sets = ChangeSets::new(&nodes);
         Plan {
             desired: if is_deployable {
                 self.desired()
@@ -108,8 +112,9 @@ impl Planner<'_> {
             obsolete: self.obsolete(),
             metadata_patch: inputs.metadata_patch(request.as_ref()),
             events: inputs.events(request.as_ref()),
-            status: self.status(&nodes, &config, request.as_ref()),
+            status: self.status(&nodes, &change_sets, &config, request.as_ref()),
             stale_nodes: stale.map(|node| node.name.to_string()).collect(),
+            change_set_nodes: change_sets.nodes(),
             requeue_after: delay.or_else(|| self.requeue_after(&nodes)),
         }
     }
@@ -117,6 +122,7 @@ impl Planner<'_> {
     fn status(
         &self,
         nodes: &[NodeSummary],
+        change_sets: &ChangeSets,
         config: &ConfigState,
         request: Option<&ReinitRequest>,
     ) -> FileIntegrityStatus {
@@ -126,6 +132,7 @@ impl Planner<'_> {
             deployed: inputs.daemon_set().is_some(),
             reinit_requested: request.is_some() || inputs.record.is_some(),
             nodes,
+            change_sets,
             excluded: &inputs.selection.excluded,
             config,
             realtime: inputs.fi.spec.realtime_mode(),

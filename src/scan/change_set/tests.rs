@@ -7,6 +7,7 @@ pub(crate) fn named(hash: &str, paths: &str) -> ChangeSet {
         first: Vec::new(),
         hash: hash.to_owned(),
         paths_hash: paths.to_owned(),
+        is_complete: true,
     }
 }
 
@@ -155,6 +156,34 @@ fn the_length_of_a_truncated_report_makes_no_other_set() {
     assert_ne!(first.hash(), set(whole).hash());
     let more = whole.replace("\"added\": 3", "\"added\": 4");
     assert_ne!(first.hash(), set(&more[..counted]).hash());
+}
+
+#[test]
+fn a_set_without_paths_or_new_values_does_not_identify_the_changes() {
+    assert!(with(|_| {}).is_complete());
+    let omitted = OmittedEntries {
+        entries: 1,
+        listed: [1; 32],
+        detailed: [1; 32],
+    };
+    assert!(with(|report| report.omitted = Some(omitted)).is_complete());
+    assert!(with(|report| report.changes[0].kind = report::ChangeKind::Removed).is_complete());
+    for (what, set) in [
+        ("truncated", with(|report| report.truncated = true)),
+        ("counts only", with(|report| report.changes.clear())),
+        (
+            "an added file without values",
+            with(|report| report.changes[0].new_values = None),
+        ),
+        (
+            "an unknown change",
+            with(|report| report.changes[1].attributes = [].into()),
+        ),
+    ] {
+        assert!(!set.is_complete(), "{what}");
+    }
+    // Only new times: nothing else is to be known.
+    assert!(with(|report| report.changes[1].new_values = None).is_complete());
 }
 
 #[test]

@@ -98,6 +98,24 @@ fn a_status_shows_the_first_twenty_changes() {
 }
 
 #[test]
+fn a_result_belongs_to_a_change_set_if_all_changes_are_known() {
+    let mut report = report(&["/a"], &[]);
+    report.changes[0].new_values = Some([1; 32]);
+    let result = |report: &Report| Finding::changed(report, at()).result;
+    let complete = result(&report);
+    let hash = complete.changes_hash.unwrap();
+    assert_eq!(complete.change_set.as_deref(), Some(&hash[..12]));
+    assert_eq!(complete.paths_hash.map(|hash| hash.len()), Some(64));
+    assert_eq!(complete.changes_hash_version, Some(2));
+    report.truncated = true;
+    let truncated = result(&report);
+    assert_ne!(truncated.changes_hash, Some(hash));
+    assert_eq!(truncated.changes_hash.map(|hash| hash.len()), Some(64));
+    assert_eq!((truncated.change_set, truncated.paths_hash), (None, None));
+    assert_eq!(truncated.changes_hash_version, Some(2));
+}
+
+#[test]
 fn a_long_error_keeps_its_reason() {
     let path = "/d".repeat(3_000);
     let message = format!("open {path}: File name too long");

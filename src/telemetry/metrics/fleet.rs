@@ -12,8 +12,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
 use super::labels::{
-    ConditionLabels, ErrorLabel, FileIntegrityLabel, KindLabel, NodeErrorLabels, NodeLabel,
-    NodeStateLabels, OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
+    ChangeSetLabels, ConditionLabels, ErrorLabel, FileIntegrityLabel, KindLabel, NodeErrorLabels,
+    NodeLabel, NodeStateLabels, OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
 };
 
 /// The prefix of all metrics except those of the process.
@@ -71,6 +71,8 @@ pub(crate) struct Fleet {
     pub unrequested: Family<NodeLabel, Gauge>,
     /// Selected nodes of all FileIntegrity objects, by state.
     pub nodes: Family<StateLabel, Gauge>,
+    /// Selected nodes by the changes that they show.
+    pub change_set_nodes: Family<ChangeSetLabels, Gauge>,
     /// 1 if the condition Degraded is True.
     pub degraded: Family<FileIntegrityLabel, Gauge>,
     /// Objects that the operator cannot decode.
@@ -190,6 +192,11 @@ impl Fleet {
                 r,
                 "nodes",
                 "Selected nodes of all FileIntegrity objects, by state",
+            ),
+            change_set_nodes: metric(
+                r,
+                "change_set_nodes",
+                "Selected nodes that show the same changes, per FileIntegrity and change set",
             ),
             degraded: metric(
                 r,

@@ -1,7 +1,7 @@
 //! The labels of the metrics.
 //!
 //! Every label has a limited number of values: nodes and FileIntegrity objects have series only while they
-//! exist, all other values are from fixed sets.
+//! exist, change sets only while they are among the largest, all other values are from fixed sets.
 
 use std::sync::Arc;
 
@@ -81,6 +81,15 @@ pub(crate) struct StateLabel {
 pub(crate) struct FileIntegrityLabel {
     /// The name of the FileIntegrity.
     pub file_integrity: String,
+}
+
+/// A change set of a FileIntegrity.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ChangeSetLabels {
+    /// The name of the FileIntegrity.
+    pub file_integrity: String,
+    /// The ID of one of its largest sets, or `other`.
+    pub change_set: String,
 }
 
 /// A kind of API objects.

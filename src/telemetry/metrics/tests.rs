@@ -78,6 +78,11 @@ fn filled() -> Metrics {
         file_integrity: "fi".to_owned(),
     };
     fleet.degraded.get_or_create(&fi).set(0);
+    let set = ChangeSetLabels {
+        file_integrity: "fi".to_owned(),
+        change_set: "other".to_owned(),
+    };
+    fleet.change_set_nodes.get_or_create(&set).set(2);
     fleet
         .reconcile_errors
         .get_or_create(&StepLabel { step: "observe" })

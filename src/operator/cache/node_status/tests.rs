@@ -126,6 +126,55 @@ fn the_status_of_a_deleted_file_integrity_does_not_belong_to_a_new_one() {
     }
 }
 
+/// The status with a change set; `edit` changes its last result.
+fn with_set(edit: impl FnOnce(&mut Value)) -> Option<Arc<ReportedChangeSet>> {
+    let mut json = status("n1");
+    let hash = names::sha256_hex("set");
+    let last = &mut json["lastResult"];
+    last["changesHash"] = json!(hash);
+    last["changeSet"] = json!(hash[..12]);
+    last["pathsHash"] = json!(names::sha256_hex("paths"));
+    edit(last);
+    let report = Arc::clone(&from_json(json).report);
+    report.last_result.as_ref()?.change_set.clone()
+}
+
+#[test]
+fn the_change_set_of_a_failed_result_is_kept() {
+    let set = with_set(|_| {}).unwrap();
+    assert_eq!(set.id.to_string(), names::sha256_hex("set"));
+    assert_eq!(
+        set.paths.map(|it| names::hex(&it)),
+        Some(names::sha256_hex("paths"))
+    );
+    assert_eq!(set.first_path.as_deref(), Some("/etc/a"));
+    assert_eq!(set.counts, [1, 0, 0]);
+    let field = |field: &'static str, value: Value| with_set(move |last| last[field] = value);
+    let none = [
+        field("changeSet", Value::Null),
+        field("changesHash", Value::Null),
+        field("changesHash", json!(names::sha256_hex("other"))),
+        field("changesHash", json!("short")),
+        field("condition", json!("Succeeded")),
+    ];
+    assert_eq!(none, [None, None, None, None, None]);
+    let odd = field("pathsHash", json!("odd")).unwrap();
+    assert_eq!((odd.id, odd.paths), (set.id, None));
+    let path = |path: &str| {
+        let changes = json!([{"path": path, "kind": "added"}, {"path": "/b", "kind": "odd"}]);
+        let set = field("changes", changes).unwrap();
+        set.first_path.as_deref().map(str::to_owned)
+    };
+    // Escapes of the daemon stay as they are, and a hostile one gets no others through.
+    assert_eq!(path("/a\\012b").as_deref(), Some("/a\\012b"));
+    assert_eq!(
+        path("/a\n\u{202e}b").as_deref(),
+        Some("/a\\012\\342\\200\\256b")
+    );
+    assert_eq!(path(&"/x".repeat(4_000)).map(|path| path.len()), Some(256));
+    assert_eq!(field("changes", json!([])).unwrap().first_path, None);
+}
+
 #[test]
 fn statuses_share_equal_values() {
     let converter = NodeStatusConverter::new(Arc::default());
@@ -134,12 +183,27 @@ fn statuses_share_equal_values() {
     assert!(Arc::ptr_eq(&one.shared, &two.shared));
     assert!(Arc::ptr_eq(&one.desired, &again.desired));
     assert!(Arc::ptr_eq(&one.name, &again.name));
+    let set = |node: &str| {
+        let mut json = status(node);
+        json["lastResult"]["changesHash"] = json!(names::sha256_hex("set"));
+        json["lastResult"]["changeSet"] = json!(names::sha256_hex("set")[..12]);
+        let status = converter.convert(serde_json::from_value(json).unwrap());
+        let last = status.report.last_result.as_ref().unwrap();
+        last.change_set.clone().unwrap()
+    };
+    assert!(Arc::ptr_eq(&set("n1"), &set("n2")));
     assert_ne!(one.name, two.name);
 }
 
 #[test]
 fn the_fingerprint_ignores_times_and_counts_of_realtime_detection() {
     let before = from_json(status("n1")).fingerprint();
+    let mut json = status("n1");
+    let hash = names::sha256_hex("set");
+    json["lastResult"]["changesHash"] = json!(hash);
+    assert_eq!(from_json(json.clone()).fingerprint(), before);
+    json["lastResult"]["changeSet"] = json!(hash[..12]);
+    assert_ne!(from_json(json).fingerprint(), before);
     let table = [
         ("/metadata/resourceVersion", json!("8"), false),
         ("/metadata/labels/team", json!("x"), false),

@@ -4,29 +4,34 @@
 //! others from being read.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use kube::core::ObjectMeta;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::super::delegate_kind::delegate_kind;
 use super::super::fingerprint::fingerprint;
 use super::super::interner::{Interner, TextInterner};
 use super::{
-    CachedBaseline, CachedNodeStatus, CachedRealtime, LastResult, NodeReport, Owner, Shared,
+    CachedBaseline, CachedNodeStatus, CachedRealtime, LastResult, NodeReport, Owner,
+    ReportedChangeSet, Shared,
 };
 use crate::aide::report::display_path;
 use crate::api::{
-    Condition, DesiredNodeState, FileIntegrityNodeStatus, RealtimeState, ReportedErrorClass,
-    Trigger, UnwatchedRule, names,
+    ChangeSetId, Condition, DesiredNodeState, FileIntegrityNodeStatus, RealtimeState,
+    ReportedErrorClass, Trigger, UnwatchedRule, names,
 };
 use crate::text::shorten_middle;
 
 /// Maximum size in bytes of what is kept of a rule that watches nothing.
 const MAX_RULE: usize = 512;
+/// Maximum size in bytes of what is kept of a changed path.
+const MAX_PATH: usize = 256;
 /// Maximum size in bytes of what is kept of why a node does not report all changes at once.
 const MAX_EXPLANATION: usize = 256;
 
@@ -110,6 +115,42 @@ struct WireResult {
     unwatched_rules: Vec<UnwatchedRule>,
     files_scanned: Option<i64>,
     duration_milliseconds: Option<i64>,
+    #[serde(default)]
+    changes: FirstChange,
+    changes_hash: Option<String>,
+    change_set: Option<String>,
+    paths_hash: Option<String>,
+}
+
+/// The path of the first of a list of changes. The others are skipped while they are read.
+#[derive(Clone, Debug, Default)]
+struct FirstChange(Option<String>);
+
+#[derive(Deserialize)]
+struct WireChange {
+    path: String,
+}
+
+impl<'de> Deserialize<'de> for FirstChange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+
+        impl<'de> Visitor<'de> for List {
+            type Value = FirstChange;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of changes")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FirstChange, A::Error> {
+                let first: Option<WireChange> = list.next_element()?;
+                while list.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(FirstChange(first.map(|change| change.path)))
+            }
+        }
+
+        deserializer.deserialize_seq(List)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -188,6 +229,7 @@ pub(crate) struct NodeStatusConverter {
     texts: Arc<TextInterner>,
     desired: Interner<DesiredNodeState>,
     shared: Interner<Shared>,
+    change_sets: Interner<ReportedChangeSet>,
 }
 
 impl NodeStatusConverter {
@@ -197,6 +239,7 @@ impl NodeStatusConverter {
             texts,
             desired: Interner::default(),
             shared: Interner::default(),
+            change_sets: Interner::default(),
         }
     }
 
@@ -254,19 +297,32 @@ impl NodeStatusConverter {
         let milliseconds = result.duration_milliseconds;
         let milliseconds = milliseconds.and_then(|ms| u64::try_from(ms).ok());
         let rule = result.unwatched_rules.first();
+        let change_set = self.change_set(&result);
         LastResult {
+            change_set,
             condition: result.condition,
-            counts: [
-                result.files_added,
-                result.files_changed,
-                result.files_removed,
-            ],
+            counts: counts(&result),
             duration: milliseconds.map(Duration::from_millis),
             files_scanned: result.files_scanned,
             unwatched_rule: rule.map(|rule| self.texts.intern(describe_rule(rule))),
             error_message: result.error_message.map(|text| self.texts.intern(text)),
             error_class: ReportedErrorClass::parse(result.error_class.as_deref()),
         }
+    }
+
+    fn change_set(&self, result: &WireResult) -> Option<Arc<ReportedChangeSet>> {
+        let hash = result.changes_hash.as_deref();
+        let id = ChangeSetId::of_result(hash, result.change_set.as_deref())?;
+        let path = result.changes.0.as_deref();
+        let path = path.map(|path| shown_path(path, MAX_PATH));
+        (result.condition == Condition::Failed).then(|| {
+            self.change_sets.intern(ReportedChangeSet {
+                id,
+                paths: result.paths_hash.as_deref().and_then(names::parse_sha256),
+                first_path: path.map(|path| self.texts.intern(path)),
+                counts: counts(result),
+            })
+        })
     }
 
     fn realtime(&self, realtime: &WireRealtime) -> CachedRealtime {
@@ -287,6 +343,15 @@ impl NodeStatusConverter {
             requested: baseline.requested,
         }
     }
+}
+
+/// Files added, changed and removed.
+fn counts(result: &WireResult) -> [i64; 3] {
+    [
+        result.files_added,
+        result.files_changed,
+        result.files_removed,
+    ]
 }
 
 /// A rule that watches nothing, as shown in a condition.
@@ -310,6 +375,17 @@ fn explain(realtime: &WireRealtime) -> Option<String> {
 /// written anything.
 fn shown(text: &str, limit: usize) -> String {
     let mut text = display_path(text.as_bytes());
+    shorten_middle(&mut text, limit);
+    text
+}
+
+/// A path as a daemon reports it: its backslashes are escapes already.
+fn shown_path(path: &str, limit: usize) -> String {
+    let parts: Vec<String> = path
+        .split('\\')
+        .map(|part| display_path(part.as_bytes()))
+        .collect();
+    let mut text = parts.join("\\");
     shorten_middle(&mut text, limit);
     text
 }

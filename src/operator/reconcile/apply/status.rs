@@ -38,7 +38,11 @@ impl Applier {
             "status": status,
         });
         // A field that is left out would stay as it is.
-        patch["status"]["realtime"] = json!(status.realtime);
+        for field in ["realtime", "changeSets"] {
+            if patch["status"].get(field).is_none() {
+                patch["status"][field] = Value::Null;
+            }
+        }
         let (params, patch) = (status_params(), Patch::Merge(&patch));
         let written = raw::patch_status(&self.file_integrities, &name, &params, &patch);
         let written = request(format!("write the status of {name}"), written).await?;

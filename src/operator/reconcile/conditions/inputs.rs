@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::nodes::excluded::Excluded;
+use super::change_sets::ChangeSets;
 use super::config_valid::ConfigState;
 use crate::api::condition::ConditionReason;
 use crate::api::{Condition, RealtimeMode, RealtimeState};
+use crate::operator::cache::node_status::ReportedChangeSet;
 
 /// What is known of a selected node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +33,7 @@ pub(crate) struct NodeSummary {
     /// Its first rule that watches nothing, as shown to users.
     pub(crate) unwatched_rule: Option<Arc<str>>,
     pub(crate) realtime: Option<NodeRealtime>,
+    pub(crate) change_set: Option<Arc<ReportedChangeSet>>,
 }
 
 /// Realtime detection of a node.
@@ -78,6 +81,8 @@ pub(crate) struct StatusInputs<'a> {
     /// A re-initialization is requested that not all nodes have yet.
     pub(crate) reinit_requested: bool,
     pub(crate) nodes: &'a [NodeSummary],
+    /// The change sets of these nodes.
+    pub(crate) change_sets: &'a ChangeSets,
     /// The nodes that are not selected because of their taints.
     pub(crate) excluded: &'a Excluded,
     pub(crate) config: &'a ConfigState,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::nodes::excluded::Excluded;
+use super::change_sets::ChangeSets;
 use super::config_valid::{ConfigState, is_refused};
 use super::degraded::{degrade, degraded, not_observed, request_failure};
 use super::inputs::{NodeRealtime, Problem};
@@ -17,6 +18,8 @@ use crate::docs_tests::argo_health;
 static VALID: ConfigState = ConfigState::Valid {
     warnings: Vec::new(),
 };
+
+static NO_SETS: std::sync::LazyLock<ChangeSets> = std::sync::LazyLock::new(ChangeSets::default);
 
 static NONE_EXCLUDED: std::sync::LazyLock<Excluded> = std::sync::LazyLock::new(Excluded::default);
 
@@ -31,6 +34,7 @@ fn node(name: &str) -> NodeSummary {
         condition: Some(Condition::Succeeded),
         unwatched_rule: None,
         realtime: None,
+        change_set: None,
     }
 }
 
@@ -68,6 +72,7 @@ fn inputs<'a>(nodes: &'a [NodeSummary], config: &'a ConfigState) -> StatusInputs
         deployed: true,
         reinit_requested: false,
         nodes,
+        change_sets: &NO_SETS,
         excluded: &NONE_EXCLUDED,
         config,
         realtime: RealtimeMode::Auto,

@@ -45,6 +45,7 @@ impl Inputs<'_> {
             condition: status.and_then(CachedNodeStatus::condition),
             unwatched_rule: last.and_then(|last| last.unwatched_rule.clone()),
             realtime: status.and_then(realtime),
+            change_set: last.and_then(|last| last.change_set.clone()),
         }
     }
 

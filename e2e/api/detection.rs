@@ -13,7 +13,7 @@ use fio::testing::api::{
 use k8s_openapi::api::core::v1::ConfigMap;
 
 use crate::clocks::{AHEAD, BEHIND, Clock};
-use crate::harness::{Space, in_space};
+use crate::harness::{Space, aide, in_space};
 use crate::site::Site;
 
 /// No scan starts within a test, except the first one and those that events cause.
@@ -176,12 +176,12 @@ async fn after_an_overflow_a_scan_finds_everything() -> anyhow::Result<()> {
 }
 
 /// A program in the place of AIDE: the first check of changed files is killed.
-fn aide_that_is_killed(site: &Site<'_>) -> anyhow::Result<PathBuf> {
+async fn aide_that_is_killed(site: &Site<'_>) -> anyhow::Result<PathBuf> {
     let (path, once) = (site.path("aide-that-is-killed"), site.path("killed"));
     let text = format!(
         "#!/bin/sh\ncase \" $* \" in *' --limit '*) mkdir '{}' 2>/dev/null && kill -9 $$;; esac\nexec '{}' \"$@\"\n",
         once.display(),
-        site.aide.display()
+        aide().await?.display()
     );
     std::fs::write(&path, text)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
@@ -192,7 +192,7 @@ fn aide_that_is_killed(site: &Site<'_>) -> anyhow::Result<PathBuf> {
 async fn after_a_killed_check_a_scan_finds_everything() -> anyhow::Result<()> {
     in_space("detection-killed", async |space| {
         let mut site = site(space).await?;
-        site.aide = aide_that_is_killed(&site)?;
+        site.aide = Some(aide_that_is_killed(&site).await?);
         let daemon = site.daemon().await?;
         site.until("realtime detection", is_active).await?;
         site.put("one", "after")?;

@@ -30,7 +30,8 @@ pub(crate) struct Site<'a> {
     pub(crate) node: String,
     /// Where the daemon finds the API.
     pub(crate) kubeconfig: PathBuf,
-    pub(crate) aide: PathBuf,
+    /// The daemon's AIDE, if it is not the real one.
+    pub(crate) aide: Option<PathBuf>,
     /// More of the daemon's environment.
     pub(crate) environment: Vec<(String, String)>,
     /// More of its arguments.
@@ -73,7 +74,7 @@ impl<'a> Site<'a> {
             kubeconfig: kubeconfig
                 .context("no KUBECONFIG: run this by hack/with-apiserver")?
                 .into(),
-            aide: aide().await?,
+            aide: None,
             environment: Vec::new(),
             arguments: Vec::new(),
             effective: prepared.effective,
@@ -197,6 +198,10 @@ impl<'a> Site<'a> {
     /// What starts the daemon by this program, or by itself.
     async fn command(&self, by: &[&str]) -> anyhow::Result<Command> {
         let program = program();
+        let aide = match &self.aide {
+            Some(aide) => aide.clone(),
+            None => aide().await?,
+        };
         let mut words = by.iter().map(OsStr::new).chain([program.as_os_str()]);
         let mut command = Command::new(words.next().unwrap_or(program.as_os_str()));
         command
@@ -211,7 +216,7 @@ impl<'a> Site<'a> {
             .arg("--work-dir")
             .arg(self.path("work"))
             .arg("--aide")
-            .arg(&self.aide)
+            .arg(aide)
             .args(&self.arguments)
             .env_clear()
             .env("KUBECONFIG", &self.kubeconfig)

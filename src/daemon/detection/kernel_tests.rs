@@ -20,6 +20,7 @@ use crate::aide::report::{ChangeKind, display_path};
 use crate::daemon::machine::{BaselineReason, Finished};
 use crate::daemon::node_config::Verified;
 use crate::daemon::runner::MAX_REPORT;
+use crate::daemon::runner::NewBaseline;
 use crate::scan::Identity;
 use crate::testing::aide_binary::AIDE;
 
@@ -102,7 +103,13 @@ impl Node {
         let hash = config_hash(&effective);
         let cancel = CancellationToken::new();
         let reason = BaselineReason::First;
-        let created = runner.initialize(&config, &hash, &reason, &cancel).await;
+        let new = NewBaseline {
+            config: &config,
+            config_hash: &hash,
+            reason: &reason,
+            old: None,
+        };
+        let created = runner.initialize(new, &cancel).await;
         let Finished::Initialized(baseline) = created.finished else {
             panic!("no baseline: {created:?}");
         };

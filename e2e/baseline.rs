@@ -296,7 +296,7 @@ async fn a_daemon_stopped_during_a_re_initialization_does_it_after_its_restart()
         let before = fi.baseline(&node.name).await?;
         node.sh("printf y > file").await?;
         fi.annotate(names::Annotation::REINIT, "").await?;
-        node.when_aide_runs("--init", ":").await?;
+        node.when_aide_runs("--update", ":").await?;
         t.delete_pod(&fi.daemon(&node.name).await?).await?;
         assert_eq!(
             node.digest_on_disk().await?,

@@ -132,7 +132,7 @@ async fn a_reinit_pod_is_ready_when_its_node_has_the_new_baseline() -> Result<()
         let fi = t.create(json!({"config": {"profile": "generic"}})).await?;
         fi.watched().await?;
         let ask = async || fi.annotate(names::Annotation::REINIT, "").await;
-        second.stop_aide("--init", ask).await?;
+        second.stop_aide("--update", ask).await?;
         until("only the first node's re-init pod is ready", async || {
             // In this order, because a node may finish after its pod was read.
             let pods = fi.pods().await?;

@@ -123,7 +123,7 @@ fn is_restricted_daemon(pod: &Pod) -> Result<()> {
 async fn reinit_with_pod(t: &Test, fi: &Fi<'_>, node: &Node) -> Result<()> {
     let before = fi.baseline(&node.name).await?;
     let ask = async || fi.annotate(names::Annotation::REINIT, "").await;
-    node.stop_aide("--init", ask).await?;
+    node.stop_aide("--update", ask).await?;
     let app = format!("aide-ini-{}", fi.name);
     let reinit_pod = until("a pod of the re-init DaemonSet", async || {
         let mut pods = fi.pods().await?.into_iter();

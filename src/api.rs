@@ -3,6 +3,7 @@
 //! The API group `fileintegrity.openshift.io/v1alpha1` is that of the original file-integrity-operator. Additional
 //! fields are optional, so that existing objects remain valid.
 
+pub(crate) mod accepted;
 pub(crate) mod change_set_id;
 pub(crate) mod condition;
 pub(crate) mod crd;
@@ -16,9 +17,11 @@ pub(crate) mod node_status;
 pub(crate) mod object_name;
 pub(crate) mod realtime;
 pub(crate) mod reference;
+pub(crate) mod request_origin;
 pub(crate) mod state_dir;
 pub(crate) mod time;
 
+pub(crate) use accepted::{Accepted, AcceptedChange, AcceptedDifferences, AcceptedReason};
 pub(crate) use change_set_id::ChangeSetId;
 pub use desired_node_state::DesiredNodeState;
 pub(crate) use desired_node_state::HoldReason;
@@ -38,6 +41,7 @@ pub use realtime::{
     Actor, RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus, Trigger,
 };
 pub(crate) use realtime::{RealtimeActors, RealtimeMode};
+pub(crate) use request_origin::RequestOrigin;
 
 /// The API group of both kinds.
 pub(crate) const GROUP: &str = "fileintegrity.openshift.io";

@@ -17,6 +17,7 @@ use serde_json::Value;
 
 pub(crate) use self::health_checks::argo_health;
 use self::pages::{Page, Shown, checkout};
+use crate::api::AcceptedReason;
 use crate::cli::Cli;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::text::Format;
@@ -302,6 +303,18 @@ fn the_table_of_events_has_exactly_the_reasons_of_events() {
         .flat_map(|cells| cells[0].split(", ").map(str::to_owned))
         .collect();
     assert_eq!(listed, sources::event_reasons());
+}
+
+#[test]
+fn the_table_of_accepted_changes_has_exactly_the_reasons_of_new_baselines() {
+    let pages = pages::all();
+    let page = page_of(&pages, "docs/reinit.md");
+    let rows = page.table_rows("## What a new baseline accepts");
+    let is_reason = |cell: &str| cell != "Field" && !cell.contains(['`', '-']);
+    let cells = rows.iter().map(|cells| cells[0]);
+    let listed: BTreeSet<&str> = cells.filter(|cell| is_reason(cell)).collect();
+    let reasons = AcceptedReason::ALL.iter().map(|reason| reason.as_str());
+    assert_eq!(listed, reasons.collect());
 }
 
 #[test]

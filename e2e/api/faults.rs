@@ -459,7 +459,7 @@ fn most_of_an_operator(trouble: Trouble, within: Duration) -> usize {
 /// is seen to afterwards.
 async fn an_operator_in(name: &str, fault: &str, trouble: Trouble) -> anyhow::Result<()> {
     in_space(name, async |space| {
-        let mut fleet = Fleet::start(space).await?;
+        let mut fleet = Box::pin(Fleet::start(space)).await?;
         let began = Instant::now();
         begin(trouble, &fleet.proxy, &fleet.token).await?;
         fleet.daemons[0].finds(&changed()).await?;
@@ -751,7 +751,7 @@ async fn a_starting_daemon_waits_for_the_lock_of_another() -> anyhow::Result<()>
 #[tokio::test]
 async fn a_permission_that_was_removed_and_restored_is_used_again() -> anyhow::Result<()> {
     in_space("permission", async |space| {
-        let mut fleet = Fleet::start(space).await?;
+        let mut fleet = Box::pin(Fleet::start(space)).await?;
         let other = elsewhere(space).await?;
         let_read(space, &other).await?;
         let config = json!({"name": "c", "namespace": other});

@@ -925,6 +925,7 @@ impl Daemon {
                 aide_version: "0.19.1".to_owned(),
                 state_dir: None,
                 requested: true,
+                accepted: None,
             }),
             reinit: request.map(|id| Reinit {
                 id: id.to_owned(),

@@ -32,6 +32,8 @@ use crate::site::{Site, children, kill_with_children};
 
 /// The node; each point has a FileIntegrity of its own.
 const NODE: &str = "node";
+/// The configuration of [`Story::Reconfigured`].
+const OTHER_RULES: &str = "/watched(/|$) ftype+p+sha256\n";
 /// The request of [`Story::Reinitialized`].
 const REQUEST: &str = "request-1";
 /// So many points are tried at a time. Most of their time they wait.
@@ -54,6 +56,8 @@ enum Story {
     First,
     /// Creates a requested new one, and scans.
     Reinitialized,
+    /// Checks with the old configuration, creates a baseline with a new one, and scans.
+    Reconfigured,
     /// Scans, and finds changes.
     Changed,
 }
@@ -63,6 +67,7 @@ impl Story {
         match self {
             Self::First => "first",
             Self::Reinitialized => "reinitialized",
+            Self::Reconfigured => "reconfigured",
             Self::Changed => "changed",
         }
     }
@@ -71,10 +76,11 @@ impl Story {
     fn calls(self) -> &'static [&'static str] {
         match self {
             Self::First => &["rename", "fsync", "aide.baseline.json.new", "<TCP:"],
-            Self::Reinitialized => &[
+            Self::Reinitialized | Self::Reconfigured => &[
                 "link",
                 "rename",
                 "aide.db.gz.backup-",
+                "aide.baseline.conf.new",
                 "aide.running",
                 "<TCP:",
             ],
@@ -95,15 +101,24 @@ impl Story {
                 let compared = result.is_some_and(|result| result.files_scanned == files);
                 done.id == REQUEST && last == Some(Condition::Succeeded) && compared
             }),
+            Self::Reconfigured => status.baseline.as_ref().is_some_and(|baseline| {
+                let compared = result.is_some_and(|it| it.files_scanned == Some(baseline.entries));
+                baseline.accepted.is_some() && last == Some(Condition::Succeeded) && compared
+            }),
             Self::Changed => last == Some(Condition::Failed),
         }
+    }
+
+    /// Whether a new baseline replaces the first one, and accepts the changes.
+    fn accepts(self) -> bool {
+        matches!(self, Self::Reinitialized | Self::Reconfigured)
     }
 }
 
 /// Of the tests in this file.
 impl Site<'_> {
     /// A baseline and a clean result, and then what the story begins with.
-    async fn prepare(&self, story: Story) -> anyhow::Result<()> {
+    async fn prepare(&mut self, story: Story) -> anyhow::Result<()> {
         if story == Story::First {
             return Ok(());
         }
@@ -114,6 +129,9 @@ impl Site<'_> {
         self.change()?;
         if story == Story::Reinitialized {
             self.set_request(Some(REQUEST)).await?;
+        }
+        if story == Story::Reconfigured {
+            self.reconfigure(OTHER_RULES).await?;
         }
         Ok(())
     }
@@ -323,8 +341,14 @@ async fn check(site: &Site<'_>, story: Story, old: Option<&str>) -> anyhow::Resu
     wrong.unless(record["digest"] == json!(digest), || {
         format!("another one's record: {record}")
     });
-    let is_new = old.is_none_or(|old| (old != digest) == (story == Story::Reinitialized));
+    let is_new = old.is_none_or(|old| (old != digest) == story.accepts());
     wrong.unless(is_new, || format!("{digest} after {old:?}"));
+    let accepted = serde_json::to_value(&baseline.accepted)?;
+    wrong.unless(
+        record.get("accepted").unwrap_or(&Value::Null) == &accepted,
+        || format!("recorded as accepted: {record}, reported: {accepted}"),
+    );
+    check_accepted(&accepted, story, old, &mut wrong);
     check_files(site, story, old, &mut wrong)?;
     check_result(&status, story, &mut wrong);
     check_events(site, story, &mut wrong).await?;
@@ -340,6 +364,39 @@ async fn check(site: &Site<'_>, story: Story, old: Option<&str>) -> anyhow::Resu
     Ok(wrong)
 }
 
+/// The record of what a baseline accepted exists exactly if it has replaced another one.
+fn check_accepted(accepted: &Value, story: Story, old: Option<&str>, wrong: &mut Wrong) {
+    if !story.accepts() {
+        wrong.unless(accepted.is_null(), || format!("accepted: {accepted}"));
+        return;
+    }
+    let reason = match story {
+        Story::Reconfigured => json!(["Configuration", null, old]),
+        _ => json!(["Request", REQUEST, old]),
+    };
+    let found = json!([
+        accepted["reason"],
+        accepted["request"],
+        accepted["oldDigest"]
+    ]);
+    wrong.unless(found == reason, || format!("accepted: {accepted}"));
+    let with_old_config = &accepted["withOldConfig"];
+    let is_expected = with_old_config.is_object() == (story == Story::Reconfigured);
+    wrong.unless(is_expected, || format!("accepted: {accepted}"));
+    let comparisons = [&accepted["differences"], with_old_config];
+    for differences in comparisons.into_iter().filter(|it| it.is_object()) {
+        let found = json!([
+            differences["filesAdded"],
+            differences["filesChanged"],
+            differences["changes"][0]["path"],
+            differences["changes"][1]["path"],
+            differences["incomplete"],
+        ]);
+        let expected = json!([1, 1, "/watched/new", "/watched/one", null]);
+        wrong.unless(found == expected, || format!("accepted: {accepted}"));
+    }
+}
+
 fn check_files(
     site: &Site<'_>,
     story: Story,
@@ -351,7 +408,13 @@ fn check_files(
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some((of, _)) = name.split_once(".backup-") else {
-            let ours = ["aide.db.gz", "aide.baseline.json", "aide.log", "aide.lock"];
+            let ours = [
+                "aide.db.gz",
+                "aide.baseline.json",
+                "aide.baseline.conf",
+                "aide.log",
+                "aide.lock",
+            ];
             wrong.unless(ours.contains(&name.as_str()), || format!("{name} is left"));
             continue;
         };
@@ -362,7 +425,7 @@ fn check_files(
             wrong.unless(is_old, || format!("{name} is {digest}"));
         }
     }
-    let expected = usize::from(story == Story::Reinitialized);
+    let expected = usize::from(story.accepts());
     for of in ["aide.db.gz", "aide.log"] {
         let found = backups.get(of).copied().unwrap_or_default();
         wrong.count(&format!("backups of {of}"), found, expected);
@@ -399,12 +462,14 @@ fn check_result(status: &FileIntegrityNodeStatus, story: Story, wrong: &mut Wron
 
 /// A kill during a run of AIDE is reported once; after it the node has no changes again.
 async fn check_events(site: &Site<'_>, story: Story, wrong: &mut Wrong) -> anyhow::Result<()> {
-    let (mut clean, mut changed, mut errors) = (0, 0, 0);
+    let (mut clean, mut changed, mut errors, mut accepted) = (0, 0, 0, 0);
     for event in site.space.events(site.name()).await? {
         let reason = event.reason.unwrap_or_default();
         let note = event.note.unwrap_or_default();
         let is = |start: &str| reason == "NodeIntegrityStatus" && note.starts_with(start);
-        if is(&format!("no changes to node {NODE}")) {
+        if reason == "ChangesAccepted" {
+            accepted += 1;
+        } else if is(&format!("no changes to node {NODE}")) {
             clean += 1;
         } else if is(&format!("node {NODE} has changed! a:1,c:1,r:0 log:")) {
             changed += 1;
@@ -422,12 +487,13 @@ async fn check_events(site: &Site<'_>, story: Story, wrong: &mut Wrong) -> anyho
         }
     }
     wrong.count("events of errors", errors, errors.min(1));
-    let again = if story == Story::Reinitialized {
-        errors.min(1)
-    } else {
-        0
-    };
+    let again = if story.accepts() { errors.min(1) } else { 0 };
     wrong.count("events of clean scans", clean, 1 + again);
+    wrong.count(
+        "events of accepted changes",
+        accepted,
+        usize::from(story.accepts()),
+    );
     wrong.count(
         "events of changes",
         changed,
@@ -452,7 +518,7 @@ async fn kill_after(
     step: &Step,
 ) -> anyhow::Result<Option<Tried>> {
     let name = format!("{}-{number}", story.name());
-    let site = Site::new(space, &name, NODE, LONG).await?;
+    let mut site = Site::new(space, &name, NODE, LONG).await?;
     site.prepare(story).await?;
     let old = digest_of_gzip(&site.database()).ok();
     if !site.cut(story, Some(step.clone())).await?.is_cut {
@@ -490,7 +556,7 @@ async fn until_after(date: Option<&Time>) {
 
 /// The steps of a daemon that is not killed.
 async fn steps_of(space: &Space, story: Story) -> anyhow::Result<Vec<Step>> {
-    let site = Site::new(space, &format!("{}-whole", story.name()), NODE, LONG).await?;
+    let mut site = Site::new(space, &format!("{}-whole", story.name()), NODE, LONG).await?;
     site.prepare(story).await?;
     let steps = site.cut(story, None).await?.steps;
     // A walk that never met the calls that matter would come to a good end, too.
@@ -628,6 +694,19 @@ async fn a_daemon_killed_during_a_re_initialization_recovers() -> anyhow::Result
 }
 
 #[tokio::test]
+async fn a_daemon_killed_after_a_change_of_the_configuration_recovers() -> anyhow::Result<()> {
+    in_space("kill-config", async |space| {
+        walk(
+            space,
+            Story::Reconfigured,
+            "kill -9 of the daemon after a change of the configuration",
+        )
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_daemon_killed_while_it_reports_changes_recovers() -> anyhow::Result<()> {
     in_space("kill-changed", async |space| {
         walk(
@@ -663,8 +742,8 @@ async fn kill_amid(
             story.name(),
             after.as_millis()
         );
-        let site = Site::new(space, &name.to_lowercase(), NODE, SHORT).await?;
-        if let Some(tried) = try_to_kill_amid(&site, victim, story, after).await? {
+        let mut site = Site::new(space, &name.to_lowercase(), NODE, SHORT).await?;
+        if let Some(tried) = try_to_kill_amid(&mut site, victim, story, after).await? {
             return Ok(tried);
         }
     }
@@ -673,7 +752,7 @@ async fn kill_amid(
 
 /// Returns nothing where AIDE had ended before.
 async fn try_to_kill_amid(
-    site: &Site<'_>,
+    site: &mut Site<'_>,
     victim: Victim,
     story: Story,
     after: Duration,
@@ -685,7 +764,8 @@ async fn try_to_kill_amid(
     let mut daemon = site.start(&[]).await?;
     let mode = match story {
         Story::Changed => "--check",
-        _ => "--init",
+        Story::First => "--init",
+        Story::Reinitialized | Story::Reconfigured => "--update",
     };
     let parent = daemon.pid();
     let killing = move || kill_child(parent, mode, after, victim);

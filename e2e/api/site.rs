@@ -81,14 +81,29 @@ impl<'a> Site<'a> {
             dir,
             pause,
         };
-        std::fs::write(site.mounted(), &site.effective)?;
-        let config = ActiveConfig {
-            conf: prepared.conf,
-            effective: site.effective.clone(),
-        };
-        apply::<ConfigMap>(&space.client, build::config_map(&site.fi, &config)).await?;
+        site.write_configuration(prepared.conf).await?;
         site.set_request(None).await?;
         Ok(site)
+    }
+
+    async fn write_configuration(&self, conf: String) -> anyhow::Result<()> {
+        std::fs::write(self.mounted(), &self.effective)?;
+        let config = ActiveConfig {
+            conf,
+            effective: self.effective.clone(),
+        };
+        let config_map = build::config_map(&self.fi, &config);
+        apply::<ConfigMap>(&self.space.client, config_map).await?;
+        Ok(())
+    }
+
+    /// Changes the configuration.
+    pub(crate) async fn reconfigure(&mut self, rules: &str) -> anyhow::Result<()> {
+        let root = self.path("root");
+        let prepared = prepare(rules, "/etc/kubernetes", &root.to_string_lossy())?;
+        self.effective = prepared.effective;
+        self.write_configuration(prepared.conf).await?;
+        self.set_request(None).await
     }
 
     /// The same with the node's own token, behind this proxy.

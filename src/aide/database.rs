@@ -6,8 +6,9 @@
 //! |---|---|
 //! | `aide.db.gz` | the baseline, AIDE's database |
 //! | `aide.db.gz.new` | a baseline that AIDE is writing |
-//! | `aide.baseline.json` | [`Record`]: how the baseline was created |
+//! | `aide.baseline.json` | [`Record`]: how the baseline was created, and what it accepted |
 //! | `aide.baseline.json.new` | the record of the baseline that is being installed |
+//! | `aide.baseline.conf`, `aide.baseline.conf.new` | the configuration of the baseline, and that of the one being installed |
 //! | `aide.log`, `aide.log.new` | the latest plain report, and the one being written |
 //! | `*.backup-YYYYMMDDThh_mm_ss` | backups of database and report |
 //! | `aide.backup.new` | a backup that is being copied, on file systems without hard links |
@@ -17,6 +18,7 @@
 
 mod backups;
 mod baseline;
+mod config_copy;
 mod error;
 mod lock;
 mod plain_log;

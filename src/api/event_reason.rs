@@ -12,6 +12,8 @@ named_enum! {
         BaselineReplaced = "BaselineReplaced",
         /// The database on a node is not the recorded one.
         BaselineTampered = "BaselineTampered",
+        /// A new baseline accepted changes.
+        ChangesAccepted = "ChangesAccepted",
         /// The configuration is invalid or forbidden.
         ConfigRefused = "ConfigRefused",
         /// The configuration is used, but parts of it have no effect.
@@ -40,6 +42,7 @@ impl EventReason {
             Self::BaselineLost
             | Self::BaselineReplaced
             | Self::BaselineTampered
+            | Self::ChangesAccepted
             | Self::NodeIntegrityStatus
             | Self::UnrequestedReinit => true,
             Self::ConfigRefused

@@ -11,6 +11,7 @@ use kube::Resource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::accepted::Accepted;
 use super::desired_node_state::DesiredNodeState;
 use super::realtime::{Actor, RealtimeStatus, Trigger};
 use super::{GROUP, VERSION};
@@ -196,6 +197,10 @@ pub struct Baseline {
     /// False if nobody requested the baseline: it replaced a lost one, an unknown signal file was found, or an
     /// upgrade accepted changes that were reported.
     pub requested: bool,
+    /// What the baseline accepted when it replaced another one. Missing if nothing differed, or if there was none
+    /// to compare with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
 }
 
 /// A completed re-initialization request.
@@ -302,6 +307,6 @@ impl Resource for FileIntegrityNodeStatus {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(n: &i64) -> bool {
+pub(super) fn is_zero(n: &i64) -> bool {
     *n == 0
 }

@@ -182,6 +182,7 @@ impl Detection {
             self.facts.check_error = None;
         }
         self.facts.scans = if self.known.is_complete() {
+            lock(&self.shared.state).all_compared();
             Scans::Compared
         } else {
             Scans::NotCompared

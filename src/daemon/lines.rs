@@ -60,9 +60,13 @@ impl Lines {
         Some(baseline.digest.clone())
     }
 
+    /// Writes the line of a new baseline, and that of what it accepted.
     pub(super) fn baseline_created(&mut self, baseline: &Baseline) {
-        let line = self.output.baseline_created(baseline);
-        self.write(&line);
+        let created = self.output.baseline_created(baseline);
+        let accepted = self.output.changes_accepted(baseline);
+        for line in [created].into_iter().chain(accepted) {
+            self.write(&line);
+        }
     }
 
     pub(super) fn event(&mut self, event: &EventMessage) {

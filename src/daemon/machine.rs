@@ -32,7 +32,7 @@ mod state;
 
 use std::time::Duration;
 
-pub(crate) use self::baseline::{BaselineReason, NO_DATABASE};
+pub(crate) use self::baseline::{BaselineReason, NO_DATABASE, OldBaseline};
 pub use self::baseline::{Disk, KnownBaseline};
 pub use self::event::{Action, Event, Finished};
 pub use self::settings::Settings;
@@ -104,6 +104,11 @@ impl Machine {
     /// sha256 of the baseline on the disk, if there is one of this FileIntegrity.
     pub(crate) fn baseline_digest(&self) -> Option<&str> {
         self.baseline.known().map(|known| known.digest.as_str())
+    }
+
+    /// The baseline that a new one replaces, if it was recorded.
+    pub(crate) fn old_baseline(&self) -> Option<OldBaseline> {
+        self.baseline.old()
     }
 
     #[cfg(any(test, feature = "testing"))]

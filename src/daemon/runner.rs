@@ -6,6 +6,7 @@ mod context;
 mod disk_space;
 mod error;
 mod marker;
+mod new_baseline;
 mod part_check;
 mod report_files;
 
@@ -19,19 +20,19 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::completed::Completed;
 pub(crate) use self::context::{MAX_REPORT, Runner};
+pub(crate) use self::new_baseline::NewBaseline;
 pub(crate) use self::part_check::PartEnd;
 
 use self::aide_run::{AideRun, CheckEnd};
 use self::error::RunnerError;
 use self::marker::Marker;
 use self::report_files::ReportFiles;
-use super::machine::{BaselineReason, Disk, Finished, KnownBaseline, NO_DATABASE};
+use super::machine::{Disk, Finished, KnownBaseline, NO_DATABASE};
 use crate::aide::command::RunError;
-use crate::aide::database::{self, DatabaseError, Found, Record};
+use crate::aide::database::{DatabaseError, Found, Record};
 use crate::aide::exit::AideError;
 use crate::aide::report::Report;
 use crate::api::{Baseline, time};
-use crate::file_error::FileError;
 use crate::scan::outcome::{
     Finding, Outcome, evaluate, evaluate_truncated, require_complete_baseline,
 };
@@ -78,74 +79,6 @@ impl Runner {
         Marker::in_dir(&self.work_dir)
     }
 
-    /// Creates a baseline with the configuration in `config`, and installs it. After a failure the old
-    /// baseline is unchanged.
-    pub(crate) async fn initialize(
-        &self,
-        config: &Path,
-        config_hash: &str,
-        reason: &BaselineReason,
-        cancel: &CancellationToken,
-    ) -> Completed {
-        let started_at = time::now();
-        let result = self
-            .try_initialize(config, config_hash, reason, cancel)
-            .await;
-        self.marker().remove();
-        let error = match result {
-            Ok(record) => {
-                return Completed {
-                    baseline: Some(self.published(&record)),
-                    ..Completed::new(Finished::Initialized(known(record)), started_at)
-                };
-            }
-            Err(error) => error,
-        };
-        self.remove_unfinished();
-        Completed::unfinished(error, started_at.clone()).unwrap_or_else(|error| {
-            Completed::new(Finished::InitFailed(error.of_initialization()), started_at)
-        })
-    }
-
-    async fn try_initialize(
-        &self,
-        config: &Path,
-        config_hash: &str,
-        reason: &BaselineReason,
-        cancel: &CancellationToken,
-    ) -> Result<Record, RunnerError> {
-        let run = AideRun::prepare(self, config, cancel).await?;
-        let new = run.init().await?;
-        let record = Record {
-            owner: self.identity.file_integrity.clone(),
-            config_hash: config_hash.to_owned(),
-            digest: String::new(),
-            entries: i64::try_from(new.report.total).unwrap_or(i64::MAX),
-            created_at: time::now(),
-            aide_version: self.aide_version.clone(),
-            requested: reason.requested(),
-            request: reason.request().map(str::to_owned),
-            unread: new.unread,
-        };
-        let runner = self.clone();
-        tokio::task::spawn_blocking(move || runner.install(record)).await?
-    }
-
-    /// Installs the database that AIDE has written.
-    fn install(&self, mut record: Record) -> Result<Record, RunnerError> {
-        let new = self.state.new_database();
-        record.digest = database::digest_of_gzip(&new).map_err(FileError::on("read", &new))?;
-        record.created_at = time::now();
-        let now = record.created_at.0;
-        self.state.commit(&record, now, self.max_backups)?;
-        if let Err(error) = self.state.take_log() {
-            // The baseline is in place and can be used without its log.
-            let error = crate::error_chain(&error);
-            tracing::warn!(error, "failed to keep the log of the new baseline");
-        }
-        Ok(record)
-    }
-
     /// Compares the node with the baseline.
     pub(crate) async fn scan(&self, config: &Path, cancel: &CancellationToken) -> Completed {
         let started_at = time::now();
@@ -180,6 +113,7 @@ impl Runner {
         start: Instant,
         cancel: &CancellationToken,
     ) -> Result<Completed, RunnerError> {
+        self.marker().create()?;
         let run = AideRun::prepare(self, config, cancel).await?;
         let unwatched = run.unwatched_rules();
         let node_config = run.configuration()?;
@@ -305,6 +239,7 @@ impl Runner {
             aide_version: record.aide_version.clone(),
             state_dir: Some(self.state_dir_on_node.clone()),
             requested: record.requested,
+            accepted: record.accepted.clone(),
         }
     }
 }
@@ -334,5 +269,7 @@ mod tests;
 
 #[cfg(test)]
 mod fault_tests;
+#[cfg(test)]
+mod new_baseline_tests;
 #[cfg(test)]
 mod part_check_tests;

@@ -215,7 +215,7 @@ impl Finding {
 }
 
 /// A number of files for the API. No node has 2^63 files.
-fn count(n: u64) -> i64 {
+pub(super) fn count(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 

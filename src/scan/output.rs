@@ -194,6 +194,12 @@ impl Output {
         self.notice(&Notice::baseline_created(baseline), &baseline.created_at)
     }
 
+    /// The line of what a new baseline accepted, if that is anything.
+    pub(crate) fn changes_accepted(&self, baseline: &Baseline) -> Option<String> {
+        let notice = Notice::changes_accepted(&self.origin.node, baseline)?;
+        Some(self.notice(&notice, &baseline.created_at))
+    }
+
     /// The line of the start of a hold.
     pub(crate) fn hold_started(&self, reason: &HoldReason, at: &Time) -> String {
         self.notice(&Notice::hold_started(&self.origin.node, reason), at)

@@ -16,6 +16,7 @@ pub(crate) use self::status_patch::status_patch;
 use self::last_reported::KnownResults;
 use self::result_event::{LOG_NOT_WRITTEN, names_log};
 use super::Identity;
+use super::accepted;
 use super::event::EventMessage;
 use super::outcome::Finding;
 use crate::api::{Condition, FileIntegrityNodeStatus, ScanResult, Trigger};
@@ -79,6 +80,9 @@ pub(crate) fn plan(
         transition: transition(current, known.last.as_ref()),
         reported,
     };
+    report
+        .events
+        .extend(accepted_event(identity, current, update));
     restore(&mut report, update, &known);
     let finding = update.finding.as_ref();
     if let Some(finding) = finding.filter(|it| is_conclusive(it, update, &report.status)) {
@@ -89,6 +93,25 @@ pub(crate) fn plan(
         report_finding(identity, current, finding, &known, &mut report);
     }
     report
+}
+
+/// The event of a new baseline that accepted changes. The status shows which baselines were reported; a baseline
+/// that is older than the status was reported by one that was deleted.
+fn accepted_event(
+    identity: &Identity,
+    current: &FileIntegrityNodeStatus,
+    update: &NodeUpdate,
+) -> Option<EventMessage> {
+    let baseline = update.baseline.as_ref()?;
+    let is_reported = match (&current.baseline, &current.metadata.creation_timestamp) {
+        (Some(reported), _) => reported.digest == baseline.digest,
+        (None, Some(created)) => baseline.created_at.0 < created.0,
+        (None, None) => false,
+    };
+    if is_reported {
+        return None;
+    }
+    accepted::event(&identity.node, baseline)
 }
 
 /// A success against a database that is not the recorded baseline is not reported. Both the database

@@ -10,6 +10,8 @@ pub(crate) enum Mode {
     Init,
     /// Compare with the database.
     Check,
+    /// Compare with the database, and create a new one in the same run.
+    Update,
     /// Check the configuration, without a database.
     ConfigCheck,
 }
@@ -19,6 +21,7 @@ impl Mode {
         match self {
             Self::Init => "--init",
             Self::Check => "--check",
+            Self::Update => "--update",
             Self::ConfigCheck => "--config-check",
         }
     }

@@ -260,6 +260,8 @@ fn own_files_are_not_reported() {
         "aide.db.gz.backup-20251124T06_30_00",
         "aide.baseline.json",
         "aide.baseline.json.new",
+        "aide.baseline.conf",
+        "aide.baseline.conf.new",
         "aide.backup.new",
         "aide.lock",
         "aide.reinit",

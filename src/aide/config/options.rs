@@ -90,7 +90,15 @@ pub(crate) fn rule_for(path: &str, attributes: &str) -> String {
 
 /// The names of fio's own files in the state directory after `aide.`, without or with a suffix such as `.new` and `.backup-TIME`. Other files, such
 /// as those in `aide.d`, are watched.
-const OWN_FILES: [&str; 6] = ["db.gz", "log", "baseline.json", "lock", "backup", "reinit"];
+const OWN_FILES: [&str; 7] = [
+    "db.gz",
+    "log",
+    "baseline.json",
+    "baseline.conf",
+    "lock",
+    "backup",
+    "reinit",
+];
 
 /// Whether fio writes a file with this name to its state directory.
 pub(crate) fn is_own_file(name: &[u8]) -> bool {

@@ -1,7 +1,8 @@
 //! Loading the baseline, and replacing it with a new one. I/O.
 //!
-//! A replacement takes two renames. A crash between them leaves the new database with the old record.
-//! [`StateDir::load`] finds the record with the database's digest and finishes the replacement.
+//! A replacement takes three renames. A crash between them leaves the new database with the old record.
+//! [`StateDir::load`] finds the record with the database's digest and finishes the replacement. The record also has
+//! what the new baseline accepted: it counts exactly if the new database is in place.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read as _};
@@ -91,17 +92,19 @@ impl StateDir {
     }
 
     fn install_record(&self, staged: &Path) -> Result<(), DatabaseError> {
+        self.install_config();
         remove_empty_dir(&self.record())?;
         rename(staged, &self.record())?;
         Ok(sync_dir(self.path())?)
     }
 
-    /// Replaces the baseline with the new database and its record. Keeps at most `max_backups` of
+    /// Replaces the baseline with the new database, its record and its configuration. Keeps at most `max_backups` of
     /// earlier databases and reports. A failure to remove older ones is only logged: the new baseline is
     /// in place by then.
     pub(crate) fn commit(
         &self,
         record: &Record,
+        config: &str,
         now: Timestamp,
         max_backups: usize,
     ) -> Result<(), DatabaseError> {
@@ -110,9 +113,11 @@ impl StateDir {
             remove_empty_dir(&path)?;
         }
         self.sync_new_database()?;
+        self.stage_config(config);
         write_synced(&self.new_of(RECORD), &record.to_json())?;
         self.back_up(now)?;
         rename(&self.new_database(), &self.database())?;
+        self.install_config();
         rename(&self.new_of(RECORD), &self.record())?;
         sync_dir(self.path())?;
         self.prune_backups(max_backups);

@@ -6,6 +6,8 @@ use std::path::Path;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
+use crate::api::Accepted;
+
 /// How a baseline was created. It is stored beside the database, so that a FileIntegrity that is deleted
 /// and recreated continues with the same baseline.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -30,6 +32,9 @@ pub(crate) struct Record {
     /// during initialization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
+    /// What it accepted when it replaced another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
 }
 
 impl Record {

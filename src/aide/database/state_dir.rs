@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::Access;
 
 use super::error::DatabaseError;
-use super::safe_fs::{remove_empty_dir, remove_if_exists};
+use super::safe_fs::{remove_best_effort, remove_empty_dir, remove_if_exists};
 use super::trusted_path::{self, Identity, UntrustedError};
 use crate::api::state_dir::{self, DEFAULT_DIRS};
 
@@ -14,6 +14,8 @@ pub(super) const DATABASE: &str = "aide.db.gz";
 /// The latest plain report.
 pub(super) const LOG: &str = "aide.log";
 pub(super) const RECORD: &str = "aide.baseline.json";
+/// The configuration of the baseline.
+pub(super) const CONFIG: &str = "aide.baseline.conf";
 /// Suffix of files that are being written.
 const NEW: &str = ".new";
 /// A backup that is being copied, without [`NEW`].
@@ -91,6 +93,8 @@ impl StateDir {
             remove_empty_dir(&unfinished)?;
             remove_if_exists(&unfinished)?;
         }
+        // After a crash during a replacement, `load` has installed it.
+        remove_best_effort(&[self.new_of(CONFIG)]);
         Ok(())
     }
 
@@ -132,6 +136,10 @@ impl StateDir {
 
     pub(super) fn record(&self) -> PathBuf {
         self.dir.join(RECORD)
+    }
+
+    pub(super) fn config(&self) -> PathBuf {
+        self.dir.join(CONFIG)
     }
 
     pub(super) fn new_of(&self, name: &str) -> PathBuf {

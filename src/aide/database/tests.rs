@@ -11,8 +11,9 @@ use super::backups::BACKUP;
 use super::baseline::LEGACY_SIGNAL;
 use super::plain_log::MAX_LOG;
 use super::safe_fs::{remove_best_effort, write_synced};
-use super::state_dir::{DATABASE, LOG, PARTIAL_BACKUP, RECORD};
+use super::state_dir::{CONFIG, DATABASE, LOG, PARTIAL_BACKUP, RECORD};
 use super::{DatabaseError, Found, Record, StateDir, digest_of_gzip};
+use crate::aide::config::config_hash;
 use crate::api::names;
 use crate::api::state_dir::DEFAULT_DIRS;
 use crate::testing::mount_namespace::SmallDisk;
@@ -22,6 +23,9 @@ fn gzip(text: &str) -> Vec<u8> {
     writer.write_all(text.as_bytes()).unwrap();
     writer.finish().unwrap()
 }
+
+/// The configuration of all baselines.
+const CONFIGURATION: &str = "/etc p\n";
 
 fn record(text: &str) -> Record {
     Record {
@@ -34,6 +38,7 @@ fn record(text: &str) -> Record {
         requested: true,
         request: None,
         unread: None,
+        accepted: None,
     }
 }
 
@@ -49,7 +54,9 @@ fn state() -> (tempfile::TempDir, StateDir) {
 
 fn commit(state: &StateDir, text: &str, second: i64, keep: usize) {
     fs::write(state.new_database(), gzip(text)).unwrap();
-    state.commit(&record(text), at(second), keep).unwrap();
+    state
+        .commit(&record(text), CONFIGURATION, at(second), keep)
+        .unwrap();
 }
 
 #[test]
@@ -307,6 +314,64 @@ fn load_finishes_a_replacement_that_a_crash_interrupted() {
     assert!(!state.new_of(RECORD).exists());
 }
 
+/// After each step of a second replacement, the configuration is that of the database in place.
+#[test]
+fn a_crash_during_a_replacement_keeps_the_configuration_of_the_baseline() {
+    let new_config = "/etc p\n/usr p\n";
+    let (old_hash, new_hash) = (config_hash(CONFIGURATION), config_hash(new_config));
+    let steps: [&dyn Fn(&StateDir); 4] = [
+        &|state| state.stage_config(new_config),
+        &|state| write_synced(&state.new_of(RECORD), &record("two").to_json()).unwrap(),
+        &|state| fs::rename(state.new_database(), state.database()).unwrap(),
+        &|state| state.install_config(),
+    ];
+    for crash_after in 0..=steps.len() {
+        let (_root, state) = state();
+        commit(&state, "one", 0, 5);
+        fs::write(state.new_database(), gzip("two")).unwrap();
+        for step in &steps[..crash_after] {
+            step(&state);
+        }
+        let is_replaced = crash_after >= 3;
+        let Found::Database {
+            record: Some(found),
+            ..
+        } = state.load().unwrap()
+        else {
+            panic!("no record after step {crash_after}");
+        };
+        let expected = if is_replaced { "two" } else { "one" };
+        assert_eq!(found, record(expected), "after step {crash_after}");
+        state.clear_unfinished().unwrap();
+        let hash = if is_replaced { &new_hash } else { &old_hash };
+        let config = state.config_of_baseline(hash).unwrap();
+        assert_eq!(config_hash(&config), *hash);
+        let other = if is_replaced { &old_hash } else { &new_hash };
+        assert_eq!(state.config_of_baseline(other), None);
+    }
+}
+
+#[test]
+fn the_copy_of_the_configuration_prevents_no_replacement() {
+    let (root, state) = state();
+    for name in ["aide.baseline.conf", "aide.baseline.conf.new"] {
+        fs::create_dir_all(state.path().join(name).join("precious")).unwrap();
+    }
+    commit(&state, "one", 0, 5);
+    assert_eq!(state.config_of_baseline(&config_hash(CONFIGURATION)), None);
+    fs::remove_dir_all(state.config()).unwrap();
+    fs::remove_dir_all(state.new_of(CONFIG)).unwrap();
+    // Links are replaced, not followed.
+    let outside = root.path().join("outside");
+    for place in [state.config(), state.new_of(CONFIG)] {
+        std::os::unix::fs::symlink(&outside, place).unwrap();
+    }
+    commit(&state, "two", 1, 5);
+    assert!(!outside.exists());
+    let config = state.config_of_baseline(&config_hash(CONFIGURATION));
+    assert_eq!(config.as_deref(), Some(CONFIGURATION));
+}
+
 #[test]
 fn a_database_with_another_digest_has_no_record() {
     let (_root, state) = state();
@@ -507,7 +572,7 @@ fn an_empty_directory_in_place_of_a_file_is_removed_and_another_one_is_an_error(
     type Step = fn(&StateDir) -> Result<(), DatabaseError>;
     let swap: Step = |state| {
         fs::write(state.new_database(), gzip("two")).unwrap();
-        state.commit(&record("two"), at(1), 5)
+        state.commit(&record("two"), CONFIGURATION, at(1), 5)
     };
     let report: Step = |state| {
         fs::write(state.new_log(), "report").unwrap();
@@ -549,7 +614,9 @@ fn a_directory_in_place_of_the_record_does_not_interrupt_a_replacement() {
     fs::remove_file(state.record()).unwrap();
     fs::create_dir_all(state.record().join("precious")).unwrap();
     fs::write(state.new_database(), gzip("two")).unwrap();
-    state.commit(&record("two"), at(1), 5).unwrap_err();
+    state
+        .commit(&record("two"), CONFIGURATION, at(1), 5)
+        .unwrap_err();
     let found = |text: &str, record| Found::Database {
         digest: names::sha256_hex(text),
         record,
@@ -568,6 +635,6 @@ fn a_link_in_place_of_a_file_is_not_followed() {
     let outside = root.path().join("outside");
     std::os::unix::fs::symlink(&outside, state.new_of(RECORD)).unwrap();
     fs::write(state.new_database(), gzip("x")).unwrap();
-    assert!(state.commit(&record("x"), at(0), 5).is_err());
+    assert!(state.commit(&record("x"), CONFIGURATION, at(0), 5).is_err());
     assert!(!outside.exists());
 }

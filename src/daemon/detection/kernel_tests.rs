@@ -21,6 +21,7 @@ use crate::api::RealtimeReason;
 use crate::daemon::machine::{BaselineReason, Finished};
 use crate::daemon::node_config::Verified;
 use crate::daemon::runner::MAX_REPORT;
+use crate::daemon::runner::NewBaseline;
 use crate::scan::Identity;
 use crate::testing::aide_binary::AIDE;
 use crate::testing::mount_namespace;
@@ -106,7 +107,13 @@ impl Node {
         let hash = config_hash(&effective);
         let cancel = CancellationToken::new();
         let reason = BaselineReason::First;
-        let created = runner.initialize(&config, &hash, &reason, &cancel).await;
+        let new = NewBaseline {
+            config: &config,
+            config_hash: &hash,
+            reason: &reason,
+            old: None,
+        };
+        let created = runner.initialize(new, &cancel).await;
         let Finished::Initialized(baseline) = created.finished else {
             panic!("no baseline: {created:?}");
         };
@@ -550,13 +557,18 @@ fn beyond_the_limit_of_inotify_scans_report_changes() {
         let known: Vec<_> = node.known().into_keys().collect();
         assert_eq!(known, ["/top/watched/a/a", "/top/watched/b"]);
 
-        fs::write(MAX_WATCHES, "100").unwrap();
-        node.scan().await;
-        node.is_active();
         fs::write(top.join("a/b/a"), "changed").unwrap();
+        fs::write(MAX_WATCHES, "100").unwrap();
+        node.detection.scan_started();
+        let completed = node.run_scan().await;
+        let status = node.detection.status().0;
+        assert_eq!((status.state, status.reason), expected, "{status:?}");
+        node.take_scan(completed);
+        node.is_active();
+        fs::write(top.join("c d/e"), "changed").unwrap();
         node.settle().await;
         assert_eq!(node.known(), node.scanned().await);
-        assert_eq!(node.known().len(), 3);
+        assert_eq!(node.known().len(), 4);
         assert_eq!(node.detection.status().0.missed, 0);
     });
 }

@@ -6,7 +6,7 @@ use super::{EventLoop, release_page_cache};
 use crate::aide::command::StuckProcess;
 use crate::daemon::detection::Detection;
 use crate::daemon::machine::{BaselineReason, Event};
-use crate::daemon::runner::{Completed, PartEnd};
+use crate::daemon::runner::{Completed, NewBaseline, PartEnd};
 
 impl EventLoop {
     pub(super) fn stop_loading(&mut self) {
@@ -37,10 +37,18 @@ impl EventLoop {
     ) {
         tracing::info!(?reason, "creating a baseline");
         let (runner, cancel, hash) = (self.runner.clone(), self.cancel.clone(), self.config());
-        let configurations = self.configurations.clone();
+        let (configurations, old) = (self.configurations.clone(), self.machine.old_baseline());
         tokio::spawn(async move {
             let result = match configurations.file(&hash).await {
-                Ok(config) => runner.initialize(&config, &hash, &reason, &cancel).await,
+                Ok(config) => {
+                    let new = NewBaseline {
+                        config: &config,
+                        config_hash: &hash,
+                        reason: &reason,
+                        old: old.as_ref(),
+                    };
+                    runner.initialize(new, &cancel).await
+                }
                 Err(error) => Completed::not_initialized(&error),
             };
             completed.send(result).await.ok();

@@ -1,6 +1,6 @@
 //! What is known of the baseline on the node, and whether a new one is needed. Pure.
 
-use super::baseline::{BaselineReason, Disk, KnownBaseline};
+use super::baseline::{BaselineReason, Disk, KnownBaseline, OldBaseline};
 use super::messages;
 use crate::api::state_dir;
 use crate::daemon::node_state::ReportedBaseline;
@@ -101,6 +101,21 @@ impl BaselineState {
     pub(super) fn tampered_with(&self, found: &str) -> Option<ScanError> {
         let known = self.known()?;
         (known.digest != found).then(|| messages::tampered(&known.digest, found))
+    }
+
+    /// The baseline that a new one replaces, if it was recorded.
+    pub(super) fn old(&self) -> Option<OldBaseline> {
+        let (config_hash, digest) = match (&self.recorded, &self.disk) {
+            (Some(recorded), _) => (&recorded.config_hash, &recorded.digest),
+            (None, Some(Disk::Baseline(known) | Disk::Missing(known))) => {
+                (&known.config_hash, &known.digest)
+            }
+            _ => return None,
+        };
+        Some(OldBaseline {
+            config_hash: config_hash.clone(),
+            digest: digest.clone(),
+        })
     }
 
     /// Digest of the database that a new baseline replaces.

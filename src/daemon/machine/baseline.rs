@@ -1,5 +1,7 @@
 //! Baselines, and why they are created. Pure.
 
+use crate::api::{AcceptedReason, RequestOrigin};
+
 /// Replaces the digest of a file that cannot be read as a database.
 pub(crate) const NO_DATABASE: &str = "a file that is no database";
 
@@ -14,6 +16,15 @@ pub struct KnownBaseline {
     pub request: Option<String>,
     /// Whether somebody requested it.
     pub requested: bool,
+}
+
+/// The baseline that a new one replaces, as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OldBaseline {
+    /// Hash of the configuration that it was created with.
+    pub(crate) config_hash: String,
+    /// sha256 of the database, in hexadecimal digits.
+    pub(crate) digest: String,
 }
 
 /// What is in the state directory.
@@ -74,6 +85,23 @@ impl BaselineReason {
             }
             Self::First | Self::Requested(_) | Self::Config | Self::Moved(_) => true,
         }
+    }
+
+    /// Why it replaces a baseline that can be compared with the node; None if there is none.
+    pub(crate) fn accepts(&self) -> Option<AcceptedReason> {
+        Some(match self {
+            Self::First | Self::Moved(_) | Self::Lost => return None,
+            Self::Foreign { .. } => AcceptedReason::Foreign,
+            Self::Outdated { .. } => AcceptedReason::Outdated,
+            Self::Config => AcceptedReason::Configuration,
+            Self::Signal => AcceptedReason::Signal,
+            Self::Requested(id) => match RequestOrigin::of_request(id) {
+                Some(RequestOrigin::Annotation) => AcceptedReason::Annotation,
+                Some(RequestOrigin::OnFailed) => AcceptedReason::OnFailed,
+                Some(RequestOrigin::NodeUpdate) => AcceptedReason::NodeUpdate,
+                None => AcceptedReason::Request,
+            },
+        })
     }
 
     /// The request for re-initialization.

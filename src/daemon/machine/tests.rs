@@ -1,7 +1,7 @@
 //! Every transition of the state machine.
 
 use super::*;
-use crate::api::{ErrorClass, EventReason};
+use crate::api::{AcceptedReason, ErrorClass, EventReason};
 use crate::daemon::node_state::ReportedBaseline;
 use crate::scan::event::Severity;
 
@@ -1179,4 +1179,40 @@ fn a_daemon_that_stops_waits_for_the_check() {
     assert_eq!(machine.handle(Event::Shutdown, s(11)), [Action::StopAide]);
     let ended = Event::PartChecked { digest: None };
     assert_eq!(machine.handle(ended, s(12)), [Action::Exit]);
+}
+
+#[test]
+fn the_record_of_a_new_baseline_has_its_reason() {
+    let requested = |id: &str| BaselineReason::Requested(id.to_owned());
+    let open_failure = None;
+    let table = [
+        (BaselineReason::First, None),
+        (BaselineReason::Lost, None),
+        (BaselineReason::Moved("/var/lib/fio".to_owned()), None),
+        (BaselineReason::Config, Some("Configuration")),
+        (BaselineReason::Signal, Some("Signal")),
+        (BaselineReason::Foreign { open_failure }, Some("Foreign")),
+        (requested("0a-annotation"), Some("Annotation")),
+        (requested("0a-on-failed"), Some("OnFailed")),
+        (requested("0a-node-update"), Some("NodeUpdate")),
+        (requested("0a"), Some("Request")),
+    ];
+    for (reason, expected) in table {
+        let found = reason.accepts().map(AcceptedReason::as_str);
+        assert_eq!(found, expected, "{reason:?}");
+    }
+}
+
+#[test]
+fn the_baseline_in_the_api_is_the_one_that_is_replaced() {
+    let old = |machine: &Machine| machine.old_baseline().map(|old| old.digest);
+    assert_eq!(old(&Machine::new(SETTINGS)), None);
+    assert_eq!(old(&idle()).as_deref(), Some("d1"));
+    // Both database and record were replaced on the node.
+    let forged = Disk::Baseline(baseline("c1", "forged"));
+    let (mut machine, _) = started(forged, known("c1", "d1"), "c1");
+    machine.handle(Event::Observed(requested("r1")), s(1));
+    assert_eq!(old(&machine).as_deref(), Some("d1"));
+    machine.handle(initialized("c1", "d2"), s(2));
+    assert_eq!(old(&machine).as_deref(), Some("d2"));
 }

@@ -15,12 +15,22 @@ pub(crate) struct WatchState {
     pub(crate) directories: u64,
     /// The directories that are not watched.
     pub(crate) unmarked: Unmarked,
+    /// Those that were not watched before and are now, until a scan of all files has ended: what has changed there
+    /// earlier is not known.
+    pub(crate) marked_late: Unmarked,
     /// Watched file systems whose changes are not all reported.
     pub(crate) remote: Remote,
     /// Number of times that the kernel has dropped events.
     pub(crate) overflows: u64,
     /// Why nothing is watched.
     pub(crate) error: Option<WatchError>,
+}
+
+impl WatchState {
+    /// A scan of all files has ended.
+    pub(crate) fn all_compared(&mut self) {
+        self.marked_late = Unmarked::default();
+    }
 }
 
 /// Mounted file systems that other machines write to.

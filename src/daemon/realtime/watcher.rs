@@ -316,11 +316,17 @@ impl Thread {
         self.drain();
         let is_incomplete = unmarked != Unmarked::default();
         let mut state = lock(&self.shared.state);
+        let before = if state.unmarked == Unmarked::default() {
+            state.marked_late.clone()
+        } else {
+            state.unmarked.clone()
+        };
         *state = WatchState {
             backend: Some(marks.backend()),
             directories: marks.len() as u64,
             fallback: marks.fallback().map(|it| crate::error_chain(it)),
             unmarked,
+            marked_late: before,
             remote: Remote::default(),
             overflows: state.overflows,
             error: None,

@@ -9,9 +9,8 @@ use tokio_util::sync::CancellationToken;
 use super::context::Runner;
 use super::disk_space;
 use super::error::RunnerError;
-use super::marker::Marker;
 use super::report_files::ReportFiles;
-use crate::aide::command::{self, Aide, ExtraConfig, Mode};
+use crate::aide::command::{self, Aide, ExtraConfig, Mode, RunError};
 use crate::aide::config::{RunOptions, Unwatched};
 use crate::aide::exit::{self, AideError, CheckStatus};
 use crate::aide::report::Report;
@@ -38,7 +37,8 @@ pub(super) struct AideRun<'a> {
 /// A database that AIDE has written.
 #[derive(Debug)]
 pub(super) struct NewDatabase {
-    pub(super) report: Report,
+    /// Number of files in it.
+    pub(super) entries: u64,
     /// Files whose content it lacks, as they were written while AIDE read them.
     pub(super) unread: Option<String>,
 }
@@ -53,6 +53,21 @@ pub(super) enum CheckEnd {
     },
 }
 
+/// How an update ended.
+#[derive(Debug)]
+pub(super) enum UpdateEnd {
+    /// AIDE has compared, and written a new database.
+    Written {
+        status: CheckStatus,
+        /// Files whose content the new database lacks, as they were written while AIDE read them.
+        unread: Option<String>,
+    },
+    /// AIDE was terminated since one of its files exceeded this number of bytes.
+    TooLarge { limit: u64 },
+    /// AIDE failed. The old database may be the reason.
+    Failed(ScanError),
+}
+
 /// The attempt that counts.
 struct Attempt {
     check: CheckStatus,
@@ -60,15 +75,14 @@ struct Attempt {
 }
 
 impl<'a> AideRun<'a> {
-    /// Prepares a run: removes the files of an unfinished one, creates the marker and the
-    /// configuration for this node.
+    /// Prepares a run: removes the files of an unfinished one, and creates the configuration for this node.
+    /// The marker exists.
     pub(super) async fn prepare(
         runner: &'a Runner,
         config: &Path,
         cancel: &'a CancellationToken,
     ) -> Result<Self, RunnerError> {
         runner.state.clear_unfinished()?;
-        Marker::in_dir(&runner.work_dir).create()?;
         let report_limit = disk_space::report_limit(runner);
         let extra = extra_config(runner);
         let query = AideQuery {
@@ -110,14 +124,12 @@ impl<'a> AideRun<'a> {
             return Err(RunnerError::Scan(self.not_written(error, &attempt)));
         }
         let report = ReportFiles::of(self.runner).read_json()?;
-        if report.total == 0 {
-            return Err(RunnerError::Scan(ScanError::new(
-                ErrorClass::Empty,
-                "the configuration watches no file on this node",
-            )));
-        }
+        require_entries(&report)?;
         let unread = attempt.stderr.changing.summary();
-        Ok(NewDatabase { report, unread })
+        Ok(NewDatabase {
+            entries: report.total,
+            unread,
+        })
     }
 
     /// Compares the node with the database.
@@ -132,6 +144,28 @@ impl<'a> AideRun<'a> {
             CheckStatus::Error(error) => Err(RunnerError::Scan(self.scan_error(error, &attempt))),
             status => Ok(CheckEnd::Complete(status)),
         }
+    }
+
+    /// Compares the node with the database, and writes a new one.
+    pub(super) async fn update(&self) -> Result<UpdateEnd, RunnerError> {
+        let limit = disk_space::update_limit(self.runner, self.report_limit);
+        let aide = self.runner.aide.clone().writing_at_most(limit);
+        let attempt = match self.run(&aide, Mode::Update).await {
+            // It takes longer than an initialization.
+            Err(RunnerError::Run(RunError::Hung(hang))) if !hang.stalled => {
+                let error = ScanError::new(ErrorClass::Hung, RunError::Hung(hang).to_string());
+                return Ok(UpdateEnd::Failed(error));
+            }
+            attempt => attempt?,
+        };
+        Ok(match attempt.check {
+            CheckStatus::Error(AideError::Signal(exit::SIGXFSZ)) => UpdateEnd::TooLarge { limit },
+            CheckStatus::Error(error) => UpdateEnd::Failed(self.not_written(error, &attempt)),
+            status => UpdateEnd::Written {
+                status,
+                unread: attempt.stderr.changing.summary(),
+            },
+        })
     }
 
     /// Runs AIDE until it has read everything. If files or directories change, AIDE skips them or their
@@ -198,6 +232,17 @@ impl<'a> AideRun<'a> {
     }
 }
 
+/// A database without files would find no changes for ever.
+pub(super) fn require_entries(report: &Report) -> Result<(), RunnerError> {
+    if report.total > 0 {
+        return Ok(());
+    }
+    Err(RunnerError::Scan(ScanError::new(
+        ErrorClass::Empty,
+        "the configuration watches no file on this node",
+    )))
+}
+
 fn extra_config(runner: &Runner) -> ExtraConfig {
     let reports = ReportFiles::of(runner);
     ExtraConfig::of(&RunOptions::new(
@@ -212,14 +257,17 @@ fn check_status(mode: Mode, ended: &command::ProcessExit) -> CheckStatus {
     match mode {
         Mode::Init => exit::decode_plain(ended.code, ended.signal)
             .map_or_else(CheckStatus::Error, |()| CheckStatus::Clean),
-        Mode::Check | Mode::ConfigCheck => exit::decode(ended.code, ended.signal),
+        Mode::Check | Mode::Update | Mode::ConfigCheck => exit::decode(ended.code, ended.signal),
     }
 }
 
-/// Whether an attempt counts although files were written while AIDE read them.
+/// Whether an attempt counts although files were written while AIDE read them. A new database lacks their
+/// content.
 fn counts_changing(mode: Mode, status: CheckStatus, attempt: u32) -> bool {
+    let writes_database = matches!(mode, Mode::Init | Mode::Update);
     match status {
-        CheckStatus::Clean => mode == Mode::Init && attempt == MAX_ATTEMPTS,
-        CheckStatus::Changes { .. } | CheckStatus::Error(_) => true,
+        CheckStatus::Clean => writes_database && attempt == MAX_ATTEMPTS,
+        CheckStatus::Changes { .. } => !writes_database || attempt == MAX_ATTEMPTS,
+        CheckStatus::Error(_) => true,
     }
 }

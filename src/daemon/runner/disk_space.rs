@@ -22,6 +22,13 @@ pub(super) fn is_nearly_full(runner: &Runner) -> bool {
     free(runner.state.path()).is_some_and(|free| free < MIN_FREE.max(database.saturating_mul(2)))
 }
 
+/// Maximum bytes of each file of a run that compares and writes a new database: the limit of a report, but enough for a
+/// database of twice as many files.
+pub(super) fn update_limit(runner: &Runner, report_limit: u64) -> u64 {
+    let database = fs::metadata(runner.state.database()).map_or(0, |meta| meta.len());
+    report_limit.max(database.saturating_mul(2).max(MIN_FREE))
+}
+
 /// Maximum bytes of a report now: an endless report must not fill the node's disk.
 pub(super) fn report_limit(runner: &Runner) -> u64 {
     let free = [runner.state.path(), &runner.work_dir]

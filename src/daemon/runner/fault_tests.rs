@@ -17,6 +17,7 @@ use crate::aide::database::StateDir;
 use crate::aide::report;
 use crate::aide::watchdog::Limits;
 use crate::api::{Condition, ErrorClass};
+use crate::daemon::machine::BaselineReason;
 use crate::testing::chaos::{Row, lost_and_duplicated};
 use crate::testing::mount_namespace::{self, SmallDisk};
 
@@ -371,6 +372,43 @@ async fn a_file_that_is_written_continuously_is_not_reported_as_unchanged() {
     assert_eq!(finding(&completed).result.condition, Condition::Succeeded);
     fs::write(node.etc("restless"), "other").unwrap();
     has_one_change(&node).await;
+}
+
+/// A new baseline lacks the content of a file that is written while AIDE reads it, however often it reads it. Its
+/// record has that.
+#[tokio::test]
+async fn a_file_that_is_written_during_an_update_is_recorded_as_unread() {
+    let node = Node::new();
+    fs::write(node.etc("restless"), "").unwrap();
+    made(&node.initialize(BaselineReason::First).await);
+    fs::write(node.etc("passwd"), "toor").unwrap();
+    let restless = Restless::file(node.etc("restless"));
+    let completed = node
+        .initialize(BaselineReason::Requested("r1".to_owned()))
+        .await;
+    made(&completed);
+    let accepted = completed.baseline.unwrap().accepted.unwrap();
+    let unread = &accepted.differences.unread;
+    assert!(
+        unread.len() == 1 && unread[0].starts_with("the new baseline lacks content: "),
+        "{accepted:?}"
+    );
+    assert!(unread[0].contains("/etc/restless"), "{unread:?}");
+    let paths = accepted.differences.changes.iter();
+    assert!(paths.clone().any(|change| change.path == "/etc/passwd"));
+    drop(restless);
+    // The next one is complete, but its content was not compared with the earlier one.
+    let completed = node
+        .initialize(BaselineReason::Requested("r2".to_owned()))
+        .await;
+    let accepted = completed.baseline.unwrap().accepted.unwrap();
+    let unread = &accepted.differences.unread;
+    assert!(
+        unread.len() == 1 && unread[0].starts_with("the old baseline lacks content: "),
+        "{accepted:?}"
+    );
+    let completed = node.scan().await;
+    assert_eq!(finding(&completed).result.condition, Condition::Succeeded);
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use super::*;
 use crate::aide::command::Aide;
 use crate::aide::coverage::{Coverage, Extent};
 use crate::api::ErrorClass;
+use crate::daemon::machine::BaselineReason;
 use crate::scan::known_changes::ComparedPart;
 use crate::scan::outcome::ScanError;
 use crate::testing::aide_binary::script;

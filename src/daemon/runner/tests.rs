@@ -11,9 +11,10 @@ use serde_json::Value;
 use super::*;
 use crate::aide::command::Aide;
 use crate::aide::config::{config_hash, prepare};
-use crate::aide::database::StateDir;
+use crate::aide::database::{self, StateDir};
 use crate::aide::watchdog::Limits;
 use crate::api::{ChangeKind, Condition, ErrorClass, OutputFormat};
+use crate::daemon::machine::{BaselineReason, OldBaseline};
 use crate::daemon::node_config::Verified;
 use crate::scan::Identity;
 use crate::scan::output::tests::schemas;
@@ -63,6 +64,14 @@ impl Node {
         node
     }
 
+    /// Replaces the configuration, and returns the hash of the new one.
+    pub(super) fn configure(&self, configuration: &str) -> String {
+        let host_root = self.root.to_str().unwrap();
+        let prepared = prepare(configuration, "/etc/kubernetes", host_root).unwrap();
+        fs::write(self.config(), &prepared.effective).unwrap();
+        config_hash(&prepared.effective)
+    }
+
     pub(super) fn config(&self) -> PathBuf {
         self.own.path().join("aide.conf")
     }
@@ -104,10 +113,14 @@ impl Node {
 
     /// The same by a runner that differs from the node's own.
     pub(super) async fn initialize_by(&self, runner: &Runner, reason: BaselineReason) -> Completed {
-        let hash = config_hash(&self.effective);
-        runner
-            .initialize(&self.config(), &hash, &reason, &CancellationToken::new())
-            .await
+        let old = old_baseline(runner);
+        let new = NewBaseline {
+            config: &self.config(),
+            config_hash: &config_hash(&self.effective),
+            reason: &reason,
+            old: old.as_ref(),
+        };
+        runner.initialize(new, &CancellationToken::new()).await
     }
 
     pub(super) async fn scan(&self) -> Completed {
@@ -117,6 +130,17 @@ impl Node {
     /// The same by a runner that differs from the node's own.
     pub(super) async fn scan_by(&self, runner: &Runner) -> Completed {
         runner.scan(&self.config(), &CancellationToken::new()).await
+    }
+}
+
+/// The baseline on the disk, as the state machine knows it.
+pub(super) fn old_baseline(runner: &Runner) -> Option<OldBaseline> {
+    match runner.read_disk().unwrap() {
+        Disk::Baseline(known) => Some(OldBaseline {
+            config_hash: known.config_hash,
+            digest: known.digest,
+        }),
+        _ => None,
     }
 }
 
@@ -395,7 +419,7 @@ async fn a_full_disk_leaves_the_old_baseline_and_recovers() {
     assert_eq!(made(&healed).request.as_deref(), Some("r1"));
 }
 
-fn write_gzip(path: &Path, text: &str) {
+pub(super) fn write_gzip(path: &Path, text: &str) {
     let file = File::create(path).unwrap();
     let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
     gzip.write_all(text.as_bytes()).unwrap();
@@ -416,8 +440,9 @@ fn put_unreadable_database(runner: &Runner, made_by: &str) {
         requested: true,
         request: None,
         unread: None,
+        accepted: None,
     };
-    runner.state.commit(&record, time::now().0, 5).unwrap();
+    runner.state.commit(&record, "", time::now().0, 5).unwrap();
 }
 
 #[tokio::test]
@@ -571,10 +596,14 @@ async fn a_stopped_run_leaves_the_baseline_and_no_marker() {
     let cancel = CancellationToken::new();
     cancel.cancel();
     let runner = node.runner();
-    let hash = config_hash(&node.effective);
-    let completed = runner
-        .initialize(&node.config(), &hash, &BaselineReason::Config, &cancel)
-        .await;
+    let known = old_baseline(&runner);
+    let new = NewBaseline {
+        config: &node.config(),
+        config_hash: &config_hash(&node.effective),
+        reason: &BaselineReason::Config,
+        old: known.as_ref(),
+    };
+    let completed = runner.initialize(new, &cancel).await;
     assert_eq!(completed.finished, Finished::Stopped);
     assert_eq!(runner.read_disk().unwrap(), Disk::Baseline(old));
     assert_eq!(runner.interruptions(), 0);

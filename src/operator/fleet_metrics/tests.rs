@@ -626,6 +626,7 @@ fn an_unrequested_baseline_is_counted_once() {
         aide_version: String::new(),
         state_dir: None,
         requested,
+        accepted: None,
     };
     let names = [
         "reinit_total",

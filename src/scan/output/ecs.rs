@@ -70,7 +70,9 @@ fn of_notice(notice: &Notice) -> Value {
     let (kind, category, of_type) = match notice.kind {
         kind if kind.is_tampering() => ("alert", "intrusion_detection", "info"),
         NoticeKind::ChangesEnded => ("event", "file", "info"),
-        NoticeKind::BaselineCreated | NoticeKind::Event(_) => ("event", "configuration", "change"),
+        NoticeKind::BaselineCreated | NoticeKind::ChangesAccepted | NoticeKind::Event(_) => {
+            ("event", "configuration", "change")
+        }
         NoticeKind::ScanErrored
         | NoticeKind::ErrorEnded
         | NoticeKind::HoldStarted

@@ -1,6 +1,7 @@
 //! Notices: what else happened on a node, besides changes of files. Pure.
 
 use crate::api::{Baseline, EventReason, HoldReason, ScanResult};
+use crate::scan::accepted;
 use crate::scan::event::EventMessage;
 
 /// What a notice reports.
@@ -18,6 +19,8 @@ pub(crate) enum NoticeKind {
     HoldEnded,
     /// A new baseline was created.
     BaselineCreated,
+    /// A new baseline accepted changes.
+    ChangesAccepted,
     /// The daemon creates an event with this reason.
     Event(EventReason),
 }
@@ -32,6 +35,7 @@ impl NoticeKind {
             Self::HoldStarted => "HoldStarted",
             Self::HoldEnded => "HoldEnded",
             Self::BaselineCreated => "BaselineCreated",
+            Self::ChangesAccepted => EventReason::ChangesAccepted.as_str(),
             Self::Event(reason) => reason.as_str(),
         }
     }
@@ -112,6 +116,12 @@ impl Notice {
             baseline.entries, baseline.digest
         );
         Self::new(NoticeKind::BaselineCreated, message)
+    }
+
+    /// None if the baseline accepted nothing.
+    pub(super) fn changes_accepted(node: &str, baseline: &Baseline) -> Option<Self> {
+        let message = accepted::message(node, baseline)?;
+        Some(Self::new(NoticeKind::ChangesAccepted, message))
     }
 
     pub(super) fn of_event(event: &EventMessage) -> Self {

@@ -134,7 +134,7 @@ fn classify(content: Content<'_>) -> Classification {
         Content::Omitted(_) => of(Class::ScanActivity, COMPLETED, Severity::Medium),
         Content::Notice(notice) => match notice.kind {
             kind if kind.is_tampering() => of(Class::DetectionFinding, CREATE, Severity::High),
-            NoticeKind::BaselineCreated | NoticeKind::Event(_) => {
+            NoticeKind::BaselineCreated | NoticeKind::ChangesAccepted | NoticeKind::Event(_) => {
                 of(Class::DetectionFinding, CREATE, Severity::Informational)
             }
             NoticeKind::ChangesEnded | NoticeKind::ErrorEnded => {

@@ -6,7 +6,8 @@ use sha2::Digest as _;
 
 use super::*;
 use crate::aide::report::{Change, ChangeKind};
-use crate::api::{Actor, ErrorClass, EventReason};
+use crate::api::{Accepted, Actor, ErrorClass, EventReason};
+use crate::scan::accepted;
 use crate::scan::event::Severity;
 use crate::scan::identity;
 use crate::scan::outcome::{Finding, Outcome, ScanError};
@@ -180,7 +181,7 @@ fn all_lines(format: OutputFormat) -> String {
     lines += &scan(&mut output, &outcome(Vec::new()));
     lines += &output.hold_started(&HoldReason::NodeUpdate, &time());
     lines += &output.hold_ended(&time());
-    lines += &output.baseline_created(&Baseline {
+    let baseline = Baseline {
         created_at: time(),
         config_hash: "c1".to_owned(),
         digest: "d1".to_owned(),
@@ -188,7 +189,16 @@ fn all_lines(format: OutputFormat) -> String {
         aide_version: "0.19.1".to_owned(),
         state_dir: None,
         requested: true,
-    });
+        accepted: Some(Accepted {
+            reason: "Annotation".to_owned(),
+            request: Some("0123456789abcdef-annotation".to_owned()),
+            old_digest: Some("d0".to_owned()),
+            differences: accepted::unknown("the old database is missing"),
+            ..Accepted::default()
+        }),
+    };
+    lines += &output.baseline_created(&baseline);
+    lines += &output.changes_accepted(&baseline).unwrap();
     for reason in [
         EventReason::BaselineTampered,
         EventReason::BaselineLost,
@@ -229,14 +239,14 @@ fn all_lines_in_each_format() {
 #[test]
 fn lines_in_ecs_are_valid() {
     let lines = all_lines(OutputFormat::Ecs);
-    assert_eq!(lines.lines().count(), 17);
+    assert_eq!(lines.lines().count(), 18);
     lines.lines().for_each(schemas::assert_valid_ecs);
 }
 
 #[test]
 fn lines_in_ocsf_are_valid() {
     let lines = all_lines(OutputFormat::Ocsf);
-    assert_eq!(lines.lines().count(), 17);
+    assert_eq!(lines.lines().count(), 18);
     lines.lines().for_each(schemas::assert_valid_ocsf);
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::status_patch::body;
 use super::*;
-use crate::api::{Baseline, EventReason, Reinit};
+use crate::api::{Accepted, Baseline, EventReason, Reinit};
 use crate::scan::change_set::ChangeSet;
 use crate::scan::change_set::tests::named;
 use crate::scan::event::Severity;
@@ -262,6 +262,43 @@ fn edited_results_are_restored_without_another_event() {
     }
 }
 
+/// A daemon that was killed, or that finds an old baseline after its FileIntegrity was created again, repeats no
+/// event.
+#[test]
+fn what_a_new_baseline_accepted_is_an_event_once() {
+    let accepted = Accepted {
+        reason: "Annotation".to_owned(),
+        differences: accepted::unknown("why"),
+        ..Accepted::default()
+    };
+    let update = |digest: &str| NodeUpdate {
+        baseline: Some(Baseline {
+            created_at: at(10),
+            config_hash: "c".to_owned(),
+            digest: digest.to_owned(),
+            entries: 3,
+            aide_version: "0.19.1".to_owned(),
+            state_dir: None,
+            requested: true,
+            accepted: Some(accepted.clone()),
+        }),
+        ..NodeUpdate::default()
+    };
+    let events = |status: &FileIntegrityNodeStatus, digest: &str| {
+        let events = plan_first(status, &update(digest)).events;
+        let reasons = events.iter().map(|event| event.reason);
+        reasons.collect::<Vec<EventReason>>()
+    };
+    let mut status = empty();
+    let is_new = [EventReason::ChangesAccepted];
+    assert_eq!(events(&status, "d2"), is_new);
+    status.metadata.creation_timestamp = Some(at(11));
+    assert_eq!(events(&status, "d2"), [], "of a deleted FileIntegrity");
+    status = plan_first(&status, &update("d1")).status;
+    assert_eq!(events(&status, "d2"), is_new);
+    assert_eq!(events(&status, "d1"), [], "it was reported");
+}
+
 #[test]
 fn an_edited_baseline_or_request_is_restored() {
     let baseline = Baseline {
@@ -272,6 +309,7 @@ fn an_edited_baseline_or_request_is_restored() {
         aide_version: "0.19.1".to_owned(),
         state_dir: Some("/etc/kubernetes".to_owned()),
         requested: false,
+        accepted: None,
     };
     let reinit = Reinit {
         id: "r".to_owned(),
@@ -333,6 +371,7 @@ fn a_success_against_another_database_than_the_recorded_one_is_not_reported() {
         aide_version: "0.19.1".to_owned(),
         state_dir: None,
         requested: true,
+        accepted: None,
     };
     let mut status = plan_first(&empty(), &failed(0, "h", "p")).status;
     status.baseline = Some(baseline("recorded"));

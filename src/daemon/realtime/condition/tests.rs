@@ -1,6 +1,5 @@
 use super::*;
 use crate::api::RealtimeBackend;
-use crate::daemon::realtime::marks::Unmarked;
 use crate::daemon::realtime::watch_state::{Remote, WatchError};
 
 fn watching() -> WatchState {
@@ -55,6 +54,10 @@ fn each_problem_has_a_state_and_a_reason() {
         },
         ..watching()
     };
+    let marked_late = WatchState {
+        marked_late: beyond_limit.unmarked.clone(),
+        ..watching()
+    };
     let unsupported = WatchState {
         error: Some(WatchError {
             reason: Reason::NotPermitted,
@@ -106,6 +109,7 @@ fn each_problem_has_a_state_and_a_reason() {
             (Degraded, Some(Reason::WatchLimit)),
         ),
         (refused, facts(), (Degraded, Some(Reason::PartlyWatched))),
+        (marked_late, facts(), (Degraded, Some(Reason::WatchLimit))),
         (remote, facts(), (Degraded, Some(Reason::PartlyWatched))),
         (watching(), busy, (Degraded, Some(Reason::Busy))),
     ] {

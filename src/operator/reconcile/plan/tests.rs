@@ -78,6 +78,7 @@ fn status(node: &str) -> FileIntegrityNodeStatus {
             aide_version: "0.19.1".to_owned(),
             state_dir: None,
             requested: true,
+            accepted: None,
         }),
         ..FileIntegrityNodeStatus::default()
     };

@@ -57,6 +57,7 @@ pub(crate) fn record_patch(fi: &FileIntegrity, request: &ReinitRequest) -> Value
     if !is_for_no_node {
         let uid = fi.metadata.uid.as_deref().unwrap_or_default();
         let id = names::short_hash(format!("{uid}/{resource_version}"));
+        let id = request.origin().request_id(&id);
         let record = json!(ReinitRecord {
             id,
             nodes: request.nodes.clone()

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::super::node_list::{annotation, node_list};
 use crate::api::object_name::visible;
-use crate::api::{Condition, FileIntegrity, names};
+use crate::api::{Condition, FileIntegrity, RequestOrigin, names};
 use crate::operator::cache::node_status::CachedNodeStatus;
 
 /// Maximum number of unknown nodes in an event.
@@ -59,6 +59,15 @@ impl ReinitRequest {
             }
         }
         (!request.annotations.is_empty()).then_some(request)
+    }
+
+    /// What it was created for. With both annotations, `re-init` is the one that somebody has chosen nodes for.
+    pub(crate) fn origin(&self) -> RequestOrigin {
+        if self.annotations.contains(&names::Annotation::REINIT) {
+            RequestOrigin::Annotation
+        } else {
+            RequestOrigin::OnFailed
+        }
     }
 
     /// A message about nodes in the annotation that are unknown or missing, if there are any.

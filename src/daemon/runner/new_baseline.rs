@@ -1,0 +1,387 @@
+//! Creates baselines. One that replaces another comes from a run that also compares the node with the old one, and
+//! its record has what that run found: what the new baseline accepts. I/O.
+//!
+//! The record never prevents a baseline. If AIDE cannot compare, the baseline is created without a comparison,
+//! and the record has the reason.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use tokio_util::sync::CancellationToken;
+
+use super::aide_run::{AideRun, CheckEnd, NewDatabase, UpdateEnd, require_entries};
+use super::completed::Completed;
+use super::context::Runner;
+use super::error::RunnerError;
+use super::known;
+use super::report_files::ReportFiles;
+use crate::aide::command::RunError;
+use crate::aide::database::{self, Record};
+use crate::aide::report::{ChangeKind, Report, ReportError};
+use crate::api::{Accepted, AcceptedDifferences, time};
+use crate::daemon::configuration::write_atomically;
+use crate::daemon::machine::{BaselineReason, Finished, OldBaseline};
+use crate::daemon::node_config::{self, NodeConfigError};
+use crate::file_error::FileError;
+use crate::scan::accepted;
+use crate::scan::outcome::{Outcome, evaluate, evaluate_truncated};
+
+/// Name of the file with the configuration of the old baseline, in the container's own directory.
+const OLD_CONFIG: &str = "aide.old.conf";
+/// Number of kills in a row after which a baseline is created without a comparison, which takes more memory.
+const MAX_KILLS: u32 = 2;
+
+/// A baseline that is to be created.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewBaseline<'a> {
+    /// The file with its configuration.
+    pub config: &'a Path,
+    /// sha256 of that configuration.
+    pub config_hash: &'a str,
+    pub reason: &'a BaselineReason,
+    /// The baseline that it replaces, if one was recorded.
+    pub old: Option<&'a OldBaseline>,
+}
+
+/// The database of a new baseline, and what it accepts.
+struct Written {
+    database: NewDatabase,
+    /// None if there was nothing to compare with.
+    differences: Option<AcceptedDifferences>,
+    with_old_config: Option<AcceptedDifferences>,
+}
+
+impl Written {
+    fn without_comparison(database: NewDatabase, why: Option<&str>) -> Self {
+        Self {
+            database,
+            differences: why.map(accepted::unknown),
+            with_old_config: None,
+        }
+    }
+}
+
+impl Runner {
+    /// Creates a baseline, and installs it. After a failure the old baseline is unchanged.
+    pub(crate) async fn initialize(
+        &self,
+        new: NewBaseline<'_>,
+        cancel: &CancellationToken,
+    ) -> Completed {
+        let started_at = time::now();
+        let result = self.try_initialize(new, cancel).await;
+        self.marker().remove();
+        let error = match result {
+            Ok(record) => {
+                return Completed {
+                    baseline: Some(self.published(&record)),
+                    ..Completed::new(Finished::Initialized(known(record)), started_at)
+                };
+            }
+            Err(error) => error,
+        };
+        self.remove_unfinished();
+        Completed::unfinished(error, started_at.clone()).unwrap_or_else(|error| {
+            Completed::new(Finished::InitFailed(error.of_initialization()), started_at)
+        })
+    }
+
+    async fn try_initialize(
+        &self,
+        new: NewBaseline<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Record, RunnerError> {
+        let obstacle = self.obstacle_to_comparison();
+        self.marker().create()?;
+        let written = match (new.reason.accepts(), obstacle) {
+            (Some(_), None) => self.compare_and_write(new, cancel).await?,
+            (reason, obstacle) => {
+                let run = AideRun::prepare(self, new.config, cancel).await?;
+                // Without a recorded baseline, nothing was accepted that could be known.
+                let obstacle = obstacle.filter(|_| reason.is_some() && new.old.is_some());
+                Written::without_comparison(run.init().await?, obstacle.as_deref())
+            }
+        };
+        let config = new.config;
+        let config = fs::read_to_string(config).map_err(FileError::on("read", config))?;
+        let record = Record {
+            owner: self.identity.file_integrity.clone(),
+            config_hash: new.config_hash.to_owned(),
+            digest: String::new(),
+            entries: i64::try_from(written.database.entries).unwrap_or(i64::MAX),
+            created_at: time::now(),
+            aide_version: self.aide_version.clone(),
+            requested: new.reason.requested(),
+            request: new.reason.request().map(str::to_owned),
+            accepted: accepted_by(new, &written),
+            unread: written.database.unread,
+        };
+        let runner = self.clone();
+        tokio::task::spawn_blocking(move || runner.install(record, &config)).await?
+    }
+
+    /// Why the node cannot be compared with the old database, if that is so. A link in its place is not
+    /// followed, and AIDE would wait for ever for the content of a pipe.
+    fn obstacle_to_comparison(&self) -> Option<String> {
+        let kills = self.interruptions();
+        if kills >= MAX_KILLS {
+            let why = "AIDE and the daemon were killed before, so the node was not compared with";
+            return Some(format!("{why} the old baseline ({kills} times in a row)"));
+        }
+        match fs::symlink_metadata(self.state.database()) {
+            Ok(found) if !found.is_file() => Some("the old database is not a file".to_owned()),
+            Ok(found) if found.len() == 0 => Some("the old database is empty".to_owned()),
+            Ok(_) => None,
+            Err(error) => Some(format!("the old database cannot be read: {error}")),
+        }
+    }
+
+    /// Compares the node with the old baseline in the run that writes the new database. If the configuration has
+    /// changed, it is compared with the old configuration before.
+    async fn compare_and_write(
+        &self,
+        new: NewBaseline<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<Written, RunnerError> {
+        let with_old_config = match new.old {
+            Some(old) if old.config_hash != new.config_hash => {
+                Some(self.check_with_old_config(old, cancel).await?)
+            }
+            _ => None,
+        };
+        let run = AideRun::prepare(self, new.config, cancel).await?;
+        let (compared, unread) = match run.update().await? {
+            UpdateEnd::Written { status, unread } => {
+                (self.compared(CheckEnd::Complete(status)).await, unread)
+            }
+            UpdateEnd::TooLarge { limit } => {
+                // The beginning of the report has at least the counts.
+                let end = CheckEnd::ReportTooLarge { limit };
+                let compared = self.compared(end).await?;
+                let differences = self.differences(&compared, new.old, false).await;
+                let why = format!("one of AIDE's files is longer than {limit} bytes");
+                return self
+                    .write_only(&run, differences, &why, with_old_config)
+                    .await;
+            }
+            UpdateEnd::Failed(error) => {
+                let nothing = AcceptedDifferences::default();
+                return self
+                    .write_only(&run, nothing, &error.message, with_old_config)
+                    .await;
+            }
+        };
+        let compared = match compared {
+            Ok(compared) => compared,
+            // There is no database for this configuration.
+            Err(RunnerError::Scan(error)) => return Err(RunnerError::Scan(error)),
+            Err(error) => {
+                let nothing = AcceptedDifferences::default();
+                let why = error.scan_error().message;
+                return self.write_only(&run, nothing, &why, with_old_config).await;
+            }
+        };
+        // The rules of another program or of the old configuration may watch more than the new ones.
+        let has_other_rules = new.old.is_none() || with_old_config.is_some();
+        let mut differences = self.differences(&compared, new.old, has_other_rules).await;
+        let old_unread = new.old.and_then(|old| self.state.unread(&old.digest));
+        accepted::add_unread(&mut differences, old_unread, unread.as_deref());
+        ReportFiles::of(self).remove_json()?;
+        let entries = compared.entries;
+        Ok(Written {
+            database: NewDatabase { entries, unread },
+            differences: Some(differences),
+            with_old_config,
+        })
+    }
+
+    /// Creates the database without a comparison, after one that failed for this reason.
+    async fn write_only(
+        &self,
+        run: &AideRun<'_>,
+        differences: AcceptedDifferences,
+        why: &str,
+        with_old_config: Option<AcceptedDifferences>,
+    ) -> Result<Written, RunnerError> {
+        tracing::warn!(why, "failed to compare the node with the old baseline");
+        self.state.clear_unfinished()?;
+        let database = run.init().await?;
+        let unknown = accepted::unknown(&format!(
+            "{why}; the new baseline was created without a comparison"
+        ));
+        Ok(Written {
+            database,
+            differences: Some(AcceptedDifferences {
+                incomplete: unknown.incomplete,
+                ..differences
+            }),
+            with_old_config,
+        })
+    }
+
+    /// What the configuration of the old baseline shows for the last time. Only the end of the daemon, or an AIDE that
+    /// cannot be terminated, is an error.
+    async fn check_with_old_config(
+        &self,
+        old: &OldBaseline,
+        cancel: &CancellationToken,
+    ) -> Result<AcceptedDifferences, RunnerError> {
+        let Some(text) = self.state.config_of_baseline(&old.config_hash) else {
+            return Ok(accepted::unknown(
+                "the node does not have the old configuration",
+            ));
+        };
+        match self.try_check_with_old_config(&text, old, cancel).await {
+            Err(error) if is_final(&error) => Err(error),
+            Err(error) => Ok(accepted::unknown(&error.scan_error().message)),
+            checked => checked,
+        }
+    }
+
+    async fn try_check_with_old_config(
+        &self,
+        text: &str,
+        old: &OldBaseline,
+        cancel: &CancellationToken,
+    ) -> Result<AcceptedDifferences, RunnerError> {
+        let config = self.work_dir.join(OLD_CONFIG);
+        write_atomically(&config, text).map_err(FileError::on("write", &config))?;
+        let run = AideRun::prepare(self, &config, cancel).await?;
+        let compared = self.compared(run.check().await?).await?;
+        Ok(self.differences(&compared, Some(old), false).await)
+    }
+
+    /// Reads the report of a comparison.
+    async fn compared(&self, end: CheckEnd) -> Result<Compared, RunnerError> {
+        let runner = self.clone();
+        tokio::task::spawn_blocking(move || Compared::read(&runner, end)).await?
+    }
+
+    /// What a comparison has found, if it was one with the recorded baseline.
+    async fn differences(
+        &self,
+        compared: &Compared,
+        old: Option<&OldBaseline>,
+        has_other_rules: bool,
+    ) -> AcceptedDifferences {
+        if let Some(why) = old.and_then(|old| compared.is_not_with(old)) {
+            return accepted::unknown(&why);
+        }
+        let existing = match &compared.outcome {
+            Outcome::Changed(report) if has_other_rules => self.existing(report).await,
+            _ => HashSet::new(),
+        };
+        accepted::differences(&compared.outcome, &existing)
+    }
+
+    /// The paths of a report that are removed from the database, but not from the node. If the node does not
+    /// answer, because of a file system that hangs, there are none.
+    async fn existing(&self, report: &Report) -> HashSet<Vec<u8>> {
+        let removed = report.changes.iter();
+        let removed = removed.filter(|change| change.kind == ChangeKind::Removed);
+        let removed: Vec<Vec<u8>> = removed.map(|change| change.path.clone()).collect();
+        let host_root = self.host_root.clone();
+        let existing = tokio::task::spawn_blocking(move || {
+            let exists = |path: &Vec<u8>| {
+                let path = [host_root.as_bytes(), path].concat();
+                fs::symlink_metadata(OsStr::from_bytes(&path)).is_ok()
+            };
+            removed.into_iter().filter(exists).collect()
+        });
+        match tokio::time::timeout(node_config::TIMEOUT, existing).await {
+            Ok(Ok(existing)) => existing,
+            _ => HashSet::new(),
+        }
+    }
+
+    /// Installs the database that AIDE has written.
+    fn install(&self, mut record: Record, config: &str) -> Result<Record, RunnerError> {
+        let new = self.state.new_database();
+        record.digest = database::digest_of_gzip(&new).map_err(FileError::on("read", &new))?;
+        record.created_at = time::now();
+        let now = record.created_at.0;
+        self.state.commit(&record, config, now, self.max_backups)?;
+        let kept = self.state.take_log();
+        if let Err(error) = kept.and_then(|()| self.state.bound_log(true)) {
+            // The baseline is in place and can be used without its log.
+            let error = crate::error_chain(&error);
+            tracing::warn!(error, "failed to keep the log of the new baseline");
+        }
+        Ok(record)
+    }
+}
+
+/// What the record of the new baseline has, if the old one was replaced by another one.
+fn accepted_by(new: NewBaseline<'_>, written: &Written) -> Option<Accepted> {
+    let accepted = Accepted {
+        reason: new.reason.accepts()?.to_string(),
+        request: new.reason.request().map(str::to_owned),
+        old_digest: new.old.map(|old| old.digest.clone()),
+        old_config_hash: new.old.map(|old| old.config_hash.clone()),
+        differences: written.differences.clone()?,
+        with_old_config: written.with_old_config.clone(),
+    };
+    (!accepted.is_empty()).then_some(accepted)
+}
+
+/// What a run of AIDE has compared.
+#[derive(Debug)]
+struct Compared {
+    outcome: Outcome,
+    /// sha256 of the database that AIDE has read, if it is known.
+    digest: Option<String>,
+    /// Number of files on the node.
+    entries: u64,
+}
+
+impl Compared {
+    fn read(runner: &Runner, end: CheckEnd) -> Result<Self, RunnerError> {
+        let reports = ReportFiles::of(runner);
+        let (digest, entries, outcome) = match end {
+            CheckEnd::Complete(status) => {
+                let report = reports.read_json()?;
+                let (digest, entries) = (report.database_digest.clone(), report.total);
+                if entries == 0 && report.truncated {
+                    return Err(ReportError::Empty.into());
+                }
+                require_entries(&report)?;
+                (digest, entries, evaluate(status, report))
+            }
+            CheckEnd::ReportTooLarge { limit } => {
+                let outcome = evaluate_truncated(reports.read_json().ok(), limit);
+                (None, 0, outcome)
+            }
+        };
+        Ok(Self {
+            digest: digest.or_else(|| runner.digest_on_disk()),
+            outcome,
+            entries,
+        })
+    }
+
+    /// Why this is no comparison with the recorded baseline, if that is so.
+    fn is_not_with(&self, old: &OldBaseline) -> Option<String> {
+        let recorded = &old.digest;
+        match &self.digest {
+            Some(found) if found == recorded => None,
+            Some(found) => Some(format!(
+                "the old database was not the recorded one (recorded {recorded}, found {found})"
+            )),
+            None => Some("the digest of the old database is not known".to_owned()),
+        }
+    }
+}
+
+/// Whether a run ended because the daemon exits, or with an AIDE that cannot be terminated.
+fn is_final(error: &RunnerError) -> bool {
+    matches!(
+        error,
+        RunnerError::Run(RunError::Cancelled | RunError::Stuck { .. })
+            | RunnerError::NodeConfig(NodeConfigError::Run(
+                RunError::Cancelled | RunError::Stuck { .. }
+            ))
+    )
+}

@@ -3,17 +3,18 @@
 //! Every value that the schema of the definition allows is accepted: one odd object must not keep all
 //! others from being read.
 
+mod first_change;
+
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use kube::core::ObjectMeta;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use self::first_change::FirstChange;
 use super::super::delegate_kind::delegate_kind;
 use super::super::fingerprint::fingerprint;
 use super::super::interner::{Interner, TextInterner};
@@ -30,8 +31,6 @@ use crate::text::shorten_middle;
 
 /// Maximum size in bytes of what is kept of a rule that watches nothing.
 const MAX_RULE: usize = 512;
-/// Maximum size in bytes of what is kept of a changed path.
-const MAX_PATH: usize = 256;
 /// Maximum size in bytes of what is kept of why a node does not report all changes at once.
 const MAX_EXPLANATION: usize = 256;
 
@@ -120,37 +119,6 @@ struct WireResult {
     changes_hash: Option<String>,
     change_set: Option<String>,
     paths_hash: Option<String>,
-}
-
-/// The path of the first of a list of changes. The others are skipped while they are read.
-#[derive(Clone, Debug, Default)]
-struct FirstChange(Option<String>);
-
-#[derive(Deserialize)]
-struct WireChange {
-    path: String,
-}
-
-impl<'de> Deserialize<'de> for FirstChange {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct List;
-
-        impl<'de> Visitor<'de> for List {
-            type Value = FirstChange;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of changes")
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FirstChange, A::Error> {
-                let first: Option<WireChange> = list.next_element()?;
-                while list.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(FirstChange(first.map(|change| change.path)))
-            }
-        }
-
-        deserializer.deserialize_seq(List)
-    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -313,8 +281,7 @@ impl NodeStatusConverter {
     fn change_set(&self, result: &WireResult) -> Option<Arc<ReportedChangeSet>> {
         let hash = result.changes_hash.as_deref();
         let id = ChangeSetId::of_result(hash, result.change_set.as_deref())?;
-        let path = result.changes.0.as_deref();
-        let path = path.map(|path| shown_path(path, MAX_PATH));
+        let path = result.changes.shown_path();
         (result.condition == Condition::Failed).then(|| {
             self.change_sets.intern(ReportedChangeSet {
                 id,
@@ -375,17 +342,6 @@ fn explain(realtime: &WireRealtime) -> Option<String> {
 /// written anything.
 fn shown(text: &str, limit: usize) -> String {
     let mut text = display_path(text.as_bytes());
-    shorten_middle(&mut text, limit);
-    text
-}
-
-/// A path as a daemon reports it: its backslashes are escapes already.
-fn shown_path(path: &str, limit: usize) -> String {
-    let parts: Vec<String> = path
-        .split('\\')
-        .map(|part| display_path(part.as_bytes()))
-        .collect();
-    let mut text = parts.join("\\");
     shorten_middle(&mut text, limit);
     text
 }

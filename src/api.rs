@@ -4,6 +4,7 @@
 //! fields are optional, so that existing objects remain valid.
 
 pub(crate) mod accepted;
+pub(crate) mod change_kind;
 pub(crate) mod change_set_id;
 pub(crate) mod condition;
 pub(crate) mod crd;
@@ -18,10 +19,12 @@ pub(crate) mod object_name;
 pub(crate) mod realtime;
 pub(crate) mod reference;
 pub(crate) mod request_origin;
+pub(crate) mod skipped;
 pub(crate) mod state_dir;
 pub(crate) mod time;
 
 pub(crate) use accepted::{Accepted, AcceptedChange, AcceptedDifferences, AcceptedReason};
+pub use change_kind::ChangeKind;
 pub(crate) use change_set_id::ChangeSetId;
 pub use desired_node_state::DesiredNodeState;
 pub(crate) use desired_node_state::HoldReason;
@@ -33,9 +36,7 @@ pub(crate) use file_integrity::{
     RealtimeCounts,
 };
 pub use file_integrity::{FileIntegrity, FileIntegrityStatus, NodeCounts, Phase};
-pub use node_status::{
-    Baseline, ChangeKind, Condition, FileIntegrityNodeStatus, Reinit, ScanResult,
-};
+pub use node_status::{Baseline, Condition, FileIntegrityNodeStatus, Reinit, ScanResult};
 pub(crate) use node_status::{ChangeEntry, UnwatchedRule};
 pub use realtime::{
     Actor, RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus, Trigger,

@@ -9,6 +9,7 @@
 
 pub(crate) mod admission_policy;
 mod cache;
+mod change_sets;
 mod fleet_metrics;
 mod leader_election;
 mod metrics_endpoint;

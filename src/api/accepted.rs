@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::change_kind::ChangeKind;
 use super::named_enum::named_enum;
-use super::node_status::ChangeKind;
 
 named_enum! {
     list: cfg(test);
@@ -58,16 +58,16 @@ pub struct Accepted {
 #[serde(rename_all = "camelCase")]
 pub struct AcceptedDifferences {
     /// Number of files added.
-    #[serde(default, skip_serializing_if = "super::node_status::is_zero")]
+    #[serde(default, skip_serializing_if = "super::skipped::is_zero")]
     pub files_added: i64,
     /// Number of files changed.
-    #[serde(default, skip_serializing_if = "super::node_status::is_zero")]
+    #[serde(default, skip_serializing_if = "super::skipped::is_zero")]
     pub files_changed: i64,
     /// Number of files removed, with those that are no longer watched.
-    #[serde(default, skip_serializing_if = "super::node_status::is_zero")]
+    #[serde(default, skip_serializing_if = "super::skipped::is_zero")]
     pub files_removed: i64,
     /// Number of files that still exist, but are not watched by the new configuration.
-    #[serde(default, skip_serializing_if = "super::node_status::is_zero")]
+    #[serde(default, skip_serializing_if = "super::skipped::is_zero")]
     pub files_no_longer_watched: i64,
     /// Hash (sha256, hex) of all differences, as in lastResult.
     #[serde(default, skip_serializing_if = "Option::is_none")]

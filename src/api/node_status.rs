@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::accepted::Accepted;
+use super::change_kind::ChangeKind;
 use super::desired_node_state::DesiredNodeState;
 use super::realtime::{Actor, RealtimeStatus, Trigger};
 use super::{GROUP, VERSION};
@@ -65,13 +66,13 @@ pub struct ScanResult {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trigger: Option<Trigger>,
     /// Number of files added since the baseline.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "super::skipped::is_zero")]
     pub files_added: i64,
     /// Number of files changed since the baseline.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "super::skipped::is_zero")]
     pub files_changed: i64,
     /// Number of files removed since the baseline.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "super::skipped::is_zero")]
     pub files_removed: i64,
     /// Name of the ConfigMap with AIDE's report of this scan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -161,18 +162,6 @@ pub struct UnwatchedRule {
     pub link: String,
     /// Reason why the target of the link is not watched as the rule specifies.
     pub reason: String,
-}
-
-/// Kind of change of a path.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum ChangeKind {
-    /// The path was added.
-    Added,
-    /// The path was removed.
-    Removed,
-    /// At least one attribute changed.
-    Changed,
 }
 
 /// Baseline of a node.
@@ -304,9 +293,4 @@ impl Resource for FileIntegrityNodeStatus {
     fn meta_mut(&mut self) -> &mut ObjectMeta {
         &mut self.metadata
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-pub(super) fn is_zero(n: &i64) -> bool {
-    *n == 0
 }

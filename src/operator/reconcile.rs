@@ -24,8 +24,6 @@ mod reinit;
 mod reporting;
 pub(crate) mod unreadable;
 
-pub(crate) use self::conditions::change_sets::ChangeSetNodes;
-
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -119,13 +119,13 @@ pub struct ChangeSetSummary {
     /// Number of selected nodes that show the set.
     pub nodes: i64,
     /// Number of added files on each of these nodes.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::api::skipped::is_zero")]
     pub added: i64,
     /// Number of changed files on each of these nodes.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::api::skipped::is_zero")]
     pub changed: i64,
     /// Number of removed files on each of these nodes.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::api::skipped::is_zero")]
     pub removed: i64,
     /// Time since which the set is in this list.
     pub first_seen: Time,
@@ -138,11 +138,6 @@ pub struct ChangeSetSummary {
     /// ID of the largest set with the same paths, if this is another one: new values differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_paths_as: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(n: &i64) -> bool {
-    *n == 0
 }
 
 /// Number of selected nodes in each state of realtime detection.

@@ -263,17 +263,18 @@ impl Thread {
 
     /// Marks the directories, unless they are marked already.
     fn watch(&mut self, configuration: Arc<str>) -> bool {
-        let is_same = |watching: &Watching| {
-            watching.configuration == configuration && !watching.is_incomplete
-        };
-        if self.watching.as_ref().is_some_and(is_same) {
-            return false;
-        }
         // Mounts from now on are in the walk, or found later.
-        self.mounts = self.read_mounts();
-        match self.new_marks(&configuration) {
-            Ok((marks, unmarked)) => {
-                self.replace_marks(configuration, marks, unmarked);
+        let mounts = self.read_mounts();
+        let same = self.watching.as_mut();
+        let marked = match same.filter(|watching| watching.configuration == configuration) {
+            Some(watching) if !watching.is_incomplete => return false,
+            Some(_) => self.mark_again(),
+            None => self.replace_marks(configuration),
+        };
+        self.mounts = mounts;
+        match marked {
+            Ok(unmarked) => {
+                self.marked_all(unmarked);
                 true
             }
             Err(error) => {
@@ -287,6 +288,25 @@ impl Thread {
                 false
             }
         }
+    }
+
+    /// Marks what is not marked. The kernel may have no room for a second mark of each directory.
+    fn mark_again(&mut self) -> Result<Unmarked, WatchError> {
+        self.drain();
+        let watching = self.watching.as_mut();
+        watching.map_or_else(|| Ok(Unmarked::default()), |it| mark_all(&mut it.marks))
+    }
+
+    /// The new marks are set before the old ones are removed, so that no change is missed.
+    fn replace_marks(&mut self, configuration: Arc<str>) -> Result<Unmarked, WatchError> {
+        let (marks, unmarked) = self.new_marks(&configuration)?;
+        self.drain();
+        self.watching = Some(Watching {
+            configuration,
+            marks,
+            is_incomplete: false,
+        });
+        Ok(unmarked)
     }
 
     fn new_marks(&self, configuration: &str) -> Result<(Marks, Unmarked), WatchError> {
@@ -304,17 +324,17 @@ impl Thread {
                 reason: error.reason,
                 message: crate::error_chain(&error),
             })?;
-        let unmarked = marks.mark_all().map_err(|error| WatchError {
-            reason: RealtimeReason::FilesystemRefuses,
-            message: format!("the root of the node cannot be watched: {error}"),
-        })?;
+        let unmarked = mark_all(&mut marks)?;
         Ok((marks, unmarked))
     }
 
-    /// The new marks are set before the old ones are removed, so that no change is missed.
-    fn replace_marks(&mut self, configuration: Arc<str>, marks: Marks, unmarked: Unmarked) {
-        self.drain();
-        let is_incomplete = unmarked != Unmarked::default();
+    /// All directories were marked, except these.
+    fn marked_all(&mut self, unmarked: Unmarked) {
+        let Some(watching) = &mut self.watching else {
+            return;
+        };
+        watching.is_incomplete = unmarked != Unmarked::default();
+        let marks = &watching.marks;
         let mut state = lock(&self.shared.state);
         let before = if state.unmarked == Unmarked::default() {
             state.marked_late.clone()
@@ -332,11 +352,6 @@ impl Thread {
             error: None,
         };
         drop(state);
-        self.watching = Some(Watching {
-            configuration,
-            marks,
-            is_incomplete,
-        });
         self.find_remote();
         self.mark_executions();
     }
@@ -446,4 +461,11 @@ impl Thread {
             self.shared.announce(path, extent);
         }
     }
+}
+
+fn mark_all(marks: &mut Marks) -> Result<Unmarked, WatchError> {
+    marks.mark_all().map_err(|error| WatchError {
+        reason: RealtimeReason::FilesystemRefuses,
+        message: format!("the root of the node cannot be watched: {error}"),
+    })
 }

@@ -9,7 +9,7 @@ use super::recorder::{BY_MISSING, BY_NODE, FleetMetrics};
 use crate::api::condition::{ConditionStatus, ConditionType};
 use crate::api::{Condition, FileIntegrityStatus, NodeCounts, RealtimeState, ReportedErrorClass};
 use crate::operator::cache::node_status::NodeReport;
-use crate::operator::reconcile::ChangeSetNodes;
+use crate::operator::change_sets::ChangeSetNodes;
 use crate::telemetry::metrics::{
     ChangeSetLabels, ConditionLabels, FileIntegrityLabel, NodeErrorLabels, NodeLabel,
     NodeStateLabels, ReinitLabels, StateLabel,

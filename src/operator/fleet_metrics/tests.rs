@@ -12,7 +12,7 @@ use crate::api::{
     FileIntegrityStatus, HoldReason, NodeCounts, Phase, RealtimeState, RealtimeStatus, ScanResult,
     Trigger, names,
 };
-use crate::operator::reconcile::ChangeSetNodes;
+use crate::operator::change_sets::ChangeSetNodes;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::text::Format;
 

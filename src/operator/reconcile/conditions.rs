@@ -1,6 +1,5 @@
 //! The status of a FileIntegrity: phase, conditions, node counts and change sets. Pure.
 
-pub(super) mod change_sets;
 mod condition;
 pub(super) mod config_valid;
 pub(super) mod degraded;

@@ -17,7 +17,6 @@ use serde_json::Value;
 
 use self::inputs::Inputs;
 use super::build;
-use super::conditions::change_sets::{ChangeSetNodes, ChangeSets};
 use super::conditions::config_valid::ConfigState;
 use super::conditions::inputs::{NodeSummary, StatusInputs};
 use super::conditions::{self, phase};
@@ -27,6 +26,7 @@ use super::reinit::request::ReinitRequest;
 use crate::api::{DesiredNodeState, FileIntegrityStatus, Phase, names};
 use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node_status::CachedNodeStatus;
+use crate::operator::change_sets::{ChangeSetNodes, ChangeSets};
 use crate::scan::event::EventMessage;
 
 /// How often the PriorityClass is checked. PriorityClasses are not watched, and without its
@@ -102,7 +102,9 @@ impl Planner<'_> {
         let config = inputs.config_state();
         let is_deployable = delay.is_none() && config != ConfigState::Unknown;
         let stale = nodes.iter().filter(|node| node.is_stale());
-        let change_sets = ChangeSets::new(&nodes);
+        let shown = nodes.iter();
+        let shown = shown.filter_map(|node| Some((&node.name, node.change_set.as_ref()?)));
+        let change_sets = ChangeSets::new(shown);
         Plan {
             desired: if is_deployable {
                 self.desired()

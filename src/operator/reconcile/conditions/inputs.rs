@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::nodes::excluded::Excluded;
-use super::change_sets::ChangeSets;
 use super::config_valid::ConfigState;
 use crate::api::condition::ConditionReason;
 use crate::api::{Condition, RealtimeMode, RealtimeState};
 use crate::operator::cache::node_status::ReportedChangeSet;
+use crate::operator::change_sets::ChangeSets;
 
 /// What is known of a selected node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::nodes::excluded::Excluded;
-use super::change_sets::ChangeSets;
 use super::config_valid::{ConfigState, is_refused};
 use super::degraded::{degrade, degraded, not_observed, request_failure};
 use super::inputs::{NodeRealtime, Problem};
@@ -14,6 +13,7 @@ use super::*;
 use crate::api::condition::{ConditionReason, ConditionStatus, ConditionType};
 use crate::api::{FileIntegrity, Phase, RealtimeCounts, RealtimeMode, RealtimeState};
 use crate::docs_tests::argo_health;
+use crate::operator::change_sets::ChangeSets;
 
 static VALID: ConfigState = ConfigState::Valid {
     warnings: Vec::new(),

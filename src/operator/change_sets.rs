@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::inputs::NodeSummary;
 use crate::api::{ChangeSetId, ChangeSetSummary, FileIntegrityStatus};
 use crate::operator::cache::node_status::ReportedChangeSet;
 
@@ -39,19 +38,19 @@ pub(crate) struct ChangeSetNodes {
 }
 
 impl ChangeSets {
-    pub(crate) fn new(nodes: &[NodeSummary]) -> Self {
+    /// Groups nodes, each with its name and what it shows.
+    pub(crate) fn new<'a>(
+        nodes: impl Iterator<Item = (&'a Arc<str>, &'a Arc<ReportedChangeSet>)>,
+    ) -> Self {
         let mut groups: HashMap<ChangeSetId, Group> = HashMap::new();
-        for node in nodes {
-            let Some(set) = &node.change_set else {
-                continue;
-            };
+        for (node, set) in nodes {
             let group = groups.entry(set.id).or_insert_with(|| Group {
                 nodes: 0,
-                example: Arc::clone(&node.name),
+                example: Arc::clone(node),
                 set: Arc::clone(set),
             });
-            if node.name < group.example {
-                group.example = Arc::clone(&node.name);
+            if *node < group.example {
+                group.example = Arc::clone(node);
                 group.set = Arc::clone(set);
             }
             group.nodes += 1;

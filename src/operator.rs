@@ -5,10 +5,11 @@
 //! from what it keeps of the watched objects ([`cache`]). Every operator serves metrics
 //! ([`metrics_endpoint`]), and the leader exports those about the fleet ([`fleet_metrics`]). The leader
 //! also creates the objects for Prometheus ([`monitoring_objects`]) and the policy that restricts
-//! daemons to their own nodes ([`admission_policy`]).
+//! daemons to their own nodes ([`admission_policy`]), and keeps what new baselines accepted ([`evidence`]).
 
 pub(crate) mod admission_policy;
 mod cache;
+pub(crate) mod evidence;
 mod fleet_metrics;
 mod leader_election;
 mod metrics_endpoint;
@@ -158,6 +159,7 @@ impl Operator {
             client.clone(),
             namespace.to_string(),
         ));
+        tasks.spawn(evidence::keep(client.clone(), namespace.to_string()));
         tasks.spawn(self.endpoint.keep_certificate(&client));
         tasks.spawn(monitoring_objects::keep(
             client.clone(),

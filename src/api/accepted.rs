@@ -33,8 +33,7 @@ named_enum! {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Accepted {
-    /// Reason for the new baseline: Annotation, OnFailed, NodeUpdate, Request, Configuration, Signal, Foreign or
-    /// Outdated.
+    /// Reason for the new baseline, from a fixed set.
     #[serde(default)]
     pub reason: String,
     /// ID of the re-initialization request.

@@ -87,22 +87,18 @@ pub(crate) fn add_unread(
 /// What was accepted, in one sentence for events and log shippers. None if there was nothing.
 pub(crate) fn message(node: &str, baseline: &Baseline) -> Option<String> {
     let accepted = baseline.accepted.as_ref()?;
-    let mut text = format!(
-        "node {node}: a new baseline accepted {}",
-        summary(&accepted.differences)
-    );
-    if let Some(before) = &accepted.with_old_config {
-        let before = summary(before);
-        text.push_str(&format!(", and with the old configuration {before}"));
-    }
-    text.push_str(&format!("; reason {}", accepted.reason));
-    if let Some(request) = &accepted.request {
-        text.push_str(&format!(" ({request})"));
-    }
-    let old = accepted.old_digest.as_deref().unwrap_or("unknown");
-    let new = &baseline.digest;
-    text.push_str(&format!(", old digest {old}, new digest {new}"));
-    Some(text)
+    let differences = summary(&accepted.differences);
+    let before = accepted.with_old_config.as_ref().map(summary);
+    let before = before.map(|before| format!(", and with the old configuration {before}"));
+    let request = accepted.request.as_ref().map(|id| format!(" ({id})"));
+    Some(format!(
+        "node {node}: a new baseline accepted {differences}{}; reason {}{}, old digest {}, new digest {}",
+        before.unwrap_or_default(),
+        accepted.reason,
+        request.unwrap_or_default(),
+        accepted.old_digest.as_deref().unwrap_or("unknown"),
+        baseline.digest,
+    ))
 }
 
 fn summary(differences: &AcceptedDifferences) -> String {

@@ -2,8 +2,9 @@
 //!
 //! [`machine`] decides (pure). Around it, [`watch`] and [`status_observer`] follow the node status,
 //! [`configuration`] loads the configuration, [`mod@runner`] runs AIDE, and [`reporter`] publishes what is
-//! in the [`outbox`]. [`event_loop`] feeds their events to the machine and executes its actions.
+//! in the [`outbox`], and [`accepted_reports`] the reports of new baselines. [`event_loop`] feeds their events to the machine and executes its actions.
 
+mod accepted_reports;
 pub(crate) mod configuration;
 mod detection;
 mod event_loop;
@@ -25,11 +26,12 @@ mod status_observer;
 pub(crate) mod watch;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use kube::{Api, Client};
-use tokio::sync::{mpsc, watch as watched};
+use tokio::sync::{Notify, mpsc, watch as watched};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -122,6 +124,13 @@ pub(crate) async fn run(
             (None, condition::not_started(error.to_string()))
         }
     };
+    let reports = Arc::new(Notify::new());
+    tokio::spawn(accepted_reports::publish(
+        locked.state.clone(),
+        Api::namespaced(client.clone(), namespace),
+        settings.identity.file_integrity.clone(),
+        Arc::clone(&reports),
+    ));
     runner.watcher = detection.as_ref().map(Detection::watcher);
     let event_loop = EventLoop::new(Parts {
         machine: Machine::new(machine_settings(&settings)),
@@ -132,7 +141,7 @@ pub(crate) async fn run(
             api: Api::namespaced(client, namespace),
         },
         signal: SignalFile::new(below(&settings.host_root, names::SIGNAL_FILE)),
-        publishing: Publishing::new(items, runner.clone(), lines, realtime),
+        publishing: Publishing::new(items, runner.clone(), lines, realtime, reports),
         runner,
         detection,
         readiness,

@@ -5,11 +5,12 @@
 //! from what it keeps of the watched objects ([`cache`]). Every operator serves metrics
 //! ([`metrics_endpoint`]), and the leader exports those about the fleet ([`fleet_metrics`]). The leader
 //! also creates the objects for Prometheus ([`monitoring_objects`]) and the policy that restricts
-//! daemons to their own nodes ([`admission_policy`]).
+//! daemons to their own nodes ([`admission_policy`]), and keeps what new baselines accepted ([`evidence`]).
 
 pub(crate) mod admission_policy;
 mod cache;
 mod change_sets;
+pub(crate) mod evidence;
 mod fleet_metrics;
 mod leader_election;
 mod metrics_endpoint;
@@ -159,6 +160,7 @@ impl Operator {
             client.clone(),
             namespace.to_string(),
         ));
+        tasks.spawn(evidence::keep(client.clone(), namespace.to_string()));
         tasks.spawn(self.endpoint.keep_certificate(&client));
         tasks.spawn(monitoring_objects::keep(
             client.clone(),

@@ -8,6 +8,7 @@
 pub(crate) mod accepted;
 pub(crate) mod change_set;
 pub(crate) mod event;
+pub(crate) mod evidence;
 pub(crate) mod external_run;
 pub(crate) mod failure_log;
 pub(crate) mod known_changes;
@@ -34,6 +35,11 @@ impl Identity {
     /// Name of the FileIntegrityNodeStatus.
     pub fn node_status(&self) -> String {
         crate::api::names::node_status(&self.file_integrity, &self.node)
+    }
+
+    /// Name of the ConfigMap with the report of a new baseline.
+    pub(crate) fn accepted_report(&self) -> String {
+        crate::api::names::accepted_report(&self.log_prefix, &self.node)
     }
 
     /// Name of the ConfigMap with AIDE's reports of a failed scan.

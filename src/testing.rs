@@ -106,6 +106,9 @@ pub mod operator {
     pub mod build {
         pub use crate::operator::build::{ActiveConfig, config_map, node_status};
     }
+    pub mod evidence {
+        pub use crate::operator::evidence::keep;
+    }
     pub mod monitoring_objects {
         pub use crate::operator::monitoring_objects::alerts;
     }

@@ -199,6 +199,17 @@ impl Stage {
         Ok(failure_log::config_map(&identity, &report, &kept))
     }
 
+    /// The report of a new baseline of a node.
+    pub(crate) fn report_of(&self, node: &str) -> anyhow::Result<Value> {
+        let mut report = self.log_of(node)?;
+        report["metadata"]["name"] = json!(format!("aide-{}-{node}-accepted", self.fi));
+        if let Some(labels) = report["metadata"]["labels"].as_object_mut() {
+            labels.remove(names::Label::RESULT_LOG);
+            labels.insert(names::Label::ACCEPTED.to_owned(), json!(""));
+        }
+        Ok(report)
+    }
+
     /// A merge patch by the daemon on the node `mine`.
     fn merge<K>(
         &self,

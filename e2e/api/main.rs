@@ -21,6 +21,7 @@ mod daemon_permissions;
 mod detection;
 mod docs;
 mod edits;
+mod evidence;
 mod failover;
 mod faults;
 mod flux;

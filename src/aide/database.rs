@@ -9,6 +9,7 @@
 //! | `aide.baseline.json` | [`Record`]: how the baseline was created, and what it accepted |
 //! | `aide.baseline.json.new` | the record of the baseline that is being installed |
 //! | `aide.baseline.conf`, `aide.baseline.conf.new` | the configuration of the baseline, and that of the one being installed |
+//! | `aide.accepted.json.DIGEST`, `aide.accepted.json.new` | reports of new baselines that are not published yet, and that of the one being installed |
 //! | `aide.log`, `aide.log.new` | the latest plain report, and the one being written |
 //! | `*.backup-YYYYMMDDThh_mm_ss` | backups of database and report |
 //! | `aide.backup.new` | a backup that is being copied, on file systems without hard links |
@@ -16,6 +17,7 @@
 //!
 //! [`StateDir`] has the operations, [`Found`] is the content of the directory.
 
+mod accepted_reports;
 mod backups;
 mod baseline;
 mod config_copy;

@@ -34,6 +34,20 @@ impl Annotation {
     pub const FILES_CHANGED: &str = "file-integrity.openshift.io/files-changed";
     /// On a failure log: number of removed files.
     pub const FILES_REMOVED: &str = "file-integrity.openshift.io/files-removed";
+    /// On the report of a new baseline, and on evidence: the sha256 of the baseline's database.
+    pub const BASELINE_DIGEST: &str = "file-integrity.openshift.io/baseline-digest";
+    /// On the report of a new baseline, and on evidence: which set of changes it has.
+    pub const CHANGE_SET: &str = "file-integrity.openshift.io/change-set";
+    /// On evidence: the nodes that have reported it, or the first of them.
+    pub const NODES: &str = "file-integrity.openshift.io/nodes";
+    /// On evidence: the number of nodes that have reported it.
+    pub const NODE_COUNT: &str = "file-integrity.openshift.io/node-count";
+    /// On evidence: whether the operator has computed the hash of the changes from the report.
+    pub const VERIFIED: &str = "file-integrity.openshift.io/verified";
+    /// On evidence: when the operator deletes it.
+    pub const RETAIN_UNTIL: &str = "file-integrity.openshift.io/retain-until";
+    /// On evidence: bytes of its data.
+    pub(crate) const SIZE: &str = "file-integrity.openshift.io/size";
     /// On the admission policy and its binding, if the operator created them: hash of the manifest.
     pub(crate) const MANIFEST_HASH: &str = "file-integrity.openshift.io/manifest-hash";
     /// On a ServiceMonitor or PrometheusRule: hash of the spec that the operator wrote, a dot, hash of the spec with the
@@ -64,6 +78,10 @@ impl Label {
     pub const POD: &str = "file-integrity.openshift.io/pod";
     /// On ConfigMaps with a log from a daemon of the original operator.
     pub const LOG: &str = "file-integrity.openshift.io/log";
+    /// On ConfigMaps with the report of a new baseline, from a daemon.
+    pub const ACCEPTED: &str = "file-integrity.openshift.io/accepted";
+    /// On ConfigMaps with evidence of accepted changes, from the operator.
+    pub const EVIDENCE: &str = "file-integrity.openshift.io/evidence";
     /// On ConfigMaps with a failure log.
     pub const RESULT_LOG: &str = "file-integrity.openshift.io/result-log";
 }
@@ -81,6 +99,9 @@ pub const KEY_EFFECTIVE_CONF: &str = "aide.effective.conf";
 pub const KEY_INTEGRITY_LOG: &str = "integritylog";
 /// Binary data key of AIDE's JSON report in a failure log.
 pub(crate) const KEY_JSON_REPORT: &str = "report.json.gz";
+
+/// Data key of what a new baseline accepted, and why.
+pub(crate) const KEY_RECORD: &str = "record.json";
 
 pub const DAEMON_SERVICE_ACCOUNT: &str = "file-integrity-daemon";
 /// The Deployment, ServiceAccount and label of the operator.
@@ -157,6 +178,16 @@ pub fn node_status(file_integrity: &str, node: &str) -> String {
 /// Name of the ConfigMap with the failure log of a node. `prefix` is the name of the DaemonSet.
 pub fn failure_log(prefix: &str, node: &str) -> String {
     shortened(&format!("{prefix}-{node}-failed"), MAX_OBJECT_NAME)
+}
+
+/// Name of the ConfigMap with the report of a new baseline of a node. `prefix` is the name of the DaemonSet.
+pub(crate) fn accepted_report(prefix: &str, node: &str) -> String {
+    shortened(&format!("{prefix}-{node}-accepted"), MAX_OBJECT_NAME)
+}
+
+/// Name of the ConfigMap with evidence of a set of changes. `prefix` is the name of the DaemonSet.
+pub(crate) fn evidence(prefix: &str, set: &str) -> String {
+    format!("{prefix}-set-{set}")
 }
 
 /// A valid label value: the value itself up to 63 characters, otherwise its first 46 characters, a dash and 16 hex digits

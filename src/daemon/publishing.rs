@@ -1,7 +1,9 @@
 //! Turns actions of the state machine into updates for the outbox, and into lines for log shippers. I/O.
 
+use std::sync::Arc;
+
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::lines::Lines;
 use super::outbox::Item;
@@ -22,6 +24,8 @@ pub(super) struct Publishing {
     baseline: Option<String>,
     /// The state of realtime detection.
     realtime: RealtimeStatus,
+    /// Announces the report of a new baseline.
+    reports: Arc<Notify>,
 }
 
 impl Publishing {
@@ -30,8 +34,10 @@ impl Publishing {
         runner: Runner,
         lines: Lines,
         realtime: RealtimeStatus,
+        reports: Arc<Notify>,
     ) -> Self {
         Self {
+            reports,
             realtime,
             items,
             runner,
@@ -117,6 +123,7 @@ impl Publishing {
             self.lines.baseline_created(baseline);
             log(baseline);
             self.baseline = Some(baseline.digest.clone());
+            self.reports.notify_one();
         }
         if let Some(event) = &event {
             self.lines.event(event);

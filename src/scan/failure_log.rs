@@ -41,7 +41,7 @@ pub struct Reports<P, J> {
 }
 
 /// The content of the ConfigMap.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FailureLog {
     /// Value of the key integritylog.
     pub log: String,

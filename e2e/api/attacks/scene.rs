@@ -370,6 +370,40 @@ impl Scene {
             ),
             ("a content for ever".to_owned(), json!({"immutable": true})),
         ];
+        // A report of a new baseline, instead of a log.
+        let report = own.report_of(&own.mine)?;
+        let mut of_reports = Vec::new();
+        for (what, change) in [
+            (
+                "the name of another node's report",
+                called(format!("aide-fi-{}-accepted", own.theirs)),
+            ),
+            ("a report with the name of a log", called(name.clone())),
+            (
+                "the name of evidence",
+                called(format!("aide-fi-set-{}", "0".repeat(32))),
+            ),
+            (
+                "the labels of a log and of a report",
+                with("labels", json!({names::Label::RESULT_LOG: ""})),
+            ),
+            (
+                "the label of evidence",
+                with("labels", json!({names::Label::EVIDENCE: ""})),
+            ),
+            (
+                "a report with the label of a log",
+                with(
+                    "labels",
+                    json!({names::Label::RESULT_LOG: "", names::Label::ACCEPTED: null}),
+                ),
+            ),
+            ("a report for ever", json!({"immutable": true})),
+        ] {
+            let mut changed = report.clone();
+            merge(&mut changed, &change);
+            of_reports.extend(self.creations(what, &changed));
+        }
         // What is no name at all is refused before admission.
         let malformed = [
             name.to_uppercase(),
@@ -377,7 +411,7 @@ impl Scene {
             format!("{name}-"),
             format!("{name}/status"),
         ];
-        let mut tries = Vec::new();
+        let mut tries = of_reports;
         for (what, change) in disguises.drain(..) {
             let mut log = own.log_of(&own.mine)?;
             merge(&mut log, &change);
@@ -713,7 +747,30 @@ impl Scene {
         baseline["reason"] = json!("UnrequestedReinit");
         baseline["note"] = json!("a new baseline was created");
         let events = collection(EVENTS, &own.namespace, "events");
+        let report = own.report_of(&own.mine)?;
+        let report_path = format!("{}/aide-fi-{}-accepted", self.configmaps(), own.mine);
+        let refused = |what: &str, method: Method| {
+            Try::new("", what, method, report_path.clone()).answered(&[403])
+        };
+        let change = json!({"data": {"record.json": "{}"}});
+        let mut changed = report.clone();
+        merge(&mut changed, &change);
         Ok(vec![
+            attempt(
+                "the report of its new baseline",
+                Method::POST,
+                &self.configmaps(),
+            )
+            .with(PLAIN, report),
+            refused("its report, changed", Method::PATCH).with(MERGE, change.clone()),
+            Try::new(
+                "",
+                "its report, applied",
+                Method::PATCH,
+                format!("{report_path}?fieldManager=x&force=true"),
+            )
+            .with(APPLY, changed),
+            refused("its report, deleted", Method::DELETE),
             attempt("its result", Method::PATCH, &one).with(MERGE, result),
             attempt("its result as an operation", Method::PATCH, &one).with(JSON_PATCH, operation),
             attempt("its log, the first time", Method::PATCH, &log_path).with(APPLY, log.clone()),

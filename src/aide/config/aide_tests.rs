@@ -262,6 +262,8 @@ fn own_files_are_not_reported() {
         "aide.baseline.json.new",
         "aide.baseline.conf",
         "aide.baseline.conf.new",
+        "aide.accepted.json.new",
+        "aide.accepted.json.0123456789abcdef",
         "aide.backup.new",
         "aide.lock",
         "aide.reinit",

@@ -90,7 +90,8 @@ pub(crate) fn rule_for(path: &str, attributes: &str) -> String {
 
 /// The names of fio's own files in the state directory after `aide.`, without or with a suffix such as `.new` and `.backup-TIME`. Other files, such
 /// as those in `aide.d`, are watched.
-const OWN_FILES: [&str; 7] = [
+const OWN_FILES: [&str; 8] = [
+    "accepted.json",
     "db.gz",
     "log",
     "baseline.json",

@@ -83,7 +83,7 @@ impl StateDir {
         }
         let staged = self.new_of(RECORD);
         let record = Record::read(&staged).filter(|r| r.digest == digest)?;
-        if let Err(error) = self.install_record(&staged) {
+        if let Err(error) = self.install_record(&staged, digest) {
             // The record is valid in its present place, too.
             let error = crate::error_chain(&error);
             tracing::warn!(error, "failed to finish the replacement of a baseline");
@@ -91,8 +91,9 @@ impl StateDir {
         Some(record)
     }
 
-    fn install_record(&self, staged: &Path) -> Result<(), DatabaseError> {
+    fn install_record(&self, staged: &Path, digest: &str) -> Result<(), DatabaseError> {
         self.install_config();
+        self.install_accepted_report(digest);
         remove_empty_dir(&self.record())?;
         rename(staged, &self.record())?;
         Ok(sync_dir(self.path())?)
@@ -118,6 +119,7 @@ impl StateDir {
         self.back_up(now)?;
         rename(&self.new_database(), &self.database())?;
         self.install_config();
+        self.install_accepted_report(&record.digest);
         rename(&self.new_of(RECORD), &self.record())?;
         sync_dir(self.path())?;
         self.prune_backups(max_backups);

@@ -16,6 +16,8 @@ pub(super) const LOG: &str = "aide.log";
 pub(super) const RECORD: &str = "aide.baseline.json";
 /// The configuration of the baseline.
 pub(super) const CONFIG: &str = "aide.baseline.conf";
+/// The report of a new baseline.
+pub(super) const ACCEPTED: &str = "aide.accepted.json";
 /// Suffix of files that are being written.
 const NEW: &str = ".new";
 /// A backup that is being copied, without [`NEW`].
@@ -93,8 +95,8 @@ impl StateDir {
             remove_empty_dir(&unfinished)?;
             remove_if_exists(&unfinished)?;
         }
-        // After a crash during a replacement, `load` has installed it.
-        remove_best_effort(&[self.new_of(CONFIG)]);
+        // After a crash during a replacement, `load` has installed them.
+        remove_best_effort(&[self.new_of(CONFIG), self.new_of(ACCEPTED)]);
         Ok(())
     }
 

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
+use super::accepted_reports::MAX_WAITING;
 use super::backups::BACKUP;
 use super::baseline::LEGACY_SIGNAL;
 use super::plain_log::MAX_LOG;
 use super::safe_fs::{remove_best_effort, write_synced};
-use super::state_dir::{CONFIG, DATABASE, LOG, PARTIAL_BACKUP, RECORD};
+use super::state_dir::{ACCEPTED, CONFIG, DATABASE, LOG, PARTIAL_BACKUP, RECORD};
 use super::{DatabaseError, Found, Record, StateDir, digest_of_gzip};
 use crate::aide::config::config_hash;
 use crate::api::names;
@@ -349,6 +350,50 @@ fn a_crash_during_a_replacement_keeps_the_configuration_of_the_baseline() {
         let other = if is_replaced { &old_hash } else { &new_hash };
         assert_eq!(state.config_of_baseline(other), None);
     }
+}
+
+/// A report counts exactly if its baseline is in place, and is there once.
+#[test]
+fn a_report_of_a_new_baseline_is_kept_if_it_has_replaced_the_old_one() {
+    let (_root, state) = state();
+    commit(&state, "one", 0, 5);
+    // A replacement that failed.
+    state.stage_accepted_report(b"report of two");
+    state.load().unwrap();
+    assert_eq!(state.accepted_reports(), [""; 0].map(PathBuf::from));
+    state.clear_unfinished().unwrap();
+    // One that a crash interrupted after the first rename.
+    state.stage_accepted_report(b"report of two");
+    fs::write(state.database(), gzip("two")).unwrap();
+    write_synced(&state.new_of(RECORD), &record("two").to_json()).unwrap();
+    for _ in 0..2 {
+        state.load().unwrap();
+        state.clear_unfinished().unwrap();
+        let [report] = &state.accepted_reports()[..] else {
+            panic!("{:?}", state.accepted_reports());
+        };
+        let content = StateDir::read_accepted_report(report).unwrap();
+        assert_eq!(content, b"report of two");
+    }
+    // A complete one.
+    state.stage_accepted_report(b"report of three");
+    commit(&state, "three", 1, 5);
+    let reports = state.accepted_reports();
+    assert_eq!(reports.len(), 2);
+    StateDir::remove_accepted_report(&reports[0]).unwrap();
+    assert_eq!(state.accepted_reports(), reports[1..]);
+}
+
+#[test]
+fn waiting_reports_are_limited_and_prevent_no_replacement() {
+    let (_root, state) = state();
+    for n in 0..=MAX_WAITING {
+        let text = n.to_string();
+        state.stage_accepted_report(text.as_bytes());
+        commit(&state, &text, 0, 5);
+    }
+    assert_eq!(state.accepted_reports().len(), MAX_WAITING);
+    assert!(!state.new_of(ACCEPTED).exists());
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::aide_run::{AideRun, CheckEnd, NewDatabase, UpdateEnd, require_entries};
@@ -27,6 +28,7 @@ use crate::daemon::machine::{BaselineReason, Finished, OldBaseline};
 use crate::daemon::node_config::{self, NodeConfigError};
 use crate::file_error::FileError;
 use crate::scan::accepted;
+use crate::scan::evidence::{self, EvidenceRecord};
 use crate::scan::outcome::{Outcome, evaluate, evaluate_truncated};
 
 /// Name of the file with the configuration of the old baseline, in the container's own directory.
@@ -50,16 +52,30 @@ pub(crate) struct NewBaseline<'a> {
 struct Written {
     database: NewDatabase,
     /// None if there was nothing to compare with.
-    differences: Option<AcceptedDifferences>,
-    with_old_config: Option<AcceptedDifferences>,
+    comparison: Option<Comparison>,
 }
 
-impl Written {
-    fn without_comparison(database: NewDatabase, why: Option<&str>) -> Self {
+/// The comparison of the node with the old baseline.
+#[derive(Default)]
+struct Comparison {
+    differences: AcceptedDifferences,
+    with_old_config: Option<AcceptedDifferences>,
+    /// Its report, as a failure log.
+    log: Option<Value>,
+}
+
+impl Comparison {
+    /// Why there is none, or not all of it.
+    fn failed(self, why: &str) -> Self {
+        let unknown = accepted::unknown(&format!(
+            "{why}; the new baseline was created without a comparison"
+        ));
         Self {
-            database,
-            differences: why.map(accepted::unknown),
-            with_old_config: None,
+            differences: AcceptedDifferences {
+                incomplete: unknown.incomplete,
+                ..self.differences
+            },
+            ..self
         }
     }
 }
@@ -102,7 +118,10 @@ impl Runner {
                 let run = AideRun::prepare(self, new.config, cancel).await?;
                 // Without a recorded baseline, nothing was accepted that could be known.
                 let obstacle = obstacle.filter(|_| reason.is_some() && new.old.is_some());
-                Written::without_comparison(run.init().await?, obstacle.as_deref())
+                Written {
+                    database: run.init().await?,
+                    comparison: obstacle.map(|why| Comparison::default().failed(&why)),
+                }
             }
         };
         let config = new.config;
@@ -116,11 +135,12 @@ impl Runner {
             aide_version: self.aide_version.clone(),
             requested: new.reason.requested(),
             request: new.reason.request().map(str::to_owned),
-            accepted: accepted_by(new, &written),
+            accepted: written.comparison.as_ref().and_then(|it| accepted(new, it)),
             unread: written.database.unread,
         };
+        let log = written.comparison.and_then(|comparison| comparison.log);
         let runner = self.clone();
-        tokio::task::spawn_blocking(move || runner.install(record, &config)).await?
+        tokio::task::spawn_blocking(move || runner.install(record, &config, log)).await?
     }
 
     /// Why the node cannot be compared with the old database, if that is so. A link in its place is not
@@ -152,49 +172,56 @@ impl Runner {
             }
             _ => None,
         };
+        let comparison = Comparison {
+            with_old_config,
+            ..Comparison::default()
+        };
+        // The rules of another program or of the old configuration may watch more than the new ones.
+        let has_other_rules = new.old.is_none() || comparison.with_old_config.is_some();
         let run = AideRun::prepare(self, new.config, cancel).await?;
-        let (compared, unread) = match run.update().await? {
-            UpdateEnd::Written { status, unread } => {
-                (self.compared(CheckEnd::Complete(status)).await, unread)
-            }
+        let (end, unread) = match run.update().await? {
+            UpdateEnd::Written { status, unread } => (CheckEnd::Complete(status), unread),
             UpdateEnd::TooLarge { limit } => {
-                // The beginning of the report has at least the counts.
-                let end = CheckEnd::ReportTooLarge { limit };
-                let compared = self.compared(end).await?;
-                let differences = self.differences(&compared, new.old, false).await;
                 let why = format!("one of AIDE's files is longer than {limit} bytes");
-                return self
-                    .write_only(&run, differences, &why, with_old_config)
-                    .await;
+                let end = CheckEnd::ReportTooLarge { limit };
+                let Ok(compared) = self.compared(end, true).await else {
+                    return self.write_only(&run, comparison, &why).await;
+                };
+                // The beginning of the report has at least the counts.
+                let comparison = Comparison {
+                    differences: self.differences(&compared, new.old, false).await,
+                    log: compared.log,
+                    ..comparison
+                };
+                return self.write_only(&run, comparison, &why).await;
             }
             UpdateEnd::Failed(error) => {
-                let nothing = AcceptedDifferences::default();
-                return self
-                    .write_only(&run, nothing, &error.message, with_old_config)
-                    .await;
+                return self.write_only(&run, comparison, &error.message).await;
             }
         };
-        let compared = match compared {
+        let compared = match self.compared(end, true).await {
             Ok(compared) => compared,
             // There is no database for this configuration.
             Err(RunnerError::Scan(error)) => return Err(RunnerError::Scan(error)),
             Err(error) => {
-                let nothing = AcceptedDifferences::default();
                 let why = error.scan_error().message;
-                return self.write_only(&run, nothing, &why, with_old_config).await;
+                return self.write_only(&run, comparison, &why).await;
             }
         };
-        // The rules of another program or of the old configuration may watch more than the new ones.
-        let has_other_rules = new.old.is_none() || with_old_config.is_some();
         let mut differences = self.differences(&compared, new.old, has_other_rules).await;
         let old_unread = new.old.and_then(|old| self.state.unread(&old.digest));
         accepted::add_unread(&mut differences, old_unread, unread.as_deref());
         ReportFiles::of(self).remove_json()?;
-        let entries = compared.entries;
         Ok(Written {
-            database: NewDatabase { entries, unread },
-            differences: Some(differences),
-            with_old_config,
+            database: NewDatabase {
+                entries: compared.entries,
+                unread,
+            },
+            comparison: Some(Comparison {
+                differences,
+                log: compared.log,
+                ..comparison
+            }),
         })
     }
 
@@ -202,23 +229,14 @@ impl Runner {
     async fn write_only(
         &self,
         run: &AideRun<'_>,
-        differences: AcceptedDifferences,
+        comparison: Comparison,
         why: &str,
-        with_old_config: Option<AcceptedDifferences>,
     ) -> Result<Written, RunnerError> {
         tracing::warn!(why, "failed to compare the node with the old baseline");
         self.state.clear_unfinished()?;
-        let database = run.init().await?;
-        let unknown = accepted::unknown(&format!(
-            "{why}; the new baseline was created without a comparison"
-        ));
         Ok(Written {
-            database,
-            differences: Some(AcceptedDifferences {
-                incomplete: unknown.incomplete,
-                ..differences
-            }),
-            with_old_config,
+            database: run.init().await?,
+            comparison: Some(comparison.failed(why)),
         })
     }
 
@@ -250,14 +268,21 @@ impl Runner {
         let config = self.work_dir.join(OLD_CONFIG);
         write_atomically(&config, text).map_err(FileError::on("write", &config))?;
         let run = AideRun::prepare(self, &config, cancel).await?;
-        let compared = self.compared(run.check().await?).await?;
+        let compared = self.compared(run.check().await?, false).await?;
         Ok(self.differences(&compared, Some(old), false).await)
     }
 
-    /// Reads the report of a comparison.
-    async fn compared(&self, end: CheckEnd) -> Result<Compared, RunnerError> {
+    /// Reads the report of a comparison, and keeps it if `keeps_log`.
+    async fn compared(&self, end: CheckEnd, keeps_log: bool) -> Result<Compared, RunnerError> {
         let runner = self.clone();
-        tokio::task::spawn_blocking(move || Compared::read(&runner, end)).await?
+        let read = move || {
+            let mut compared = Compared::read(&runner, end)?;
+            if let (Outcome::Changed(report), true) = (&compared.outcome, keeps_log) {
+                compared.log = Some(ReportFiles::of(&runner).log_of_update(report)?);
+            }
+            Ok(compared)
+        };
+        tokio::task::spawn_blocking(read).await?
     }
 
     /// What a comparison has found, if it was one with the recorded baseline.
@@ -298,10 +323,20 @@ impl Runner {
     }
 
     /// Installs the database that AIDE has written.
-    fn install(&self, mut record: Record, config: &str) -> Result<Record, RunnerError> {
+    fn install(
+        &self,
+        mut record: Record,
+        config: &str,
+        log: Option<Value>,
+    ) -> Result<Record, RunnerError> {
         let new = self.state.new_database();
         record.digest = database::digest_of_gzip(&new).map_err(FileError::on("read", &new))?;
         record.created_at = time::now();
+        if record.accepted.is_some() {
+            let report = self.report_of_new_baseline(&record, log);
+            self.state
+                .stage_accepted_report(report.to_string().as_bytes());
+        }
         let now = record.created_at.0;
         self.state.commit(&record, config, now, self.max_backups)?;
         let kept = self.state.take_log();
@@ -312,17 +347,29 @@ impl Runner {
         }
         Ok(record)
     }
+
+    fn report_of_new_baseline(&self, record: &Record, log: Option<Value>) -> Value {
+        let evidence = EvidenceRecord {
+            file_integrity: self.identity.file_integrity.clone(),
+            node: self.identity.node.clone(),
+            host_root: self.host_root.clone(),
+            baseline: self.published(record),
+        };
+        // The report of a comparison with another database than the recorded one shows nothing.
+        let log = log.filter(|_| evidence.has_differences());
+        evidence::node_report(&self.identity, log, &evidence)
+    }
 }
 
-/// What the record of the new baseline has, if the old one was replaced by another one.
-fn accepted_by(new: NewBaseline<'_>, written: &Written) -> Option<Accepted> {
+/// What the record of the new baseline has, if it accepts anything.
+fn accepted(new: NewBaseline<'_>, comparison: &Comparison) -> Option<Accepted> {
     let accepted = Accepted {
         reason: new.reason.accepts()?.to_string(),
         request: new.reason.request().map(str::to_owned),
         old_digest: new.old.map(|old| old.digest.clone()),
         old_config_hash: new.old.map(|old| old.config_hash.clone()),
-        differences: written.differences.clone()?,
-        with_old_config: written.with_old_config.clone(),
+        differences: comparison.differences.clone(),
+        with_old_config: comparison.with_old_config.clone(),
     };
     (!accepted.is_empty()).then_some(accepted)
 }
@@ -331,6 +378,8 @@ fn accepted_by(new: NewBaseline<'_>, written: &Written) -> Option<Accepted> {
 #[derive(Debug)]
 struct Compared {
     outcome: Outcome,
+    /// The reports, as a failure log.
+    log: Option<Value>,
     /// sha256 of the database that AIDE has read, if it is known.
     digest: Option<String>,
     /// Number of files on the node.
@@ -358,6 +407,7 @@ impl Compared {
         Ok(Self {
             digest: digest.or_else(|| runner.digest_on_disk()),
             outcome,
+            log: None,
             entries,
         })
     }

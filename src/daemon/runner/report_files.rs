@@ -67,14 +67,23 @@ impl<'a> ReportFiles<'a> {
 
     /// The failure log of the two reports.
     pub(super) fn failure_log(&self, report: &Report) -> Result<Value, RunnerError> {
-        let (log, identity) = (self.runner.state.log(), &self.runner.identity);
+        self.log_of(report, &self.runner.state.log())
+    }
+
+    /// The same of an update, whose plain report is not the latest one yet.
+    pub(super) fn log_of_update(&self, report: &Report) -> Result<Value, RunnerError> {
+        self.log_of(report, &self.runner.state.new_log())
+    }
+
+    fn log_of(&self, report: &Report, log: &Path) -> Result<Value, RunnerError> {
+        let identity = &self.runner.identity;
         let reports = Reports {
-            plain: File::open(&log).map_err(FileError::on("open", &log))?,
+            plain: File::open(log).map_err(FileError::on("open", log))?,
             json: File::open(&self.json).map_err(FileError::on("open", &self.json))?,
             path_on_node: self.runner.log_on_node(),
         };
         let content =
-            failure_log::fit(identity, report, reports).map_err(FileError::on("read", &log))?;
+            failure_log::fit(identity, report, reports).map_err(FileError::on("read", log))?;
         Ok(failure_log::config_map(identity, report, &content))
     }
 }

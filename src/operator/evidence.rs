@@ -1,0 +1,204 @@
+//! Keeps evidence of what new baselines accepted. I/O; [`promotion`] decides.
+//!
+//! A daemon creates a ConfigMap with the report of its new baseline. This task of the leader promotes it: one immutable
+//! ConfigMap for each set of changes and request, with the nodes that have reported it, whose report it has verified.
+//! Then it deletes the node's one. Each step can be repeated, so if the operator is killed, the next leader continues.
+//!
+//! Evidence has no owner, so it survives its FileIntegrity. Only this task deletes it, when its retention ends.
+
+mod promotion;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::core::{ObjectMeta, PartialObjectMeta};
+use kube::{Api, Client};
+
+use self::promotion::{Evidence, Existing, MAX_TOTAL, Reported, group, is_evidence, is_expired};
+use crate::api::{names, time};
+use crate::k8s::{RequestError, raw, request};
+
+/// Pause between two looks for new reports.
+const INTERVAL: Duration = Duration::from_secs(15);
+
+/// A task of the leader: promotes the reports of daemons, and deletes evidence whose retention has ended.
+pub async fn keep(client: Client, namespace: String) {
+    let keeper = Keeper {
+        api: Api::namespaced(client, &namespace),
+    };
+    loop {
+        if let Err(error) = keeper.promote_all().await {
+            tracing::warn!(
+                error = crate::error_chain(&error),
+                "failed to keep evidence of accepted changes; retrying"
+            );
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+struct Keeper {
+    api: Api<ConfigMap>,
+}
+
+impl Keeper {
+    async fn promote_all(&self) -> Result<(), RequestError> {
+        let reported = self.list(names::Label::ACCEPTED).await?;
+        let evidence = self.list(names::Label::EVIDENCE).await?;
+        let now = time::now().0;
+        let mut existing = Existing::default();
+        for object in evidence {
+            if is_expired(&object, now) {
+                self.delete(&object).await?;
+            } else {
+                existing.add(object);
+            }
+        }
+        let reported = reported.into_iter().filter_map(Reported::new);
+        for (_, group) in group(reported) {
+            self.promote(group, &mut existing).await?;
+        }
+        Ok(())
+    }
+
+    /// Promotes the reports of the same set.
+    async fn promote(
+        &self,
+        reported: Vec<Reported>,
+        existing: &mut Existing,
+    ) -> Result<(), RequestError> {
+        let mut waiting = Vec::new();
+        for report in reported {
+            // Once one report is verified, the others only add their nodes.
+            if existing.has_verified(&report) {
+                waiting.push(report);
+                continue;
+            }
+            let Some(object) = self.read(&report).await? else {
+                continue;
+            };
+            let evidence = Evidence::of(&object, &report, existing.size());
+            if !self.create(&evidence, existing).await? {
+                continue;
+            }
+            if evidence.is_verified() {
+                waiting.push(report);
+            } else {
+                self.add_nodes(&evidence.name(), std::slice::from_ref(&report), existing)
+                    .await?;
+                self.delete(&report.metadata).await?;
+            }
+        }
+        let Some(first) = waiting.first() else {
+            return Ok(());
+        };
+        self.add_nodes(&first.evidence_name(), &waiting, existing)
+            .await?;
+        for report in &waiting {
+            self.delete(&report.metadata).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns false if another object has the name: it is left alone, and the report stays.
+    async fn create(
+        &self,
+        evidence: &Evidence,
+        existing: &mut Existing,
+    ) -> Result<bool, RequestError> {
+        let object = evidence.object();
+        let name = evidence.name();
+        let params = PostParams::default();
+        let created = self.api.create(&params, &object);
+        match request(format!("create the ConfigMap {name}"), created).await {
+            // The list was older.
+            Err(error) if error.already_exists() => {
+                let read = raw::metadata_opt(&self.api, &name);
+                let read = request(format!("read the ConfigMap {name}"), read).await?;
+                let Some(metadata) = read.filter(is_evidence) else {
+                    tracing::warn!(name, "another object has the name of evidence");
+                    return Ok(false);
+                };
+                existing.add(metadata);
+            }
+            created => {
+                existing.add(created?.metadata);
+                if !evidence.is_kept {
+                    tracing::warn!(
+                        name,
+                        limit = MAX_TOTAL,
+                        "evidence takes too much space; the report is not kept"
+                    );
+                }
+                tracing::info!(
+                    name,
+                    verified = evidence.is_verified(),
+                    "evidence of accepted changes"
+                );
+            }
+        }
+        Ok(true)
+    }
+
+    /// Adds the nodes to the evidence with this name.
+    async fn add_nodes(
+        &self,
+        name: &str,
+        reported: &[Reported],
+        existing: &mut Existing,
+    ) -> Result<(), RequestError> {
+        let Some(annotations) = existing.with_nodes(name, reported) else {
+            return Ok(());
+        };
+        // Fails if there are other nodes meanwhile: the list may be older.
+        let version = existing.version_of(name);
+        let patch = serde_json::json!({
+            "metadata": {"annotations": annotations, "resourceVersion": version},
+        });
+        let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+        let patched = self.api.patch_metadata(name, &params, &patch);
+        let patched = request(format!("add nodes to the ConfigMap {name}"), patched).await?;
+        existing.add(patched.metadata);
+        Ok(())
+    }
+
+    /// None if it was deleted or replaced meanwhile.
+    async fn read(&self, report: &Reported) -> Result<Option<ConfigMap>, RequestError> {
+        let name = report.metadata.name.as_deref().unwrap_or_default();
+        let read = request(format!("read the ConfigMap {name}"), self.api.get_opt(name)).await?;
+        Ok(read.filter(|object| object.metadata.uid == report.metadata.uid))
+    }
+
+    async fn delete(&self, metadata: &ObjectMeta) -> Result<(), RequestError> {
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let params = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: metadata.uid.clone(),
+                resource_version: None,
+            }),
+            ..DeleteParams::default()
+        };
+        let deleted = self.api.delete(name, &params);
+        match request(format!("delete the ConfigMap {name}"), deleted).await {
+            Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(()),
+            deleted => deleted.map(drop),
+        }
+    }
+
+    /// The metadata of all ConfigMaps with this label, from the API server's cache: reading the others from etcd, such
+    /// as the failure logs of all nodes, would cost far more.
+    async fn list(&self, label: &str) -> Result<Vec<ObjectMeta>, RequestError> {
+        let params = ListParams::default().labels(label).match_any();
+        let listed = self.api.list_metadata(&params);
+        let listed = request(format!("list ConfigMaps with {label}"), listed).await?;
+        let items = listed.items.into_iter();
+        Ok(items
+            .map(|object: PartialObjectMeta<ConfigMap>| object.metadata)
+            .collect())
+    }
+}
+
+/// Annotations of a ConfigMap.
+type Annotations = BTreeMap<String, String>;

@@ -1,0 +1,283 @@
+//! How the report of a node becomes evidence. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::core::ObjectMeta;
+
+use super::Annotations;
+use crate::api::names::{self, Annotation, Label};
+use crate::api::time;
+use crate::scan::evidence::{EvidenceRecord, is_verified, record_of};
+
+/// How long evidence is kept.
+const RETENTION: SignedDuration = SignedDuration::from_hours(400 * 24);
+/// Maximum bytes of the data of all evidence. Beyond it, evidence has no reports.
+pub(super) const MAX_TOTAL: u64 = 256 * 1024 * 1024;
+/// Maximum number of nodes in an annotation.
+const MAX_NODES: usize = 100;
+/// Values of the annotation with the result of the verification.
+const VERIFIED: &str = "true";
+const NOT_VERIFIED: &str = "false: the report does not have the changes of the record";
+const INCOMPLETE: &str = "false: the changes are not completely known";
+const NOT_KEPT: &str = "the report is not kept, because evidence takes too much space";
+
+/// The metadata of a report.
+#[derive(Clone, Debug)]
+pub(super) struct Reported {
+    pub(super) metadata: ObjectMeta,
+    /// The set that the daemon claims.
+    set: String,
+    node: String,
+    /// The name of the DaemonSet, with which names of evidence begin.
+    prefix: String,
+}
+
+impl Reported {
+    /// None if the object is not one of a daemon.
+    pub(super) fn new(metadata: ObjectMeta) -> Option<Self> {
+        let set = annotation(&metadata, Annotation::CHANGE_SET)?.to_owned();
+        let is_set = set.len() == crate::scan::evidence::SET_DIGITS
+            && set
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        let owner = full_value(&metadata, Label::OWNER)?;
+        let node = full_value(&metadata, Label::NODE)?;
+        is_set.then(|| Self {
+            prefix: names::daemon_set(&owner),
+            set,
+            node,
+            metadata,
+        })
+    }
+
+    /// The name of the evidence that this report claims to have.
+    pub(super) fn evidence_name(&self) -> String {
+        names::evidence(&self.prefix, &self.set)
+    }
+}
+
+/// The reports by the evidence that they claim to have.
+pub(super) fn group(reported: impl Iterator<Item = Reported>) -> BTreeMap<String, Vec<Reported>> {
+    let mut groups: BTreeMap<String, Vec<Reported>> = BTreeMap::new();
+    for report in reported {
+        groups
+            .entry(report.evidence_name())
+            .or_default()
+            .push(report);
+    }
+    groups
+}
+
+/// The metadata of existing evidence.
+#[derive(Debug, Default)]
+pub(super) struct Existing(BTreeMap<String, ObjectMeta>);
+
+impl Existing {
+    pub(super) fn add(&mut self, metadata: ObjectMeta) {
+        if let Some(name) = metadata.name.clone() {
+            self.0.insert(name, metadata);
+        }
+    }
+
+    /// The resource version of evidence.
+    pub(super) fn version_of(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.resource_version.as_deref()
+    }
+
+    /// Bytes of the data of all evidence.
+    pub(super) fn size(&self) -> u64 {
+        let sizes = self
+            .0
+            .values()
+            .filter_map(|it| annotation(it, Annotation::SIZE));
+        sizes.filter_map(|size| size.parse::<u64>().ok()).sum()
+    }
+
+    /// Whether there is verified evidence of the set that this report claims.
+    pub(super) fn has_verified(&self, report: &Reported) -> bool {
+        let found = self.0.get(&report.evidence_name());
+        found.is_some_and(|it| annotation(it, Annotation::VERIFIED) == Some(VERIFIED))
+    }
+
+    /// The annotations that add these nodes to evidence; None if it has them, or does not exist.
+    pub(super) fn with_nodes(&self, name: &str, reported: &[Reported]) -> Option<Annotations> {
+        let evidence = self.0.get(name)?;
+        let list = annotation(evidence, Annotation::NODES).unwrap_or_default();
+        let mut nodes: BTreeSet<&str> = list.split(',').filter(|node| !node.is_empty()).collect();
+        let count = annotation(evidence, Annotation::NODE_COUNT);
+        let mut count: usize = count
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(nodes.len());
+        for report in reported {
+            if nodes.contains(report.node.as_str()) {
+                continue;
+            }
+            count += 1;
+            if nodes.len() < MAX_NODES {
+                nodes.insert(&report.node);
+            }
+        }
+        let nodes = nodes.into_iter().collect::<Vec<_>>().join(",");
+        let annotations = Annotations::from([
+            (Annotation::NODES.to_owned(), nodes),
+            (Annotation::NODE_COUNT.to_owned(), count.to_string()),
+        ]);
+        let is_new = |(key, value): (&String, &String)| annotation(evidence, key) != Some(value);
+        annotations.iter().any(is_new).then_some(annotations)
+    }
+}
+
+/// Evidence that is to be created.
+#[derive(Debug)]
+pub(super) struct Evidence {
+    object: ConfigMap,
+    /// Whether it has the report.
+    pub(super) is_kept: bool,
+}
+
+impl Evidence {
+    /// The evidence of this node's report. `used` are the bytes of the evidence that exists.
+    pub(super) fn of(object: &ConfigMap, report: &Reported, used: u64) -> Self {
+        let record = record_of(object);
+        let is_own = |record: &&EvidenceRecord| record.set() == report.set;
+        let (set, verified) = match record.as_ref().filter(is_own) {
+            Some(record) if is_verified(object, record) => (report.set.clone(), VERIFIED),
+            Some(record) if !is_complete(record) => (report.set.clone(), INCOMPLETE),
+            _ => (unverified_set(report, record.as_ref()), NOT_VERIFIED),
+        };
+        let size = size(object);
+        let is_kept = used.saturating_add(size) <= MAX_TOTAL;
+        Self {
+            object: ConfigMap {
+                metadata: metadata(
+                    object,
+                    report,
+                    &set,
+                    verified,
+                    if is_kept { size } else { 0 },
+                ),
+                immutable: Some(true),
+                data: data(object, is_kept),
+                binary_data: object.binary_data.clone().filter(|_| is_kept),
+            },
+            is_kept,
+        }
+    }
+
+    pub(super) fn object(&self) -> ConfigMap {
+        self.object.clone()
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.object.metadata.name.clone().unwrap_or_default()
+    }
+
+    pub(super) fn is_verified(&self) -> bool {
+        annotation(&self.object.metadata, Annotation::VERIFIED) == Some(VERIFIED)
+    }
+}
+
+fn is_complete(record: &EvidenceRecord) -> bool {
+    let accepted = record.baseline.accepted.as_ref();
+    accepted.is_some_and(|accepted| accepted.differences.incomplete.is_none())
+}
+
+/// A report that is not what it claims must not take the name of one that is.
+fn unverified_set(report: &Reported, record: Option<&EvidenceRecord>) -> String {
+    match record {
+        Some(record) if record.node == report.node => record.unverified_set(),
+        _ => {
+            let uid = report.metadata.uid.as_deref().unwrap_or_default();
+            let mut set = names::sha256_hex(format!("unverified/{}/{uid}", report.node));
+            set.truncate(crate::scan::evidence::SET_DIGITS);
+            set
+        }
+    }
+}
+
+fn metadata(
+    object: &ConfigMap,
+    report: &Reported,
+    set: &str,
+    verified: &str,
+    size: u64,
+) -> ObjectMeta {
+    let copied = [
+        Annotation::FILES_ADDED,
+        Annotation::FILES_CHANGED,
+        Annotation::FILES_REMOVED,
+        Annotation::COMPRESSED,
+        Label::OWNER,
+    ];
+    let copied = copied.into_iter().filter_map(|key| {
+        let value = annotation(&object.metadata, key)?;
+        Some((key.to_owned(), value.to_owned()))
+    });
+    let mut annotations: Annotations = copied.collect();
+    let until = time::now().0 + RETENTION;
+    for (key, value) in [
+        (Annotation::CHANGE_SET, set),
+        (Annotation::VERIFIED, verified),
+        (Annotation::SIZE, &size.to_string()),
+        (Annotation::RETAIN_UNTIL, &until.to_string()),
+    ] {
+        annotations.insert(key.to_owned(), value.to_owned());
+    }
+    let labels = object.metadata.labels.clone().unwrap_or_default();
+    let owner = labels.into_iter().filter(|(key, _)| key == Label::OWNER);
+    let evidence = (Label::EVIDENCE.to_owned(), String::new());
+    ObjectMeta {
+        name: Some(names::evidence(&report.prefix, set)),
+        namespace: object.metadata.namespace.clone(),
+        labels: Some(owner.chain([evidence]).collect()),
+        annotations: Some(annotations),
+        ..ObjectMeta::default()
+    }
+}
+
+/// The data of evidence: beyond the limit only the record.
+fn data(object: &ConfigMap, is_kept: bool) -> Option<BTreeMap<String, String>> {
+    let mut data = object.data.clone()?;
+    if !is_kept {
+        data.retain(|key, _| key == names::KEY_RECORD);
+        data.insert(names::KEY_INTEGRITY_LOG.to_owned(), NOT_KEPT.to_owned());
+    }
+    Some(data)
+}
+
+fn size(object: &ConfigMap) -> u64 {
+    let data = object.data.iter().flatten();
+    let binary = object.binary_data.iter().flatten();
+    let all = data.map(|(_, text)| text.len());
+    all.chain(binary.map(|(_, bytes)| bytes.0.len()))
+        .sum::<usize>() as u64
+}
+
+/// Whether an object is evidence.
+pub(super) fn is_evidence(metadata: &ObjectMeta) -> bool {
+    let labels = metadata.labels.as_ref();
+    labels.is_some_and(|labels| labels.contains_key(Label::EVIDENCE))
+}
+
+/// Whether the retention has ended.
+pub(super) fn is_expired(metadata: &ObjectMeta, now: Timestamp) -> bool {
+    let until = annotation(metadata, Annotation::RETAIN_UNTIL);
+    let until = until.and_then(|text| text.parse::<Timestamp>().ok());
+    until.is_some_and(|until| until < now)
+}
+
+fn annotation<'a>(metadata: &'a ObjectMeta, key: &str) -> Option<&'a str> {
+    let annotations = metadata.annotations.as_ref()?;
+    annotations.get(key).map(String::as_str)
+}
+
+/// The value of a label, or its complete value in the annotation with the same key.
+fn full_value(metadata: &ObjectMeta, key: &str) -> Option<String> {
+    let label = metadata.labels.as_ref()?.get(key)?;
+    Some(annotation(metadata, key).unwrap_or(label).to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+use super::*;
+use crate::scan::evidence::tests::reported;
+
+fn with_metadata(mut object: ConfigMap, node: &str) -> ConfigMap {
+    object.metadata.uid = Some(format!("uid of {node}"));
+    let labels = object.metadata.labels.as_mut().unwrap();
+    labels.insert(Label::NODE.to_owned(), node.to_owned());
+    object
+}
+
+fn of(object: &ConfigMap) -> Reported {
+    Reported::new(object.metadata.clone()).unwrap()
+}
+
+fn value<'a>(evidence: &'a Evidence, key: &str) -> &'a str {
+    annotation(&evidence.object.metadata, key).unwrap_or_default()
+}
+
+#[test]
+fn a_verified_report_is_immutable_evidence_without_an_owner() {
+    let object = with_metadata(reported("n1", "/etc/new"), "n1");
+    let report = of(&object);
+    let evidence = Evidence::of(&object, &report, 0);
+    assert!(evidence.is_verified());
+    assert_eq!(evidence.name(), report.evidence_name());
+    assert!(
+        evidence.name().starts_with("aide-fi-set-"),
+        "{}",
+        evidence.name()
+    );
+    let created = evidence.object();
+    assert_eq!(created.immutable, Some(true));
+    assert_eq!(created.metadata.owner_references, None);
+    assert_eq!(created.data, object.data);
+    assert_eq!(created.binary_data, object.binary_data);
+    let labels = created.metadata.labels.as_ref().unwrap();
+    assert!(labels.contains_key(Label::EVIDENCE) && !labels.contains_key(Label::ACCEPTED));
+    assert!(!labels.contains_key(Label::NODE), "it is of several nodes");
+    let now = time::now().0;
+    assert!(!is_expired(&created.metadata, now));
+    assert!(is_expired(
+        &created.metadata,
+        now + RETENTION + SignedDuration::from_secs(60)
+    ));
+}
+
+#[test]
+fn a_node_that_claims_the_set_of_others_gets_another_name() {
+    let truth = with_metadata(reported("n1", "/etc/new"), "n1");
+    let set = of(&truth).set.clone();
+    let mut lie = with_metadata(reported("n2", "/etc/other"), "n2");
+    let annotations = lie.metadata.annotations.as_mut().unwrap();
+    annotations.insert(Annotation::CHANGE_SET.to_owned(), set);
+    let evidence = Evidence::of(&lie, &of(&lie), 0);
+    assert!(!evidence.is_verified());
+    assert_eq!(value(&evidence, Annotation::VERIFIED), NOT_VERIFIED);
+    assert_ne!(evidence.name(), of(&truth).evidence_name());
+    // Nor without a record.
+    lie.data = None;
+    let evidence = Evidence::of(&lie, &of(&lie), 0);
+    assert!(!evidence.is_verified());
+    assert_ne!(evidence.name(), of(&truth).evidence_name());
+}
+
+#[test]
+fn objects_without_a_valid_set_are_not_promoted() {
+    for set in [
+        "",
+        "0123",
+        "../../../../etc/passwd-0123456789",
+        &"g".repeat(32),
+    ] {
+        let mut object = reported("n1", "/etc/new");
+        let annotations = object.metadata.annotations.as_mut().unwrap();
+        annotations.insert(Annotation::CHANGE_SET.to_owned(), set.to_owned());
+        assert!(Reported::new(object.metadata).is_none(), "{set}");
+    }
+}
+
+#[test]
+fn beyond_the_limit_only_the_record_is_kept() {
+    let object = with_metadata(reported("n1", "/etc/new"), "n1");
+    let evidence = Evidence::of(&object, &of(&object), MAX_TOTAL);
+    let created = evidence.object();
+    assert_eq!(created.binary_data, None);
+    let data = created.data.unwrap();
+    assert_eq!(data[names::KEY_INTEGRITY_LOG], NOT_KEPT);
+    assert_eq!(
+        data[names::KEY_RECORD],
+        object.data.unwrap()[names::KEY_RECORD]
+    );
+    assert_eq!(value(&evidence, Annotation::SIZE), "0");
+    assert!(evidence.is_verified(), "its changes are known nevertheless");
+}
+
+#[test]
+fn evidence_lists_its_nodes_once_and_within_a_limit() {
+    let nodes: Vec<String> = (0..MAX_NODES + 20).map(|n| format!("node{n}")).collect();
+    let all: Vec<Reported> = nodes
+        .iter()
+        .map(|node| of(&with_metadata(reported("n1", "/etc/new"), node)))
+        .collect();
+    let object = reported("n1", "/etc/new");
+    let evidence = Evidence::of(&object, &all[0], 0);
+    let mut existing = Existing::default();
+    assert_eq!(existing.with_nodes(&evidence.name(), &all), None);
+    let mut metadata = evidence.object().metadata;
+    existing.add(metadata.clone());
+    assert!(existing.has_verified(&all[0]));
+    for reported in [&all[..2], &all[1..2], &all[..]] {
+        let Some(more) = existing.with_nodes(&evidence.name(), reported) else {
+            continue;
+        };
+        metadata.annotations.as_mut().unwrap().extend(more);
+        existing.add(metadata.clone());
+    }
+    assert_eq!(existing.with_nodes(&evidence.name(), &all[..2]), None);
+    let listed = annotation(&metadata, Annotation::NODES).unwrap();
+    assert_eq!(listed.split(',').count(), MAX_NODES);
+    let count = annotation(&metadata, Annotation::NODE_COUNT).unwrap();
+    assert_eq!(count, (MAX_NODES + 20).to_string());
+    assert!(existing.size() > 0);
+}

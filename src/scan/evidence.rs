@@ -1,0 +1,152 @@
+//! The report of a new baseline, as a ConfigMap: in the format of a failure log, with the record of what the baseline
+//! accepted. Pure.
+//!
+//! The daemon creates it for its node. The operator promotes it to evidence, one for each set of changes and
+//! request, and verifies it: the hash of the changes is computed from the report, so the new values certify
+//! themselves, whichever node reported them.
+
+use std::io::Read as _;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use super::Identity;
+use super::change_set::ChangeSet;
+use super::failure_log::{self, FailureLog};
+use crate::aide::report::{self, Report, part};
+use crate::api::{Baseline, names};
+
+/// Number of hex digits of the id of a set: 128 bits, so that no two sets can be made to have the same one.
+pub(crate) const SET_DIGITS: usize = 32;
+/// Maximum bytes of an uncompressed JSON report.
+const MAX_REPORT: u64 = 256 * 1024 * 1024;
+
+/// What is kept with the report of a new baseline.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct EvidenceRecord {
+    pub(crate) file_integrity: String,
+    pub(crate) node: String,
+    /// The paths of the report begin with it.
+    pub(crate) host_root: String,
+    /// The baseline with what it accepted.
+    pub(crate) baseline: Baseline,
+}
+
+impl EvidenceRecord {
+    /// Whether any change is known.
+    pub(crate) fn has_differences(&self) -> bool {
+        let accepted = self.baseline.accepted.as_ref();
+        let counts = accepted.map(|accepted| {
+            let all = &accepted.differences;
+            (all.files_added, all.files_changed, all.files_removed)
+        });
+        counts.is_some_and(|counts| counts != (0, 0, 0))
+    }
+
+    /// Identifies the changes, and the request that accepted them. Nodes with the same changes have the same one. If
+    /// the changes are not completely known, it is that of this baseline only.
+    pub(crate) fn set(&self) -> String {
+        let accepted = self.baseline.accepted.as_ref();
+        let hashes = accepted.map(|accepted| {
+            let old = accepted.with_old_config.as_ref();
+            let all = [Some(&accepted.differences), old].into_iter().flatten();
+            all.map(|part| {
+                part.changes_hash
+                    .as_deref()
+                    .filter(|_| part.incomplete.is_none())
+            })
+            .collect::<Option<Vec<&str>>>()
+        });
+        let mut hash = Sha256::new();
+        if let (Some(accepted), Some(hashes)) = (accepted, hashes.flatten()) {
+            part(&mut hash, b"set");
+            part(&mut hash, accepted.reason.as_bytes());
+            let request = accepted.request.as_deref().unwrap_or_default();
+            part(&mut hash, request.as_bytes());
+            part(&mut hash, self.baseline.config_hash.as_bytes());
+            for text in hashes {
+                part(&mut hash, text.as_bytes());
+            }
+        } else {
+            part(&mut hash, b"baseline");
+            part(&mut hash, self.node.as_bytes());
+            part(&mut hash, self.baseline.digest.as_bytes());
+        }
+        let mut set = names::hex(&hash.finalize());
+        set.truncate(SET_DIGITS);
+        set
+    }
+
+    /// The set of a record whose report does not have the changes that it claims.
+    pub(crate) fn unverified_set(&self) -> String {
+        let mut hash = Sha256::new();
+        for text in ["unverified", &self.node, &self.baseline.digest] {
+            part(&mut hash, text.as_bytes());
+        }
+        let mut set = names::hex(&hash.finalize());
+        set.truncate(SET_DIGITS);
+        set
+    }
+}
+
+/// The ConfigMap of a node. Without `log` there is no report: the changes are not known.
+pub(crate) fn node_report(
+    identity: &Identity,
+    log: Option<Value>,
+    record: &EvidenceRecord,
+) -> Value {
+    let mut object = log.unwrap_or_else(|| {
+        failure_log::config_map(identity, &Report::default(), &FailureLog::default())
+    });
+    let metadata = &mut object["metadata"];
+    metadata["name"] = json!(identity.accepted_report());
+    if let Some(labels) = metadata["labels"].as_object_mut() {
+        labels.remove(names::Label::RESULT_LOG);
+        labels.insert(names::Label::ACCEPTED.to_owned(), json!(""));
+    }
+    let annotations = &mut metadata["annotations"];
+    annotations[names::Annotation::BASELINE_DIGEST] = json!(record.baseline.digest);
+    annotations[names::Annotation::CHANGE_SET] = json!(record.set());
+    // Texts, numbers and times always have a JSON form.
+    let text = serde_json::to_string(record).unwrap_or_default();
+    object["data"][names::KEY_RECORD] = json!(text);
+    object
+}
+
+/// The record of a node's ConfigMap.
+pub(crate) fn record_of(object: &ConfigMap) -> Option<EvidenceRecord> {
+    let text = object.data.as_ref()?.get(names::KEY_RECORD)?;
+    serde_json::from_str(text).ok()
+}
+
+/// Whether the report of a node's ConfigMap has exactly the changes that its record claims.
+pub(crate) fn is_verified(object: &ConfigMap, record: &EvidenceRecord) -> bool {
+    let accepted = record.baseline.accepted.as_ref();
+    let differences = accepted.map(|accepted| &accepted.differences);
+    let Some(differences) = differences.filter(|it| it.incomplete.is_none()) else {
+        return false;
+    };
+    let found = report_of(object, &record.host_root).map(|report| {
+        let set = ChangeSet::new(&report);
+        let hash = (report.counted() > 0).then(|| set.hash().to_owned());
+        let is_whole = !report.truncated && report.listed() == report.counted();
+        is_whole.then_some(hash)
+    });
+    found
+        .flatten()
+        .is_some_and(|hash| hash == differences.changes_hash)
+}
+
+fn report_of(object: &ConfigMap, host_root: &str) -> Option<Report> {
+    let bytes = object.binary_data.as_ref()?.get(names::KEY_JSON_REPORT)?;
+    let json = flate2::read::GzDecoder::new(bytes.0.as_slice()).take(MAX_REPORT);
+    let mut report = report::parse_json(json).ok()?;
+    report.strip_host_root(host_root);
+    Some(report)
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

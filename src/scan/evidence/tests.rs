@@ -1,0 +1,126 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::ByteString;
+
+use super::*;
+use crate::aide::report::parse_json;
+use crate::api::{Accepted, AcceptedDifferences, time};
+use crate::scan::accepted;
+use crate::scan::failure_log::Reports;
+use crate::scan::identity;
+use crate::scan::outcome::Outcome;
+
+/// A report whose only change is this file with this content.
+fn json(path: &str, content: &str) -> String {
+    format!(
+        r#"{{"number_of_entries": {{"total": 9, "added": 1, "removed": 0, "changed": 0}},
+            "added": {{"/hostroot{path}": "f++++"}},
+            "details": {{"/hostroot{path}": {{"sha256": {{"new": "{content}"}}}}}}}}"#
+    )
+}
+
+fn parsed(json: &str) -> Report {
+    let mut report = parse_json(json.as_bytes()).unwrap();
+    report.strip_host_root("/hostroot");
+    report
+}
+
+fn record(node: &str, differences: AcceptedDifferences) -> EvidenceRecord {
+    EvidenceRecord {
+        file_integrity: "fi".to_owned(),
+        node: node.to_owned(),
+        host_root: "/hostroot".to_owned(),
+        baseline: Baseline {
+            created_at: time::now(),
+            config_hash: "c".to_owned(),
+            digest: format!("digest of {node}"),
+            entries: 9,
+            aide_version: "0.19.1".to_owned(),
+            state_dir: None,
+            requested: true,
+            accepted: Some(Accepted {
+                reason: "Annotation".to_owned(),
+                request: Some("r1".to_owned()),
+                differences,
+                ..Accepted::default()
+            }),
+        },
+    }
+}
+
+/// The record of a report.
+fn of(node: &str, json: &str) -> EvidenceRecord {
+    let outcome = Outcome::Changed(Box::new(parsed(json)));
+    let nothing = std::collections::HashSet::new();
+    record(node, accepted::differences(&outcome, &nothing))
+}
+
+/// The ConfigMap of a node with this record and this report.
+pub(crate) fn object(record: &EvidenceRecord, json: &str) -> ConfigMap {
+    let reports = Reports {
+        plain: &b"the plain report"[..],
+        json: json.as_bytes(),
+        path_on_node: "/etc/kubernetes/aide.log".to_owned(),
+    };
+    let content = failure_log::fit(&identity(), &parsed(json), reports).unwrap();
+    let log = failure_log::config_map(&identity(), &parsed(json), &content);
+    serde_json::from_value(node_report(&identity(), Some(log), record)).unwrap()
+}
+
+/// The ConfigMap of a node that reports this change truly.
+pub(crate) fn reported(node: &str, path: &str) -> ConfigMap {
+    let json = json(path, "YQ==");
+    object(&of(node, &json), &json)
+}
+
+#[test]
+fn a_report_has_its_record_and_is_no_failure_log() {
+    let found = reported("n1", "/etc/new");
+    let metadata = &found.metadata;
+    assert_eq!(metadata.name.as_deref(), Some("aide-fi-n1-accepted"));
+    let labels = metadata.labels.as_ref().unwrap();
+    assert!(labels.contains_key(names::Label::ACCEPTED));
+    assert!(!labels.contains_key(names::Label::RESULT_LOG));
+    let record = record_of(&found).unwrap();
+    let annotations = metadata.annotations.as_ref().unwrap();
+    assert_eq!(annotations[names::Annotation::CHANGE_SET], record.set());
+    assert_eq!(annotations[names::Annotation::FILES_ADDED], "1");
+    let size: usize = found.data.unwrap().values().map(String::len).sum();
+    assert!(size < 4096, "{size}");
+}
+
+#[test]
+fn the_set_is_that_of_the_changes_and_the_request() {
+    let (one, other) = (json("/etc/a", "YQ=="), json("/etc/a", "Yg=="));
+    let set = of("n1", &one).set();
+    assert_eq!(set.len(), SET_DIGITS);
+    assert_eq!(of("n2", &one).set(), set, "of another node");
+    assert_ne!(of("n1", &other).set(), set, "of another content");
+    let mut later = of("n1", &one);
+    later.baseline.accepted.as_mut().unwrap().request = Some("r2".to_owned());
+    assert_ne!(later.set(), set, "of another request");
+    // What is not known of two nodes is not the same.
+    let unknown = |node| record(node, accepted::unknown("why")).set();
+    assert_ne!(unknown("n1"), unknown("n2"));
+}
+
+#[test]
+fn only_a_report_with_the_claimed_changes_is_verified() {
+    let (truth, other) = (json("/etc/a", "YQ=="), json("/etc/a", "Yg=="));
+    let claim = of("n1", &truth);
+    assert!(is_verified(&object(&claim, &truth), &claim));
+    assert!(
+        !is_verified(&object(&claim, &other), &claim),
+        "another content"
+    );
+    let unknown = record("n1", accepted::unknown("why"));
+    assert!(!is_verified(&object(&unknown, &truth), &unknown));
+    let mut damaged = object(&claim, &truth);
+    damaged.binary_data = Some(BTreeMap::from([(
+        names::KEY_JSON_REPORT.to_owned(),
+        ByteString(b"no gzip".to_vec()),
+    )]));
+    assert!(!is_verified(&damaged, &claim));
+    damaged.binary_data = None;
+    assert!(!is_verified(&damaged, &claim));
+}

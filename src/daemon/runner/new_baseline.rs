@@ -6,7 +6,8 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -154,6 +155,10 @@ impl Runner {
         match fs::symlink_metadata(self.state.database()) {
             Ok(found) if !found.is_file() => Some("the old database is not a file".to_owned()),
             Ok(found) if found.len() == 0 => Some("the old database is empty".to_owned()),
+            // AIDE reads any text, and skips what is no entry.
+            Ok(_) if !is_gzip(&self.state.database()) => {
+                Some("the old database is not a gzip file".to_owned())
+            }
             Ok(_) => None,
             Err(error) => Some(format!("the old database cannot be read: {error}")),
         }
@@ -423,6 +428,13 @@ impl Compared {
             None => Some("the digest of the old database is not known".to_owned()),
         }
     }
+}
+
+/// Whether a file begins as a gzip file does (RFC 1952).
+fn is_gzip(path: &Path) -> bool {
+    let mut start = [0; 2];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    read.is_ok() && start == [0x1f, 0x8b]
 }
 
 /// Whether a run ended because the daemon exits, or with an AIDE that cannot be terminated.

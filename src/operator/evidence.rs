@@ -29,12 +29,7 @@ pub async fn keep(client: Client, namespace: String) {
         api: Api::namespaced(client, &namespace),
     };
     loop {
-        if let Err(error) = keeper.promote_all().await {
-            tracing::warn!(
-                error = crate::error_chain(&error),
-                "failed to keep evidence of accepted changes; retrying"
-            );
-        }
+        keeper.promote_all().await;
         tokio::time::sleep(INTERVAL).await;
     }
 }
@@ -44,23 +39,34 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn promote_all(&self) -> Result<(), RequestError> {
-        let reported = self.list(names::Label::ACCEPTED).await?;
-        let evidence = self.list(names::Label::EVIDENCE).await?;
+    /// What fails for one object does not stop the others, and is tried again the next time.
+    async fn promote_all(&self) {
+        let (reported, evidence) = match self.read_all().await {
+            Ok(listed) => listed,
+            Err(error) => {
+                return log_failure(&error);
+            }
+        };
         let now = time::now().0;
-        let mut existing = Existing::default();
+        let (mut existing, mut failures) = (Existing::default(), Vec::new());
         for object in evidence {
             if is_expired(&object, now) {
-                self.delete(&object).await?;
+                failures.extend(self.delete(&object).await.err());
             } else {
                 existing.add(object);
             }
         }
         let reported = reported.into_iter().filter_map(Reported::new);
         for (_, group) in group(reported) {
-            self.promote(group, &mut existing).await?;
+            failures.extend(self.promote(group, &mut existing).await.err());
         }
-        Ok(())
+        failures.iter().for_each(log_failure);
+    }
+
+    /// The reports, and the evidence.
+    async fn read_all(&self) -> Result<(Vec<ObjectMeta>, Vec<ObjectMeta>), RequestError> {
+        let reported = self.list(names::Label::ACCEPTED).await?;
+        Ok((reported, self.list(names::Label::EVIDENCE).await?))
     }
 
     /// Promotes the reports of the same set.
@@ -198,6 +204,14 @@ impl Keeper {
             .map(|object: PartialObjectMeta<ConfigMap>| object.metadata)
             .collect())
     }
+}
+
+fn log_failure(error: &RequestError) {
+    let error = crate::error_chain(error);
+    tracing::warn!(
+        error,
+        "failed to keep evidence of accepted changes; retrying"
+    );
 }
 
 /// Annotations of a ConfigMap.

@@ -8,6 +8,7 @@ use kube::core::ObjectMeta;
 
 use super::Annotations;
 use crate::api::names::{self, Annotation, Label};
+use crate::api::object_name::ObjectName;
 use crate::api::time;
 use crate::scan::evidence::{EvidenceRecord, is_verified, record_of};
 
@@ -43,7 +44,10 @@ impl Reported {
                 .bytes()
                 .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         let owner = full_value(&metadata, Label::OWNER)?;
+        // Names become part of requests, and of a list with commas.
+        ObjectName::parse(&owner).ok()?;
         let node = full_value(&metadata, Label::NODE)?;
+        ObjectName::parse(&node).ok()?;
         is_set.then(|| Self {
             prefix: names::daemon_set(&owner),
             set,

@@ -45,6 +45,21 @@ fn a_verified_report_is_immutable_evidence_without_an_owner() {
 }
 
 #[test]
+fn a_report_with_an_invalid_name_is_ignored() {
+    let object = with_metadata(reported("n1", "/etc/new"), "n1");
+    for (key, value) in [
+        (Label::NODE, "n1,n2"),
+        (Label::NODE, ""),
+        (Label::OWNER, "../secrets"),
+    ] {
+        let mut metadata = object.metadata.clone();
+        let annotations = metadata.annotations.as_mut().unwrap();
+        annotations.insert(key.to_owned(), value.to_owned());
+        assert!(Reported::new(metadata).is_none(), "{value:?}");
+    }
+}
+
+#[test]
 fn a_node_that_claims_the_set_of_others_gets_another_name() {
     let truth = with_metadata(reported("n1", "/etc/new"), "n1");
     let set = of(&truth).set.clone();

@@ -117,7 +117,7 @@ impl Keeper {
         let object = evidence.object();
         let name = evidence.name();
         let params = PostParams::default();
-        let created = self.api.create(&params, &object);
+        let created = self.api.create(&params, object);
         match request(format!("create the ConfigMap {name}"), created).await {
             // The list was older.
             Err(error) if error.already_exists() => {

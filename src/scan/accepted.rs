@@ -36,7 +36,7 @@ pub(crate) fn differences(outcome: &Outcome, existing: &HashSet<Vec<u8>>) -> Acc
 
 fn of_report(report: &Report, existing: &HashSet<Vec<u8>>) -> AcceptedDifferences {
     let set = ChangeSet::new(report);
-    let is_complete = !report.truncated && report.listed() >= report.counted();
+    let is_complete = report.lists_all();
     AcceptedDifferences {
         files_added: count(report.added),
         files_changed: count(report.changed),

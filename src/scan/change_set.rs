@@ -42,7 +42,7 @@ impl ChangeSet {
     /// length of the list depends on the free disk space.
     pub fn new(report: &Report) -> Self {
         let first = report.changes.iter().take(MAX_CHANGES_IN_STATUS);
-        let is_listed = !report.truncated && report.listed() >= report.counted();
+        let is_listed = report.lists_all();
         let (hash, paths_hash) = if is_listed {
             let mut changes: Vec<&Change> = report.changes.iter().collect();
             changes.sort_by(|a, b| (&a.path, a.kind).cmp(&(&b.path, b.kind)));

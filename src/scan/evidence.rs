@@ -75,9 +75,7 @@ impl EvidenceRecord {
             part(&mut hash, self.node.as_bytes());
             part(&mut hash, self.baseline.digest.as_bytes());
         }
-        let mut set = names::hex(&hash.finalize());
-        set.truncate(SET_DIGITS);
-        set
+        set_id(&names::hex(&hash.finalize()))
     }
 
     /// The set of a record whose report does not have the changes that it claims.
@@ -86,10 +84,13 @@ impl EvidenceRecord {
         for text in ["unverified", &self.node, &self.baseline.digest] {
             part(&mut hash, text.as_bytes());
         }
-        let mut set = names::hex(&hash.finalize());
-        set.truncate(SET_DIGITS);
-        set
+        set_id(&names::hex(&hash.finalize()))
     }
+}
+
+/// The ID of a set by the digits of a hash.
+pub(crate) fn set_id(hash: &str) -> String {
+    hash.chars().take(SET_DIGITS).collect()
 }
 
 /// The ConfigMap of a node. Without `log` there is no report: the changes are not known.

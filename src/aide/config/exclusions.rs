@@ -8,7 +8,7 @@
 use super::automaton::{self, Automaton};
 use super::budget::Budget;
 use super::configuration::Configuration;
-use super::line::{Directive, Line, Rule, RuleKind};
+use super::line::{Line, Rule, RuleKind};
 use super::macros::Macros;
 use super::regex::{literal_prefix, node};
 
@@ -28,14 +28,9 @@ impl Exclusions {
     /// The excluding rules of a converted configuration.
     pub(super) fn of(effective: &Configuration) -> Self {
         let (mut by_path, mut by_directory) = (Vec::new(), Vec::new());
-        let (mut macros, mut depth) = (Macros::new(&Budget::default()), 0_usize);
+        let mut macros = Macros::new(&Budget::default());
         for line in effective.lines() {
-            match line.directive() {
-                Some((directive, _)) if directive.opens() => depth += 1,
-                Some((Directive::EndIf, _)) => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if let Some(rule) = line.rule().filter(|_| depth == 0) {
+            if let Some(rule) = line.rule().filter(|_| !macros.is_in_condition()) {
                 let expressions = match rule.kind {
                     RuleKind::Negative => Some(&mut by_path),
                     RuleKind::NonRecursiveNegative => Some(&mut by_directory),
@@ -56,22 +51,20 @@ impl Exclusions {
     /// Whether an entry with this path is never selected, whatever its file type is.
     pub(super) fn has_entry(&mut self, path: &[u8]) -> bool {
         let by_path = matched(&mut self.by_path, path);
-        let by_directory = matched(&mut self.by_directory, path);
-        by_path.start
-            || by_path.whole
-            || by_directory.start
-            || by_directory.whole
-            || by_directory.ancestor
+        by_path.start || by_path.whole || self.is_not_read(path)
     }
 
     /// Whether neither the directory nor anything below it is ever selected.
     pub(super) fn has_tree(&mut self, directory: &[u8]) -> bool {
-        if !self.has_entry(directory) {
-            return false;
-        }
         let by_path = matched(&mut self.by_path, directory);
-        let by_directory = matched(&mut self.by_directory, directory);
-        by_path.below || by_directory.start || by_directory.whole || by_directory.ancestor
+        let has_both = (by_path.start || by_path.whole) && by_path.below;
+        has_both || self.is_not_read(directory)
+    }
+
+    /// Whether AIDE reads neither the entry nor what is below it.
+    fn is_not_read(&mut self, path: &[u8]) -> bool {
+        let by_directory = matched(&mut self.by_directory, path);
+        by_directory.start || by_directory.whole || by_directory.ancestor
     }
 }
 

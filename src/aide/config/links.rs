@@ -19,7 +19,6 @@ mod tests;
 use self::rules::{Occurrence, Rules};
 use super::budget::Budget;
 use super::configuration::Configuration;
-use super::line::Directive;
 use super::macros::Macros;
 
 pub(crate) use self::followed::{Followed, Redirected, Unwatched};
@@ -34,19 +33,14 @@ pub(crate) fn follow(
 ) -> Followed {
     let conf = Configuration::parse(effective);
     let mut rules = Rules::default();
-    let (mut macros, mut depth) = (Macros::new(&Budget::default()), 0_usize);
+    let mut macros = Macros::new(&Budget::default());
     for (index, line) in conf.lines().iter().enumerate() {
-        match line.directive() {
-            Some((directive, _)) if directive.opens() => depth += 1,
-            Some((Directive::EndIf, _)) => depth = depth.saturating_sub(1),
-            _ => {}
-        }
         if let Some(rule) = line.rule() {
             let at = Occurrence {
                 index,
                 line,
                 rule,
-                is_conditional: depth > 0,
+                is_conditional: macros.is_in_condition(),
             };
             rules.read(&at, host_root, &macros.read(line.get(&rule.path)), resolve);
         }

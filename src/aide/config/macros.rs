@@ -67,6 +67,11 @@ impl Macros {
 
     /// Continues after a line.
     pub(super) fn advance(&mut self, line: &Line) {
+        match line.directive() {
+            Some((Directive::EndIf, _)) => self.depth = self.depth.saturating_sub(1),
+            Some((directive, _)) if directive.opens() => self.depth += 1,
+            _ => {}
+        }
         if self.budget.work(self.index, line.text().len()) {
             self.take(line);
         }
@@ -80,8 +85,6 @@ impl Macros {
         match directive {
             Directive::Define => self.define(argument),
             Directive::Undef => self.set(argument, Some(vec![String::new()])),
-            Directive::EndIf => self.depth = self.depth.saturating_sub(1),
-            _ if directive.opens() => self.depth += 1,
             _ => {}
         }
     }
@@ -117,6 +120,11 @@ impl Macros {
             self.values.clear();
             self.bytes = 0;
         }
+    }
+
+    /// Whether the next line is in a condition.
+    pub(super) fn is_in_condition(&self) -> bool {
+        self.depth > 0
     }
 
     /// The possible readings of `text` with macros expanded and escapes removed.

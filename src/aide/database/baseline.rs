@@ -118,10 +118,7 @@ impl StateDir {
         write_synced(&self.new_of(RECORD), &record.to_json())?;
         self.back_up(now)?;
         rename(&self.new_database(), &self.database())?;
-        self.install_config();
-        self.install_accepted_report(&record.digest);
-        rename(&self.new_of(RECORD), &self.record())?;
-        sync_dir(self.path())?;
+        self.install_record(&self.new_of(RECORD), &record.digest)?;
         self.prune_backups(max_backups);
         remove_best_effort(&[self.path().join(LEGACY_SIGNAL)]);
         Ok(())

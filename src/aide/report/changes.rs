@@ -114,6 +114,11 @@ impl Report {
         self.changes.len() as u64 + self.omitted.map_or(0, |omitted| omitted.entries)
     }
 
+    /// Whether the lists have all entries that differ.
+    pub fn lists_all(&self) -> bool {
+        !self.truncated && self.listed() >= self.counted()
+    }
+
     /// Number of entries that differ: the count of the report, or the length of its lists if that is greater.
     pub fn differing(&self) -> u64 {
         self.counted().max(self.listed())

@@ -2,7 +2,6 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::marks::Unmarked;
 use super::watch_state::WatchState;
 use crate::api::{RealtimeReason, RealtimeState, RealtimeStatus, time};
 use crate::text::shorten_middle;
@@ -116,11 +115,7 @@ fn condition(watch: &WatchState, facts: &Facts) -> Condition {
 
 /// The most important reason why some changes are only reported by scans.
 fn degraded(watch: &WatchState, facts: &Facts) -> Option<(RealtimeReason, String)> {
-    let unmarked = if watch.unmarked == Unmarked::default() {
-        &watch.marked_late
-    } else {
-        &watch.unmarked
-    };
+    let unmarked = watch.not_covered();
     if facts.has_overflowed {
         let message = "the kernel dropped events; a scan of all files follows";
         return Some((RealtimeReason::Overflow, message.to_owned()));

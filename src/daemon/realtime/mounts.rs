@@ -85,22 +85,24 @@ impl Mounts {
 
     /// A path of each local file system that is visible. Others have no programs, or may not answer.
     pub(crate) fn local(&self) -> impl Iterator<Item = &[u8]> {
-        let visible = self.0.iter();
-        let visible = visible.filter_map(|(path, mounts)| Some((path, mounts.last()?)));
-        let local = visible.filter(|(_, mount)| LOCAL.contains(&mount.file_system.as_slice()));
         let mut devices = BTreeSet::new();
-        local
+        self.visible()
+            .filter(|(_, mount)| LOCAL.contains(&mount.file_system.as_slice()))
             .filter(move |(_, mount)| devices.insert(mount.device.as_slice()))
-            .map(|(path, _)| path.as_slice())
+            .map(|(path, _)| path)
     }
 
     /// The visible file systems that others than the kernel of this node change, each with its path.
     pub(crate) fn remote(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let visible = self.0.iter();
-        let visible = visible.filter_map(|(path, mounts)| {
-            Some((path.as_slice(), mounts.last()?.file_system.as_slice()))
-        });
-        visible.filter(|(_, file_system)| is_remote(file_system))
+        let file_systems = self.visible();
+        let file_systems = file_systems.map(|(path, mount)| (path, mount.file_system.as_slice()));
+        file_systems.filter(|(_, file_system)| is_remote(file_system))
+    }
+
+    /// The mounts that no other one covers, each with its path.
+    fn visible(&self) -> impl Iterator<Item = (&[u8], &Mount)> {
+        let all = self.0.iter();
+        all.filter_map(|(path, mounts)| Some((path.as_slice(), mounts.last()?)))
     }
 
     /// The paths with other mounts than before, without those below another one of them.

@@ -27,6 +27,15 @@ pub(crate) struct WatchState {
 }
 
 impl WatchState {
+    /// The directories whose changes are not all known: they are not watched, or only since the last scan.
+    pub(crate) fn not_covered(&self) -> &Unmarked {
+        if self.unmarked == Unmarked::default() {
+            &self.marked_late
+        } else {
+            &self.unmarked
+        }
+    }
+
     /// A scan of all files has ended.
     pub(crate) fn all_compared(&mut self) {
         self.marked_late = Unmarked::default();

@@ -336,17 +336,13 @@ impl Thread {
         watching.is_incomplete = unmarked != Unmarked::default();
         let marks = &watching.marks;
         let mut state = lock(&self.shared.state);
-        let before = if state.unmarked == Unmarked::default() {
-            state.marked_late.clone()
-        } else {
-            state.unmarked.clone()
-        };
+        let marked_late = state.not_covered().clone();
         *state = WatchState {
             backend: Some(marks.backend()),
             directories: marks.len() as u64,
             fallback: marks.fallback().map(|it| crate::error_chain(it)),
             unmarked,
-            marked_late: before,
+            marked_late,
             remote: Remote::default(),
             overflows: state.overflows,
             error: None,

@@ -10,7 +10,7 @@ use super::Annotations;
 use crate::api::names::{self, Annotation, Label};
 use crate::api::object_name::ObjectName;
 use crate::api::time;
-use crate::scan::evidence::{EvidenceRecord, is_verified, record_of};
+use crate::scan::evidence::{EvidenceRecord, SET_DIGITS, is_verified, record_of, set_id};
 
 /// How long evidence is kept.
 const RETENTION: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -39,7 +39,7 @@ impl Reported {
     /// None if the object is not one of a daemon.
     pub(super) fn new(metadata: ObjectMeta) -> Option<Self> {
         let set = annotation(&metadata, Annotation::CHANGE_SET)?.to_owned();
-        let is_set = set.len() == crate::scan::evidence::SET_DIGITS
+        let is_set = set.len() == SET_DIGITS
             && set
                 .bytes()
                 .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
@@ -170,8 +170,8 @@ impl Evidence {
         }
     }
 
-    pub(super) fn object(&self) -> ConfigMap {
-        self.object.clone()
+    pub(super) fn object(&self) -> &ConfigMap {
+        &self.object
     }
 
     pub(super) fn name(&self) -> String {
@@ -194,9 +194,10 @@ fn unverified_set(report: &Reported, record: Option<&EvidenceRecord>) -> String 
         Some(record) if record.node == report.node => record.unverified_set(),
         _ => {
             let uid = report.metadata.uid.as_deref().unwrap_or_default();
-            let mut set = names::sha256_hex(format!("unverified/{}/{uid}", report.node));
-            set.truncate(crate::scan::evidence::SET_DIGITS);
-            set
+            set_id(&names::sha256_hex(format!(
+                "unverified/{}/{uid}",
+                report.node
+            )))
         }
     }
 }

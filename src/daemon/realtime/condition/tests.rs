@@ -1,5 +1,6 @@
 use super::*;
 use crate::api::RealtimeBackend;
+use crate::daemon::realtime::marks::Unmarked;
 use crate::daemon::realtime::watch_state::{Remote, WatchError};
 
 fn watching() -> WatchState {

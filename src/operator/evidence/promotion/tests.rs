@@ -98,7 +98,7 @@ fn beyond_the_limit_only_the_record_is_kept() {
     let evidence = Evidence::of(&object, &of(&object), MAX_TOTAL);
     let created = evidence.object();
     assert_eq!(created.binary_data, None);
-    let data = created.data.unwrap();
+    let data = created.data.clone().unwrap();
     assert_eq!(data[names::KEY_INTEGRITY_LOG], NOT_KEPT);
     assert_eq!(
         data[names::KEY_RECORD],
@@ -119,7 +119,7 @@ fn evidence_lists_its_nodes_once_and_within_a_limit() {
     let evidence = Evidence::of(&object, &all[0], 0);
     let mut existing = Existing::default();
     assert_eq!(existing.with_nodes(&evidence.name(), &all), None);
-    let mut metadata = evidence.object().metadata;
+    let mut metadata = evidence.object().metadata.clone();
     existing.add(metadata.clone());
     assert!(existing.has_verified(&all[0]));
     for reported in [&all[..2], &all[1..2], &all[..]] {

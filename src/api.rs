@@ -3,6 +3,7 @@
 //! The API group `fileintegrity.openshift.io/v1alpha1` is that of the original file-integrity-operator. Additional
 //! fields are optional, so that existing objects remain valid.
 
+pub(crate) mod acceptance;
 pub(crate) mod accepted;
 pub(crate) mod change_kind;
 pub(crate) mod change_set_id;
@@ -23,6 +24,13 @@ pub(crate) mod skipped;
 pub(crate) mod state_dir;
 pub(crate) mod time;
 
+pub(crate) use acceptance::{
+    AcceptanceCounts, AcceptedNodes, Approver, FileIntegrityAcceptanceSpec,
+    FileIntegrityAcceptanceStatus, MAX_NODES_IN_STATUS, NodeOutcome, RefusalReason,
+};
+pub use acceptance::{
+    AcceptanceRequest, AcceptanceResult, AcceptanceState, FileIntegrityAcceptance,
+};
 pub(crate) use accepted::{Accepted, AcceptedChange, AcceptedDifferences, AcceptedReason};
 pub use change_kind::ChangeKind;
 pub(crate) use change_set_id::ChangeSetId;
@@ -44,9 +52,9 @@ pub use realtime::{
 pub(crate) use realtime::{RealtimeActors, RealtimeMode};
 pub(crate) use request_origin::RequestOrigin;
 
-/// The API group of both kinds.
+/// The API group of all kinds.
 pub(crate) const GROUP: &str = "fileintegrity.openshift.io";
-/// The version of both kinds.
+/// The version of all kinds.
 pub(crate) const VERSION: &str = "v1alpha1";
 /// The kind of the object that users create.
 pub(crate) const FILE_INTEGRITY_KIND: &str = "FileIntegrity";

@@ -101,7 +101,7 @@ fn put(value: &mut Value, way: &[Step], text: &str) {
 
 /// The specifications to try, each valid but for one text.
 fn specs(space: &Space) -> anyhow::Result<Vec<Value>> {
-    let [definition, _] = fio::testing::api::crd::all()?;
+    let [definition, ..] = fio::testing::api::crd::all()?;
     let definition = serde_json::to_value(definition)?;
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
     let mut ways = Vec::new();

@@ -160,6 +160,7 @@ impl<'a> Site<'a> {
         let desired = DesiredNodeState {
             config_hash: Some(config_hash(&self.effective)),
             reinit_request: request.map(str::to_owned),
+            acceptance: None,
             hold: None,
         };
         let object = build::node_status(&self.fi, &self.node, &desired);

@@ -18,6 +18,8 @@ named_enum! {
         NodeUpdate = "NodeUpdate",
         /// A request whose origin is not known: an operator of an earlier version, or a user, created its ID.
         Request = "Request",
+        /// A FileIntegrityAcceptance requested it.
+        Acceptance = "Acceptance",
         /// The configuration changed.
         Configuration = "Configuration",
         /// The signal file on the node requested it.
@@ -36,9 +38,12 @@ pub struct Accepted {
     /// Reason for the new baseline, from a fixed set.
     #[serde(default)]
     pub reason: String,
-    /// ID of the re-initialization request.
+    /// ID of the re-initialization request, or UID of the acceptance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
+    /// Name of the acceptance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<String>,
     /// Recorded hash (sha256, hex) of the old, uncompressed database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_digest: Option<String>,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::names;
+use super::{AcceptanceRequest, names};
 
 /// What the operator requests of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -14,6 +14,8 @@ pub struct DesiredNodeState {
     pub config_hash: Option<String>,
     /// Id of the newest re-initialization to do.
     pub reinit_request: Option<String>,
+    /// The newest acceptance to execute.
+    pub acceptance: Option<AcceptanceRequest>,
     /// Why scans are held, if they are.
     pub hold: Option<HoldReason>,
 }
@@ -31,9 +33,10 @@ pub enum HoldReason {
 
 impl DesiredNodeState {
     /// The annotations that it is encoded in.
-    pub const ANNOTATIONS: [&str; 3] = [
+    pub const ANNOTATIONS: [&str; 4] = [
         names::Annotation::HOLDOFF,
         names::Annotation::REINIT_REQUEST,
+        names::Annotation::ACCEPTANCE,
         names::Annotation::DESIRED_CONFIG,
     ];
 
@@ -43,6 +46,8 @@ impl DesiredNodeState {
         Self {
             config_hash: get(names::Annotation::DESIRED_CONFIG),
             reinit_request: get(names::Annotation::REINIT_REQUEST),
+            acceptance: get(names::Annotation::ACCEPTANCE)
+                .and_then(|text| AcceptanceRequest::decode(&text)),
             hold: get(names::Annotation::HOLDOFF).map(HoldReason::from),
         }
     }
@@ -50,6 +55,7 @@ impl DesiredNodeState {
     /// Encodes it as annotations of a node status.
     pub fn to_annotations(&self) -> BTreeMap<String, String> {
         let hold = self.hold.as_ref().map(HoldReason::as_str);
+        let acceptance = self.acceptance.as_ref().map(AcceptanceRequest::encode);
         let annotations = [
             (
                 names::Annotation::DESIRED_CONFIG,
@@ -59,6 +65,7 @@ impl DesiredNodeState {
                 names::Annotation::REINIT_REQUEST,
                 self.reinit_request.as_deref(),
             ),
+            (names::Annotation::ACCEPTANCE, acceptance.as_deref()),
             (names::Annotation::HOLDOFF, hold),
         ];
         annotations

@@ -22,6 +22,8 @@ impl Annotation {
     pub const REINIT_RECORD: &str = "file-integrity.openshift.io/re-init-record";
     /// On a node status: ID of the re-initialization that the daemon should execute.
     pub const REINIT_REQUEST: &str = "file-integrity.openshift.io/reinit-request";
+    /// On a node status: the acceptance that the daemon should execute, as JSON, see [`super::AcceptanceRequest`].
+    pub const ACCEPTANCE: &str = "file-integrity.openshift.io/acceptance";
     /// On a node status: hash of the configuration that the daemon should scan with.
     pub const DESIRED_CONFIG: &str = "file-integrity.openshift.io/desired-config";
     /// On an object that the operator applied: sha256 of the applied content.

@@ -11,6 +11,7 @@ use kube::Resource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::acceptance::AcceptanceResult;
 use super::accepted::Accepted;
 use super::change_kind::ChangeKind;
 use super::desired_node_state::DesiredNodeState;
@@ -40,6 +41,9 @@ pub struct FileIntegrityNodeStatus {
     /// The latest re-initialization request that the daemon has completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reinit: Option<Reinit>,
+    /// The latest answer of the daemon to an acceptance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<AcceptanceResult>,
     /// State of realtime detection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub realtime: Option<RealtimeStatus>,

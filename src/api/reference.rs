@@ -1,4 +1,4 @@
-//! The reference page with all fields of both kinds, generated from the definitions. Pure. `fio crd --output
+//! The reference page with all fields of all kinds, generated from the definitions. Pure. `fio crd --output
 //! markdown` prints it.
 
 use std::fmt::Write as _;

@@ -2,11 +2,24 @@
 
 use super::*;
 
+fn acceptance() -> AcceptanceRequest {
+    AcceptanceRequest {
+        name: "openssl".to_owned(),
+        uid: "u".to_owned(),
+        attempt: 1,
+        change_set: "s".to_owned(),
+        config_hash: "c".to_owned(),
+        until: "2026-12-01T00:00:00Z".parse().unwrap(),
+        publish_report: false,
+    }
+}
+
 #[test]
 fn annotations_round_trip() {
     let full = |hold| DesiredNodeState {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("r".to_owned()),
+        acceptance: Some(acceptance()),
         hold: Some(hold),
     };
     let table = [
@@ -29,6 +42,7 @@ fn all_annotations_are_listed() {
     let state = DesiredNodeState {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("r".to_owned()),
+        acceptance: Some(acceptance()),
         hold: Some(HoldReason::User),
     };
     let encoded = state.to_annotations();

@@ -371,6 +371,7 @@ fn accepted(new: NewBaseline<'_>, comparison: &Comparison) -> Option<Accepted> {
     let accepted = Accepted {
         reason: new.reason.accepts()?.to_string(),
         request: new.reason.request().map(str::to_owned),
+        acceptance: None,
         old_digest: new.old.map(|old| old.digest.clone()),
         old_config_hash: new.old.map(|old| old.config_hash.clone()),
         differences: comparison.differences.clone(),

@@ -215,6 +215,7 @@ fn the_config_map_and_a_node_status() {
     let desired = DesiredNodeState {
         config_hash: Some("hash".to_owned()),
         reinit_request: Some("r1".to_owned()),
+        acceptance: None,
         hold: Some(HoldReason::User),
     };
     insta::assert_yaml_snapshot!(node_status(&fi, "n1", &desired));
@@ -255,6 +256,7 @@ fn a_node_status_matches_only_with_everything_that_is_built() {
         let desired = |config: &str, request: Option<&str>, hold| DesiredNodeState {
             config_hash: Some(config.to_owned()),
             reinit_request: request.map(str::to_owned),
+            acceptance: None,
             hold,
         };
         let all = [

@@ -16,6 +16,7 @@ impl Inputs<'_> {
         DesiredNodeState {
             config_hash: self.effective.hash.clone(),
             reinit_request: self.request_for(node),
+            acceptance: None,
             hold: self.hold(node),
         }
     }

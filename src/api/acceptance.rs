@@ -1,0 +1,16 @@
+//! `FileIntegrityAcceptance`: a user accepts a set of changes, the operator reports which nodes have new baselines.
+
+mod node;
+mod spec;
+mod status;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::node::RefusalReason;
+pub use self::node::{AcceptanceRequest, AcceptanceResult, AcceptanceState};
+pub use self::spec::FileIntegrityAcceptance;
+pub(crate) use self::spec::{AcceptedNodes, Approver, FileIntegrityAcceptanceSpec};
+pub(crate) use self::status::{
+    AcceptanceCounts, FileIntegrityAcceptanceStatus, MAX_NODES_IN_STATUS, NodeOutcome,
+};

@@ -1,7 +1,5 @@
 //! Acceptances: exactly the reviewed changes become part of the baseline.
 
-use std::cell::OnceCell;
-
 use anyhow::{Context as _, Result, bail, ensure};
 use fio::testing::api::{AcceptanceState, Condition, FileIntegrityAcceptance, ScanResult};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -9,7 +7,7 @@ use kube::ResourceExt as _;
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
-use crate::harness::{Fi, Node, Test, on_one_node, on_two_nodes, until};
+use crate::harness::{Fi, Test, on_one_node, on_two_nodes, until};
 
 /// The user of the kubeconfig, who has all rights.
 async fn user(t: &Test) -> Result<String> {
@@ -151,36 +149,34 @@ async fn evidence_names_the_file(t: &Test, status: &Value) -> Result<()> {
     Ok(())
 }
 
-/// Accepts a set. AIDE is stopped while it creates the new baseline, and a file changes.
-async fn overtaken(fi: &Fi<'_>, t: &Test, node: &Node, set: &str) -> Result<String> {
-    let user = user(t).await?;
-    let name = OnceCell::new();
-    let ask = async || {
-        let created = accept(fi, t, set, &user).await?;
-        name.set(created.name_any()).ok();
-        Ok(())
-    };
-    node.stop_aide("--update", ask).await?;
-    node.files("printf later > another").await?;
-    node.continue_aide().await?;
-    name.into_inner().context("nothing was accepted")
-}
-
+/// The second change is not checked before the acceptance is executed, because checks wait for ten seconds.
 #[tokio::test]
 async fn what_changes_between_review_and_execution_is_not_accepted() -> Result<()> {
     on_one_node("overtaken", async |t| {
         let node = t.node()?;
-        let fi = t.create(json!({"config": {"profile": "generic"}})).await?;
+        let spec = json!({
+            "config": {"profile": "generic", "gracePeriod": 900},
+            "realtime": {"delayMilliseconds": 10_000},
+        });
+        let fi = t.create(spec).await?;
         fi.watched().await?;
+        fi.all_reported_at_once(&node.name).await?;
         let before = fi.baseline(&node.name).await?;
         node.files("printf reviewed > new").await?;
         let reviewed = set(&fi.result(&node.name, Condition::Failed).await?)?;
-        let acceptance = overtaken(&fi, t, node, &reviewed).await?;
+        let user = user(t).await?;
+        node.files("printf later > another").await?;
+        let acceptance = accept(&fi, t, &reviewed, &user).await?.name_any();
         let status = ended(t, &acceptance).await?;
         assert_eq!(status["counts"]["accepted"], 0, "{status}");
         let answer = fi.status(&node.name).await?.acceptance;
         let answer = answer.context("no answer")?;
         assert_eq!(answer.state, AcceptanceState::Refused, "{answer:?}");
+        assert_eq!(
+            answer.reason.as_deref(),
+            Some("ChangesDiffer"),
+            "{answer:?}"
+        );
         assert_eq!(fi.baseline(&node.name).await?.digest, before.digest);
         assert_eq!(node.digest_on_disk().await?, before.digest);
         let both = fi

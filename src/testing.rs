@@ -107,6 +107,7 @@ pub mod operator {
         pub use crate::operator::build::{ActiveConfig, config_map, node_status};
     }
     pub mod evidence {
+        pub use crate::operator::evidence::index::EvidenceIndex;
         pub use crate::operator::evidence::keep;
     }
     pub mod monitoring_objects {

@@ -124,6 +124,7 @@ async fn reports_of_new_baselines_become_evidence_once_for_each_set() -> anyhow:
         let keeper = tokio::spawn(evidence::keep(
             space.client.clone(),
             space.namespace.clone(),
+            std::sync::Arc::default(),
         ));
         let of = |request: &str, verified| (request.to_owned(), verified);
         let expected = BTreeMap::from([

@@ -1,5 +1,6 @@
 //! `FileIntegrityAcceptance`: a user accepts a set of changes, the operator reports which nodes have new baselines.
 
+mod condition;
 mod node;
 mod spec;
 mod status;
@@ -7,6 +8,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::condition::{AcceptanceConditionType, AcceptanceReason};
 pub(crate) use self::node::RefusalReason;
 pub use self::node::{AcceptanceRequest, AcceptanceResult, AcceptanceState};
 pub use self::spec::FileIntegrityAcceptance;

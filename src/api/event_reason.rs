@@ -6,6 +6,10 @@ named_enum! {
     list: cfg(test);
     /// The reason of an event. Users select events by it.
     pub(crate) enum EventReason {
+        /// An acceptance is complete.
+        AcceptanceComplete = "AcceptanceComplete",
+        /// An acceptance has no effect, or none on further nodes.
+        AcceptanceFailed = "AcceptanceFailed",
         /// The baseline was deleted, and `onBaselineLoss` is `error`.
         BaselineLost = "BaselineLost",
         /// A database that fio did not create, or that this AIDE cannot read, was replaced.
@@ -45,7 +49,9 @@ impl EventReason {
             | Self::ChangesAccepted
             | Self::NodeIntegrityStatus
             | Self::UnrequestedReinit => true,
-            Self::ConfigRefused
+            Self::AcceptanceComplete
+            | Self::AcceptanceFailed
+            | Self::ConfigRefused
             | Self::ConfigWarnings
             | Self::FileIntegrityStatus
             | Self::NoNodesFailed

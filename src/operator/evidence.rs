@@ -6,9 +6,11 @@
 //!
 //! Evidence has no owner, so it survives its FileIntegrity. Only this task deletes it, when its retention ends.
 
+pub(crate) mod index;
 mod promotion;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -16,6 +18,8 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Precon
 use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client};
 
+use self::index::EvidenceIndex;
+pub(crate) use self::promotion::RETENTION;
 use self::promotion::{Evidence, Existing, MAX_TOTAL, Reported, group, is_evidence, is_expired};
 use crate::api::{names, time};
 use crate::k8s::{RequestError, raw, request};
@@ -23,19 +27,33 @@ use crate::k8s::{RequestError, raw, request};
 /// Pause between two looks for new reports.
 const INTERVAL: Duration = Duration::from_secs(15);
 
-/// A task of the leader: promotes the reports of daemons, and deletes evidence whose retention has ended.
-pub async fn keep(client: Client, namespace: String) {
+/// The pause while an acceptance waits for evidence.
+const AWAITED_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A task of the leader: promotes the reports of daemons, and deletes evidence whose retention has ended. `index` has
+/// what exists.
+pub async fn keep(client: Client, namespace: String, index: Arc<EvidenceIndex>) {
     let keeper = Keeper {
         api: Api::namespaced(client, &namespace),
+        index,
     };
     loop {
         keeper.promote_all().await;
-        tokio::time::sleep(INTERVAL).await;
+        let pause = if keeper.index.is_awaited() {
+            AWAITED_INTERVAL
+        } else {
+            INTERVAL
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = keeper.index.awaited() => {}
+        }
     }
 }
 
 struct Keeper {
     api: Api<ConfigMap>,
+    index: Arc<EvidenceIndex>,
 }
 
 impl Keeper {
@@ -60,6 +78,7 @@ impl Keeper {
         for (_, group) in group(reported) {
             failures.extend(self.promote(group, &mut existing).await.err());
         }
+        self.index.set(existing.states());
         failures.iter().for_each(log_failure);
     }
 

@@ -7,13 +7,16 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::ObjectMeta;
 
 use super::Annotations;
+use super::index::{EvidenceState, EvidenceStates};
 use crate::api::names::{self, Annotation, Label};
 use crate::api::object_name::ObjectName;
 use crate::api::time;
-use crate::scan::evidence::{EvidenceRecord, SET_DIGITS, is_verified, record_of, set_id};
+use crate::scan::evidence::{
+    EvidenceRecord, SET_DIGITS, is_truncated, is_verified, record_of, set_id,
+};
 
 /// How long evidence is kept.
-const RETENTION: SignedDuration = SignedDuration::from_hours(400 * 24);
+pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// Maximum bytes of the data of all evidence. Beyond it, evidence has no reports.
 pub(super) const MAX_TOTAL: u64 = 256 * 1024 * 1024;
 /// Maximum number of nodes in an annotation.
@@ -22,6 +25,7 @@ const MAX_NODES: usize = 100;
 const VERIFIED: &str = "true";
 const NOT_VERIFIED: &str = "false: the report does not have the changes of the record";
 const INCOMPLETE: &str = "false: the changes are not completely known";
+const TRUNCATED: &str = "false: the report is truncated, so the changes cannot be compared with the record";
 const NOT_KEPT: &str = "the report is not kept, because evidence takes too much space";
 
 /// The metadata of a report.
@@ -99,6 +103,13 @@ impl Existing {
         sizes.filter_map(|size| size.parse::<u64>().ok()).sum()
     }
 
+    /// The states of all evidence by name.
+    pub(super) fn states(&self) -> EvidenceStates {
+        let all = self.0.iter();
+        all.map(|(name, metadata)| (name.clone(), state(metadata)))
+            .collect()
+    }
+
     /// Whether there is verified evidence of the set that this report claims.
     pub(super) fn has_verified(&self, report: &Reported) -> bool {
         let found = self.0.get(&report.evidence_name());
@@ -133,6 +144,14 @@ impl Existing {
     }
 }
 
+fn state(evidence: &ObjectMeta) -> EvidenceState {
+    match annotation(evidence, Annotation::VERIFIED) {
+        Some(VERIFIED) => EvidenceState::Verified,
+        Some(INCOMPLETE | TRUNCATED) => EvidenceState::Incomplete,
+        _ => EvidenceState::Unverified,
+    }
+}
+
 /// Evidence that is to be created.
 #[derive(Debug)]
 pub(super) struct Evidence {
@@ -149,6 +168,9 @@ impl Evidence {
         let (set, verified) = match record.as_ref().filter(is_own) {
             Some(record) if is_verified(object, record) => (report.set.clone(), VERIFIED),
             Some(record) if !is_complete(record) => (report.set.clone(), INCOMPLETE),
+            Some(record) if is_truncated(object, record) => {
+                (unverified_set(report, Some(record)), TRUNCATED)
+            }
             _ => (unverified_set(report, record.as_ref()), NOT_VERIFIED),
         };
         let size = size(object);

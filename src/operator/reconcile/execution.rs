@@ -54,7 +54,11 @@ impl Context {
         let mut collisions = Collisions::default();
         let applied = self.apply_plan(observed, plan, &mut collisions).await;
         let reported = self.create_events(fi, &plan.events, &mut status).await;
-        let done = applied.and(reported);
+        self.observer.await_evidence(&name, plan.awaits_evidence);
+        let acceptances = self.report_acceptances(observed, &plan.acceptances, applied.is_ok());
+        let acceptances = acceptances.await;
+        let left_of_acceptances = acceptances.as_ref().ok().copied().flatten();
+        let done = applied.and(reported).and(acceptances.map(drop));
         let Collisions { messages, nodes } = collisions;
         let annotation_failure = self.memory.with(&name, |last| {
             last.name_collisions = nodes;
@@ -78,7 +82,7 @@ impl Context {
         self.memory.with(&name, |last| last.failures = 0);
         self.memory.forget_deleted(&self.observer.file_integrities);
         let retry = (!messages.is_empty()).then_some(COLLISION_RETRY);
-        let requeue = [plan.requeue_after, wait, retry]
+        let requeue = [plan.requeue_after, wait, left_of_acceptances, retry]
             .into_iter()
             .flatten()
             .min();

@@ -102,7 +102,7 @@ pub mod k8s {
 pub mod operator {
     pub use crate::operator::{ScrapeSettings, Settings, run};
     pub mod admission_policy {
-        pub use crate::operator::admission_policy::name;
+        pub use crate::operator::admission_policy::{Policy, PolicyState, acceptance_policy};
     }
     pub mod build {
         pub use crate::operator::build::{ActiveConfig, config_map, node_status};

@@ -1,6 +1,6 @@
 //! The admission policy for the daemons, which the operator applies.
 
-use fio::testing::operator::admission_policy;
+use fio::testing::operator::admission_policy::Policy;
 use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
@@ -19,7 +19,7 @@ fn api(space: &Space, kind: &str) -> Api<DynamicObject> {
 
 async fn spec(space: &Space, kind: &str) -> anyhow::Result<Option<Value>> {
     let object = api(space, kind)
-        .get_opt(&admission_policy::name(&space.namespace))
+        .get_opt(&Policy::Daemon.name(&space.namespace))
         .await?;
     Ok(object.map(|mut object| object.data["spec"].take()))
 }
@@ -33,7 +33,7 @@ fn words(spec: Option<&Value>) -> String {
 #[tokio::test]
 async fn a_deleted_policy_is_restored() -> anyhow::Result<()> {
     in_space("policy", async |space| {
-        let name = admission_policy::name(&space.namespace);
+        let name = Policy::Daemon.name(&space.namespace);
         let mut manifests = Vec::new();
         for kind in [POLICY, BINDING] {
             manifests.push((kind, spec(space, kind).await?));
@@ -52,7 +52,7 @@ async fn a_deleted_policy_is_restored() -> anyhow::Result<()> {
 #[tokio::test]
 async fn policies_of_older_operators_are_updated_and_manual_changes_stay() -> anyhow::Result<()> {
     in_space("policies", async |space| {
-        let name = admission_policy::name(&space.namespace);
+        let name = Policy::Daemon.name(&space.namespace);
         for kind in [POLICY, BINDING] {
             kubectl(&["delete", kind, &name, "--ignore-not-found"], "").await?;
         }

@@ -19,7 +19,7 @@ mod memory;
 mod node_list;
 mod nodes;
 pub(crate) mod observe;
-pub(crate) mod observed;
+mod observed;
 mod ownership;
 mod plan;
 mod reinit;

@@ -63,7 +63,12 @@ impl EvidenceRecord {
         match (accepted, hashes.flatten()) {
             (Some(accepted), Some(hashes)) => {
                 let request = accepted.request.as_deref().unwrap_or_default();
-                set_of_request(&accepted.reason, request, &self.baseline.config_hash, &hashes)
+                set_of_request(
+                    &accepted.reason,
+                    request,
+                    &self.baseline.config_hash,
+                    &hashes,
+                )
             }
             _ => set_of_texts(["baseline", &self.node, &self.baseline.digest]),
         }

@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use fio::testing::api::names;
-use fio::testing::operator::admission_policy;
+use fio::testing::operator::admission_policy::Policy;
 use serde_json::{Value, json};
 
 use super::{
@@ -177,8 +177,8 @@ impl Scene {
         );
         let policy = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
         for path in [
-            format!("{policy}/{}", admission_policy::name(namespace)),
-            format!("{policy}bindings/{}", admission_policy::name(namespace))
+            format!("{policy}/{}", Policy::Daemon.name(namespace)),
+            format!("{policy}bindings/{}", Policy::Daemon.name(namespace))
                 .replace("policiesb", "policyb"),
             format!("{CORE}/nodes/{}", own.mine),
             format!("{CORE}/namespaces/{namespace}"),

@@ -25,7 +25,8 @@ const MAX_NODES: usize = 100;
 const VERIFIED: &str = "true";
 const NOT_VERIFIED: &str = "false: the report does not have the changes of the record";
 const INCOMPLETE: &str = "false: the changes are not completely known";
-const TRUNCATED: &str = "false: the report is truncated, so the changes cannot be compared with the record";
+const TRUNCATED: &str =
+    "false: the report is truncated, so the changes cannot be compared with the record";
 const NOT_KEPT: &str = "the report is not kept, because evidence takes too much space";
 
 /// The metadata of a report.

@@ -66,7 +66,9 @@ impl Context {
             let fi = &observed.file_integrity;
             self.create_event(fi, event, &uid).await?;
         }
-        let written = self.applier.write_acceptance_status(acceptance, &update.status);
+        let written = self
+            .applier
+            .write_acceptance_status(acceptance, &update.status);
         let version = match written.await {
             Ok(metadata) => metadata.resource_version,
             // Somebody has changed or deleted it.

@@ -9,7 +9,6 @@ mod config_source;
 mod environment;
 pub(crate) mod error;
 mod last_good;
-pub(crate) mod policy;
 mod relevance;
 mod specs;
 pub(crate) mod triggers;
@@ -36,7 +35,7 @@ use self::watches::Watches;
 use super::build::Environment;
 use super::config_validator::ConfigValidator;
 use super::config_validator::redaction::Quoting;
-use super::observed::{ConfigVerdict, Observed, PolicyState};
+use super::observed::{ConfigVerdict, Observed};
 use super::reinit::record::needs_failed_nodes;
 use super::reinit::request;
 use crate::api::object_name::NamespaceName;
@@ -45,6 +44,7 @@ use crate::k8s::decode::Unreadable;
 use crate::k8s::request as api_request;
 use crate::k8s::unread::UnreadableObjects;
 use crate::k8s::watch::{self, Source};
+use crate::operator::admission_policy::{PolicyState, acceptance_policy};
 use crate::operator::cache::freshness::Freshness;
 use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node::wire::ReceivedNode;
@@ -139,7 +139,10 @@ impl Observer {
             client,
             config,
         });
-        tasks.spawn(follow_evidence(Arc::clone(&observer.config.evidence), triggers));
+        tasks.spawn(follow_evidence(
+            Arc::clone(&observer.config.evidence),
+            triggers,
+        ));
         observer.wait_until_listed().await?;
         Ok(observer)
     }
@@ -222,7 +225,7 @@ impl Observer {
     ) -> Option<PolicyState> {
         let mut acceptances = acceptances?.iter();
         acceptances.find(|acceptance| !acceptance.is_finished())?;
-        match policy::policy(&self.client, self.namespace()).await {
+        match acceptance_policy(&self.client, self.namespace().as_str()).await {
             Ok(state) => Some(state),
             Err(error) => {
                 let error = crate::error_chain(&error);

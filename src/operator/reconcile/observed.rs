@@ -9,8 +9,9 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::build::{ActiveConfig, Environment};
-use crate::api::{FileIntegrity, FileIntegrityAcceptance};
 use crate::api::condition::ConditionReason;
+use crate::api::{FileIntegrity, FileIntegrityAcceptance};
+use crate::operator::admission_policy::PolicyState;
 use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node_status::CachedNodeStatus;
 use crate::operator::evidence::index::EvidenceStates;
@@ -38,20 +39,6 @@ pub(crate) enum ConfigVerdict {
     },
     /// It has not been read yet.
     Unknown,
-}
-
-/// The state of the admission policy for acceptances and of its binding.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum PolicyState {
-    /// Both exist with the expected content.
-    InForce {
-        /// When the younger one was created.
-        since: Time,
-    },
-    /// One of them does not exist.
-    Absent,
-    /// One of them has another content.
-    Altered { what: String },
 }
 
 /// Everything that a reconcile of a FileIntegrity uses.

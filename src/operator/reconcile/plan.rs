@@ -126,7 +126,10 @@ impl Planner<'_> {
             stale_nodes: stale.map(|node| node.name.to_string()).collect(),
             change_set_nodes: change_sets.nodes(),
             awaits_evidence: acceptances.awaits_evidence,
-            requeue_after: requeue_after.into_iter().chain(acceptances.check_after).min(),
+            requeue_after: requeue_after
+                .into_iter()
+                .chain(acceptances.check_after)
+                .min(),
             acceptances: acceptances.updates,
         }
     }

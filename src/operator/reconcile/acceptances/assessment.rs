@@ -16,9 +16,9 @@ use crate::api::{
     AcceptanceConditionType, AcceptanceReason, AcceptanceRequest, AcceptanceState, ChangeSetId,
     FileIntegrityAcceptance, FileIntegrityAcceptanceStatus, names,
 };
+use crate::operator::admission_policy::PolicyState;
 use crate::operator::cache::node_status::CachedAnswer;
 use crate::operator::evidence::index::{EvidenceState, EvidenceStates};
-use crate::operator::reconcile::observed::PolicyState;
 use crate::scan::evidence::{acceptance_set, unverified_set};
 
 /// How long nodes without a new baseline are waited for, unless the acceptance has `until`.
@@ -200,7 +200,9 @@ impl<'f, 'a> Assessing<'f, 'a> {
         let evidence = self.evidence(&sorted.reporters);
         let counts = sorted.outcomes.counts(counts_before);
         let mut status = FileIntegrityAcceptanceStatus {
-            conditions: self.before.map_or_else(Vec::new, |it| it.conditions.clone()),
+            conditions: self
+                .before
+                .map_or_else(Vec::new, |it| it.conditions.clone()),
             counts: Some(counts),
             nodes: sorted.outcomes.listed(),
             file_integrity_uid: Some(self.fleet.file_integrity_uid.to_owned()),
@@ -242,9 +244,8 @@ impl<'f, 'a> Assessing<'f, 'a> {
         let mut sorted = Sorted::default();
         for node in &self.fleet.nodes {
             let node = *node;
-            let may_show = || {
-                node.shows(set, self.config_hash) && included.includes(node.name, node.labels)
-            };
+            let may_show =
+                || node.shows(set, self.config_hash) && included.includes(node.name, node.labels);
             let open = node.open_request();
             if let Some(request) = open.filter(|request| request.uid == self.uid) {
                 let message = (!node.ready).then_some("the node is not ready");
@@ -380,7 +381,8 @@ impl<'f, 'a> Assessing<'f, 'a> {
         if counts.accepted == 0 || has_evidence {
             return Some(Phase::Complete(completion(counts)));
         }
-        let are_all_wrong = !reports.is_empty() && reports.iter().all(|it| *it == Report::Unverified);
+        let are_all_wrong =
+            !reports.is_empty() && reports.iter().all(|it| *it == Report::Unverified);
         are_all_wrong.then_some(unproven)
     }
 
@@ -441,7 +443,8 @@ impl<'f, 'a> Assessing<'f, 'a> {
     /// It continues. Open requests stay.
     fn open(&self, status: FileIntegrityAcceptanceStatus, sorted: &Sorted<'a>) -> Assessment<'a> {
         let (reason, message) = if status.evidence.is_some() {
-            let message = "the report of the changes is verified; nodes that show the set accept it";
+            let message =
+                "the report of the changes is verified; nodes that show the set accept it";
             (AcceptanceReason::WaitingForNodes, message)
         } else if sorted.outcomes.is_empty() {
             let message = "no included node shows the set yet";
@@ -500,7 +503,11 @@ impl<'f, 'a> Assessing<'f, 'a> {
     }
 
     /// It is complete when the open requests are withdrawn.
-    fn revoked(&self, status: FileIntegrityAcceptanceStatus, sorted: &Sorted<'a>) -> Assessment<'a> {
+    fn revoked(
+        &self,
+        status: FileIntegrityAcceptanceStatus,
+        sorted: &Sorted<'a>,
+    ) -> Assessment<'a> {
         let phase = if sorted.open.is_empty() {
             Phase::Complete(AcceptanceReason::Revoked)
         } else {
@@ -528,9 +535,8 @@ impl<'f, 'a> Assessing<'f, 'a> {
     fn check_after(&self, sorted: &Sorted<'a>) -> Option<Duration> {
         let since = |from: Timestamp, delay: SignedDuration| from.checked_add(delay).ok();
         let reports = sorted.reporters.iter();
-        let reports = reports.filter_map(|(node, answer)| {
-            since(node.answered_at(answer), EVIDENCE_DELAY)
-        });
+        let reports =
+            reports.filter_map(|(node, answer)| since(node.answered_at(answer), EVIDENCE_DELAY));
         let reporters = (1..MAX_REPORTERS).filter_map(|count| {
             let count = i32::try_from(count).ok()?;
             since(self.created, REPORTER_DELAY.checked_mul(count)?)

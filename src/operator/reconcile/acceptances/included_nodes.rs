@@ -67,7 +67,9 @@ fn check(requirement: &LabelSelectorRequirement) -> Result<(), InvalidSelector> 
     match (requirement.operator.as_str(), has_values) {
         ("In" | "NotIn", true) | ("Exists" | "DoesNotExist", false) => Ok(()),
         ("In" | "NotIn", false) => Err(InvalidSelector::NoValues(visible(&requirement.key))),
-        ("Exists" | "DoesNotExist", true) => Err(InvalidSelector::Values(visible(&requirement.key))),
+        ("Exists" | "DoesNotExist", true) => {
+            Err(InvalidSelector::Values(visible(&requirement.key)))
+        }
         (unknown, _) => Err(InvalidSelector::Operator(visible(unknown))),
     }
 }

@@ -28,10 +28,8 @@ pub(crate) struct AcceptanceNode<'a> {
 impl<'a> AcceptanceNode<'a> {
     /// The request that it has not answered yet.
     pub(crate) fn open_request(&self) -> Option<&'a AcceptanceRequest> {
-        self.request.filter(|request| {
-            self.answer
-                .is_none_or(|answer| !is_answer(request, answer))
-        })
+        self.request
+            .filter(|request| self.answer.is_none_or(|answer| !is_answer(request, answer)))
     }
 
     /// The request that it has answered.

@@ -142,7 +142,8 @@ mod tests {
         };
         let (before, after) = (at("2027-02-06T03:04:05Z"), at("2027-02-06T03:04:06Z"));
         for kind in ["Complete", "Failed"] {
-            let status = json!({"conditions": condition(kind), "retainUntil": "2027-02-06T03:04:05Z"});
+            let status =
+                json!({"conditions": condition(kind), "retainUntil": "2027-02-06T03:04:05Z"});
             let finished = acceptance(&status);
             assert_eq!(action(&finished, &before, || false), None);
             assert_eq!(action(&finished, &after, || false), Some(Action::Delete));

@@ -6,7 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::included_nodes::InvalidSelector;
 use crate::api::object_name::visible;
 use crate::api::{AcceptanceReason, FileIntegrityAcceptance};
-use crate::operator::reconcile::observed::PolicyState;
+use crate::operator::admission_policy::PolicyState;
 
 /// Longest time between the creation of an acceptance and `until`.
 const MAX_UNTIL: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -34,8 +34,8 @@ pub(crate) enum Refusal {
     )]
     PolicyTooNew(String),
     #[error(
-        "the admission policy {policy} is not the one of this version ({what}), so nobody has checked who created this \
-         acceptance; apply manifests/policy, and create another acceptance"
+        "the admission policy {policy} is not the one of this version, so nobody has checked who created this acceptance: \
+         {what}; apply manifests/policy, and create another acceptance"
     )]
     PolicyAltered { policy: String, what: String },
     #[error("the FileIntegrity {0} does not exist; create another acceptance when it does")]
@@ -105,7 +105,7 @@ pub(crate) fn check_policy(
         PolicyState::Altered { .. } if is_started => Ok(()),
         PolicyState::Altered { what } => Err(Refusal::PolicyAltered {
             policy: name.to_owned(),
-            what: visible(what),
+            what: what.clone(),
         }),
     }
 }

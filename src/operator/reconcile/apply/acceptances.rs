@@ -44,7 +44,11 @@ impl Applier {
         };
         let patch = Patch::Merge(&patch);
         let written = raw::patch_status_metadata(&self.acceptances, &name, &params, &patch);
-        Ok(request(format!("write the status of the acceptance {name}"), written).await?)
+        Ok(request(
+            format!("write the status of the acceptance {name}"),
+            written,
+        )
+        .await?)
     }
 
     /// Deletes an acceptance whose retention has ended.

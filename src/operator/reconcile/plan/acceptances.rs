@@ -9,7 +9,6 @@ use k8s_openapi::jiff::Timestamp;
 use super::super::acceptances::assessment::{Assessment, Claims, Fleet, assess};
 use super::super::acceptances::node::AcceptanceNode;
 use super::super::acceptances::status::Phase;
-use super::super::observe::policy::acceptance_policy_name;
 use super::super::reinit::node_request::is_open;
 use super::inputs::Inputs;
 use crate::api::object_name::visible;
@@ -17,6 +16,7 @@ use crate::api::{
     AcceptanceConditionType, AcceptanceReason, AcceptanceRequest, ChangeSetId, EventReason,
     FileIntegrityAcceptance, FileIntegrityAcceptanceStatus,
 };
+use crate::operator::admission_policy::Policy;
 use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node_status::CachedNodeStatus;
 use crate::scan::event::{EventMessage, Severity};
@@ -111,7 +111,7 @@ impl Inputs<'_> {
             nodes: nodes.collect(),
             evidence: observed.evidence.as_deref(),
             policy: observed.policy.as_ref(),
-            policy_name: acceptance_policy_name(namespace.unwrap_or_default()),
+            policy_name: Policy::Acceptance.name(namespace.unwrap_or_default()),
             now: &observed.now,
         }
     }

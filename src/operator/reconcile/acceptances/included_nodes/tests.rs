@@ -24,8 +24,14 @@ fn nodes_are_included_by_name_or_by_labels() {
         (json!({"names": ["n1", "n2"]}), true),
         (json!({"names": ["n2"]}), false),
         (json!({"selector": {"matchLabels": {"zone": "a"}}}), true),
-        (json!({"selector": {"matchLabels": {"role/worker": ""}}}), true),
-        (json!({"selector": {"matchLabels": {"zone": "a", "cpu": "x"}}}), false),
+        (
+            json!({"selector": {"matchLabels": {"role/worker": ""}}}),
+            true,
+        ),
+        (
+            json!({"selector": {"matchLabels": {"zone": "a", "cpu": "x"}}}),
+            false,
+        ),
         (expression("zone", "In", json!(["b", "a"])), true),
         (expression("zone", "In", json!(["b"])), false),
         (expression("absent", "In", json!(["b"])), false),
@@ -36,9 +42,12 @@ fn nodes_are_included_by_name_or_by_labels() {
         (expression("absent", "Exists", json!(null)), false),
         (expression("zone", "DoesNotExist", json!(null)), false),
         (expression("absent", "DoesNotExist", json!(null)), true),
-        (json!({"selector": {"matchLabels": {"zone": "a"}, "matchExpressions": [
-            {"key": "cpu", "operator": "In", "values": ["amd"]},
-        ]}}), false),
+        (
+            json!({"selector": {"matchLabels": {"zone": "a"}, "matchExpressions": [
+                {"key": "cpu", "operator": "In", "values": ["amd"]},
+            ]}}),
+            false,
+        ),
     ];
     for (json, expected) in table {
         let nodes = nodes(json.clone());
@@ -52,11 +61,26 @@ fn nodes_are_included_by_name_or_by_labels() {
 #[test]
 fn a_selector_that_cannot_be_evaluated_is_invalid() {
     let table = [
-        (json!({"key": "zone", "operator": "Gt", "values": ["1"]}), "operator Gt;"),
-        (json!({"key": "zone", "operator": "in", "values": ["a"]}), "operator in;"),
-        (json!({"key": "zone", "operator": "In"}), "no values for zone"),
-        (json!({"key": "zone", "operator": "NotIn", "values": []}), "no values for zone"),
-        (json!({"key": "zone", "operator": "Exists", "values": ["a"]}), "has values for zone"),
+        (
+            json!({"key": "zone", "operator": "Gt", "values": ["1"]}),
+            "operator Gt;",
+        ),
+        (
+            json!({"key": "zone", "operator": "in", "values": ["a"]}),
+            "operator in;",
+        ),
+        (
+            json!({"key": "zone", "operator": "In"}),
+            "no values for zone",
+        ),
+        (
+            json!({"key": "zone", "operator": "NotIn", "values": []}),
+            "no values for zone",
+        ),
+        (
+            json!({"key": "zone", "operator": "Exists", "values": ["a"]}),
+            "has values for zone",
+        ),
         (json!({"key": "a\nb", "operator": "In"}), "a\\nb"),
     ];
     for (requirement, expected) in table {

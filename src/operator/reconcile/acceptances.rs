@@ -19,6 +19,3 @@ pub(crate) mod orphans;
 pub(crate) mod outcomes;
 pub(crate) mod refusal;
 pub(crate) mod status;
-
-#[cfg(test)]
-mod tests;

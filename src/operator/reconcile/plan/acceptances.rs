@@ -193,3 +193,6 @@ fn end_event(
         ),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,7 @@ pub mod aide {
 pub mod api {
     pub use crate::api::{
         Actor, Baseline, ChangeKind, Condition, DesiredNodeState, ErrorClass, FileIntegrity,
-        FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase, RealtimeBackend,
+        FileIntegrityAcceptance, FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase, RealtimeBackend,
         RealtimeReason, RealtimeState, RealtimeStatus, Reinit, ScanResult, Trigger,
     };
     pub mod crd {

@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod acceptances;
 mod alerts;
 mod baseline;
 mod changes;

@@ -28,8 +28,9 @@ pub mod aide {
 #[cfg(feature = "testing")]
 pub mod api {
     pub use crate::api::{
-        Actor, Baseline, ChangeKind, Condition, DesiredNodeState, ErrorClass, FileIntegrity,
-        FileIntegrityAcceptance, FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase, RealtimeBackend,
+        AcceptanceRequest, AcceptanceResult, AcceptanceState, Actor, Baseline, ChangeKind,
+        Condition, DesiredNodeState, ErrorClass, FileIntegrity, FileIntegrityAcceptance,
+        FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase, RealtimeBackend,
         RealtimeReason, RealtimeState, RealtimeStatus, Reinit, ScanResult, Trigger,
     };
     pub mod crd {

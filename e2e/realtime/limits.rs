@@ -10,8 +10,9 @@ use serde_json::json;
 
 use super::{
     ADDED, AFTER_BURST, AT_ONCE, CHANGED, LONG_SCANS, PAUSE, beside, changed_by, changes,
-    full_scan, is_active, is_confirmed_by_a_scan, reported_within, rounded,
+    full_scan, is_active, is_confirmed_by_a_scan, reported_within, rounded, writes,
 };
+use crate::harness::audit::Audit;
 use crate::harness::node::{FILES, STOP};
 use crate::harness::{Fi, Node, on_one_node, until};
 
@@ -23,6 +24,13 @@ const FLOOD: &str = "room=$(cat /proc/sys/fs/fanotify/max_queued_events 2>/dev/n
 /// A few directories more than a daemon watches. In memory they are created and removed fast.
 const DIRECTORIES: &str =
     "mkdir wide; mount -t tmpfs -o mode=755 tmpfs wide; seq 65600 | (cd wide; xargs mkdir)";
+
+/// Watches what the kubelet, its pods and the log daemons write all the time. Images are too large for a test.
+const VAR: &str = "/etc/fio-e2e ftype+p+u+g+sha256
+!/var/lib/containerd
+!/var/lib/docker
+/var ftype+p+u+g+s+sha256
+";
 
 /// Waits until not all changes are reported at once, for this reason.
 async fn is_degraded(fi: &Fi<'_>, node: &Node, reason: RealtimeReason) -> Result<RealtimeStatus> {
@@ -140,6 +148,53 @@ async fn a_file_that_changes_all_the_time_is_named_and_others_are_reported() -> 
         let scanned = full_scan(&fi, node).await?;
         assert_eq!(changes(&scanned), both);
         fi.all_reported_at_once(&node.name).await.map(|_| ())
+    })
+    .await
+}
+
+/// Number of checks since the daemon started.
+async fn checks(fi: &Fi<'_>, node: &Node) -> Result<i64> {
+    let realtime = fi.status(&node.name).await?.realtime;
+    Ok(realtime.context("no state of realtime detection")?.checks)
+}
+
+/// A rule over /var, as users write it: files change on the node all the time, and the test adds another one.
+#[tokio::test]
+async fn a_rule_over_var_is_named_as_busy_and_is_paced() -> Result<()> {
+    on_one_node("realtime-var", async |t| {
+        let node = t.node()?;
+        node.files("printf x > other").await?;
+        let name = t.config_map(VAR).await?;
+        let config = json!({"name": name, "namespace": t.namespace(), "gracePeriod": PAUSE});
+        let fi = t.create(json!({"config": config})).await?;
+        fi.watched().await?;
+        let write = format!("until [ -e {STOP} ]; do printf x >> /var/log/busy; sleep 0.1; done");
+        beside(node, &write, async || {
+            let realtime = is_degraded(&fi, node, RealtimeReason::Busy).await?;
+            let message = realtime.message.context("no message")?;
+            assert!(message.starts_with("/var/"), "{message}");
+            full_scan(&fi, node).await?;
+
+            let audit = Audit::start().await?;
+            let before = checks(&fi, node).await?;
+            let start = Timestamp::now();
+            let changed = changed_by(node, "printf y > other").await?;
+            let other = format!("{FILES}/other");
+            let (_, seconds) = reported_within(AFTER_BURST, &fi, node, changed, |r| {
+                r.changes.iter().any(|change| change.path == other)
+            })
+            .await?;
+            let (results, logs) = writes(&audit, &fi, node).await?;
+            let minutes = Timestamp::now().duration_since(start).as_secs_f64() / 60.0;
+            // Further differences once a minute, and transitions of the state.
+            assert!(results <= 4, "{results} writes in {minutes} minutes");
+            assert!(logs <= 1, "{logs} failure logs in {minutes} minutes");
+            let made = checks(&fi, node).await? - before;
+            let figures = json!({"besideVar": seconds, "minutes": minutes, "checks": made});
+            crate::chaos::print("realtime", &figures)
+        })
+        .await?;
+        node.sh("rm -f /var/log/busy").await.map(|_| ())
     })
     .await
 }

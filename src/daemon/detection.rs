@@ -336,12 +336,17 @@ impl Detection {
 
     /// When the known state is published, if it is not.
     pub(crate) fn publication_due(&self) -> Option<Duration> {
-        self.pacing.due().filter(|_| !self.is_held)
+        self.pacing.due(self.is_burst()).filter(|_| !self.is_held)
+    }
+
+    fn is_burst(&self) -> bool {
+        lock(&self.shared.dirty).has_rest()
     }
 
     /// The known state, if it has to be published now.
     pub(crate) fn publication(&mut self, runner: &Runner) -> Option<Completed> {
-        let Publication { with_log } = self.pacing.publication(self.shared.now())?;
+        let now = self.shared.now();
+        let Publication { with_log } = self.pacing.publication(now, self.is_burst())?;
         if self.is_held {
             return None;
         }

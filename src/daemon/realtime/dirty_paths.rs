@@ -202,6 +202,11 @@ impl DirtyPaths {
         Some(part.map_or(Scope::Everything, Scope::Part))
     }
 
+    /// Whether only a part of what was announced together has been checked.
+    pub(crate) fn has_rest(&self) -> bool {
+        !self.rest.is_empty() || (self.first.is_none() && self.announced.is_some())
+    }
+
     /// As much of the rest as fits; none if a scan takes less time.
     fn take_rest(&mut self) -> Option<Coverage> {
         let rest = std::mem::take(&mut self.rest);

@@ -86,13 +86,15 @@ impl Pacing {
         }
     }
 
-    /// When the known state is published; none if it is.
-    pub(crate) fn due(&self) -> Option<Duration> {
+    /// When the known state is published; none if it is. `is_burst`: more paths of a burst wait for their
+    /// check, so the state is not quiet before their end.
+    pub(crate) fn due(&self, is_burst: bool) -> Option<Duration> {
         let quiet = self.quiet_at();
         let Some(since) = self.differs_since else {
-            return self.is_log_outdated.then_some(quiet);
+            return (self.is_log_outdated && !is_burst).then_some(quiet);
         };
         Some(match (&self.published, &self.known) {
+            (Published::Failed(_), Some(_)) if is_burst => since + MAX_WAIT,
             (Published::Failed(_), Some(_)) => quiet.min(since + MAX_WAIT),
             (Published::Failed(_), None) => quiet.max(self.failed_at + self.hold),
             (Published::Other | Published::Clean, _) => since + self.first_delay,
@@ -100,11 +102,11 @@ impl Pacing {
     }
 
     /// What to publish now, if it is due.
-    pub(crate) fn publication(&self, now: Duration) -> Option<Publication> {
-        self.due().filter(|due| *due <= now)?;
+    pub(crate) fn publication(&self, now: Duration, is_burst: bool) -> Option<Publication> {
+        self.due(is_burst).filter(|due| *due <= now)?;
         let is_first = !matches!(self.published, Published::Failed(_));
         let may_log = is_first
-            || self.quiet_at() <= now
+            || (!is_burst && self.quiet_at() <= now)
             || self.logged_at.is_none_or(|at| at + LOG_INTERVAL <= now);
         Some(Publication { with_log: may_log })
     }

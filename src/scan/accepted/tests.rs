@@ -101,6 +101,7 @@ fn record(
     baseline(Some(Accepted {
         reason: "Annotation".to_owned(),
         request: Some("id-annotation".to_owned()),
+        acceptance: None,
         old_digest: Some("d1".to_owned()),
         old_config_hash: Some("c1".to_owned()),
         differences,

@@ -159,9 +159,24 @@ fn the_first_paths_of_each_burst_are_checked_first() {
         assert!(!dirty.has_first());
         dirty.announce(b"/etc/another", Extent::Own, ms(10));
         assert!(!dirty.has_first());
+        assert!(dirty.has_rest());
         assert_eq!(part(dirty.take()), Some((1, Extent::Entries)));
+        assert!(!dirty.has_rest());
         assert_eq!(dirty.take(), None);
     }
+}
+
+#[test]
+fn a_burst_has_a_rest_until_its_last_part() {
+    let mut dirty = dirty_paths();
+    announce(&mut dirty, 200, |number| format!("/etc/{number}"));
+    assert!(!dirty.has_rest());
+    announce(&mut dirty, 700, |number| format!("/etc/{number}/file"));
+    let mut has_rest = Vec::new();
+    while dirty.take().is_some() {
+        has_rest.push(dirty.has_rest());
+    }
+    assert_eq!(has_rest, [true, true, true, false]);
 }
 
 #[test]

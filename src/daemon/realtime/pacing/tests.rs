@@ -12,8 +12,8 @@ fn failed(hash: &str) -> StateHash {
 
 /// Publishes the known state when it is due, as the event loop does. Returns when, and what.
 fn publish(pacing: &mut Pacing, known: StateHash) -> (Duration, bool) {
-    let due = pacing.due().expect("nothing to publish");
-    let publication = pacing.publication(due).expect("it is due");
+    let due = pacing.due(false).expect("nothing to publish");
+    let publication = pacing.publication(due, false).expect("it is due");
     pacing.published(known, publication.with_log, due);
     (due, publication.with_log)
 }
@@ -27,10 +27,10 @@ fn clean() -> Pacing {
 #[test]
 fn the_first_difference_is_published_at_once_with_its_log() {
     let mut pacing = clean();
-    assert_eq!(pacing.due(), None);
+    assert_eq!(pacing.due(false), None);
     pacing.known(failed("a"), s(100));
     assert_eq!(publish(&mut pacing, failed("a")), (s(100), true));
-    assert_eq!(pacing.due(), None);
+    assert_eq!(pacing.due(false), None);
 }
 
 #[test]
@@ -48,13 +48,28 @@ fn more_differences_are_published_when_no_more_come_or_after_a_minute() {
     pacing.known(failed("a"), s(100));
     publish(&mut pacing, failed("a"));
     pacing.known(failed("b"), s(103));
-    assert_eq!(pacing.due(), Some(s(113)));
-    assert_eq!(pacing.publication(s(112)), None);
+    assert_eq!(pacing.due(false), Some(s(113)));
+    assert_eq!(pacing.publication(s(112), false), None);
     assert_eq!(publish(&mut pacing, failed("b")), (s(113), true));
     for at in 120..180 {
         pacing.known(failed(&at.to_string()), s(at));
     }
     assert_eq!(publish(&mut pacing, failed("179")), (s(180), false));
+}
+
+#[test]
+fn a_burst_is_two_logs_however_long_its_checks_take() {
+    let mut pacing = clean();
+    pacing.known(failed("first"), s(100));
+    publish(&mut pacing, failed("first"));
+    pacing.known(failed("part"), s(105));
+    assert_eq!(pacing.due(true), Some(s(165)));
+    let without_log = pacing.publication(s(165), true).unwrap();
+    assert!(!without_log.with_log);
+    pacing.published(failed("part"), false, s(165));
+    assert_eq!(pacing.due(true), None);
+    pacing.known(failed("all"), s(170));
+    assert_eq!(publish(&mut pacing, failed("all")), (s(180), true));
 }
 
 #[test]
@@ -67,7 +82,7 @@ fn a_log_that_was_left_out_follows_when_the_state_is_quiet() {
     }
     assert_eq!(publish(&mut pacing, failed("160")), (s(161), false));
     assert_eq!(publish(&mut pacing, failed("160")), (s(170), true));
-    assert_eq!(pacing.due(), None);
+    assert_eq!(pacing.due(false), None);
 }
 
 #[test]
@@ -76,7 +91,7 @@ fn a_failure_stays_for_a_minute_and_until_the_state_is_quiet() {
     pacing.known(failed("a"), s(100));
     publish(&mut pacing, failed("a"));
     pacing.known(None, s(101));
-    assert_eq!(pacing.due(), Some(s(160)));
+    assert_eq!(pacing.due(false), Some(s(160)));
     // A file that toggles.
     for at in 150..200 {
         let state = if at % 2 == 0 { failed("a") } else { None };
@@ -99,7 +114,7 @@ fn a_failure_soon_after_another_one_stays_longer() {
     pacing.known(failed("a"), s(1500));
     publish(&mut pacing, failed("a"));
     pacing.known(None, s(1510));
-    assert_eq!(pacing.due(), Some(s(1560)));
+    assert_eq!(pacing.due(false), Some(s(1560)));
 }
 
 #[test]
@@ -107,12 +122,12 @@ fn a_state_that_was_published_before_is_not_published_again() {
     let mut pacing = clean();
     pacing.known(failed("a"), s(100));
     pacing.known(None, s(100));
-    assert_eq!(pacing.due(), None);
+    assert_eq!(pacing.due(false), None);
     pacing.known(failed("a"), s(110));
     publish(&mut pacing, failed("a"));
     pacing.known(failed("b"), s(120));
     pacing.known(failed("a"), s(121));
-    assert_eq!(pacing.due(), None);
+    assert_eq!(pacing.due(false), None);
 }
 
 #[test]
@@ -124,7 +139,7 @@ fn a_scan_ends_a_failure_when_the_state_is_quiet() {
     assert!(!pacing.may_recover(s(105)));
     assert!(pacing.may_recover(s(111)));
     pacing.published(None, true, s(111));
-    assert_eq!(pacing.due(), None);
+    assert_eq!(pacing.due(false), None);
 }
 
 #[test]
@@ -132,7 +147,7 @@ fn differences_after_an_error_are_published_at_once_and_their_end_is_no_success(
     let mut pacing = clean();
     pacing.published_error();
     pacing.known(None, s(90));
-    assert_eq!(pacing.due(), None);
+    assert_eq!(pacing.due(false), None);
     pacing.known(failed("a"), s(100));
     assert_eq!(publish(&mut pacing, failed("a")).0, s(100));
 }

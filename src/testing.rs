@@ -122,6 +122,9 @@ pub mod scan {
     pub mod change_set {
         pub use crate::scan::change_set::ChangeSet;
     }
+    pub mod evidence {
+        pub use crate::scan::evidence::acceptance_set;
+    }
     pub mod failure_log {
         pub use crate::scan::failure_log::{FailureLog, Reports, config_map, fit};
     }

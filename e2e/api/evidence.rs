@@ -118,11 +118,15 @@ async fn reports_of_new_baselines_become_evidence_once_for_each_set() -> anyhow:
         // Another node with the same changes, and one that claims them.
         let mut lie = of_node(&report, "liar")?;
         lie.binary_data = None;
+        // As the operator, which may write all of these objects.
+        let operator = space.account(names::OPERATOR_NAME);
+        let client = space.client_as(&operator).await?;
+        let api = kube::Api::<ConfigMap>::namespaced(client.clone(), &space.namespace);
         for other in [of_node(&report, "second")?, lie] {
             api.create(&PostParams::default(), &other).await?;
         }
         let keeper = tokio::spawn(evidence::keep(
-            space.client.clone(),
+            client,
             space.namespace.clone(),
             std::sync::Arc::default(),
         ));

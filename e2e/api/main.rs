@@ -7,6 +7,7 @@
 mod abuse;
 mod acceptance_admission;
 mod acceptance_policy;
+mod acceptances;
 mod admission;
 mod attacks;
 mod bad_specs;

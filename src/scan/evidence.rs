@@ -81,7 +81,7 @@ impl EvidenceRecord {
 }
 
 /// The set of an acceptance: that of each node that accepts exactly these changes for it.
-pub(crate) fn acceptance_set(uid: &str, config_hash: &str, changes_hash: &str) -> String {
+pub fn acceptance_set(uid: &str, config_hash: &str, changes_hash: &str) -> String {
     let reason = AcceptedReason::Acceptance.as_str();
     set_of_request(reason, uid, config_hash, &[changes_hash])
 }

@@ -3,7 +3,7 @@
 use kube::ResourceExt as _;
 
 use super::*;
-use crate::api::HoldReason;
+use crate::api::{AcceptanceRequest, HoldReason};
 use crate::operator::cache::node_status::from_json;
 use crate::operator::reconcile::build::node_status;
 

@@ -63,56 +63,178 @@ fn invalid() -> Vec<(&'static str, Value, &'static str)> {
     let labels = |selector: Value| json!({"nodes": {"selector": selector}});
     let names: Vec<String> = (0..=1000).map(|number| format!("n{number}")).collect();
     vec![
-        ("no FileIntegrity", json!({"fileIntegrity": "absent"}), "spec.fileIntegrity: Required value"),
+        (
+            "no FileIntegrity",
+            json!({"fileIntegrity": "absent"}),
+            "spec.fileIntegrity: Required value",
+        ),
         ("an empty FileIntegrity", json!({"fileIntegrity": ""}), NAME),
-        ("a FileIntegrity that is no name", json!({"fileIntegrity": "ns/fi"}), NAME),
-        ("a FileIntegrity in capitals", json!({"fileIntegrity": "FI"}), NAME),
-        ("a long FileIntegrity", json!({"fileIntegrity": "a".repeat(254)}), "spec.fileIntegrity: Too long"),
-        ("no set", json!({"changeSet": "absent"}), "spec.changeSet: Required value"),
+        (
+            "a FileIntegrity that is no name",
+            json!({"fileIntegrity": "ns/fi"}),
+            NAME,
+        ),
+        (
+            "a FileIntegrity in capitals",
+            json!({"fileIntegrity": "FI"}),
+            NAME,
+        ),
+        (
+            "a long FileIntegrity",
+            json!({"fileIntegrity": "a".repeat(254)}),
+            "spec.fileIntegrity: Too long",
+        ),
+        (
+            "no set",
+            json!({"changeSet": "absent"}),
+            "spec.changeSet: Required value",
+        ),
         ("an empty set", json!({"changeSet": ""}), SET),
-        ("the digits of kubectl get", json!({"changeSet": "9f1c3a5b7d20"}), SET),
+        (
+            "the digits of kubectl get",
+            json!({"changeSet": "9f1c3a5b7d20"}),
+            SET,
+        ),
         ("63 digits", json!({"changeSet": "a".repeat(63)}), SET),
-        ("65 digits", json!({"changeSet": "a".repeat(65)}), "spec.changeSet: Too long: may not be more than 64"),
+        (
+            "65 digits",
+            json!({"changeSet": "a".repeat(65)}),
+            "spec.changeSet: Too long: may not be more than 64",
+        ),
         ("capitals", json!({"changeSet": "A".repeat(64)}), SET),
         ("other letters", json!({"changeSet": "g".repeat(64)}), SET),
-        ("a line break at the end", json!({"changeSet": format!("{}\n", "a".repeat(63))}), SET),
-        ("a number", json!({"changeSet": 1}), "spec.changeSet in body must be of type string"),
-        ("no reason", json!({"reason": "absent"}), "spec.reason: Required value"),
+        (
+            "a line break at the end",
+            json!({"changeSet": format!("{}\n", "a".repeat(63))}),
+            SET,
+        ),
+        (
+            "a number",
+            json!({"changeSet": 1}),
+            "spec.changeSet in body must be of type string",
+        ),
+        (
+            "no reason",
+            json!({"reason": "absent"}),
+            "spec.reason: Required value",
+        ),
         ("an empty reason", json!({"reason": ""}), REASON),
-        ("a blank reason", json!({"reason": " \u{a0}\u{3000}"}), REASON),
-        ("a reason without a letter", json!({"reason": "..."}), REASON),
-        ("a long reason", json!({"reason": "a".repeat(100_000)}), "spec.reason: Too long: may not be more than 1024"),
+        (
+            "a blank reason",
+            json!({"reason": " \u{a0}\u{3000}"}),
+            REASON,
+        ),
+        (
+            "a reason without a letter",
+            json!({"reason": "..."}),
+            REASON,
+        ),
+        (
+            "a long reason",
+            json!({"reason": "a".repeat(100_000)}),
+            "spec.reason: Too long: may not be more than 1024",
+        ),
         ("a reason on two lines", json!({"reason": "a\nb"}), REASON),
-        ("a reason with an escape sequence", json!({"reason": "a\u{1b}[2Jb"}), REASON),
-        ("a reason with a C1 control", json!({"reason": "a\u{9b}2Jb"}), REASON),
-        ("a reason with a line separator", json!({"reason": "a\u{2028}b"}), REASON),
-        ("a reason that changes the direction", json!({"reason": "a\u{202e}b"}), REASON),
+        (
+            "a reason with an escape sequence",
+            json!({"reason": "a\u{1b}[2Jb"}),
+            REASON,
+        ),
+        (
+            "a reason with a C1 control",
+            json!({"reason": "a\u{9b}2Jb"}),
+            REASON,
+        ),
+        (
+            "a reason with a line separator",
+            json!({"reason": "a\u{2028}b"}),
+            REASON,
+        ),
+        (
+            "a reason that changes the direction",
+            json!({"reason": "a\u{202e}b"}),
+            REASON,
+        ),
         ("a ticket on two lines", json!({"ticket": "a\r\nb"}), TICKET),
-        ("a long ticket", json!({"ticket": "a".repeat(257)}), "spec.ticket: Too long: may not be more than 256"),
-        ("no approver", json!({"approvedBy": "absent"}), "spec.approvedBy: Required value"),
-        ("an approver without a name", json!({"approvedBy": {}}), "spec.approvedBy.username: Required value"),
+        (
+            "a long ticket",
+            json!({"ticket": "a".repeat(257)}),
+            "spec.ticket: Too long: may not be more than 256",
+        ),
+        (
+            "no approver",
+            json!({"approvedBy": "absent"}),
+            "spec.approvedBy: Required value",
+        ),
+        (
+            "an approver without a name",
+            json!({"approvedBy": {}}),
+            "spec.approvedBy.username: Required value",
+        ),
         (
             "an approver with an empty name",
             json!({"approvedBy": {"username": ""}}),
             "spec.approvedBy.username in body should be at least 1 chars long",
         ),
         ("no nodes", nodes(json!({})), NODES),
-        ("names and a selector", nodes(json!({"names": ["a"], "selector": {"matchLabels": {"a": "b"}}})), NODES),
+        (
+            "names and a selector",
+            nodes(json!({"names": ["a"], "selector": {"matchLabels": {"a": "b"}}})),
+            NODES,
+        ),
         // As if there were no field.
         ("null for the names", nodes(json!({"names": null})), NODES),
-        ("null for both", nodes(json!({"names": null, "selector": null})), NODES),
-        ("an empty list", nodes(json!({"names": []})), "spec.nodes.names in body should have at least 1 items"),
-        ("an empty name", nodes(json!({"names": [""]})), "spec.nodes.names[0] in body should be at least 1 chars long"),
-        ("a long name", nodes(json!({"names": ["a".repeat(254)]})), "spec.nodes.names[0]: Too long"),
-        ("a name twice", nodes(json!({"names": ["a", "a"]})), "spec.nodes.names[1]: Duplicate value: \"a\""),
-        ("1001 names", nodes(json!({"names": names})), "spec.nodes.names: Too many: 1001: must have at most 1000 items"),
+        (
+            "null for both",
+            nodes(json!({"names": null, "selector": null})),
+            NODES,
+        ),
+        (
+            "an empty list",
+            nodes(json!({"names": []})),
+            "spec.nodes.names in body should have at least 1 items",
+        ),
+        (
+            "an empty name",
+            nodes(json!({"names": [""]})),
+            "spec.nodes.names[0] in body should be at least 1 chars long",
+        ),
+        (
+            "a long name",
+            nodes(json!({"names": ["a".repeat(254)]})),
+            "spec.nodes.names[0]: Too long",
+        ),
+        (
+            "a name twice",
+            nodes(json!({"names": ["a", "a"]})),
+            "spec.nodes.names[1]: Duplicate value: \"a\"",
+        ),
+        (
+            "1001 names",
+            nodes(json!({"names": names})),
+            "spec.nodes.names: Too many: 1001: must have at most 1000 items",
+        ),
         ("an empty selector", labels(json!({})), SELECTOR),
-        ("a selector with nothing in it", labels(json!({"matchLabels": {}, "matchExpressions": []})), SELECTOR),
-        ("a label without a value", labels(json!({"matchLabels": {"a": null}})), SELECTOR),
-        ("In without values", labels(json!({"matchExpressions": [{"key": "a", "operator": "In"}]})), VALUES),
+        (
+            "a selector with nothing in it",
+            labels(json!({"matchLabels": {}, "matchExpressions": []})),
+            SELECTOR,
+        ),
+        (
+            "a label without a value",
+            labels(json!({"matchLabels": {"a": null}})),
+            SELECTOR,
+        ),
+        (
+            "In without values",
+            labels(json!({"matchExpressions": [{"key": "a", "operator": "In"}]})),
+            VALUES,
+        ),
         (
             "Exists with values",
-            labels(json!({"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]})),
+            labels(
+                json!({"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]}),
+            ),
             VALUES,
         ),
         (
@@ -122,9 +244,17 @@ fn invalid() -> Vec<(&'static str, Value, &'static str)> {
         ),
         ("a word for a time", json!({"until": "tomorrow"}), TIME),
         ("a day for a time", json!({"until": "2026-12-01"}), TIME),
-        ("a time without a zone", json!({"until": "2026-12-01T00:00:00"}), TIME),
+        (
+            "a time without a zone",
+            json!({"until": "2026-12-01T00:00:00"}),
+            TIME,
+        ),
         ("a number for a time", json!({"until": 1}), TIME),
-        ("a text for revoked", json!({"revoked": "yes"}), "spec.revoked in body must be of type boolean"),
+        (
+            "a text for revoked",
+            json!({"revoked": "yes"}),
+            "spec.revoked in body must be of type boolean",
+        ),
     ]
 }
 
@@ -180,7 +310,10 @@ async fn valid_acceptances_are_created() -> anyhow::Result<()> {
             let typed = space.api::<FileIntegrityAcceptance>().get(&name).await?;
             let mut expected = object.data["spec"].clone();
             if expected["revoked"] == json!(false) {
-                expected.as_object_mut().context("a spec")?.remove("revoked");
+                expected
+                    .as_object_mut()
+                    .context("a spec")?
+                    .remove("revoked");
             }
             assert_eq!(serde_json::to_value(&typed.spec)?, expected);
         }
@@ -229,14 +362,26 @@ async fn only_the_revocation_of_an_acceptance_can_be_changed() -> anyhow::Result
             ("bare", json!({"approvedBy": {"username": "another"}})),
             ("full", json!({"nodes": {"names": ["b"]}})),
             ("full", json!({"nodes": {"names": ["a", "b"]}})),
-            ("full", json!({"nodes": {"names": null, "selector": selector["selector"]}})),
+            (
+                "full",
+                json!({"nodes": {"names": null, "selector": selector["selector"]}}),
+            ),
             ("full", json!({"until": from_now(7200)})),
             ("full", json!({"ticket": "CHG2"})),
-            ("selector", json!({"nodes": {"selector": {"matchLabels": {"a": "c"}}}})),
-            ("selector", json!({"nodes": {"selector": {"matchLabels": {"c": "d"}}}})),
-            ("selector", json!({"nodes": {"selector": {
-                "matchExpressions": [{"key": "a", "operator": "Exists"}],
-            }}})),
+            (
+                "selector",
+                json!({"nodes": {"selector": {"matchLabels": {"a": "c"}}}}),
+            ),
+            (
+                "selector",
+                json!({"nodes": {"selector": {"matchLabels": {"c": "d"}}}}),
+            ),
+            (
+                "selector",
+                json!({"nodes": {"selector": {
+                    "matchExpressions": [{"key": "a", "operator": "Exists"}],
+                }}}),
+            ),
             // Removed.
             ("full", json!({"nodes": null})),
             ("full", json!({"until": null})),

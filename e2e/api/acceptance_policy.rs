@@ -149,9 +149,22 @@ async fn only_a_user_who_may_accept_creates_an_acceptance_in_their_own_name() ->
         until_the_policy_works(space).await?;
         let (alice, as_alice) = space.user("alice", accepter()).await?;
         // Everything that a definition's kind can be asked for, but not the virtual verb.
-        let all = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+        let all = [
+            "create",
+            "delete",
+            "deletecollection",
+            "get",
+            "list",
+            "patch",
+            "update",
+            "watch",
+        ];
         let everything = rule(
-            &["fileintegrities", "fileintegrities/status", "fileintegrityacceptances"],
+            &[
+                "fileintegrities",
+                "fileintegrities/status",
+                "fileintegrityacceptances",
+            ],
             &all,
         );
         let (bob, as_bob) = space.user("bob", json!([everything])).await?;
@@ -176,40 +189,111 @@ async fn only_a_user_who_may_accept_creates_an_acceptance_in_their_own_name() ->
             }
         };
         let name_of_alice = "spec.approvedBy.username must be alice.";
-        carry_out("a user: an acceptance of somebody else, or without the permission", vec![
-            allowed("alice's", create(&as_alice, space, by(&alice, "alice", json!({})))),
-            allowed("alice's with a generated name", create(&as_alice, space, generated)),
-            allowed("the administrator's", create(&space.client, space, acceptance("admin", &json!({})))),
-            refused("an administrator's by alice", name_of_alice, create(&as_alice, space, by(ADMIN, "x", json!({})))),
-            refused("bob's by alice", name_of_alice, create(&as_alice, space, by(&bob, "x", json!({})))),
-            refused("in capitals", name_of_alice, create(&as_alice, space, by(&alice.to_uppercase(), "x", json!({})))),
-            refused("bob's by alice, with a generated name", name_of_alice, create(&as_alice, space, generated_forged)),
-            refused("an administrator's by alice, applied", name_of_alice, applied),
-            // Impersonation: the request is that of alice, not that of the administrator who sends it.
-            refused("alice's by bob", "must be bob.", create(&as_bob, space, by(&alice, "x", json!({})))),
-            refused("bob's", NOT_ACCEPT, create(&as_bob, space, by(&bob, "x", json!({})))),
-            allowed("carol's", create(&as_carol, space, by(&carol, "carol", json!({})))),
-            refused("carol's for another FileIntegrity", NOT_ACCEPT, create(
-                &as_carol, space, by(&carol, "x", other.clone()),
-            )),
-            allowed("that of any verb", create(&as_dave, space, by(&dave, "dave", other.clone()))),
-            // Withdrawal.
-            refused("alice's, withdrawn by bob", NOT_ACCEPT, merge(
-                &as_bob, space, "alice", json!({"spec": {"revoked": true}}),
-            )),
-            refused("that of another FileIntegrity, withdrawn by carol", NOT_ACCEPT, merge(
-                &as_carol, space, "dave", json!({"spec": {"revoked": true}}),
-            )),
-            allowed("alice's with a label by bob", merge(
-                &as_bob, space, "alice", json!({"metadata": {"labels": {"a": "b"}}}),
-            )),
-            allowed("alice's, withdrawn by carol", merge(
-                &as_carol, space, "alice", json!({"spec": {"revoked": true}}),
-            )),
-        ])
+        carry_out(
+            "a user: an acceptance of somebody else, or without the permission",
+            vec![
+                allowed(
+                    "alice's",
+                    create(&as_alice, space, by(&alice, "alice", json!({}))),
+                ),
+                allowed(
+                    "alice's with a generated name",
+                    create(&as_alice, space, generated),
+                ),
+                allowed(
+                    "the administrator's",
+                    create(&space.client, space, acceptance("admin", &json!({}))),
+                ),
+                refused(
+                    "an administrator's by alice",
+                    name_of_alice,
+                    create(&as_alice, space, by(ADMIN, "x", json!({}))),
+                ),
+                refused(
+                    "bob's by alice",
+                    name_of_alice,
+                    create(&as_alice, space, by(&bob, "x", json!({}))),
+                ),
+                refused(
+                    "in capitals",
+                    name_of_alice,
+                    create(&as_alice, space, by(&alice.to_uppercase(), "x", json!({}))),
+                ),
+                refused(
+                    "bob's by alice, with a generated name",
+                    name_of_alice,
+                    create(&as_alice, space, generated_forged),
+                ),
+                refused(
+                    "an administrator's by alice, applied",
+                    name_of_alice,
+                    applied,
+                ),
+                // Impersonation: the request is that of alice, not that of the administrator who sends it.
+                refused(
+                    "alice's by bob",
+                    "must be bob.",
+                    create(&as_bob, space, by(&alice, "x", json!({}))),
+                ),
+                refused(
+                    "bob's",
+                    NOT_ACCEPT,
+                    create(&as_bob, space, by(&bob, "x", json!({}))),
+                ),
+                allowed(
+                    "carol's",
+                    create(&as_carol, space, by(&carol, "carol", json!({}))),
+                ),
+                refused(
+                    "carol's for another FileIntegrity",
+                    NOT_ACCEPT,
+                    create(&as_carol, space, by(&carol, "x", other.clone())),
+                ),
+                allowed(
+                    "that of any verb",
+                    create(&as_dave, space, by(&dave, "dave", other.clone())),
+                ),
+                // Withdrawal.
+                refused(
+                    "alice's, withdrawn by bob",
+                    NOT_ACCEPT,
+                    merge(&as_bob, space, "alice", json!({"spec": {"revoked": true}})),
+                ),
+                refused(
+                    "that of another FileIntegrity, withdrawn by carol",
+                    NOT_ACCEPT,
+                    merge(&as_carol, space, "dave", json!({"spec": {"revoked": true}})),
+                ),
+                allowed(
+                    "alice's with a label by bob",
+                    merge(
+                        &as_bob,
+                        space,
+                        "alice",
+                        json!({"metadata": {"labels": {"a": "b"}}}),
+                    ),
+                ),
+                allowed(
+                    "alice's, withdrawn by carol",
+                    merge(
+                        &as_carol,
+                        space,
+                        "alice",
+                        json!({"spec": {"revoked": true}}),
+                    ),
+                ),
+            ],
+        )
         .await?;
-        let stored = space.api::<FileIntegrityAcceptance>().list(&ListParams::default()).await?;
-        let mut names: Vec<String> = stored.items.iter().map(kube::ResourceExt::name_any).collect();
+        let stored = space
+            .api::<FileIntegrityAcceptance>()
+            .list(&ListParams::default())
+            .await?;
+        let mut names: Vec<String> = stored
+            .items
+            .iter()
+            .map(kube::ResourceExt::name_any)
+            .collect();
         names.retain(|name| !name.starts_with("alice-"));
         assert_eq!(names, ["admin", "alice", "carol", "dave"]);
         Ok(())
@@ -303,10 +387,20 @@ fn config_map(name: &str, label: Option<&str>) -> ConfigMap {
 async fn only_the_operator_writes_evidence_and_only_daemons_create_reports() -> anyhow::Result<()> {
     in_space("acceptance-evidence", async |space| {
         until_the_policy_works(space).await?;
-        let verbs = ["create", "update", "patch", "delete", "deletecollection", "get", "list"];
+        let verbs = [
+            "create",
+            "update",
+            "patch",
+            "delete",
+            "deletecollection",
+            "get",
+            "list",
+        ];
         let rules = json!([{"apiGroups": [""], "resources": ["configmaps"], "verbs": verbs}]);
         let (_, user) = space.user("writer", rules).await?;
-        let operator = space.client_as(&space.account(names::OPERATOR_NAME)).await?;
+        let operator = space
+            .client_as(&space.account(names::OPERATOR_NAME))
+            .await?;
         let api = |client: &Client| Api::<ConfigMap>::namespaced(client.clone(), &space.namespace);
         let create = |client: &Client, object: ConfigMap| {
             let api = api(client);
@@ -314,7 +408,10 @@ async fn only_the_operator_writes_evidence_and_only_daemons_create_reports() -> 
         };
         let label = |client: &Client, name: &'static str, key: &str, value: Value| {
             let (api, patch) = (api(client), json!({"metadata": {"labels": {key: value}}}));
-            async move { api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await }
+            async move {
+                api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
+                    .await
+            }
         };
         let delete = |client: &Client, name: &'static str| {
             let api = api(client);
@@ -338,48 +435,146 @@ async fn only_the_operator_writes_evidence_and_only_daemons_create_reports() -> 
         };
         let (is_evidence, is_report) = (names::Label::EVIDENCE, names::Label::ACCEPTED);
         let set = "aide-fi-set-0123456789abcdef0123456789abcdef";
-        let hashed = "aide0123456789012345678901234567890123456789-set-0123456789abcdef0123456789abcdef";
+        let hashed =
+            "aide0123456789012345678901234567890123456789-set-0123456789abcdef0123456789abcdef";
         let report = "aide-fi-n1-accepted";
         let mut evidence = config_map(set, Some(is_evidence));
         evidence.immutable = Some(true);
         let mut generated = config_map("", Some(is_evidence));
         generated.metadata.name = None;
         generated.metadata.generate_name = Some("any-".to_owned());
-        carry_out("a user with ConfigMaps: evidence and reports", vec![
-            allowed("any ConfigMap", create(&user, config_map("any", None))),
-            refused("evidence", EVIDENCE, create(&user, evidence.clone())),
-            refused("evidence by its name", EVIDENCE, create(&user, config_map(set, None))),
-            refused("evidence by a hashed name", EVIDENCE, create(&user, config_map(hashed, None))),
-            refused("evidence by its label", EVIDENCE, create(&user, config_map("x", Some(is_evidence)))),
-            refused("evidence with a generated name", EVIDENCE, create(&user, generated)),
-            refused("any ConfigMap made evidence", EVIDENCE, label(&user, "any", is_evidence, json!(""))),
-            allowed("evidence by the operator", create(&operator, evidence)),
-            refused("evidence that is none any more", EVIDENCE, label(&user, set, is_evidence, Value::Null)),
-            refused("evidence with a label", EVIDENCE, label(&user, set, "a", json!("b"))),
-            refused("evidence with a label by an administrator", EVIDENCE, label(&space.client, set, "a", json!("b"))),
-            allowed("evidence, written without a change", rewrite(&user, set, None)),
-            allowed("evidence with a label by the operator", label(&operator, set, "a", json!("b"))),
-            refused("evidence deleted", EVIDENCE, delete(&user, set)),
-            refused("evidence deleted by an administrator", EVIDENCE, delete(&space.client, set)),
-            refused("all evidence deleted", EVIDENCE, delete_all(&user, of(is_evidence))),
-            refused("a report", REPORT_CREATED, create(&user, config_map(report, Some(is_report)))),
-            refused("a report by its name", REPORT_CREATED, create(&user, config_map(report, None))),
-            refused("a report by its label", REPORT_CREATED, create(&user, config_map("x", Some(is_report)))),
-            refused("any ConfigMap made a report", REPORT_CHANGED, label(&user, "any", is_report, json!(""))),
-            refused("any ConfigMap made a report by the operator", REPORT_CHANGED,
-                label(&operator, "any", is_report, json!(""))),
-            allowed("a report by the operator", create(&operator, config_map(report, Some(is_report)))),
-            refused("a report with a label", REPORT_CHANGED, label(&user, report, "a", json!("b"))),
-            refused("a report that is none any more", REPORT_CHANGED, label(&user, report, is_report, Value::Null)),
-            refused("a report with other data", REPORT_CHANGED, rewrite(&user, report, Some("[]"))),
-            refused("a report changed by the operator", REPORT_CHANGED, label(&operator, report, "a", json!("b"))),
-            allowed("a report, written without a change", rewrite(&user, report, None)),
-            refused("a report deleted", REPORT_DELETED, delete(&user, report)),
-            refused("all reports deleted", REPORT_DELETED, delete_all(&user, of(is_report))),
-            allowed("any ConfigMap deleted", delete(&user, "any")),
-            allowed("a report deleted by the operator", delete(&operator, report)),
-            allowed("evidence deleted by the operator", delete(&operator, set)),
-        ])
+        carry_out(
+            "a user with ConfigMaps: evidence and reports",
+            vec![
+                allowed("any ConfigMap", create(&user, config_map("any", None))),
+                refused("evidence", EVIDENCE, create(&user, evidence.clone())),
+                refused(
+                    "evidence by its name",
+                    EVIDENCE,
+                    create(&user, config_map(set, None)),
+                ),
+                refused(
+                    "evidence by a hashed name",
+                    EVIDENCE,
+                    create(&user, config_map(hashed, None)),
+                ),
+                refused(
+                    "evidence by its label",
+                    EVIDENCE,
+                    create(&user, config_map("x", Some(is_evidence))),
+                ),
+                refused(
+                    "evidence with a generated name",
+                    EVIDENCE,
+                    create(&user, generated),
+                ),
+                refused(
+                    "any ConfigMap made evidence",
+                    EVIDENCE,
+                    label(&user, "any", is_evidence, json!("")),
+                ),
+                allowed("evidence by the operator", create(&operator, evidence)),
+                refused(
+                    "evidence that is none any more",
+                    EVIDENCE,
+                    label(&user, set, is_evidence, Value::Null),
+                ),
+                refused(
+                    "evidence with a label",
+                    EVIDENCE,
+                    label(&user, set, "a", json!("b")),
+                ),
+                refused(
+                    "evidence with a label by an administrator",
+                    EVIDENCE,
+                    label(&space.client, set, "a", json!("b")),
+                ),
+                allowed(
+                    "evidence, written without a change",
+                    rewrite(&user, set, None),
+                ),
+                allowed(
+                    "evidence with a label by the operator",
+                    label(&operator, set, "a", json!("b")),
+                ),
+                refused("evidence deleted", EVIDENCE, delete(&user, set)),
+                refused(
+                    "evidence deleted by an administrator",
+                    EVIDENCE,
+                    delete(&space.client, set),
+                ),
+                refused(
+                    "all evidence deleted",
+                    EVIDENCE,
+                    delete_all(&user, of(is_evidence)),
+                ),
+                refused(
+                    "a report",
+                    REPORT_CREATED,
+                    create(&user, config_map(report, Some(is_report))),
+                ),
+                refused(
+                    "a report by its name",
+                    REPORT_CREATED,
+                    create(&user, config_map(report, None)),
+                ),
+                refused(
+                    "a report by its label",
+                    REPORT_CREATED,
+                    create(&user, config_map("x", Some(is_report))),
+                ),
+                refused(
+                    "any ConfigMap made a report",
+                    REPORT_CHANGED,
+                    label(&user, "any", is_report, json!("")),
+                ),
+                refused(
+                    "any ConfigMap made a report by the operator",
+                    REPORT_CHANGED,
+                    label(&operator, "any", is_report, json!("")),
+                ),
+                allowed(
+                    "a report by the operator",
+                    create(&operator, config_map(report, Some(is_report))),
+                ),
+                refused(
+                    "a report with a label",
+                    REPORT_CHANGED,
+                    label(&user, report, "a", json!("b")),
+                ),
+                refused(
+                    "a report that is none any more",
+                    REPORT_CHANGED,
+                    label(&user, report, is_report, Value::Null),
+                ),
+                refused(
+                    "a report with other data",
+                    REPORT_CHANGED,
+                    rewrite(&user, report, Some("[]")),
+                ),
+                refused(
+                    "a report changed by the operator",
+                    REPORT_CHANGED,
+                    label(&operator, report, "a", json!("b")),
+                ),
+                allowed(
+                    "a report, written without a change",
+                    rewrite(&user, report, None),
+                ),
+                refused("a report deleted", REPORT_DELETED, delete(&user, report)),
+                refused(
+                    "all reports deleted",
+                    REPORT_DELETED,
+                    delete_all(&user, of(is_report)),
+                ),
+                allowed("any ConfigMap deleted", delete(&user, "any")),
+                allowed(
+                    "a report deleted by the operator",
+                    delete(&operator, report),
+                ),
+                allowed("evidence deleted by the operator", delete(&operator, set)),
+            ],
+        )
         .await
     })
     .await
@@ -463,14 +658,22 @@ async fn only_the_operator_hands_an_acceptance_to_a_node() -> anyhow::Result<()>
 async fn a_deleted_namespace_is_emptied() -> anyhow::Result<()> {
     in_space("acceptance-namespace", async |space| {
         until_the_policy_works(space).await?;
-        let operator = space.client_as(&space.account(names::OPERATOR_NAME)).await?;
-        let (set, report) = ("aide-fi-set-0123456789abcdef0123456789abcdef", "aide-fi-n1-accepted");
-        let config_maps = |client: &Client| Api::<ConfigMap>::namespaced(client.clone(), &space.namespace);
+        let operator = space
+            .client_as(&space.account(names::OPERATOR_NAME))
+            .await?;
+        let (set, report) = (
+            "aide-fi-set-0123456789abcdef0123456789abcdef",
+            "aide-fi-n1-accepted",
+        );
+        let config_maps =
+            |client: &Client| Api::<ConfigMap>::namespaced(client.clone(), &space.namespace);
         for object in [
             config_map(set, Some(names::Label::EVIDENCE)),
             config_map(report, Some(names::Label::ACCEPTED)),
         ] {
-            config_maps(&operator).create(&PostParams::default(), &object).await?;
+            config_maps(&operator)
+                .create(&PostParams::default(), &object)
+                .await?;
         }
         for name in ["a", "b", "c"] {
             create(&space.client, space, acceptance(name, &json!({}))).await?;
@@ -483,8 +686,13 @@ async fn a_deleted_namespace_is_emptied() -> anyhow::Result<()> {
         // By the name of its account also while the namespace stays.
         let controller = space.client_as(NAMESPACE_CONTROLLER).await?;
         delete(&controller, "a").await?;
-        delete(&space.client, "b").await.err().context("let through")?;
-        Api::<Namespace>::all(space.client.clone()).delete(&space.namespace, &params).await?;
+        delete(&space.client, "b")
+            .await
+            .err()
+            .context("let through")?;
+        Api::<Namespace>::all(space.client.clone())
+            .delete(&space.namespace, &params)
+            .await?;
         // Without the account, as where all controllers share one.
         eventually("the deletion in a deleted namespace", async || {
             Ok(delete(&space.client, "b").await.ok())
@@ -492,12 +700,19 @@ async fn a_deleted_namespace_is_emptied() -> anyhow::Result<()> {
         .await?;
         for client in [&controller, &space.client] {
             let all = ListParams::default();
-            acceptances(client, &space.namespace).delete_collection(&params, &all).await?;
+            acceptances(client, &space.namespace)
+                .delete_collection(&params, &all)
+                .await?;
             config_maps(client).delete_collection(&params, &all).await?;
         }
-        let left = config_maps(&space.client).list_metadata(&ListParams::default()).await?;
+        let left = config_maps(&space.client)
+            .list_metadata(&ListParams::default())
+            .await?;
         assert_eq!(left.items.len(), 0);
-        let left = space.api::<FileIntegrityAcceptance>().list_metadata(&ListParams::default()).await?;
+        let left = space
+            .api::<FileIntegrityAcceptance>()
+            .list_metadata(&ListParams::default())
+            .await?;
         assert_eq!(left.items.len(), 0);
         Ok(())
     })
@@ -508,11 +723,15 @@ async fn a_deleted_namespace_is_emptied() -> anyhow::Result<()> {
 async fn deleting_the_definition_leaves_the_evidence() -> anyhow::Result<()> {
     alone("acceptance-definition", async |space| {
         until_the_policy_works(space).await?;
-        let operator = space.client_as(&space.account(names::OPERATOR_NAME)).await?;
+        let operator = space
+            .client_as(&space.account(names::OPERATOR_NAME))
+            .await?;
         let set = "aide-fi-set-0123456789abcdef0123456789abcdef";
         let config_maps = Api::<ConfigMap>::namespaced(operator, &space.namespace);
         let evidence = config_map(set, Some(names::Label::EVIDENCE));
-        let evidence = config_maps.create(&PostParams::default(), &evidence).await?;
+        let evidence = config_maps
+            .create(&PostParams::default(), &evidence)
+            .await?;
         create(&space.client, space, acceptance("a", &json!({}))).await?;
         // No policy is asked about what a deleted definition takes with it.
         let definition = "fileintegrityacceptances.fileintegrity.openshift.io";
@@ -525,7 +744,10 @@ async fn deleting_the_definition_leaves_the_evidence() -> anyhow::Result<()> {
         .await?;
         assert_eq!(left.items.len(), 0);
         assert_eq!(space.api::<ConfigMap>().get(set).await?, evidence);
-        let refused = space.api::<ConfigMap>().delete(set, &DeleteParams::default()).await;
+        let refused = space
+            .api::<ConfigMap>()
+            .delete(set, &DeleteParams::default())
+            .await;
         assert!(matches!(refused, Err(kube::Error::Api(status)) if status.code == 403));
         Ok(())
     })
@@ -534,7 +756,9 @@ async fn deleting_the_definition_leaves_the_evidence() -> anyhow::Result<()> {
 
 /// What the policy is, as the operator sees it.
 async fn state(space: &Space) -> anyhow::Result<PolicyState> {
-    let operator = space.client_as(&space.account(names::OPERATOR_NAME)).await?;
+    let operator = space
+        .client_as(&space.account(names::OPERATOR_NAME))
+        .await?;
     Ok(acceptance_policy(&operator, &space.namespace).await?)
 }
 
@@ -622,9 +846,8 @@ async fn the_audit_log_names_what_was_accepted_and_why() -> anyhow::Result<()> {
             let log = String::from_utf8_lossy(&log);
             let entries = log.lines().filter(|line| line.contains(&space.namespace));
             let mut entries = entries.filter_map(|line| serde_json::from_str::<Value>(line).ok());
-            Ok(entries.find(|entry| {
-                entry["verb"] == "create" && entry["objectRef"]["name"] == "audited"
-            }))
+            Ok(entries
+                .find(|entry| entry["verb"] == "create" && entry["objectRef"]["name"] == "audited"))
         })
         .await?;
         let annotation = |key: &str| entry["annotations"][format!("{policy}/{key}")].clone();

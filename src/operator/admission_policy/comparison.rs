@@ -45,11 +45,11 @@ fn at(path: &str, expected: &Value, stored: &Value) -> Option<String> {
 fn without_empty(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(key, value)| (key, without_empty(value)));
+            let fields = fields
+                .iter()
+                .map(|(key, value)| (key, without_empty(value)));
             let fields = fields.filter(|(_, value)| !is_empty(value));
-            fields
-                .map(|(key, value)| (key.clone(), value))
-                .collect()
+            fields.map(|(key, value)| (key.clone(), value)).collect()
         }
         Value::Array(items) => items.iter().map(without_empty).collect(),
         other => other.clone(),

@@ -58,7 +58,9 @@ pub async fn acceptance_policy(
             return Ok(PolicyState::Altered { what });
         }
         let created = serde_json::from_value::<ObjectMeta>(stored["metadata"].clone());
-        let created = created.ok().and_then(|metadata| metadata.creation_timestamp);
+        let created = created
+            .ok()
+            .and_then(|metadata| metadata.creation_timestamp);
         since = since.max(created);
     }
     Ok(since.map_or(PolicyState::Absent, |since| PolicyState::InForce { since }))

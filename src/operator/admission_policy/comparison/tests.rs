@@ -47,18 +47,36 @@ fn every_difference_counts_and_is_named() {
     });
     let (policy, binding) = (0, 1);
     for ((object, stored), field) in [
-        (with(policy, "/spec/failurePolicy", json!("Ignore")), "spec.failurePolicy"),
-        (with(policy, "/spec/failurePolicy", Value::Null), "spec.failurePolicy"),
         (
-            with(policy, "/spec/matchConstraints/excludeResourceRules", json!([rule])),
+            with(policy, "/spec/failurePolicy", json!("Ignore")),
+            "spec.failurePolicy",
+        ),
+        (
+            with(policy, "/spec/failurePolicy", Value::Null),
+            "spec.failurePolicy",
+        ),
+        (
+            with(
+                policy,
+                "/spec/matchConstraints/excludeResourceRules",
+                json!([rule]),
+            ),
             "spec.matchConstraints.excludeResourceRules",
         ),
         (
-            with(policy, "/spec/matchConstraints/namespaceSelector", elsewhere.clone()),
+            with(
+                policy,
+                "/spec/matchConstraints/namespaceSelector",
+                elsewhere.clone(),
+            ),
             "spec.matchConstraints.namespaceSelector",
         ),
         (
-            with(policy, "/spec/matchConstraints/objectSelector", elsewhere.clone()),
+            with(
+                policy,
+                "/spec/matchConstraints/objectSelector",
+                elsewhere.clone(),
+            ),
             "spec.matchConstraints.objectSelector",
         ),
         (
@@ -66,48 +84,111 @@ fn every_difference_counts_and_is_named() {
             "spec.matchConstraints.matchPolicy",
         ),
         (
-            with(policy, "/spec/matchConstraints/resourceRules/0/resourceNames", json!(["a"])),
+            with(
+                policy,
+                "/spec/matchConstraints/resourceRules/0/resourceNames",
+                json!(["a"]),
+            ),
             "spec.matchConstraints.resourceRules[0].resourceNames",
         ),
         (
-            with(policy, "/spec/matchConstraints/resourceRules/0/operations", json!(["CREATE"])),
+            with(
+                policy,
+                "/spec/matchConstraints/resourceRules/0/operations",
+                json!(["CREATE"]),
+            ),
             "spec.matchConstraints.resourceRules[0].operations[1]",
         ),
-        (without_item(policy, "/spec/matchConstraints/resourceRules"), "spec.matchConstraints.resourceRules[2]"),
-        (with(policy, "/spec/matchConditions/0/expression", json!("false")), "spec.matchConditions[0].expression"),
         (
-            with(policy, "/spec/matchConditions", json!([
-                stored()[0]["spec"]["matchConditions"][0], {"name": "never", "expression": "false"},
-            ])),
+            without_item(policy, "/spec/matchConstraints/resourceRules"),
+            "spec.matchConstraints.resourceRules[2]",
+        ),
+        (
+            with(policy, "/spec/matchConditions/0/expression", json!("false")),
+            "spec.matchConditions[0].expression",
+        ),
+        (
+            with(
+                policy,
+                "/spec/matchConditions",
+                json!([
+                    stored()[0]["spec"]["matchConditions"][0], {"name": "never", "expression": "false"},
+                ]),
+            ),
             "spec.matchConditions[1]",
         ),
-        (with(policy, "/spec/variables/0/expression", json!("false")), "spec.variables[0].expression"),
-        (with(policy, "/spec/validations/0/expression", json!("true")), "spec.validations[0].expression"),
-        (without_item(policy, "/spec/validations"), "spec.validations[12]"),
-        (with(policy, "/spec/auditAnnotations", json!([])), "spec.auditAnnotations"),
         (
-            with(policy, "/spec/paramKind", json!({"apiVersion": "v1", "kind": "ConfigMap"})),
+            with(policy, "/spec/variables/0/expression", json!("false")),
+            "spec.variables[0].expression",
+        ),
+        (
+            with(policy, "/spec/validations/0/expression", json!("true")),
+            "spec.validations[0].expression",
+        ),
+        (
+            without_item(policy, "/spec/validations"),
+            "spec.validations[12]",
+        ),
+        (
+            with(policy, "/spec/auditAnnotations", json!([])),
+            "spec.auditAnnotations",
+        ),
+        (
+            with(
+                policy,
+                "/spec/paramKind",
+                json!({"apiVersion": "v1", "kind": "ConfigMap"}),
+            ),
             "spec.paramKind",
         ),
-        (with(binding, "/spec/policyName", json!("other")), "spec.policyName"),
-        (with(binding, "/spec/validationActions", json!(["Audit"])), "spec.validationActions[0]"),
-        (with(binding, "/spec/validationActions", json!(["Warn", "Audit"])), "spec.validationActions[0]"),
         (
-            with(binding, "/spec/paramRef", json!({"name": "a", "parameterNotFoundAction": "Allow"})),
+            with(binding, "/spec/policyName", json!("other")),
+            "spec.policyName",
+        ),
+        (
+            with(binding, "/spec/validationActions", json!(["Audit"])),
+            "spec.validationActions[0]",
+        ),
+        (
+            with(binding, "/spec/validationActions", json!(["Warn", "Audit"])),
+            "spec.validationActions[0]",
+        ),
+        (
+            with(
+                binding,
+                "/spec/paramRef",
+                json!({"name": "a", "parameterNotFoundAction": "Allow"}),
+            ),
             "spec.paramRef",
         ),
-        (with(binding, "/spec/matchResources/namespaceSelector", elsewhere.clone()),
-            "spec.matchResources.namespaceSelector.matchLabels.kubernetes.io/metadata.name"),
-        (with(binding, "/spec/matchResources/objectSelector", elsewhere), "spec.matchResources.objectSelector"),
+        (
+            with(
+                binding,
+                "/spec/matchResources/namespaceSelector",
+                elsewhere.clone(),
+            ),
+            "spec.matchResources.namespaceSelector.matchLabels.kubernetes.io/metadata.name",
+        ),
+        (
+            with(binding, "/spec/matchResources/objectSelector", elsewhere),
+            "spec.matchResources.objectSelector",
+        ),
         (
             with(binding, "/spec/matchResources/resourceRules", json!([rule])),
             "spec.matchResources.resourceRules",
         ),
         (
-            with(binding, "/spec/matchResources/excludeResourceRules", json!([rule])),
+            with(
+                binding,
+                "/spec/matchResources/excludeResourceRules",
+                json!([rule]),
+            ),
             "spec.matchResources.excludeResourceRules",
         ),
-        (with(binding, "/spec/fieldOfTheFuture", json!(0)), "spec.fieldOfTheFuture"),
+        (
+            with(binding, "/spec/fieldOfTheFuture", json!(0)),
+            "spec.fieldOfTheFuture",
+        ),
     ] {
         let expected = &self::stored()[object];
         assert_eq!(difference(expected, &stored).as_deref(), Some(field));

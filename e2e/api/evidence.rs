@@ -1,13 +1,14 @@
 //! What new baselines accepted: the daemon's reports, which the operator promotes to evidence.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use fio::testing::api::{Condition, names};
 use fio::testing::operator::evidence;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt as _;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::harness::{Space, eventually, in_space};
@@ -116,19 +117,17 @@ async fn reports_of_new_baselines_become_evidence_once_for_each_set() -> anyhow:
         .await?;
         assert_eq!(api.get(&name).await?.uid(), report.uid());
         // Another node with the same changes, and one that claims them.
+        let operator = site.operator().await?;
+        let operators = Api::<ConfigMap>::namespaced(operator.clone(), &space.namespace);
         let mut lie = of_node(&report, "liar")?;
         lie.binary_data = None;
-        // As the operator, which may write all of these objects.
-        let operator = space.account(names::OPERATOR_NAME);
-        let client = space.client_as(&operator).await?;
-        let api = kube::Api::<ConfigMap>::namespaced(client.clone(), &space.namespace);
         for other in [of_node(&report, "second")?, lie] {
-            api.create(&PostParams::default(), &other).await?;
+            operators.create(&PostParams::default(), &other).await?;
         }
         let keeper = tokio::spawn(evidence::keep(
-            client,
+            operator,
             space.namespace.clone(),
-            std::sync::Arc::default(),
+            Arc::default(),
         ));
         let of = |request: &str, verified| (request.to_owned(), verified);
         let expected = BTreeMap::from([
@@ -157,7 +156,7 @@ async fn reports_of_new_baselines_become_evidence_once_for_each_set() -> anyhow:
         assert_eq!(first.metadata.owner_references, None);
         // Nobody changes it.
         let change = Patch::Merge(json!({"data": {"record.json": "{}"}}));
-        let refused = api
+        let refused = operators
             .patch(&first.name_any(), &PatchParams::default(), &change)
             .await;
         assert!(
@@ -168,12 +167,13 @@ async fn reports_of_new_baselines_become_evidence_once_for_each_set() -> anyhow:
         let ended = json!({"metadata": {"annotations": {
             names::Annotation::RETAIN_UNTIL: "2026-01-02T03:04:05Z",
         }}});
-        api.patch(
-            &first.name_any(),
-            &PatchParams::default(),
-            &Patch::Merge(ended),
-        )
-        .await?;
+        operators
+            .patch(
+                &first.name_any(),
+                &PatchParams::default(),
+                &Patch::Merge(ended),
+            )
+            .await?;
         eventually("the end of the retention", async || {
             let left = labeled(space, names::Label::EVIDENCE).await?.len();
             Ok((left == 2).then_some(()))

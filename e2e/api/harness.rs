@@ -830,6 +830,15 @@ pub(crate) fn kubeconfig_as(dir: &Path, user: &str, groups: &[&str]) -> anyhow::
     Ok(path)
 }
 
+/// The administrator's cluster with this token, in a file in `dir`; returns its path.
+pub(crate) fn kubeconfig_with(dir: &Path, token: &str) -> anyhow::Result<PathBuf> {
+    let path = dir.join("kubeconfig");
+    let mut config = serde_json::to_value(Kubeconfig::read()?)?;
+    config["users"][0]["user"] = json!({"token": token});
+    std::fs::write(&path, config.to_string())?;
+    Ok(path)
+}
+
 /// What the API server writes down.
 pub(crate) fn audit_log() -> anyhow::Result<std::fs::File> {
     let path = std::env::var("FIO_APISERVER_AUDIT_LOG")

@@ -159,7 +159,7 @@ pub(crate) fn is_verified(object: &ConfigMap, record: &EvidenceRecord) -> bool {
 
 /// Whether the report of a node's ConfigMap lists only some of its changes, because all of them do not fit into it.
 pub(crate) fn is_truncated(object: &ConfigMap, record: &EvidenceRecord) -> bool {
-    report_of(object, &record.host_root).is_some_and(|report| report.truncated)
+    report_of(object, &record.host_root).is_some_and(|report| !report.lists_all())
 }
 
 fn report_of(object: &ConfigMap, host_root: &str) -> Option<Report> {

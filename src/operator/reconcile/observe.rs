@@ -132,7 +132,7 @@ impl Observer {
             config_maps: watches.start(specs::config_maps(&client, namespace)),
             deployments: watches.start(specs::own_deployment(&client, namespace)?),
             nodes: watches.start(specs::nodes(&client, &texts)),
-            acceptances: watches.start(specs::acceptances(&client, namespace)),
+            acceptances: watches.start(specs::acceptances(&client, namespace, &config.metrics)),
             user_configs,
             unread,
             last_good: LastGood::default(),

@@ -136,3 +136,33 @@ fn evidence_lists_its_nodes_once_and_within_a_limit() {
     assert_eq!(count, (MAX_NODES + 20).to_string());
     assert!(existing.size() > 0);
 }
+
+#[test]
+fn the_state_of_evidence_is_that_of_its_annotation() {
+    let mut existing = Existing::default();
+    for (name, verified) in [
+        ("a", Some(VERIFIED)),
+        ("b", Some(NOT_VERIFIED)),
+        ("c", Some(INCOMPLETE)),
+        ("d", Some(TRUNCATED)),
+        ("e", Some("yes")),
+        ("f", None),
+    ] {
+        let annotation = |value: &str| (Annotation::VERIFIED.to_owned(), value.to_owned());
+        existing.add(ObjectMeta {
+            name: Some(name.to_owned()),
+            annotations: Some(verified.map(annotation).into_iter().collect()),
+            ..ObjectMeta::default()
+        });
+    }
+    let expected = [
+        ("a", EvidenceState::Verified),
+        ("b", EvidenceState::Unverified),
+        ("c", EvidenceState::Incomplete),
+        ("d", EvidenceState::Incomplete),
+        ("e", EvidenceState::Unverified),
+        ("f", EvidenceState::Unverified),
+    ];
+    let expected = expected.map(|(name, state)| (name.to_owned(), state));
+    assert_eq!(existing.states(), expected.into_iter().collect());
+}

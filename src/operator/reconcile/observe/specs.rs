@@ -112,12 +112,15 @@ pub(super) fn nodes(
 pub(super) fn acceptances(
     client: &Client,
     namespace: &NamespaceName,
+    metrics: &Arc<FleetMetrics>,
 ) -> WatchSpec<FileIntegrityAcceptance, FileIntegrityAcceptance> {
+    let metrics = Arc::clone(metrics);
     WatchSpec::new(
         Source::namespaced(client, namespace).paged(ACCEPTANCES_PAGE),
         without_finished_nodes,
         relevance::of_acceptance,
     )
+    .after_store(move |event| metrics.record_acceptance(event))
 }
 
 /// Keeps nothing that only users read. Finished acceptances exist for more than a year.

@@ -336,7 +336,7 @@ fn the_table_of_conditions_has_exactly_the_types_and_their_reasons() {
 fn the_table_of_conditions_of_acceptances_has_exactly_their_reasons() {
     let pages = pages::all();
     let rows = page_of(&pages, "docs/accepting-changes.md").table_rows("## Conditions");
-    let listed: BTreeSet<&str> = rows.iter().skip(2).map(|cells| &*cells[1]).collect();
+    let listed: BTreeSet<&str> = rows.iter().skip(2).map(|cells| cells[1]).collect();
     let reasons = AcceptanceReason::ALL.iter().map(|reason| reason.as_str());
     assert_eq!(listed, reasons.collect());
 }

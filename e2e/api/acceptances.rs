@@ -233,7 +233,7 @@ impl Shared {
                 "differences": {"filesAdded": 1, "changesHash": request.change_set},
             });
             if request.publish_report {
-                let report = self.report(node, request, &baseline, behavior)?;
+                let report = published_report(node, request, &baseline, behavior)?;
                 self.reports.create(&PostParams::default(), &report).await?;
             }
             patch["baseline"] = baseline;
@@ -254,44 +254,43 @@ impl Shared {
         self.statuses.patch(&name, &params, &patch).await?;
         Ok(())
     }
+}
 
-    /// The report of a new baseline, as the daemon of the node publishes it.
-    fn report(
-        &self,
-        node: &str,
-        request: &AcceptanceRequest,
-        baseline: &Value,
-        behavior: Behavior,
-    ) -> anyhow::Result<ConfigMap> {
-        let set = acceptance_set(&request.uid, &request.config_hash, &request.change_set);
-        let content = (0..=u8::MAX)
-            .find(|content| set_of(*content).is_ok_and(|set| set == request.change_set));
-        let path = if behavior == Behavior::Lies {
-            "/etc/other"
-        } else {
-            "/etc/new"
-        };
-        let json = json_report(path, content.context("the set of a test")?);
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        gzip.write_all(json.as_bytes())?;
-        let record = json!({
-            "fileIntegrity": "fi", "node": node, "hostRoot": "", "baseline": baseline,
-        });
-        let mut object: ConfigMap = serde_json::from_value(json!({
-            "metadata": {
-                "name": format!("aide-fi-{node}-accepted"),
-                "labels": {
-                    names::Label::OWNER: "fi", names::Label::NODE: names::label_value(node),
-                    names::Label::ACCEPTED: "",
-                },
-                "annotations": {names::Annotation::CHANGE_SET: set},
+/// The report of a new baseline, as the daemon of the node publishes it.
+fn published_report(
+    node: &str,
+    request: &AcceptanceRequest,
+    baseline: &Value,
+    behavior: Behavior,
+) -> anyhow::Result<ConfigMap> {
+    let set = acceptance_set(&request.uid, &request.config_hash, &request.change_set);
+    let content =
+        (0..=u8::MAX).find(|content| set_of(*content).is_ok_and(|set| set == request.change_set));
+    let path = if behavior == Behavior::Lies {
+        "/etc/other"
+    } else {
+        "/etc/new"
+    };
+    let json = json_report(path, content.context("the set of a test")?);
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(json.as_bytes())?;
+    let record = json!({
+        "fileIntegrity": "fi", "node": node, "hostRoot": "", "baseline": baseline,
+    });
+    let mut object: ConfigMap = serde_json::from_value(json!({
+        "metadata": {
+            "name": format!("aide-fi-{node}-accepted"),
+            "labels": {
+                names::Label::OWNER: "fi", names::Label::NODE: names::label_value(node),
+                names::Label::ACCEPTED: "",
             },
-            "data": {names::KEY_INTEGRITY_LOG: "AIDE's report", "record.json": record.to_string()},
-        }))?;
-        let report = ("report.json.gz".to_owned(), ByteString(gzip.finish()?));
-        object.binary_data = Some([report].into());
-        Ok(object)
-    }
+            "annotations": {names::Annotation::CHANGE_SET: set},
+        },
+        "data": {names::KEY_INTEGRITY_LOG: "AIDE's report", "record.json": record.to_string()},
+    }))?;
+    let report = ("report.json.gz".to_owned(), ByteString(gzip.finish()?));
+    object.binary_data = Some([report].into());
+    Ok(object)
 }
 
 /// Creates an acceptance of the set of nodes with this content.
@@ -361,7 +360,7 @@ async fn verified(space: &Space) -> anyhow::Result<Vec<String>> {
             == Some("true")
     };
     let verified = all.items.iter().filter(|object| is_verified(object));
-    Ok(verified.map(|object| object.name_any()).collect())
+    Ok(verified.map(kube::ResourceExt::name_any).collect())
 }
 
 /// Number of writes of each node status by an operator.

@@ -708,8 +708,9 @@ impl Space {
         self.until_phase(fi, "Initializing").await?;
         let mut daemons = [self.daemon(fi, &nodes[0]), self.daemon(fi, &nodes[1])];
         for daemon in &mut daemons {
-            daemon.handle_request().await?;
-            daemon.finds(&clean()).await?;
+            // On the heap: the futures of the tests have a limited size.
+            Box::pin(daemon.handle_request()).await?;
+            Box::pin(daemon.finds(&clean())).await?;
         }
         self.until_phase(fi, "Active").await?;
         Ok((nodes, daemons))

@@ -57,8 +57,11 @@ impl Context {
         self.observer.await_evidence(&name, plan.awaits_evidence);
         let acceptances = self.report_acceptances(observed, &plan.acceptances, applied.is_ok());
         let acceptances = acceptances.await;
-        let left_of_acceptances = acceptances.as_ref().ok().copied().flatten();
-        let done = applied.and(reported).and(acceptances.map(drop));
+        let done = applied.and(reported);
+        let (done, left_of_acceptances) = match acceptances {
+            Ok(left) => (done, left),
+            Err(error) => (done.and(Err(error)), None),
+        };
         let Collisions { messages, nodes } = collisions;
         let annotation_failure = self.memory.with(&name, |last| {
             last.name_collisions = nodes;

@@ -548,7 +548,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
         ];
         let all = reports.chain(reporters).chain(fixed.into_iter().flatten());
         let left = all.map(|at| at.duration_since(self.now));
-        let next = left.filter(|left| left.is_positive()).min()?;
+        let next = left.filter(SignedDuration::is_positive).min()?;
         // The times are compared with whole seconds.
         Some(Duration::try_from(next).ok()? + Duration::from_secs(1))
     }

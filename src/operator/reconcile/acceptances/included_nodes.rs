@@ -40,8 +40,8 @@ impl<'a> IncludedNodes<'a> {
         let Some(selector) = &nodes.selector else {
             return Ok(Self::All);
         };
-        let requirements = selector.match_expressions.iter().flatten();
-        requirements.map(check).collect::<Result<(), _>>()?;
+        let mut requirements = selector.match_expressions.iter().flatten();
+        requirements.try_for_each(check)?;
         Ok(Self::Selector(selector))
     }
 
@@ -74,7 +74,7 @@ fn check(requirement: &LabelSelectorRequirement) -> Result<(), InvalidSelector> 
     }
 }
 
-/// As Kubernetes' selectors: NotIn includes nodes without the label.
+/// As Kubernetes' selectors: `NotIn` includes nodes without the label.
 fn is_met(requirement: &LabelSelectorRequirement, labels: &Labels) -> bool {
     let value = labels.get(&requirement.key);
     let is_listed = || {

@@ -19,6 +19,8 @@ use crate::operator::evidence::index::{EvidenceState, EvidenceStates};
 use crate::operator::reconcile::observed::Observed;
 use crate::scan::evidence::{acceptance_set, unverified_set};
 
+type Change = Box<dyn FnOnce(&mut Cluster)>;
+
 const USER: &str = "alice@example.com";
 
 fn at(seconds: i64) -> Time {
@@ -57,7 +59,9 @@ impl Cluster {
             requests: Vec::new(),
             events: Vec::new(),
         };
-        names.into_iter().for_each(|name| cluster.add_node(&name));
+        for name in names {
+            cluster.add_node(&name);
+        }
         cluster
     }
 
@@ -65,7 +69,9 @@ impl Cluster {
     fn failed(count: usize) -> Self {
         let names = (0..count).map(|n| format!("n{n}"));
         let mut cluster = Self::new(names.clone());
-        names.for_each(|name| cluster.shows(&name, 'a'));
+        for name in names {
+            cluster.shows(&name, 'a');
+        }
         cluster
     }
 
@@ -265,7 +271,9 @@ impl Cluster {
     /// All nodes with an open request accept.
     fn all_accept(&mut self) {
         let open: Vec<String> = self.open().into_iter().map(str::to_owned).collect();
-        open.iter().for_each(|node| self.accepts(node));
+        for node in open {
+            self.accepts(&node);
+        }
     }
 
     /// The operator has verified the report of a node.
@@ -798,7 +806,6 @@ fn what_the_definition_cannot_check_fails() {
     let altered = || PolicyState::Altered {
         what: "spec.validations".to_owned(),
     };
-    type Change = Box<dyn FnOnce(&mut Cluster)>;
     let table: Vec<(Value, Change, AcceptanceReason)> = vec![
         (
             json!({"until": at(0)}),

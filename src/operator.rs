@@ -160,7 +160,12 @@ impl Operator {
             client.clone(),
             namespace.to_string(),
         ));
-        tasks.spawn(evidence::keep(client.clone(), namespace.to_string()));
+        tasks.spawn(evidence::keep(
+            client.clone(),
+            namespace.to_string(),
+            self.settings.identity.clone(),
+            observer.file_integrities.clone(),
+        ));
         tasks.spawn(self.endpoint.keep_certificate(&client));
         tasks.spawn(monitoring_objects::keep(
             client.clone(),

@@ -211,7 +211,8 @@ fn what_is_empty_counts_as_absent() {
         (json!([""]), json!([]), "spec.a"),
         (json!([""]), json!(["", ""]), "spec.a[1]"),
     ] {
-        let [expected, stored] = [expected, stored].map(|list| json!({"spec": {"a": list}}));
+        let [expected, stored] =
+            [expected, stored].map(|list| json!({"spec": {"a": list, "b": 1}}));
         assert_eq!(difference(&expected, &stored).as_deref(), Some(field));
     }
 }

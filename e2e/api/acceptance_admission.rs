@@ -43,7 +43,7 @@ pub(crate) fn acceptance(name: &str, changes: &Value) -> DynamicObject {
 /// A time that is so many seconds from now.
 pub(crate) fn from_now(seconds: i64) -> String {
     let now = fio::testing::api::time::now().0;
-    (now + k8s_openapi::jiff::SignedDuration::from_secs(seconds)).to_string()
+    (now + jiff::SignedDuration::from_secs(seconds)).to_string()
 }
 
 const SET: &str =
@@ -58,6 +58,7 @@ const VALUES: &str =
 const TIME: &str = "spec.until in body must be of type date-time";
 
 /// What is odd, the fields, and a part of the message.
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn invalid() -> Vec<(&'static str, Value, &'static str)> {
     let nodes = |nodes: Value| json!({"nodes": nodes});
     let labels = |selector: Value| json!({"nodes": {"selector": selector}});

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use fio::testing::api::{Condition, FileIntegrity, names};
 use fio::testing::operator::evidence;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use kube::runtime::reflector;
@@ -76,6 +76,17 @@ fn annotation<'a>(object: &'a ConfigMap, key: &str) -> &'a str {
 async fn labeled(space: &Space, label: &str) -> anyhow::Result<Vec<ConfigMap>> {
     let params = ListParams::default().labels(label);
     Ok(space.api::<ConfigMap>().list(&params).await?.items)
+}
+
+/// Fails unless the retention of this evidence is seven days.
+fn is_kept_for_a_week(evidence: &ConfigMap) -> anyhow::Result<()> {
+    let until: Timestamp = annotation(evidence, names::Annotation::RETAIN_UNTIL).parse()?;
+    let created = evidence.metadata.creation_timestamp.as_ref();
+    let retention = until.duration_since(created.context("a time")?.0);
+    let week = SignedDuration::from_hours(7 * 24);
+    let difference = (retention - week).abs();
+    anyhow::ensure!(difference < SignedDuration::from_secs(60), "{retention}");
+    Ok(())
 }
 
 /// The evidence by its request and result of the verification, with its nodes.
@@ -158,19 +169,7 @@ async fn reports_of_new_baselines_become_evidence_once_for_each_set() -> anyhow:
         assert!(text.contains("/watched/new"), "{text}");
         assert_eq!(first.binary_data, report.binary_data);
         assert_eq!(first.metadata.owner_references, None);
-        let until: Timestamp = annotation(first, names::Annotation::RETAIN_UNTIL).parse()?;
-        let created = first
-            .metadata
-            .creation_timestamp
-            .clone()
-            .context("a time")?
-            .0;
-        let retention = until.duration_since(created);
-        let week = SignedDuration::from_hours(7 * 24);
-        assert!(
-            (retention - week).abs() < SignedDuration::from_secs(60),
-            "{retention}"
-        );
+        is_kept_for_a_week(first)?;
         // Nobody changes it.
         let change = Patch::Merge(json!({"data": {"record.json": "{}"}}));
         let refused = operators

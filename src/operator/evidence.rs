@@ -47,10 +47,7 @@ pub async fn keep(
     let mut has_warned = false;
     loop {
         if let Some(existing) = keeper.promote_all().await {
-            if existing.is_nearly_full() && !has_warned {
-                keeper.warn(&existing).await;
-            }
-            has_warned = existing.is_nearly_full();
+            has_warned = existing.is_nearly_full() && (has_warned || keeper.warn(&existing).await);
         }
         tokio::time::sleep(INTERVAL).await;
     }
@@ -92,8 +89,9 @@ impl Keeper {
         Some(existing)
     }
 
-    /// Warns on the FileIntegrities that have evidence, and in the log, because there may be none.
-    async fn warn(&self, existing: &Existing) {
+    /// Warns on the FileIntegrities that have evidence, and in the log, because there may be none. Returns whether all
+    /// events were created.
+    async fn warn(&self, existing: &Existing) -> bool {
         let event = EventMessage {
             severity: Severity::Warning,
             reason: EventReason::EvidenceNearLimit,
@@ -109,6 +107,7 @@ impl Keeper {
             limit = MAX_TOTAL,
             "evidence of accepted changes takes more than 80 percent of its limit"
         );
+        let mut is_done = true;
         for name in existing.file_integrities() {
             let Some(fi) = self.file_integrity(&name) else {
                 continue;
@@ -123,9 +122,14 @@ impl Keeper {
             let created = publish::create_event(&self.events, &subject, &event, "evidence").await;
             if let Err(error) = created {
                 let error = crate::error_chain(&error);
-                tracing::warn!(error, "failed to create an event about the evidence");
+                tracing::warn!(
+                    error,
+                    "failed to create an event about the evidence; retrying"
+                );
+                is_done = false;
             }
         }
+        is_done
     }
 
     fn file_integrity(&self, name: &str) -> Option<Arc<FileIntegrity>> {

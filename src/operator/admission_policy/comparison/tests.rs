@@ -40,6 +40,7 @@ fn the_manifests_equal_themselves_and_are_no_empty_text() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn every_difference_counts_and_is_named() {
     let elsewhere = json!({"matchLabels": {"kubernetes.io/metadata.name": "elsewhere"}});
     let rule = json!({

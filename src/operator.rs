@@ -166,6 +166,8 @@ impl Operator {
         tasks.spawn(evidence::keep(
             client.clone(),
             namespace.to_string(),
+            self.settings.identity.clone(),
+            observer.file_integrities.clone(),
             evidence,
         ));
         tasks.spawn(self.endpoint.keep_certificate(&client));

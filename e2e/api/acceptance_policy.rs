@@ -66,21 +66,21 @@ fn refused<T>(
 
 /// Makes the requests one after the other, and prints a row of the table of attacks.
 async fn carry_out(attack: &str, tries: Vec<Try>) -> anyhow::Result<()> {
-    let (mut tried, mut wrong) = (0, Vec::new());
+    let (mut count, mut wrong) = (0, Vec::new());
     for attempt in tries {
         let result = attempt.request.await;
         let Some(refusal) = attempt.refusal else {
             result.with_context(|| attempt.what.clone())?;
             continue;
         };
-        tried += 1;
+        count += 1;
         match result {
             Err(kube::Error::Api(status)) if status.message.contains(refusal) => {}
             Err(error) => wrong.push(format!("{}: not by {refusal:?}: {error}", attempt.what)),
             Ok(()) => wrong.push(format!("{}: let through", attempt.what)),
         }
     }
-    attack_row(attack, tried, tried - wrong.len())?;
+    attack_row(attack, count, count - wrong.len())?;
     anyhow::ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }
@@ -136,13 +136,14 @@ fn accepter() -> Value {
 }
 
 /// An acceptance by this user.
-fn by(user: &str, name: &str, changes: Value) -> DynamicObject {
-    let mut object = acceptance(name, &changes);
+fn by(user: &str, name: &str, changes: &Value) -> DynamicObject {
+    let mut object = acceptance(name, changes);
     object.data["spec"]["approvedBy"] = json!({"username": user});
     object
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn only_a_user_who_may_accept_creates_an_acceptance_in_their_own_name() -> anyhow::Result<()>
 {
     in_space("acceptance-who", async |space| {
@@ -175,14 +176,14 @@ async fn only_a_user_who_may_accept_creates_an_acceptance_in_their_own_name() ->
         let any = rule(&["fileintegrities", "fileintegrityacceptances"], &["*"]);
         let (dave, as_dave) = space.user("dave", json!([any])).await?;
         let other = json!({"fileIntegrity": "other"});
-        let mut generated = by(&alice, "", json!({}));
+        let mut generated = by(&alice, "", &json!({}));
         generated.metadata.name = None;
         generated.metadata.generate_name = Some("alice-".to_owned());
         let mut generated_forged = generated.clone();
         generated_forged.data["spec"]["approvedBy"] = json!({"username": bob});
         let applied = {
             let api = crate::acceptance_admission::acceptances(&as_alice, &space.namespace);
-            let forged = by(ADMIN, "applied", json!({}));
+            let forged = by(ADMIN, "applied", &json!({}));
             async move {
                 let params = PatchParams::apply("test");
                 api.patch("applied", &params, &Patch::Apply(&forged)).await
@@ -194,7 +195,7 @@ async fn only_a_user_who_may_accept_creates_an_acceptance_in_their_own_name() ->
             vec![
                 allowed(
                     "alice's",
-                    create(&as_alice, space, by(&alice, "alice", json!({}))),
+                    create(&as_alice, space, by(&alice, "alice", &json!({}))),
                 ),
                 allowed(
                     "alice's with a generated name",
@@ -207,17 +208,17 @@ async fn only_a_user_who_may_accept_creates_an_acceptance_in_their_own_name() ->
                 refused(
                     "an administrator's by alice",
                     name_of_alice,
-                    create(&as_alice, space, by(ADMIN, "x", json!({}))),
+                    create(&as_alice, space, by(ADMIN, "x", &json!({}))),
                 ),
                 refused(
                     "bob's by alice",
                     name_of_alice,
-                    create(&as_alice, space, by(&bob, "x", json!({}))),
+                    create(&as_alice, space, by(&bob, "x", &json!({}))),
                 ),
                 refused(
                     "in capitals",
                     name_of_alice,
-                    create(&as_alice, space, by(&alice.to_uppercase(), "x", json!({}))),
+                    create(&as_alice, space, by(&alice.to_uppercase(), "x", &json!({}))),
                 ),
                 refused(
                     "bob's by alice, with a generated name",
@@ -233,25 +234,25 @@ async fn only_a_user_who_may_accept_creates_an_acceptance_in_their_own_name() ->
                 refused(
                     "alice's by bob",
                     "must be bob.",
-                    create(&as_bob, space, by(&alice, "x", json!({}))),
+                    create(&as_bob, space, by(&alice, "x", &json!({}))),
                 ),
                 refused(
                     "bob's",
                     NOT_ACCEPT,
-                    create(&as_bob, space, by(&bob, "x", json!({}))),
+                    create(&as_bob, space, by(&bob, "x", &json!({}))),
                 ),
                 allowed(
                     "carol's",
-                    create(&as_carol, space, by(&carol, "carol", json!({}))),
+                    create(&as_carol, space, by(&carol, "carol", &json!({}))),
                 ),
                 refused(
                     "carol's for another FileIntegrity",
                     NOT_ACCEPT,
-                    create(&as_carol, space, by(&carol, "x", other.clone())),
+                    create(&as_carol, space, by(&carol, "x", &other)),
                 ),
                 allowed(
                     "that of any verb",
-                    create(&as_dave, space, by(&dave, "dave", other.clone())),
+                    create(&as_dave, space, by(&dave, "dave", &other)),
                 ),
                 // Withdrawal.
                 refused(
@@ -373,17 +374,17 @@ async fn an_acceptance_ends_within_30_days_and_begins_as_nothing_else() -> anyho
 
 /// A ConfigMap with a label.
 fn config_map(name: &str, label: Option<&str>) -> ConfigMap {
-    let labels = label.map(|label| (label.to_owned(), String::new()));
     let mut object = ConfigMap {
         data: Some([("record.json".to_owned(), "{}".to_owned())].into()),
         ..ConfigMap::default()
     };
     object.metadata.name = Some(name.to_owned());
-    object.metadata.labels = label.and(Some(labels.into_iter().collect()));
+    object.metadata.labels = label.map(|label| [(label.to_owned(), String::new())].into());
     object
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 async fn only_the_operator_writes_evidence_and_only_daemons_create_reports() -> anyhow::Result<()> {
     in_space("acceptance-evidence", async |space| {
         until_the_policy_works(space).await?;
@@ -773,7 +774,7 @@ async fn the_installed_policy_is_in_force_until_somebody_changes_it() -> anyhow:
         for kind in [policy, binding] {
             let object: Value = serde_json::from_str(&get(kind).await?)?;
             let at = object["metadata"]["creationTimestamp"].as_str().context("a time")?;
-            created.push(at.parse::<k8s_openapi::jiff::Timestamp>()?);
+            created.push(at.parse::<jiff::Timestamp>()?);
             stored.push(json!({
                 "apiVersion": object["apiVersion"], "kind": kind,
                 "metadata": {"name": name}, "spec": object["spec"],

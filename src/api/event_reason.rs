@@ -22,6 +22,8 @@ named_enum! {
         ConfigRefused = "ConfigRefused",
         /// The configuration is used, but parts of it have no effect.
         ConfigWarnings = "ConfigWarnings",
+        /// The evidence of accepted changes takes nearly as much space as it may.
+        EvidenceNearLimit = "EvidenceNearLimit",
         /// The FileIntegrity has a new phase.
         FileIntegrityStatus = "FileIntegrityStatus",
         /// `re-init-on-failed` selects no node.
@@ -53,6 +55,7 @@ impl EventReason {
             | Self::AcceptanceFailed
             | Self::ConfigRefused
             | Self::ConfigWarnings
+            | Self::EvidenceNearLimit
             | Self::FileIntegrityStatus
             | Self::NoNodesFailed
             | Self::ObjectUnreadable

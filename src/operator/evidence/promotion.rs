@@ -15,10 +15,10 @@ use crate::scan::evidence::{
     EvidenceRecord, SET_DIGITS, is_truncated, is_verified, record_of, set_id,
 };
 
-/// How long evidence is kept.
-pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// Maximum bytes of the data of all evidence. Beyond it, evidence has no reports.
 pub(super) const MAX_TOTAL: u64 = 256 * 1024 * 1024;
+/// From this size on, users are warned: 80 percent.
+const WARN_FROM: u64 = MAX_TOTAL / 5 * 4;
 /// Maximum number of nodes in an annotation.
 const MAX_NODES: usize = 100;
 /// Values of the annotation with the result of the verification.
@@ -36,6 +36,8 @@ pub(super) struct Reported {
     /// The set that the daemon claims.
     set: String,
     node: String,
+    /// The name of the FileIntegrity.
+    pub(super) file_integrity: String,
     /// The name of the DaemonSet, with which names of evidence begin.
     prefix: String,
 }
@@ -55,6 +57,7 @@ impl Reported {
         ObjectName::parse(&node).ok()?;
         is_set.then(|| Self {
             prefix: names::daemon_set(&owner),
+            file_integrity: owner,
             set,
             node,
             metadata,
@@ -111,6 +114,17 @@ impl Existing {
             .collect()
     }
 
+    /// Whether users should be warned before the limit is reached.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        self.size() >= WARN_FROM
+    }
+
+    /// The names of the FileIntegrities that have evidence.
+    pub(super) fn file_integrities(&self) -> BTreeSet<String> {
+        let all = self.0.values();
+        all.filter_map(|it| full_value(it, Label::OWNER)).collect()
+    }
+
     /// Whether there is verified evidence of the set that this report claims.
     pub(super) fn has_verified(&self, report: &Reported) -> bool {
         let found = self.0.get(&report.evidence_name());
@@ -163,7 +177,12 @@ pub(super) struct Evidence {
 
 impl Evidence {
     /// The evidence of this node's report. `used` are the bytes of the evidence that exists.
-    pub(super) fn of(object: &ConfigMap, report: &Reported, used: u64) -> Self {
+    pub(super) fn of(
+        object: &ConfigMap,
+        report: &Reported,
+        used: u64,
+        retention: SignedDuration,
+    ) -> Self {
         let record = record_of(object);
         let is_own = |record: &&EvidenceRecord| record.set() == report.set;
         let (set, verified) = match record.as_ref().filter(is_own) {
@@ -176,15 +195,18 @@ impl Evidence {
         };
         let size = size(object);
         let is_kept = used.saturating_add(size) <= MAX_TOTAL;
+        let annotations = [
+            (Annotation::CHANGE_SET, set.clone()),
+            (Annotation::VERIFIED, verified.to_owned()),
+            (Annotation::SIZE, if is_kept { size } else { 0 }.to_string()),
+            (
+                Annotation::RETAIN_UNTIL,
+                (time::now().0 + retention).to_string(),
+            ),
+        ];
         Self {
             object: ConfigMap {
-                metadata: metadata(
-                    object,
-                    report,
-                    &set,
-                    verified,
-                    if is_kept { size } else { 0 },
-                ),
+                metadata: metadata(object, report, &set, annotations),
                 immutable: Some(true),
                 data: data(object, is_kept),
                 binary_data: object.binary_data.clone().filter(|_| is_kept),
@@ -229,8 +251,7 @@ fn metadata(
     object: &ConfigMap,
     report: &Reported,
     set: &str,
-    verified: &str,
-    size: u64,
+    new: [(&str, String); 4],
 ) -> ObjectMeta {
     let copied = [
         Annotation::FILES_ADDED,
@@ -243,16 +264,8 @@ fn metadata(
         let value = annotation(&object.metadata, key)?;
         Some((key.to_owned(), value.to_owned()))
     });
-    let mut annotations: Annotations = copied.collect();
-    let until = time::now().0 + RETENTION;
-    for (key, value) in [
-        (Annotation::CHANGE_SET, set),
-        (Annotation::VERIFIED, verified),
-        (Annotation::SIZE, &size.to_string()),
-        (Annotation::RETAIN_UNTIL, &until.to_string()),
-    ] {
-        annotations.insert(key.to_owned(), value.to_owned());
-    }
+    let new = new.map(|(key, value)| (key.to_owned(), value));
+    let annotations = copied.chain(new).collect();
     let labels = object.metadata.labels.clone().unwrap_or_default();
     let owner = labels.into_iter().filter(|(key, _)| key == Label::OWNER);
     let evidence = (Label::EVIDENCE.to_owned(), String::new());

@@ -54,6 +54,8 @@ pub(crate) struct Fleet<'a> {
     /// Unset if it cannot be read.
     pub(crate) policy: Option<&'a PolicyState>,
     pub(crate) policy_name: String,
+    /// How long a finished acceptance is kept.
+    pub(crate) retention: SignedDuration,
     pub(crate) now: &'a Time,
 }
 
@@ -459,7 +461,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
         };
         let open = sorted.open.iter();
         let candidates = sorted.candidates.iter().map(|(node, _)| node.name);
-        let status = with_phase(status, self.acceptance, &phase, self.fleet.now);
+        let status = self.status(status, &phase);
         Assessment {
             status,
             phase,
@@ -492,7 +494,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
             None => format!("interrupted: the admission policy {policy} cannot be read"),
         };
         let phase = Phase::Open { reason, message };
-        let status = with_phase(status, self.acceptance, &phase, self.fleet.now);
+        let status = self.status(status, &phase);
         Assessment {
             status,
             phase,
@@ -519,10 +521,19 @@ impl<'f, 'a> Assessing<'f, 'a> {
         self.ended(status, phase)
     }
 
+    fn status(
+        &self,
+        status: FileIntegrityAcceptanceStatus,
+        phase: &Phase,
+    ) -> FileIntegrityAcceptanceStatus {
+        let Fleet { retention, now, .. } = self.fleet;
+        with_phase(status, self.acceptance, phase, *retention, now)
+    }
+
     /// No requests.
     fn ended(&self, status: FileIntegrityAcceptanceStatus, phase: Phase) -> Assessment<'a> {
         Assessment {
-            status: with_phase(status, self.acceptance, &phase, self.fleet.now),
+            status: self.status(status, &phase),
             phase,
             requests: Vec::new(),
             claims: Vec::new(),

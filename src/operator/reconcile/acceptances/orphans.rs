@@ -15,7 +15,7 @@ use super::super::apply::error::ApplyError;
 use super::super::observe::Observer;
 use super::refusal::Refusal;
 use super::status::{Phase, with_phase};
-use crate::api::{FileIntegrityAcceptance, time};
+use crate::api::{FileIntegrityAcceptance, FileIntegritySpec, time};
 
 /// Pause between two looks.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -85,7 +85,8 @@ async fn fail(
 ) -> Result<(), ApplyError> {
     let phase = Phase::Failed(Refusal::not_found(acceptance));
     let before = acceptance.status.clone().unwrap_or_default();
-    let status = with_phase(before, acceptance, &phase, now);
+    let retention = FileIntegritySpec::default().evidence_retention();
+    let status = with_phase(before, acceptance, &phase, retention, now);
     match applier.write_acceptance_status(acceptance, &status).await {
         // Somebody has changed or deleted it.
         Err(ApplyError::Request(error)) if matches!(error.code(), Some(404 | 409)) => Ok(()),

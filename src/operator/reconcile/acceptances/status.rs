@@ -9,7 +9,6 @@ use crate::api::{
     AcceptanceConditionType, AcceptanceCounts, AcceptanceReason, FileIntegrityAcceptance,
     FileIntegrityAcceptanceStatus, time,
 };
-use crate::operator::evidence::RETENTION;
 use crate::text::shorten_middle;
 
 /// Maximum size in bytes of a message.
@@ -83,11 +82,12 @@ pub(crate) fn completion(counts: AcceptanceCounts) -> AcceptanceReason {
     }
 }
 
-/// The status with the conditions of this phase, and the end of the retention of a finished acceptance.
+/// The status with the conditions of this phase. A finished acceptance is kept for `retention`.
 pub(crate) fn with_phase(
     mut status: FileIntegrityAcceptanceStatus,
     acceptance: &FileIntegrityAcceptance,
     phase: &Phase,
+    retention: SignedDuration,
     now: &Time,
 ) -> FileIntegrityAcceptanceStatus {
     let reason = phase.reason();
@@ -114,7 +114,7 @@ pub(crate) fn with_phase(
         condition(AcceptanceConditionType::Failed, failed),
     ];
     if !phase.is_open() && status.retain_until.is_none() {
-        status.retain_until = Some(retain_until(now, RETENTION));
+        status.retain_until = Some(retain_until(now, retention));
     }
     status
 }

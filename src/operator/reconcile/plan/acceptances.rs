@@ -112,6 +112,7 @@ impl Inputs<'_> {
             evidence: observed.evidence.as_deref(),
             policy: observed.policy.as_ref(),
             policy_name: Policy::Acceptance.name(namespace.unwrap_or_default()),
+            retention: self.fi.spec.evidence_retention(),
             now: &observed.now,
         }
     }

@@ -215,31 +215,42 @@ impl<'f, 'a> Assessing<'f, 'a> {
         if self.acceptance.spec.revoked {
             return self.revoked(status, &sorted);
         }
-        let Some(PolicyState::InForce { .. }) = self.fleet.policy else {
+        let is_in_force = matches!(self.fleet.policy, Some(PolicyState::InForce { .. }));
+        if !is_in_force && self.now < self.deadline() {
             if self.bound_to().is_none() {
                 status = FileIntegrityAcceptanceStatus::default();
             }
             return self.interrupted(status, &sorted);
-        };
+        }
         let reports = self.reports(&sorted.reporters);
         if let Some(phase) = self.end(&sorted, &status, &reports) {
             return self.ended(status, phase);
         }
         let mut assessment = self.open(status, &sorted);
-        if self.now >= self.deadline() {
-            // Only answers to open requests are waited for.
-        } else if evidence.is_some() {
-            let free = self.free(&sorted);
-            let new = free.map(|(node, attempt)| (node.name, self.request(attempt, false)));
+        assessment.awaits_evidence = evidence.is_none() && reports.contains(&Report::Pending);
+        if self.now < self.deadline() {
+            let new = self.new_requests(&sorted, evidence.is_some(), &reports);
             assessment.requests.extend(new);
-        } else {
-            assessment.awaits_evidence = reports.contains(&Report::Pending);
-            let reporter = self.next_reporter(&sorted, &reports);
-            assessment
-                .requests
-                .extend(reporter.map(|(node, attempt)| (node.name, self.request(attempt, true))));
         }
         assessment
+    }
+
+    /// Without evidence, at most one node gets a request.
+    fn new_requests(
+        &self,
+        sorted: &Sorted<'a>,
+        has_evidence: bool,
+        reports: &[Report],
+    ) -> Vec<(&'a str, AcceptanceRequest)> {
+        let nodes: Vec<_> = if has_evidence {
+            self.free(sorted).collect()
+        } else {
+            self.next_reporter(sorted, reports).into_iter().collect()
+        };
+        let requests = nodes.into_iter();
+        requests
+            .map(|(node, attempt)| (node.name, self.request(attempt, !has_evidence)))
+            .collect()
     }
 
     fn sort(&self, set: ChangeSetId, included: &IncludedNodes<'a>) -> Sorted<'a> {
@@ -351,7 +362,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
     ) -> Option<Phase> {
         let counts = status.counts.unwrap_or_default();
         let has_evidence = status.evidence.is_some();
-        let unproven = Phase::Failed(Refusal::EvidenceNotVerified(reports.len()));
+        let unproven = Phase::Failed(Refusal::EvidenceNotVerified(counts.accepted));
         let failed = reports.iter().filter(|it| **it != Report::Pending);
         if !has_evidence && failed.count() >= MAX_UNVERIFIED {
             return Some(unproven);
@@ -359,7 +370,8 @@ impl<'f, 'a> Assessing<'f, 'a> {
         if self.now >= self.deadline() {
             let is_last_moment = self.now < self.deadline() + ANSWER_DELAY;
             let is_answer_possible = sorted.open.iter().any(|(node, _)| node.ready);
-            if is_last_moment && is_answer_possible {
+            let is_evidence_possible = !has_evidence && reports.contains(&Report::Pending);
+            if is_last_moment && is_answer_possible || is_evidence_possible {
                 return None;
             }
             return Some(if counts.accepted > 0 && !has_evidence {

@@ -19,7 +19,9 @@ pub(crate) enum Refusal {
          least one node, and lastResult.changesHash of a node status that of its set"
     )]
     UnknownChangeSet,
-    #[error("no included node shows this change set any more, and none has accepted it")]
+    #[error(
+        "no included node shows this change set any more, and none has accepted it for this acceptance"
+    )]
     ChangeSetVanished,
     #[error("spec.changeSet is not the whole ID of a change set, 64 lower-case hexadecimal digits")]
     InvalidChangeSet,
@@ -51,10 +53,10 @@ pub(crate) enum Refusal {
     )]
     InvalidUntil,
     #[error(
-        "{0} node(s) accepted the set, but their reports do not have its changes; the evidence with the annotation \
-         verified=false has what they reported, and the other nodes keep their baselines"
+        "{0} node(s) accepted the set, but their reports were not published in time or do not have its changes; the \
+         evidence whose annotation verified is not true has what they reported, and the other nodes keep their baselines"
     )]
-    EvidenceNotVerified(usize),
+    EvidenceNotVerified(i64),
 }
 
 impl Refusal {

@@ -763,6 +763,41 @@ fn nodes_that_do_not_answer_expire() {
 }
 
 #[test]
+fn evidence_that_is_late_at_the_end_is_waited_for() {
+    for is_verified in [true, false] {
+        let mut cluster = Cluster::failed(1);
+        cluster.accept("a", &json!({"until": at(60)}));
+        cluster.reconcile();
+        cluster.sleep(59);
+        cluster.accepts("n0");
+        cluster.sleep(1);
+        assert!(cluster.reconcile().awaits_evidence);
+        cluster.is_open("a", AcceptanceReason::WaitingForEvidence);
+        if is_verified {
+            cluster.is_verified("a");
+            cluster.reconcile();
+            cluster.is_complete("a", AcceptanceReason::Accepted);
+        } else {
+            cluster.sleep(120);
+            cluster.reconcile();
+            cluster.is_failed("a", AcceptanceReason::EvidenceNotVerified);
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_acceptance_ends_in_time() {
+    let mut cluster = Cluster::failed(2);
+    cluster.accept("a", &json!({}));
+    cluster.prove("a");
+    cluster.observed.policy = None;
+    cluster.sleep(24 * 3600 + 30);
+    cluster.reconcile();
+    cluster.is_complete("a", AcceptanceReason::Expired);
+    assert_eq!(cluster.open(), Vec::<&str>::new());
+}
+
+#[test]
 fn a_revoked_acceptance_is_withdrawn_from_all_nodes() {
     let mut cluster = Cluster::failed(4);
     cluster.accept("a", &json!({}));

@@ -5,18 +5,18 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::Context as _;
 use fio::testing::aide::config::{config_hash, prepare};
 use fio::testing::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
 use fio::testing::operator::build::{self, ActiveConfig};
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Client;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::daemon_permissions::{apply, token};
-use crate::harness::{Space, aide, eventually};
+use crate::harness::{Space, aide, eventually, kubeconfig_with};
 use crate::process::{Process, logged, program};
 use crate::proxy::Proxy;
 
@@ -66,14 +66,12 @@ impl<'a> Site<'a> {
             std::fs::write(root.join("watched").join(file), "before")?;
         }
         let prepared = prepare(RULES, "/etc/kubernetes", &root.to_string_lossy())?;
-        let kubeconfig = std::env::var_os("KUBECONFIG");
+        let token = token(space, Some((fi, node))).await?;
         let site = Self {
             space,
             fi: space.file_integrity(fi, json!({})).await?,
             node: node.to_owned(),
-            kubeconfig: kubeconfig
-                .context("no KUBECONFIG: run this by hack/with-apiserver")?
-                .into(),
+            kubeconfig: kubeconfig_with(dir.path(), &token)?,
             aide: None,
             environment: Vec::new(),
             arguments: Vec::new(),
@@ -93,7 +91,7 @@ impl<'a> Site<'a> {
             effective: self.effective.clone(),
         };
         let config_map = build::config_map(&self.fi, &config);
-        apply::<ConfigMap>(&self.space.client, config_map).await?;
+        apply::<ConfigMap>(&self.operator().await?, config_map).await?;
         Ok(())
     }
 
@@ -106,7 +104,7 @@ impl<'a> Site<'a> {
         self.set_request(None).await
     }
 
-    /// The same with the node's own token, behind this proxy.
+    /// The same behind this proxy.
     pub(crate) async fn behind(
         proxy: &Proxy,
         space: &'a Space,
@@ -164,8 +162,14 @@ impl<'a> Site<'a> {
             hold: None,
         };
         let object = build::node_status(&self.fi, &self.node, &desired);
-        apply::<FileIntegrityNodeStatus>(&self.space.client, object).await?;
+        apply::<FileIntegrityNodeStatus>(&self.operator().await?, object).await?;
         Ok(())
+    }
+
+    /// A client with the permissions of the operator.
+    pub(crate) async fn operator(&self) -> anyhow::Result<Client> {
+        let account = self.space.account(names::OPERATOR_NAME);
+        self.space.client_as(&account).await
     }
 
     pub(crate) async fn status(&self) -> anyhow::Result<FileIntegrityNodeStatus> {

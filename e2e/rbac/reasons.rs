@@ -159,6 +159,30 @@ pub(crate) const REASONS: &[Reason] = &[
     ),
     reason(
         "create",
+        "validatingadmissionpolicies.admissionregistration.k8s.io/file-integrity-acceptance.openshift-file-integrity",
+        "OLM installs no policies",
+        Some(POLICY),
+    ),
+    reason(
+        "patch",
+        "validatingadmissionpolicies.admissionregistration.k8s.io/file-integrity-acceptance.openshift-file-integrity",
+        "OLM installs no policies",
+        Some(POLICY),
+    ),
+    reason(
+        "create",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io/file-integrity-acceptance.openshift-file-integrity",
+        "OLM installs no policies",
+        Some(POLICY),
+    ),
+    reason(
+        "patch",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io/file-integrity-acceptance.openshift-file-integrity",
+        "OLM installs no policies",
+        Some(POLICY),
+    ),
+    reason(
+        "create",
         "tokenreviews.authentication.k8s.io",
         "whose the token of a scrape is",
         Some(READERS),

@@ -65,6 +65,15 @@ pub(crate) const REASONS: &[Reason] = &[
         None,
     ),
     reason(
+        "delete",
+        "fileintegrityacceptances.fileintegrity.openshift.io",
+        "the end of the retention is days later",
+        Some((
+            "acceptances.rs",
+            "an_acceptance_is_deleted_at_the_end_of_its_retention",
+        )),
+    ),
+    reason(
         "get",
         "priorityclasses.scheduling.k8s.io",
         "one that does not exist is reported and left out",

@@ -15,6 +15,7 @@ use fio::testing::aide::report::{Change, ChangeKind, Report};
 use fio::testing::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
 use fio::testing::operator::ScrapeSettings;
 use fio::testing::operator::Settings;
+use fio::testing::operator::admission_policy::Policy;
 use fio::testing::scan::Identity;
 use fio::testing::scan::outcome::{Finding, Outcome};
 use fio::testing::scan::publish::Publisher;
@@ -107,6 +108,7 @@ async fn run(
         }
     }
     space.remove_nodes().await.ok();
+    space.remove_policies().await.ok();
     print_duration(name, start.elapsed());
     match result {
         Ok(result) => result,
@@ -316,6 +318,17 @@ impl Space {
             .delete_collection(&DeleteParams::default(), &mine)
             .await?;
         Ok(())
+    }
+
+    /// After a restart, the API server refuses writes until it has compiled all policies, and those of all tests would
+    /// take too long.
+    async fn remove_policies(&self) -> anyhow::Result<()> {
+        let kinds = "validatingadmissionpolicybindings,validatingadmissionpolicies";
+        let names = Policy::ALL.map(|policy| policy.name(&self.namespace));
+        let names = names.iter().map(String::as_str);
+        let delete = ["delete", "--ignore-not-found", "--wait=false", kinds];
+        let arguments: Vec<&str> = delete.into_iter().chain(names).collect();
+        kubectl(&arguments, "").await.map(drop)
     }
 
     /// Creates a FileIntegrity that selects this test's nodes. The fields of `spec` have precedence.

@@ -18,6 +18,7 @@ use flate2::write::GzEncoder;
 use futures::future::try_join_all;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::rbac::v1::{PolicyRule, Role};
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -652,4 +653,42 @@ fn retention_days(acceptance: &FileIntegrityAcceptance) -> anyhow::Result<i64> {
     let status = serde_json::to_value(&acceptance.status)?;
     let until: jiff::Timestamp = status["retainUntil"].as_str().context("unset")?.parse()?;
     Ok(until.duration_since(time::now().0).as_hours() / 24)
+}
+
+/// As after an update of the operator alone.
+#[tokio::test]
+async fn an_operator_that_may_not_list_acceptances_does_everything_else() -> anyhow::Result<()> {
+    in_space("acceptance-role", async |space| {
+        let roles = space.api::<Role>();
+        let mut role = roles.get(names::OPERATOR_NAME).await?;
+        let is_about_acceptances = |rule: &PolicyRule| {
+            let resources = rule.resources.as_deref().unwrap_or_default();
+            resources
+                .iter()
+                .any(|resource| resource.starts_with("fileintegrityacceptances"))
+        };
+        let rules = role.rules.get_or_insert_default();
+        let before = rules.len();
+        rules.retain(|rule| !is_about_acceptances(rule));
+        anyhow::ensure!(rules.len() < before, "no rule about acceptances");
+        roles
+            .replace(names::OPERATOR_NAME, &PostParams::default(), &role)
+            .await?;
+        let list = json!({"resourceAttributes": {
+            "namespace": space.namespace, "verb": "list",
+            "group": "fileintegrity.openshift.io", "resource": "fileintegrityacceptances",
+        }});
+        space
+            .until_may(&space.namespace, names::OPERATOR_NAME, &list, false)
+            .await?;
+        let _operator = space.operator("one").await?;
+        let fleet = Fleet::new(space, 1).await?;
+        assert_eq!(fleet.condition(0).await?, Some(Condition::Succeeded));
+        anyhow::ensure!(
+            space.log().contains("continuing without them"),
+            "no log line"
+        );
+        Ok(())
+    })
+    .await
 }

@@ -25,9 +25,6 @@ const DISABLED: &str = "(disabling ";
 /// The end of a warning that a file changed while AIDE read it. Its digests are not compared, or are missing in the
 /// database.
 const CHANGING: &str = "(discarding calculated hashsums)";
-/// The end of a warning that the old or the new database has no digest of a file, so its content was not compared
-/// (`gen_list.c`).
-const INCOMPARABLE: &str = "(no common hashsum(s) available)";
 /// The file was removed during the run, so it is correct that it is missing.
 const REMOVED: &str = ": No such file or directory";
 
@@ -48,8 +45,6 @@ pub struct Stderr {
     pub skipped: Class,
     /// Files that changed while AIDE read them.
     pub changing: Class,
-    /// Files whose content was not compared, since one of the databases lacks it.
-    pub incomparable: Class,
     /// All other relevant lines.
     pub others: Class,
 }
@@ -99,8 +94,6 @@ impl Stderr {
             }
         } else if text.ends_with(CHANGING) {
             self.changing.add(text);
-        } else if text.ends_with(INCOMPARABLE) {
-            self.incomparable.add(text);
         } else if line.starts_with("ERROR:") {
             self.error.get_or_insert_with(|| line.to_owned());
         } else if !(text.is_empty()

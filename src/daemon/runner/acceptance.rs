@@ -21,6 +21,7 @@ use super::known;
 use super::report_files::ReportFiles;
 use crate::aide::database::{Found, Record};
 use crate::aide::exit::AideError;
+use crate::aide::report::{self, Incomparable};
 use crate::api::{AcceptanceRequest, Accepted, AcceptedReason, ErrorClass, RefusalReason, time};
 use crate::daemon::machine::{Finished, OldBaseline};
 use crate::file_error::FileError;
@@ -191,10 +192,11 @@ impl Runner {
         update: Update,
         config: &str,
     ) -> Result<Completed, RunnerError> {
-        if let Some(refusal) = incomplete(&update) {
+        let report = ReportFiles::of(self).read_json()?;
+        let (unread, incomparable) = (update.unread.as_deref(), report.incomparable.as_ref());
+        if let Some(refusal) = incomplete(unread, incomparable) {
             return Ok(Completed::refused(refusal));
         }
-        let report = ReportFiles::of(self).read_json()?;
         let (files, found) = (report.total, report.database_digest.clone());
         if let Some(refusal) = not_with_baseline(acceptance, found.as_deref()) {
             return Ok(Completed::refused(refusal));
@@ -294,14 +296,18 @@ impl Runner {
     }
 }
 
-/// Why the new database would hide something.
-fn incomplete(update: &Update) -> Option<Refusal> {
-    if let Some(files) = &update.unread {
+/// Why the new database would hide something. AIDE drops the digests of a file that changes while it is read, and does
+/// not report that as a difference: neither a digest that the new database lacks, nor one that the old one lacks.
+fn incomplete(unread: Option<&str>, incomparable: Option<&Incomparable>) -> Option<Refusal> {
+    if let Some(files) = unread {
         let message = format!("files were written while AIDE read them: {files}");
         return Some(Refusal::new(RefusalReason::Unstable, message));
     }
-    let files = update.incomparable.as_ref()?;
-    let message = format!("the old baseline lacks content: {files}");
+    let Incomparable { first, entries } = incomparable?;
+    let message = format!(
+        "the old and the new database have different attributes, so not everything was compared: {} ({entries} in all)",
+        report::display_path(first)
+    );
     Some(Refusal::new(RefusalReason::BaselineUntrusted, message))
 }
 

@@ -70,8 +70,6 @@ pub(super) struct Update {
     pub(super) status: CheckStatus,
     /// Files whose content the new database lacks, as they were written while AIDE read them.
     pub(super) unread: Option<String>,
-    /// Files whose content was not compared, as the old or the new database lacks it.
-    pub(super) incomparable: Option<String>,
 }
 
 /// The attempt that counts.
@@ -170,7 +168,6 @@ impl<'a> AideRun<'a> {
             status => UpdateEnd::Written(Update {
                 status,
                 unread: attempt.stderr.changing.summary(),
-                incomparable: attempt.stderr.incomparable.summary(),
             }),
         })
     }

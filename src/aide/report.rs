@@ -27,6 +27,7 @@ use std::io::Read;
 pub(crate) use self::changes::DETAILED_CHANGES;
 #[cfg(test)]
 pub(crate) use self::changes::OmittedEntries;
+pub(crate) use self::changes::Incomparable;
 pub use self::changes::{Change, ChangeKind, Report};
 pub(crate) use self::error::ReportError;
 pub(crate) use self::path::display_path;

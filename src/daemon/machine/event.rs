@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::baseline::{BaselineReason, Disk, KnownBaseline};
-use crate::api::HoldReason;
+use crate::api::{AcceptanceRequest, HoldReason};
 use crate::daemon::node_state::ObservedStatus;
+use crate::scan::acceptance::Refusal;
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::ScanError;
 
@@ -59,6 +60,14 @@ pub enum Finished {
         /// is known.
         digest: Option<String>,
     },
+    /// A new baseline accepts exactly the requested changes.
+    Accepted(KnownBaseline),
+    /// The requested changes were not accepted; the old baseline is unchanged.
+    Refused {
+        refusal: Refusal,
+        /// Whether the run has compared the node with the baseline, so that its result is that of a scan.
+        has_scanned: bool,
+    },
     /// There was no database to compare with.
     BaselineMissing,
     /// The database was created by another version of AIDE, and this one cannot read it.
@@ -83,6 +92,8 @@ pub enum Action {
     Initialize(BaselineReason),
     /// Compare the node with the baseline.
     Scan,
+    /// Compare the node with the baseline, and create one that accepts these changes.
+    Accept(AcceptanceRequest),
     /// Compare the announced paths with the baseline, also while a scan runs.
     CheckPart,
     /// Publish the result of the scan that has finished.
@@ -93,6 +104,13 @@ pub enum Action {
         request: Option<String>,
         /// An event to create besides.
         event: Option<EventMessage>,
+    },
+    /// Publish the baseline that was created for this acceptance, or was found at the start, and the result of its run.
+    PublishAccepted(AcceptanceRequest),
+    /// Publish that the changes were not accepted, and the result of the run if there was one.
+    PublishRefused {
+        request: AcceptanceRequest,
+        refusal: Refusal,
     },
     /// Write the node status again: somebody has removed the baseline in it.
     RepublishStatus,

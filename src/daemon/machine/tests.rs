@@ -5,18 +5,18 @@ use crate::api::{AcceptedReason, ErrorClass, EventReason};
 use crate::daemon::node_state::ReportedBaseline;
 use crate::scan::event::Severity;
 
-const SETTINGS: Settings = Settings {
+pub(super) const SETTINGS: Settings = Settings {
     interval: Duration::from_secs(100),
     first_fraction: 0.3,
     error_on_loss: false,
     state_dir: None,
 };
 
-fn s(seconds: u64) -> Duration {
+pub(super) fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn baseline(config: &str, digest: &str) -> KnownBaseline {
+pub(super) fn baseline(config: &str, digest: &str) -> KnownBaseline {
     KnownBaseline {
         config_hash: config.to_owned(),
         digest: digest.to_owned(),
@@ -25,11 +25,11 @@ fn baseline(config: &str, digest: &str) -> KnownBaseline {
     }
 }
 
-fn observed(config: &str) -> ObservedStatus {
+pub(super) fn observed(config: &str) -> ObservedStatus {
     ObservedStatus::default().with_config(config)
 }
 
-fn known(config: &str, digest: &str) -> ObservedStatus {
+pub(super) fn known(config: &str, digest: &str) -> ObservedStatus {
     ObservedStatus {
         baseline: Some(ReportedBaseline {
             digest: digest.to_owned(),
@@ -41,7 +41,7 @@ fn known(config: &str, digest: &str) -> ObservedStatus {
     }
 }
 
-fn requested(id: &str) -> ObservedStatus {
+pub(super) fn requested(id: &str) -> ObservedStatus {
     known("c1", "d1").with_request(id)
 }
 
@@ -55,29 +55,29 @@ fn known_in(state_dir: Option<&str>) -> ObservedStatus {
 }
 
 impl ObservedStatus {
-    fn with_config(mut self, hash: &str) -> Self {
+    pub(super) fn with_config(mut self, hash: &str) -> Self {
         self.desired.config_hash = Some(hash.to_owned());
         self
     }
 
-    fn with_request(mut self, id: &str) -> Self {
+    pub(super) fn with_request(mut self, id: &str) -> Self {
         self.desired.reinit_request = Some(id.to_owned());
         self
     }
 
-    fn held(mut self) -> Self {
+    pub(super) fn held(mut self) -> Self {
         self.desired.hold = Some(HoldReason::User);
         self
     }
 }
 
-fn scanned(digest: &str) -> Event {
+pub(super) fn scanned(digest: &str) -> Event {
     Event::Finished(Finished::Scanned {
         digest: Some(digest.to_owned()),
     })
 }
 
-fn initialized(config: &str, digest: &str) -> Event {
+pub(super) fn initialized(config: &str, digest: &str) -> Event {
     Event::Finished(Finished::Initialized(baseline(config, digest)))
 }
 
@@ -104,7 +104,11 @@ fn replaced_for_a_reason(actions: &[Action]) -> &str {
 }
 
 /// A machine that has started with these, and its last actions.
-fn started(disk: Disk, observed: ObservedStatus, config: &str) -> (Machine, Vec<Action>) {
+pub(super) fn started(
+    disk: Disk,
+    observed: ObservedStatus,
+    config: &str,
+) -> (Machine, Vec<Action>) {
     started_with(SETTINGS, disk, observed, config)
 }
 
@@ -123,7 +127,7 @@ fn started_with(
 
 /// A machine whose baseline d1 of configuration c1 is on the disk and in the API. It has done its first
 /// scan; the next is due at 30 s.
-fn idle() -> Machine {
+pub(super) fn idle() -> Machine {
     let (mut machine, actions) = started(
         Disk::Baseline(baseline("c1", "d1")),
         known("c1", "d1"),

@@ -664,8 +664,8 @@ impl Space {
         self.until_phase(fi, "Initializing").await?;
         let mut daemons = [self.daemon(fi, &nodes[0]), self.daemon(fi, &nodes[1])];
         for daemon in &mut daemons {
-            daemon.handle_request().await?;
-            daemon.finds(&clean()).await?;
+            Box::pin(daemon.handle_request()).await?;
+            Box::pin(daemon.finds(&clean())).await?;
         }
         self.until_phase(fi, "Active").await?;
         Ok((nodes, daemons))

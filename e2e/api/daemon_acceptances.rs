@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use fio::testing::api::{AcceptanceState, Condition, FileIntegrityNodeStatus};
 
-use crate::harness::{Space, in_space};
+use crate::harness::{Space, eventually, in_space};
 use crate::proxy::Proxy;
 use crate::site::Site;
 
@@ -16,6 +16,11 @@ const LONG: &str = "600";
 fn has(status: &FileIntegrityNodeStatus, condition: Condition) -> bool {
     let last = status.last_result.as_ref();
     last.is_some_and(|last| last.condition == condition)
+}
+
+fn paths(status: &FileIntegrityNodeStatus) -> Vec<&str> {
+    let changes = status.last_result.iter().flat_map(|last| &last.changes);
+    changes.map(|change| change.path.as_str()).collect()
 }
 
 /// A node that shows changes, and its daemon behind this proxy.
@@ -29,7 +34,7 @@ async fn changed<'a>(proxy: &Proxy, space: &'a Space, fi: &str) -> anyhow::Resul
     Ok(site)
 }
 
-/// The writes of a daemon: one of the node status, three events and reports.
+/// One write of the node status, two events and the report.
 #[tokio::test]
 async fn a_node_accepts_a_set_with_one_write_of_its_status() -> anyhow::Result<()> {
     in_space("accepts", async |space| {
@@ -58,12 +63,17 @@ async fn a_node_accepts_a_set_with_one_write_of_its_status() -> anyhow::Result<(
         let accepted = serde_json::to_value(&baseline.accepted)?;
         assert_eq!(accepted["acceptance"], *request.name);
         assert_eq!(accepted["differences"]["changesHash"], *request.change_set);
-        daemon.end().await?;
-        let writes: Vec<String> = proxy
-            .requests(since)
-            .into_iter()
-            .filter(|it| !it.starts_with("GET"))
-            .collect();
+        let writes = || {
+            let mut requests = proxy.requests(since);
+            requests.retain(|request| !request.starts_with("GET"));
+            requests
+        };
+        eventually("the report of the new baseline", async || {
+            let is_published = writes().iter().any(|it| it.contains("/configmaps"));
+            Ok(is_published.then_some(()))
+        })
+        .await?;
+        let writes = writes();
         let patches = writes
             .iter()
             .filter(|it| it.contains("fileintegritynodestatuses"));
@@ -74,6 +84,13 @@ async fn a_node_accepts_a_set_with_one_write_of_its_status() -> anyhow::Result<(
         let events = writes.iter().filter(|it| it.contains("/events"));
         assert_eq!(events.count(), 2, "{writes:#?}");
         assert_eq!(writes.len(), 4, "{writes:#?}");
+        // Realtime detection continues with the new baseline: no scan is due.
+        site.put("later", "")?;
+        let failed = site
+            .until("the next change", |status| has(status, Condition::Failed))
+            .await?;
+        assert_eq!(paths(&failed), ["/watched/later"]);
+        daemon.end().await?;
         let messages = space.event_messages("fi", "ChangesAccepted").await?;
         assert!(
             messages.len() == 1 && messages[0].contains("reason Acceptance acceptance-u1 (u1)"),
@@ -102,12 +119,13 @@ async fn a_node_with_another_change_refuses_and_reports_it() -> anyhow::Result<(
         assert_eq!(answer.state, AcceptanceState::Refused, "{answer:?}");
         assert_eq!(answer.reason.as_deref(), Some("ChangesDiffer"));
         assert_eq!(after.baseline, before.baseline);
-        let last = after.last_result.as_ref().unwrap();
-        let paths: Vec<_> = last.changes.iter().map(|it| it.path.as_str()).collect();
-        assert_eq!(
-            paths,
-            ["/watched/new", "/watched/one", "/watched/unreviewed"]
-        );
+        // No result shows the refused set as a newer one.
+        let all = ["/watched/new", "/watched/one", "/watched/unreviewed"];
+        if paths(&after) != all {
+            assert_eq!(after.last_result, before.last_result);
+        }
+        site.until("all changes", |status| paths(status) == all)
+            .await?;
         daemon.end().await?;
         let messages = space.event_messages("fi", "ChangesDiffer").await?;
         let start = format!("node {NODE}: the acceptance acceptance-u1 was refused, ");

@@ -25,9 +25,9 @@ mod tests;
 use std::io::Read;
 
 pub(crate) use self::changes::DETAILED_CHANGES;
+pub(crate) use self::changes::Incomparable;
 #[cfg(test)]
 pub(crate) use self::changes::OmittedEntries;
-pub(crate) use self::changes::Incomparable;
 pub use self::changes::{Change, ChangeKind, Report};
 pub(crate) use self::error::ReportError;
 pub(crate) use self::path::display_path;

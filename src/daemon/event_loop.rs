@@ -14,7 +14,7 @@ use super::page_cache;
 use super::publishing::Publishing;
 use super::realtime::shared::Notice;
 use super::runner::{Completed, PartEnd, Runner};
-use crate::api::AcceptanceRequest;
+use crate::api::{AcceptanceRequest, RefusalReason};
 use crate::scan::acceptance::Refusal;
 use crate::signal_file::{self, SignalFile};
 use crate::telemetry::health::Readiness;
@@ -349,6 +349,8 @@ impl EventLoop {
             detection.scan_ended(completed, &self.runner);
             self.publishing.set_realtime(detection.status().0);
         }
+        // What was announced during the run is checked again. Until then the known state may still be the refused set.
+        let last = last.filter(|completed| !is_refuted(completed, request, refusal));
         let digest = self.machine.baseline_digest().map(str::to_owned);
         self.publishing.refused(last, request, refusal, digest);
     }
@@ -391,6 +393,13 @@ impl EventLoop {
             detection.set_held(is_held);
         }
     }
+}
+
+/// Whether the known state is the set although the run has found another one.
+fn is_refuted(completed: &Completed, request: &AcceptanceRequest, refusal: &Refusal) -> bool {
+    let finding = completed.finding.as_ref();
+    let hash = finding.and_then(|finding| finding.result.changes_hash.as_ref());
+    refusal.reason == RefusalReason::ChangesDiffer && hash == Some(&request.change_set)
 }
 
 fn signal_poll() -> Interval {

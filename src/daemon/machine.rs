@@ -128,7 +128,7 @@ impl Machine {
         match event {
             Event::DiskRead(disk) => self.baseline.disk = Some(disk),
             Event::Interrupted(times) => self.interrupted = times,
-            Event::Observed(observed) => self.observe(observed, &mut actions),
+            Event::Observed(observed) => self.observe(*observed, &mut actions),
             Event::ApiUnreachable => self.api_unreachable = true,
             Event::ConfigLoaded(hash) => self.config_loaded(hash, now),
             Event::Signal(text) => self.signal.set(&text),

@@ -29,7 +29,7 @@ pub struct Report {
     pub changes: Vec<Change>,
     /// Entries of which the databases have different attributes, such as a file without digests, and whose type is the
     /// same. These attributes are not compared.
-    pub incomparable: Option<Incomparable>,
+    pub incomparable: Option<Box<Incomparable>>,
     /// Number and hashes of the entries that are not in [`Self::changes`].
     pub omitted: Option<OmittedEntries>,
     /// SHA-256 of the uncompressed database, as lower-case hexadecimal: the one that was read, or the new one

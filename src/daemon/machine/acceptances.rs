@@ -100,7 +100,7 @@ impl Machine {
         let observed = self.observed.as_ref();
         let desired = observed.and_then(|it| it.desired.config_hash.as_deref());
         let of_baseline = self.baseline.known().map(|it| it.config_hash.as_str());
-        let configurations = [desired.or(self.config.loaded()), of_baseline];
+        let configurations = [desired.or_else(|| self.config.loaded()), of_baseline];
         let is_other = |hash: &&str| *hash != request.config_hash;
         if let Some(hash) = configurations.into_iter().flatten().find(is_other) {
             return Some(Refusal::new(
@@ -126,10 +126,6 @@ impl Machine {
                 RefusalReason::BaselineUntrusted,
                 "the node has no baseline that it can be compared with",
             )),
-            // The request, the signal or the configuration is done first.
-            Assessment::Needed(
-                BaselineReason::Requested(_) | BaselineReason::Config | BaselineReason::Signal,
-            ) => None,
             Assessment::Usable if self.interrupted >= MAX_KILLS => Some(Refusal::new(
                 RefusalReason::Error,
                 format!(
@@ -138,7 +134,11 @@ impl Machine {
                     self.interrupted
                 ),
             )),
-            Assessment::Usable => None,
+            // The request, the signal or the configuration is done first.
+            Assessment::Usable
+            | Assessment::Needed(
+                BaselineReason::Requested(_) | BaselineReason::Config | BaselineReason::Signal,
+            ) => None,
         }
     }
 }

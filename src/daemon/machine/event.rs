@@ -16,7 +16,7 @@ pub enum Event {
     /// The last runs of AIDE were killed together with the container; their number.
     Interrupted(u32),
     /// The node status was read, or has changed.
-    Observed(ObservedStatus),
+    Observed(Box<ObservedStatus>),
     /// The API server did not answer in time after the start.
     ApiUnreachable,
     /// The configuration with this hash is available.
@@ -45,6 +45,13 @@ pub enum Event {
     Timer,
     /// The daemon must exit.
     Shutdown,
+}
+
+impl Event {
+    /// The node status was read, or has changed.
+    pub fn observed(status: ObservedStatus) -> Self {
+        Self::Observed(Box::new(status))
+    }
 }
 
 /// How a run of AIDE ended.

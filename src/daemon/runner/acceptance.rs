@@ -153,7 +153,7 @@ impl Runner {
         };
         let text = fs::read_to_string(config).map_err(FileError::on("read", config))?;
         let runner = self.clone();
-        let conclude = move || runner.conclude(&acceptance, update, &text);
+        let conclude = move || runner.conclude(&acceptance, &update, &text);
         let mut completed = tokio::task::spawn_blocking(conclude).await??;
         completed.node_config = Some(node_config);
         if let Some(finding) = &mut completed.finding {
@@ -189,11 +189,11 @@ impl Runner {
     fn conclude(
         &self,
         acceptance: &Acceptance,
-        update: Update,
+        update: &Update,
         config: &str,
     ) -> Result<Completed, RunnerError> {
         let report = ReportFiles::of(self).read_json()?;
-        let (unread, incomparable) = (update.unread.as_deref(), report.incomparable.as_ref());
+        let (unread, incomparable) = (update.unread.as_deref(), report.incomparable.as_deref());
         if let Some(refusal) = incomplete(unread, incomparable) {
             return Ok(Completed::refused(refusal));
         }

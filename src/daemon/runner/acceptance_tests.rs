@@ -91,7 +91,7 @@ fn unfinished(runner: &Runner) -> Vec<String> {
     let names = names_in(runner.state.path());
     names
         .into_iter()
-        .filter(|name| name.ends_with(".new"))
+        .filter(|name| name.rsplit('.').next() == Some("new"))
         .collect()
 }
 
@@ -392,7 +392,7 @@ async fn a_failing_aide_is_a_refusal_and_scans_go_on() {
         AIDE.display()
     );
     runner.aide =
-        script(dir.path(), &slow).watched(Limits::of_total(Duration::from_secs(1)), &node.etc(""));
+        script(dir.path(), &slow).watched(Limits::of_total(Duration::from_secs(1)), node.etc(""));
     refused_by(&node, &runner, &acceptance, RefusalReason::Error).await;
     let config = fs::read_to_string(node.config()).unwrap();
     fs::write(node.config(), "this is no configuration\n").unwrap();

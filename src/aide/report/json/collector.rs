@@ -179,7 +179,7 @@ impl Collector {
 
     pub(super) fn finish(mut self, truncated: bool) -> Report {
         self.report.truncated = truncated;
-        self.report.incomparable = self.incomparable();
+        self.report.incomparable = self.incomparable().map(Box::new);
         self.report.omitted = self.omitted.finish();
         self.report.changes = self
             .entries

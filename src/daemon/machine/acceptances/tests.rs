@@ -47,7 +47,7 @@ fn wanted(request: &AcceptanceRequest) -> ObservedStatus {
 fn accepting() -> Machine {
     let mut machine = idle();
     let request = request("u1", 1);
-    let actions = machine.handle(Event::Observed(wanted(&request)), s(5));
+    let actions = machine.handle(Event::observed(wanted(&request)), s(5));
     assert_eq!(actions, [Action::Accept(request)]);
     machine
 }
@@ -95,7 +95,7 @@ fn an_acceptance_is_executed_at_once_and_is_also_a_scan() {
     // The status still has the old baseline, and then the new one.
     let reported = wanted(&request).answered(&request, AcceptanceState::Accepted);
     for status in [wanted(&request), reported] {
-        let actions = machine.handle(Event::Observed(status), s(16));
+        let actions = machine.handle(Event::observed(status), s(16));
         assert_eq!(actions, [Action::WakeAt(s(115))]);
     }
     assert_eq!(machine.handle(Event::Timer, s(115)), [Action::Scan]);
@@ -108,7 +108,7 @@ fn the_order_of_the_first_events_does_not_matter() {
     let request = request("u1", 1);
     let events = [
         Event::DiskRead(Disk::Baseline(baseline("c1", "d1"))),
-        Event::Observed(wanted(&request)),
+        Event::observed(wanted(&request)),
         Event::ConfigLoaded("c1".to_owned()),
         Event::Announced { due: s(0) },
         Event::ScanNeeded,
@@ -146,7 +146,7 @@ fn it_waits_for_a_scan_and_for_a_check_of_a_part() {
     let request = request("u1", 1);
     let mut machine = idle();
     machine.handle(Event::Timer, s(30));
-    assert_eq!(machine.handle(Event::Observed(wanted(&request)), s(31)), []);
+    assert_eq!(machine.handle(Event::observed(wanted(&request)), s(31)), []);
     let actions = machine.handle(scanned("d1"), s(40));
     let accept = Action::Accept(request.clone());
     assert_eq!(actions, [Action::PublishScan, accept.clone()]);
@@ -154,7 +154,7 @@ fn it_waits_for_a_scan_and_for_a_check_of_a_part() {
     let mut machine = idle();
     let actions = machine.handle(Event::Announced { due: s(5) }, s(5));
     assert!(actions.contains(&Action::CheckPart), "{actions:?}");
-    assert_eq!(machine.handle(Event::Observed(wanted(&request)), s(6)), []);
+    assert_eq!(machine.handle(Event::observed(wanted(&request)), s(6)), []);
     // Nor does another check start.
     assert_eq!(machine.handle(Event::Announced { due: s(7) }, s(7)), []);
     let digest = Some("d1".to_owned());
@@ -193,12 +193,12 @@ fn an_answered_acceptance_is_not_executed_again() {
     for (answered, state, attempt, expected) in table {
         let status = wanted(&request("u1", attempt));
         let status = status.answered(&request("u1", answered), state);
-        let actions = idle().handle(Event::Observed(status), s(5));
+        let actions = idle().handle(Event::observed(status), s(5));
         let is_executed = actions.contains(&Action::Accept(request("u1", attempt)));
         assert_eq!(is_executed, expected, "{answered} {state:?} {attempt}");
     }
     let status = wanted(&request("u2", 1)).answered(&request("u1", 1), Accepted);
-    let actions = idle().handle(Event::Observed(status), s(5));
+    let actions = idle().handle(Event::observed(status), s(5));
     assert_eq!(actions, [Action::Accept(request("u2", 1))]);
 }
 
@@ -214,10 +214,10 @@ fn a_refusal_is_answered_once_and_another_attempt_is_executed() {
     assert_eq!(others, [Action::WakeAt(s(115))], "its run was a scan");
     assert_eq!(machine.baseline_digest(), Some("d1"));
     let status = wanted(&request("u1", 1));
-    let actions = machine.handle(Event::Observed(status), s(16));
+    let actions = machine.handle(Event::observed(status), s(16));
     assert_eq!(actions, [Action::WakeAt(s(115))]);
     let again = request("u1", 2);
-    let actions = machine.handle(Event::Observed(wanted(&again)), s(17));
+    let actions = machine.handle(Event::observed(wanted(&again)), s(17));
     assert_eq!(actions, [Action::Accept(again)]);
 }
 
@@ -244,13 +244,13 @@ fn after_a_refusal_scans_go_on() {
 fn a_withdrawn_acceptance_is_not_executed() {
     let mut machine = idle();
     machine.handle(Event::Timer, s(30));
-    machine.handle(Event::Observed(wanted(&request("u1", 1))), s(31));
-    machine.handle(Event::Observed(known("c1", "d1")), s(32));
+    machine.handle(Event::observed(wanted(&request("u1", 1))), s(31));
+    machine.handle(Event::observed(known("c1", "d1")), s(32));
     let actions = machine.handle(scanned("d1"), s(40));
     assert_eq!(actions, [Action::PublishScan, Action::WakeAt(s(140))]);
     // The runner finds out when it is withdrawn meanwhile.
     let mut machine = accepting();
-    assert_eq!(machine.handle(Event::Observed(known("c1", "d1")), s(6)), []);
+    assert_eq!(machine.handle(Event::observed(known("c1", "d1")), s(6)), []);
     let (_, reason, _) = split(machine.handle(refused(RefusalReason::Revoked, true), s(15)));
     assert_eq!(reason, RefusalReason::Revoked);
 }
@@ -259,7 +259,7 @@ fn a_withdrawn_acceptance_is_not_executed() {
 fn an_acceptance_during_another_one_is_executed_after_it() {
     let mut machine = accepting();
     let other = request("u2", 1);
-    assert_eq!(machine.handle(Event::Observed(wanted(&other)), s(6)), []);
+    assert_eq!(machine.handle(Event::observed(wanted(&other)), s(6)), []);
     let actions = machine.handle(accepted("u1", "d2"), s(15));
     let published = Action::PublishAccepted(request("u1", 1));
     assert_eq!(actions, [published, Action::Accept(other)]);
@@ -270,10 +270,10 @@ fn a_hold_wins_and_the_acceptance_follows() {
     let request = request("u1", 1);
     let mut machine = idle();
     let held = wanted(&request).held();
-    let actions = machine.handle(Event::Observed(held), s(5));
+    let actions = machine.handle(Event::observed(held), s(5));
     assert_eq!(actions, [Action::Hold(HoldReason::User)]);
     assert_eq!(machine.handle(Event::Timer, s(30)), []);
-    let actions = machine.handle(Event::Observed(wanted(&request)), s(31));
+    let actions = machine.handle(Event::observed(wanted(&request)), s(31));
     assert_eq!(actions, [Action::EndHold, Action::Accept(request)]);
 }
 
@@ -281,7 +281,7 @@ fn a_hold_wins_and_the_acceptance_follows() {
 fn a_hold_during_an_acceptance_begins_after_it() {
     let mut machine = accepting();
     let held = wanted(&request("u1", 1)).held();
-    assert_eq!(machine.handle(Event::Observed(held), s(6)), []);
+    assert_eq!(machine.handle(Event::observed(held), s(6)), []);
     let actions = machine.handle(accepted("u1", "d2"), s(15));
     let published = Action::PublishAccepted(request("u1", 1));
     assert_eq!(actions, [published, Action::Hold(HoldReason::User)]);
@@ -292,7 +292,7 @@ fn a_re_initialization_wins_and_the_acceptance_is_executed_with_its_baseline() {
     let request = request("u1", 1);
     let mut machine = idle();
     let both = wanted(&request).with_request("r1");
-    let actions = machine.handle(Event::Observed(both), s(5));
+    let actions = machine.handle(Event::observed(both), s(5));
     let reason = BaselineReason::Requested("r1".to_owned());
     assert_eq!(actions, [Action::Initialize(reason)]);
     let actions = machine.handle(initialized("c1", "d2"), s(6));
@@ -306,7 +306,7 @@ fn another_configuration_is_a_refusal() {
     // The operator wants another one, which is not loaded yet.
     let mut machine = idle();
     let status = wanted(&request).with_config("c2");
-    let (_, reason, others) = split(machine.handle(Event::Observed(status), s(5)));
+    let (_, reason, others) = split(machine.handle(Event::observed(status), s(5)));
     assert_eq!(reason, RefusalReason::ConfigurationDiffers);
     let load = Action::LoadConfig("c2".to_owned());
     assert_eq!(others, [load, Action::WakeAt(s(30))]);
@@ -315,7 +315,7 @@ fn another_configuration_is_a_refusal() {
         config_hash: "c0".to_owned(),
         ..request.clone()
     };
-    let (_, reason, others) = split(idle().handle(Event::Observed(wanted(&other)), s(5)));
+    let (_, reason, others) = split(idle().handle(Event::observed(wanted(&other)), s(5)));
     assert_eq!(reason, RefusalReason::ConfigurationDiffers);
     assert_eq!(others, [Action::WakeAt(s(30))]);
     // The baseline is of an earlier one.
@@ -334,11 +334,11 @@ fn everything_at_once_is_done_one_after_the_other() {
     let request = request("u1", 1);
     let mut machine = idle();
     let all = wanted(&request).with_config("c2").with_request("r1");
-    let actions = machine.handle(Event::Observed(all.clone().held()), s(5));
+    let actions = machine.handle(Event::observed(all.clone().held()), s(5));
     let hold = Action::Hold(HoldReason::User);
     assert_eq!(actions, [Action::LoadConfig("c2".to_owned()), hold]);
     machine.handle(Event::ConfigLoaded("c2".to_owned()), s(6));
-    let (_, reason, others) = split(machine.handle(Event::Observed(all), s(7)));
+    let (_, reason, others) = split(machine.handle(Event::observed(all), s(7)));
     assert_eq!(reason, RefusalReason::ConfigurationDiffers);
     let reinit = BaselineReason::Requested("r1".to_owned());
     assert_eq!(others, [Action::EndHold, Action::Initialize(reinit)]);
@@ -379,7 +379,7 @@ fn without_a_trusted_baseline_it_is_refused_before_anything_else_happens() {
     for digest in ["d9", NO_DATABASE] {
         let mut machine = idle();
         machine.handle(Event::Timer, s(30));
-        machine.handle(Event::Observed(wanted(&request)), s(31));
+        machine.handle(Event::observed(wanted(&request)), s(31));
         let (_, reason, _) = split(machine.handle(scanned(digest), s(40)));
         assert_eq!(reason, RefusalReason::BaselineUntrusted);
     }
@@ -390,7 +390,7 @@ fn restarted(kills: u32) -> (Machine, Vec<Action>) {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::Interrupted(kills), s(0));
     machine.handle(Event::DiskRead(Disk::Baseline(baseline("c1", "d1"))), s(0));
-    machine.handle(Event::Observed(wanted(&request("u1", 1))), s(0));
+    machine.handle(Event::observed(wanted(&request("u1", 1))), s(0));
     let actions = machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
     (machine, actions)
 }
@@ -413,7 +413,7 @@ fn a_killed_run_is_repeated_once() {
     // After a scan that was not killed, another attempt is executed.
     machine.handle(scanned("d1"), s(30));
     let again = request("u1", 2);
-    let actions = machine.handle(Event::Observed(wanted(&again)), s(31));
+    let actions = machine.handle(Event::observed(wanted(&again)), s(31));
     assert_eq!(actions, [Action::Accept(again)]);
 }
 
@@ -449,7 +449,7 @@ fn an_acceptance_that_was_not_reported_before_a_crash_is_reported_and_not_execut
             "{status:?}"
         );
         machine.handle(scanned("d2"), s(10));
-        let actions = machine.handle(Event::Observed(status), s(11));
+        let actions = machine.handle(Event::observed(status), s(11));
         assert_eq!(actions, [Action::WakeAt(s(40))]);
     }
 }
@@ -549,18 +549,18 @@ fn only_a_desired_acceptance_without_an_answer_is_executed_in_any_order_of_event
                 (6, _) => {
                     let is_held = status.desired.hold.is_some();
                     status.desired.hold = (!is_held).then_some(HoldReason::User);
-                    Event::Observed(status.clone())
+                    Event::observed(status.clone())
                 }
                 (7, _) => {
                     status.desired.reinit_request = Some(format!("r{}", numbers.below(3)));
-                    Event::Observed(status.clone())
+                    Event::observed(status.clone())
                 }
                 (8..=10, _) => {
                     let uid = format!("u{}", numbers.below(3));
                     let attempt = 1 + u32::try_from(numbers.below(2)).unwrap();
                     let next = request(&uid, attempt);
                     status.desired.acceptance = (numbers.below(4) > 0).then_some(next);
-                    Event::Observed(status.clone())
+                    Event::observed(status.clone())
                 }
                 _ => Event::Published,
             };

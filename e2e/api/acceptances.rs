@@ -667,10 +667,10 @@ async fn an_operator_that_may_not_list_acceptances_does_everything_else() -> any
                 .iter()
                 .any(|resource| resource.starts_with("fileintegrityacceptances"))
         };
-        let rules = role.rules.get_or_insert_default();
-        let before = rules.len();
-        rules.retain(|rule| !is_about_acceptances(rule));
-        anyhow::ensure!(rules.len() < before, "no rule about acceptances");
+        let granted = role.rules.get_or_insert_default();
+        let before = granted.len();
+        granted.retain(|rule| !is_about_acceptances(rule));
+        anyhow::ensure!(granted.len() < before, "no rule about acceptances");
         roles
             .replace(names::OPERATOR_NAME, &PostParams::default(), &role)
             .await?;

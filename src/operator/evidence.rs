@@ -57,7 +57,7 @@ pub async fn keep(
         if let Some(existing) = keeper.promote_all().await {
             has_warned = existing.is_nearly_full() && (has_warned || keeper.warn(&existing).await);
         }
-        let pause = if keeper.index.is_awaited() {
+        let pause = if keeper.is_awaited() {
             AWAITED_INTERVAL
         } else {
             INTERVAL
@@ -148,6 +148,13 @@ impl Keeper {
             }
         }
         is_done
+    }
+
+    /// Whether a FileIntegrity waits for evidence. A deleted one is not reconciled any more, so it stays in the index.
+    fn is_awaited(&self) -> bool {
+        let waiting = self.index.waiting();
+        let mut exist = waiting.iter().map(|name| self.file_integrity(name));
+        exist.any(|fi| fi.is_some())
     }
 
     fn file_integrity(&self, name: &str) -> Option<Arc<FileIntegrity>> {

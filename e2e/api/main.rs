@@ -20,6 +20,7 @@ mod churn;
 mod clocks;
 mod concurrency;
 mod cuts;
+mod daemon_acceptances;
 mod daemon_permissions;
 mod detection;
 mod docs;

@@ -5,9 +5,13 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use anyhow::Context as _;
 use fio::testing::aide::config::{config_hash, prepare};
-use fio::testing::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::api::{
+    AcceptanceRequest, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names,
+};
 use fio::testing::operator::build::{self, ActiveConfig};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
 use rustix::fs::{FlockOperation, flock};
@@ -156,11 +160,41 @@ impl<'a> Site<'a> {
     /// Writes the operator's fields of the node status.
     pub(crate) async fn set_request(&self, request: Option<&str>) -> anyhow::Result<()> {
         let desired = DesiredNodeState {
-            config_hash: Some(config_hash(&self.effective)),
             reinit_request: request.map(str::to_owned),
-            acceptance: None,
-            hold: None,
+            ..self.desired()
         };
+        self.write_desired(desired).await
+    }
+
+    /// Writes an acceptance of the set that the node shows now.
+    pub(crate) async fn set_acceptance(&self, uid: &str) -> anyhow::Result<AcceptanceRequest> {
+        let last = self.status().await?.last_result;
+        let set = last.and_then(|last| last.changes_hash);
+        let request = AcceptanceRequest {
+            name: format!("acceptance-{uid}"),
+            uid: uid.to_owned(),
+            attempt: 1,
+            change_set: set.context("the node shows no set")?,
+            config_hash: config_hash(&self.effective),
+            until: Timestamp::now() + SignedDuration::from_hours(1),
+            publish_report: true,
+        };
+        let desired = DesiredNodeState {
+            acceptance: Some(request.clone()),
+            ..self.desired()
+        };
+        self.write_desired(desired).await?;
+        Ok(request)
+    }
+
+    fn desired(&self) -> DesiredNodeState {
+        DesiredNodeState {
+            config_hash: Some(config_hash(&self.effective)),
+            ..DesiredNodeState::default()
+        }
+    }
+
+    async fn write_desired(&self, desired: DesiredNodeState) -> anyhow::Result<()> {
         let object = build::node_status(&self.fi, &self.node, &desired);
         apply::<FileIntegrityNodeStatus>(&self.operator().await?, object).await?;
         Ok(())

@@ -18,6 +18,8 @@ named_enum! {
         BaselineTampered = "BaselineTampered",
         /// A new baseline accepted changes.
         ChangesAccepted = "ChangesAccepted",
+        /// A node kept its baseline although its changes were to be accepted.
+        ChangesDiffer = "ChangesDiffer",
         /// The configuration is invalid or forbidden.
         ConfigRefused = "ConfigRefused",
         /// The configuration is used, but parts of it have no effect.
@@ -49,6 +51,7 @@ impl EventReason {
             | Self::BaselineReplaced
             | Self::BaselineTampered
             | Self::ChangesAccepted
+            | Self::ChangesDiffer
             | Self::NodeIntegrityStatus
             | Self::UnrequestedReinit => true,
             Self::AcceptanceComplete

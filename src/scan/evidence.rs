@@ -141,7 +141,8 @@ pub(crate) fn is_verified(object: &ConfigMap, record: &EvidenceRecord) -> bool {
         .is_some_and(|hash| hash == differences.changes_hash)
 }
 
-fn report_of(object: &ConfigMap, host_root: &str) -> Option<Report> {
+/// The JSON report of a ConfigMap in the format of a failure log.
+pub(crate) fn report_of(object: &ConfigMap, host_root: &str) -> Option<Report> {
     let bytes = object.binary_data.as_ref()?.get(names::KEY_JSON_REPORT)?;
     let json = flate2::read::GzDecoder::new(bytes.0.as_slice()).take(MAX_REPORT);
     let mut report = report::parse_json(json).ok()?;

@@ -10,7 +10,7 @@ use fio::testing::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::rbac::v1::RoleBinding;
-use kube::api::PostParams;
+use kube::api::{Api, ApiResource, DynamicObject, PostParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -147,13 +147,23 @@ async fn the_plugin_shows_what_changed_on_47_of_50_nodes() -> anyhow::Result<()>
         let daemons = nodes.iter().map(|node| space.daemon("fi", node));
         let mut daemons: Vec<Daemon> = daemons.collect();
         try_join_all(daemons.iter_mut().map(Daemon::handle_request)).await?;
-        try_join_all(daemons.iter_mut().map(|daemon| async { daemon.finds(&clean()).await })).await?;
+        try_join_all(
+            daemons
+                .iter_mut()
+                .map(|daemon| async { daemon.finds(&clean()).await }),
+        )
+        .await?;
         space.until_phase("fi", "Active").await?;
         let kubectl = Kubectl::reader(space, "reader")?;
         kubectl.prints(&["status"], 0)?;
 
         let update = report("new", &[])?;
-        try_join_all(daemons[..ALIKE].iter_mut().map(|daemon| daemon.reports(&update))).await?;
+        try_join_all(
+            daemons[..ALIKE]
+                .iter_mut()
+                .map(|daemon| daemon.reports(&update)),
+        )
+        .await?;
         let odd = report("other", &["/etc/cron.d/\u{1b}[31m\u{1b}]0;x\u{7}"])?;
         daemons[ALIKE].reports(&odd).await?;
         let has_sets = |fi: &FileIntegrity| {
@@ -172,10 +182,16 @@ async fn the_plugin_shows_what_changed_on_47_of_50_nodes() -> anyhow::Result<()>
         assert_eq!(sizes, [ALIKE, 1]);
         let ids: Vec<&str> = sets.iter().filter_map(|set| set["id"].as_str()).collect();
         let [large, small] = [ids[0], ids[1]];
-        assert_eq!(sets[1]["examplePath"], json!("/etc/cron.d/\\033[31m\\033]0;x\\007"));
+        assert_eq!(
+            sets[1]["examplePath"],
+            json!("/etc/cron.d/\\033[31m\\033]0;x\\007")
+        );
         let text = kubectl.prints(&["status"], 1)?;
         shown(&text);
-        anyhow::ensure!(text.contains(&large[..12]) && text.contains(&small[..12]), "{text}");
+        anyhow::ensure!(
+            text.contains(&large[..12]) && text.contains(&small[..12]),
+            "{text}"
+        );
         let names = kubectl.prints(&["status", "-o", "name"], 1)?;
         assert_eq!(names.lines().count(), CHANGED);
         let some = kubectl.json(&["-l", &format!("kubernetes.io/hostname={}", "n01")], 1)?;
@@ -188,8 +204,12 @@ async fn the_plugin_shows_what_changed_on_47_of_50_nodes() -> anyhow::Result<()>
         daemons[0].reports(&other).await?;
         let statuses = space.api::<FileIntegrityNodeStatus>();
         let name = names::node_status("fi", &nodes[0]);
-        let before = json!({"lastResult": statuses.get(&names::node_status("fi", &nodes[1])).await?.last_result});
-        space.merge::<FileIntegrityNodeStatus>(&name, before).await?;
+        let second = statuses.get(&names::node_status("fi", &nodes[1])).await?;
+        let mut before = json!({"lastResult": second.last_result});
+        before["lastResult"]["resultConfigMapName"] = json!(format!("aide-fi-{}-failed", nodes[0]));
+        space
+            .merge::<FileIntegrityNodeStatus>(&name, before)
+            .await?;
         let found = kubectl.json(&["changes", large], 1)?;
         assert_eq!(found["source"]["node"], json!(nodes[1]));
         assert_eq!(found["complete"], json!(true));
@@ -199,10 +219,16 @@ async fn the_plugin_shows_what_changed_on_47_of_50_nodes() -> anyhow::Result<()>
         // Failure logs are ConfigMaps, which viewers may not read.
         let viewer = Kubectl::bound(space, "viewer", "fileintegrity-viewer-role").await?;
         let error = viewer.fails(&["changes", &large[..12]], 2)?;
-        anyhow::ensure!(error.contains("you may not get configmaps in the namespace"), "{error}");
+        anyhow::ensure!(
+            error.contains("you may not get configmaps in the namespace"),
+            "{error}"
+        );
         let nobody = Kubectl::of_groups(space, "nobody", &["system:authenticated"])?;
         let error = nobody.fails(&["status"], 2)?;
-        anyhow::ensure!(error.contains("you may not list fileintegrities in the namespace"), "{error}");
+        anyhow::ensure!(
+            error.contains("you may not list fileintegrities in the namespace"),
+            "{error}"
+        );
         anyhow::ensure!(error.contains("fileintegrity-viewer-role"), "{error}");
         operator.stop().await
     })
@@ -308,7 +334,9 @@ async fn status_of_5000_nodes_takes_few_requests_and_little_memory() -> anyhow::
             "apiVersion": "fileintegrity.openshift.io/v1alpha1", "kind": "FileIntegrity",
             "name": "fi", "uid": fi.metadata.uid, "controller": true,
         }]);
-        let statuses = space.api::<FileIntegrityNodeStatus>();
+        let kind = ApiResource::erase::<FileIntegrityNodeStatus>(&());
+        let statuses: Api<DynamicObject> =
+            Api::namespaced_with(space.client.clone(), &space.namespace, &kind);
         stream::iter(0..MANY)
             .map(|number| {
                 let (statuses, owner) = (&statuses, &owner);

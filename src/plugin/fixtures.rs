@@ -18,6 +18,8 @@ pub(crate) fn screen(width: Option<usize>, color: bool) -> Screen {
         color,
         headers: true,
         program: "kubectl file-integrity".to_owned(),
+        cluster: None,
+        namespace: None,
         now: NOW.parse::<Timestamp>().unwrap(),
     }
 }

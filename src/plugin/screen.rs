@@ -27,8 +27,11 @@ pub(crate) struct Screen {
     pub(crate) color: bool,
     /// Whether tables have a line with the names of their columns.
     pub(crate) headers: bool,
-    /// How the user calls this program, with the options that choose cluster and namespace.
+    /// How the user calls this program.
     pub(crate) program: String,
+    /// The options that choose the cluster, and the one that chooses the namespace, if they were given.
+    pub(crate) cluster: Option<String>,
+    pub(crate) namespace: Option<String>,
     pub(crate) now: Timestamp,
 }
 

@@ -127,23 +127,21 @@ impl Connection {
             width: super::columns(),
             color,
             headers: !self.no_headers,
-            program: self.command_line(program),
+            program: program.to_owned(),
+            cluster: self.cluster_options(),
+            namespace: self.namespace.clone(),
             now: Timestamp::now(),
         }
     }
 
-    /// The program with the options that a command on the same objects needs.
-    fn command_line(&self, program: &str) -> String {
-        let mut words = vec![program.to_owned()];
-        let kubeconfig = self.kubeconfig.as_ref().map(|it| it.display().to_string());
-        for (option, value) in [
-            ("--kubeconfig", kubeconfig.as_ref()),
-            ("--context", self.context.as_ref()),
-            ("-n", self.namespace.as_ref()),
-        ] {
-            words.extend(value.map(|value| format!("{option} {value}")));
-        }
-        words.join(" ")
+    /// The options that choose the cluster.
+    fn cluster_options(&self) -> Option<String> {
+        let kubeconfig = self.kubeconfig.as_ref();
+        let kubeconfig = kubeconfig.map(|file| format!("--kubeconfig {}", file.display()));
+        let context = self.context.as_ref();
+        let context = context.map(|context| format!("--context {context}"));
+        let options: Vec<String> = kubeconfig.into_iter().chain(context).collect();
+        (!options.is_empty()).then(|| options.join(" "))
     }
 }
 

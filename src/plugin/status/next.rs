@@ -13,6 +13,8 @@ const MAX_COMMANDS: usize = 6;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Next {
     pub(super) arguments: String,
+    /// The namespace, if the command reads objects.
+    pub(super) namespace: Option<String>,
     pub(super) about: String,
 }
 
@@ -22,27 +24,23 @@ pub(super) fn next(status: &Status<'_>) -> Vec<Next> {
     for integrity in &status.integrities {
         for node in integrity.baselines.tampered.iter().take(1) {
             let about = safe(node);
-            push(&mut all, "explain tampered".to_owned(), about);
+            explain(&mut all, "tampered", about);
         }
         of_sets(integrity, &mut all);
         for node in integrity.errored() {
             let error = node.scan.as_ref().and_then(|scan| scan.error.as_ref());
             if let Some((class, _)) = error {
                 let about = safe(&node.name);
-                push(&mut all, format!("explain {}", class.as_str()), about);
+                explain(&mut all, class.as_str(), about);
             }
         }
         for problem in &integrity.integrity.problems {
             let about = problem.condition.to_owned();
-            push(
-                &mut all,
-                format!("explain {}", safe(&problem.reason)),
-                about,
-            );
+            explain(&mut all, &safe(&problem.reason), about);
         }
         if !integrity.baselines.unrequested.is_empty() {
             let about = counted(integrity.baselines.unrequested.len(), "node");
-            push(&mut all, "explain UnrequestedReinit".to_owned(), about);
+            explain(&mut all, "UnrequestedReinit", about);
         }
     }
     all.truncate(MAX_COMMANDS);
@@ -57,11 +55,14 @@ fn of_sets(integrity: &IntegrityStatus<'_>, all: &mut Vec<Next>) {
         1 => safe(&set.nodes[0]),
         nodes => counted(nodes, "node"),
     };
-    push(
-        all,
-        format!("changes {}", shown(largest.id)),
-        nodes(largest),
-    );
+    let mut push = |arguments, about| {
+        all.push(Next {
+            arguments,
+            namespace: Some(integrity.integrity.owner.namespace.clone()),
+            about,
+        });
+    };
+    push(format!("changes {}", shown(largest.id)), nodes(largest));
     let mut others = integrity.sets[1..].iter();
     // A set with the same paths and other values deserves the first look.
     let odd = others
@@ -71,13 +72,18 @@ fn of_sets(integrity: &IntegrityStatus<'_>, all: &mut Vec<Next>) {
     if let Some(odd) = odd {
         let other = odd.same_paths_as.unwrap_or(largest.id);
         let arguments = format!("diff {} {}", shown(other), shown(odd.id));
-        push(all, arguments, nodes(odd));
+        push(arguments, nodes(odd));
     }
 }
 
-fn push(all: &mut Vec<Next>, arguments: String, about: String) {
-    if all.iter().all(|next| next.arguments != arguments) {
-        all.push(Next { arguments, about });
+fn explain(all: &mut Vec<Next>, name: &str, about: String) {
+    let next = Next {
+        arguments: format!("explain {name}"),
+        namespace: None,
+        about,
+    };
+    if all.iter().all(|known| known.arguments != next.arguments) {
+        all.push(next);
     }
 }
 

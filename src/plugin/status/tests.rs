@@ -5,6 +5,7 @@ use super::text::{Detail, text};
 use super::*;
 use crate::aide::report::is_printable;
 use crate::plugin::fixtures::{integrity, node, patched, screen, succeeded, troubled, well};
+use crate::plugin::screen::Screen;
 
 const NARROW: Detail = Detail {
     namespaces: false,
@@ -43,6 +44,57 @@ fn text_of_everything_that_can_be_wrong() {
     }
     insta::assert_snapshot!("troubled_wide", text(&status, WIDE, &screen(None, false)));
     assert_eq!(status.exit_status(), 2);
+}
+
+#[test]
+fn the_next_commands_have_the_options_of_this_one() {
+    let fleet = patched();
+    let status = Status::of(&fleet);
+    let screen = Screen {
+        cluster: Some("--context c".to_owned()),
+        namespace: Some("ns".to_owned()),
+        ..screen(None, false)
+    };
+    let of_one = text(&status, NARROW, &screen);
+    assert!(
+        of_one.contains("changes 41ffca929b95 --context c -n ns "),
+        "{of_one}"
+    );
+    let of_all = text(&status, WIDE, &screen);
+    let expected = "changes 41ffca929b95 --context c -n openshift-file-integrity ";
+    assert!(of_all.contains(expected), "{of_all}");
+    let fleet = troubled();
+    let text = text(&Status::of(&fleet), NARROW, &screen);
+    assert!(text.contains("explain tampered  "), "{text}");
+}
+
+#[test]
+fn the_page_has_all_fields_of_the_json() {
+    let page = include_str!("../../../docs/plugin.md");
+    let (status, troubled) = (patched(), troubled());
+    for fleet in [&status, &troubled] {
+        let value = json(&Status::of(fleet));
+        for name in names_in(&value) {
+            assert!(
+                page.contains(&format!("`{name}`"))
+                    || page.contains(&format!("`{name}[]`"))
+                    || page.contains(&format!("].{name}")),
+                "{name}"
+            );
+        }
+    }
+}
+
+/// The names of all fields.
+fn names_in(value: &serde_json::Value) -> BTreeSet<String> {
+    match value {
+        serde_json::Value::Object(fields) => {
+            let own = fields.keys().cloned();
+            own.chain(fields.values().flat_map(names_in)).collect()
+        }
+        serde_json::Value::Array(values) => values.iter().flat_map(names_in).collect(),
+        _ => BTreeSet::new(),
+    }
 }
 
 #[test]

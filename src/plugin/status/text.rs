@@ -1,6 +1,6 @@
 //! The text of a status. Pure.
 
-use super::next::next;
+use super::next::{Next, next};
 use super::{IntegrityStatus, Status};
 use crate::api::{ChangeSetId, RealtimeState};
 use crate::plugin::fleet::{NodeState, OpenAcceptance, Owner};
@@ -353,9 +353,25 @@ impl Writer<'_> {
 
     fn next(&mut self) {
         let all = next(self.status);
-        let program = &self.screen.program;
-        let commands = all.iter().map(|it| format!("  {program} {}", it.arguments));
-        let commands: Vec<String> = commands.collect();
+        let Screen {
+            program,
+            cluster,
+            namespace,
+            ..
+        } = self.screen;
+        let command = |next: &Next| {
+            let namespace = match (&next.namespace, self.detail.namespaces) {
+                (None, _) => None,
+                (of_object, true) => of_object.as_ref(),
+                (Some(_), false) => namespace.as_ref(),
+            };
+            let cluster = cluster.as_ref().filter(|_| next.namespace.is_some());
+            let mut text = format!("  {program} {}", next.arguments);
+            text.extend(cluster.map(|options| format!(" {options}")));
+            text.extend(namespace.map(|name| format!(" -n {}", safe(name))));
+            text
+        };
+        let commands: Vec<String> = all.iter().map(command).collect();
         let width = commands.iter().map(|it| it.chars().count()).max();
         let lines = commands.iter().zip(&all).map(|(command, next)| {
             let space = " ".repeat(width.unwrap_or(0) - command.chars().count() + 2);

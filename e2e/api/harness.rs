@@ -657,7 +657,7 @@ impl Space {
         Daemon {
             status: identity.node_status(),
             publisher: Publisher::new(&self.client, identity.clone(), format!("daemon-{node}")),
-            identity,
+            identity: Box::new(identity),
             statuses: self.api(),
             baselines: 0,
         }
@@ -895,7 +895,7 @@ impl std::io::Write for Log {
 /// Plays a daemon's part, with the daemon's own publisher.
 pub(crate) struct Daemon {
     pub(crate) status: String,
-    identity: Identity,
+    identity: Box<Identity>,
     publisher: Publisher,
     statuses: Api<FileIntegrityNodeStatus>,
     baselines: u32,

@@ -39,7 +39,7 @@ impl Kubectl {
         Self::of_groups(space, user, &["system:masters"])
     }
 
-    /// A user who may do what this ClusterRole allows in the namespace.
+    /// A user who may do what this `ClusterRole` allows in the namespace.
     async fn bound(space: &Space, user: &str, role: &str) -> anyhow::Result<Self> {
         let binding: RoleBinding = serde_json::from_value(json!({
             "metadata": {"name": user},
@@ -362,8 +362,8 @@ async fn status_of_5000_nodes_takes_few_requests_and_little_memory() -> anyhow::
         anyhow::ensure!(lists <= MAX_LISTS, "{lists} lists");
         let memory = peak_memory(&kubectl, space)?;
         shown(&format!(
-            "status of {MANY} nodes: {took:.1?}, {lists} lists, {:.1} MB",
-            memory as f64 / 1e6
+            "status of {MANY} nodes: {took:.1?}, {lists} lists, {} kB",
+            memory / 1000
         ));
         anyhow::ensure!(memory <= MAX_MEMORY, "{memory} bytes");
         Ok(())

@@ -93,10 +93,10 @@ fn named_sections() -> impl Iterator<Item = Section> {
 
 fn of_row(row: &Row, screen: &Screen) -> String {
     let title = format!("{} ({})", row.names.join(", "), row.section);
-    let mut text = screen.paint(Tone::Bold, &title);
-    text.push('\n');
-    for (column, cell) in &row.cells {
-        text.push_str(&format!("  {column}: {cell}\n"));
-    }
-    text
+    let title = screen.paint(Tone::Bold, &title);
+    let cells = row.cells.iter();
+    let lines: Vec<String> = cells
+        .map(|(column, cell)| format!("  {column}: {cell}\n"))
+        .collect();
+    format!("{title}\n{}", lines.concat())
 }

@@ -85,10 +85,11 @@ pub(crate) fn names(status: &Status<'_>) -> String {
     let nodes = status.integrities.iter().flat_map(|it| &it.nodes);
     let odd = nodes.filter(|node| matches!(node.state(), NodeState::Changed | NodeState::Errored));
     let names: BTreeSet<&str> = odd.map(|node| node.name.as_str()).collect();
-    names
+    let lines: Vec<String> = names
         .into_iter()
         .map(|name| format!("node/{}\n", safe(name)))
-        .collect()
+        .collect();
+    lines.concat()
 }
 
 impl<'a> IntegrityStatus<'a> {

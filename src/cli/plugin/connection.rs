@@ -44,7 +44,7 @@ pub(super) struct Connection {
     /// Maximum duration of a request, such as 10s or 1m; 0 for none
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration, default_value = "30s")]
     request_timeout: Duration,
-    /// Whether the output has colors. `auto`: on a terminal, unless NO_COLOR is set
+    /// Whether the output has colors. `auto`: on a terminal, unless `NO_COLOR` is set
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     color: Color,
     /// Print tables without the names of their columns

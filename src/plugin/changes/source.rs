@@ -79,10 +79,10 @@ fn entries(report: &Report) -> Vec<Entry> {
 fn truncated(object: &ConfigMap) -> Option<Vec<Entry>> {
     #[derive(Deserialize)]
     struct Truncated {
-        changes: Vec<Path>,
+        changes: Vec<TruncatedChange>,
     }
     #[derive(Deserialize)]
-    struct Path {
+    struct TruncatedChange {
         path: String,
         kind: ChangeKind,
         #[serde(default)]

@@ -73,11 +73,11 @@ pub(super) fn cells(section: &Section) -> Vec<Row> {
         }
         let mut cells = cells.into_iter();
         let names = names_of(&cells.next().unwrap_or_default());
-        let named = header.iter().skip(1).cloned().zip(cells);
+        let headed = header.iter().skip(1).cloned().zip(cells);
         rows.push(Row {
             section: section.title,
             names,
-            cells: named.filter(|(_, cell)| !cell.is_empty()).collect(),
+            cells: headed.filter(|(_, cell)| !cell.is_empty()).collect(),
         });
     }
     rows
@@ -120,9 +120,9 @@ pub(super) fn plain(body: &str) -> String {
 }
 
 /// A line without the addresses of links, bold marks and backquotes.
-fn inline(line: &str) -> String {
+fn inline(source: &str) -> String {
     let mut text = String::new();
-    let mut rest = line;
+    let mut rest = source;
     while let Some((before, after)) = rest.split_once('[') {
         text.push_str(before);
         let link = after.split_once("](").and_then(|(label, after)| {

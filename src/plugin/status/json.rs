@@ -30,8 +30,8 @@ pub(crate) fn json(status: &Status<'_>) -> Value {
 fn integrity(status: &IntegrityStatus<'_>) -> Value {
     let integrity = status.integrity;
     let counts = status.counts;
-    let states = RealtimeState::ALL.iter();
-    let realtime: serde_json::Map<String, Value> = states
+    let realtime: serde_json::Map<String, Value> = RealtimeState::ALL
+        .iter()
         .map(|state| {
             let name = state.as_str().to_lowercase();
             (name, json!(status.realtime(*state)))

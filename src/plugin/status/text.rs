@@ -96,9 +96,10 @@ impl Writer<'_> {
         for it in &self.status.integrities {
             let integrity = it.integrity;
             let phase = integrity.phase.map_or("-", crate::api::Phase::as_str);
-            let tone = match integrity.problems.is_empty() {
-                true => Tone::Plain,
-                false => Tone::Bad,
+            let tone = if integrity.problems.is_empty() {
+                Tone::Plain
+            } else {
+                Tone::Bad
             };
             let cells = vec![
                 self.name(&integrity.owner),
@@ -174,10 +175,10 @@ impl Writer<'_> {
                 ));
             }
         }
-        self.lines(lines);
+        self.lines(&lines);
     }
 
-    fn lines(&mut self, lines: Vec<String>) {
+    fn lines(&mut self, lines: &[String]) {
         if !lines.is_empty() {
             self.sections.push(lines.join("\n") + "\n");
         }
@@ -188,7 +189,7 @@ impl Writer<'_> {
             let it = &self.status.integrities[index];
             let header = ["SET", "NODES", "CHANGES", "AGE", "EXAMPLE", "PATH"];
             let mut grid = Grid::new(&header, &[4, 5]);
-            let mut notes = String::new();
+            let mut remarks = String::new();
             for set in it.sets.iter().take(MAX_ROWS) {
                 let age = set.first_seen.map(|since| self.screen.age(since));
                 let path = set.example_path.as_deref().map(safe);
@@ -197,9 +198,9 @@ impl Writer<'_> {
                 if let Some(other) = set.same_paths_as {
                     tone = Tone::Changed;
                     let other = self.id(&other.to_string());
-                    let note = format!("{id} has the paths of {other} with other values");
-                    notes.push_str(&self.screen.paint(tone, &note));
-                    notes.push('\n');
+                    let remark = format!("{id} has the paths of {other} with other values");
+                    remarks.push_str(&self.screen.paint(tone, &remark));
+                    remarks.push('\n');
                 }
                 let cells = vec![
                     id,
@@ -212,16 +213,16 @@ impl Writer<'_> {
                 grid.row(tone, cells);
             }
             let sets = it.sets.len();
-            let nodes = it.counts.changed - it.counts.without_set;
+            let in_sets = it.counts.changed - it.counts.without_set;
             let title = format!(
                 "{} on {} of {}",
                 counted(sets, "change set"),
-                counted(nodes, "node"),
+                counted(in_sets, "node"),
                 self.name(&it.integrity.owner)
             );
             self.add(&title, grid, sets.saturating_sub(MAX_ROWS), "more set");
             if let Some(section) = self.sections.last_mut().filter(|_| sets > 0) {
-                section.push_str(&notes);
+                section.push_str(&remarks);
             }
         }
     }
@@ -300,7 +301,7 @@ impl Writer<'_> {
                 }
             }
         }
-        self.lines(lines);
+        self.lines(&lines);
     }
 
     fn acceptances(&mut self) {
@@ -348,7 +349,7 @@ impl Writer<'_> {
         if unread.len() > MAX_NAMES {
             lines.push(format!("... and {} more", unread.len() - MAX_NAMES));
         }
-        self.lines(lines);
+        self.lines(&lines);
     }
 
     fn next(&mut self) {
@@ -391,14 +392,14 @@ fn realtime(status: &IntegrityStatus<'_>) -> String {
     if !status.integrity.is_realtime {
         return "Off".to_owned();
     }
-    let states = RealtimeState::ALL.iter().filter_map(|state| {
+    let numbers = RealtimeState::ALL.iter().filter_map(|state| {
         let nodes = status.realtime(*state);
         (nodes > 0).then(|| format!("{} {nodes}", state.as_str()))
     });
-    let states: Vec<String> = states.collect();
-    if states.is_empty() {
+    let numbers: Vec<String> = numbers.collect();
+    if numbers.is_empty() {
         "-".to_owned()
     } else {
-        states.join(", ")
+        numbers.join(", ")
     }
 }

@@ -30,8 +30,6 @@ Exit status:
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(in crate::cli) struct Args {
-    #[command(flatten)]
-    connection: Connection,
     /// All namespaces
     #[arg(long, short = 'A')]
     all_namespaces: bool,
@@ -44,6 +42,8 @@ pub(in crate::cli) struct Args {
     /// Show it again every 10 seconds
     #[arg(long, short)]
     watch: bool,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 /// The options that no other command has.

@@ -73,11 +73,11 @@ pub(super) fn cells(section: &Section) -> Vec<Row> {
         }
         let mut cells = cells.into_iter();
         let names = names_of(&cells.next().unwrap_or_default());
-        let headed = header.iter().skip(1).cloned().zip(cells);
+        let columns = header.iter().skip(1).cloned().zip(cells);
         rows.push(Row {
             section: section.title,
             names,
-            cells: headed.filter(|(_, cell)| !cell.is_empty()).collect(),
+            cells: columns.filter(|(_, cell)| !cell.is_empty()).collect(),
         });
     }
     rows

@@ -107,3 +107,6 @@ impl Failure {
         matches!(self, Self::Forbidden { .. } | Self::NotInstalled { .. })
     }
 }
+
+#[cfg(test)]
+mod tests;

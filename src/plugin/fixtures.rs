@@ -1,5 +1,7 @@
 //! A fleet for tests: objects as the API returns them, 47 of 50 nodes changed.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -221,4 +223,33 @@ pub(crate) fn troubled() -> Fleet {
     };
     fleet.sort();
     fleet
+}
+
+/// The fields of an answer that docs/plugin.md does not name.
+pub(crate) fn undocumented(answer: &Value) -> Vec<String> {
+    let page = include_str!("../../docs/plugin.md");
+    let is_named = |name: &String| {
+        let as_list = format!("`{name}[]`");
+        let as_field = format!("].{name}`");
+        let as_list_field = format!("].{name}[]`");
+        let all = [format!("`{name}`"), as_list, as_field, as_list_field];
+        all.iter().any(|text| page.contains(text))
+    };
+    let names = field_names(answer).into_iter();
+    names.filter(|name| !is_named(name)).collect()
+}
+
+/// The names of attributes and the fields of a process are those of other pages.
+fn field_names(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::Object(fields) => {
+            let below = fields
+                .iter()
+                .filter(|(name, _)| !["attributes", "actor"].contains(&name.as_str()))
+                .flat_map(|(_, value)| field_names(value));
+            fields.keys().cloned().chain(below).collect()
+        }
+        Value::Array(values) => values.iter().flat_map(field_names).collect(),
+        _ => BTreeSet::new(),
+    }
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::aide::report::{is_printable, parse_json};
 use crate::api::names::HOST_ROOT;
 use crate::api::{ChangeKind, ScanResult};
-use crate::plugin::fixtures::{HOSTILE, failed, screen};
+use crate::plugin::fixtures::{HOSTILE, failed, screen, undocumented};
 use crate::scan::change_set::ChangeSet;
 use crate::scan::failure_log::{FailureLog, Reports, config_map, fit};
 use crate::scan::{Identity, identity};
@@ -174,7 +174,9 @@ fn text_of_a_set() {
             assert!(color || text.chars().all(is_harmless), "{text:?}");
         }
     }
-    insta::assert_json_snapshot!("set_json", json(&changes, &filter));
+    let answer = json(&changes, &filter);
+    assert_eq!(undocumented(&answer), Vec::<String>::new());
+    insta::assert_json_snapshot!("set_json", answer);
     assert_eq!(changes.exit_status(), 1);
 }
 

@@ -2,7 +2,7 @@ use super::json::json;
 use super::text::text;
 use super::*;
 use crate::plugin::changes::tests::changes;
-use crate::plugin::fixtures::screen;
+use crate::plugin::fixtures::{screen, undocumented};
 
 #[test]
 fn paths_are_only_in_one_or_have_other_values() {
@@ -16,6 +16,7 @@ fn paths_are_only_in_one_or_have_other_values() {
             insta::assert_snapshot!(format!("diff_{width}{suffix}"), text);
         }
     }
+    assert_eq!(undocumented(&json(&diff)), Vec::<String>::new());
     insta::assert_json_snapshot!("diff_json", json(&diff));
     assert_eq!((diff.same, diff.exit_status()), (1, 1));
 }

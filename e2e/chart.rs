@@ -317,6 +317,14 @@ fn effects_on_other_objects() -> Vec<Effect> {
             "ValidatingAdmissionPolicyBinding file-integrity-daemon.openshift-file-integrity",
         ),
         Effect::removes(
+            &["admissionPolicy.create=false"],
+            "ValidatingAdmissionPolicy file-integrity-acceptance.openshift-file-integrity",
+        ),
+        Effect::removes(
+            &["admissionPolicy.create=false"],
+            "ValidatingAdmissionPolicyBinding file-integrity-acceptance.openshift-file-integrity",
+        ),
+        Effect::removes(
             &["sharedClusterRoles.create=false"],
             "ClusterRole file-integrity-operator-metrics",
         ),
@@ -327,6 +335,10 @@ fn effects_on_other_objects() -> Vec<Effect> {
         Effect::removes(
             &["sharedClusterRoles.create=false"],
             "ClusterRole fileintegrity-viewer-role",
+        ),
+        Effect::removes(
+            &["sharedClusterRoles.create=false"],
+            "ClusterRole fileintegrity-accepter-role",
         ),
         Effect::sets(
             &["openshift.enabled=true"],

@@ -352,11 +352,12 @@ impl Test {
 /// Kinds, and names or parts of names.
 type Pattern<const N: usize> = (&'static str, [&'static str; N]);
 
-const FIO_DEFINITIONS: Pattern<2> = (
+const FIO_DEFINITIONS: Pattern<3> = (
     "crd",
     [
         "fileintegrities.fileintegrity.openshift.io",
         "fileintegritynodestatuses.fileintegrity.openshift.io",
+        "fileintegrityacceptances.fileintegrity.openshift.io",
     ],
 );
 /// Everything of fio outside of namespaces, except these.

@@ -144,6 +144,11 @@ const EDITS: &[(&str, &str, &[Edit])] = &[
         &[Edit::If(".Values.sharedClusterRoles.create")],
     ),
     (
+        "ClusterRole",
+        "fileintegrity-accepter-role",
+        &[Edit::If(".Values.sharedClusterRoles.create")],
+    ),
+    (
         "RoleBinding",
         "file-integrity-operator-metrics",
         &[Edit::Append(
@@ -159,6 +164,16 @@ const EDITS: &[(&str, &str, &[Edit])] = &[
     (
         "ValidatingAdmissionPolicyBinding",
         "file-integrity-daemon.openshift-file-integrity",
+        &[Edit::If(".Values.admissionPolicy.create")],
+    ),
+    (
+        "ValidatingAdmissionPolicy",
+        "file-integrity-acceptance.openshift-file-integrity",
+        &[Edit::If(".Values.admissionPolicy.create")],
+    ),
+    (
+        "ValidatingAdmissionPolicyBinding",
+        "file-integrity-acceptance.openshift-file-integrity",
         &[Edit::If(".Values.admissionPolicy.create")],
     ),
 ];

@@ -25,7 +25,7 @@ pub(crate) mod state_dir;
 pub(crate) mod time;
 
 pub(crate) use acceptance::{
-    AcceptanceCounts, AcceptedNodes, Approver, FileIntegrityAcceptanceSpec,
+    AcceptanceConditionType, AcceptanceCounts, AcceptanceReason, AcceptedNodes,
     FileIntegrityAcceptanceStatus, MAX_NODES_IN_STATUS, NodeOutcome, RefusalReason,
 };
 pub use acceptance::{

@@ -141,6 +141,7 @@ pub(crate) async fn run(
             api: Api::namespaced(client, namespace),
         },
         signal: SignalFile::new(below(&settings.host_root, names::SIGNAL_FILE)),
+        status: status.subscribe(),
         publishing: Publishing::new(items, runner.clone(), lines, realtime, reports),
         runner,
         detection,

@@ -17,7 +17,7 @@ use serde_json::Value;
 
 pub(crate) use self::health_checks::argo_health;
 use self::pages::{Page, Shown, checkout};
-use crate::api::AcceptedReason;
+use crate::api::{AcceptanceReason, AcceptedReason};
 use crate::cli::Cli;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::text::Format;
@@ -346,6 +346,15 @@ fn the_table_of_conditions_has_exactly_the_types_and_their_reasons() {
         .filter_map(|reason| Some(reason.split(' ').next()?.to_owned()))
         .collect();
     assert_eq!(reasons, sources::condition_reasons());
+}
+
+#[test]
+fn the_table_of_conditions_of_acceptances_has_exactly_their_reasons() {
+    let pages = pages::all();
+    let rows = page_of(&pages, "docs/accepting-changes.md").table_rows("## Conditions");
+    let listed: BTreeSet<&str> = rows.iter().skip(2).map(|cells| cells[1]).collect();
+    let reasons = AcceptanceReason::ALL.iter().map(|reason| reason.as_str());
+    assert_eq!(listed, reasons.collect());
 }
 
 #[test]

@@ -28,11 +28,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use self::evidence::index::EvidenceIndex;
 use self::fleet_metrics::FleetMetrics;
 use self::leader_election::Candidate;
 use self::metrics_endpoint::MetricsEndpoint;
 pub use self::metrics_endpoint::ScrapeSettings;
 use self::monitoring_objects::Runbooks;
+use self::reconcile::acceptances::orphans;
 use self::reconcile::apply::Applier;
 #[cfg(feature = "testing")]
 pub(crate) use self::reconcile::build;
@@ -153,14 +155,21 @@ impl Operator {
         let (triggers, triggered) = mpsc::unbounded_channel();
         // The tasks end when the set is dropped.
         let mut tasks = JoinSet::new();
-        let config = self.observer_config(&metrics);
+        let evidence = Arc::<EvidenceIndex>::default();
+        let config = self.observer_config(&metrics, &evidence);
         let observer = Observer::start(client.clone(), config, triggers, &mut tasks).await?;
         let namespace = self.namespace.clone();
         tasks.spawn(admission_policy::keep(
             client.clone(),
             namespace.to_string(),
         ));
-        tasks.spawn(evidence::keep(client.clone(), namespace.to_string()));
+        tasks.spawn(evidence::keep(
+            client.clone(),
+            namespace.to_string(),
+            self.settings.identity.clone(),
+            observer.file_integrities.clone(),
+            evidence,
+        ));
         tasks.spawn(self.endpoint.keep_certificate(&client));
         tasks.spawn(monitoring_objects::keep(
             client.clone(),
@@ -176,11 +185,16 @@ impl Operator {
             );
         }
         tasks.spawn(unreadable::report(Arc::clone(&observer), applier.clone()));
+        tasks.spawn(orphans::handle(Arc::clone(&observer), applier.clone()));
         reconcile::run(observer, applier, metrics, triggered).await;
         Err(ObserveError::WatchesEnded)
     }
 
-    fn observer_config(&self, metrics: &Arc<FleetMetrics>) -> ObserverConfig {
+    fn observer_config(
+        &self,
+        metrics: &Arc<FleetMetrics>,
+        evidence: &Arc<EvidenceIndex>,
+    ) -> ObserverConfig {
         let aide = Aide::new(&self.settings.aide);
         let checker = Checker::new(aide, self.settings.work_dir.clone());
         ObserverConfig {
@@ -188,6 +202,7 @@ impl Operator {
             fallback_image: self.settings.fallback_image.clone(),
             validator: ConfigValidator::new(checker),
             metrics: Arc::clone(metrics),
+            evidence: Arc::clone(evidence),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The result of a scan, and how it is reported. Used by the daemon and by `fio logcollector`.
 //!
 //! [`outcome`] evaluates a run of AIDE, [`external_run`] one that another program has started.
-//! [`change_set`] is what differs from the baseline, [`accepted`] what a new baseline accepts. [`reporting`] decides what to write to the API;
+//! [`change_set`] is what differs from the baseline, [`accepted`] what a new baseline accepts, [`acceptance`] the answer to
+//! an acceptance. [`reporting`] decides what to write to the API;
 //! [`event`] and [`failure_log`] build the objects, [`output`] the lines for log shippers. All of
 //! these are pure. [`publish`] makes the requests, and [`log_collector`] reads reports of other programs.
 
+pub(crate) mod acceptance;
 pub(crate) mod accepted;
 pub(crate) mod change_set;
 pub(crate) mod event;

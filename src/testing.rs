@@ -102,12 +102,13 @@ pub mod k8s {
 pub mod operator {
     pub use crate::operator::{ScrapeSettings, Settings, run};
     pub mod admission_policy {
-        pub use crate::operator::admission_policy::name;
+        pub use crate::operator::admission_policy::{Policy, PolicyState, acceptance_policy};
     }
     pub mod build {
         pub use crate::operator::build::{ActiveConfig, config_map, node_status};
     }
     pub mod evidence {
+        pub use crate::operator::evidence::index::EvidenceIndex;
         pub use crate::operator::evidence::keep;
     }
     pub mod monitoring_objects {
@@ -120,6 +121,9 @@ pub mod scan {
     pub use crate::scan::Identity;
     pub mod change_set {
         pub use crate::scan::change_set::ChangeSet;
+    }
+    pub mod evidence {
+        pub use crate::scan::evidence::acceptance_set;
     }
     pub mod failure_log {
         pub use crate::scan::failure_log::{FailureLog, Reports, config_map, fit};

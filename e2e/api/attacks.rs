@@ -221,7 +221,7 @@ fn merge(object: &mut Value, patch: &Value) {
 /// All objects of both installations, and which version of them there is.
 async fn versions(scene: &Scene) -> anyhow::Result<BTreeMap<String, String>> {
     let kinds = "configmaps,secrets,serviceaccounts,pods,services,events.events.k8s.io,\
-        fileintegrities,fileintegritynodestatuses,daemonsets,deployments,leases,roles,rolebindings";
+        fileintegrities,fileintegritynodestatuses,fileintegrityacceptances,daemonsets,deployments,leases,roles,rolebindings";
     let columns =
         "custom-columns=K:.kind,N:.metadata.name,U:.metadata.uid,V:.metadata.resourceVersion";
     let mut found = BTreeMap::new();
@@ -292,7 +292,7 @@ async fn the_token_of_a_node_permits_only_the_daemons_requests() -> anyhow::Resu
             wrong.is_empty() && changed.is_empty(),
             "{wrong}changed: {changed:?}"
         );
-        assert_eq!(counts.len(), 8, "{counts:?}");
+        assert_eq!(counts.len(), 9, "{counts:?}");
 
         let (_, wrong) = carry_out(&scene.own.daemon, &scene.allowed()?).await?;
         assert!(wrong.is_empty(), "what a daemon does was refused: {wrong}");

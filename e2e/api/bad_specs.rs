@@ -129,6 +129,10 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
         ("delayMilliseconds is a text", realtime("delayMilliseconds", json!("1s")), Refused("spec.realtime.delayMilliseconds in body must be of type integer: \"string\"")),
         ("actors that there are not", realtime("actors", json!("User")), Refused("spec.realtime.actors: Unsupported value: \"User\": supported values: \"None\", \"Process\"")),
         ("actors of restricted daemons", json!({"config": {"securityProfile": "restricted", "stateDir": "/var/lib/x"}, "realtime": {"actors": "Process"}}), Refused("realtime.actors Process requires securityProfile privileged")),
+        ("evidence is a number", spec("evidence", json!(7)), Refused("spec.evidence in body must be of type object: \"integer\"")),
+        ("retentionDays is zero", json!({"config": {}, "evidence": {"retentionDays": 0}}), Refused("spec.evidence.retentionDays in body should be greater than or equal to 1")),
+        ("retentionDays is long", json!({"config": {}, "evidence": {"retentionDays": 3651}}), Refused("spec.evidence.retentionDays in body should be less than or equal to 3650")),
+        ("retentionDays is a text", json!({"config": {}, "evidence": {"retentionDays": "1y"}}), Refused("spec.evidence.retentionDays in body must be of type integer: \"string\"")),
         ("a request beyond the limit", json!({"config": {}, "resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}}), Unfit(RESOURCES)),
     ]
 }

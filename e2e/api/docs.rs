@@ -50,6 +50,7 @@ async fn the_api_accepts_the_kubectl_commands_of_the_pages() -> anyhow::Result<(
         };
         space.until_is(FI, "a change set", has_sets).await?;
         config_maps(space, &nodes[0]).await?;
+        acceptance(space).await?;
         // So that there is something to be seen of annotations.
         space.annotate(FI, "example", json!("")).await?;
         let file = tempfile::NamedTempFile::new()?;
@@ -160,6 +161,29 @@ async fn config_maps(space: &Space, node: &str) -> anyhow::Result<()> {
     kubectl(
         &["-n", &space.namespace, "apply", "-f", "-"],
         &list.to_string(),
+    )
+    .await?;
+    Ok(())
+}
+
+/// The acceptance of the pages, of a set that no node shows.
+async fn acceptance(space: &Space) -> anyhow::Result<()> {
+    let who = "jsonpath={.status.userInfo.username}";
+    let user = kubectl(&["auth", "whoami", "-o", who], "").await?;
+    let object = json!({
+        "apiVersion": "fileintegrity.openshift.io/v1alpha1",
+        "kind": "FileIntegrityAcceptance",
+        "metadata": {"name": "openssl-rhsa-2026-4711"},
+        "spec": {
+            "fileIntegrity": FI,
+            "changeSet": "0".repeat(64),
+            "reason": "openssl, RHSA-2026:4711",
+            "approvedBy": {"username": user.trim()},
+        },
+    });
+    kubectl(
+        &["-n", &space.namespace, "create", "-f", "-"],
+        &object.to_string(),
     )
     .await?;
     Ok(())

@@ -1,13 +1,17 @@
 //! What new baselines accepted: the daemon's reports, which the operator promotes to evidence.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::Context as _;
-use fio::testing::api::{Condition, names};
+use fio::testing::api::{Condition, FileIntegrity, names};
 use fio::testing::operator::evidence;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt as _;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::reflector;
+use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 
 use crate::harness::{Space, eventually, in_space};
@@ -75,6 +79,17 @@ async fn labeled(space: &Space, label: &str) -> anyhow::Result<Vec<ConfigMap>> {
     Ok(space.api::<ConfigMap>().list(&params).await?.items)
 }
 
+/// Fails unless the retention of this evidence is seven days.
+fn is_kept_for_a_week(evidence: &ConfigMap) -> anyhow::Result<()> {
+    let until: Timestamp = annotation(evidence, names::Annotation::RETAIN_UNTIL).parse()?;
+    let created = evidence.metadata.creation_timestamp.as_ref();
+    let retention = until.duration_since(created.context("a time")?.0);
+    let week = SignedDuration::from_hours(7 * 24);
+    let difference = (retention - week).abs();
+    anyhow::ensure!(difference < SignedDuration::from_secs(60), "{retention}");
+    Ok(())
+}
+
 /// The evidence by its request and result of the verification, with its nodes.
 async fn evidence_of(space: &Space) -> anyhow::Result<BTreeMap<(String, bool), String>> {
     let mut found = BTreeMap::new();
@@ -116,15 +131,26 @@ async fn reports_of_new_baselines_become_evidence_once_for_each_set() -> anyhow:
         .await?;
         assert_eq!(api.get(&name).await?.uid(), report.uid());
         // Another node with the same changes, and one that claims them.
+        let operator = site.operator().await?;
+        let operators = Api::<ConfigMap>::namespaced(operator.clone(), &space.namespace);
         let mut lie = of_node(&report, "liar")?;
         lie.binary_data = None;
         for other in [of_node(&report, "second")?, lie] {
-            api.create(&PostParams::default(), &other).await?;
+            operators.create(&PostParams::default(), &other).await?;
         }
-        let keeper = tokio::spawn(evidence::keep(
-            space.client.clone(),
-            space.namespace.clone(),
-        ));
+        let spec = json!({"spec": {"evidence": {"retentionDays": 7}}});
+        let fi = space.merge::<FileIntegrity>(FI, spec).await?;
+        let (file_integrities, mut listed) = reflector::store();
+        listed.apply_watcher_event(&Event::Apply(fi));
+        let (namespace, reporter) = (space.namespace.clone(), "test".to_owned());
+        let keeper = evidence::keep(
+            operator,
+            namespace,
+            reporter,
+            file_integrities,
+            Arc::default(),
+        );
+        let keeper = tokio::spawn(keeper);
         let of = |request: &str, verified| (request.to_owned(), verified);
         let expected = BTreeMap::from([
             (of("r1-annotation", true), "node,second".to_owned()),
@@ -150,9 +176,10 @@ async fn reports_of_new_baselines_become_evidence_once_for_each_set() -> anyhow:
         assert!(text.contains("/watched/new"), "{text}");
         assert_eq!(first.binary_data, report.binary_data);
         assert_eq!(first.metadata.owner_references, None);
+        is_kept_for_a_week(first)?;
         // Nobody changes it.
         let change = Patch::Merge(json!({"data": {"record.json": "{}"}}));
-        let refused = api
+        let refused = operators
             .patch(&first.name_any(), &PatchParams::default(), &change)
             .await;
         assert!(
@@ -163,18 +190,67 @@ async fn reports_of_new_baselines_become_evidence_once_for_each_set() -> anyhow:
         let ended = json!({"metadata": {"annotations": {
             names::Annotation::RETAIN_UNTIL: "2026-01-02T03:04:05Z",
         }}});
-        api.patch(
-            &first.name_any(),
-            &PatchParams::default(),
-            &Patch::Merge(ended),
-        )
-        .await?;
+        operators
+            .patch(
+                &first.name_any(),
+                &PatchParams::default(),
+                &Patch::Merge(ended),
+            )
+            .await?;
         eventually("the end of the retention", async || {
             let left = labeled(space, names::Label::EVIDENCE).await?.len();
             Ok((left == 2).then_some(()))
         })
         .await?;
         keeper.abort();
+        Ok(())
+    })
+    .await
+}
+
+/// Evidence of a FileIntegrity, as large as this.
+fn of_size(fi: &str, number: usize, size: usize) -> anyhow::Result<ConfigMap> {
+    Ok(serde_json::from_value(json!({"metadata": {
+        "name": format!("aide-{fi}-set-{number:0>32}"),
+        "labels": {names::Label::EVIDENCE: "", names::Label::OWNER: fi},
+        "annotations": {"file-integrity.openshift.io/size": size.to_string()},
+    }}))?)
+}
+
+#[tokio::test]
+async fn users_are_warned_once_before_evidence_takes_too_much_space() -> anyhow::Result<()> {
+    in_space("evidence-space", async |space| {
+        for fi in ["fi", "without"] {
+            space.file_integrity(fi, json!({})).await?;
+        }
+        let operator = space
+            .client_as(&space.account(names::OPERATOR_NAME))
+            .await?;
+        let evidence = Api::<ConfigMap>::namespaced(operator, &space.namespace);
+        let first = of_size("fi", 1, 200_000_000)?;
+        evidence.create(&PostParams::default(), &first).await?;
+        let leader = space.operator("op").await?;
+        let warnings = async |fi| space.event_messages(fi, "EvidenceNearLimit").await;
+        // That of a FileIntegrity that was deleted counts, too.
+        let more = of_size("deleted", 2, 20_000_000)?;
+        evidence.create(&PostParams::default(), &more).await?;
+        let warning = eventually("the warning", async || Ok(warnings("fi").await?.pop())).await?;
+        assert!(
+            warning.contains("80 percent of its limit of 256 MiB"),
+            "{warning}"
+        );
+        // Another operator does not repeat it.
+        leader.stop().await?;
+        let _next = space.operator("next").await?;
+        eventually("the next operator's look at it", async || {
+            let log = space.log();
+            let is_next =
+                |line: &str| line.starts_with("next ") && line.contains("more than 80 percent");
+            Ok(log.lines().any(is_next).then_some(()))
+        })
+        .await?;
+        assert_eq!(warnings("fi").await?.len(), 1);
+        assert_eq!(warnings("without").await?.len(), 0);
         Ok(())
     })
     .await

@@ -15,6 +15,7 @@ use fio::testing::aide::report::{Change, ChangeKind, Report, parse_json};
 use fio::testing::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
 use fio::testing::operator::ScrapeSettings;
 use fio::testing::operator::Settings;
+use fio::testing::operator::admission_policy::Policy;
 use fio::testing::scan::Identity;
 use fio::testing::scan::failure_log::{Reports, config_map, fit};
 use fio::testing::scan::outcome::{Finding, Outcome};
@@ -108,6 +109,7 @@ async fn run(
         }
     }
     space.remove_nodes().await.ok();
+    space.remove_policies().await.ok();
     print_duration(name, start.elapsed());
     match result {
         Ok(result) => result,
@@ -317,6 +319,17 @@ impl Space {
             .delete_collection(&DeleteParams::default(), &mine)
             .await?;
         Ok(())
+    }
+
+    /// After a restart, the API server refuses writes until it has compiled all policies, and those of all tests would
+    /// take too long.
+    async fn remove_policies(&self) -> anyhow::Result<()> {
+        let kinds = "validatingadmissionpolicybindings,validatingadmissionpolicies";
+        let names = Policy::ALL.map(|policy| policy.name(&self.namespace));
+        let names = names.iter().map(String::as_str);
+        let delete = ["delete", "--ignore-not-found", "--wait=false", kinds];
+        let arguments: Vec<&str> = delete.into_iter().chain(names).collect();
+        kubectl(&arguments, "").await.map(drop)
     }
 
     /// Creates a FileIntegrity that selects this test's nodes. The fields of `spec` have precedence.
@@ -553,6 +566,50 @@ impl Space {
         })
     }
 
+    /// The name of a ServiceAccount as a user.
+    pub(crate) fn account(&self, name: &str) -> String {
+        format!("system:serviceaccount:{}:{name}", self.namespace)
+    }
+
+    /// A client with the permissions of this user.
+    pub(crate) async fn client_as(&self, user: &str) -> anyhow::Result<Client> {
+        let mut config = admin().await?;
+        config.auth_info.impersonate = Some(user.to_owned());
+        Ok(Client::try_from(config)?)
+    }
+
+    /// A user with these rules of a Role in this namespace, and a client with their permissions.
+    pub(crate) async fn user(&self, name: &str, rules: Value) -> anyhow::Result<(String, Client)> {
+        let user = format!("{name}.{}", self.namespace);
+        let first = &rules[0];
+        let review = json!({"metadata": {}, "spec": {"user": user, "resourceAttributes": {
+            "namespace": self.namespace, "verb": first["verbs"][0], "group": first["apiGroups"][0],
+            "resource": first["resources"][0], "name": first["resourceNames"][0],
+        }}});
+        let objects = json!({"apiVersion": "v1", "kind": "List", "items": [
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role",
+                "metadata": {"name": name, "namespace": self.namespace}, "rules": rules,
+            },
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+                "metadata": {"name": name, "namespace": self.namespace},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name},
+                "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+            },
+        ]});
+        kubectl(&["create", "-f", "-"], &objects.to_string()).await?;
+        let review: SubjectAccessReview = serde_json::from_value(review)?;
+        let reviews = Api::all(self.client.clone());
+        eventually(&format!("the permissions of {user}"), async || {
+            let answer = reviews.create(&PostParams::default(), &review).await?;
+            Ok(answer.status.filter(|status| status.allowed))
+        })
+        .await?;
+        let client = self.client_as(&user).await?;
+        Ok((user, client))
+    }
+
     /// The permissions of the operator's ServiceAccount. The group distinguishes the requests of one operator
     /// from those of another in the audit log.
     async fn operator_config(&self, identity: &str) -> anyhow::Result<Config> {
@@ -675,8 +732,9 @@ impl Space {
         self.until_phase(fi, "Initializing").await?;
         let mut daemons = [self.daemon(fi, &nodes[0]), self.daemon(fi, &nodes[1])];
         for daemon in &mut daemons {
-            daemon.handle_request().await?;
-            daemon.finds(&clean()).await?;
+            // On the heap: the futures of the tests have a limited size.
+            Box::pin(daemon.handle_request()).await?;
+            Box::pin(daemon.finds(&clean())).await?;
         }
         self.until_phase(fi, "Active").await?;
         Ok((nodes, daemons))
@@ -797,8 +855,17 @@ pub(crate) fn kubeconfig_as(dir: &Path, user: &str, groups: &[&str]) -> anyhow::
     Ok(path)
 }
 
+/// The administrator's cluster with this token, in a file in `dir`; returns its path.
+pub(crate) fn kubeconfig_with(dir: &Path, token: &str) -> anyhow::Result<PathBuf> {
+    let path = dir.join("kubeconfig");
+    let mut config = serde_json::to_value(Kubeconfig::read()?)?;
+    config["users"][0]["user"] = json!({"token": token});
+    std::fs::write(&path, config.to_string())?;
+    Ok(path)
+}
+
 /// What the API server writes down.
-fn audit_log() -> anyhow::Result<std::fs::File> {
+pub(crate) fn audit_log() -> anyhow::Result<std::fs::File> {
     let path = std::env::var("FIO_APISERVER_AUDIT_LOG")
         .context("no FIO_APISERVER_AUDIT_LOG: run this by hack/with-apiserver")?;
     std::fs::File::open(&path).with_context(|| format!("read {path}"))

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use fio::testing::aide::database::digest_of_gzip;
-use fio::testing::api::{Condition, FileIntegrityNodeStatus};
+use fio::testing::api::{AcceptanceState, Condition, FileIntegrityNodeStatus};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -36,6 +36,8 @@ const NODE: &str = "node";
 const OTHER_RULES: &str = "/watched(/|$) ftype+p+sha256\n";
 /// The request of [`Story::Reinitialized`].
 const REQUEST: &str = "request-1";
+/// The UID of the acceptance of [`Story::Accepted`].
+const ACCEPTANCE: &str = "0d9d5a1e-6f0e-4a4e-9b60-6f2f1d1d8f3b";
 /// So many points are tried at a time. Most of their time they wait.
 const AT_ONCE: usize = 8;
 /// So often a kill is tried for which AIDE may have been too fast.
@@ -58,6 +60,8 @@ enum Story {
     Reinitialized,
     /// Checks with the old configuration, creates a baseline with a new one, and scans.
     Reconfigured,
+    /// Executes an acceptance of the changes.
+    Accepted,
     /// Scans, and finds changes.
     Changed,
 }
@@ -68,6 +72,7 @@ impl Story {
             Self::First => "first",
             Self::Reinitialized => "reinitialized",
             Self::Reconfigured => "reconfigured",
+            Self::Accepted => "accepted",
             Self::Changed => "changed",
         }
     }
@@ -76,7 +81,7 @@ impl Story {
     fn calls(self) -> &'static [&'static str] {
         match self {
             Self::First => &["rename", "fsync", "aide.baseline.json.new", "<TCP:"],
-            Self::Reinitialized | Self::Reconfigured => &[
+            Self::Reinitialized | Self::Reconfigured | Self::Accepted => &[
                 "link",
                 "rename",
                 "aide.db.gz.backup-",
@@ -105,13 +110,20 @@ impl Story {
                 let compared = result.is_some_and(|it| it.files_scanned == Some(baseline.entries));
                 baseline.accepted.is_some() && last == Some(Condition::Succeeded) && compared
             }),
+            Self::Accepted => status.acceptance.as_ref().is_some_and(|answer| {
+                let is_accepted = answer.state == AcceptanceState::Accepted;
+                is_accepted && last == Some(Condition::Succeeded)
+            }),
             Self::Changed => last == Some(Condition::Failed),
         }
     }
 
     /// Whether a new baseline replaces the first one, and accepts the changes.
     fn accepts(self) -> bool {
-        matches!(self, Self::Reinitialized | Self::Reconfigured)
+        matches!(
+            self,
+            Self::Reinitialized | Self::Reconfigured | Self::Accepted
+        )
     }
 }
 
@@ -129,6 +141,13 @@ impl Site<'_> {
         self.change()?;
         if story == Story::Reinitialized {
             self.set_request(Some(REQUEST)).await?;
+        }
+        if story == Story::Accepted {
+            let daemon = self.start(&[]).await?;
+            self.until("the changes", |status| Story::Changed.is_over(status))
+                .await?;
+            daemon.end().await?;
+            self.set_acceptance(ACCEPTANCE).await?;
         }
         if story == Story::Reconfigured {
             self.reconfigure(OTHER_RULES).await?;
@@ -373,6 +392,7 @@ fn check_accepted(accepted: &Value, story: Story, old: Option<&str>, wrong: &mut
     }
     let reason = match story {
         Story::Reconfigured => json!(["Configuration", null, old]),
+        Story::Accepted => json!(["Acceptance", ACCEPTANCE, old]),
         _ => json!(["Request", REQUEST, old]),
     };
     let found = json!([
@@ -483,6 +503,15 @@ fn check_result(status: &FileIntegrityNodeStatus, story: Story, wrong: &mut Wron
     wrong.unless((counts, paths.as_slice()) == expected, || {
         format!("last result: {counts:?} {paths:?}")
     });
+    let answer = status.acceptance.as_ref();
+    let accepted = answer.filter(|answer| answer.state == AcceptanceState::Accepted);
+    let is_expected = accepted.is_some() == (story == Story::Accepted);
+    wrong.unless(is_expected, || format!("answer {answer:?}"));
+    let digests = accepted.map(|it| (it.new_digest.as_ref(), it.old_digest.is_some()));
+    let digest = status.baseline.as_ref().map(|baseline| &baseline.digest);
+    wrong.unless(digests.is_none_or(|it| it == (digest, true)), || {
+        format!("answer {answer:?}")
+    });
     let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
     let request = (story == Story::Reinitialized).then_some(REQUEST);
     wrong.unless(done == request, || format!("request {done:?}"));
@@ -518,7 +547,7 @@ async fn check_events(site: &Site<'_>, story: Story, wrong: &mut Wrong) -> anyho
     // The daemon may have scanned before it knew the new configuration.
     let expected = match story {
         Story::Reconfigured => changed.min(1),
-        Story::Changed => 1,
+        Story::Accepted | Story::Changed => 1,
         Story::First | Story::Reinitialized => 0,
     };
     let again = if story.accepts() {
@@ -759,6 +788,19 @@ async fn a_daemon_killed_after_a_change_of_the_configuration_recovers() -> anyho
 }
 
 #[tokio::test]
+async fn a_daemon_killed_while_it_executes_an_acceptance_recovers() -> anyhow::Result<()> {
+    in_space("kill-accepted", async |space| {
+        walk(
+            space,
+            Story::Accepted,
+            "kill -9 of the daemon during an acceptance",
+        )
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_daemon_killed_while_it_reports_changes_recovers() -> anyhow::Result<()> {
     in_space("kill-changed", async |space| {
         walk(
@@ -817,7 +859,7 @@ async fn try_to_kill_amid(
     let mode = match story {
         Story::Changed => "--check",
         Story::First => "--init",
-        Story::Reinitialized | Story::Reconfigured => "--update",
+        Story::Reinitialized | Story::Reconfigured | Story::Accepted => "--update",
     };
     let parent = daemon.pid();
     let killing = move || kill_child(parent, mode, after, victim);
@@ -920,6 +962,10 @@ async fn a_daemon_killed_with_its_aide_reports_it_and_starts_again() -> anyhow::
             (
                 Story::Reinitialized,
                 "kill -9 of the daemon and AIDE during a re-initialization",
+            ),
+            (
+                Story::Accepted,
+                "kill -9 of the daemon and AIDE during an acceptance",
             ),
             (
                 Story::Changed,

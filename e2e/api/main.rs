@@ -5,6 +5,9 @@
 //! The tests run side by side, each in a namespace of its own (see [`harness`]).
 
 mod abuse;
+mod acceptance_admission;
+mod acceptance_policy;
+mod acceptances;
 mod admission;
 mod attacks;
 mod bad_specs;
@@ -17,6 +20,7 @@ mod churn;
 mod clocks;
 mod concurrency;
 mod cuts;
+mod daemon_acceptances;
 mod daemon_permissions;
 mod detection;
 mod docs;

@@ -1,6 +1,6 @@
-//! The admission policy for the daemons, which the operator applies.
+//! The admission policies, which the operator applies.
 
-use fio::testing::operator::admission_policy;
+use fio::testing::operator::admission_policy::Policy;
 use kube::ResourceExt as _;
 use kube::api::{Api, ApiResource, DynamicObject};
 use kube::core::GroupVersionKind;
@@ -17,9 +17,9 @@ fn api(space: &Space, kind: &str) -> Api<DynamicObject> {
     Api::all_with(space.client.clone(), &ApiResource::from_gvk(&gvk))
 }
 
-async fn spec(space: &Space, kind: &str) -> anyhow::Result<Option<Value>> {
+async fn spec(space: &Space, policy: Policy, kind: &str) -> anyhow::Result<Option<Value>> {
     let object = api(space, kind)
-        .get_opt(&admission_policy::name(&space.namespace))
+        .get_opt(&policy.name(&space.namespace))
         .await?;
     Ok(object.map(|mut object| object.data["spec"].take()))
 }
@@ -33,16 +33,21 @@ fn words(spec: Option<&Value>) -> String {
 #[tokio::test]
 async fn a_deleted_policy_is_restored() -> anyhow::Result<()> {
     in_space("policy", async |space| {
-        let name = admission_policy::name(&space.namespace);
         let mut manifests = Vec::new();
-        for kind in [POLICY, BINDING] {
-            manifests.push((kind, spec(space, kind).await?));
-            kubectl(&["delete", kind, &name], "").await?;
+        for policy in Policy::ALL {
+            for kind in [POLICY, BINDING] {
+                manifests.push((policy, kind, spec(space, policy, kind).await?));
+                kubectl(&["delete", kind, &policy.name(&space.namespace)], "").await?;
+            }
         }
         let _operator = space.operator("op").await?;
-        for (kind, manifest) in manifests {
-            let made = eventually(kind, async || spec(space, kind).await).await?;
-            assert_eq!(words(Some(&made)), words(manifest.as_ref()), "{kind}");
+        for (policy, kind, manifest) in manifests {
+            let made = eventually(kind, async || spec(space, policy, kind).await).await?;
+            assert_eq!(
+                words(Some(&made)),
+                words(manifest.as_ref()),
+                "{policy:?} {kind}"
+            );
         }
         Ok(())
     })
@@ -52,7 +57,7 @@ async fn a_deleted_policy_is_restored() -> anyhow::Result<()> {
 #[tokio::test]
 async fn policies_of_older_operators_are_updated_and_manual_changes_stay() -> anyhow::Result<()> {
     in_space("policies", async |space| {
-        let name = admission_policy::name(&space.namespace);
+        let name = Policy::Daemon.name(&space.namespace);
         for kind in [POLICY, BINDING] {
             kubectl(&["delete", kind, &name, "--ignore-not-found"], "").await?;
         }
@@ -67,11 +72,11 @@ async fn policies_of_older_operators_are_updated_and_manual_changes_stay() -> an
         kubectl(&["apply", "--server-side", manager, "-f", "-"], &older).await?;
         let operator = space.operator("op").await?;
         eventually("the renewed policy", async || {
-            let spec = spec(space, POLICY).await?;
+            let spec = spec(space, Policy::Daemon, POLICY).await?;
             Ok(spec.filter(|spec| spec["failurePolicy"] == "Fail"))
         })
         .await?;
-        eventually("its binding", async || spec(space, BINDING).await).await?;
+        eventually("its binding", async || spec(space, Policy::Daemon, BINDING).await).await?;
         operator.stop().await?;
 
         // A user changes what the operator created, and an update of fio needs something else.

@@ -17,6 +17,12 @@ use crate::site::Site;
 const WRITES: u32 = 400;
 
 async fn write_often(space: &Space) -> anyhow::Result<()> {
+    // An API server that has just started refuses writes until it knows the admission policies.
+    eventually("the API server to accept writes", async || {
+        let patch = json!({"metadata": {"annotations": {"number": ""}}});
+        Ok(space.merge::<ConfigMap>("often-written", patch).await.ok())
+    })
+    .await?;
     for number in 0..WRITES {
         let patch = json!({"metadata": {"annotations": {"number": number.to_string()}}});
         space.merge::<ConfigMap>("often-written", patch).await?;

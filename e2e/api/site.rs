@@ -5,18 +5,21 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::Context as _;
 use fio::testing::aide::config::{config_hash, prepare};
-use fio::testing::api::{DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names};
+use fio::testing::api::{
+    AcceptanceRequest, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names,
+};
 use fio::testing::operator::build::{self, ActiveConfig};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Client;
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::daemon_permissions::{apply, token};
-use crate::harness::{Space, aide, eventually};
+use crate::harness::{Space, aide, eventually, kubeconfig_with};
 use crate::process::{Process, logged, program};
 use crate::proxy::Proxy;
 
@@ -66,14 +69,12 @@ impl<'a> Site<'a> {
             std::fs::write(root.join("watched").join(file), "before")?;
         }
         let prepared = prepare(RULES, "/etc/kubernetes", &root.to_string_lossy())?;
-        let kubeconfig = std::env::var_os("KUBECONFIG");
+        let token = token(space, Some((fi, node))).await?;
         let site = Self {
             space,
             fi: space.file_integrity(fi, json!({})).await?,
             node: node.to_owned(),
-            kubeconfig: kubeconfig
-                .context("no KUBECONFIG: run this by hack/with-apiserver")?
-                .into(),
+            kubeconfig: kubeconfig_with(dir.path(), &token)?,
             aide: None,
             environment: Vec::new(),
             arguments: Vec::new(),
@@ -93,7 +94,7 @@ impl<'a> Site<'a> {
             effective: self.effective.clone(),
         };
         let config_map = build::config_map(&self.fi, &config);
-        apply::<ConfigMap>(&self.space.client, config_map).await?;
+        apply::<ConfigMap>(&self.operator().await?, config_map).await?;
         Ok(())
     }
 
@@ -106,7 +107,7 @@ impl<'a> Site<'a> {
         self.set_request(None).await
     }
 
-    /// The same with the node's own token, behind this proxy.
+    /// The same behind this proxy.
     pub(crate) async fn behind(
         proxy: &Proxy,
         space: &'a Space,
@@ -158,14 +159,50 @@ impl<'a> Site<'a> {
     /// Writes the operator's fields of the node status.
     pub(crate) async fn set_request(&self, request: Option<&str>) -> anyhow::Result<()> {
         let desired = DesiredNodeState {
-            config_hash: Some(config_hash(&self.effective)),
             reinit_request: request.map(str::to_owned),
-            acceptance: None,
-            hold: None,
+            ..self.desired()
         };
+        self.write_desired(desired).await
+    }
+
+    /// Writes an acceptance of the set that the node shows now.
+    pub(crate) async fn set_acceptance(&self, uid: &str) -> anyhow::Result<AcceptanceRequest> {
+        let last = self.status().await?.last_result;
+        let set = last.and_then(|last| last.changes_hash);
+        let request = AcceptanceRequest {
+            name: format!("acceptance-{uid}"),
+            uid: uid.to_owned(),
+            attempt: 1,
+            change_set: set.context("the node shows no set")?,
+            config_hash: config_hash(&self.effective),
+            until: Timestamp::now() + SignedDuration::from_hours(1),
+            publish_report: true,
+        };
+        let desired = DesiredNodeState {
+            acceptance: Some(request.clone()),
+            ..self.desired()
+        };
+        self.write_desired(desired).await?;
+        Ok(request)
+    }
+
+    fn desired(&self) -> DesiredNodeState {
+        DesiredNodeState {
+            config_hash: Some(config_hash(&self.effective)),
+            ..DesiredNodeState::default()
+        }
+    }
+
+    async fn write_desired(&self, desired: DesiredNodeState) -> anyhow::Result<()> {
         let object = build::node_status(&self.fi, &self.node, &desired);
-        apply::<FileIntegrityNodeStatus>(&self.space.client, object).await?;
+        apply::<FileIntegrityNodeStatus>(&self.operator().await?, object).await?;
         Ok(())
+    }
+
+    /// A client with the permissions of the operator.
+    pub(crate) async fn operator(&self) -> anyhow::Result<Client> {
+        let account = self.space.account(names::OPERATOR_NAME);
+        self.space.client_as(&account).await
     }
 
     pub(crate) async fn status(&self) -> anyhow::Result<FileIntegrityNodeStatus> {

@@ -303,7 +303,7 @@ fn scan_ends(node: &str, scan: Duration) -> Vec<Duration> {
     for event in [
         Event::DiskRead(Disk::Baseline(baseline)),
         Event::ConfigLoaded("c".to_owned()),
-        Event::Observed(observed),
+        Event::observed(observed),
     ] {
         actions.extend(machine.handle(event, now));
     }

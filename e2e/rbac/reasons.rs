@@ -65,6 +65,15 @@ pub(crate) const REASONS: &[Reason] = &[
         None,
     ),
     reason(
+        "delete",
+        "fileintegrityacceptances.fileintegrity.openshift.io",
+        "the end of the retention is days later",
+        Some((
+            "acceptances.rs",
+            "an_acceptance_is_deleted_at_the_end_of_its_retention",
+        )),
+    ),
+    reason(
         "get",
         "priorityclasses.scheduling.k8s.io",
         "one that does not exist is reported and left out",
@@ -154,6 +163,30 @@ pub(crate) const REASONS: &[Reason] = &[
     reason(
         "patch",
         "validatingadmissionpolicybindings.admissionregistration.k8s.io/file-integrity-daemon.openshift-file-integrity",
+        "OLM installs no policies",
+        Some(POLICY),
+    ),
+    reason(
+        "create",
+        "validatingadmissionpolicies.admissionregistration.k8s.io/file-integrity-acceptance.openshift-file-integrity",
+        "OLM installs no policies",
+        Some(POLICY),
+    ),
+    reason(
+        "patch",
+        "validatingadmissionpolicies.admissionregistration.k8s.io/file-integrity-acceptance.openshift-file-integrity",
+        "OLM installs no policies",
+        Some(POLICY),
+    ),
+    reason(
+        "create",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io/file-integrity-acceptance.openshift-file-integrity",
+        "OLM installs no policies",
+        Some(POLICY),
+    ),
+    reason(
+        "patch",
+        "validatingadmissionpolicybindings.admissionregistration.k8s.io/file-integrity-acceptance.openshift-file-integrity",
         "OLM installs no policies",
         Some(POLICY),
     ),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result, ensure};
-use fio::testing::api::{RealtimeReason, RealtimeState, RealtimeStatus};
+use fio::testing::api::{Condition, RealtimeReason, RealtimeState, RealtimeStatus};
 use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
@@ -167,7 +167,8 @@ async fn a_rule_over_var_is_named_as_busy_and_is_paced() -> Result<()> {
         let name = t.config_map(VAR).await?;
         let config = json!({"name": name, "namespace": t.namespace(), "gracePeriod": PAUSE});
         let fi = t.create(json!({"config": config})).await?;
-        fi.watched().await?;
+        // Something has changed since the baseline.
+        fi.result(&node.name, Condition::Failed).await?;
         let write = format!("until [ -e {STOP} ]; do printf x >> /var/log/busy; sleep 0.1; done");
         beside(node, &write, async || {
             let realtime = is_degraded(&fi, node, RealtimeReason::Busy).await?;

@@ -25,6 +25,7 @@ mod tests;
 use std::io::Read;
 
 pub(crate) use self::changes::DETAILED_CHANGES;
+pub(crate) use self::changes::Incomparable;
 #[cfg(test)]
 pub(crate) use self::changes::OmittedEntries;
 pub use self::changes::{Change, ChangeKind, Report};

@@ -1,5 +1,6 @@
 //! `FileIntegrityAcceptance`: a user accepts a set of changes, the operator reports which nodes have new baselines.
 
+mod condition;
 mod node;
 mod spec;
 mod status;
@@ -7,10 +8,11 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::condition::{AcceptanceConditionType, AcceptanceReason};
 pub(crate) use self::node::RefusalReason;
 pub use self::node::{AcceptanceRequest, AcceptanceResult, AcceptanceState};
+pub(crate) use self::spec::AcceptedNodes;
 pub use self::spec::FileIntegrityAcceptance;
-pub(crate) use self::spec::{AcceptedNodes, Approver, FileIntegrityAcceptanceSpec};
 pub(crate) use self::status::{
     AcceptanceCounts, FileIntegrityAcceptanceStatus, MAX_NODES_IN_STATUS, NodeOutcome,
 };

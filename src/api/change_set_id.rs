@@ -24,6 +24,11 @@ impl ChangeSetId {
         names::parse_sha256(hash).map(Self)
     }
 
+    /// The set with this whole ID.
+    pub(crate) fn parse(id: &str) -> Option<Self> {
+        names::parse_sha256(id).map(Self)
+    }
+
     /// The digits of a hash that are shown to people.
     pub(crate) fn shown(hash: &str) -> String {
         hash.chars().take(SHOWN_DIGITS).collect()

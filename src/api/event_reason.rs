@@ -6,6 +6,10 @@ named_enum! {
     list: cfg(test);
     /// The reason of an event. Users select events by it.
     pub(crate) enum EventReason {
+        /// An acceptance is complete.
+        AcceptanceComplete = "AcceptanceComplete",
+        /// An acceptance has no effect, or none on further nodes.
+        AcceptanceFailed = "AcceptanceFailed",
         /// The baseline was deleted, and `onBaselineLoss` is `error`.
         BaselineLost = "BaselineLost",
         /// A database that fio did not create, or that this AIDE cannot read, was replaced.
@@ -14,10 +18,14 @@ named_enum! {
         BaselineTampered = "BaselineTampered",
         /// A new baseline accepted changes.
         ChangesAccepted = "ChangesAccepted",
+        /// A node kept its baseline although its changes were to be accepted.
+        ChangesDiffer = "ChangesDiffer",
         /// The configuration is invalid or forbidden.
         ConfigRefused = "ConfigRefused",
         /// The configuration is used, but parts of it have no effect.
         ConfigWarnings = "ConfigWarnings",
+        /// The evidence of accepted changes takes nearly as much space as it may.
+        EvidenceNearLimit = "EvidenceNearLimit",
         /// The FileIntegrity has a new phase.
         FileIntegrityStatus = "FileIntegrityStatus",
         /// `re-init-on-failed` selects no node.
@@ -43,10 +51,14 @@ impl EventReason {
             | Self::BaselineReplaced
             | Self::BaselineTampered
             | Self::ChangesAccepted
+            | Self::ChangesDiffer
             | Self::NodeIntegrityStatus
             | Self::UnrequestedReinit => true,
-            Self::ConfigRefused
+            Self::AcceptanceComplete
+            | Self::AcceptanceFailed
+            | Self::ConfigRefused
             | Self::ConfigWarnings
+            | Self::EvidenceNearLimit
             | Self::FileIntegrityStatus
             | Self::NoNodesFailed
             | Self::ObjectUnreadable

@@ -174,6 +174,22 @@ impl Detection {
         self.hold_failure(completed);
     }
 
+    /// A scan of all files has ended, and what it has found is the new baseline. What was announced since it started stays
+    /// announced, and is compared with the new baseline.
+    pub(crate) fn accepted(&mut self, completed: &Completed) {
+        let announced = lock(&self.shared.dirty).scan_ended();
+        self.known.reset();
+        self.pacing.reset();
+        self.last_failed = None;
+        self.configuration.clone_from(&completed.node_config);
+        if let Some(finding) = &completed.finding {
+            let report = completed.report.as_deref();
+            self.known.scan_ended(finding, report, announced);
+            self.scan_compared(&[]);
+            self.note_published(finding, true);
+        }
+    }
+
     /// What a scan has shown about the detection itself.
     fn scan_compared(&mut self, missed: &[Vec<u8>]) {
         if !lock(&self.shared.dirty).is_everything() {

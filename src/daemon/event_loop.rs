@@ -2,17 +2,20 @@
 
 mod tasks;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::configuration::Configurations;
 use super::detection::Detection;
+use super::known_status::KnownStatus;
 use super::machine::{Action, Disk, Event, Finished, Machine};
 use super::page_cache;
 use super::publishing::Publishing;
 use super::realtime::shared::Notice;
 use super::runner::{Completed, PartEnd, Runner};
+use crate::api::{AcceptanceRequest, RefusalReason};
+use crate::scan::acceptance::Refusal;
 use crate::signal_file::{self, SignalFile};
 use crate::telemetry::health::Readiness;
 
@@ -39,6 +42,8 @@ pub(super) struct EventLoop {
     configurations: Configurations,
     signal: SignalFile,
     publishing: Publishing,
+    /// The newest known node status.
+    status: watch::Receiver<KnownStatus>,
     /// None if realtime detection is off.
     detection: Option<Detection>,
     readiness: Readiness,
@@ -60,6 +65,7 @@ pub(super) struct Parts {
     pub(super) configurations: Configurations,
     pub(super) signal: SignalFile,
     pub(super) publishing: Publishing,
+    pub(super) status: watch::Receiver<KnownStatus>,
     pub(super) detection: Option<Detection>,
     pub(super) readiness: Readiness,
     pub(super) events: mpsc::UnboundedSender<Event>,
@@ -75,6 +81,7 @@ impl EventLoop {
             configurations,
             signal,
             publishing,
+            status,
             detection,
             readiness,
             events,
@@ -86,6 +93,7 @@ impl EventLoop {
             configurations,
             signal,
             publishing,
+            status,
             detection,
             readiness,
             events,
@@ -276,6 +284,11 @@ impl EventLoop {
                 self.forget_known_state();
                 self.publishing.baseline(last, request, event)?;
             }
+            Action::Accept(request) => self.accept(request, results.completed.clone()),
+            Action::PublishAccepted(request) => self.publish_accepted(&request)?,
+            Action::PublishRefused { request, refusal } => {
+                self.publish_refused(&request, &refusal);
+            }
             Action::RepublishStatus => self.publishing.status_again(),
             Action::PublishError { error, event } => {
                 self.forget_known_state();
@@ -316,6 +329,32 @@ impl EventLoop {
         }
     }
 
+    /// Publishes the baseline of an acceptance. It is that of the run that has finished, or was found on the disk.
+    fn publish_accepted(&mut self, request: &AcceptanceRequest) -> anyhow::Result<()> {
+        let last = self.last.take();
+        match (&mut self.detection, &last) {
+            (Some(detection), Some(completed)) => {
+                detection.accepted(completed);
+                self.publishing.set_realtime(detection.status().0);
+            }
+            _ => self.forget_known_state(),
+        }
+        Ok(self.publishing.accepted(last, request)?)
+    }
+
+    /// Publishes a refusal, with the result of the run if there was one.
+    fn publish_refused(&mut self, request: &AcceptanceRequest, refusal: &Refusal) {
+        let mut last = self.last.take();
+        if let (Some(detection), Some(completed)) = (&mut self.detection, &mut last) {
+            detection.scan_ended(completed, &self.runner);
+            self.publishing.set_realtime(detection.status().0);
+        }
+        // What was announced during the run is checked again. Until then the known state may still be the refused set.
+        let last = last.filter(|completed| !is_refuted(completed, request, refusal));
+        let digest = self.machine.baseline_digest().map(str::to_owned);
+        self.publishing.refused(last, request, refusal, digest);
+    }
+
     fn publication_due(&self) -> Option<Instant> {
         let due = self.detection.as_ref()?.publication_due()?;
         Some(self.start + due)
@@ -354,6 +393,13 @@ impl EventLoop {
             detection.set_held(is_held);
         }
     }
+}
+
+/// Whether the known state is the set although the run has found another one.
+fn is_refuted(completed: &Completed, request: &AcceptanceRequest, refusal: &Refusal) -> bool {
+    let finding = completed.finding.as_ref();
+    let hash = finding.and_then(|finding| finding.result.changes_hash.as_ref());
+    refusal.reason == RefusalReason::ChangesDiffer && hash == Some(&request.change_set)
 }
 
 fn signal_poll() -> Interval {

@@ -10,12 +10,15 @@
 //!                            |             '--failed--> InitFailed --due--> Initializing
 //!                            '--held--> Held          '--baseline not trusted--> Untrusted
 //!
-//!  Initializing, Scanning --AIDE cannot be terminated--> Stuck --AIDE has exited--> settle
+//!  Idle --acceptance requested--> Accepting --accepted or refused--> Idle
+//!
+//!  Initializing, Scanning, Accepting --AIDE cannot be terminated--> Stuck --AIDE has exited--> settle
 //! ```
 //!
 //! AIDE is not terminated for a request that arrives while it runs: its result may be almost complete.
 //! The request is done when AIDE has finished.
 
+mod acceptances;
 mod assessment;
 mod baseline;
 mod comparison;
@@ -38,6 +41,7 @@ pub use self::event::{Action, Event, Finished};
 pub use self::settings::Settings;
 pub(crate) use self::state::State;
 
+use self::acceptances::Acceptances;
 use self::assessment::{Assessment, BaselineState, Inputs};
 use self::comparison::{Comparison, compare};
 use self::config::Config;
@@ -60,6 +64,7 @@ pub struct Machine {
     part_checks: PartChecks,
     baseline: BaselineState,
     signal: Signal,
+    acceptances: Acceptances,
     observed: Option<ObservedStatus>,
     api_unreachable: bool,
     config: Config,
@@ -84,6 +89,7 @@ impl Machine {
             part_checks: PartChecks::default(),
             baseline: BaselineState::new(settings.error_on_loss, settings.state_dir),
             signal: Signal::default(),
+            acceptances: Acceptances::default(),
             observed: None,
             api_unreachable: false,
             config: Config::default(),
@@ -122,7 +128,7 @@ impl Machine {
         match event {
             Event::DiskRead(disk) => self.baseline.disk = Some(disk),
             Event::Interrupted(times) => self.interrupted = times,
-            Event::Observed(observed) => self.observe(observed, &mut actions),
+            Event::Observed(observed) => self.observe(*observed, &mut actions),
             Event::ApiUnreachable => self.api_unreachable = true,
             Event::ConfigLoaded(hash) => self.config_loaded(hash, now),
             Event::Signal(text) => self.signal.set(&text),
@@ -277,6 +283,14 @@ impl Machine {
                 }
                 actions.push(Action::PublishBaseline { request, event });
             }
+            Comparison::AdoptAccepted(request) => {
+                self.readiness.attempt_over();
+                if let Some(adopted) = self.baseline.known().cloned() {
+                    self.baseline.record(&adopted);
+                }
+                self.acceptances.accepted(&request);
+                actions.push(Action::PublishAccepted(request));
+            }
             Comparison::Restored(known) => {
                 self.readiness.attempt_over();
                 self.baseline.disk = Some(Disk::Baseline(known));
@@ -333,11 +347,14 @@ impl Machine {
     }
 
     fn proceed(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        match self.assess() {
+        let assessment = self.assess();
+        self.refuse_acceptance(&assessment, actions);
+        match assessment {
             // A check reads the baseline that would be replaced. It takes a minute at most.
             Assessment::Needed(_) if self.part_checks.is_running() => {}
             Assessment::Needed(reason) => self.initialize(reason, now, actions),
             Assessment::Untrusted(error) => self.distrust(error, now, actions),
+            Assessment::Usable if self.open_acceptance().is_some() => self.accept(now, actions),
             Assessment::Usable => {
                 self.scan_if_due(now, actions);
                 self.part_checks.proceed(now, actions);

@@ -1,7 +1,9 @@
 //! The node status as the daemon observes it: what the operator requests, and what this node has
 //! reported. Pure.
 
-use crate::api::{Baseline, Condition, DesiredNodeState, FileIntegrityNodeStatus, ScanResult};
+use crate::api::{
+    AcceptanceResult, Baseline, Condition, DesiredNodeState, FileIntegrityNodeStatus, ScanResult,
+};
 
 /// What the daemon reads in its node status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -10,6 +12,8 @@ pub struct ObservedStatus {
     pub desired: DesiredNodeState,
     /// Id of the newest request for re-initialization that was reported as done.
     pub reinit_done: Option<String>,
+    /// The newest answer to an acceptance that was reported.
+    pub acceptance: Option<AcceptanceResult>,
     /// The baseline that was reported.
     pub baseline: Option<ReportedBaseline>,
     /// Counts and failure log of the newest result that is not Errored, if it is Failed.
@@ -34,6 +38,7 @@ impl From<&FileIntegrityNodeStatus> for ObservedStatus {
         Self {
             desired: status.desired(),
             reinit_done: status.reinit.as_ref().map(|reinit| reinit.id.clone()),
+            acceptance: status.acceptance.clone(),
             baseline: status.baseline.as_ref().map(ReportedBaseline::from),
             open_failure: open_failure(status),
         }

@@ -1,7 +1,7 @@
 //! Updates that are not published yet. Pure.
 //!
 //! While the API server is unreachable, scans continue, and only the newest result of each condition
-//! matters. Updates about baselines and requests are never dropped.
+//! matters. Updates about baselines, requests and acceptances are never dropped.
 
 use std::collections::VecDeque;
 
@@ -73,7 +73,11 @@ fn has_only_realtime(item: &Item) -> bool {
 }
 
 fn has_only_result(item: &Item) -> bool {
-    item.update.baseline.is_none() && item.update.reinit.is_none() && item.update.event.is_none()
+    let update = &item.update;
+    update.baseline.is_none()
+        && update.reinit.is_none()
+        && update.acceptance.is_none()
+        && update.event.is_none()
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use super::lines::Lines;
 use super::outbox::Item;
 use super::runner::{Completed, Runner};
 use crate::aide::database::DatabaseError;
-use crate::api::{Baseline, HoldReason, RealtimeStatus, Reinit, Trigger, time};
+use crate::api::{AcceptanceRequest, Baseline, HoldReason, RealtimeStatus, Reinit, Trigger, time};
+use crate::scan::acceptance::{self, Refusal};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::{Finding, ScanError};
 use crate::scan::output::EndedScan;
@@ -61,7 +62,21 @@ impl Publishing {
 
     /// Publishes the result of a scan.
     pub(super) fn scan(&mut self, completed: Completed, digest: Option<String>) {
+        self.report_scan(&completed, digest.as_deref());
         let Some(finding) = completed.finding else {
+            return;
+        };
+        let update = NodeUpdate {
+            finding: Some(finding),
+            scanned_digest: digest,
+            ..NodeUpdate::default()
+        };
+        self.send(update, completed.log);
+    }
+
+    /// Writes the lines of the result of a scan.
+    fn report_scan(&mut self, completed: &Completed, digest: Option<&str>) {
+        let Some(finding) = &completed.finding else {
             return;
         };
         let result = &finding.result;
@@ -85,14 +100,8 @@ impl Publishing {
             result,
             report: completed.report.as_deref().filter(|report| report.differs),
             event: None,
-            is_with_baseline: self.is_baseline(digest.as_deref()),
+            is_with_baseline: self.is_baseline(digest),
         });
-        let update = NodeUpdate {
-            finding: Some(finding),
-            scanned_digest: digest,
-            ..NodeUpdate::default()
-        };
-        self.send(update, completed.log);
     }
 
     /// Whether the database with this digest is the baseline, as far as this process knows.
@@ -113,18 +122,7 @@ impl Publishing {
             .as_ref()
             .map_or_else(time::now, |completed| completed.started_at.clone());
         let created = completed.and_then(|completed| completed.baseline);
-        let baseline = match created {
-            Some(created) => Some(created),
-            None => self.runner.baseline_on_disk()?,
-        };
-        if let Some(baseline) = &baseline {
-            // A daemon that was killed before it published the baseline may not have written this
-            // line either. If it has, this one has the same id.
-            self.lines.baseline_created(baseline);
-            log(baseline);
-            self.baseline = Some(baseline.digest.clone());
-            self.reports.notify_one();
-        }
+        let baseline = self.report_baseline(created)?;
         if let Some(event) = &event {
             self.lines.event(event);
         }
@@ -140,6 +138,83 @@ impl Publishing {
         };
         self.send(update, None);
         Ok(())
+    }
+
+    /// Writes the lines of the baseline that was created, or else of the one on the disk, and returns it.
+    fn report_baseline(
+        &mut self,
+        created: Option<Baseline>,
+    ) -> Result<Option<Baseline>, DatabaseError> {
+        let baseline = match created {
+            Some(created) => Some(created),
+            None => self.runner.baseline_on_disk()?,
+        };
+        if let Some(baseline) = &baseline {
+            // A daemon that was killed before it published the baseline may not have written this
+            // line either. If it has, this one has the same id.
+            self.lines.baseline_created(baseline);
+            log(baseline);
+            self.baseline = Some(baseline.digest.clone());
+            self.reports.notify_one();
+        }
+        Ok(baseline)
+    }
+
+    /// Publishes the baseline that was created for an acceptance, or the one on the disk, together with the answer and the
+    /// result of the run: one request.
+    pub(super) fn accepted(
+        &mut self,
+        mut completed: Option<Completed>,
+        request: &AcceptanceRequest,
+    ) -> Result<(), DatabaseError> {
+        let created = completed.as_mut().and_then(|it| it.baseline.take());
+        let Some(baseline) = self.report_baseline(created)? else {
+            return Ok(());
+        };
+        if let Some(completed) = &completed {
+            self.report_scan(completed, Some(&baseline.digest));
+        }
+        let update = NodeUpdate {
+            finding: completed.and_then(|completed| completed.finding),
+            scanned_digest: Some(baseline.digest.clone()),
+            acceptance: Some(acceptance::accepted(request, &baseline, time::now())),
+            baseline: Some(baseline),
+            ..NodeUpdate::default()
+        };
+        self.send(update, None);
+        Ok(())
+    }
+
+    /// Publishes that an acceptance was refused, and the result of its run if there was one. `digest` is that of the
+    /// baseline.
+    pub(super) fn refused(
+        &mut self,
+        completed: Option<Completed>,
+        request: &AcceptanceRequest,
+        refusal: &Refusal,
+        digest: Option<String>,
+    ) {
+        let (reason, message) = (refusal.reason.as_str(), &refusal.message);
+        tracing::warn!(
+            acceptance = request.name,
+            reason,
+            message,
+            "acceptance refused"
+        );
+        let event = refusal.event(&self.runner.identity.node, request);
+        self.lines.event(&event);
+        if let Some(completed) = &completed {
+            self.report_scan(completed, digest.as_deref());
+        }
+        let (finding, log) = completed.map_or((None, None), |it| (it.finding, it.log));
+        let update = NodeUpdate {
+            scanned_digest: digest.clone().filter(|_| finding.is_some()),
+            finding,
+            acceptance: Some(acceptance::refused(request, refusal, digest, time::now())),
+            event: Some(event),
+            ..NodeUpdate::default()
+        };
+        self.send(update, log);
     }
 
     /// Publishes the baseline on the disk again.

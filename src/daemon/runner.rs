@@ -1,5 +1,6 @@
-//! Creates baselines and scans the node: composes runs of AIDE with the state directory. I/O.
+//! Creates baselines, accepts changes and scans the node: composes runs of AIDE with the state directory. I/O.
 
+mod acceptance;
 mod aide_run;
 mod completed;
 mod context;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::acceptance::{Acceptance, IsDesired};
 pub(crate) use self::completed::Completed;
 pub(crate) use self::context::{MAX_REPORT, Runner};
 pub(crate) use self::new_baseline::NewBaseline;
@@ -31,7 +33,6 @@ use super::machine::{Disk, Finished, KnownBaseline, NO_DATABASE};
 use crate::aide::command::RunError;
 use crate::aide::database::{DatabaseError, Found, Record};
 use crate::aide::exit::AideError;
-use crate::aide::report::Report;
 use crate::api::{Baseline, time};
 use crate::scan::outcome::{
     Finding, Outcome, evaluate, evaluate_truncated, require_complete_baseline,
@@ -117,14 +118,10 @@ impl Runner {
         let run = AideRun::prepare(self, config, cancel).await?;
         let unwatched = run.unwatched_rules();
         let node_config = run.configuration()?;
-        if let Some(watcher) = &self.watcher {
-            // Before the scan, so that no change is between both.
-            watcher.watch(Arc::clone(&node_config)).await;
-        }
+        // Before the scan, so that no change is between both.
+        self.watch(&node_config).await;
         let end = run.check().await?;
-        if let Some(watcher) = &self.watcher {
-            watcher.drain().await;
-        }
+        self.drain().await;
         let runner = self.clone();
         let evaluated = move || runner.evaluate(end);
         let mut completed = tokio::task::spawn_blocking(evaluated).await??;
@@ -134,6 +131,20 @@ impl Runner {
             finding.result.duration_milliseconds = i64::try_from(start.elapsed().as_millis()).ok();
         }
         Ok(completed)
+    }
+
+    /// From now on, changes are announced.
+    async fn watch(&self, node_config: &Arc<str>) {
+        if let Some(watcher) = &self.watcher {
+            watcher.watch(Arc::clone(node_config)).await;
+        }
+    }
+
+    /// Waits until all changes until now are announced.
+    async fn drain(&self) {
+        if let Some(watcher) = &self.watcher {
+            watcher.drain().await;
+        }
     }
 
     /// Evaluates a check, and keeps its reports.
@@ -148,7 +159,7 @@ impl Runner {
                 let digest = digest.or_else(|| self.digest_on_disk());
                 let unread = digest.as_deref().and_then(|it| self.state.unread(it));
                 let evaluated = evaluate(status, report);
-                compared = compared_by(&evaluated);
+                compared = completed::compared_by(&evaluated);
                 (digest, require_complete_baseline(evaluated, unread))
             }
             CheckEnd::ReportTooLarge { limit } => {
@@ -156,19 +167,33 @@ impl Runner {
                 (self.digest_on_disk(), outcome)
             }
         };
+        let finished = Finished::Scanned { digest };
+        let completed = self.completed(finished, outcome, is_complete)?;
+        Ok(Completed {
+            report: completed.report.or(compared),
+            ..completed
+        })
+    }
+
+    /// A comparison that has ended with this outcome. Keeps its reports.
+    fn completed(
+        &self,
+        finished: Finished,
+        outcome: Outcome,
+        is_complete: bool,
+    ) -> Result<Completed, RunnerError> {
+        let reports = ReportFiles::of(self);
         self.state.take_log()?;
         self.state.bound_log(is_complete)?;
-        let mut completed = Completed::new(Finished::Scanned { digest }, time::now());
-        if let Outcome::Changed(report) = &outcome {
-            completed.log = Some(reports.failure_log(report)?);
-        }
-        reports.remove_json()?;
-        completed.finding = Some(Finding::new(&outcome, time::now(), Duration::ZERO));
-        completed.report = match outcome {
-            Outcome::Changed(report) => Some(report),
-            Outcome::Clean { .. } | Outcome::Errored(_) => compared,
+        let log = match &outcome {
+            Outcome::Changed(report) => Some(reports.failure_log(report)?),
+            Outcome::Clean { .. } | Outcome::Errored(_) => None,
         };
-        Ok(completed)
+        reports.remove_json()?;
+        Ok(Completed {
+            log,
+            ..Completed::of_outcome(finished, outcome)
+        })
     }
 
     /// The digest of the database, if the report ends before it.
@@ -244,17 +269,6 @@ impl Runner {
     }
 }
 
-/// The report of a scan without changes.
-fn compared_by(outcome: &Outcome) -> Option<Box<Report>> {
-    match outcome {
-        Outcome::Clean { files } => Some(Box::new(Report {
-            total: *files,
-            ..Report::default()
-        })),
-        Outcome::Changed(_) | Outcome::Errored(_) => None,
-    }
-}
-
 fn known(record: Record) -> KnownBaseline {
     KnownBaseline {
         config_hash: record.config_hash,
@@ -267,6 +281,10 @@ fn known(record: Record) -> KnownBaseline {
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+mod acceptance_race_tests;
+#[cfg(test)]
+mod acceptance_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub(super) async fn run(
             && last.as_ref() != Some(&observed)
         {
             last = Some(observed.clone());
-            events.send(Event::Observed(observed)).ok();
+            events.send(Event::observed(observed)).ok();
         }
         if is_unreachable && last.is_none() && !is_waiting && !unreachable_sent {
             unreachable_sent = true;

@@ -91,6 +91,22 @@ where
     Ok(decode::object(&json))
 }
 
+/// Patches the status of an object and returns the object's metadata.
+pub(crate) async fn patch_status_metadata<K, P>(
+    api: &Api<K>,
+    name: &str,
+    params: &PatchParams,
+    patch: &Patch<P>,
+) -> kube::Result<ObjectMeta>
+where
+    K: Resource<DynamicType = ()> + Clone,
+    P: Serialize + Debug,
+{
+    let request = Request::new(api.resource_url()).patch_subresource("status", name, params, patch);
+    let json = send(api, request).await?;
+    decode::metadata::<K>(&json).map_err(failed)
+}
+
 /// Replaces an object and decodes it.
 pub(crate) async fn replace<K>(
     api: &Api<K>,

@@ -1,9 +1,12 @@
-//! The admission policy of manifests/policy, which restricts each daemon to the objects of its own node.
-//! I/O.
+//! Creates and updates the admission policies of manifests/policy. I/O.
 //!
-//! Without it, a token of one node could overwrite the results of all. So the operator creates the policy
-//! if it is missing (OLM installs no policies), and updates one that an older operator created. A policy
-//! that an administrator created or changed is left alone.
+//! Without the first, a token of one node could overwrite the results of all. Without the second, acceptances have no
+//! effect. So the operator creates a policy that is missing (OLM installs none), and updates one that an older operator
+//! created. A policy that an administrator created or changed is left alone.
+
+mod comparison;
+mod manifest;
+mod state;
 
 use std::time::Duration;
 
@@ -12,18 +15,12 @@ use kube::core::dynamic::DynamicObject;
 use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::{Client, ResourceExt as _};
 
-use crate::api::names::{self, Annotation};
+pub use self::manifest::Policy;
+use self::manifest::needs_update;
+pub use self::state::{PolicyState, acceptance_policy};
+use crate::api::names;
 use crate::k8s::{RequestError, request};
 
-/// The policy and its binding, for the namespace [`MANIFEST_NAMESPACE`].
-const MANIFEST: &str = include_str!("../../manifests/policy/daemon.yaml");
-/// The namespace in the manifest.
-const MANIFEST_NAMESPACE: &str = "openshift-file-integrity";
-/// The API paths of both kinds.
-const PATHS: [&str; 2] = [
-    "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
-    "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings",
-];
 /// The media type for metadata only.
 const METADATA: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
@@ -32,69 +29,42 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(300);
 /// Pause after a failure.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// The name of the policy and its binding.
-pub fn name(namespace: &str) -> String {
-    format!("file-integrity-daemon.{namespace}")
-}
-
-/// The policy and its binding for this namespace, as YAML.
-fn documents(namespace: &str) -> [String; 2] {
-    let text = MANIFEST.replace(MANIFEST_NAMESPACE, namespace);
-    let (policy, binding) = text.split_once("\n---\n").unwrap_or((&text, ""));
-    [policy.to_owned(), binding.to_owned()]
-}
-
-/// Adds the annotation with the hash.
-fn with_hash(document: &str, hash: &str) -> String {
-    let key = Annotation::MANIFEST_HASH;
-    let annotations = format!("metadata:\n  annotations:\n    {key}: \"{hash}\"\n");
-    document.replacen("metadata:\n", &annotations, 1)
-}
-
-fn hash(document: &str) -> String {
-    names::short_hash(document)
-}
-
-/// Whether an object should be written. `existing` is the metadata of the existing one.
-fn needs_update(existing: Option<&ObjectMeta>, hash: &str) -> bool {
-    let Some(existing) = existing else {
-        return true;
-    };
-    let annotations = existing.annotations.as_ref();
-    annotations
-        .and_then(|annotations| annotations.get(Annotation::MANIFEST_HASH))
-        .is_some_and(|existing| existing != hash)
-}
-
-/// A task of the leader: creates and updates the policy and its binding.
+/// A task of the leader: creates and updates the policies and their bindings.
 pub(crate) async fn keep(client: Client, namespace: String) {
-    let mut logged = None;
+    let mut logged = Policy::ALL.map(|_| None);
+    let mut state = None;
     loop {
-        let applied = apply_outdated(&client, &namespace).await;
-        let code = applied.as_ref().err().and_then(RequestError::code);
-        if let Err(error) = &applied
-            // The same error is logged once.
-            && (code.is_none() || code != logged)
-        {
-            log_failure(error, &name(&namespace));
+        let mut pause = CHECK_INTERVAL;
+        for (policy, logged) in Policy::ALL.into_iter().zip(&mut logged) {
+            let applied = apply_outdated(&client, &namespace, policy).await;
+            let code = applied.as_ref().err().and_then(RequestError::code);
+            if let Err(error) = &applied {
+                pause = RETRY;
+                // The same error is logged once.
+                if code.is_none() || code != *logged {
+                    log_failure(error, policy, &policy.name(&namespace));
+                }
+            }
+            *logged = code;
         }
-        logged = code;
-        let pause = if applied.is_ok() {
-            CHECK_INTERVAL
-        } else {
-            RETRY
-        };
+        // An error was logged above.
+        if let Ok(now) = acceptance_policy(&client, &namespace).await
+            && state.as_ref() != Some(&now)
+        {
+            log_state(&now);
+            state = Some(now);
+        }
         tokio::time::sleep(pause).await;
     }
 }
 
-fn log_failure(error: &RequestError, name: &str) {
+fn log_failure(error: &RequestError, policy: Policy, name: &str) {
     match error.code() {
         Some(403) => tracing::warn!(
             name,
-            "the admission policy is not managed, because this account is not allowed to: unless it \
-             was applied with the manifests (manifests/policy), a node's token can write the results of \
-             other nodes"
+            without_it = policy.without_it(),
+            "the admission policy is not managed, because this account is not allowed to: an administrator must \
+             apply it (manifests/policy)"
         ),
         Some(409) => tracing::info!(name, "the admission policy was changed and is left alone"),
         _ => tracing::warn!(
@@ -105,17 +75,35 @@ fn log_failure(error: &RequestError, name: &str) {
     }
 }
 
-async fn apply_outdated(client: &Client, namespace: &str) -> Result<(), RequestError> {
-    let name = name(namespace);
-    for (path, document) in PATHS.iter().zip(documents(namespace)) {
-        let hash = hash(&document);
-        let path = format!("{path}/{name}");
+fn log_state(state: &PolicyState) {
+    match state {
+        PolicyState::InForce { since } => {
+            tracing::info!(since = %since.0, "the admission policy for acceptances is in force");
+        }
+        PolicyState::Absent => tracing::warn!(
+            "the admission policy for acceptances does not exist, so acceptances have no effect"
+        ),
+        PolicyState::Altered { what } => tracing::warn!(
+            what,
+            "the admission policy for acceptances is not the one of this version, so acceptances have no effect"
+        ),
+    }
+}
+
+async fn apply_outdated(
+    client: &Client,
+    namespace: &str,
+    policy: Policy,
+) -> Result<(), RequestError> {
+    let name = policy.name(namespace);
+    for document in policy.documents(namespace) {
+        let path = format!("{}/{name}", document.path);
         let existing = request(
             format!("read the admission policy {name}"),
             metadata(client, &path),
         );
-        if needs_update(existing.await?.as_ref(), &hash) {
-            let apply = apply(client, &path, with_hash(&document, &hash));
+        if needs_update(existing.await?.as_ref(), &document.hash()) {
+            let apply = apply(client, &path, document.with_hash());
             request(format!("apply the admission policy {name}"), apply).await?;
             tracing::info!(name, path, "the admission policy was applied");
         }
@@ -151,6 +139,3 @@ async fn apply(client: &Client, path: &str, document: String) -> kube::Result<St
         .await?;
     Ok(applied.name_any())
 }
-
-#[cfg(test)]
-mod tests;

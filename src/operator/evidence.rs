@@ -6,45 +6,87 @@
 //!
 //! Evidence has no owner, so it survives its FileIntegrity. Only this task deletes it, when its retention ends.
 
+pub(crate) mod index;
 mod promotion;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::events::v1::Event;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::core::{ObjectMeta, PartialObjectMeta};
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client};
 
+use self::index::EvidenceIndex;
 use self::promotion::{Evidence, Existing, MAX_TOTAL, Reported, group, is_evidence, is_expired};
-use crate::api::{names, time};
+use crate::api::{EventReason, FileIntegrity, FileIntegritySpec, names, time};
 use crate::k8s::{RequestError, raw, request};
+use crate::scan::event::{EventMessage, Severity, Subject};
+use crate::scan::publish;
 
 /// Pause between two looks for new reports.
 const INTERVAL: Duration = Duration::from_secs(15);
 
+/// The pause while an acceptance waits for evidence.
+const AWAITED_INTERVAL: Duration = Duration::from_secs(1);
+
 /// A task of the leader: promotes the reports of daemons, and deletes evidence whose retention has ended.
-pub async fn keep(client: Client, namespace: String) {
+/// `file_integrities` are the existing ones, `reporter` is the reporting instance of events, and `index`
+/// has the evidence that exists.
+pub async fn keep(
+    client: Client,
+    namespace: String,
+    reporter: String,
+    file_integrities: Store<FileIntegrity>,
+    index: Arc<EvidenceIndex>,
+) {
     let keeper = Keeper {
-        api: Api::namespaced(client, &namespace),
+        api: Api::namespaced(client.clone(), &namespace),
+        events: Api::namespaced(client, &namespace),
+        namespace,
+        reporter,
+        file_integrities,
+        index,
     };
+    let mut has_warned = false;
     loop {
-        keeper.promote_all().await;
-        tokio::time::sleep(INTERVAL).await;
+        if let Some(existing) = keeper.promote_all().await {
+            has_warned = existing.is_nearly_full() && (has_warned || keeper.warn(&existing).await);
+        }
+        let pause = if keeper.is_awaited() {
+            AWAITED_INTERVAL
+        } else {
+            INTERVAL
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = keeper.index.awaited() => {}
+        }
     }
 }
 
 struct Keeper {
     api: Api<ConfigMap>,
+    events: Api<Event>,
+    namespace: String,
+    reporter: String,
+    file_integrities: Store<FileIntegrity>,
+    index: Arc<EvidenceIndex>,
 }
 
 impl Keeper {
-    /// What fails for one object does not stop the others, and is tried again the next time.
-    async fn promote_all(&self) {
+    /// What fails for one object does not stop the others, and is tried again the next time. Returns the evidence, if
+    /// it could be listed.
+    async fn promote_all(&self) -> Option<Existing> {
         let (reported, evidence) = match self.read_all().await {
             Ok(listed) => listed,
             Err(error) => {
-                return log_failure(&error);
+                log_failure(&error);
+                return None;
             }
         };
         let now = time::now().0;
@@ -60,7 +102,72 @@ impl Keeper {
         for (_, group) in group(reported) {
             failures.extend(self.promote(group, &mut existing).await.err());
         }
+        self.index.set(existing.states());
         failures.iter().for_each(log_failure);
+        Some(existing)
+    }
+
+    /// Warns on the FileIntegrities that have evidence, and in the log, because there may be none. Returns whether all
+    /// events were created.
+    async fn warn(&self, existing: &Existing) -> bool {
+        let event = EventMessage {
+            severity: Severity::Warning,
+            reason: EventReason::EvidenceNearLimit,
+            message: format!(
+                "the evidence of accepted changes takes 80 percent of its limit of {} MiB; beyond the limit, new \
+                 evidence is kept without its reports. A smaller spec.evidence.retentionDays shortens the retention of \
+                 new evidence",
+                MAX_TOTAL >> 20
+            ),
+        };
+        tracing::warn!(
+            size = existing.size(),
+            limit = MAX_TOTAL,
+            "evidence of accepted changes takes more than 80 percent of its limit"
+        );
+        let mut is_done = true;
+        for name in existing.file_integrities() {
+            let Some(fi) = self.file_integrity(&name) else {
+                continue;
+            };
+            let subject = Subject {
+                namespace: &self.namespace,
+                name: &name,
+                uid: fi.metadata.uid.as_deref().unwrap_or_default(),
+                node: None,
+                reporter: &self.reporter,
+            };
+            let created = publish::create_event(&self.events, &subject, &event, "evidence").await;
+            if let Err(error) = created {
+                let error = crate::error_chain(&error);
+                tracing::warn!(
+                    error,
+                    "failed to create an event about the evidence; retrying"
+                );
+                is_done = false;
+            }
+        }
+        is_done
+    }
+
+    /// Whether a FileIntegrity waits for evidence. A deleted one is not reconciled any more, so it stays in the index.
+    fn is_awaited(&self) -> bool {
+        let waiting = self.index.waiting();
+        let mut exist = waiting.iter().map(|name| self.file_integrity(name));
+        exist.any(|fi| fi.is_some())
+    }
+
+    fn file_integrity(&self, name: &str) -> Option<Arc<FileIntegrity>> {
+        let reference = ObjectRef::new(name).within(&self.namespace);
+        self.file_integrities.get(&reference)
+    }
+
+    /// How long evidence of this report is kept. The FileIntegrity may be gone.
+    fn retention(&self, report: &Reported) -> SignedDuration {
+        match self.file_integrity(&report.file_integrity) {
+            Some(fi) => fi.spec.evidence_retention(),
+            None => FileIntegritySpec::default().evidence_retention(),
+        }
     }
 
     /// The reports, and the evidence.
@@ -85,7 +192,7 @@ impl Keeper {
             let Some(object) = self.read(&report).await? else {
                 continue;
             };
-            let evidence = Evidence::of(&object, &report, existing.size());
+            let evidence = Evidence::of(&object, &report, existing.size(), self.retention(&report));
             if !self.create(&evidence, existing).await? {
                 continue;
             }

@@ -7,6 +7,7 @@
 //! one. Gauges are derived from the current objects, so they are right at once. When the last status of
 //! a node is deleted, its series are removed.
 
+mod acceptance_counters;
 mod counted;
 mod daemon_set_counters;
 mod daemon_sets;

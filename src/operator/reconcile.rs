@@ -5,6 +5,8 @@
 //! If the operator is killed during a reconcile, the next one continues: everything that it has to know
 //! is in the API.
 
+mod acceptance_reporting;
+pub(crate) mod acceptances;
 pub(crate) mod apply;
 pub(crate) mod build;
 mod conditions;
@@ -127,6 +129,7 @@ async fn try_reconcile(
     let name = fi.name_any();
     if fi.metadata.deletion_timestamp.is_some() {
         context.observer.forget(&name);
+        context.observer.await_evidence(&name, false);
         return Ok(Action::await_change());
     }
     let fi = context.memory.newest(fi);

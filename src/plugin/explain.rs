@@ -19,6 +19,8 @@ const PAGES: [&str; 3] = [
     include_str!("../../docs/accepting-changes.md"),
     include_str!("../../docs/monitoring.md"),
 ];
+/// What the other pages do not explain is in its table of events.
+const OVERVIEW: &str = include_str!("../../docs/results.md");
 /// Sections of tables whose first column has names that can be explained.
 const TABLES: [&str; 10] = [
     "Ready",
@@ -37,8 +39,15 @@ const RUNBOOKS: &str = "Runbooks";
 
 /// What the pages say about a name.
 pub(crate) fn explain(name: &str, screen: &Screen) -> Option<String> {
-    let rows = rows().filter(|row| row.names.iter().any(|it| it.eq_ignore_ascii_case(name)));
-    let mut parts: Vec<String> = rows.map(|row| of_row(&row, screen)).collect();
+    let is_named = |row: &Row| row.names.iter().any(|it| it.eq_ignore_ascii_case(name));
+    let of_rows = |pages: &[&'static str]| -> Vec<String> {
+        let rows = rows(pages).into_iter().filter(is_named);
+        rows.map(|row| of_row(&row, screen)).collect()
+    };
+    let mut parts = of_rows(&PAGES);
+    if parts.is_empty() {
+        parts = of_rows(&[OVERVIEW]);
+    }
     for section in named_sections() {
         if section.title.eq_ignore_ascii_case(name) {
             let title = screen.paint(Tone::Bold, section.title);
@@ -68,13 +77,10 @@ pub(crate) fn similar(name: &str) -> Vec<String> {
 }
 
 /// The rows of the tables that explain names.
-fn rows() -> impl Iterator<Item = Row> {
-    PAGES.into_iter().flat_map(|page| {
-        let tables = sections(page).filter(|section| TABLES.contains(&section.title));
-        tables
-            .flat_map(|section| cells(&section))
-            .collect::<Vec<Row>>()
-    })
+fn rows(pages: &[&'static str]) -> Vec<Row> {
+    let all = pages.iter().copied().flat_map(sections);
+    let tables = all.filter(|section| TABLES.contains(&section.title));
+    tables.flat_map(|section| cells(&section)).collect()
 }
 
 /// The sections about a type of condition or an alert.

@@ -6,6 +6,7 @@ use super::change_set::ChangeSet;
 use super::event::{EventMessage, Severity};
 use super::outcome::{Outcome, count};
 use crate::aide::report::Report;
+use crate::api::object_name::visible;
 use crate::api::{
     Accepted, AcceptedChange, AcceptedDifferences, Baseline, ChangeEntry, EventReason,
 };
@@ -90,11 +91,14 @@ pub(crate) fn message(node: &str, baseline: &Baseline) -> Option<String> {
     let differences = summary(&accepted.differences);
     let before = accepted.with_old_config.as_ref().map(summary);
     let before = before.map(|before| format!(", and with the old configuration {before}"));
+    let name = accepted.acceptance.as_deref();
+    let name = name.map(|name| format!(" {}", visible(name)));
     let request = accepted.request.as_ref().map(|id| format!(" ({id})"));
     Some(format!(
-        "node {node}: a new baseline accepted {differences}{}; reason {}{}, old digest {}, new digest {}",
+        "node {node}: a new baseline accepted {differences}{}; reason {}{}{}, old digest {}, new digest {}",
         before.unwrap_or_default(),
         accepted.reason,
+        name.unwrap_or_default(),
         request.unwrap_or_default(),
         accepted.old_digest.as_deref().unwrap_or("unknown"),
         baseline.digest,

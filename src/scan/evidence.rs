@@ -16,7 +16,7 @@ use super::Identity;
 use super::change_set::ChangeSet;
 use super::failure_log::{self, FailureLog};
 use crate::aide::report::{self, Report, part};
-use crate::api::{Baseline, names};
+use crate::api::{AcceptedReason, Baseline, names};
 
 /// Number of hex digits of the id of a set: 128 bits, so that no two sets can be made to have the same one.
 pub(crate) const SET_DIGITS: usize = 32;
@@ -60,32 +60,48 @@ impl EvidenceRecord {
             })
             .collect::<Option<Vec<&str>>>()
         });
-        let mut hash = Sha256::new();
-        if let (Some(accepted), Some(hashes)) = (accepted, hashes.flatten()) {
-            part(&mut hash, b"set");
-            part(&mut hash, accepted.reason.as_bytes());
-            let request = accepted.request.as_deref().unwrap_or_default();
-            part(&mut hash, request.as_bytes());
-            part(&mut hash, self.baseline.config_hash.as_bytes());
-            for text in hashes {
-                part(&mut hash, text.as_bytes());
+        match (accepted, hashes.flatten()) {
+            (Some(accepted), Some(hashes)) => {
+                let request = accepted.request.as_deref().unwrap_or_default();
+                set_of_request(
+                    &accepted.reason,
+                    request,
+                    &self.baseline.config_hash,
+                    &hashes,
+                )
             }
-        } else {
-            part(&mut hash, b"baseline");
-            part(&mut hash, self.node.as_bytes());
-            part(&mut hash, self.baseline.digest.as_bytes());
+            _ => set_of_texts(["baseline", &self.node, &self.baseline.digest]),
         }
-        set_id(&names::hex(&hash.finalize()))
     }
 
     /// The set of a record whose report does not have the changes that it claims.
     pub(crate) fn unverified_set(&self) -> String {
-        let mut hash = Sha256::new();
-        for text in ["unverified", &self.node, &self.baseline.digest] {
-            part(&mut hash, text.as_bytes());
-        }
-        set_id(&names::hex(&hash.finalize()))
+        unverified_set(&self.node, &self.baseline.digest)
     }
+}
+
+/// The set of an acceptance: that of each node that accepts exactly these changes for it.
+pub fn acceptance_set(uid: &str, config_hash: &str, changes_hash: &str) -> String {
+    let reason = AcceptedReason::Acceptance.as_str();
+    set_of_request(reason, uid, config_hash, &[changes_hash])
+}
+
+/// The set of a report that does not have the changes that it claims, by the node and the digest of its baseline.
+pub(crate) fn unverified_set(node: &str, digest: &str) -> String {
+    set_of_texts(["unverified", node, digest])
+}
+
+fn set_of_request(reason: &str, request: &str, config_hash: &str, hashes: &[&str]) -> String {
+    let texts = ["set", reason, request, config_hash];
+    set_of_texts(texts.into_iter().chain(hashes.iter().copied()))
+}
+
+fn set_of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        part(&mut hash, text.as_bytes());
+    }
+    set_id(&names::hex(&hash.finalize()))
 }
 
 /// The ID of a set by the digits of a hash.
@@ -139,6 +155,11 @@ pub(crate) fn is_verified(object: &ConfigMap, record: &EvidenceRecord) -> bool {
     found
         .flatten()
         .is_some_and(|hash| hash == differences.changes_hash)
+}
+
+/// Whether the report of a node's ConfigMap lists only some of its changes, because all of them do not fit into it.
+pub(crate) fn is_truncated(object: &ConfigMap, record: &EvidenceRecord) -> bool {
+    report_of(object, &record.host_root).is_some_and(|report| !report.lists_all())
 }
 
 /// The JSON report of a ConfigMap in the format of a failure log.

@@ -20,8 +20,9 @@ pub(crate) use self::fleet::Fleet;
 use self::fleet::{PREFIX, metric};
 use self::labels::VersionLabel;
 pub(crate) use self::labels::{
-    ChangeSetLabels, ConditionLabels, ErrorLabel, FileIntegrityLabel, KindLabel, NodeErrorLabels,
-    NodeLabel, NodeStateLabels, OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
+    AcceptanceLabels, ChangeSetLabels, ConditionLabels, ErrorLabel, FileIntegrityLabel, KindLabel,
+    NodeErrorLabels, NodeLabel, NodeStateLabels, OperationLabel, PhaseLabel, ReinitLabels,
+    StateLabel, StepLabel,
 };
 use self::process::Process;
 use self::text::{Encoder, Format};

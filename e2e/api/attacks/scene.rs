@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use fio::testing::api::names;
-use fio::testing::operator::admission_policy;
+use fio::testing::operator::admission_policy::Policy;
 use serde_json::{Value, json};
 
 use super::{
@@ -24,6 +24,9 @@ const CONFIGURATION: &str = "the active configuration";
 const OTHER_FI: &str = "objects of another FileIntegrity";
 const FORGED_EVENTS: &str = "forged events";
 const OTHER_INSTALL: &str = "another installation";
+const ACCEPTANCES: &str = "acceptances and evidence";
+
+const EVIDENCE: &str = "aide-fi-set-0123456789abcdef0123456789abcdef";
 
 /// Where the attacks are tried: two FileIntegrities on two nodes, and another installation on the same
 /// nodes.
@@ -53,7 +56,23 @@ impl Scene {
             let log = stage.log_of(node)?.to_string();
             kubectl(&["create", "-f", "-"], &log).await?;
         }
+        let operator = format!("--as={}", space.account(names::OPERATOR_NAME));
+        let evidence = scene.evidence(EVIDENCE).to_string();
+        kubectl(&["create", &operator, "-f", "-"], &evidence).await?;
         Ok(scene)
+    }
+
+    /// Evidence with this name.
+    fn evidence(&self, name: &str) -> Value {
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {
+                "name": name, "namespace": self.own.namespace,
+                "labels": {names::Label::EVIDENCE: "", names::Label::OWNER: "fi"},
+                "annotations": {names::Annotation::VERIFIED: "true"},
+            },
+            "immutable": true, "data": {"record.json": "{}"},
+        })
     }
 
     fn configmaps(&self) -> String {
@@ -109,6 +128,7 @@ impl Scene {
         tries.extend(self.of_another_file_integrity()?);
         tries.extend(self.events());
         tries.extend(self.of_another_installation()?);
+        tries.extend(self.acceptances()?);
         Ok(tries)
     }
 
@@ -177,8 +197,8 @@ impl Scene {
         );
         let policy = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies";
         for path in [
-            format!("{policy}/{}", admission_policy::name(namespace)),
-            format!("{policy}bindings/{}", admission_policy::name(namespace))
+            format!("{policy}/{}", Policy::Daemon.name(namespace)),
+            format!("{policy}bindings/{}", Policy::Daemon.name(namespace))
                 .replace("policiesb", "policyb"),
             format!("{CORE}/nodes/{}", own.mine),
             format!("{CORE}/namespaces/{namespace}"),
@@ -475,6 +495,7 @@ impl Scene {
             ),
             annotation(names::Annotation::DESIRED_CONFIG, json!("another")),
             annotation(names::Annotation::REINIT_REQUEST, json!("request")),
+            annotation(names::Annotation::ACCEPTANCE, json!("{}")),
             annotation("example.com/any", json!("any")),
             metadata("labels", json!({names::Label::OWNER: "fi-x"})),
             metadata("labels", json!({names::Label::NODE: own.theirs})),
@@ -718,6 +739,58 @@ impl Scene {
                 path,
             ));
         }
+        Ok(tries)
+    }
+
+    /// A daemon executes acceptances. It writes none, and nothing of what was accepted but its own report.
+    fn acceptances(&self) -> anyhow::Result<Vec<Try>> {
+        let namespace = self.own.namespace.as_str();
+        let acceptance = json!({
+            "apiVersion": "fileintegrity.openshift.io/v1alpha1", "kind": "FileIntegrityAcceptance",
+            "metadata": {"name": "any", "namespace": namespace},
+            "spec": {
+                "fileIntegrity": "fi", "changeSet": "a".repeat(64), "reason": "any",
+                "approvedBy": {"username": format!("system:serviceaccount:{namespace}:file-integrity-daemon")},
+            },
+        });
+        let of = (FIO, namespace, "fileintegrityacceptances");
+        let change = json!({"status": {"evidence": EVIDENCE}});
+        let mut tries = every_verb(ACCEPTANCES, of, &acceptance, &change);
+        let one = format!("{}/any", collection(FIO, namespace, of.2));
+        tries.push(Try::new(
+            ACCEPTANCES,
+            "an acceptance, read",
+            Method::GET,
+            one,
+        ));
+
+        let (evidence, of) = (self.evidence(EVIDENCE), (CORE, namespace, "configmaps"));
+        let one = format!("{}/{EVIDENCE}", self.configmaps());
+        let nodes = json!({"metadata": {"annotations": {names::Annotation::NODES: self.own.mine}}});
+        tries.extend(every_verb(ACCEPTANCES, of, &evidence, &nodes));
+        for change in [
+            json!({"metadata": {"annotations": {names::Annotation::RETAIN_UNTIL: "2026-01-02T03:04:05Z"}}}),
+            json!({"metadata": {"labels": {names::Label::EVIDENCE: null}}}),
+            json!({"metadata": {"labels": {names::Label::ACCEPTED: "", names::Label::NODE: self.own.mine}}}),
+        ] {
+            tries.extend(patches(ACCEPTANCES, &one, &evidence, &change));
+        }
+        let mut forged = vec![
+            (
+                "evidence",
+                self.evidence("aide-fi-set-ffffffffffffffffffffffffffffffff"),
+            ),
+            ("evidence with another name", self.evidence("any")),
+        ];
+        // Its own report, which would be evidence as well, or already one.
+        let mut report = self.own.report_of(&self.own.mine)?;
+        report["metadata"]["labels"][names::Label::EVIDENCE] = json!("");
+        forged.push(("its report, labeled as evidence", report.clone()));
+        report["metadata"]["name"] = json!("aide-fi-set-ffffffffffffffffffffffffffffffff");
+        forged.push(("its report, named and labeled as evidence", report));
+        tries.extend(forged.into_iter().map(|(what, object)| {
+            Try::new(ACCEPTANCES, what, Method::POST, self.configmaps()).with(PLAIN, object)
+        }));
         Ok(tries)
     }
 

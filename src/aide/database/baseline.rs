@@ -100,14 +100,25 @@ impl StateDir {
     }
 
     /// Replaces the baseline with the new database, its record and its configuration. Keeps at most `max_backups` of
-    /// earlier databases and reports. A failure to remove older ones is only logged: the new baseline is
-    /// in place by then.
+    /// earlier databases and reports.
     pub(crate) fn commit(
         &self,
         record: &Record,
         config: &str,
         now: Timestamp,
         max_backups: usize,
+    ) -> Result<(), DatabaseError> {
+        self.stage(record, config, now)?;
+        self.replace(&record.digest, max_backups)
+    }
+
+    /// Does everything before the replacement of the baseline, which may take long: writes the new database to the disk,
+    /// its record and its configuration beside it, and a backup of the old one.
+    pub(crate) fn stage(
+        &self,
+        record: &Record,
+        config: &str,
+        now: Timestamp,
     ) -> Result<(), DatabaseError> {
         // Directories in the way must not interrupt the replacement later.
         for path in [self.database(), self.record(), self.new_of(RECORD)] {
@@ -116,12 +127,22 @@ impl StateDir {
         self.sync_new_database()?;
         self.stage_config(config);
         write_synced(&self.new_of(RECORD), &record.to_json())?;
-        self.back_up(now)?;
+        self.back_up(now)
+    }
+
+    /// Replaces the baseline with the staged one, whose database has this digest. A failure to remove older backups is
+    /// only logged: the new baseline is in place by then.
+    pub(crate) fn replace(&self, digest: &str, max_backups: usize) -> Result<(), DatabaseError> {
         rename(&self.new_database(), &self.database())?;
-        self.install_record(&self.new_of(RECORD), &record.digest)?;
+        self.install_record(&self.new_of(RECORD), digest)?;
         self.prune_backups(max_backups);
         remove_best_effort(&[self.path().join(LEGACY_SIGNAL)]);
         Ok(())
+    }
+
+    /// Removes a staged record: its baseline does not replace the old one.
+    pub(crate) fn unstage(&self) {
+        remove_best_effort(&[self.new_of(RECORD)]);
     }
 
     fn sync_new_database(&self) -> Result<(), FileError> {

@@ -27,6 +27,9 @@ pub struct Report {
     pub differs: bool,
     /// The entries, sorted by path. Very long lists are truncated.
     pub changes: Vec<Change>,
+    /// Entries of which the databases have different attributes, such as a file without digests, and whose type is the
+    /// same. These attributes are not compared.
+    pub incomparable: Option<Box<Incomparable>>,
     /// Number and hashes of the entries that are not in [`Self::changes`].
     pub omitted: Option<OmittedEntries>,
     /// SHA-256 of the uncompressed database, as lower-case hexadecimal: the one that was read, or the new one
@@ -57,6 +60,15 @@ pub struct Change {
     pub actor: Option<Arc<Actor>>,
 }
 
+/// Entries that are not completely compared.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Incomparable {
+    /// The bytes of the first path, with the host root.
+    pub first: Vec<u8>,
+    /// Number of these entries.
+    pub entries: u64,
+}
+
 /// The entries that exceed the size limit. The hashes depend on the order in the report, which is the same each
 /// time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +90,14 @@ pub enum ChangeKind {
     Removed,
     /// The attributes of the entry differ.
     Changed,
+}
+
+impl fmt::Debug for Incomparable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Incomparable");
+        debug.field("first", &display_path(&self.first));
+        debug.field("entries", &self.entries).finish()
+    }
 }
 
 impl fmt::Debug for Change {

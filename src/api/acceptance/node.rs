@@ -50,7 +50,7 @@ impl AcceptanceRequest {
 }
 
 /// The answer of a node to an acceptance.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
+#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct AcceptanceResult {
     /// Name of the FileIntegrityAcceptance.

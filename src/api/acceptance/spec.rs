@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, Time};
 use kube::CustomResource;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::status::FileIntegrityAcceptanceStatus;
@@ -40,7 +40,10 @@ use super::status::FileIntegrityAcceptanceStatus;
 }]))]
 pub struct FileIntegrityAcceptanceSpec {
     /// Name of the FileIntegrity, in the same namespace.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(max = 253), extend("x-kubernetes-validations" = [{
+        "rule": "self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')",
+        "message": "fileIntegrity must be the name of a FileIntegrity in this namespace"
+    }]))]
     pub file_integrity: String,
     /// ID of the accepted change set: all 64 digits of status.changeSets[].id of the FileIntegrity, or of
     /// lastResult.changesHash of a node. A node with any other changes keeps its baseline.
@@ -57,16 +60,16 @@ pub struct FileIntegrityAcceptanceSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
     /// Reason for the changes, such as the name of an advisory.
-    #[schemars(length(min = 1, max = 1024), extend("x-kubernetes-validations" = [{
-        "rule": "self.matches('[^[:space:]]') && !self.matches('[[:cntrl:]]')",
-        "message": "reason must state in 1 to 1024 characters, without control characters, why the changes are accepted"
+    #[schemars(length(max = 1024), extend("x-kubernetes-validations" = [{
+        "rule": r"self.matches('[\\p{L}\\p{N}]') && !self.matches('[\\p{Cc}\\p{Zl}\\p{Zp}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]')",
+        "message": "reason must state in 1 to 1024 characters why the changes are accepted: with a letter or digit, on one line, and without control characters"
     }]))]
     pub reason: String,
     /// Reference to a ticket or change request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256), extend("x-kubernetes-validations" = [{
-        "rule": "!self.matches('[[:cntrl:]]')",
-        "message": "ticket must not contain control characters"
+        "rule": r"!self.matches('[\\p{Cc}\\p{Zl}\\p{Zp}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]')",
+        "message": "ticket must be on one line, without control characters"
     }]))]
     pub ticket: Option<String>,
     /// The user who accepts the changes.
@@ -86,14 +89,11 @@ pub struct FileIntegrityAcceptanceSpec {
 pub struct AcceptedNodes {
     /// Names of nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "node_names")]
+    #[schemars(schema_with = "names")]
     pub names: Option<Vec<String>>,
     /// Labels of nodes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-kubernetes-validations" = [{
-        "rule": "(has(self.matchLabels) && size(self.matchLabels) > 0) || (has(self.matchExpressions) && size(self.matchExpressions) > 0)",
-        "message": "selector must have matchLabels or matchExpressions; omit nodes to include all nodes that show the set"
-    }]))]
+    #[schemars(schema_with = "selector")]
     pub selector: Option<LabelSelector>,
 }
 
@@ -107,14 +107,67 @@ pub struct Approver {
     pub username: String,
 }
 
-fn node_names(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({
+/// The schemas are not nullable, so that the API server removes null, and limited, because the rules compare them.
+fn names(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
         "type": "array",
         "description": "Names of nodes.",
         "items": {"type": "string", "minLength": 1, "maxLength": 253},
         "minItems": 1,
         "maxItems": 1000,
-        "nullable": true,
         "x-kubernetes-list-type": "set",
+    })
+}
+
+fn selector(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "description": "Labels of nodes.",
+        "properties": {
+            "matchLabels": {
+                "type": "object",
+                "description": "Labels that a node must have.",
+                "additionalProperties": {"type": "string", "maxLength": 63},
+                "maxProperties": 32,
+            },
+            "matchExpressions": {
+                "type": "array",
+                "description": "Requirements that the labels of a node must meet.",
+                "maxItems": 32,
+                "x-kubernetes-list-type": "atomic",
+                "items": {
+                    "type": "object",
+                    "required": ["key", "operator"],
+                    "properties": {
+                        "key": {
+                            "type": "string",
+                            "description": "Key of a label.",
+                            "minLength": 1,
+                            "maxLength": 317,
+                        },
+                        "operator": {
+                            "type": "string",
+                            "description": "Relation of the label to the values.",
+                            "enum": ["In", "NotIn", "Exists", "DoesNotExist"],
+                        },
+                        "values": {
+                            "type": "array",
+                            "description": "Values for In and NotIn.",
+                            "items": {"type": "string", "maxLength": 63},
+                            "maxItems": 64,
+                            "x-kubernetes-list-type": "atomic",
+                        },
+                    },
+                    "x-kubernetes-validations": [{
+                        "rule": "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+                        "message": "values are required for In and NotIn, and not allowed for Exists and DoesNotExist",
+                    }],
+                },
+            },
+        },
+        "x-kubernetes-validations": [{
+            "rule": "has(self.matchLabels) && size(self.matchLabels) > 0 || has(self.matchExpressions) && size(self.matchExpressions) > 0",
+            "message": "selector must have matchLabels or matchExpressions; omit nodes to include all nodes that show the set",
+        }],
     })
 }

@@ -64,6 +64,9 @@ pub struct FileIntegritySpec {
     /// Realtime detection: the kernel reports changes, and AIDE checks the changed files at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub realtime: Option<Realtime>,
+    /// How long evidence of accepted changes is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Evidence>,
 }
 
 /// AIDE configuration and scan settings.
@@ -195,6 +198,17 @@ pub enum OutputFormat {
     Ecs,
     /// The Open Cybersecurity Schema Framework.
     Ocsf,
+}
+
+/// How long evidence of accepted changes is kept.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// Days for which evidence of accepted changes is kept, and a FileIntegrityAcceptance after its
+    /// completion. A change does not apply to what is already stored. Default: 400.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 3650))]
+    pub retention_days: Option<i64>,
 }
 
 /// Resource requests and limits of a container.

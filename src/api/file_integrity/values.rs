@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::defaults::{DEFAULT_CONFIG_KEY, MIN_GRACE_PERIOD};
+use jiff::SignedDuration;
+
+use super::defaults::{DEFAULT_CONFIG_KEY, DEFAULT_RETENTION_DAYS, MIN_GRACE_PERIOD};
 use super::spec::{FileIntegritySpec, SecurityProfile};
 use crate::api::object_name::{DataKey, InvalidName, NamespaceName, ObjectName};
 use crate::api::realtime::{DEFAULT_DELAY_MILLISECONDS, RealtimeActors, RealtimeMode};
@@ -143,6 +145,12 @@ impl FileIntegritySpec {
             (RealtimeMode::Auto, false) => actors,
             _ => RealtimeActors::None,
         }
+    }
+
+    /// How long evidence and acceptances are kept.
+    pub(crate) fn evidence_retention(&self) -> SignedDuration {
+        let days = self.evidence.as_ref().and_then(|it| it.retention_days);
+        SignedDuration::from_hours(24 * days.unwrap_or(DEFAULT_RETENTION_DAYS))
     }
 
     /// The PriorityClass in the spec.

@@ -1,12 +1,15 @@
 //! The tasks that run beside the event loop, and send their results to it. I/O.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 use super::{EventLoop, release_page_cache};
 use crate::aide::command::StuckProcess;
+use crate::api::{AcceptanceRequest, FileIntegrityNodeStatus};
 use crate::daemon::detection::Detection;
 use crate::daemon::machine::{BaselineReason, Event};
-use crate::daemon::runner::{Completed, NewBaseline, PartEnd};
+use crate::daemon::runner::{Acceptance, Completed, IsDesired, NewBaseline, PartEnd};
 
 impl EventLoop {
     pub(super) fn stop_loading(&mut self) {
@@ -53,6 +56,47 @@ impl EventLoop {
             };
             completed.send(result).await.ok();
         });
+    }
+
+    pub(super) fn accept(
+        &mut self,
+        request: AcceptanceRequest,
+        completed: mpsc::Sender<Completed>,
+    ) {
+        tracing::info!(
+            acceptance = request.name,
+            attempt = request.attempt,
+            "executing an acceptance"
+        );
+        if let Some(detection) = &mut self.detection {
+            detection.scan_started();
+        }
+        let (runner, cancel, hash) = (self.runner.clone(), self.cancel.clone(), self.config());
+        let configurations = self.configurations.clone();
+        let acceptance = Acceptance {
+            is_desired: self.is_desired(request.uid.clone()),
+            request,
+            config_hash: hash.clone(),
+            old: self.machine.old_baseline(),
+        };
+        tokio::spawn(async move {
+            let result = match configurations.file(&hash).await {
+                Ok(config) => runner.accept(&config, acceptance, &cancel).await,
+                Err(error) => Completed::not_accepted(&error),
+            };
+            completed.send(result).await.ok();
+        });
+    }
+
+    /// Whether the node status still requests this acceptance. A request to the API server would take too long.
+    fn is_desired(&self, uid: String) -> IsDesired {
+        let status = self.status.clone();
+        Arc::new(move || {
+            let known = status.borrow();
+            let desired = known.status.as_ref().map(FileIntegrityNodeStatus::desired);
+            let request = desired.and_then(|desired| desired.acceptance);
+            request.is_some_and(|request| request.uid == uid)
+        })
     }
 
     /// Starts a check of what was announced.

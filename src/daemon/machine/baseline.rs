@@ -12,7 +12,7 @@ pub struct KnownBaseline {
     pub config_hash: String,
     /// sha256 of the database, in hexadecimal digits.
     pub digest: String,
-    /// Id of the request that it was created for.
+    /// Id of the request, or UID of the acceptance, that it was created for.
     pub request: Option<String>,
     /// Whether somebody requested it.
     pub requested: bool,

@@ -2,6 +2,7 @@
 
 use super::baseline::{Disk, KnownBaseline, NO_DATABASE};
 use super::messages;
+use crate::api::AcceptanceRequest;
 use crate::daemon::node_state::{ObservedStatus, ReportedBaseline};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::ScanError;
@@ -16,6 +17,8 @@ pub(super) enum Comparison {
         request: Option<String>,
         event: Option<EventMessage>,
     },
+    /// The disk has the baseline of this acceptance, which must be reported.
+    AdoptAccepted(AcceptanceRequest),
     /// Both have the same baseline, but its record on the disk was lost. It is restored from the API.
     Restored(KnownBaseline),
     /// The disk has a baseline that nothing explains.
@@ -25,9 +28,12 @@ pub(super) enum Comparison {
 }
 
 /// A baseline that was not reported is explained by a crash before it was published: its record has a
-/// request or a configuration that is still desired, or states that it was created without a request. Any
+/// request, an acceptance or a configuration that is still desired, or states that it was created without a request. Any
 /// other baseline was placed there by somebody.
 pub(super) fn compare(disk: &Disk, observed: &ObservedStatus) -> Comparison {
+    if let Some(request) = executed_acceptance(disk, observed) {
+        return Comparison::AdoptAccepted(request);
+    }
     match (disk, &observed.baseline) {
         (Disk::Nothing | Disk::Missing(_), _) | (Disk::Foreign { .. } | Disk::Unreadable, None) => {
             Comparison::NoBaseline
@@ -103,4 +109,15 @@ fn open_request(known: &KnownBaseline, observed: &ObservedStatus) -> Option<Stri
         observed.desired.reinit_request.as_ref() == Some(id)
             && observed.reinit_done.as_ref() != Some(id)
     })
+}
+
+/// The acceptance that this baseline was created for, if it is not reported as accepted. It is never executed again.
+fn executed_acceptance(disk: &Disk, observed: &ObservedStatus) -> Option<AcceptanceRequest> {
+    let Disk::Baseline(known) = disk else {
+        return None;
+    };
+    let request = observed.desired.acceptance.clone()?;
+    let answer = observed.acceptance.as_ref();
+    let is_reported = answer.is_some_and(|answer| request.is_answered_by(answer));
+    (known.request.as_ref() == Some(&request.uid) && !is_reported).then_some(request)
 }

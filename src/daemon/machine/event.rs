@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::baseline::{BaselineReason, Disk, KnownBaseline};
-use crate::api::HoldReason;
+use crate::api::{AcceptanceRequest, HoldReason};
 use crate::daemon::node_state::ObservedStatus;
+use crate::scan::acceptance::Refusal;
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::ScanError;
 
@@ -15,7 +16,7 @@ pub enum Event {
     /// The last runs of AIDE were killed together with the container; their number.
     Interrupted(u32),
     /// The node status was read, or has changed.
-    Observed(ObservedStatus),
+    Observed(Box<ObservedStatus>),
     /// The API server did not answer in time after the start.
     ApiUnreachable,
     /// The configuration with this hash is available.
@@ -46,6 +47,13 @@ pub enum Event {
     Shutdown,
 }
 
+impl Event {
+    /// The node status was read, or has changed.
+    pub fn observed(status: ObservedStatus) -> Self {
+        Self::Observed(Box::new(status))
+    }
+}
+
 /// How a run of AIDE ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finished {
@@ -58,6 +66,14 @@ pub enum Finished {
         /// sha256 of the database that AIDE has read, or [`NO_DATABASE`](super::NO_DATABASE), if it
         /// is known.
         digest: Option<String>,
+    },
+    /// A new baseline accepts exactly the requested changes.
+    Accepted(KnownBaseline),
+    /// The requested changes were not accepted; the old baseline is unchanged.
+    Refused {
+        refusal: Refusal,
+        /// Whether the run has compared the node with the baseline, so that its result is that of a scan.
+        has_scanned: bool,
     },
     /// There was no database to compare with.
     BaselineMissing,
@@ -83,6 +99,8 @@ pub enum Action {
     Initialize(BaselineReason),
     /// Compare the node with the baseline.
     Scan,
+    /// Compare the node with the baseline, and create one that accepts these changes.
+    Accept(AcceptanceRequest),
     /// Compare the announced paths with the baseline, also while a scan runs.
     CheckPart,
     /// Publish the result of the scan that has finished.
@@ -93,6 +111,13 @@ pub enum Action {
         request: Option<String>,
         /// An event to create besides.
         event: Option<EventMessage>,
+    },
+    /// Publish the baseline that was created for this acceptance, or was found at the start, and the result of its run.
+    PublishAccepted(AcceptanceRequest),
+    /// Publish that the changes were not accepted, and the result of the run if there was one.
+    PublishRefused {
+        request: AcceptanceRequest,
+        refusal: Refusal,
     },
     /// Write the node status again: somebody has removed the baseline in it.
     RepublishStatus,

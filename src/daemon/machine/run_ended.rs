@@ -1,4 +1,4 @@
-//! What follows from the end of an initialization or a scan. Pure.
+//! What follows from the end of an initialization, a scan or an acceptance. Pure.
 
 use std::time::Duration;
 
@@ -7,6 +7,8 @@ use super::event::{Action, Finished};
 use super::schedule::retry_after;
 use super::state::State;
 use super::{Machine, messages};
+use crate::api::RefusalReason;
+use crate::scan::acceptance::Refusal;
 use crate::scan::outcome::ScanError;
 
 impl Machine {
@@ -15,6 +17,11 @@ impl Machine {
             Finished::Initialized(created) => self.initialized(created, now, actions),
             Finished::InitFailed(error) => self.init_failed(error, now, actions),
             Finished::Scanned { digest } => self.scanned(digest.as_deref(), now, actions),
+            Finished::Accepted(created) => self.accepted(created, now, actions),
+            Finished::Refused {
+                refusal,
+                has_scanned,
+            } => self.refused(refusal, has_scanned, now, actions),
             Finished::BaselineMissing => {
                 self.baseline.missing();
                 self.state = State::Idle { due: now };
@@ -24,6 +31,10 @@ impl Machine {
                 self.state = State::Idle { due: now };
             }
             Finished::Stuck(error) => {
+                if let State::Accepting { request, .. } = &self.state {
+                    let refusal = Refusal::new(RefusalReason::Error, error.message.clone());
+                    self.refuse(request.clone(), refusal, actions);
+                }
                 self.readiness.attempt_over();
                 self.state = State::Stuck { due: now, error };
             }
@@ -76,6 +87,45 @@ impl Machine {
             reason,
         };
         actions.push(Action::PublishError { error, event: None });
+    }
+
+    /// The run has compared the whole node, so the next scan is that after a scan.
+    fn accepted(&mut self, created: KnownBaseline, now: Duration, actions: &mut Vec<Action>) {
+        let state = std::mem::replace(&mut self.state, State::Idle { due: now });
+        self.baseline.initialized(created);
+        self.interrupted = 0;
+        self.schedule.scan_ended(now);
+        let due = self.schedule.after_scan(now);
+        if let State::Accepting { request, .. } = state {
+            self.state = State::Idle { due };
+            self.acceptances.accepted(&request);
+            actions.push(Action::PublishAccepted(request));
+        }
+    }
+
+    fn refused(
+        &mut self,
+        refusal: Refusal,
+        has_scanned: bool,
+        now: Duration,
+        actions: &mut Vec<Action>,
+    ) {
+        let before = std::mem::replace(&mut self.state, State::Idle { due: now });
+        self.interrupted = 0;
+        let State::Accepting { request, due } = before else {
+            return;
+        };
+        let due = match refusal.reason {
+            // A scan decides about the database.
+            RefusalReason::BaselineUntrusted => now,
+            _ if has_scanned => {
+                self.schedule.scan_ended(now);
+                self.schedule.after_scan(now)
+            }
+            _ => due,
+        };
+        self.state = State::Idle { due };
+        self.refuse(request, refusal, actions);
     }
 
     fn scanned(&mut self, digest: Option<&str>, now: Duration, actions: &mut Vec<Action>) {

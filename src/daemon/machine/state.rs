@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::baseline::BaselineReason;
+use crate::api::AcceptanceRequest;
 use crate::scan::outcome::ScanError;
 
 /// The state of the daemon. All times are since its start.
@@ -14,6 +15,12 @@ pub enum State {
     Initializing(BaselineReason),
     /// AIDE compares the node with the baseline.
     Scanning,
+    /// AIDE compares the node with the baseline, and creates one that accepts the requested changes.
+    Accepting {
+        request: AcceptanceRequest,
+        /// When the next scan starts if the acceptance is refused.
+        due: Duration,
+    },
     /// Waiting for the next scan.
     Idle {
         /// When the next scan starts.
@@ -45,6 +52,9 @@ pub enum State {
 impl State {
     /// Whether the daemon runs AIDE.
     pub fn runs_aide(&self) -> bool {
-        matches!(self, Self::Initializing(_) | Self::Scanning)
+        matches!(
+            self,
+            Self::Initializing(_) | Self::Scanning | Self::Accepting { .. }
+        )
     }
 }

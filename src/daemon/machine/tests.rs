@@ -5,18 +5,18 @@ use crate::api::{AcceptedReason, ErrorClass, EventReason};
 use crate::daemon::node_state::ReportedBaseline;
 use crate::scan::event::Severity;
 
-const SETTINGS: Settings = Settings {
+pub(super) const SETTINGS: Settings = Settings {
     interval: Duration::from_secs(100),
     first_fraction: 0.3,
     error_on_loss: false,
     state_dir: None,
 };
 
-fn s(seconds: u64) -> Duration {
+pub(super) fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn baseline(config: &str, digest: &str) -> KnownBaseline {
+pub(super) fn baseline(config: &str, digest: &str) -> KnownBaseline {
     KnownBaseline {
         config_hash: config.to_owned(),
         digest: digest.to_owned(),
@@ -25,11 +25,11 @@ fn baseline(config: &str, digest: &str) -> KnownBaseline {
     }
 }
 
-fn observed(config: &str) -> ObservedStatus {
+pub(super) fn observed(config: &str) -> ObservedStatus {
     ObservedStatus::default().with_config(config)
 }
 
-fn known(config: &str, digest: &str) -> ObservedStatus {
+pub(super) fn known(config: &str, digest: &str) -> ObservedStatus {
     ObservedStatus {
         baseline: Some(ReportedBaseline {
             digest: digest.to_owned(),
@@ -41,7 +41,7 @@ fn known(config: &str, digest: &str) -> ObservedStatus {
     }
 }
 
-fn requested(id: &str) -> ObservedStatus {
+pub(super) fn requested(id: &str) -> ObservedStatus {
     known("c1", "d1").with_request(id)
 }
 
@@ -55,29 +55,29 @@ fn known_in(state_dir: Option<&str>) -> ObservedStatus {
 }
 
 impl ObservedStatus {
-    fn with_config(mut self, hash: &str) -> Self {
+    pub(super) fn with_config(mut self, hash: &str) -> Self {
         self.desired.config_hash = Some(hash.to_owned());
         self
     }
 
-    fn with_request(mut self, id: &str) -> Self {
+    pub(super) fn with_request(mut self, id: &str) -> Self {
         self.desired.reinit_request = Some(id.to_owned());
         self
     }
 
-    fn held(mut self) -> Self {
+    pub(super) fn held(mut self) -> Self {
         self.desired.hold = Some(HoldReason::User);
         self
     }
 }
 
-fn scanned(digest: &str) -> Event {
+pub(super) fn scanned(digest: &str) -> Event {
     Event::Finished(Finished::Scanned {
         digest: Some(digest.to_owned()),
     })
 }
 
-fn initialized(config: &str, digest: &str) -> Event {
+pub(super) fn initialized(config: &str, digest: &str) -> Event {
     Event::Finished(Finished::Initialized(baseline(config, digest)))
 }
 
@@ -104,7 +104,11 @@ fn replaced_for_a_reason(actions: &[Action]) -> &str {
 }
 
 /// A machine that has started with these, and its last actions.
-fn started(disk: Disk, observed: ObservedStatus, config: &str) -> (Machine, Vec<Action>) {
+pub(super) fn started(
+    disk: Disk,
+    observed: ObservedStatus,
+    config: &str,
+) -> (Machine, Vec<Action>) {
     started_with(SETTINGS, disk, observed, config)
 }
 
@@ -116,14 +120,14 @@ fn started_with(
 ) -> (Machine, Vec<Action>) {
     let mut machine = Machine::new(settings);
     machine.handle(Event::DiskRead(disk), s(0));
-    machine.handle(Event::Observed(observed), s(0));
+    machine.handle(Event::observed(observed), s(0));
     let actions = machine.handle(Event::ConfigLoaded(config.to_owned()), s(0));
     (machine, actions)
 }
 
 /// A machine whose baseline d1 of configuration c1 is on the disk and in the API. It has done its first
 /// scan; the next is due at 30 s.
-fn idle() -> Machine {
+pub(super) fn idle() -> Machine {
     let (mut machine, actions) = started(
         Disk::Baseline(baseline("c1", "d1")),
         known("c1", "d1"),
@@ -141,7 +145,7 @@ fn idle() -> Machine {
 fn the_order_of_the_first_events_does_not_matter() {
     let events = [
         Event::DiskRead(Disk::Nothing),
-        Event::Observed(observed("c1")),
+        Event::observed(observed("c1")),
         Event::ConfigLoaded("c1".to_owned()),
     ];
     for order in [
@@ -193,7 +197,7 @@ fn it_waits_for_the_desired_configuration() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::DiskRead(Disk::Nothing), s(0));
     machine.handle(Event::ConfigLoaded("old".to_owned()), s(0));
-    let actions = machine.handle(Event::Observed(observed("new")), s(0));
+    let actions = machine.handle(Event::observed(observed("new")), s(0));
     assert_eq!(actions, [Action::LoadConfig("new".to_owned())]);
     assert_eq!(machine.state(), &State::Starting);
     let actions = machine.handle(Event::ConfigLoaded("new".to_owned()), s(1));
@@ -223,7 +227,7 @@ fn without_the_api_it_scans_and_compares_later() {
         machine.handle(scanned("d1"), s(20)),
         [Action::PublishScan, Action::WakeAt(s(50))]
     );
-    let actions = machine.handle(Event::Observed(known("c1", "d1")), s(30));
+    let actions = machine.handle(Event::observed(known("c1", "d1")), s(30));
     assert_eq!(actions, [Action::Ready, Action::WakeAt(s(50))]);
 }
 
@@ -239,7 +243,7 @@ fn without_api_and_baseline_it_waits() {
 #[test]
 fn a_request_leads_to_a_new_baseline_once() {
     let mut machine = idle();
-    let actions = machine.handle(Event::Observed(requested("r1")), s(5));
+    let actions = machine.handle(Event::observed(requested("r1")), s(5));
     assert_eq!(
         actions,
         [Action::Initialize(BaselineReason::Requested(
@@ -255,7 +259,7 @@ fn a_request_leads_to_a_new_baseline_once() {
     // The status object still shows the request; it is done.
     machine.handle(scanned("d2"), s(7));
     assert_eq!(
-        machine.handle(Event::Observed(requested("r1")), s(8)),
+        machine.handle(Event::observed(requested("r1")), s(8)),
         [Action::WakeAt(s(107))]
     );
 }
@@ -264,7 +268,7 @@ fn a_request_leads_to_a_new_baseline_once() {
 fn a_request_during_a_scan_is_done_after_it() {
     let mut machine = idle();
     assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
-    assert_eq!(machine.handle(Event::Observed(requested("r1")), s(31)), []);
+    assert_eq!(machine.handle(Event::observed(requested("r1")), s(31)), []);
     let actions = machine.handle(scanned("d1"), s(40));
     assert_eq!(
         actions,
@@ -278,8 +282,8 @@ fn a_request_during_a_scan_is_done_after_it() {
 #[test]
 fn a_request_during_an_initialization_leads_to_another_one() {
     let mut machine = idle();
-    machine.handle(Event::Observed(requested("r1")), s(5));
-    assert_eq!(machine.handle(Event::Observed(requested("r2")), s(6)), []);
+    machine.handle(Event::observed(requested("r1")), s(5));
+    assert_eq!(machine.handle(Event::observed(requested("r2")), s(6)), []);
     let actions = machine.handle(initialized("c1", "d2"), s(7));
     assert_eq!(
         actions.last(),
@@ -293,13 +297,13 @@ fn a_request_during_an_initialization_leads_to_another_one() {
 fn another_configuration_is_loaded_and_gets_a_baseline() {
     let mut machine = idle();
     let wanted = known("c1", "d1").with_config("c2");
-    let actions = machine.handle(Event::Observed(wanted.clone()), s(5));
+    let actions = machine.handle(Event::observed(wanted.clone()), s(5));
     assert_eq!(
         actions,
         [Action::LoadConfig("c2".to_owned()), Action::WakeAt(s(30))]
     );
     assert_eq!(
-        machine.handle(Event::Observed(wanted), s(6)),
+        machine.handle(Event::observed(wanted), s(6)),
         [Action::WakeAt(s(30))]
     );
     let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(7));
@@ -310,15 +314,15 @@ fn another_configuration_is_loaded_and_gets_a_baseline() {
 fn a_configuration_that_is_no_longer_desired_is_not_used() {
     let mut machine = idle();
     let wanted = |config: &str| known("c1", "d1").with_config(config);
-    machine.handle(Event::Observed(wanted("c2")), s(5));
-    let actions = machine.handle(Event::Observed(wanted("c1")), s(6));
+    machine.handle(Event::observed(wanted("c2")), s(5));
+    let actions = machine.handle(Event::observed(wanted("c1")), s(6));
     assert_eq!(actions, [Action::StopLoading, Action::WakeAt(s(30))]);
     // It may have come before it was stopped.
     let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(7));
     assert_eq!(actions, [Action::WakeAt(s(30))]);
     assert_eq!(machine.config(), Some("c1"));
     // Wanted again, it is got again.
-    let actions = machine.handle(Event::Observed(wanted("c2")), s(8));
+    let actions = machine.handle(Event::observed(wanted("c2")), s(8));
     assert_eq!(
         actions,
         [Action::LoadConfig("c2".to_owned()), Action::WakeAt(s(30))]
@@ -331,10 +335,10 @@ fn a_configuration_that_is_no_longer_desired_is_not_used() {
 #[test]
 fn a_baseline_removed_from_the_status_is_published_again() {
     let mut machine = idle();
-    let actions = machine.handle(Event::Observed(observed("c1")), s(5));
+    let actions = machine.handle(Event::observed(observed("c1")), s(5));
     assert_eq!(actions, [Action::RepublishStatus, Action::WakeAt(s(30))]);
     assert_eq!(
-        machine.handle(Event::Observed(known("c1", "d1")), s(6)),
+        machine.handle(Event::observed(known("c1", "d1")), s(6)),
         [Action::WakeAt(s(30))]
     );
 }
@@ -381,7 +385,7 @@ fn without_the_api_another_mounted_configuration_is_not_used() {
     machine.handle(Event::DiskRead(Disk::Baseline(baseline("c1", "d1"))), s(0));
     machine.handle(Event::ConfigLoaded("other".to_owned()), s(0));
     assert_eq!(machine.handle(Event::ApiUnreachable, s(10)), []);
-    let actions = machine.handle(Event::Observed(known("c1", "d1")), s(60));
+    let actions = machine.handle(Event::observed(known("c1", "d1")), s(60));
     assert_eq!(actions, [Action::LoadConfig("c1".to_owned())]);
     let actions = machine.handle(Event::ConfigLoaded("c1".to_owned()), s(61));
     assert_eq!(actions, [Action::Ready, Action::Scan]);
@@ -420,7 +424,7 @@ fn a_failed_initialization_still_makes_the_pod_ready() {
 fn a_new_configuration_ends_the_wait_after_a_failure() {
     let (mut machine, _) = started(Disk::Nothing, observed("c1"), "c1");
     machine.handle(init_failed(), s(0));
-    machine.handle(Event::Observed(observed("c2")), s(1));
+    machine.handle(Event::observed(observed("c2")), s(1));
     let actions = machine.handle(Event::ConfigLoaded("c2".to_owned()), s(2));
     assert_eq!(actions, [Action::Initialize(BaselineReason::First)]);
 }
@@ -430,13 +434,13 @@ fn a_held_node_does_nothing_and_scans_at_once_afterwards() {
     let mut machine = idle();
     let held = known("c1", "d1").held();
     assert_eq!(
-        machine.handle(Event::Observed(held.clone()), s(5)),
+        machine.handle(Event::observed(held.clone()), s(5)),
         [Action::Hold(HoldReason::User)]
     );
     assert_eq!(machine.handle(Event::Timer, s(30)), []);
     let asked = held.with_request("r1");
-    assert_eq!(machine.handle(Event::Observed(asked), s(31)), []);
-    let actions = machine.handle(Event::Observed(known("c1", "d1")), s(32));
+    assert_eq!(machine.handle(Event::observed(asked), s(31)), []);
+    let actions = machine.handle(Event::observed(known("c1", "d1")), s(32));
     assert_eq!(actions, [Action::EndHold, Action::Scan]);
 }
 
@@ -445,7 +449,7 @@ fn a_scan_that_runs_when_the_hold_begins_is_published() {
     let mut machine = idle();
     machine.handle(Event::Timer, s(30));
     assert_eq!(
-        machine.handle(Event::Observed(known("c1", "d1").held()), s(31)),
+        machine.handle(Event::observed(known("c1", "d1").held()), s(31)),
         []
     );
     assert_eq!(
@@ -464,7 +468,7 @@ fn a_daemon_that_starts_held_is_ready() {
 #[test]
 fn a_signal_for_a_pending_request_is_no_other_request() {
     let mut machine = idle();
-    machine.handle(Event::Observed(requested("r1")), s(5));
+    machine.handle(Event::observed(requested("r1")), s(5));
     machine.handle(Event::Signal("r1\n".to_owned()), s(6));
     let actions = machine.handle(initialized("c1", "d2"), s(7));
     let published = Action::PublishBaseline {
@@ -477,7 +481,7 @@ fn a_signal_for_a_pending_request_is_no_other_request() {
 #[test]
 fn a_signal_of_a_request_that_is_done_is_removed() {
     let mut machine = idle();
-    machine.handle(Event::Observed(requested("r1")), s(5));
+    machine.handle(Event::observed(requested("r1")), s(5));
     machine.handle(initialized("c1", "d2"), s(6));
     machine.handle(scanned("d2"), s(7));
     let actions = machine.handle(Event::Signal("r1".to_owned()), s(8));
@@ -490,14 +494,14 @@ fn a_signal_of_a_request_that_is_done_is_removed() {
 fn a_signal_for_a_superseded_request_is_removed() {
     let mut machine = idle();
     for (id, digest, at) in [("r1", "d2", 5), ("r2", "d3", 15)] {
-        machine.handle(Event::Observed(requested(id)), s(at));
+        machine.handle(Event::observed(requested(id)), s(at));
         machine.handle(initialized("c1", digest), s(at + 1));
         machine.handle(scanned(digest), s(at + 2));
     }
     let actions = machine.handle(Event::Signal("r1".to_owned()), s(20));
     assert_eq!(actions, [Action::RemoveSignal, Action::WakeAt(s(117))]);
     let wanted = requested("r2").with_config("c2");
-    machine.handle(Event::Observed(wanted), s(21));
+    machine.handle(Event::observed(wanted), s(21));
     machine.handle(Event::ConfigLoaded("c2".to_owned()), s(22));
     machine.handle(initialized("c2", "d4"), s(23));
     machine.handle(scanned("d4"), s(24));
@@ -648,7 +652,7 @@ fn a_baseline_deleted_while_the_api_is_unreachable_is_lost() {
                 assert_eq!(actions, []);
             }
             assert_eq!(machine.state(), &State::Starting);
-            let actions = machine.handle(Event::Observed(observed), s(80));
+            let actions = machine.handle(Event::observed(observed), s(80));
             is_reported_as_lost(&mut machine, actions);
         }
     }
@@ -736,7 +740,7 @@ fn a_lost_baseline_is_an_error_if_the_spec_requests_it() {
         (ErrorClass::Lost, EventReason::BaselineLost)
     );
     assert_eq!(actions[1], Action::WakeAt(s(100)));
-    let actions = machine.handle(Event::Observed(requested("r1")), s(5));
+    let actions = machine.handle(Event::observed(requested("r1")), s(5));
     assert_eq!(
         actions,
         [Action::Initialize(BaselineReason::Requested(
@@ -774,7 +778,7 @@ fn an_unexplained_baseline_is_untrusted_until_a_request() {
             Action::PublishError { event: None, .. }
         ));
         assert_eq!(actions[1], Action::WakeAt(s(200)));
-        let actions = machine.handle(Event::Observed(requested("r1")), s(150));
+        let actions = machine.handle(Event::observed(requested("r1")), s(150));
         assert_eq!(
             actions,
             [Action::Initialize(BaselineReason::Requested(
@@ -997,7 +1001,7 @@ fn a_scan_killed_with_the_container_is_reported_and_delayed() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::Interrupted(3), s(0));
     machine.handle(Event::DiskRead(Disk::Baseline(baseline("c1", "d1"))), s(0));
-    machine.handle(Event::Observed(known("c1", "d1")), s(0));
+    machine.handle(Event::observed(known("c1", "d1")), s(0));
     let actions = machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
     assert_eq!(actions[0], Action::Ready);
     assert!(
@@ -1012,7 +1016,7 @@ fn an_initialization_killed_with_the_container_is_delayed() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::Interrupted(1), s(0));
     machine.handle(Event::DiskRead(Disk::Nothing), s(0));
-    machine.handle(Event::Observed(observed("c1")), s(0));
+    machine.handle(Event::observed(observed("c1")), s(0));
     let actions = machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
     assert!(matches!(&actions[0], Action::PublishError { .. }));
     assert_eq!(actions[1], Action::WakeAt(s(10)));
@@ -1037,7 +1041,7 @@ fn a_stuck_aide_is_reported_repeatedly_and_no_other_one_starts() {
     assert!(is_reported(&actions[0]), "{actions:?}");
     assert_eq!(actions[1..], [Action::WakeAt(s(131))]);
     // Nothing that happens starts another one, not even a request.
-    let actions = machine.handle(Event::Observed(requested("r1")), s(40));
+    let actions = machine.handle(Event::observed(requested("r1")), s(40));
     assert_eq!(actions, [Action::WakeAt(s(131))]);
     let actions = machine.handle(Event::Timer, s(131));
     assert!(is_reported(&actions[0]), "{actions:?}");
@@ -1054,7 +1058,7 @@ fn a_stuck_aide_is_reported_repeatedly_and_no_other_one_starts() {
 fn a_stopping_daemon_does_not_wait_for_a_stuck_aide() {
     let mut machine = Machine::new(SETTINGS);
     machine.handle(Event::DiskRead(Disk::Nothing), s(0));
-    machine.handle(Event::Observed(observed("c1")), s(0));
+    machine.handle(Event::observed(observed("c1")), s(0));
     machine.handle(Event::ConfigLoaded("c1".to_owned()), s(0));
     let stuck = Finished::Stuck(ScanError::new(ErrorClass::Hung, "no progress"));
     machine.handle(Event::Finished(stuck), s(31));
@@ -1121,7 +1125,7 @@ fn announced_paths_are_checked_when_they_are_due_also_during_a_scan() {
 fn an_initialization_waits_for_the_check_and_forgets_what_was_announced() {
     let mut machine = idle();
     machine.handle(announced(10), s(10));
-    let waits = machine.handle(Event::Observed(requested("r1")), s(11));
+    let waits = machine.handle(Event::observed(requested("r1")), s(11));
     assert_eq!(waits, []);
     machine.handle(announced(12), s(12));
     let reason = BaselineReason::Requested("r1".to_owned());
@@ -1135,7 +1139,7 @@ fn nothing_is_checked_while_scans_are_held() {
     let mut machine = idle();
     let held = known("c1", "d1").held();
     assert_eq!(
-        machine.handle(Event::Observed(held), s(10)),
+        machine.handle(Event::observed(held), s(10)),
         [Action::Hold(HoldReason::User)]
     );
     assert_eq!(machine.handle(announced(11), s(12)), []);
@@ -1211,7 +1215,7 @@ fn the_baseline_in_the_api_is_the_one_that_is_replaced() {
     // Both database and record were replaced on the node.
     let forged = Disk::Baseline(baseline("c1", "forged"));
     let (mut machine, _) = started(forged, known("c1", "d1"), "c1");
-    machine.handle(Event::Observed(requested("r1")), s(1));
+    machine.handle(Event::observed(requested("r1")), s(1));
     assert_eq!(old(&machine).as_deref(), Some("d1"));
     machine.handle(initialized("c1", "d2"), s(2));
     assert_eq!(old(&machine).as_deref(), Some("d2"));

@@ -57,15 +57,19 @@ pub(super) enum CheckEnd {
 #[derive(Debug)]
 pub(super) enum UpdateEnd {
     /// AIDE has compared, and written a new database.
-    Written {
-        status: CheckStatus,
-        /// Files whose content the new database lacks, as they were written while AIDE read them.
-        unread: Option<String>,
-    },
+    Written(Update),
     /// AIDE was terminated since one of its files exceeded this number of bytes.
     TooLarge { limit: u64 },
     /// AIDE failed. The old database may be the reason.
     Failed(ScanError),
+}
+
+/// A comparison that has written a new database.
+#[derive(Debug)]
+pub(super) struct Update {
+    pub(super) status: CheckStatus,
+    /// Files whose content the new database lacks, as they were written while AIDE read them.
+    pub(super) unread: Option<String>,
 }
 
 /// The attempt that counts.
@@ -161,10 +165,10 @@ impl<'a> AideRun<'a> {
         Ok(match attempt.check {
             CheckStatus::Error(AideError::Signal(exit::SIGXFSZ)) => UpdateEnd::TooLarge { limit },
             CheckStatus::Error(error) => UpdateEnd::Failed(self.not_written(error, &attempt)),
-            status => UpdateEnd::Written {
+            status => UpdateEnd::Written(Update {
                 status,
                 unread: attempt.stderr.changing.summary(),
-            },
+            }),
         })
     }
 

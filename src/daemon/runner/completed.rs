@@ -1,6 +1,7 @@
 //! A finished run and what is published of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
@@ -8,11 +9,12 @@ use serde_json::Value;
 use super::error::RunnerError;
 use crate::aide::command::{RunError, StuckProcess};
 use crate::aide::report::Report;
-use crate::api::{Baseline, ErrorClass, time};
+use crate::api::{Baseline, ErrorClass, RefusalReason, time};
 use crate::daemon::configuration::ConfigurationError;
 use crate::daemon::machine::Finished;
 use crate::daemon::node_config::NodeConfigError;
-use crate::scan::outcome::{Finding, ScanError};
+use crate::scan::acceptance::Refusal;
+use crate::scan::outcome::{Finding, Outcome, ScanError};
 
 /// A run that has finished, and what is published of it.
 #[derive(Debug)]
@@ -52,6 +54,18 @@ impl Completed {
         }
     }
 
+    /// A comparison that has ended with this outcome.
+    pub(super) fn of_outcome(finished: Finished, outcome: Outcome) -> Self {
+        Self {
+            finding: Some(Finding::new(&outcome, time::now(), Duration::ZERO)),
+            report: match outcome {
+                Outcome::Changed(report) => Some(report),
+                Outcome::Clean { .. } | Outcome::Errored(_) => compared_by(&outcome),
+            },
+            ..Self::new(finished, time::now())
+        }
+    }
+
     /// The known state of the node, which checks of parts have shown.
     pub(crate) fn of_known_state(
         finding: Finding,
@@ -66,6 +80,21 @@ impl Completed {
             log,
             ..Self::new(Finished::Scanned { digest: None }, time::now())
         }
+    }
+
+    /// An acceptance was refused, without a result of the node.
+    pub(super) fn refused(refusal: Refusal) -> Self {
+        let finished = Finished::Refused {
+            refusal,
+            has_scanned: false,
+        };
+        Self::new(finished, time::now())
+    }
+
+    /// An acceptance was refused: the configuration could not be loaded.
+    pub(crate) fn not_accepted(error: &ConfigurationError) -> Self {
+        let message = not_loaded(error).message;
+        Self::refused(Refusal::new(RefusalReason::Error, message))
     }
 
     /// No baseline was created: the configuration could not be loaded.
@@ -99,6 +128,17 @@ impl Completed {
             }
             error => Err(error),
         }
+    }
+}
+
+/// The report of a comparison without changes.
+pub(super) fn compared_by(outcome: &Outcome) -> Option<Box<Report>> {
+    match outcome {
+        Outcome::Clean { files } => Some(Box::new(Report {
+            total: *files,
+            ..Report::default()
+        })),
+        Outcome::Changed(_) | Outcome::Errored(_) => None,
     }
 }
 

@@ -326,10 +326,10 @@ async fn a_file_that_cannot_be_opened_is_not_reported_as_unchanged() {
 }
 
 /// Writes to a file until it is dropped, so that it is another one whenever it is read.
-struct Restless(CancellationToken, Option<std::thread::JoinHandle<()>>);
+pub(super) struct Restless(CancellationToken, Option<std::thread::JoinHandle<()>>);
 
 impl Restless {
-    fn file(path: PathBuf) -> Self {
+    pub(super) fn file(path: PathBuf) -> Self {
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         // Large, so that reading it takes longer than the pause between two writes.

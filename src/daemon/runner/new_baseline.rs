@@ -144,14 +144,19 @@ impl Runner {
         tokio::task::spawn_blocking(move || runner.install(record, &config, log)).await?
     }
 
-    /// Why the node cannot be compared with the old database, if that is so. A link in its place is not
-    /// followed, and AIDE would wait for ever for the content of a pipe.
+    /// Why the node is not compared with the old database, if that is so.
     fn obstacle_to_comparison(&self) -> Option<String> {
         let kills = self.interruptions();
         if kills >= MAX_KILLS {
             let why = "AIDE and the daemon were killed before, so the node was not compared with";
             return Some(format!("{why} the old baseline ({kills} times in a row)"));
         }
+        self.unusable_database()
+    }
+
+    /// Why the node cannot be compared with the old database, if that is so. A link in its place is not
+    /// followed, and AIDE would wait for ever for the content of a pipe.
+    pub(super) fn unusable_database(&self) -> Option<String> {
         match fs::symlink_metadata(self.state.database()) {
             Ok(found) if !found.is_file() => Some("the old database is not a file".to_owned()),
             Ok(found) if found.len() == 0 => Some("the old database is empty".to_owned()),
@@ -185,7 +190,7 @@ impl Runner {
         let has_other_rules = new.old.is_none() || comparison.with_old_config.is_some();
         let run = AideRun::prepare(self, new.config, cancel).await?;
         let (end, unread) = match run.update().await? {
-            UpdateEnd::Written { status, unread } => (CheckEnd::Complete(status), unread),
+            UpdateEnd::Written(update) => (CheckEnd::Complete(update.status), update.unread),
             UpdateEnd::TooLarge { limit } => {
                 let why = format!("one of AIDE's files is longer than {limit} bytes");
                 let end = CheckEnd::ReportTooLarge { limit };
@@ -330,27 +335,42 @@ impl Runner {
     /// Installs the database that AIDE has written.
     fn install(
         &self,
-        mut record: Record,
+        record: Record,
         config: &str,
         log: Option<Value>,
     ) -> Result<Record, RunnerError> {
-        let new = self.state.new_database();
-        record.digest = database::digest_of_gzip(&new).map_err(FileError::on("read", &new))?;
-        record.created_at = time::now();
+        let record = self.with_digest(record)?;
         if record.accepted.is_some() {
-            let report = self.report_of_new_baseline(&record, log);
-            self.state
-                .stage_accepted_report(report.to_string().as_bytes());
+            self.stage_report(&record, log);
         }
         let now = record.created_at.0;
         self.state.commit(&record, config, now, self.max_backups)?;
+        self.keep_log();
+        Ok(record)
+    }
+
+    /// The record of the database that AIDE has written.
+    pub(super) fn with_digest(&self, mut record: Record) -> Result<Record, RunnerError> {
+        let new = self.state.new_database();
+        record.digest = database::digest_of_gzip(&new).map_err(FileError::on("read", &new))?;
+        record.created_at = time::now();
+        Ok(record)
+    }
+
+    /// Writes the report of a new baseline that is being installed. The failure log is that of its run.
+    pub(super) fn stage_report(&self, record: &Record, log: Option<Value>) {
+        let report = self.report_of_new_baseline(record, log);
+        self.state
+            .stage_accepted_report(report.to_string().as_bytes());
+    }
+
+    /// Keeps the log of a new baseline, which is in place and can be used without it.
+    pub(super) fn keep_log(&self) {
         let kept = self.state.take_log();
         if let Err(error) = kept.and_then(|()| self.state.bound_log(true)) {
-            // The baseline is in place and can be used without its log.
             let error = crate::error_chain(&error);
             tracing::warn!(error, "failed to keep the log of the new baseline");
         }
-        Ok(record)
     }
 
     fn report_of_new_baseline(&self, record: &Record, log: Option<Value>) -> Value {

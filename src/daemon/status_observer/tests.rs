@@ -32,7 +32,7 @@ async fn events(opened: u64, shown: u64, lost: u64) -> Vec<(u64, Event)> {
 
 #[tokio::test(start_paused = true)]
 async fn a_starting_daemon_waits_ten_seconds_for_the_api_server() {
-    let observed = || Event::Observed(ObservedStatus::default());
+    let observed = || Event::observed(ObservedStatus::default());
     let unreachable = || Event::ApiUnreachable;
     let table = [
         ("at once", [0, 1, 60], vec![(1, observed())]),

@@ -19,8 +19,8 @@ use kube::runtime::reflector::Lookup;
 use super::delegate_kind::delegate_kind;
 use super::fingerprint::fingerprint;
 use crate::api::{
-    ChangeSetId, Condition, DesiredNodeState, FILE_INTEGRITY_KIND, FileIntegrityNodeStatus,
-    RealtimeState, ReportedErrorClass, names,
+    AcceptanceState, ChangeSetId, Condition, DesiredNodeState, FILE_INTEGRITY_KIND,
+    FileIntegrityNodeStatus, RealtimeState, ReportedErrorClass, names,
 };
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct CachedNodeStatus {
@@ -72,6 +72,28 @@ pub(crate) struct NodeReport {
     /// When the last scan of all files ended, in seconds since the epoch.
     pub(crate) last_scan: Option<i64>,
     pub(crate) realtime: Option<CachedRealtime>,
+    /// The latest answer to an acceptance. Most nodes of a fleet have none.
+    pub(crate) acceptance: Option<Box<CachedAnswer>>,
+}
+
+/// The answer of a node to an acceptance.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct CachedAnswer {
+    /// UID of the acceptance.
+    pub(crate) uid: Arc<str>,
+    pub(crate) attempt: u32,
+    pub(crate) state: AcceptanceState,
+    /// Reason of a refusal, as shown in a status.
+    pub(crate) reason: Option<Arc<str>>,
+    /// Explanation of a refusal, as shown in a status.
+    pub(crate) message: Option<Arc<str>>,
+    /// By the clock of the node.
+    pub(crate) finished_at: Timestamp,
+    /// Hashes of the databases.
+    pub(crate) old_digest: Option<[u8; 32]>,
+    pub(crate) new_digest: Option<[u8; 32]>,
+    /// Whether the last result is newer than the answer.
+    pub(crate) is_older_than_result: bool,
 }
 
 /// The last scan result of a node.
@@ -203,6 +225,7 @@ impl CachedNodeStatus {
             report.baseline.as_ref().map(|b| (&b.config_hash, b.digest)),
             &report.reinit,
             (report.realtime.as_ref()).map(|realtime| (realtime.state, &realtime.explanation)),
+            &report.acceptance,
         ))
     }
 

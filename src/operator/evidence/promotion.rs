@@ -7,21 +7,26 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::ObjectMeta;
 
 use super::Annotations;
+use super::index::{EvidenceState, EvidenceStates};
 use crate::api::names::{self, Annotation, Label};
 use crate::api::object_name::ObjectName;
 use crate::api::time;
-use crate::scan::evidence::{EvidenceRecord, SET_DIGITS, is_verified, record_of, set_id};
+use crate::scan::evidence::{
+    EvidenceRecord, SET_DIGITS, is_truncated, is_verified, record_of, set_id,
+};
 
-/// How long evidence is kept.
-const RETENTION: SignedDuration = SignedDuration::from_hours(400 * 24);
 /// Maximum bytes of the data of all evidence. Beyond it, evidence has no reports.
 pub(super) const MAX_TOTAL: u64 = 256 * 1024 * 1024;
+/// From this size on, users are warned: 80 percent.
+const WARN_FROM: u64 = MAX_TOTAL / 5 * 4;
 /// Maximum number of nodes in an annotation.
 const MAX_NODES: usize = 100;
 /// Values of the annotation with the result of the verification.
 const VERIFIED: &str = "true";
 const NOT_VERIFIED: &str = "false: the report does not have the changes of the record";
 const INCOMPLETE: &str = "false: the changes are not completely known";
+const TRUNCATED: &str =
+    "false: the report is truncated, so the changes cannot be compared with the record";
 const NOT_KEPT: &str = "the report is not kept, because evidence takes too much space";
 
 /// The metadata of a report.
@@ -31,6 +36,8 @@ pub(super) struct Reported {
     /// The set that the daemon claims.
     set: String,
     node: String,
+    /// The name of the FileIntegrity.
+    pub(super) file_integrity: String,
     /// The name of the DaemonSet, with which names of evidence begin.
     prefix: String,
 }
@@ -50,6 +57,7 @@ impl Reported {
         ObjectName::parse(&node).ok()?;
         is_set.then(|| Self {
             prefix: names::daemon_set(&owner),
+            file_integrity: owner,
             set,
             node,
             metadata,
@@ -99,6 +107,24 @@ impl Existing {
         sizes.filter_map(|size| size.parse::<u64>().ok()).sum()
     }
 
+    /// The states of all evidence by name.
+    pub(super) fn states(&self) -> EvidenceStates {
+        let all = self.0.iter();
+        all.map(|(name, metadata)| (name.clone(), state(metadata)))
+            .collect()
+    }
+
+    /// Whether users should be warned before the limit is reached.
+    pub(super) fn is_nearly_full(&self) -> bool {
+        self.size() >= WARN_FROM
+    }
+
+    /// The names of the FileIntegrities that have evidence.
+    pub(super) fn file_integrities(&self) -> BTreeSet<String> {
+        let all = self.0.values();
+        all.filter_map(|it| full_value(it, Label::OWNER)).collect()
+    }
+
     /// Whether there is verified evidence of the set that this report claims.
     pub(super) fn has_verified(&self, report: &Reported) -> bool {
         let found = self.0.get(&report.evidence_name());
@@ -133,6 +159,14 @@ impl Existing {
     }
 }
 
+fn state(evidence: &ObjectMeta) -> EvidenceState {
+    match annotation(evidence, Annotation::VERIFIED) {
+        Some(VERIFIED) => EvidenceState::Verified,
+        Some(INCOMPLETE | TRUNCATED) => EvidenceState::Incomplete,
+        _ => EvidenceState::Unverified,
+    }
+}
+
 /// Evidence that is to be created.
 #[derive(Debug)]
 pub(super) struct Evidence {
@@ -143,25 +177,36 @@ pub(super) struct Evidence {
 
 impl Evidence {
     /// The evidence of this node's report. `used` are the bytes of the evidence that exists.
-    pub(super) fn of(object: &ConfigMap, report: &Reported, used: u64) -> Self {
+    pub(super) fn of(
+        object: &ConfigMap,
+        report: &Reported,
+        used: u64,
+        retention: SignedDuration,
+    ) -> Self {
         let record = record_of(object);
         let is_own = |record: &&EvidenceRecord| record.set() == report.set;
         let (set, verified) = match record.as_ref().filter(is_own) {
             Some(record) if is_verified(object, record) => (report.set.clone(), VERIFIED),
             Some(record) if !is_complete(record) => (report.set.clone(), INCOMPLETE),
+            Some(record) if is_truncated(object, record) => {
+                (unverified_set(report, Some(record)), TRUNCATED)
+            }
             _ => (unverified_set(report, record.as_ref()), NOT_VERIFIED),
         };
         let size = size(object);
         let is_kept = used.saturating_add(size) <= MAX_TOTAL;
+        let annotations = [
+            (Annotation::CHANGE_SET, set.clone()),
+            (Annotation::VERIFIED, verified.to_owned()),
+            (Annotation::SIZE, if is_kept { size } else { 0 }.to_string()),
+            (
+                Annotation::RETAIN_UNTIL,
+                (time::now().0 + retention).to_string(),
+            ),
+        ];
         Self {
             object: ConfigMap {
-                metadata: metadata(
-                    object,
-                    report,
-                    &set,
-                    verified,
-                    if is_kept { size } else { 0 },
-                ),
+                metadata: metadata(object, report, &set, annotations),
                 immutable: Some(true),
                 data: data(object, is_kept),
                 binary_data: object.binary_data.clone().filter(|_| is_kept),
@@ -206,8 +251,7 @@ fn metadata(
     object: &ConfigMap,
     report: &Reported,
     set: &str,
-    verified: &str,
-    size: u64,
+    new: [(&str, String); 4],
 ) -> ObjectMeta {
     let copied = [
         Annotation::FILES_ADDED,
@@ -220,16 +264,8 @@ fn metadata(
         let value = annotation(&object.metadata, key)?;
         Some((key.to_owned(), value.to_owned()))
     });
-    let mut annotations: Annotations = copied.collect();
-    let until = time::now().0 + RETENTION;
-    for (key, value) in [
-        (Annotation::CHANGE_SET, set),
-        (Annotation::VERIFIED, verified),
-        (Annotation::SIZE, &size.to_string()),
-        (Annotation::RETAIN_UNTIL, &until.to_string()),
-    ] {
-        annotations.insert(key.to_owned(), value.to_owned());
-    }
+    let new = new.map(|(key, value)| (key.to_owned(), value));
+    let annotations = copied.chain(new).collect();
     let labels = object.metadata.labels.clone().unwrap_or_default();
     let owner = labels.into_iter().filter(|(key, _)| key == Label::OWNER);
     let evidence = (Label::EVIDENCE.to_owned(), String::new());

@@ -16,6 +16,8 @@ pub(super) struct Counted {
     pub(super) daemon_sets: DaemonSets,
     /// Fingerprint of the configuration that was last written to the nodes of each FileIntegrity.
     pub(super) configs: HashMap<Arc<str>, u64>,
+    /// UIDs of acceptances that are not Complete or Failed.
+    pub(super) open_acceptances: HashSet<String>,
     /// The result of the last reconcile of each FileIntegrity.
     pub(super) reconciles: HashMap<String, ReconcileResult>,
 }

@@ -754,3 +754,42 @@ fn a_phase_error_is_of_the_configuration_or_of_a_scan() {
         ],
     );
 }
+
+#[test]
+fn an_acceptance_is_counted_once_when_it_ends() {
+    let scenario = Scenario::start(&[]);
+    let acceptance = |uid: &str, ended: Option<&str>| {
+        let conditions = ended.map(|kind| {
+            json!({
+                "type": kind, "status": "True", "reason": "r", "message": "",
+                "lastTransitionTime": "2026-01-02T03:04:05Z",
+            })
+        });
+        serde_json::from_value(json!({
+            "apiVersion": "fileintegrity.openshift.io/v1alpha1",
+            "kind": "FileIntegrityAcceptance",
+            "metadata": {"name": uid, "uid": uid},
+            "spec": {"fileIntegrity": "fi", "changeSet": "", "reason": "r", "approvedBy": {"username": "u"}},
+            "status": {"conditions": conditions.into_iter().collect::<Vec<_>>()},
+        }))
+        .unwrap()
+    };
+    let ended = |outcome: &str| {
+        let text = scenario.metrics.fleet_text(Format::Plain, false);
+        let series = format!("acceptances_total{{file_integrity=\"fi\",outcome=\"{outcome}\"}} ");
+        let mut lines = text.lines();
+        let value = lines.find_map(|line| line.split_once(&series)?.1.parse::<u32>().ok());
+        value.unwrap_or_default()
+    };
+    let record = |event: &Event<_>| scenario.fleet_metrics.record_acceptance(event);
+    // One that ended before this operator led.
+    record(&Event::InitApply(acceptance("a", Some("Complete"))));
+    record(&Event::InitApply(acceptance("b", None)));
+    record(&Event::Apply(acceptance("c", None)));
+    assert_eq!((ended("complete"), ended("failed")), (0, 0));
+    record(&Event::Apply(acceptance("b", Some("Complete"))));
+    record(&Event::Apply(acceptance("b", Some("Complete"))));
+    record(&Event::InitApply(acceptance("c", Some("Failed"))));
+    record(&Event::Delete(acceptance("c", Some("Failed"))));
+    assert_eq!((ended("complete"), ended("failed")), (1, 1));
+}

@@ -2,6 +2,7 @@
 //!
 //! An object that is up to date is not written again, so a cluster without changes causes no writes.
 
+mod acceptances;
 mod applier;
 mod comparison;
 pub(crate) mod error;

@@ -54,7 +54,14 @@ impl Context {
         let mut collisions = Collisions::default();
         let applied = self.apply_plan(observed, plan, &mut collisions).await;
         let reported = self.create_events(fi, &plan.events, &mut status).await;
+        self.observer.await_evidence(&name, plan.awaits_evidence);
+        let acceptances = self.report_acceptances(observed, &plan.acceptances, applied.is_ok());
+        let acceptances = acceptances.await;
         let done = applied.and(reported);
+        let (done, left_of_acceptances) = match acceptances {
+            Ok(left) => (done, left),
+            Err(error) => (done.and(Err(error)), None),
+        };
         let Collisions { messages, nodes } = collisions;
         let annotation_failure = self.memory.with(&name, |last| {
             last.name_collisions = nodes;
@@ -78,7 +85,7 @@ impl Context {
         self.memory.with(&name, |last| last.failures = 0);
         self.memory.forget_deleted(&self.observer.file_integrities);
         let retry = (!messages.is_empty()).then_some(COLLISION_RETRY);
-        let requeue = [plan.requeue_after, wait, retry]
+        let requeue = [plan.requeue_after, wait, left_of_acceptances, retry]
             .into_iter()
             .flatten()
             .min();

@@ -8,10 +8,13 @@ use kube::ResourceExt as _;
 use kube::runtime::reflector::Store;
 use tokio::time::Instant;
 
+use super::acceptance_reporting::WrittenAcceptance;
 use super::apply::error::ApplyError;
 use crate::api::FileIntegrity;
 use crate::locks;
 
+/// Maximum number of acceptances whose last writes are remembered.
+const MAX_ACCEPTANCES: usize = 1000;
 /// Maximum number of created events that are remembered, so that they are not requested again.
 const MAX_EVENTS: usize = 1000;
 
@@ -22,6 +25,8 @@ pub(super) struct Memory(Mutex<State>);
 struct State {
     /// By the name of the FileIntegrity.
     reconciles: HashMap<String, LastReconcile>,
+    /// The last writes of the statuses of acceptances, by UID.
+    acceptances: HashMap<String, WrittenAcceptance>,
     /// Transition and message of created events.
     events: HashSet<(String, String)>,
 }
@@ -88,6 +93,21 @@ impl Memory {
         interval
             .checked_sub(written.elapsed())
             .filter(|left| !left.is_zero())
+    }
+
+    /// The last write of the status of an acceptance, if it is remembered.
+    pub(super) fn acceptance_written(&self, uid: &str) -> Option<WrittenAcceptance> {
+        self.lock(|state| state.acceptances.get(uid).cloned())
+    }
+
+    /// Remembers a write of the status of an acceptance.
+    pub(super) fn set_acceptance_written(&self, uid: String, written: WrittenAcceptance) {
+        self.lock(|state| {
+            if state.acceptances.len() >= MAX_ACCEPTANCES {
+                state.acceptances.clear();
+            }
+            state.acceptances.insert(uid, written);
+        });
     }
 
     /// Whether the event was created.

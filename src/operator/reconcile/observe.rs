@@ -1,6 +1,6 @@
 //! Reads everything that a reconcile uses, from watches. I/O.
 //!
-//! Watched are: the FileIntegrities, node statuses, DaemonSets and active ConfigMaps of the namespace,
+//! Watched are: the FileIntegrities, their acceptances, node statuses, DaemonSets and active ConfigMaps of the namespace,
 //! all nodes, the operator's own Deployment, and each ConfigMap that a FileIntegrity names. Failure logs
 //! are never read.
 
@@ -19,6 +19,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::reflector::{self, ObjectRef, Store};
@@ -28,7 +29,7 @@ use tokio::task::JoinSet;
 
 use self::error::ObserveError;
 use self::last_good::LastGood;
-use self::triggers::{Trigger, Triggers};
+use self::triggers::{Target, Trigger, Triggers};
 use self::user_config::UserConfigs;
 use self::watches::Watches;
 use super::build::Environment;
@@ -38,16 +39,18 @@ use super::observed::{ConfigVerdict, Observed};
 use super::reinit::record::needs_failed_nodes;
 use super::reinit::request;
 use crate::api::object_name::NamespaceName;
-use crate::api::{FileIntegrity, FileIntegritySpec, names, time};
+use crate::api::{FileIntegrity, FileIntegrityAcceptance, FileIntegritySpec, names, time};
 use crate::k8s::decode::Unreadable;
 use crate::k8s::request as api_request;
 use crate::k8s::unread::UnreadableObjects;
 use crate::k8s::watch::{self, Source};
+use crate::operator::admission_policy::{PolicyState, acceptance_policy};
 use crate::operator::cache::freshness::Freshness;
 use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node::wire::ReceivedNode;
 use crate::operator::cache::node_status::CachedNodeStatus;
 use crate::operator::cache::node_status::wire::{NodeStatusConverter, ReceivedNodeStatus};
+use crate::operator::evidence::index::EvidenceIndex;
 use crate::operator::fleet_metrics::FleetMetrics;
 
 /// What an observer needs besides the cluster.
@@ -58,7 +61,12 @@ pub(crate) struct ObserverConfig {
     pub(crate) fallback_image: Option<String>,
     pub(crate) validator: ConfigValidator,
     pub(crate) metrics: Arc<FleetMetrics>,
+    /// What evidence exists.
+    pub(crate) evidence: Arc<EvidenceIndex>,
 }
+
+/// How long the list of acceptances is waited for at the beginning. An older Role does not allow it.
+const ACCEPTANCES_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The stores of all watches.
 pub(crate) struct Observer {
@@ -72,6 +80,7 @@ pub(crate) struct Observer {
     config_maps: Store<ConfigMap>,
     deployments: Store<Deployment>,
     nodes: Store<CachedNode>,
+    acceptances: Store<FileIntegrityAcceptance>,
     user_configs: Arc<UserConfigs>,
     unread: Arc<UnreadableObjects>,
     last_good: LastGood,
@@ -102,7 +111,7 @@ impl Observer {
         let freshness = Arc::new(Freshness::default());
         let mut watches = Watches {
             tasks,
-            triggers,
+            triggers: triggers.clone(),
             texts: Arc::default(),
             unread: Arc::default(),
             metrics: Arc::clone(&config.metrics),
@@ -123,12 +132,17 @@ impl Observer {
             config_maps: watches.start(specs::config_maps(&client, namespace)),
             deployments: watches.start(specs::own_deployment(&client, namespace)?),
             nodes: watches.start(specs::nodes(&client, &texts)),
+            acceptances: watches.start(specs::acceptances(&client, namespace, &config.metrics)),
             user_configs,
             unread,
             last_good: LastGood::default(),
             client,
             config,
         });
+        tasks.spawn(follow_evidence(
+            Arc::clone(&observer.config.evidence),
+            triggers,
+        ));
         observer.wait_until_listed().await?;
         Ok(observer)
     }
@@ -144,7 +158,13 @@ impl Observer {
         };
         listed
             .await
-            .map_err(|_: reflector::store::WriterDropped| ObserveError::WatchesEnded)
+            .map_err(|_: reflector::store::WriterDropped| ObserveError::WatchesEnded)?;
+        let acceptances = self.acceptances.wait_until_ready();
+        let listed = tokio::time::timeout(ACCEPTANCES_TIMEOUT, acceptances).await;
+        if listed.is_err() {
+            tracing::warn!("the acceptances are not listed; continuing without them");
+        }
+        Ok(())
     }
 
     /// Whether the cluster is OpenShift.
@@ -164,7 +184,11 @@ impl Observer {
         let is_own = |status: &CachedNodeStatus| status.is_controlled_by(&name, uid);
         let statuses = self.statuses.state_filter(is_own);
         let verdict = self.verdict(&fi).await?;
+        let acceptances = self.acceptances_of(&name);
         Ok(Observed {
+            policy: self.policy(acceptances.as_deref()).await,
+            acceptances,
+            evidence: self.config.evidence.states(),
             last_good: self.last_good.update(&fi, &verdict, &self.file_integrities),
             verdict,
             active: self.config_maps.get(&self.object_ref(&name)),
@@ -185,6 +209,30 @@ impl Observer {
             now: time::now(),
             file_integrity: fi,
         })
+    }
+
+    /// The acceptances that name this FileIntegrity, if they are listed.
+    fn acceptances_of(&self, name: &str) -> Option<Vec<Arc<FileIntegrityAcceptance>>> {
+        self.acceptances.wait_until_ready().now_or_never()?.ok()?;
+        let named = |acceptance: &FileIntegrityAcceptance| acceptance.spec.file_integrity == name;
+        Some(self.acceptances.state_filter(named))
+    }
+
+    /// The state of the policy, if any acceptance is open. Where it cannot be read, the acceptances wait.
+    async fn policy(
+        &self,
+        acceptances: Option<&[Arc<FileIntegrityAcceptance>]>,
+    ) -> Option<PolicyState> {
+        let mut acceptances = acceptances?.iter();
+        acceptances.find(|acceptance| !acceptance.is_finished())?;
+        match acceptance_policy(&self.client, self.namespace().as_str()).await {
+            Ok(state) => Some(state),
+            Err(error) => {
+                let error = crate::error_chain(&error);
+                tracing::warn!(error, "failed to read the admission policy for acceptances");
+                None
+            }
+        }
     }
 
     fn silence(&self, statuses: &[Arc<CachedNodeStatus>]) -> HashMap<Arc<str>, Duration> {
@@ -229,6 +277,23 @@ impl Observer {
             self.file_integrities.get(&key).is_none()
         });
         unreadable
+    }
+
+    /// All acceptances.
+    pub(crate) fn acceptances(&self) -> Vec<Arc<FileIntegrityAcceptance>> {
+        self.acceptances.state()
+    }
+
+    /// Whether a FileIntegrity with this name exists, even if it cannot be decoded.
+    pub(crate) fn has_file_integrity(&self, name: &str) -> bool {
+        let unread = self.unread.of::<FileIntegrity>();
+        self.file_integrities.get(&self.object_ref(name)).is_some()
+            || unread.iter().any(|fi| fi.name == name)
+    }
+
+    /// Sets whether this FileIntegrity waits for evidence that should exist soon.
+    pub(crate) fn await_evidence(&self, file_integrity: &str, awaits: bool) {
+        self.config.evidence.set_waiting(file_integrity, awaits);
     }
 
     /// Ends the watch of the ConfigMap that this FileIntegrity named.
@@ -296,5 +361,15 @@ impl Observer {
         K: reflector::Lookup<DynamicType = ()>,
     {
         ObjectRef::new(name).within(self.namespace().as_str())
+    }
+}
+
+/// Triggers the FileIntegrities that wait for evidence when there is other evidence than before.
+async fn follow_evidence(index: Arc<EvidenceIndex>, triggers: Triggers) {
+    let mut changes = index.changes();
+    while changes.changed().await.is_ok() {
+        for file_integrity in index.waiting() {
+            triggers.send(&Target::One(file_integrity.into()));
+        }
     }
 }

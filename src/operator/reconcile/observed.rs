@@ -9,10 +9,12 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::build::{ActiveConfig, Environment};
-use crate::api::FileIntegrity;
 use crate::api::condition::ConditionReason;
+use crate::api::{FileIntegrity, FileIntegrityAcceptance};
+use crate::operator::admission_policy::PolicyState;
 use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node_status::CachedNodeStatus;
+use crate::operator::evidence::index::EvidenceStates;
 
 /// Whether the configuration that a FileIntegrity references can be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +69,12 @@ pub(crate) struct Observed {
     pub(crate) unreadable_nodes: HashSet<String>,
     /// The other FileIntegrities of the namespace.
     pub(crate) others: Vec<Arc<FileIntegrity>>,
+    /// The acceptances that name the FileIntegrity. Unset until they have been listed.
+    pub(crate) acceptances: Option<Vec<Arc<FileIntegrityAcceptance>>>,
+    /// The admission policy for acceptances. Unset if none is open, or if it cannot be read.
+    pub(crate) policy: Option<PolicyState>,
+    /// The existing evidence. Unset until it has been listed.
+    pub(crate) evidence: Option<Arc<EvidenceStates>>,
     pub(crate) environment: Environment,
     pub(crate) now: Time,
 }

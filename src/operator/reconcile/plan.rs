@@ -2,6 +2,7 @@
 //!
 //! All decisions of the operator are made here and in the modules that this one calls.
 
+pub(crate) mod acceptances;
 mod desired_nodes;
 mod events;
 mod holdoff;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use self::acceptances::{AcceptanceUpdate, PlannedAcceptances};
 use self::inputs::Inputs;
 use super::build;
 use super::conditions::config_valid::ConfigState;
@@ -77,6 +79,10 @@ pub(crate) struct Plan {
     pub(crate) stale_nodes: BTreeSet<String>,
     /// How many of the selected nodes show each change set.
     pub(crate) change_set_nodes: ChangeSetNodes,
+    /// The statuses of acceptances that differ from the stored ones.
+    pub(crate) acceptances: Vec<AcceptanceUpdate>,
+    /// Whether an acceptance waits for evidence that should exist soon.
+    pub(crate) awaits_evidence: bool,
     /// When to reconcile again if nothing changes.
     pub(crate) requeue_after: Option<Duration>,
 }
@@ -105,9 +111,11 @@ impl Planner<'_> {
         let shown = nodes.iter();
         let shown = shown.filter_map(|node| Some((&node.name, node.change_set.as_ref()?)));
         let change_sets = ChangeSets::new(shown);
+        let acceptances = inputs.acceptances(is_deployable);
+        let requeue_after = delay.or_else(|| self.requeue_after(&nodes));
         Plan {
             desired: if is_deployable {
-                self.desired()
+                self.desired(&acceptances)
             } else {
                 Vec::new()
             },
@@ -117,7 +125,12 @@ impl Planner<'_> {
             status: self.status(&nodes, &change_sets, &config, request.as_ref()),
             stale_nodes: stale.map(|node| node.name.to_string()).collect(),
             change_set_nodes: change_sets.nodes(),
-            requeue_after: delay.or_else(|| self.requeue_after(&nodes)),
+            awaits_evidence: acceptances.awaits_evidence,
+            requeue_after: requeue_after
+                .into_iter()
+                .chain(acceptances.check_after)
+                .min(),
+            acceptances: acceptances.updates,
         }
     }
 
@@ -194,7 +207,7 @@ impl Planner<'_> {
             .map(Duration::from_secs)
     }
 
-    fn desired(&self) -> Vec<DesiredObject> {
+    fn desired(&self, acceptances: &PlannedAcceptances<'_>) -> Vec<DesiredObject> {
         let inputs = &self.inputs;
         let fi = inputs.fi;
         if inputs.effective.hash.is_none() {
@@ -204,7 +217,7 @@ impl Planner<'_> {
         let config = config.map(|config| DesiredObject::ConfigMap(build::config_map(fi, config)));
         let mut desired: Vec<DesiredObject> = config.into_iter().collect();
         let nodes = inputs.selection.selected.iter();
-        desired.extend(nodes.filter_map(|node| self.node_status(node)));
+        desired.extend(nodes.filter_map(|node| self.node_status(node, acceptances)));
         let environment = &inputs.observed.environment;
         desired.push(DesiredObject::DaemonSet(build::daemon_set(fi, environment)));
         desired.extend(inputs.signal().map(|signal| {
@@ -214,8 +227,12 @@ impl Planner<'_> {
     }
 
     /// The status object of a node, unless the existing one is up to date. Of thousands, most are.
-    fn node_status(&self, node: &CachedNode) -> Option<DesiredObject> {
-        let desired = self.inputs.desired_state(node);
+    fn node_status(
+        &self,
+        node: &CachedNode,
+        acceptances: &PlannedAcceptances<'_>,
+    ) -> Option<DesiredObject> {
+        let desired = self.inputs.desired_state(node, acceptances);
         let existing = self.inputs.statuses.get(&*node.name).copied();
         let is_up_to_date = existing.is_some_and(|status| {
             build::is_node_status(status, self.inputs.fi, &node.name, &desired)

@@ -62,7 +62,7 @@ impl Context {
         created
     }
 
-    async fn create_event(
+    pub(super) async fn create_event(
         &self,
         fi: &FileIntegrity,
         event: &EventMessage,

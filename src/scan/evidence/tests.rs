@@ -105,6 +105,44 @@ fn the_set_is_that_of_the_changes_and_the_request() {
 }
 
 #[test]
+fn the_set_of_an_acceptance_is_known_in_advance() {
+    let mut record = of("n1", &json("/etc/a", "YQ=="));
+    let hash = {
+        let accepted = record.baseline.accepted.as_mut().unwrap();
+        accepted.reason = AcceptedReason::Acceptance.to_string();
+        accepted.request = Some("uid".to_owned());
+        accepted.differences.changes_hash.clone().unwrap()
+    };
+    assert_eq!(record.set(), acceptance_set("uid", "c", &hash));
+    assert_ne!(record.set(), acceptance_set("another", "c", &hash));
+    assert_ne!(record.set(), acceptance_set("uid", "another", &hash));
+    assert_eq!(
+        record.unverified_set(),
+        unverified_set("n1", "digest of n1")
+    );
+}
+
+#[test]
+fn a_report_that_was_truncated_to_fit_is_known() {
+    let truth = json("/etc/a", "YQ==");
+    let claim = of("n1", &truth);
+    assert!(!is_truncated(&object(&claim, &truth), &claim));
+    let mut report = parsed(&truth);
+    report.truncated = true;
+    let reports = Reports {
+        plain: &b"the plain report"[..],
+        json: truth.as_bytes(),
+        path_on_node: "/etc/kubernetes/aide.log".to_owned(),
+    };
+    let content = failure_log::fit(&identity(), &report, reports).unwrap();
+    let log = failure_log::config_map(&identity(), &report, &content);
+    let object: ConfigMap =
+        serde_json::from_value(node_report(&identity(), Some(log), &claim)).unwrap();
+    assert!(is_truncated(&object, &claim));
+    assert!(!is_verified(&object, &claim));
+}
+
+#[test]
 fn only_a_report_with_the_claimed_changes_is_verified() {
     let (truth, other) = (json("/etc/a", "YQ=="), json("/etc/a", "Yg=="));
     let claim = of("n1", &truth);

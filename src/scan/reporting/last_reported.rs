@@ -3,7 +3,9 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use crate::api::{Baseline, FileIntegrityNodeStatus, RealtimeStatus, Reinit, ScanResult};
+use crate::api::{
+    AcceptanceResult, Baseline, FileIntegrityNodeStatus, RealtimeStatus, Reinit, ScanResult,
+};
 use crate::scan::change_set::ChangeSet;
 
 /// What was reported last. It limits events about the same paths, and allows to undo what others edit
@@ -19,6 +21,7 @@ pub(crate) struct LastReported {
     pub(super) suppressed: u32,
     pub(super) baseline: Option<Baseline>,
     pub(super) reinit: Option<Reinit>,
+    pub(super) acceptance: Option<AcceptanceResult>,
     pub(super) realtime: Option<RealtimeStatus>,
     pub(super) last_full_scan: Option<Time>,
     /// None before the status was read for the first time.

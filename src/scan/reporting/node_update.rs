@@ -1,6 +1,6 @@
 //! Something on a node that is to be reported. Pure.
 
-use crate::api::{Baseline, RealtimeStatus, Reinit};
+use crate::api::{AcceptanceResult, Baseline, RealtimeStatus, Reinit};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::Finding;
 
@@ -18,6 +18,8 @@ pub struct NodeUpdate {
     pub baseline_on_disk: Option<Baseline>,
     /// A request for re-initialization that is done.
     pub reinit: Option<Reinit>,
+    /// The answer to an acceptance.
+    pub acceptance: Option<AcceptanceResult>,
     /// The state of realtime detection.
     pub realtime: Option<RealtimeStatus>,
     /// An event to create besides that of the result.

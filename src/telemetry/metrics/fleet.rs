@@ -12,8 +12,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 
 use super::labels::{
-    ChangeSetLabels, ConditionLabels, ErrorLabel, FileIntegrityLabel, KindLabel, NodeErrorLabels,
-    NodeLabel, NodeStateLabels, OperationLabel, PhaseLabel, ReinitLabels, StateLabel, StepLabel,
+    AcceptanceLabels, ChangeSetLabels, ConditionLabels, ErrorLabel, FileIntegrityLabel, KindLabel,
+    NodeErrorLabels, NodeLabel, NodeStateLabels, OperationLabel, PhaseLabel, ReinitLabels,
+    StateLabel, StepLabel,
 };
 
 /// The prefix of all metrics except those of the process.
@@ -73,6 +74,8 @@ pub(crate) struct Fleet {
     pub nodes: Family<StateLabel, Gauge>,
     /// Selected nodes by the changes that they show.
     pub change_set_nodes: Family<ChangeSetLabels, Gauge>,
+    /// Acceptances that have ended.
+    pub acceptances: Family<AcceptanceLabels, Counter>,
     /// 1 if the condition Degraded is True.
     pub degraded: Family<FileIntegrityLabel, Gauge>,
     /// Objects that the operator cannot decode.
@@ -197,6 +200,11 @@ impl Fleet {
                 r,
                 "change_set_nodes",
                 "Selected nodes that show the same changes, per FileIntegrity and change set",
+            ),
+            acceptances: metric(
+                r,
+                "acceptances",
+                "The total number of acceptances that are complete or failed, per FileIntegrity",
             ),
             degraded: metric(
                 r,

@@ -83,6 +83,15 @@ pub(crate) struct FileIntegrityLabel {
     pub file_integrity: String,
 }
 
+/// How an acceptance ended.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct AcceptanceLabels {
+    /// The name of the FileIntegrity.
+    pub file_integrity: String,
+    /// `complete` or `failed`.
+    pub outcome: &'static str,
+}
+
 /// A change set of a FileIntegrity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct ChangeSetLabels {

@@ -83,6 +83,11 @@ fn filled() -> Metrics {
         change_set: "other".to_owned(),
     };
     fleet.change_set_nodes.get_or_create(&set).set(2);
+    let acceptance = AcceptanceLabels {
+        file_integrity: "fi".to_owned(),
+        outcome: "complete",
+    };
+    fleet.acceptances.get_or_create(&acceptance).inc();
     fleet
         .reconcile_errors
         .get_or_create(&StepLabel { step: "observe" })

@@ -7,7 +7,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::latin1::as_bytes;
 use super::values::{Values, hash_of_new};
-use crate::aide::report::changes::{Change, ChangeKind, DETAILED_CHANGES, OmittedEntries, Report};
+use crate::aide::report::changes::{
+    Change, ChangeKind, DETAILED_CHANGES, Incomparable, OmittedEntries, Report,
+};
 use crate::aide::report::names;
 use crate::aide::report::tokens::sha256;
 use crate::aide::report::value_hash::part;
@@ -16,6 +18,9 @@ use crate::aide::report::value_hash::part;
 const ENTRY_BYTES: usize = 200;
 /// Maximum size of all values in bytes. A single attribute may have 64 KiB.
 pub(in crate::aide::report) const MAX_DETAILS: usize = 8 * 1024 * 1024;
+
+/// The attribute that differs if a file is of another type.
+const FILE_TYPE: &str = "type";
 
 /// The content of a report that has been read so far.
 #[derive(Default)]
@@ -26,6 +31,8 @@ pub(super) struct Collector {
     max_kept: usize,
     /// Size of the entries of each kind, in bytes.
     kept: [usize; 3],
+    /// Paths with other attributes in the new database.
+    other_attributes: Vec<Vec<u8>>,
     /// Entries beyond the limits.
     omitted: OmittedCounter,
     /// All distinct lists of attributes.
@@ -103,6 +110,26 @@ impl Collector {
         }
     }
 
+    /// The databases have different attributes of this path.
+    pub(super) fn other_attributes(&mut self, path: Vec<u8>) {
+        self.other_attributes.push(path);
+    }
+
+    /// A file of another type has other attributes.
+    fn incomparable(&self) -> Option<Incomparable> {
+        let is_other_type = |path: &[u8]| {
+            let entry = self.entries.get(path);
+            entry.is_some_and(|entry| entry.attributes.iter().any(|name| name == FILE_TYPE))
+        };
+        let mut paths = self.other_attributes.iter();
+        let first = paths.find(|path| !is_other_type(path))?.clone();
+        let others = paths.filter(|path| !is_other_type(path)).count();
+        Some(Incomparable {
+            first,
+            entries: others as u64 + 1,
+        })
+    }
+
     pub(super) fn detail(&mut self, path: &str, attributes: Vec<(String, Values)>) {
         let path = as_bytes(path);
         let named =
@@ -152,6 +179,7 @@ impl Collector {
 
     pub(super) fn finish(mut self, truncated: bool) -> Report {
         self.report.truncated = truncated;
+        self.report.incomparable = self.incomparable().map(Box::new);
         self.report.omitted = self.omitted.finish();
         self.report.changes = self
             .entries

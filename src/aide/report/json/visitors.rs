@@ -46,6 +46,9 @@ impl<'de> Visitor<'de> for Top<'_> {
                 "removed" => map.next_value_seed(Entries(collector, Some(ChangeKind::Removed)))?,
                 "changed" => map.next_value_seed(Entries(collector, Some(ChangeKind::Changed)))?,
                 "entries" => map.next_value_seed(Entries(collector, None))?,
+                "different_attributes" => {
+                    map.next_value_seed(OtherAttributes(collector))?;
+                }
                 "details" => map.next_value_seed(Details(collector))?,
                 "databases" => map.next_value_seed(Databases(collector))?,
                 _ => map.next_value::<IgnoredAny>().map(drop)?,
@@ -86,6 +89,32 @@ impl<'de> Visitor<'de> for Entries<'_> {
         while let Some(path) = seq.next_element::<String>()? {
             let kind = self.1.unwrap_or(ChangeKind::Changed);
             self.0.list(as_bytes(&path), kind, "");
+        }
+        Ok(())
+    }
+}
+
+/// Paths of which the databases have different attributes.
+struct OtherAttributes<'a>(&'a mut Collector);
+
+impl<'de> DeserializeSeed<'de> for OtherAttributes<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OtherAttributes<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("attributes of entries")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some((path, IgnoredAny)) = map.next_entry::<String, _>()? {
+            self.0.other_attributes(as_bytes(&path));
         }
         Ok(())
     }

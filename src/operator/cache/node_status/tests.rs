@@ -322,3 +322,63 @@ fn the_last_result_counts_unless_it_is_an_error() {
         assert_eq!(from_json(json.clone()).report.failed, expected, "{json}");
     }
 }
+
+fn with_answer(changes: &Value) -> CachedNodeStatus {
+    let mut json = status("n1");
+    json["acceptance"] = json!({
+        "name": "a", "uid": "uid", "attempt": 2, "state": "Refused", "reason": "ChangesDiffer",
+        "message": "other changes", "finishedAt": "2026-01-02T03:04:08Z",
+        "oldDigest": "a".repeat(64), "newDigest": "b".repeat(64),
+    });
+    for (key, value) in changes.as_object().unwrap() {
+        *json.pointer_mut(key).unwrap() = value.clone();
+    }
+    from_json(json)
+}
+
+#[test]
+fn the_answer_to_an_acceptance_is_kept_and_a_change() {
+    let kept = with_answer(&json!({}));
+    let expected = CachedAnswer {
+        uid: "uid".into(),
+        attempt: 2,
+        state: AcceptanceState::Refused,
+        reason: Some("ChangesDiffer".into()),
+        message: Some("other changes".into()),
+        finished_at: "2026-01-02T03:04:08Z".parse().unwrap(),
+        old_digest: Some([0xaa; 32]),
+        new_digest: Some([0xbb; 32]),
+        is_older_than_result: false,
+    };
+    assert_eq!(kept.report.acceptance.as_deref(), Some(&expected));
+    assert_ne!(kept.fingerprint(), from_json(status("n1")).fingerprint());
+    for change in [
+        json!({"/acceptance/attempt": 3}),
+        json!({"/acceptance/state": "Accepted"}),
+        json!({"/lastResult/lastProbeTime": "2026-01-02T03:04:09Z"}),
+    ] {
+        let changed = with_answer(&change);
+        assert_ne!(changed.fingerprint(), kept.fingerprint(), "{change}");
+    }
+    // A later result makes no further change.
+    let later = |at: &str| with_answer(&json!({"/lastResult/lastProbeTime": at})).fingerprint();
+    assert_eq!(later("2026-01-02T03:04:09Z"), later("2026-01-02T03:05:00Z"));
+}
+
+#[test]
+fn an_odd_answer_is_bounded_and_readable() {
+    let odd = with_answer(&json!({
+        "/acceptance/attempt": i64::MAX, "/acceptance/message": format!("a\nb{}", "x".repeat(5000)),
+        "/acceptance/reason": "y".repeat(5000), "/acceptance/oldDigest": "not a hash",
+        "/acceptance/finishedAt": "9999-12-31T23:59:59Z",
+    }));
+    let answer = odd.report.acceptance.as_deref().unwrap();
+    assert_eq!((answer.attempt, answer.old_digest), (0, None));
+    assert_eq!(answer.finished_at, Timestamp::UNIX_EPOCH);
+    let message = answer.message.as_deref().unwrap();
+    assert!(
+        message.starts_with("a\\012b") && message.len() <= 256,
+        "{message}"
+    );
+    assert!(answer.reason.as_deref().unwrap().len() <= 64);
+}

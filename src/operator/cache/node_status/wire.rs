@@ -19,13 +19,13 @@ use super::super::delegate_kind::delegate_kind;
 use super::super::fingerprint::fingerprint;
 use super::super::interner::{Interner, TextInterner};
 use super::{
-    CachedBaseline, CachedNodeStatus, CachedRealtime, LastResult, NodeReport, Owner,
+    CachedAnswer, CachedBaseline, CachedNodeStatus, CachedRealtime, LastResult, NodeReport, Owner,
     ReportedChangeSet, Shared,
 };
 use crate::aide::report::display_path;
 use crate::api::{
-    ChangeSetId, Condition, DesiredNodeState, FileIntegrityNodeStatus, RealtimeState,
-    ReportedErrorClass, Trigger, UnwatchedRule, names,
+    AcceptanceState, ChangeSetId, Condition, DesiredNodeState, FileIntegrityNodeStatus,
+    RealtimeState, ReportedErrorClass, Trigger, UnwatchedRule, names,
 };
 use crate::text::shorten_middle;
 
@@ -33,6 +33,9 @@ use crate::text::shorten_middle;
 const MAX_RULE: usize = 512;
 /// Maximum size in bytes of what is kept of why a node does not report all changes at once.
 const MAX_EXPLANATION: usize = 256;
+/// Maximum size in bytes of what is kept of the reason and the message of a refusal. The reasons are shorter.
+const MAX_REFUSAL_REASON: usize = 64;
+const MAX_REFUSAL: usize = 256;
 
 /// The labels that all statuses of a FileIntegrity share.
 const SHARED_LABELS: [&str; 2] = [names::Label::OWNER, names::Label::REINIT_OWNER];
@@ -58,6 +61,7 @@ struct Wire {
     baseline: Option<WireBaseline>,
     reinit: Option<WireReinit>,
     realtime: Option<WireRealtime>,
+    acceptance: Option<WireAnswer>,
     last_full_scan: Option<WireTime>,
 }
 
@@ -133,6 +137,19 @@ struct WireBaseline {
 #[derive(Clone, Debug, Deserialize)]
 struct WireReinit {
     id: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireAnswer {
+    uid: String,
+    attempt: i64,
+    state: AcceptanceState,
+    reason: Option<String>,
+    message: Option<String>,
+    finished_at: WireTime,
+    old_digest: Option<String>,
+    new_digest: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -221,6 +238,8 @@ impl NodeStatusConverter {
         let is_applied = meta
             .annotations
             .contains_key(names::Annotation::APPLIED_HASH);
+        let answer = wire.acceptance.as_ref();
+        let acceptance = answer.map(|answer| self.answer(answer, wire.last_result.as_ref()));
         CachedNodeStatus {
             name: self.texts.intern(metadata.name.unwrap_or_default()),
             uid: fingerprint(&meta.uid),
@@ -239,6 +258,7 @@ impl NodeStatusConverter {
                 baseline: wire.baseline.map(|baseline| self.baseline(baseline)),
                 reinit: wire.reinit.map(|reinit| self.texts.intern(reinit.id)),
                 realtime: wire.realtime.map(|realtime| self.realtime(&realtime)),
+                acceptance: acceptance.map(Box::new),
             }),
         }
     }
@@ -290,6 +310,26 @@ impl NodeStatusConverter {
                 counts: counts(result),
             })
         })
+    }
+
+    fn answer(&self, answer: &WireAnswer, last: Option<&WireResult>) -> CachedAnswer {
+        let digest = |hash: &Option<String>| hash.as_deref().and_then(names::parse_sha256);
+        let text = |text: &Option<String>, limit| {
+            let shown = text.as_deref().map(|text| shown(text, limit));
+            shown.map(|shown| self.texts.intern(shown))
+        };
+        CachedAnswer {
+            uid: self.texts.intern(answer.uid.as_str()),
+            attempt: u32::try_from(answer.attempt).unwrap_or(0),
+            state: answer.state,
+            reason: text(&answer.reason, MAX_REFUSAL_REASON),
+            message: text(&answer.message, MAX_REFUSAL),
+            finished_at: answer.finished_at.0,
+            old_digest: digest(&answer.old_digest),
+            new_digest: digest(&answer.new_digest),
+            is_older_than_result: last
+                .is_some_and(|last| last.last_probe_time.0 > answer.finished_at.0),
+        }
     }
 
     fn realtime(&self, realtime: &WireRealtime) -> CachedRealtime {

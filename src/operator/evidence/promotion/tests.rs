@@ -1,6 +1,8 @@
 use super::*;
 use crate::scan::evidence::tests::reported;
 
+const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
+
 fn with_metadata(mut object: ConfigMap, node: &str) -> ConfigMap {
     object.metadata.uid = Some(format!("uid of {node}"));
     let labels = object.metadata.labels.as_mut().unwrap();
@@ -20,7 +22,7 @@ fn value<'a>(evidence: &'a Evidence, key: &str) -> &'a str {
 fn a_verified_report_is_immutable_evidence_without_an_owner() {
     let object = with_metadata(reported("n1", "/etc/new"), "n1");
     let report = of(&object);
-    let evidence = Evidence::of(&object, &report, 0);
+    let evidence = Evidence::of(&object, &report, 0, RETENTION);
     assert!(evidence.is_verified());
     assert_eq!(evidence.name(), report.evidence_name());
     assert!(
@@ -37,7 +39,10 @@ fn a_verified_report_is_immutable_evidence_without_an_owner() {
     assert!(labels.contains_key(Label::EVIDENCE) && !labels.contains_key(Label::ACCEPTED));
     assert!(!labels.contains_key(Label::NODE), "it is of several nodes");
     let now = time::now().0;
-    assert!(!is_expired(&created.metadata, now));
+    assert!(!is_expired(
+        &created.metadata,
+        now + RETENTION - SignedDuration::from_secs(60)
+    ));
     assert!(is_expired(
         &created.metadata,
         now + RETENTION + SignedDuration::from_secs(60)
@@ -66,13 +71,13 @@ fn a_node_that_claims_the_set_of_others_gets_another_name() {
     let mut lie = with_metadata(reported("n2", "/etc/other"), "n2");
     let annotations = lie.metadata.annotations.as_mut().unwrap();
     annotations.insert(Annotation::CHANGE_SET.to_owned(), set);
-    let evidence = Evidence::of(&lie, &of(&lie), 0);
+    let evidence = Evidence::of(&lie, &of(&lie), 0, RETENTION);
     assert!(!evidence.is_verified());
     assert_eq!(value(&evidence, Annotation::VERIFIED), NOT_VERIFIED);
     assert_ne!(evidence.name(), of(&truth).evidence_name());
     // Nor without a record.
     lie.data = None;
-    let evidence = Evidence::of(&lie, &of(&lie), 0);
+    let evidence = Evidence::of(&lie, &of(&lie), 0, RETENTION);
     assert!(!evidence.is_verified());
     assert_ne!(evidence.name(), of(&truth).evidence_name());
 }
@@ -95,7 +100,7 @@ fn objects_without_a_valid_set_are_not_promoted() {
 #[test]
 fn beyond_the_limit_only_the_record_is_kept() {
     let object = with_metadata(reported("n1", "/etc/new"), "n1");
-    let evidence = Evidence::of(&object, &of(&object), MAX_TOTAL);
+    let evidence = Evidence::of(&object, &of(&object), MAX_TOTAL, RETENTION);
     let created = evidence.object();
     assert_eq!(created.binary_data, None);
     let data = created.data.clone().unwrap();
@@ -116,7 +121,7 @@ fn evidence_lists_its_nodes_once_and_within_a_limit() {
         .map(|node| of(&with_metadata(reported("n1", "/etc/new"), node)))
         .collect();
     let object = reported("n1", "/etc/new");
-    let evidence = Evidence::of(&object, &all[0], 0);
+    let evidence = Evidence::of(&object, &all[0], 0, RETENTION);
     let mut existing = Existing::default();
     assert_eq!(existing.with_nodes(&evidence.name(), &all), None);
     let mut metadata = evidence.object().metadata.clone();
@@ -135,4 +140,69 @@ fn evidence_lists_its_nodes_once_and_within_a_limit() {
     let count = annotation(&metadata, Annotation::NODE_COUNT).unwrap();
     assert_eq!(count, (MAX_NODES + 20).to_string());
     assert!(existing.size() > 0);
+}
+
+#[test]
+fn the_state_of_evidence_is_that_of_its_annotation() {
+    let mut existing = Existing::default();
+    for (name, verified) in [
+        ("a", Some(VERIFIED)),
+        ("b", Some(NOT_VERIFIED)),
+        ("c", Some(INCOMPLETE)),
+        ("d", Some(TRUNCATED)),
+        ("e", Some("yes")),
+        ("f", None),
+    ] {
+        let annotation = |value: &str| (Annotation::VERIFIED.to_owned(), value.to_owned());
+        existing.add(ObjectMeta {
+            name: Some(name.to_owned()),
+            annotations: Some(verified.map(annotation).into_iter().collect()),
+            ..ObjectMeta::default()
+        });
+    }
+    let expected = [
+        ("a", EvidenceState::Verified),
+        ("b", EvidenceState::Unverified),
+        ("c", EvidenceState::Incomplete),
+        ("d", EvidenceState::Incomplete),
+        ("e", EvidenceState::Unverified),
+        ("f", EvidenceState::Unverified),
+    ];
+    let expected = expected.map(|(name, state)| (name.to_owned(), state));
+    assert_eq!(existing.states(), expected.into_iter().collect());
+}
+
+#[test]
+fn before_the_limit_is_reached_users_are_warned() {
+    let object = with_metadata(reported("n1", "/etc/new"), "n1");
+    let evidence = Evidence::of(&object, &of(&object), 0, RETENTION);
+    let mut existing = Existing::default();
+    assert!(!existing.is_nearly_full());
+    assert!(existing.file_integrities().is_empty());
+    for (number, (size, is_nearly_full)) in [
+        (MAX_TOTAL / 2, false),
+        (MAX_TOTAL / 10 * 3 - 20, false),
+        (19, false),
+        (20, true),
+        (MAX_TOTAL, true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut metadata = evidence.object().metadata.clone();
+        metadata.name = Some(format!("e{number}"));
+        let annotations = metadata.annotations.as_mut().unwrap();
+        annotations.insert(Annotation::SIZE.to_owned(), size.to_string());
+        existing.add(metadata);
+        assert_eq!(
+            existing.is_nearly_full(),
+            is_nearly_full,
+            "{}",
+            existing.size()
+        );
+    }
+    assert_eq!(
+        existing.file_integrities(),
+        BTreeSet::from(["fi".to_owned()])
+    );
 }

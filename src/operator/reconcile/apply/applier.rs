@@ -19,7 +19,7 @@ use super::super::plan::{DesiredObject, ObsoleteObject};
 use super::comparison::{foreign_annotations_removal, is_up_to_date};
 use super::error::ApplyError;
 use crate::api::object_name::NamespaceName;
-use crate::api::{FileIntegrity, FileIntegrityNodeStatus, names};
+use crate::api::{FileIntegrity, FileIntegrityAcceptance, FileIntegrityNodeStatus, names};
 use crate::k8s::{raw, request};
 use crate::operator::cache::node_status::CachedNodeStatus;
 
@@ -36,6 +36,7 @@ pub(crate) struct Applied {
 #[derive(Clone)]
 pub(crate) struct Applier {
     pub(super) file_integrities: Api<FileIntegrity>,
+    pub(super) acceptances: Api<FileIntegrityAcceptance>,
     statuses: Api<FileIntegrityNodeStatus>,
     config_maps: Api<ConfigMap>,
     daemon_sets: Api<DaemonSet>,
@@ -59,6 +60,7 @@ impl Applier {
         let name = namespace.as_str();
         Self {
             file_integrities: Api::namespaced(client.clone(), name),
+            acceptances: Api::namespaced(client.clone(), name),
             statuses: Api::namespaced(client.clone(), name),
             config_maps: Api::namespaced(client.clone(), name),
             daemon_sets: Api::namespaced(client.clone(), name),

@@ -7,7 +7,8 @@ use kube::core::ObjectMeta;
 
 use super::changes::Relevance;
 use super::triggers::Target;
-use crate::api::{FILE_INTEGRITY_KIND, FileIntegrity, names};
+use crate::api::object_name::ObjectName;
+use crate::api::{FILE_INTEGRITY_KIND, FileIntegrity, FileIntegrityAcceptance, names};
 use crate::operator::cache::fingerprint::fingerprint;
 use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node_status::CachedNodeStatus;
@@ -86,6 +87,16 @@ pub(super) fn of_node(node: &CachedNode) -> Relevance {
     Relevance {
         target: Some(Target::All),
         fingerprint: fingerprint(node),
+    }
+}
+
+/// Every change. The operator itself writes the status at most every five seconds.
+pub(super) fn of_acceptance(acceptance: &FileIntegrityAcceptance) -> Relevance {
+    let meta = &acceptance.metadata;
+    let name = ObjectName::parse(&acceptance.spec.file_integrity);
+    Relevance {
+        target: name.ok().map(|name| one(name.as_str())),
+        fingerprint: fingerprint(&(&meta.uid, &meta.resource_version)),
     }
 }
 

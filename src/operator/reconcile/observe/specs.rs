@@ -11,7 +11,7 @@ use super::relevance;
 use super::user_config::UserConfigs;
 use super::watches::WatchSpec;
 use crate::api::object_name::{InvalidName, NamespaceName, ObjectName};
-use crate::api::{FileIntegrity, names};
+use crate::api::{FileIntegrity, FileIntegrityAcceptance, names};
 use crate::k8s::watch::Source;
 use crate::operator::cache::freshness::Freshness;
 use crate::operator::cache::interner::TextInterner;
@@ -26,6 +26,8 @@ use crate::operator::fleet_metrics::FleetMetrics;
 const NODES_PAGE: u32 = 100;
 /// Page size when node statuses are listed. The status of a failed node is some 8 kB.
 pub(super) const STATUSES_PAGE: u32 = 250;
+/// Page size when acceptances are listed. One with 500 nodes is some 200 kB.
+const ACCEPTANCES_PAGE: u32 = 20;
 
 pub(super) fn file_integrities(
     client: &Client,
@@ -105,6 +107,32 @@ pub(super) fn nodes(
         move |node: ReceivedNode| node.into_cached(&texts),
         relevance::of_node,
     )
+}
+
+pub(super) fn acceptances(
+    client: &Client,
+    namespace: &NamespaceName,
+    metrics: &Arc<FleetMetrics>,
+) -> WatchSpec<FileIntegrityAcceptance, FileIntegrityAcceptance> {
+    let metrics = Arc::clone(metrics);
+    WatchSpec::new(
+        Source::namespaced(client, namespace).paged(ACCEPTANCES_PAGE),
+        without_finished_nodes,
+        relevance::of_acceptance,
+    )
+    .after_store(move |event| metrics.record_acceptance(event))
+}
+
+/// Keeps nothing that only users read. Finished acceptances exist for more than a year.
+fn without_finished_nodes(acceptance: FileIntegrityAcceptance) -> FileIntegrityAcceptance {
+    let mut acceptance = without_managed_fields(acceptance);
+    acceptance.metadata.annotations = None;
+    if acceptance.is_finished()
+        && let Some(status) = &mut acceptance.status
+    {
+        status.nodes = Vec::new();
+    }
+    acceptance
 }
 
 /// Keeps of the managed fields only who else has written the status.

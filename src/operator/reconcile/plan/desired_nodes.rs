@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::super::conditions::inputs::{NodeRealtime, NodeSummary};
 use super::super::reinit::node_request::is_open;
+use super::acceptances::PlannedAcceptances;
 use super::inputs::Inputs;
 use crate::api::DesiredNodeState;
 use crate::operator::cache::freshness;
@@ -12,11 +13,17 @@ use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node_status::CachedNodeStatus;
 
 impl Inputs<'_> {
-    pub(super) fn desired_state(&self, node: &CachedNode) -> DesiredNodeState {
+    pub(super) fn desired_state(
+        &self,
+        node: &CachedNode,
+        acceptances: &PlannedAcceptances<'_>,
+    ) -> DesiredNodeState {
+        let current = self.status_of(node);
+        let current = current.and_then(|status| status.desired.acceptance.as_ref());
         DesiredNodeState {
             config_hash: self.effective.hash.clone(),
             reinit_request: self.request_for(node),
-            acceptance: None,
+            acceptance: acceptances.request_for(node, current),
             hold: self.hold(node),
         }
     }

@@ -130,6 +130,9 @@ fn with_annotations(annotations: &Value) -> Observed {
         unreadable: Vec::new(),
         unreadable_nodes: HashSet::new(),
         others: Vec::new(),
+        acceptances: None,
+        policy: None,
+        evidence: None,
         environment: Environment {
             image: "i".to_owned(),
             ..Environment::default()

@@ -3,7 +3,7 @@
 use kube::ResourceExt as _;
 
 use super::*;
-use crate::api::HoldReason;
+use crate::api::{AcceptanceRequest, HoldReason};
 use crate::operator::cache::node_status::from_json;
 use crate::operator::reconcile::build::node_status;
 
@@ -53,7 +53,15 @@ fn a_cached_node_status_has_everything_that_was_applied_except_the_hash() {
     let desired = DesiredNodeState {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("r".to_owned()),
-        acceptance: None,
+        acceptance: Some(AcceptanceRequest {
+            name: "a".to_owned(),
+            uid: "u".to_owned(),
+            attempt: 1,
+            change_set: "s".to_owned(),
+            config_hash: "c".to_owned(),
+            until: "2026-01-02T03:04:05Z".parse().unwrap(),
+            publish_report: false,
+        }),
         hold: Some(HoldReason::User),
     };
     let fi = serde_json::from_value(fi).unwrap();

@@ -1,5 +1,3 @@
-//! Tests of the policy.
-
 use std::collections::BTreeMap;
 
 use super::*;
@@ -7,33 +5,39 @@ use crate::api::EventReason;
 
 #[test]
 fn the_documents_speak_of_the_namespace() {
-    let documents = documents("elsewhere");
-    for (document, kind) in documents.iter().zip(["", "Binding"]) {
-        assert!(document.contains(&format!("kind: ValidatingAdmissionPolicy{kind}\n")));
-        assert!(document.contains("\n  name: file-integrity-daemon.elsewhere\n"));
-        assert!(!document.contains(MANIFEST_NAMESPACE));
+    for policy in Policy::ALL {
+        let name = policy.name("elsewhere");
+        let documents = policy.documents("elsewhere");
+        for document in &documents {
+            let text = &document.text;
+            assert!(text.contains(&format!("kind: {}\n", document.kind)));
+            assert!(text.contains(&format!("\n  name: {name}\n")));
+            assert!(!text.contains(MANIFEST_NAMESPACE));
+        }
+        let binding = &documents[1].text;
+        assert!(binding.contains(&format!("policyName: {name}\n")));
+        assert!(binding.contains("kubernetes.io/metadata.name: elsewhere"));
     }
-    assert!(documents[1].contains("policyName: file-integrity-daemon.elsewhere\n"));
-    assert!(documents[1].contains("kubernetes.io/metadata.name: elsewhere"));
 }
 
 /// An event with another reason would be refused.
 #[test]
 fn the_policy_allows_exactly_the_reasons_of_the_daemons_events() {
     for reason in EventReason::ALL {
-        let is_allowed = MANIFEST.contains(&format!("'{reason}'"));
+        let is_allowed = Policy::Daemon.manifest().contains(&format!("'{reason}'"));
         assert_eq!(is_allowed, reason.is_of_daemon(), "{reason}");
     }
 }
 
 #[test]
 fn objects_of_the_operator_have_the_hash_annotation() {
-    let [policy, _] = documents("ns");
-    let made = with_hash(&policy, "abc");
+    let [policy, _] = Policy::Daemon.documents("ns");
+    let made = policy.with_hash();
     let annotated = format!(
-        "kind: ValidatingAdmissionPolicy\nmetadata:\n  annotations:\n    {}: \"abc\"\n  \
+        "kind: ValidatingAdmissionPolicy\nmetadata:\n  annotations:\n    {}: \"{}\"\n  \
          name: file-integrity-daemon.ns\n",
-        Annotation::MANIFEST_HASH
+        Annotation::MANIFEST_HASH,
+        policy.hash()
     );
     assert!(made.contains(&annotated), "{made}");
 }

@@ -1,0 +1,99 @@
+//! The answer of a node to an acceptance. Pure.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::event::{EventMessage, Severity};
+use crate::api::object_name::visible;
+use crate::api::{
+    AcceptanceRequest, AcceptanceResult, AcceptanceState, Baseline, EventReason, RefusalReason,
+};
+use crate::text::shorten_middle;
+
+/// Maximum bytes of the explanation of a refusal.
+const MAX_MESSAGE: usize = 768;
+
+/// Why a node kept its baseline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    pub(crate) reason: RefusalReason,
+    /// Explanation.
+    pub message: String,
+}
+
+impl Refusal {
+    /// If the message is too long for a node status, its middle is omitted.
+    pub(crate) fn new(reason: RefusalReason, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        shorten_middle(&mut message, MAX_MESSAGE);
+        Self { reason, message }
+    }
+
+    /// The event. Only what nobody has caused on purpose is a warning.
+    pub(crate) fn event(&self, node: &str, request: &AcceptanceRequest) -> EventMessage {
+        let severity = match self.reason {
+            RefusalReason::ChangesDiffer
+            | RefusalReason::Unstable
+            | RefusalReason::BaselineUntrusted
+            | RefusalReason::Error => Severity::Warning,
+            RefusalReason::ConfigurationDiffers
+            | RefusalReason::Expired
+            | RefusalReason::Revoked => Severity::Normal,
+        };
+        EventMessage {
+            severity,
+            reason: EventReason::ChangesDiffer,
+            message: format!(
+                "node {node}: the acceptance {} was refused, and the node keeps its baseline: {}, {}",
+                visible(&request.name),
+                self.reason,
+                self.message
+            ),
+        }
+    }
+}
+
+/// The answer of a node that has created this baseline for the acceptance.
+pub(crate) fn accepted(
+    request: &AcceptanceRequest,
+    baseline: &Baseline,
+    at: Time,
+) -> AcceptanceResult {
+    let accepted = baseline.accepted.as_ref();
+    AcceptanceResult {
+        old_digest: accepted.and_then(|it| it.old_digest.clone()),
+        new_digest: Some(baseline.digest.clone()),
+        ..answer(request, AcceptanceState::Accepted, at)
+    }
+}
+
+/// The answer of a node that keeps the baseline with this digest.
+pub(crate) fn refused(
+    request: &AcceptanceRequest,
+    refusal: &Refusal,
+    digest: Option<String>,
+    at: Time,
+) -> AcceptanceResult {
+    AcceptanceResult {
+        reason: Some(refusal.reason.to_string()),
+        message: Some(refusal.message.clone()),
+        old_digest: digest,
+        ..answer(request, AcceptanceState::Refused, at)
+    }
+}
+
+fn answer(request: &AcceptanceRequest, state: AcceptanceState, at: Time) -> AcceptanceResult {
+    AcceptanceResult {
+        name: request.name.clone(),
+        uid: request.uid.clone(),
+        attempt: request.attempt,
+        state,
+        reason: None,
+        message: None,
+        finished_at: at,
+        old_digest: None,
+        new_digest: None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -60,7 +60,8 @@ pub(crate) fn explain(name: &str, screen: &Screen) -> Option<String> {
 /// All names that can be explained.
 pub(crate) fn names() -> BTreeSet<String> {
     let of_sections = named_sections().map(|section| section.title.to_owned());
-    rows()
+    let of_rows = rows(&PAGES).into_iter().chain(rows(&[OVERVIEW]));
+    of_rows
         .flat_map(|row| row.names)
         .chain(of_sections)
         .collect()

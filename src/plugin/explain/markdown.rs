@@ -54,7 +54,7 @@ pub(super) fn sections(page: &'static str) -> impl Iterator<Item = Section> {
         })
 }
 
-/// The rows of the tables of a section whose first cell has names.
+/// The rows of the tables of a section. The names are in the column Reason, or in the first one.
 pub(super) fn cells(section: &Section) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut header: Vec<String> = Vec::new();
@@ -71,9 +71,13 @@ pub(super) fn cells(section: &Section) -> Vec<Row> {
             header = cells;
             continue;
         }
-        let mut cells = cells.into_iter();
-        let names = names_of(&cells.next().unwrap_or_default());
-        let columns = header.iter().skip(1).cloned().zip(cells);
+        let named = header
+            .iter()
+            .position(|title| title == "Reason")
+            .unwrap_or(0);
+        let names = names_of(cells.get(named).map_or("", String::as_str));
+        let columns = header.iter().cloned().zip(cells).enumerate();
+        let columns = columns.filter_map(|(at, cell)| (at != named).then_some(cell));
         rows.push(Row {
             section: section.title,
             names,

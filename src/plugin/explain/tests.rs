@@ -1,6 +1,6 @@
 use super::*;
 use crate::api::condition::{ConditionReason, ConditionType};
-use crate::api::{ErrorClass, EventReason, RealtimeReason, RefusalReason};
+use crate::api::{AcceptanceReason, ErrorClass, EventReason, RealtimeReason, RefusalReason};
 use crate::plugin::fixtures::screen;
 
 #[test]
@@ -20,9 +20,11 @@ fn everything_that_fio_reports_is_explained() {
     let types = ConditionType::ALL.iter().map(|it| it.as_str().to_owned());
     let classes = ErrorClass::ALL.iter().map(|it| it.as_str().to_owned());
     let refusals = RefusalReason::ALL.iter().map(|it| it.as_str().to_owned());
+    let acceptances = AcceptanceReason::ALL.iter();
+    let acceptances = acceptances.map(|it| it.as_str().to_owned());
     let realtime = realtime.iter().map(|it| format!("{it:?}"));
     let all = events.chain(reasons).chain(types).chain(classes);
-    let all = all.chain(refusals).chain(realtime);
+    let all = all.chain(refusals).chain(realtime).chain(acceptances);
     let missing: Vec<String> = all
         .filter(|name| explain(name, &screen(None, false)).is_none())
         .collect();

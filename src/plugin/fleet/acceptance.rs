@@ -3,10 +3,8 @@
 use k8s_openapi::jiff::Timestamp;
 
 use super::Owner;
-use crate::api::{AcceptanceCounts, FileIntegrityAcceptance};
-
-/// Types of the conditions that end an acceptance.
-const ENDS: [&str; 2] = ["Complete", "Failed"];
+use crate::api::condition::ConditionStatus;
+use crate::api::{AcceptanceConditionType, AcceptanceCounts, FileIntegrityAcceptance};
 
 /// An acceptance whose nodes do not all have an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +23,13 @@ impl OpenAcceptance {
     /// None if it has ended.
     pub(crate) fn of(object: &FileIntegrityAcceptance) -> Option<Self> {
         let status = object.status.clone().unwrap_or_default();
+        let ends = [
+            AcceptanceConditionType::Complete,
+            AcceptanceConditionType::Failed,
+        ];
+        let is_end = |kind: &str| ends.iter().any(|end| end.as_str() == kind);
         let mut conditions = status.conditions.iter();
-        if conditions.any(|it| ENDS.contains(&it.type_.as_str()) && it.status == "True") {
+        if conditions.any(|it| is_end(&it.type_) && it.status == ConditionStatus::True.as_str()) {
             return None;
         }
         let spec = &object.spec;

@@ -71,13 +71,13 @@ pub(super) fn cells(section: &Section) -> Vec<Row> {
             header = cells;
             continue;
         }
-        let named = header
+        let place = header
             .iter()
             .position(|title| title == "Reason")
             .unwrap_or(0);
-        let names = names_of(cells.get(named).map_or("", String::as_str));
+        let names = names_of(cells.get(place).map_or("", String::as_str));
         let columns = header.iter().cloned().zip(cells).enumerate();
-        let columns = columns.filter_map(|(at, cell)| (at != named).then_some(cell));
+        let columns = columns.filter_map(|(at, cell)| (at != place).then_some(cell));
         rows.push(Row {
             section: section.title,
             names,

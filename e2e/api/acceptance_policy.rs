@@ -7,9 +7,9 @@ use fio::testing::api::{FileIntegrityAcceptance, FileIntegrityNodeStatus, names}
 use fio::testing::operator::admission_policy::{Policy, PolicyState, acceptance_policy};
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::Client;
 use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::discovery::ApiResource;
-use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::acceptance_admission::{ADMIN, acceptance, acceptances, from_now};

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use anyhow::Context as _;
 use fio::testing::aide::config::{config_hash, prepare};
 use fio::testing::api::{
     AcceptanceRequest, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names,

@@ -28,7 +28,7 @@ const NODES: u64 = 4;
 /// Names of the files of a node. Some exist.
 const FILES: u64 = 8;
 /// Size of the files that AIDE takes a moment to read.
-const LARGE: usize = 512 * 1024;
+const LARGE: usize = 256 * 1024;
 
 /// A generator of numbers that are the same in each run.
 struct Numbers(u64);
@@ -113,6 +113,17 @@ impl Writer {
                 fs::rename(&beside, &path).unwrap();
             }
             _ => fs::write(&path, self.content()).unwrap(),
+        }
+    }
+
+    /// Writes to a large file all the time.
+    fn write_until(&mut self, is_over: &AtomicBool) {
+        let path = self.path();
+        fs::write(&path, vec![0; 4 * LARGE]).unwrap();
+        let mut file = OpenOptions::new().append(true).open(path).unwrap();
+        while !is_over.load(Ordering::SeqCst) {
+            file.write_all(b"x").unwrap();
+            std::thread::sleep(Duration::from_micros(100));
         }
     }
 
@@ -211,7 +222,7 @@ async fn races(seed: u64) -> Counts {
                 break tree;
             }
         };
-        let scan = node.scan().await;
+        let scan = node.scan_by(&runner).await;
         // Also what the writer has changed after the last new baseline.
         assert_eq!(
             found(&scan),
@@ -224,19 +235,15 @@ async fn races(seed: u64) -> Counts {
         let is_over = Arc::new(AtomicBool::new(false));
         let (over, known) = (Arc::clone(&is_over), reviewed.clone());
         let writing = std::thread::spawn(move || {
+            if writer.numbers.below(20) == 0 {
+                writer.write_until(&over);
+                return writer;
+            }
             let changes = writer.numbers.below(4);
             writer.numbers.pause(60_000);
             for _ in 0..changes {
                 writer.change(&known);
                 writer.numbers.pause(4000);
-            }
-            // A file that is written all the time.
-            if writer.numbers.below(20) == 0 {
-                while !over.load(Ordering::SeqCst) {
-                    let path = writer.path();
-                    let file = OpenOptions::new().append(true).create(true).open(path);
-                    file.unwrap().write_all(b"x").unwrap();
-                }
             }
             writer
         });

@@ -14,7 +14,7 @@ use kube::api::{Api, ApiResource, DynamicObject, PostParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Daemon, Space, checkout, clean, eventually, in_space, kubeconfig_as};
+use crate::harness::{Daemon, Space, alone, checkout, clean, eventually, in_space, kubeconfig_as};
 use crate::process::program;
 
 /// Nodes with the changes of an update. One more has another file.
@@ -27,7 +27,7 @@ const MAX_LISTS: usize = 25;
 const MAX_MEMORY: u64 = 60_000_000;
 
 /// kubectl with the plugin on its PATH, for a user of its own.
-struct Kubectl {
+pub(crate) struct Kubectl {
     dir: TempDir,
     namespace: String,
     kubeconfig: PathBuf,
@@ -35,7 +35,7 @@ struct Kubectl {
 
 impl Kubectl {
     /// A user who may read everything.
-    fn reader(space: &Space, user: &str) -> anyhow::Result<Self> {
+    pub(crate) fn reader(space: &Space, user: &str) -> anyhow::Result<Self> {
         Self::of_groups(space, user, &["system:masters"])
     }
 
@@ -66,7 +66,7 @@ impl Kubectl {
     }
 
     /// Runs the plugin with these arguments.
-    fn run(&self, args: &[&str]) -> anyhow::Result<Output> {
+    pub(crate) fn run(&self, args: &[&str]) -> anyhow::Result<Output> {
         let path = format!("{}:/usr/bin:/bin", self.dir.path().display());
         let output = Command::new(checkout().join(".cluster/bin/kubectl"))
             .arg("file-integrity")
@@ -96,7 +96,7 @@ impl Kubectl {
         Ok(text)
     }
 
-    fn json(&self, args: &[&str], status: i32) -> anyhow::Result<Value> {
+    pub(crate) fn json(&self, args: &[&str], status: i32) -> anyhow::Result<Value> {
         let args = [args, &["-o", "json"]].concat();
         Ok(serde_json::from_str(&self.prints(&args, status)?)?)
     }
@@ -327,7 +327,8 @@ fn shown(text: &str) {
 
 #[tokio::test]
 async fn status_of_5000_nodes_takes_few_requests_and_little_memory() -> anyhow::Result<()> {
-    in_space("plugin-large", async |space| {
+    // Its 5,000 objects would slow down the tests beside it.
+    alone("plugin-large", async |space| {
         // Without an operator: nothing else changes these objects.
         let fi = space.file_integrity("fi", json!({})).await?;
         let owner = json!([{

@@ -9,9 +9,11 @@ mod daemon;
 mod logcollector;
 mod manual;
 mod operator;
+mod plugin;
 mod reinit_signal;
 mod version;
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -50,6 +52,8 @@ enum Command {
     Operator(operator::Args),
     /// Run the daemon of a node: create a baseline, scan periodically, report changes
     Daemon(Box<daemon::Args>),
+    #[command(flatten)]
+    Plugin(plugin::Command),
     /// Re-initialize a node's baseline
     ReinitSignal(reinit_signal::Args),
     /// Report a run of AIDE that another program started on this node
@@ -69,13 +73,23 @@ enum Command {
 }
 
 impl Cli {
+    /// Runs the program with the arguments of the process.
+    pub fn main() -> anyhow::Result<ExitCode> {
+        let arguments: Vec<OsString> = std::env::args_os().collect();
+        match plugin::run_as_plugin(&arguments) {
+            Some(status) => Ok(status),
+            None => Self::parse_from(arguments).run(),
+        }
+    }
+
     /// Runs the subcommand, and returns the exit status of the program.
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    fn run(self) -> anyhow::Result<ExitCode> {
         let filter = std::env::var("RUST_LOG").ok();
         logging::init(self.log_format, self.command.debug(), filter.as_deref());
         match self.command {
             Command::Operator(args) => block_on(operator::run(args)),
             Command::Daemon(args) => block_on(daemon::run(*args)),
+            Command::Plugin(command) => return Ok(plugin::run(command, "fio")),
             Command::ReinitSignal(args) => block_on(reinit_signal::run(args)),
             Command::Logcollector(args) => block_on(logcollector::run(args)),
             Command::Config(args) => return block_on(config::run(args)),

@@ -36,7 +36,23 @@ fn commands_of_fio_are_valid() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for shown in commands() {
-        for run in shown.runs_of("fio") {
+        let as_plugin = shown.runs_of("kubectl").into_iter();
+        let as_plugin =
+            as_plugin.filter(|run| run.get(1).is_some_and(|word| word == "file-integrity"));
+        // The commands of the plugin are those of fio. Without one, it shows the status.
+        let as_plugin = as_plugin.map(|run| {
+            let is_status = run
+                .get(2)
+                .is_none_or(|word| word.starts_with('-') && word != "--help");
+            let command = is_status.then(|| "status".to_owned());
+            let words = command.into_iter().chain(run[2..].iter().cloned());
+            ["fio".to_owned()]
+                .into_iter()
+                .chain(words)
+                .collect::<Vec<String>>()
+        });
+        let as_fio = shown.runs_of("fio").into_iter().map(<[String]>::to_vec);
+        for run in as_fio.chain(as_plugin) {
             count += 1;
             let Err(error) = Cli::try_parse_from(run) else {
                 continue;
@@ -154,7 +170,7 @@ fn commands_of_kubectl_use_existing_keys() {
 
 fn is_verb(word: &str) -> bool {
     const VERBS: &str = "annotate api-resources apply auth config cordon cp create debug delete describe \
-                         drain edit events exec explain get kustomize label logs patch port-forward replace rollout run \
+                         drain edit events exec explain file-integrity get kustomize label logs patch port-forward replace rollout run \
                          scale set uncordon version wait";
     VERBS.split_whitespace().any(|verb| verb == word)
 }

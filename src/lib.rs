@@ -1,8 +1,8 @@
 //! `fio`: file integrity monitoring for the nodes of a Kubernetes cluster, with AIDE.
 //!
 //! Modules depend on each other only in this direction: [`api`] (the API objects) <- [`aide`] (AIDE's configuration,
-//! reports and database) <- [`scan`] (results of scans and their publication) <- [`operator`] and
-//! [`daemon`], which never use each other. [`k8s`] (requests to the API server), [`telemetry`],
+//! reports and database) <- [`scan`] (results of scans and their publication) <- [`operator`],
+//! [`daemon`] and [`plugin`], which never use each other. [`k8s`] (requests to the API server), [`telemetry`],
 //! [`metrics_server`] and [`signal_file`] use nothing but [`api`] and each other. Only [`cli`] reads
 //! arguments and environment variables.
 
@@ -25,6 +25,7 @@ mod k8s;
 mod locks;
 mod metrics_server;
 mod operator;
+mod plugin;
 mod scan;
 mod signal_file;
 mod telemetry;

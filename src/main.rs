@@ -3,10 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    match fio::Cli::parse().run() {
+    match fio::Cli::main() {
         Ok(code) => code,
         Err(error) => {
             let message = format!("fio: {}", fio::error_chain(error.as_ref()));

@@ -25,6 +25,7 @@ use serde_json::{Value, json};
 
 use crate::acceptance_admission::{acceptance, acceptances, from_now};
 use crate::harness::{Daemon, Operator, POLL_INTERVAL, Space, eventually, in_space, kubectl};
+use crate::plugin::Kubectl;
 
 /// Nodes that show the same set. One more shows another one.
 const ALIKE: usize = 46;
@@ -412,6 +413,18 @@ async fn the_nodes_that_show_the_set_accept_it_and_no_other_node() -> anyhow::Re
         let status = serde_json::to_value(&open.status)?;
         assert_eq!(status["evidence"], json!(evidence[0]));
         assert_eq!(status["nodes"].as_array().map(Vec::len), Some(47));
+
+        // No node shows the set any more: the plugin of kubectl finds it by the evidence.
+        let kubectl = Kubectl::reader(space, "plugin")?;
+        let found = kubectl.json(&["changes", &set_of(1)?[..12]], 1)?;
+        let source = json!({"kind": "evidence", "configMap": evidence[0]});
+        assert_eq!(found["source"], source, "{found}");
+        assert_eq!(found["complete"], json!(true), "{found}");
+        assert_eq!(found["changes"][0]["path"], json!("/etc/new"), "{found}");
+        let shown = kubectl.run(&["status", "-o", "json"])?;
+        let shown: Value = serde_json::from_slice(&shown.stdout)?;
+        let acceptance = &shown["acceptances"][0];
+        assert_eq!(acceptance["counts"]["accepted"], json!(47), "{shown}");
 
         let complete = until_condition(space, "a", "Complete", "True/Accepted").await?;
         assert_eq!(counts(&complete), [47, 47, 0, 0]);

@@ -11,12 +11,13 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use fio::testing::aide::report::{Change, ChangeKind, Report};
+use fio::testing::aide::report::{Change, ChangeKind, Report, parse_json};
 use fio::testing::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
 use fio::testing::operator::ScrapeSettings;
 use fio::testing::operator::Settings;
 use fio::testing::operator::admission_policy::Policy;
 use fio::testing::scan::Identity;
+use fio::testing::scan::failure_log::{Reports, config_map, fit};
 use fio::testing::scan::outcome::{Finding, Outcome};
 use fio::testing::scan::publish::Publisher;
 use fio::testing::scan::reporting::NodeUpdate;
@@ -676,6 +677,15 @@ impl Space {
         Ok(writes.map(written).collect())
     }
 
+    /// The requests that are in the audit log for this identity, as `verb resource`.
+    pub(crate) fn requests(&self, identity: &str) -> anyhow::Result<Vec<String>> {
+        let audited = self.audited(identity)?.into_iter();
+        let complete = audited.filter(|entry| entry.stage == "ResponseComplete");
+        Ok(complete
+            .map(|entry| format!("{} {}", entry.verb, entry.object.resource))
+            .collect())
+    }
+
     /// How many watches of this ConfigMap by its name an operator has open.
     pub(crate) fn watches_of(&self, identity: &str, config_map: &str) -> anyhow::Result<i32> {
         let audited = self.audited(identity)?.into_iter();
@@ -703,7 +713,8 @@ impl Space {
         };
         Daemon {
             status: identity.node_status(),
-            publisher: Publisher::new(&self.client, identity, format!("daemon-{node}")),
+            publisher: Publisher::new(&self.client, identity.clone(), format!("daemon-{node}")),
+            identity: Box::new(identity),
             statuses: self.api(),
             baselines: 0,
         }
@@ -951,6 +962,7 @@ impl std::io::Write for Log {
 /// Plays a daemon's part, with the daemon's own publisher.
 pub(crate) struct Daemon {
     pub(crate) status: String,
+    identity: Box<Identity>,
     publisher: Publisher,
     statuses: Api<FileIntegrityNodeStatus>,
     baselines: u32,
@@ -1013,6 +1025,28 @@ impl Daemon {
             ..NodeUpdate::default()
         };
         self.publisher.publish(&status, &update, None).await?;
+        Ok(())
+    }
+
+    /// Reports the changes in this JSON report of AIDE, with the failure log.
+    pub(crate) async fn reports(&mut self, json: &str) -> anyhow::Result<()> {
+        let mut report = parse_json(json.as_bytes())?;
+        report.strip_host_root("/hostroot");
+        let plain = format!("AIDE found differences between database and filesystem!!\n{json}");
+        let reports = Reports {
+            plain: plain.as_bytes(),
+            json: json.as_bytes(),
+            path_on_node: "/etc/kubernetes/aide.log".to_owned(),
+        };
+        let content = fit(&self.identity, &report, reports)?;
+        let log = config_map(&self.identity, &report, &content);
+        let outcome = Outcome::Changed(Box::new(report));
+        let status = self.statuses.get(&self.status).await?;
+        let update = NodeUpdate {
+            finding: Some(Finding::new(&outcome, time::now(), Duration::from_secs(1))),
+            ..NodeUpdate::default()
+        };
+        self.publisher.publish(&status, &update, Some(&log)).await?;
         Ok(())
     }
 }

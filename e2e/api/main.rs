@@ -37,6 +37,7 @@ mod logcollector;
 mod lost_answers;
 mod metrics;
 mod operator;
+mod plugin;
 mod policy;
 mod process;
 mod proxy;

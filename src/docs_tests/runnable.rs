@@ -3,13 +3,14 @@
 
 use super::pages::Shown;
 
-/// Verbs of kubectl that need a kubelet, a file of the reader's, or change the reader's own settings.
-const NEED_MORE: [&str; 10] = [
+/// Verbs of kubectl that need a kubelet, a file or a plugin of the reader's, or change the reader's own settings.
+const NEED_MORE: [&str; 11] = [
     "apply",
     "config",
     "cp",
     "debug",
     "exec",
+    "file-integrity",
     "logs",
     "port-forward",
     "rollout",

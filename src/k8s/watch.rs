@@ -42,13 +42,25 @@ where
 {
     let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let (metadata, objects) = request_page(source, after.as_deref()).await?;
+        let (objects, next) = list_page(source, after.as_deref()).await?;
         all.extend(objects.into_iter().flatten());
-        after = metadata.continue_.filter(|after| !after.is_empty());
+        after = next;
         if after.is_none() {
             return Ok(all);
         }
     }
+}
+
+/// A page of a list, after the continue token `after` or the first one, and the token of the next page.
+pub(crate) async fn list_page<W>(
+    source: &Source<W>,
+    after: Option<&str>,
+) -> kube::Result<(Vec<Read<W>>, Option<String>)>
+where
+    W: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    let (metadata, objects) = request_page(source, after).await?;
+    Ok((objects, metadata.continue_.filter(|next| !next.is_empty())))
 }
 
 /// Checks that the kind exists and that the client may list it.

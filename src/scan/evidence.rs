@@ -162,7 +162,8 @@ pub(crate) fn is_truncated(object: &ConfigMap, record: &EvidenceRecord) -> bool 
     report_of(object, &record.host_root).is_some_and(|report| !report.lists_all())
 }
 
-fn report_of(object: &ConfigMap, host_root: &str) -> Option<Report> {
+/// The JSON report of a ConfigMap in the format of a failure log.
+pub(crate) fn report_of(object: &ConfigMap, host_root: &str) -> Option<Report> {
     let bytes = object.binary_data.as_ref()?.get(names::KEY_JSON_REPORT)?;
     let json = flate2::read::GzDecoder::new(bytes.0.as_slice()).take(MAX_REPORT);
     let mut report = report::parse_json(json).ok()?;

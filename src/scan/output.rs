@@ -5,7 +5,7 @@
 //! limited: one more line has the number of omitted changes. All changes are in the failure log.
 
 mod ecs;
-mod file_values;
+pub(crate) mod file_values;
 mod fio;
 mod notice;
 mod ocsf;

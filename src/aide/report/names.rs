@@ -85,7 +85,7 @@ pub(super) fn heading_of(ours: &str) -> &str {
 }
 
 /// Attributes whose values differ from node to node, or from scan to scan, although the same was done.
-pub(super) fn is_incidental(name: &str) -> bool {
+pub(crate) fn is_incidental(name: &str) -> bool {
     matches!(
         name,
         "atime" | "mtime" | "ctime" | "inode" | "links" | "blocks"

@@ -24,7 +24,7 @@ pub(crate) fn display_path(path: &[u8]) -> String {
 }
 
 /// Whether a character is printable: not a control character, and without effect on the direction or the lines of the text.
-fn is_printable(c: char) -> bool {
+pub(crate) fn is_printable(c: char) -> bool {
     !c.is_control()
         && c != '\\'
         && !matches!(

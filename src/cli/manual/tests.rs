@@ -10,6 +10,7 @@ fn every_visible_command_has_a_page() {
     assert_eq!(
         names,
         [
+            "fio-changes.1",
             "fio-completion.1",
             "fio-config-check.1",
             "fio-config-convert.1",
@@ -17,10 +18,14 @@ fn every_visible_command_has_a_page() {
             "fio-config.1",
             "fio-crd.1",
             "fio-daemon.1",
+            "fio-diff.1",
+            "fio-explain.1",
             "fio-logcollector.1",
+            "fio-logs.1",
             "fio-man.1",
             "fio-operator.1",
             "fio-reinit-signal.1",
+            "fio-status.1",
             "fio-version.1",
             "fio.1",
         ]

@@ -108,7 +108,7 @@ pub(super) fn is_of_content(attribute: &str) -> bool {
 }
 
 /// A digest in lower-case hexadecimal digits; none if the attribute is no digest.
-fn hex_digest(attribute: &str, text: &str) -> Option<String> {
+pub(crate) fn hex_digest(attribute: &str, text: &str) -> Option<String> {
     report::hex_digest(text, digest_length(attribute)?)
 }
 
@@ -126,7 +126,7 @@ fn digest_length(attribute: &str) -> Option<usize> {
 }
 
 /// The mode of permissions as `ls` writes them, such as `-rwsr-xr-x`.
-fn octal_mode(text: &str) -> Option<u32> {
+pub(crate) fn octal_mode(text: &str) -> Option<u32> {
     let bytes: &[u8; 10] = text.as_bytes().try_into().ok()?;
     let mut mode = 0;
     for (index, special) in [(1, b's'), (4, b's'), (7, b't')] {

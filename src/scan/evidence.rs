@@ -20,8 +20,9 @@ use crate::api::{AcceptedReason, Baseline, names};
 
 /// Number of hex digits of the id of a set: 128 bits, so that no two sets can be made to have the same one.
 pub(crate) const SET_DIGITS: usize = 32;
-/// Maximum bytes of an uncompressed JSON report.
-const MAX_REPORT: u64 = 256 * 1024 * 1024;
+/// Maximum bytes of an uncompressed JSON report. A longer one counts as truncated. A node may publish anything that fits
+/// into a ConfigMap, and 200 kB of it can be 200 MiB of JSON. The digests of a true report do not compress that well.
+const MAX_REPORT: u64 = 16 * 1024 * 1024;
 
 /// What is kept with the report of a new baseline.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]

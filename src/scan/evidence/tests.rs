@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::io::Write as _;
 
 use k8s_openapi::ByteString;
 
@@ -161,4 +162,43 @@ fn only_a_report_with_the_claimed_changes_is_verified() {
     assert!(!is_verified(&damaged, &claim));
     damaged.binary_data = None;
     assert!(!is_verified(&damaged, &claim));
+}
+
+/// The JSON report that repeats this text, compressed.
+fn repeated(start: &str, text: &str, bytes: usize, end: &str) -> ByteString {
+    let mut json = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let text = text.repeat(1024);
+    json.write_all(start.as_bytes()).unwrap();
+    for _ in 0..=bytes / text.len() {
+        json.write_all(text.as_bytes()).unwrap();
+    }
+    json.write_all(end.as_bytes()).unwrap();
+    ByteString(json.finish().unwrap())
+}
+
+/// A node that somebody else controls may publish anything that fits into a ConfigMap. The operator reads at most
+/// `MAX_REPORT` of it, and of an entry only what an entry of AIDE can have.
+#[test]
+fn a_report_that_is_far_longer_than_its_configmap_is_not_read_to_its_end() {
+    let mut object = reported("n1", "/etc/new");
+    let record = record_of(&object).unwrap();
+    let longer = usize::try_from(MAX_REPORT).unwrap();
+    let value = r#"{"added": {"/a": "f"}, "details": {"/a": {"sha256": {"new": "#;
+    for (start, text, bytes, end, is_cut) in [
+        (format!("{value}\""), "a", longer, "\"}}}}", true),
+        (format!("{value}[\"\""), ",\"\"", 128 * 1024, "", false),
+        (
+            r#"{"details": {"/a": {"a": {}"#.to_owned(),
+            ",\"a\": {}",
+            4096,
+            "",
+            false,
+        ),
+    ] {
+        let report = repeated(&start, text, bytes, end);
+        let binary = object.binary_data.as_mut().unwrap();
+        binary.insert(names::KEY_JSON_REPORT.to_owned(), report);
+        assert!(!is_verified(&object, &record), "{start}");
+        assert_eq!(is_truncated(&object, &record), is_cut, "{start}");
+    }
 }

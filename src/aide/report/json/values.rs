@@ -1,7 +1,9 @@
 //! Values of attributes.
 
+use std::fmt;
+
 use serde::Deserialize;
-use serde::de::Deserializer;
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::latin1::as_bytes;
 use crate::aide::report::path::display_path;
@@ -29,23 +31,56 @@ impl Value {
     }
 }
 
+/// Maximum number of lines of a value: more than a file can have extended attributes, whose names take 64 KiB at most.
+const MAX_LINES: usize = 32 * 1024;
+
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Raw {
-            Text(String),
-            Number(serde_json::Number),
-            Lines(Vec<String>),
-        }
-        let shown = |text: &String| display_path(&as_bytes(text));
-        Ok(Self(match Raw::deserialize(deserializer)? {
-            Raw::Text(text) if text.is_empty() => Vec::new(),
-            Raw::Text(text) => vec![shown(&text)],
-            Raw::Number(number) => vec![number.to_string()],
-            Raw::Lines(lines) => lines.iter().map(shown).collect(),
-        }))
+        deserializer.deserialize_any(Lines)
     }
+}
+
+/// A text, a number, or a list of texts. Nothing is buffered that is not kept.
+struct Lines;
+
+impl<'de> Visitor<'de> for Lines {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value of an attribute")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        let line = (!text.is_empty()).then(|| shown(text));
+        Ok(Value(line.into_iter().collect()))
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(Value(vec![number.to_string()]))
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(Value(vec![number.to_string()]))
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(Value(vec![number.to_string()]))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut lines = Vec::new();
+        while let Some(line) = seq.next_element::<String>()? {
+            if lines.len() == MAX_LINES {
+                return Err(A::Error::custom("a value has too many lines"));
+            }
+            lines.push(shown(&line));
+        }
+        Ok(Value(lines))
+    }
+}
+
+fn shown(text: &str) -> String {
+    display_path(&as_bytes(text))
 }
 
 /// The hash of new values. The size of a directory is ignored, because it depends on the file system.

@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 use super::collector::Collector;
 use super::latin1::as_bytes;
 use super::values::Values;
 use crate::aide::report::changes::ChangeKind;
 use crate::aide::report::tokens::kind_of;
+
+/// Maximum number of attributes of an entry. AIDE has some 30. The report may be of a node that somebody else controls,
+/// and an entry is in memory while it is read.
+const MAX_ATTRIBUTES: usize = 128;
 
 pub(super) struct Top<'a>(pub(super) &'a mut Collector);
 
@@ -168,6 +174,9 @@ impl<'de> Visitor<'de> for Attributes {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut attributes = Vec::new();
         while let Some((name, values)) = map.next_entry()? {
+            if attributes.len() == MAX_ATTRIBUTES {
+                return Err(A::Error::custom("an entry has too many attributes"));
+            }
             attributes.push((name, values));
         }
         Ok(attributes)

@@ -370,7 +370,11 @@ impl<'f, 'a> Assessing<'f, 'a> {
         if self.now >= self.deadline() {
             let is_last_moment = self.now < self.deadline() + ANSWER_DELAY;
             let is_answer_possible = sorted.open.iter().any(|(node, _)| node.ready);
-            let is_evidence_possible = !has_evidence && reports.contains(&Report::Pending);
+            // The time of an answer is by the clock of its node, which may always be now.
+            let is_evidence_in_time = self.fleet.evidence.is_none()
+                || self.now < self.deadline() + ANSWER_DELAY + EVIDENCE_DELAY;
+            let is_evidence_possible =
+                !has_evidence && is_evidence_in_time && reports.contains(&Report::Pending);
             if is_last_moment && is_answer_possible || is_evidence_possible {
                 return None;
             }
@@ -568,6 +572,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
             since(self.created, SET_DELAY),
             Some(self.deadline()),
             since(self.deadline(), ANSWER_DELAY),
+            since(self.deadline(), ANSWER_DELAY + EVIDENCE_DELAY),
         ];
         let all = reports.chain(reporters).chain(fixed.into_iter().flatten());
         let left = all.map(|at| at.duration_since(self.now));

@@ -785,6 +785,29 @@ fn evidence_that_is_late_at_the_end_is_waited_for() {
     }
 }
 
+/// The time of an answer is by the clock of its node.
+#[test]
+fn evidence_of_a_node_that_always_answered_just_now_is_not_waited_for_without_end() {
+    let mut cluster = Cluster::failed(1);
+    cluster.accept("a", &json!({"until": at(60)}));
+    cluster.reconcile();
+    cluster.sleep(59);
+    cluster.accepts("n0");
+    let answer_again = |cluster: &mut Cluster, after: i64| {
+        cluster.sleep(after);
+        let now = at(cluster.seconds);
+        let status = cluster.statuses.get_mut("n0").unwrap();
+        status.acceptance.as_mut().unwrap().finished_at = now;
+        cluster.reconcile()
+    };
+    for after in [1, 100, 49] {
+        assert!(answer_again(&mut cluster, after).awaits_evidence);
+        cluster.is_open("a", AcceptanceReason::WaitingForEvidence);
+    }
+    answer_again(&mut cluster, 1);
+    cluster.is_failed("a", AcceptanceReason::EvidenceNotVerified);
+}
+
 #[test]
 fn an_interrupted_acceptance_ends_in_time() {
     let mut cluster = Cluster::failed(2);

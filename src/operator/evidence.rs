@@ -22,7 +22,9 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, Client};
 
 use self::index::EvidenceIndex;
-use self::promotion::{Evidence, Existing, MAX_TOTAL, Reported, group, is_evidence, is_expired};
+use self::promotion::{
+    Evidence, Existing, MAX_PER_NODE, MAX_TOTAL, Reported, group, is_evidence, is_expired,
+};
 use crate::api::{EventReason, FileIntegrity, FileIntegritySpec, names, time};
 use crate::k8s::{RequestError, raw, request};
 use crate::scan::event::{EventMessage, Severity, Subject};
@@ -187,6 +189,15 @@ impl Keeper {
             // Once one report is verified, the others only add their nodes.
             if existing.has_verified(&report) {
                 waiting.push(report);
+                continue;
+            }
+            if existing.has_too_many_of(&report, time::now().0) {
+                // It stays: nothing is lost, and the daemon creates no other one.
+                tracing::warn!(
+                    node = report.node(),
+                    limit = MAX_PER_NODE,
+                    "a node has reported too many sets of changes in a day; its report waits"
+                );
                 continue;
             }
             let Some(object) = self.read(&report).await? else {

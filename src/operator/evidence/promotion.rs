@@ -19,6 +19,8 @@ use crate::scan::evidence::{
 pub(super) const MAX_TOTAL: u64 = 256 * 1024 * 1024;
 /// From this size on, users are warned: 80 percent.
 const WARN_FROM: u64 = MAX_TOTAL / 5 * 4;
+/// Maximum number of evidence objects of one node alone that are created within a day.
+pub(super) const MAX_PER_NODE: usize = 50;
 /// Maximum number of nodes in an annotation.
 const MAX_NODES: usize = 100;
 /// Values of the annotation with the result of the verification.
@@ -62,6 +64,10 @@ impl Reported {
             node,
             metadata,
         })
+    }
+
+    pub(super) fn node(&self) -> &str {
+        &self.node
     }
 
     /// The name of the evidence that this report claims to have.
@@ -123,6 +129,18 @@ impl Existing {
     pub(super) fn file_integrities(&self) -> BTreeSet<String> {
         let all = self.0.values();
         all.filter_map(|it| full_value(it, Label::OWNER)).collect()
+    }
+
+    /// Whether so much evidence is of this node alone that no more is created today. Each report of a node that
+    /// somebody else controls may claim another set.
+    pub(super) fn has_too_many_of(&self, report: &Reported, now: Timestamp) -> bool {
+        let recent = self.0.values().filter(|it| {
+            let created = it.creation_timestamp.as_ref().map(|at| at.0);
+            created.is_none_or(|at| now.duration_since(at) < SignedDuration::from_hours(24))
+        });
+        let of_node =
+            recent.filter(|it| annotation(it, Annotation::NODES) == Some(report.node.as_str()));
+        of_node.count() >= MAX_PER_NODE
     }
 
     /// Whether there is verified evidence of the set that this report claims.

@@ -1,3 +1,5 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
 use super::*;
 use crate::scan::evidence::tests::reported;
 
@@ -47,6 +49,38 @@ fn a_verified_report_is_immutable_evidence_without_an_owner() {
         &created.metadata,
         now + RETENTION + SignedDuration::from_secs(60)
     ));
+}
+
+/// Existing evidence of these nodes, created at this time.
+fn existing(count: usize, nodes: &str, at: Timestamp) -> Existing {
+    let mut existing = Existing::default();
+    for index in 0..count {
+        let annotations = [(Annotation::NODES.to_owned(), nodes.to_owned())];
+        existing.add(ObjectMeta {
+            name: Some(format!("evidence-{index}")),
+            creation_timestamp: Some(Time(at)),
+            annotations: Some(annotations.into()),
+            ..ObjectMeta::default()
+        });
+    }
+    existing
+}
+
+#[test]
+fn a_node_cannot_create_evidence_without_end() {
+    let report = of(&with_metadata(reported("n1", "/etc/new"), "n1"));
+    let now = time::now().0;
+    let yesterday = now - SignedDuration::from_hours(25);
+    for (count, nodes, at, expected) in [
+        (MAX_PER_NODE - 1, "n1", now, false),
+        (MAX_PER_NODE, "n1", now, true),
+        (MAX_PER_NODE, "n1", yesterday, false),
+        (MAX_PER_NODE, "n1,n2", now, false),
+        (MAX_PER_NODE, "n2", now, false),
+    ] {
+        let found = existing(count, nodes, at).has_too_many_of(&report, now);
+        assert_eq!(found, expected, "{count} of {nodes}");
+    }
 }
 
 #[test]

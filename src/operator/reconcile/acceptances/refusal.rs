@@ -31,7 +31,7 @@ pub(crate) enum Refusal {
     )]
     PolicyAbsent(String),
     #[error(
-        "the admission policy {0} or its binding is not older than this acceptance, so nobody has checked who created \
+        "the admission policy {0} or its binding is not at least 5 seconds older than this acceptance, so nobody has checked who created \
          it; create another acceptance"
     )]
     PolicyTooNew(String),
@@ -82,6 +82,9 @@ impl Refusal {
     }
 }
 
+/// API servers enforce a policy some time after its creation, and their clocks differ a little.
+const ENFORCED_AFTER: SignedDuration = SignedDuration::from_secs(5);
+
 /// Whether `until` is allowed. The admission policy checks it as well.
 pub(crate) fn check_until(created: Timestamp, until: Option<Timestamp>) -> Result<(), Refusal> {
     let is_valid = |until: Timestamp| until > created && until.duration_since(created) <= MAX_UNTIL;
@@ -101,7 +104,9 @@ pub(crate) fn check_policy(
     is_started: bool,
 ) -> Result<(), Refusal> {
     match policy {
-        PolicyState::InForce { since } if since.0 < created => Ok(()),
+        PolicyState::InForce { since } if created.duration_since(since.0) > ENFORCED_AFTER => {
+            Ok(())
+        }
         PolicyState::InForce { .. } => Err(Refusal::PolicyTooNew(name.to_owned())),
         PolicyState::Absent => Err(Refusal::PolicyAbsent(name.to_owned())),
         PolicyState::Altered { .. } if is_started => Ok(()),

@@ -900,6 +900,11 @@ fn what_the_definition_cannot_check_fails() {
             Box::new(policy(PolicyState::InForce { since: at(0) })),
             AcceptanceReason::NoAdmissionPolicy,
         ),
+        (
+            json!({}),
+            Box::new(policy(PolicyState::InForce { since: at(-5) })),
+            AcceptanceReason::NoAdmissionPolicy,
+        ),
     ];
     for (spec, change, reason) in table {
         let mut cluster = Cluster::failed(2);

@@ -24,7 +24,7 @@ WORKERS ?= 2## Number of worker nodes that cluster-up starts
 CLUSTER ?=## kind, local or current; default: the first that works
 KUBERNETES_VERSION ?=## Kubernetes for api-test and e2e (CLUSTER=local), of `hack/cluster versions`; default: the latest
 GIT_REMOTE ?= origin## Git remote for releases
-PART ?=## Part that bench measures: scan, daemon, operator, api, latency, rollout or realtime; default: all
+PART ?=## Part that bench measures: scan, daemon, operator, api, latency, rollout, acceptance or realtime; default: all
 BASE ?=## Commit that bench compares with
 NODES ?=## Fleet sizes that bench simulates, such as 10,100,1000,5000
 SOAK_SECONDS ?= 3600## Duration of soak

@@ -2,21 +2,14 @@
 //! are simulated: they answer as the test says, and publish real reports.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context as _;
-use fio::testing::aide::report::{Report, parse_json};
 use fio::testing::api::{
     AcceptanceRequest, Condition, FileIntegrityAcceptance, FileIntegrityNodeStatus, names, time,
 };
-use fio::testing::scan::change_set::ChangeSet;
-use fio::testing::scan::evidence::acceptance_set;
 use fio::testing::scan::outcome::Outcome;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use futures::future::try_join_all;
-use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicy;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::rbac::v1::{PolicyRule, Role};
@@ -26,6 +19,7 @@ use serde_json::{Value, json};
 
 use crate::acceptance_admission::{acceptance, acceptances, from_now};
 use crate::harness::{Daemon, Operator, POLL_INTERVAL, Space, eventually, in_space, kubectl};
+use crate::node_report::{json_report, published_report, report, set_of};
 use crate::plugin::Kubectl;
 
 /// Nodes that show the same set. One more shows another one.
@@ -66,26 +60,6 @@ impl Drop for Fleet<'_> {
     fn drop(&mut self) {
         self.answers.abort();
     }
-}
-
-/// AIDE's report of a node with one added file.
-fn json_report(path: &str, content: u8) -> String {
-    let content = format!("{content:043}=");
-    json!({
-        "number_of_entries": {"total": 9, "added": 1, "removed": 0, "changed": 0},
-        "added": {path: "f++++"},
-        "details": {path: {"sha256": {"new": content}}},
-    })
-    .to_string()
-}
-
-fn report(content: u8) -> anyhow::Result<Report> {
-    Ok(parse_json(json_report("/etc/new", content).as_bytes())?)
-}
-
-/// The ID of the set of such nodes.
-fn set_of(content: u8) -> anyhow::Result<String> {
-    Ok(ChangeSet::new(&report(content)?).hash().to_owned())
 }
 
 impl<'a> Fleet<'a> {
@@ -236,7 +210,15 @@ impl Shared {
                 "differences": {"filesAdded": 1, "changesHash": request.change_set},
             });
             if request.publish_report {
-                let report = published_report(node, request, &baseline, behavior)?;
+                let content = (0..=u8::MAX)
+                    .find(|content| set_of(*content).is_ok_and(|set| set == request.change_set));
+                let file = if behavior == Behavior::Lies {
+                    "/etc/other"
+                } else {
+                    "/etc/new"
+                };
+                let report = json_report(file, content.context("the set of a test")?);
+                let report = published_report("fi", node, request, &baseline, &report)?;
                 self.reports.create(&PostParams::default(), &report).await?;
             }
             patch["baseline"] = baseline;
@@ -257,43 +239,6 @@ impl Shared {
         self.statuses.patch(&name, &params, &patch).await?;
         Ok(())
     }
-}
-
-/// The report of a new baseline, as the daemon of the node publishes it.
-fn published_report(
-    node: &str,
-    request: &AcceptanceRequest,
-    baseline: &Value,
-    behavior: Behavior,
-) -> anyhow::Result<ConfigMap> {
-    let set = acceptance_set(&request.uid, &request.config_hash, &request.change_set);
-    let content =
-        (0..=u8::MAX).find(|content| set_of(*content).is_ok_and(|set| set == request.change_set));
-    let path = if behavior == Behavior::Lies {
-        "/etc/other"
-    } else {
-        "/etc/new"
-    };
-    let json = json_report(path, content.context("the set of a test")?);
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    gzip.write_all(json.as_bytes())?;
-    let record = json!({
-        "fileIntegrity": "fi", "node": node, "hostRoot": "", "baseline": baseline,
-    });
-    let mut object: ConfigMap = serde_json::from_value(json!({
-        "metadata": {
-            "name": format!("aide-fi-{node}-accepted"),
-            "labels": {
-                names::Label::OWNER: "fi", names::Label::NODE: names::label_value(node),
-                names::Label::ACCEPTED: "",
-            },
-            "annotations": {names::Annotation::CHANGE_SET: set},
-        },
-        "data": {names::KEY_INTEGRITY_LOG: "AIDE's report", "record.json": record.to_string()},
-    }))?;
-    let report = ("report.json.gz".to_owned(), ByteString(gzip.finish()?));
-    object.binary_data = Some([report].into());
-    Ok(object)
 }
 
 /// Creates an acceptance of the set of nodes with this content.

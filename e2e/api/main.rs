@@ -36,6 +36,7 @@ mod kills;
 mod logcollector;
 mod lost_answers;
 mod metrics;
+mod node_report;
 mod operator;
 mod plugin;
 mod policy;

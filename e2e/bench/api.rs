@@ -13,6 +13,7 @@ use fio::testing::daemon::start_jitter::start_jitter;
 use fio::testing::k8s::client_layer::{Sender, client_layer};
 use futures::StreamExt as _;
 use hyper::body::Body as _;
+use kube::Client;
 use kube::client::ClientBuilder;
 use kube::runtime::{WatchStreamExt as _, watcher};
 use serde_json::json;
@@ -49,11 +50,8 @@ pub(crate) async fn measure(run: &Run) -> anyhow::Result<Report> {
 
 async fn writes(report: &mut Report, run: &Run, space: &Space) -> anyhow::Result<()> {
     let sent = Sent::default();
-    let config = harness::admin().await?;
-    let builder = ClientBuilder::try_from(config)?;
-    let client = builder.with_layer(&sent.layer()).build();
     let operator = Operator::start(space, run, "op").await?;
-    let mut fleet = Fleet::new(space, client).await?;
+    let mut fleet = Fleet::new(space, sent.client().await?).await?;
     fleet.grow(NODES).await?;
     fleet.until_statuses().await?;
     fleet.obey().await?;
@@ -132,21 +130,27 @@ async fn failing(report: &mut Report, sent: &Sent, fleet: &Fleet<'_>) -> anyhow:
 
 /// What goes to the API server through a client.
 #[derive(Clone, Debug, Default)]
-struct Sent(Arc<(AtomicU64, AtomicU64)>);
+pub(crate) struct Sent(Arc<(AtomicU64, AtomicU64)>);
 
 /// Requests, and bytes of their bodies.
 #[derive(Clone, Copy)]
-struct Count {
-    requests: u64,
+pub(crate) struct Count {
+    pub(crate) requests: u64,
     bytes: u64,
 }
 
 impl Sent {
-    fn read(&self) -> Count {
+    pub(crate) fn read(&self) -> Count {
         Count {
             requests: self.0.0.load(Ordering::Relaxed),
             bytes: self.0.1.load(Ordering::Relaxed),
         }
+    }
+
+    /// A client that counts what it sends.
+    pub(crate) async fn client(&self) -> anyhow::Result<Client> {
+        let builder = ClientBuilder::try_from(harness::admin().await?)?;
+        Ok(builder.with_layer(&self.layer()).build())
     }
 
     fn layer(&self) -> impl Layer<Sender, Service = Sender> + use<> {

@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use fio::testing::aide::report::Report;
-use fio::testing::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
+use fio::testing::api::{
+    Baseline, Condition, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time,
+};
 use fio::testing::scan::Identity;
 use fio::testing::scan::failure_log::{FailureLog, config_map};
 use fio::testing::scan::outcome::{Finding, Outcome};
@@ -39,7 +41,7 @@ pub(crate) const PERIOD: u64 = 900;
 /// documentation, nodeStatusReportFrequency).
 pub(crate) const HEARTBEAT: u64 = 300;
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(900);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(900);
 /// Interval between polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Images in a Node's status: a kubelet reports 50 at most.
@@ -185,6 +187,14 @@ impl<'a> Fleet<'a> {
         self.statuses.get(&key)
     }
 
+    /// How many nodes have this condition.
+    pub(crate) fn with_condition(&self, condition: Condition) -> usize {
+        let all = self.statuses.state();
+        all.iter()
+            .filter(|status| status.condition() == Some(condition))
+            .count()
+    }
+
     /// Waits until the operator has made a status for every node.
     pub(crate) async fn until_statuses(&self) -> anyhow::Result<()> {
         until("a status for every node", async || {
@@ -203,28 +213,32 @@ impl<'a> Fleet<'a> {
 
     /// Every daemon with a request for a baseline creates one. Returns their number.
     pub(crate) async fn obey(&self) -> anyhow::Result<usize> {
+        let update = async |status: &FileIntegrityNodeStatus| Ok(baseline(status));
+        self.answer(harness::asks_for_a_baseline, update).await
+    }
+
+    /// Every daemon with such a request answers it with this update. Returns their number.
+    pub(crate) async fn answer(
+        &self,
+        is_asked: impl Fn(&FileIntegrityNodeStatus) -> bool,
+        update: impl AsyncFn(&FileIntegrityNodeStatus) -> anyhow::Result<NodeUpdate>,
+    ) -> anyhow::Result<usize> {
         let asked: Vec<usize> = (0..self.agents.len())
             .filter(|index| {
                 let status = self.status(&Self::status_name(*index));
-                status.is_some_and(|status| harness::asks_for_a_baseline(&status))
+                status.is_some_and(|status| is_asked(&status))
             })
             .collect();
         let count = asked.len();
         each(asked.into_iter(), async |index| {
-            self.make_baseline(index).await
+            let mut agent = self.agents[index].lock().await;
+            let status = self.status(&agent.status).context("no status")?;
+            let update = update(&status).await?;
+            agent.publisher.publish(&status, &update, None).await?;
+            Ok(())
         })
         .await?;
         Ok(count)
-    }
-
-    async fn make_baseline(&self, index: usize) -> anyhow::Result<()> {
-        let mut agent = self.agents[index].lock().await;
-        let status = self.status(&agent.status).context("no status")?;
-        agent
-            .publisher
-            .publish(&status, &baseline(&status), None)
-            .await?;
-        Ok(())
     }
 
     /// The scans of these nodes end with this outcome; `log` is the failure log's text.
@@ -327,6 +341,17 @@ impl<'a> Fleet<'a> {
         .await
     }
 
+    /// Waits until the FileIntegrity shows change sets of so many nodes.
+    pub(crate) async fn until_change_sets(&self, expected: &[usize]) -> anyhow::Result<()> {
+        let what = format!("change sets of {expected:?} nodes");
+        self.until_file_integrity(&what, |fi| {
+            let sets = fi.status.iter().flat_map(|status| &status.change_sets);
+            let nodes = sets.map(|set| usize::try_from(set.nodes).unwrap_or_default());
+            nodes.eq(expected.iter().copied())
+        })
+        .await
+    }
+
     /// Removes the failure logs.
     pub(crate) async fn remove_logs(&self) -> anyhow::Result<()> {
         let logs = self.space.api::<k8s_openapi::api::core::v1::ConfigMap>();
@@ -385,7 +410,8 @@ fn baseline(status: &FileIntegrityNodeStatus) -> NodeUpdate {
     }
 }
 
-fn finding(outcome: &Outcome) -> NodeUpdate {
+/// The report of a daemon about a scan.
+pub(crate) fn finding(outcome: &Outcome) -> NodeUpdate {
     NodeUpdate {
         finding: Some(Finding::new(outcome, time::now(), Duration::from_secs(20))),
         ..NodeUpdate::default()

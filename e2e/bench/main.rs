@@ -7,6 +7,7 @@
 //!
 //! Nothing here is a test: figures are printed for a reader to evaluate.
 
+mod acceptance;
 mod api;
 mod cgroup;
 mod daemon;
@@ -27,6 +28,8 @@ mod concurrency;
 #[expect(dead_code, reason = "the API tests need more of it")]
 #[path = "../api/harness.rs"]
 mod harness;
+#[path = "../api/node_report.rs"]
+mod node_report;
 
 use std::path::PathBuf;
 
@@ -98,6 +101,8 @@ enum Part {
     Latency,
     /// Another configuration for the whole fleet.
     Rollout,
+    /// Changes on the whole fleet, and their acceptance.
+    Acceptance,
     /// A scan of a large tree.
     Scan,
     /// Realtime detection: how fast it is, and what it costs.
@@ -138,6 +143,7 @@ async fn measure(run: &Run) -> anyhow::Result<Report> {
         Part::Api => api::measure(run).await,
         Part::Latency => latency::measure(run).await,
         Part::Rollout => rollout::measure(run).await,
+        Part::Acceptance => acceptance::measure(run).await,
         Part::Scan => scan::measure(run).await,
         Part::Realtime => realtime::measure(run).await,
     }

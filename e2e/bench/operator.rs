@@ -29,7 +29,7 @@ const ALIKE: usize = 46;
 /// Nodes that appear in a minute.
 const APPEARING: usize = 1000;
 /// Time without changes before the memory of a new operator is read.
-const SETTLE: Duration = Duration::from_secs(3);
+pub(crate) const SETTLE: Duration = Duration::from_secs(3);
 
 /// A running operator. It is killed when dropped.
 pub(crate) struct Operator {
@@ -76,7 +76,8 @@ impl Operator {
         })
     }
 
-    fn pid(&self) -> u32 {
+    /// Its id.
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -177,7 +178,7 @@ impl Requests {
     }
 
     /// Adds each verb that was used to the report, multiplied by `factor`.
-    fn add_to(self, report: &mut Report, case: &str, name: &str, factor: f64) {
+    pub(crate) fn add_to(self, report: &mut Report, case: &str, name: &str, factor: f64) {
         for (verb, count) in VERBS.iter().zip(self.0) {
             if count > 0.0 {
                 report.add(case, &format!("{name}: {verb}"), count * factor, "");
@@ -476,13 +477,7 @@ async fn change_sets(
     fleet.scans(0..alike, &changed_to(1), None).await?;
     fleet.scan(alike, &changed_to(2), None).await?;
     let reported = Instant::now();
-    fleet
-        .until_file_integrity("the two change sets", |fi| {
-            let sets = fi.status.iter().flat_map(|status| &status.change_sets);
-            let nodes: Vec<_> = sets.map(|set| usize::try_from(set.nodes).ok()).collect();
-            nodes == [Some(alike), Some(1)]
-        })
-        .await?;
+    fleet.until_change_sets(&[alike, 1]).await?;
     let shown = reported.elapsed().as_secs_f64();
     let after = operator.sample()?;
     let requests = operator.requests().await?.since(requests);

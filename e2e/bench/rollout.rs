@@ -103,7 +103,8 @@ async fn follow(fleet: &Fleet<'_>) -> anyhow::Result<Vec<f64>> {
     }
 }
 
-async fn until_active(fleet: &Fleet<'_>) -> anyhow::Result<()> {
+/// Waits until all nodes are initialized.
+pub(crate) async fn until_active(fleet: &Fleet<'_>) -> anyhow::Result<()> {
     fleet
         .until_file_integrity("Active", |fi| is_active(fleet, fi))
         .await

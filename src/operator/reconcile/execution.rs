@@ -52,9 +52,10 @@ impl Context {
         let name = fi.name_any();
         let mut status = plan.status.clone();
         let mut collisions = Collisions::default();
+        // Before the writes: those of a large fleet take minutes.
+        self.observer.await_evidence(&name, plan.awaits_evidence);
         let applied = self.apply_plan(observed, plan, &mut collisions).await;
         let reported = self.create_events(fi, &plan.events, &mut status).await;
-        self.observer.await_evidence(&name, plan.awaits_evidence);
         let acceptances = self.report_acceptances(observed, &plan.acceptances, applied.is_ok());
         let acceptances = acceptances.await;
         let done = applied.and(reported);

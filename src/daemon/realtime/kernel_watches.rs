@@ -179,3 +179,6 @@ fn read(from: &impl AsFd, buffer: &mut [u8], parse: Parser) -> io::Result<Vec<Ke
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! What an acceptance requests of each node, and how far it is. Pure.
 
+mod reports;
+mod sorted;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -7,19 +10,19 @@ use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
+use self::reports::{EVIDENCE_DELAY, MAX_REPORTERS, MAX_UNVERIFIED, REPORTER_DELAY, Report};
+use self::sorted::Sorted;
 use super::included_nodes::IncludedNodes;
 use super::node::AcceptanceNode;
-use super::outcomes::{Outcome, Outcomes, RecordedNodes};
+use super::outcomes::RecordedNodes;
 use super::refusal::{Refusal, check_policy, check_until};
 use super::status::{Phase, completion, with_phase};
 use crate::api::{
-    AcceptanceConditionType, AcceptanceReason, AcceptanceRequest, AcceptanceState, ChangeSetId,
-    FileIntegrityAcceptance, FileIntegrityAcceptanceStatus, names,
+    AcceptanceConditionType, AcceptanceReason, AcceptanceRequest, ChangeSetId,
+    FileIntegrityAcceptance, FileIntegrityAcceptanceStatus,
 };
 use crate::operator::admission_policy::PolicyState;
-use crate::operator::cache::node_status::CachedAnswer;
-use crate::operator::evidence::index::{EvidenceState, EvidenceStates};
-use crate::scan::evidence::{acceptance_set, unverified_set};
+use crate::operator::evidence::index::EvidenceStates;
 
 /// How long nodes without a new baseline are waited for, unless the acceptance has `until`.
 const DEFAULT_TIME: SignedDuration = SignedDuration::from_hours(24);
@@ -28,17 +31,6 @@ const SET_DELAY: SignedDuration = SignedDuration::from_secs(10);
 /// How long after the end an answer to an open request is waited for: a daemon may have replaced its baseline in the
 /// last moment.
 const ANSWER_DELAY: SignedDuration = SignedDuration::from_secs(30);
-/// Maximum number of requests to a node.
-const MAX_ATTEMPTS: u32 = 3;
-/// Maximum number of nodes whose reports are not verified.
-const MAX_UNVERIFIED: usize = 3;
-/// How long the evidence of a node that has accepted is waited for, before another one is requested to publish its
-/// report.
-const EVIDENCE_DELAY: SignedDuration = SignedDuration::from_secs(120);
-/// After this time another node is requested to publish its report: the first may never answer.
-const REPORTER_DELAY: SignedDuration = SignedDuration::from_mins(10);
-/// Maximum number of nodes that are requested to publish their report at the same time.
-const MAX_REPORTERS: usize = 3;
 
 /// What all acceptances of a FileIntegrity share.
 #[derive(Debug)]
@@ -113,29 +105,6 @@ struct Assessing<'f, 'a> {
     /// The configuration with which the nodes show the set.
     config_hash: &'a str,
     now: Timestamp,
-}
-
-/// The included nodes, by what they do for the acceptance.
-#[derive(Default)]
-struct Sorted<'a> {
-    outcomes: Outcomes<'a>,
-    /// Those with an open request.
-    open: Vec<(AcceptanceNode<'a>, &'a AcceptanceRequest)>,
-    /// Those that may get a request, with the number of the attempt.
-    candidates: Vec<(AcceptanceNode<'a>, u32)>,
-    /// Those that have accepted and should publish their report.
-    reporters: Vec<(AcceptanceNode<'a>, &'a CachedAnswer)>,
-}
-
-/// The evidence of a node that should publish its report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Report {
-    /// It may still appear.
-    Pending,
-    /// It does not have the changes.
-    Unverified,
-    /// It has not appeared in time.
-    Late,
 }
 
 impl<'f, 'a> Assessing<'f, 'a> {
@@ -253,104 +222,11 @@ impl<'f, 'a> Assessing<'f, 'a> {
             .collect()
     }
 
-    fn sort(&self, set: ChangeSetId, included: &IncludedNodes<'a>) -> Sorted<'a> {
-        let mut sorted = Sorted::default();
-        for node in &self.fleet.nodes {
-            let node = *node;
-            let may_show =
-                || node.shows(set, self.config_hash) && included.includes(node.name, node.labels);
-            let open = node.open_request();
-            if let Some(request) = open.filter(|request| request.uid == self.uid) {
-                let message = (!node.ready).then_some("the node is not ready");
-                sorted.wait(node, message);
-                sorted.open.push((node, request));
-            } else if let Some(answer) = node.answer_to(self.uid) {
-                if is_retried(answer) && may_show() {
-                    sorted.wait(node, Some("the node shows the set again"));
-                    sorted.candidates.push((node, answer.attempt + 1));
-                    continue;
-                }
-                sorted.outcomes.insert(node.name, Outcome::Answered(answer));
-                let request = node.answered_request();
-                let publishes = request.is_some_and(|request| request.publish_report);
-                if publishes && answer.state == AcceptanceState::Accepted {
-                    sorted.reporters.push((node, answer));
-                }
-            } else if self.takes(node.name) && may_show() {
-                let message = (!node.is_free)
-                    .then_some("the scans of the node are held, or it is being re-initialized");
-                sorted.wait(node, message);
-                sorted.candidates.push((node, 1));
-            }
-        }
-        sorted.outcomes.add_recorded(&self.recorded);
-        sorted
-    }
-
-    /// Whether a node that shows the set is included. Without `until`, these are the nodes that showed it when the
-    /// request was handed out.
-    fn takes(&self, node: &str) -> bool {
-        match self.recorded.state(node) {
-            Some(AcceptanceState::Accepted) => false,
-            Some(AcceptanceState::Waiting) => true,
-            Some(AcceptanceState::Refused) | None => self.until.is_some() || !self.is_handed_out(),
-        }
-    }
-
     /// Whether the request was handed out to all nodes. The status is written after the requests.
     fn is_handed_out(&self) -> bool {
         let conditions = self.before.map(|status| status.conditions.as_slice());
         let complete = AcceptanceConditionType::Complete.find(conditions.unwrap_or_default());
         complete.is_some_and(|it| it.reason == AcceptanceReason::WaitingForNodes.as_str())
-    }
-
-    /// The name of the evidence of the set, if it exists.
-    fn evidence(&self, reporters: &[(AcceptanceNode<'a>, &'a CachedAnswer)]) -> Option<String> {
-        let stored = self.before.and_then(|status| status.evidence.clone());
-        let known = || {
-            let known = self.fleet.evidence?;
-            let set = &self.acceptance.spec.change_set;
-            let name = self.evidence_name(&acceptance_set(self.uid, self.config_hash, set));
-            if known.get(&name) == Some(&EvidenceState::Verified) {
-                return Some(name);
-            }
-            // The report was too long to be verified.
-            let names = reporters.iter();
-            let mut names = names.filter_map(|(node, answer)| self.unverified_name(node, answer));
-            names.find(|name| known.get(name) == Some(&EvidenceState::Incomplete))
-        };
-        stored.or_else(known)
-    }
-
-    fn evidence_name(&self, set: &str) -> String {
-        names::evidence(&names::daemon_set(self.fleet.file_integrity), set)
-    }
-
-    /// The name of the evidence of a report that is not verified.
-    fn unverified_name(&self, node: &AcceptanceNode<'a>, answer: &CachedAnswer) -> Option<String> {
-        let digest = names::hex(&answer.new_digest?);
-        Some(self.evidence_name(&unverified_set(node.name, &digest)))
-    }
-
-    fn reports(&self, reporters: &[(AcceptanceNode<'a>, &'a CachedAnswer)]) -> Vec<Report> {
-        let reporters = reporters.iter();
-        reporters
-            .map(|(node, answer)| self.report(node, answer))
-            .collect()
-    }
-
-    fn report(&self, node: &AcceptanceNode<'a>, answer: &CachedAnswer) -> Report {
-        let Some(known) = self.fleet.evidence else {
-            return Report::Pending;
-        };
-        let name = self.unverified_name(node, answer);
-        if name.is_some_and(|name| known.get(&name) == Some(&EvidenceState::Unverified)) {
-            Report::Unverified
-        } else if self.now.duration_since(node.answered_at(answer)) > EVIDENCE_DELAY {
-            Report::Late
-        } else {
-            Report::Pending
-        }
     }
 
     /// How it ends, if it does.
@@ -408,28 +284,6 @@ impl<'f, 'a> Assessing<'f, 'a> {
     fn free(&self, sorted: &Sorted<'a>) -> impl Iterator<Item = (AcceptanceNode<'a>, u32)> {
         let candidates = sorted.candidates.iter().copied();
         candidates.filter(|(node, _)| node.is_free && !self.claims.exclude(node, self.uid))
-    }
-
-    /// The next node that should publish its report, and the number of the attempt.
-    fn next_reporter(
-        &self,
-        sorted: &Sorted<'a>,
-        reports: &[Report],
-    ) -> Option<(AcceptanceNode<'a>, u32)> {
-        let asked = sorted.open.iter();
-        let asked = asked.filter(|(node, request)| request.publish_report && node.ready);
-        let pending = reports.iter().filter(|it| **it == Report::Pending);
-        if asked.count() + pending.count() >= self.max_reporters() {
-            return None;
-        }
-        let free = self.free(sorted).filter(|(node, _)| node.ready);
-        free.min_by_key(|(node, _)| node.name)
-    }
-
-    fn max_reporters(&self) -> usize {
-        let delays = self.age().as_secs() / REPORTER_DELAY.as_secs();
-        let delays = usize::try_from(delays).unwrap_or(0);
-        MAX_REPORTERS.min(delays.saturating_add(1))
     }
 
     fn request(&self, attempt: u32, publish_report: bool) -> AcceptanceRequest {
@@ -584,17 +438,3 @@ impl<'f, 'a> Assessing<'f, 'a> {
 
 /// How often a policy that is not as it should be is read again.
 const POLICY_INTERVAL: Duration = Duration::from_secs(15);
-
-/// Whether a node that has refused gets another request when it shows the set again.
-fn is_retried(answer: &CachedAnswer) -> bool {
-    answer.state == AcceptanceState::Refused
-        && answer.attempt < MAX_ATTEMPTS
-        && answer.is_older_than_result
-}
-
-impl<'a> Sorted<'a> {
-    fn wait(&mut self, node: AcceptanceNode<'a>, message: Option<&'static str>) {
-        self.outcomes
-            .insert(node.name, Outcome::Waiting { message });
-    }
-}

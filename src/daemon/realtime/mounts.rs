@@ -3,7 +3,7 @@
 //! Format: `proc_pid_mountinfo(5)`. fanotify does not report that a file system was mounted or unmounted, and
 //! inotify only the latter.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// File systems on the node itself that may have programs.
 const LOCAL: [&[u8]; 13] = [
@@ -83,13 +83,12 @@ impl Mounts {
         Ok(mounts)
     }
 
-    /// A path of each local file system that is visible. Others have no programs, or may not answer.
-    pub(crate) fn local(&self) -> impl Iterator<Item = &[u8]> {
-        let mut devices = BTreeSet::new();
+    /// The visible mounts of local file systems, each with its path and its device. Others have no programs, or may
+    /// not answer.
+    pub(crate) fn local(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.visible()
             .filter(|(_, mount)| LOCAL.contains(&mount.file_system.as_slice()))
-            .filter(move |(_, mount)| devices.insert(mount.device.as_slice()))
-            .map(|(path, _)| path)
+            .map(|(path, mount)| (path, mount.device.as_slice()))
     }
 
     /// The visible file systems that others than the kernel of this node change, each with its path.

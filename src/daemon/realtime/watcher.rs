@@ -4,9 +4,9 @@
 //! arrive, it waits a little between two reads: the kernel merges events, and other processes wait less for
 //! the queue.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
-use std::iter;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
@@ -416,10 +416,15 @@ impl Thread {
     /// Announces executions on all local file systems. Some may refuse it, then fewer actors are known.
     fn mark_executions(&mut self) {
         if let (Some(watching), Some(_)) = (&mut self.watching, &self.actors) {
-            let root: &[u8] = b"/";
-            let file_systems = iter::once(root).chain(self.mounts.local());
-            let marked = file_systems.filter(|path| watching.marks.mark_executions(path));
-            let marked = marked.count();
+            let mut devices = BTreeSet::new();
+            for (path, device) in self.mounts.local() {
+                // A single file of a file system may be mounted, too, which cannot be marked.
+                if !devices.contains(device) && watching.marks.mark_executions(path) {
+                    devices.insert(device);
+                }
+            }
+            // The last path of a file system counts, and this one is never unmounted.
+            let marked = devices.len() + usize::from(watching.marks.mark_executions(b"/"));
             tracing::debug!(marked, "the file systems whose programs are watched");
         }
     }

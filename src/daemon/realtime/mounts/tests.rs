@@ -188,3 +188,16 @@ proptest! {
         drop(Mounts::parse(&damaged, b"/hostroot"));
     }
 }
+
+#[test]
+fn all_mounts_of_local_file_systems_are_listed() {
+    // The first one may be a file.
+    let mounts = parsed(
+        "1 0 8:1 /file /hostroot/proc/sys/file rw - ext4 x rw
+2 0 8:1 /directory /hostroot/var rw - ext4 x rw
+3 0 0:5 / /hostroot/proc rw - proc proc rw",
+    );
+    let device = b"8:1".as_slice();
+    let expected = [(b"/proc/sys/file".as_slice(), device), (b"/var", device)];
+    assert!(mounts.local().eq(expected));
+}

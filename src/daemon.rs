@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::configuration::Configurations;
 use self::detection::Detection;
-use self::event_loop::{EventLoop, Parts};
+use self::event_loop::{EventLoop, Progress};
 use self::known_status::KnownStatus;
 use self::lines::Lines;
 use self::machine::{Event, Machine};
@@ -51,7 +51,7 @@ use self::settings::Settings;
 use self::start_jitter::start_jitter;
 use self::state_dir_lock::{LockedStateDir, Place};
 use crate::aide::command::{Aide, NO_AIDE};
-use crate::api::{FileIntegrityNodeStatus, RealtimeMode, names, state_dir};
+use crate::api::{FileIntegrityNodeStatus, RealtimeMode, RealtimeStatus, names, state_dir};
 use crate::scan::output::Output;
 use crate::scan::publish::Publisher;
 use crate::signal_file::SignalFile;
@@ -112,18 +112,7 @@ pub(crate) async fn run(
     let mut runner = runner(&settings, aide, version, &locked);
     let start = Instant::now();
     let (notices, announced) = mpsc::unbounded_channel();
-    let (detection, realtime) = match detection(&settings, &runner, start, notices) {
-        None => (None, condition::off()),
-        Some(Ok(mut detection)) => {
-            let status = detection.status().0;
-            (Some(detection), status)
-        }
-        Some(Err(error)) => {
-            // Scans report all changes without it.
-            tracing::error!(%error, "failed to start realtime detection");
-            (None, condition::not_started(error.to_string()))
-        }
-    };
+    let (detection, realtime) = detection(&settings, &runner, start, notices);
     let reports = Arc::new(Notify::new());
     tokio::spawn(accepted_reports::publish(
         locked.state.clone(),
@@ -132,7 +121,7 @@ pub(crate) async fn run(
         Arc::clone(&reports),
     ));
     runner.watcher = detection.as_ref().map(Detection::watcher);
-    let event_loop = EventLoop::new(Parts {
+    let event_loop = EventLoop {
         machine: Machine::new(machine_settings(&settings)),
         configurations: Configurations {
             mount: settings.config_dir.clone(),
@@ -148,21 +137,22 @@ pub(crate) async fn run(
         readiness,
         events,
         start,
-    });
+        progress: Progress::default(),
+    };
     event_loop.run(inbox, announced, stop).await?;
     tokio::time::timeout(SHUTDOWN_FLUSH, reporting).await.ok();
     Ok(())
 }
 
-/// Starts realtime detection; none if it is off.
+/// Starts realtime detection, and returns its status. None if it is off or cannot be started.
 fn detection(
     settings: &Settings,
     runner: &Runner,
     start: Instant,
     notices: mpsc::UnboundedSender<Notice>,
-) -> Option<std::io::Result<Detection>> {
+) -> (Option<Detection>, RealtimeStatus) {
     if settings.realtime.mode == RealtimeMode::Off {
-        return None;
+        return (None, condition::off());
     }
     let place = detection::Place {
         host_root: runner.host_root.clone(),
@@ -173,7 +163,17 @@ fn detection(
         report_delay: report_delay(&settings.host_root),
         interrupted_checks: runner.interrupted_checks(),
     };
-    Some(Detection::start(place, start.into_std(), notices))
+    match Detection::start(place, start.into_std(), notices) {
+        Ok(mut detection) => {
+            let status = detection.status().0;
+            (Some(detection), status)
+        }
+        Err(error) => {
+            // Scans report all changes without it.
+            tracing::error!(%error, "failed to start realtime detection");
+            (None, condition::not_started(error.to_string()))
+        }
+    }
 }
 
 /// Time from the first difference to its result. An update by the Machine Config Operator begins with changes,

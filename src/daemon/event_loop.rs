@@ -37,18 +37,25 @@ struct Results {
 
 /// The state machine, and what it acts on.
 pub(super) struct EventLoop {
-    machine: Machine,
-    runner: Runner,
-    configurations: Configurations,
-    signal: SignalFile,
-    publishing: Publishing,
+    pub(super) machine: Machine,
+    pub(super) runner: Runner,
+    pub(super) configurations: Configurations,
+    pub(super) signal: SignalFile,
+    pub(super) publishing: Publishing,
     /// The newest known node status.
-    status: watch::Receiver<KnownStatus>,
+    pub(super) status: watch::Receiver<KnownStatus>,
     /// None if realtime detection is off.
-    detection: Option<Detection>,
-    readiness: Readiness,
-    events: mpsc::UnboundedSender<Event>,
-    start: Instant,
+    pub(super) detection: Option<Detection>,
+    pub(super) readiness: Readiness,
+    pub(super) events: mpsc::UnboundedSender<Event>,
+    /// The start of the clock of the state machine and of the detection.
+    pub(super) start: Instant,
+    pub(super) progress: Progress,
+}
+
+/// What the event loop has begun.
+#[derive(Default)]
+pub(super) struct Progress {
     wake: Option<Instant>,
     loading: Option<tokio::task::AbortHandle>,
     cancel: CancellationToken,
@@ -58,54 +65,7 @@ pub(super) struct EventLoop {
     handled_signal: Option<String>,
 }
 
-/// What an event loop is made of.
-pub(super) struct Parts {
-    pub(super) machine: Machine,
-    pub(super) runner: Runner,
-    pub(super) configurations: Configurations,
-    pub(super) signal: SignalFile,
-    pub(super) publishing: Publishing,
-    pub(super) status: watch::Receiver<KnownStatus>,
-    pub(super) detection: Option<Detection>,
-    pub(super) readiness: Readiness,
-    pub(super) events: mpsc::UnboundedSender<Event>,
-    /// The start of the clock of the state machine and of the detection.
-    pub(super) start: Instant,
-}
-
 impl EventLoop {
-    pub(super) fn new(parts: Parts) -> Self {
-        let Parts {
-            machine,
-            runner,
-            configurations,
-            signal,
-            publishing,
-            status,
-            detection,
-            readiness,
-            events,
-            start,
-        } = parts;
-        Self {
-            machine,
-            runner,
-            configurations,
-            signal,
-            publishing,
-            status,
-            detection,
-            readiness,
-            events,
-            start,
-            wake: None,
-            loading: None,
-            cancel: CancellationToken::new(),
-            last: None,
-            handled_signal: None,
-        }
-    }
-
     /// Runs until the state machine exits, after `stop` was cancelled.
     pub(super) async fn run(
         mut self,
@@ -120,7 +80,7 @@ impl EventLoop {
         let mut poll = signal_poll();
         let mut stopping = false;
         loop {
-            let (wake, publish_at) = (self.wake, self.publication_due());
+            let (wake, publish_at) = (self.progress.wake, self.publication_due());
             let input = tokio::select! {
                 biased;
                 () = stop.cancelled(), if !stopping => {
@@ -132,7 +92,7 @@ impl EventLoop {
                 Some(event) = inbox.recv() => Input::Event(event),
                 Some(notice) = notices.recv() => Input::Notice(notice),
                 () = sleep_until(wake), if wake.is_some() => {
-                    self.wake = None;
+                    self.progress.wake = None;
                     Input::Event(Event::Timer)
                 }
                 () = sleep_until(publish_at), if publish_at.is_some() => Input::PublicationDue,
@@ -190,7 +150,7 @@ impl EventLoop {
     /// Feeds an event to the state machine, and executes its actions.
     fn handle(&mut self, event: Event, results: &Results) -> anyhow::Result<bool> {
         tracing::debug!(?event, "event");
-        self.wake = None;
+        self.progress.wake = None;
         for action in self.machine.handle(event, self.start.elapsed()) {
             tracing::debug!(?action, "action");
             if action == Action::Exit {
@@ -199,7 +159,7 @@ impl EventLoop {
             self.act(action, results)?;
         }
         // What was not published is not needed any more, and a report may be large.
-        self.last = None;
+        self.progress.last = None;
         Ok(false)
     }
 
@@ -258,16 +218,16 @@ impl EventLoop {
             self.send_when_exited(stuck_process, Event::AideExited);
         }
         let event = Event::Finished(completed.finished.clone());
-        self.last = Some(completed);
+        self.progress.last = Some(completed);
         event
     }
 
     fn poll_signal(&mut self) -> Option<Event> {
         let text = self.signal.read();
-        if text == self.handled_signal {
+        if text == self.progress.handled_signal {
             return None;
         }
-        self.handled_signal.clone_from(&text);
+        self.progress.handled_signal.clone_from(&text);
         text.map(Event::Signal)
     }
 
@@ -280,7 +240,7 @@ impl EventLoop {
             Action::CheckPart => self.check_part(results.checks.clone()),
             Action::PublishScan => self.publish_scan(),
             Action::PublishBaseline { request, event } => {
-                let last = self.last.take();
+                let last = self.progress.last.take();
                 self.forget_known_state();
                 self.publishing.baseline(last, request, event)?;
             }
@@ -294,10 +254,10 @@ impl EventLoop {
                 self.forget_known_state();
                 self.publishing.error(error, event);
             }
-            Action::RemoveSignal => self.handled_signal = self.signal.clear_or_remember(),
+            Action::RemoveSignal => self.progress.handled_signal = self.signal.clear_or_remember(),
             Action::WakeAt(at) => {
                 let at = self.start + at;
-                self.wake = Some(self.wake.map_or(at, |wake| wake.min(at)));
+                self.progress.wake = Some(self.progress.wake.map_or(at, |wake| wake.min(at)));
             }
             Action::Hold(reason) => {
                 self.set_held(true);
@@ -308,7 +268,7 @@ impl EventLoop {
                 self.publishing.hold_ended();
             }
             Action::Ready => self.readiness.set(true),
-            Action::StopAide => self.cancel.cancel(),
+            Action::StopAide => self.progress.cancel.cancel(),
             // `run` has already returned.
             Action::Exit => {}
         }
@@ -316,7 +276,7 @@ impl EventLoop {
     }
 
     fn publish_scan(&mut self) {
-        let Some(mut completed) = self.last.take() else {
+        let Some(mut completed) = self.progress.last.take() else {
             return;
         };
         if let Some(detection) = &mut self.detection {
@@ -331,7 +291,7 @@ impl EventLoop {
 
     /// Publishes the baseline of an acceptance. It is that of the run that has finished, or was found on the disk.
     fn publish_accepted(&mut self, request: &AcceptanceRequest) -> anyhow::Result<()> {
-        let last = self.last.take();
+        let last = self.progress.last.take();
         match (&mut self.detection, &last) {
             (Some(detection), Some(completed)) => {
                 detection.accepted(completed);
@@ -344,7 +304,7 @@ impl EventLoop {
 
     /// Publishes a refusal, with the result of the run if there was one.
     fn publish_refused(&mut self, request: &AcceptanceRequest, refusal: &Refusal) {
-        let mut last = self.last.take();
+        let mut last = self.progress.last.take();
         if let (Some(detection), Some(completed)) = (&mut self.detection, &mut last) {
             detection.scan_ended(completed, &self.runner);
             self.publishing.set_realtime(detection.status().0);

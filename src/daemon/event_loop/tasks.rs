@@ -13,7 +13,7 @@ use crate::daemon::runner::{Acceptance, Completed, IsDesired, NewBaseline, PartE
 
 impl EventLoop {
     pub(super) fn stop_loading(&mut self) {
-        if let Some(loading) = self.loading.take() {
+        if let Some(loading) = self.progress.loading.take() {
             loading.abort();
         }
     }
@@ -30,7 +30,7 @@ impl EventLoop {
             configurations.load(&hash).await;
             events.send(Event::ConfigLoaded(hash)).ok();
         });
-        self.loading = Some(task.abort_handle());
+        self.progress.loading = Some(task.abort_handle());
     }
 
     pub(super) fn initialize(
@@ -39,7 +39,11 @@ impl EventLoop {
         completed: mpsc::Sender<Completed>,
     ) {
         tracing::info!(?reason, "creating a baseline");
-        let (runner, cancel, hash) = (self.runner.clone(), self.cancel.clone(), self.config());
+        let (runner, cancel, hash) = (
+            self.runner.clone(),
+            self.progress.cancel.clone(),
+            self.config(),
+        );
         let (configurations, old) = (self.configurations.clone(), self.machine.old_baseline());
         tokio::spawn(async move {
             let result = match configurations.file(&hash).await {
@@ -71,7 +75,11 @@ impl EventLoop {
         if let Some(detection) = &mut self.detection {
             detection.scan_started();
         }
-        let (runner, cancel, hash) = (self.runner.clone(), self.cancel.clone(), self.config());
+        let (runner, cancel, hash) = (
+            self.runner.clone(),
+            self.progress.cancel.clone(),
+            self.config(),
+        );
         let configurations = self.configurations.clone();
         let acceptance = Acceptance {
             is_desired: self.is_desired(request.uid.clone()),
@@ -108,7 +116,7 @@ impl EventLoop {
             self.events.send(ended).ok();
             return;
         };
-        let (runner, cancel) = (self.runner.clone(), self.cancel.clone());
+        let (runner, cancel) = (self.runner.clone(), self.progress.cancel.clone());
         tokio::spawn(async move {
             let end = runner.check_part(&configuration, &part, &cancel).await;
             checks.send(end).await.ok();
@@ -136,7 +144,7 @@ impl EventLoop {
         if let Some(detection) = &mut self.detection {
             detection.scan_started();
         }
-        let (runner, cancel) = (self.runner.clone(), self.cancel.clone());
+        let (runner, cancel) = (self.runner.clone(), self.progress.cancel.clone());
         let (configurations, hash) = (self.configurations.clone(), self.config());
         tokio::spawn(async move {
             let result = match configurations.file(&hash).await {

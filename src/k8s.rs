@@ -13,6 +13,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use kube::client::ClientBuilder;
 use kube::{Client, Config};
+use serde_json::Value;
 
 use self::client_layer::Sender;
 
@@ -124,6 +125,16 @@ pub(crate) fn backoff(longest: Duration) -> ExponentialBackoff {
         .with_max_delay(longest)
         .without_max_times()
         .build()
+}
+
+/// Whether a value counts as absent: the API server removes empty maps and lists.
+pub(crate) fn is_absent(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.values().all(is_absent),
+        Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@
 
 use serde_json::Value;
 
+use crate::k8s::is_absent;
+
 /// The first field in which the specs differ; None if they are equal.
 pub(super) fn difference(expected: &Value, stored: &Value) -> Option<String> {
     let (expected, stored) = (without_empty(expected), without_empty(stored));
@@ -48,20 +50,11 @@ fn without_empty(value: &Value) -> Value {
             let fields = fields
                 .iter()
                 .map(|(key, value)| (key, without_empty(value)));
-            let fields = fields.filter(|(_, value)| !is_empty(value));
+            let fields = fields.filter(|(_, value)| !is_absent(value));
             fields.map(|(key, value)| (key.clone(), value)).collect()
         }
         Value::Array(items) => items.iter().map(without_empty).collect(),
         other => other.clone(),
-    }
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Object(fields) => fields.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        _ => false,
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::api::{DesiredNodeState, names};
+use crate::k8s::is_absent;
 
 /// Whether the object was created from this one, and still has all of it.
 pub(super) fn is_up_to_date(existing: &Value, desired: &Value) -> bool {
@@ -39,22 +40,12 @@ fn contains(object: &Value, desired: &Value) -> bool {
             })
             .all(|(key, value)| match object.get(key) {
                 Some(found) => contains(found, value),
-                None => is_empty(value),
+                None => is_absent(value),
             }),
         (Value::Array(object), Value::Array(desired)) => {
             object.len() == desired.len() && object.iter().zip(desired).all(|(o, d)| contains(o, d))
         }
         _ => object == desired,
-    }
-}
-
-/// The API removes empty maps and lists.
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::Object(map) => map.values().all(is_empty),
-        Value::Array(list) => list.is_empty(),
-        _ => false,
     }
 }
 

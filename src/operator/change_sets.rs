@@ -60,7 +60,6 @@ impl ChangeSets {
         Self(groups)
     }
 
-    /// Number of sets.
     pub(crate) fn count(&self) -> i64 {
         number(self.0.len())
     }

@@ -38,7 +38,6 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// The exit status.
     pub(crate) fn exit_status(&self) -> u8 {
         let Counts {
             added,

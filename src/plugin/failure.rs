@@ -28,10 +28,7 @@ pub(crate) enum Failure {
     #[error(
         "the API server has no {resource}: fio is not installed in this cluster, or its definitions are of an earlier version"
     )]
-    NotInstalled {
-        /// The resource.
-        resource: &'static str,
-    },
+    NotInstalled { resource: &'static str },
     /// The API server does not know the user.
     #[error("the API server does not accept your credentials: {0}")]
     Unauthorized(String),

@@ -11,7 +11,6 @@ pub(crate) enum Tone {
     Bold,
     /// As it should be.
     Good,
-    /// Something has changed.
     Changed,
     /// Something does not work, or looks wrong.
     Bad,

@@ -12,7 +12,6 @@ const MAX_NAMED: usize = 5;
 /// What a command is about.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Target<'a> {
-    /// A node.
     Node(&'a Node),
     /// A change set, and the nodes that show it. The first one is the example.
     Set(ChangeSetId, Vec<&'a Node>),

@@ -150,6 +150,7 @@ pub(crate) fn is_verified(object: &ConfigMap, record: &EvidenceRecord) -> bool {
     let found = report_of(object, &record.host_root).map(|report| {
         let set = ChangeSet::new(&report);
         let hash = (report.counted() > 0).then(|| set.hash().to_owned());
+        // AIDE's reports do not list more than they count.
         let is_whole = !report.truncated && report.listed() == report.counted();
         is_whole.then_some(hash)
     });

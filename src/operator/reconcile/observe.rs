@@ -61,7 +61,6 @@ pub(crate) struct ObserverConfig {
     pub(crate) fallback_image: Option<String>,
     pub(crate) validator: ConfigValidator,
     pub(crate) metrics: Arc<FleetMetrics>,
-    /// What evidence exists.
     pub(crate) evidence: Arc<EvidenceIndex>,
 }
 
@@ -279,7 +278,6 @@ impl Observer {
         unreadable
     }
 
-    /// All acceptances.
     pub(crate) fn acceptances(&self) -> Vec<Arc<FileIntegrityAcceptance>> {
         self.acceptances.state()
     }

@@ -8,7 +8,6 @@ use super::Owner;
 use crate::api::condition::{ConditionReason, ConditionStatus, ConditionType};
 use crate::api::{FileIntegrity, Phase, ProfileName, RealtimeMode};
 
-/// A FileIntegrity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Integrity {
     pub(crate) owner: Owner,
@@ -21,7 +20,6 @@ pub(crate) struct Integrity {
     /// Number of nodes that are not ready or silent, and that are not watched because of their taints.
     pub(crate) stale: i64,
     pub(crate) not_selected: i64,
-    /// What is wrong.
     pub(crate) problems: Vec<Problem>,
     /// Which nodes are not selected, and why.
     pub(crate) excluded: Option<String>,

@@ -17,7 +17,6 @@ const MAX_TEXT: usize = 256;
 pub(crate) struct Node {
     pub(crate) owner: Owner,
     pub(crate) name: String,
-    /// The latest result.
     pub(crate) scan: Option<Scan>,
     /// Why its scans are held, if they are.
     pub(crate) hold: Option<HoldReason>,

@@ -89,7 +89,6 @@ impl AnnouncedActors {
         self.actors.get(path).cloned().flatten()
     }
 
-    /// Nothing is announced.
     pub(crate) fn clear(&mut self) {
         self.actors.clear();
         self.has_forgotten = true;

@@ -38,7 +38,7 @@ pub fn login_uid(text: &[u8]) -> Option<u32> {
     number(text.trim_ascii()).filter(|uid| *uid != NO_LOGIN)
 }
 
-/// The command name.
+/// The command name, without the newline.
 pub fn command_name(comm: &[u8]) -> String {
     bounded(comm.strip_suffix(b"\n").unwrap_or(comm))
 }

@@ -29,11 +29,11 @@ use self::aide_run::{AideRun, CheckEnd};
 use self::error::RunnerError;
 use self::marker::Marker;
 use self::report_files::ReportFiles;
-use super::machine::{Disk, Finished, KnownBaseline, NO_DATABASE};
+use super::machine::{Disk, ExecutedAcceptance, Finished, KnownBaseline, NO_DATABASE};
 use crate::aide::command::RunError;
 use crate::aide::database::{DatabaseError, Found, Record};
 use crate::aide::exit::AideError;
-use crate::api::{Baseline, time};
+use crate::api::{Accepted, AcceptedReason, Baseline, time};
 use crate::scan::outcome::{
     Finding, Outcome, evaluate, evaluate_truncated, require_complete_baseline,
 };
@@ -69,6 +69,23 @@ impl Runner {
             } => Some(self.published(&record)),
             _ => None,
         })
+    }
+
+    /// The baseline on the disk, which nobody has requested although its record says so. Returns it as it is published.
+    pub(crate) fn mark_unrequested(&self) -> Result<Option<Baseline>, DatabaseError> {
+        let Found::Database {
+            record: Some(mut record),
+            ..
+        } = self.state.load()?
+        else {
+            return Ok(None);
+        };
+        record.requested = false;
+        if let Err(error) = self.state.rewrite_record(&record) {
+            let error = crate::error_chain(&error);
+            tracing::warn!(error, "failed to write the record of the baseline");
+        }
+        Ok(Some(self.published(&record)))
     }
 
     /// Number of runs in a row that were killed together with the container; 0 if the last one was not.
@@ -271,11 +288,24 @@ impl Runner {
 
 fn known(record: Record) -> KnownBaseline {
     KnownBaseline {
+        acceptance: record.accepted.as_ref().and_then(executed),
         config_hash: record.config_hash,
         digest: record.digest,
         request: record.request,
         requested: record.requested,
     }
+}
+
+/// The acceptance that a record has.
+fn executed(accepted: &Accepted) -> Option<ExecutedAcceptance> {
+    if accepted.reason != AcceptedReason::Acceptance.as_str() {
+        return None;
+    }
+    Some(ExecutedAcceptance {
+        name: accepted.acceptance.clone()?,
+        uid: accepted.request.clone()?,
+        old_digest: accepted.old_digest.clone()?,
+    })
 }
 
 #[cfg(test)]

@@ -140,6 +140,13 @@ impl StateDir {
         Ok(())
     }
 
+    /// Replaces the record of the database that is in place.
+    pub(crate) fn rewrite_record(&self, record: &Record) -> Result<(), DatabaseError> {
+        let staged = self.new_of(RECORD);
+        write_synced(&staged, &record.to_json())?;
+        self.install_record(&staged, &record.digest)
+    }
+
     /// Removes a staged record: its baseline does not replace the old one.
     pub(crate) fn unstage(&self) {
         remove_best_effort(&[self.new_of(RECORD)]);

@@ -16,6 +16,19 @@ pub struct KnownBaseline {
     pub request: Option<String>,
     /// Whether somebody requested it.
     pub requested: bool,
+    /// The acceptance that it was created for.
+    pub acceptance: Option<ExecutedAcceptance>,
+}
+
+/// The acceptance that a baseline was created for, according to its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecutedAcceptance {
+    /// Name of the acceptance.
+    pub(crate) name: String,
+    /// Its UID.
+    pub(crate) uid: String,
+    /// sha256 of the database that was replaced, in hexadecimal digits.
+    pub(crate) old_digest: String,
 }
 
 /// The baseline that a new one replaces, as it was recorded.

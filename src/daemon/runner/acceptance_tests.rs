@@ -13,7 +13,7 @@ use super::tests::{Node, finding, made, old_baseline, write_gzip};
 use super::*;
 use crate::aide::database::StateDir;
 use crate::aide::watchdog::Limits;
-use crate::api::{AcceptanceRequest, Accepted, ChangeKind, Condition, RefusalReason};
+use crate::api::{AcceptanceRequest, ChangeKind, Condition, RefusalReason};
 use crate::daemon::machine::BaselineReason;
 use crate::scan::evidence;
 use crate::testing::aide_binary::{AIDE, script};

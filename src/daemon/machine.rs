@@ -35,9 +35,9 @@ mod state;
 
 use std::time::Duration;
 
-pub(crate) use self::baseline::ExecutedAcceptance;
 pub(crate) use self::baseline::{BaselineReason, NO_DATABASE, OldBaseline};
 pub use self::baseline::{Disk, KnownBaseline};
+pub(crate) use self::baseline::{ExecutedAcceptance, MAX_KILLS};
 pub use self::event::{Action, Event, Finished};
 pub use self::settings::Settings;
 pub(crate) use self::state::State;

@@ -25,7 +25,7 @@ use crate::aide::database::{self, Record};
 use crate::aide::report::{ChangeKind, Report, ReportError};
 use crate::api::{Accepted, AcceptedDifferences, time};
 use crate::daemon::configuration::write_atomically;
-use crate::daemon::machine::{BaselineReason, Finished, OldBaseline};
+use crate::daemon::machine::{BaselineReason, Finished, MAX_KILLS, OldBaseline};
 use crate::daemon::node_config::{self, NodeConfigError};
 use crate::file_error::FileError;
 use crate::scan::accepted;
@@ -34,8 +34,6 @@ use crate::scan::outcome::{Outcome, evaluate, evaluate_truncated};
 
 /// Name of the file with the configuration of the old baseline, in the container's own directory.
 const OLD_CONFIG: &str = "aide.old.conf";
-/// Number of kills in a row after which a baseline is created without a comparison, which takes more memory.
-const MAX_KILLS: u32 = 2;
 
 /// A baseline that is to be created.
 #[derive(Clone, Copy, Debug)]
@@ -302,7 +300,8 @@ impl Runner {
         old: Option<&OldBaseline>,
         has_other_rules: bool,
     ) -> AcceptedDifferences {
-        if let Some(why) = old.and_then(|old| compared.is_not_with(old)) {
+        let found = compared.digest.as_deref();
+        if let Some(why) = old.and_then(|old| old.differs_from(found)) {
             return accepted::unknown(&why);
         }
         let existing = match &compared.outcome {
@@ -436,18 +435,6 @@ impl Compared {
             log: None,
             entries,
         })
-    }
-
-    /// Why this is no comparison with the recorded baseline, if that is so.
-    fn is_not_with(&self, old: &OldBaseline) -> Option<String> {
-        let recorded = &old.digest;
-        match &self.digest {
-            Some(found) if found == recorded => None,
-            Some(found) => Some(format!(
-                "the old database was not the recorded one (recorded {recorded}, found {found})"
-            )),
-            None => Some("the digest of the old database is not known".to_owned()),
-        }
     }
 }
 

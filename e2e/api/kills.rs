@@ -23,6 +23,7 @@ use fio::testing::api::{AcceptanceState, Condition, FileIntegrityNodeStatus};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{DeleteParams, Preconditions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -610,7 +611,7 @@ async fn kill_after(
     .await
     .with_context(|| format!("killed after {at}"))?;
     let recovery = started.elapsed();
-    until_report_is_published(&site).await?;
+    until_reports_are_published(&site).await?;
     daemon.end().await?;
     let wrong = match (story, old.as_deref()) {
         (Story::Withdrawn, Some(old)) => check_withdrawn(&site, old, reported).await?,
@@ -685,15 +686,45 @@ async fn check_withdrawn(site: &Site<'_>, old: &str, reported: bool) -> anyhow::
     Ok(wrong)
 }
 
-/// Waits until no report of a new baseline waits on the node.
-async fn until_report_is_published(site: &Site<'_>) -> anyhow::Result<()> {
+/// Waits until no report of a new baseline waits on the node. As the operator, removes the one before, for which the next
+/// one waits: after a change of the configuration there are two.
+async fn until_reports_are_published(site: &Site<'_>) -> anyhow::Result<()> {
+    let name = format!("aide-{}-{NODE}-accepted", site.name());
+    let published = site.space.api::<ConfigMap>();
     eventually("no report of a new baseline to wait", async || {
-        let entries = std::fs::read_dir(site.path("root/etc/kubernetes"))?;
-        let names = entries
-            .filter_map(Result::ok)
-            .map(|entry| entry.file_name());
-        let waiting = names.filter(|name| name.to_string_lossy().starts_with("aide.accepted."));
-        Ok((waiting.count() == 0).then_some(()))
+        let mut waiting = Vec::new();
+        for entry in std::fs::read_dir(site.path("root/etc/kubernetes"))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("aide.accepted.") {
+                // It may have been published meanwhile.
+                waiting.push(std::fs::read_to_string(entry.path()).unwrap_or_default());
+            }
+        }
+        let second = match &waiting[..] {
+            [] => return Ok(Some(())),
+            [only] => only.contains(r#"\"withOldConfig\":true"#),
+            _ => false,
+        };
+        let first = published.get_opt(&name).await?.filter(|_| second);
+        let is_first = |report: &ConfigMap| {
+            let record = report
+                .data
+                .as_ref()
+                .and_then(|data| data.get("record.json"));
+            record.is_some_and(|record| !record.contains(r#""withOldConfig":true"#))
+        };
+        if let Some(first) = first.filter(is_first) {
+            let params = DeleteParams {
+                preconditions: Some(Preconditions {
+                    uid: first.metadata.uid,
+                    resource_version: None,
+                }),
+                ..DeleteParams::default()
+            };
+            published.delete(&name, &params).await?;
+        }
+        Ok(None)
     })
     .await
 }
@@ -971,7 +1002,7 @@ async fn try_to_kill_amid(
     })
     .await?;
     let recovery = started.elapsed();
-    until_report_is_published(site).await?;
+    until_reports_are_published(site).await?;
     daemon.end().await?;
     let wrong = check(site, story, old.as_deref()).await?;
     let at = format!("{mode}, after {after:?}");

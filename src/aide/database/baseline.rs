@@ -93,7 +93,7 @@ impl StateDir {
 
     fn install_record(&self, staged: &Path, digest: &str) -> Result<(), DatabaseError> {
         self.install_config();
-        self.install_accepted_report(digest);
+        self.install_accepted_reports(digest);
         remove_empty_dir(&self.record())?;
         rename(staged, &self.record())?;
         Ok(sync_dir(self.path())?)

@@ -302,8 +302,8 @@ fn annotations(
 }
 
 fn is_complete(record: &EvidenceRecord) -> bool {
-    let accepted = record.baseline.accepted.as_ref();
-    accepted.is_some_and(|accepted| accepted.differences.incomplete.is_none())
+    let differences = record.differences();
+    differences.is_some_and(|differences| differences.incomplete.is_none())
 }
 
 /// A report that is not what it claims must not take the name of one that is.

@@ -55,6 +55,10 @@ pub(crate) struct Fleet<'a> {
 /// while its nodes are requested, and no plan holds a request for each of its nodes.
 const MAX_NEW_REQUESTS: usize = 250;
 
+/// When the next plan has more requests at the latest: the watch usually shows those of this one immediately, which triggers
+/// it. Until it shows them, they would be written again.
+const NEXT_REQUESTS: Duration = Duration::from_secs(1);
+
 /// What other acceptances use.
 #[derive(Debug, Default)]
 pub(crate) struct Claims<'a> {
@@ -225,7 +229,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
         let mut assessment = self.open(status, &sorted, new.are_more_left);
         assessment.awaits_evidence = evidence.is_none() && reports.contains(&Report::Pending);
         if new.are_limited {
-            assessment.check_after = Some(Duration::ZERO);
+            assessment.check_after = Some(NEXT_REQUESTS);
         }
         assessment.requests = new.requests;
         assessment

@@ -400,15 +400,15 @@ fn waiting_reports_are_limited_and_prevent_no_replacement() {
 fn the_two_reports_of_a_baseline_are_kept_together() {
     let (_root, state) = state();
     commit(&state, "one", 0, 5);
-    let stage = || {
+    let write = || {
         state.stage_accepted_report(AcceptedReport::OldConfig, b"old");
         state.stage_accepted_report(AcceptedReport::Update, b"new");
     };
-    stage();
+    write();
     state.clear_unfinished().unwrap();
     commit(&state, "two", 1, 5);
     assert_eq!(state.accepted_reports(), [""; 0].map(PathBuf::from));
-    stage();
+    write();
     commit(&state, "three", 2, 5);
     let reports = state.accepted_reports();
     let contents = reports.iter().map(|path| fs::read(path).unwrap());

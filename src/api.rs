@@ -26,7 +26,7 @@ pub(crate) mod time;
 
 pub(crate) use acceptance::{
     AcceptanceConditionType, AcceptanceCounts, AcceptanceReason, AcceptedNodes,
-    FileIntegrityAcceptanceStatus, MAX_NODES_IN_STATUS, NodeOutcome, RefusalReason,
+    FileIntegrityAcceptanceStatus, MAX_NODES_IN_STATUS, NodeOutcome, RefusalReason, WaitingReason,
 };
 pub use acceptance::{
     AcceptanceRequest, AcceptanceResult, AcceptanceState, FileIntegrityAcceptance,

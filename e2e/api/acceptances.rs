@@ -31,6 +31,8 @@ enum Behavior {
     Accepts,
     /// It claims to accept the set, but reports another one.
     Lies,
+    /// Its report has so long annotations that the evidence would be invalid.
+    Fills,
     Refuses,
     Silent,
 }
@@ -188,7 +190,7 @@ impl Shared {
         let state = match behavior {
             Behavior::Silent => return Ok(()),
             Behavior::Refuses => "Refused",
-            Behavior::Accepts | Behavior::Lies => "Accepted",
+            Behavior::Accepts | Behavior::Lies | Behavior::Fills => "Accepted",
         };
         let now = time::now();
         let old = status.baseline.as_ref().map(|baseline| &baseline.digest);
@@ -218,7 +220,10 @@ impl Shared {
                     "/etc/new"
                 };
                 let report = json_report(file, content.context("the set of a test")?);
-                let report = published_report("fi", node, request, &baseline, &report)?;
+                let mut report = published_report("fi", node, request, &baseline, &report)?;
+                if behavior == Behavior::Fills {
+                    fill_annotations(&mut report);
+                }
                 self.reports.create(&PostParams::default(), &report).await?;
             }
             patch["baseline"] = baseline;
@@ -239,6 +244,16 @@ impl Shared {
         self.statuses.patch(&name, &params, &patch).await?;
         Ok(())
     }
+}
+
+/// The annotations become as long as the API server allows.
+fn fill_annotations(report: &mut ConfigMap) {
+    const MAX: usize = 256 * 1024;
+    let annotations = report.metadata.annotations.get_or_insert_default();
+    let used = annotations.iter();
+    let used: usize = used.map(|(key, value)| key.len() + value.len()).sum();
+    let key = names::Annotation::FILES_CHANGED;
+    annotations.insert(key.to_owned(), "9".repeat(MAX - used - key.len()));
 }
 
 /// Creates an acceptance of the set of nodes with this content.
@@ -488,6 +503,44 @@ async fn a_node_whose_report_is_a_lie_is_not_believed() -> anyhow::Result<()> {
         let expected = [(0, true), (1, true), (2, false), (3, false)];
         assert_eq!(fleet.requested(), expected);
         assert_eq!(verified(space).await?.len(), 1);
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_report_that_is_invalid_as_evidence_is_recorded_once() -> anyhow::Result<()> {
+    in_space("acceptance-invalid", async |space| {
+        let _operator = space.operator("one").await?;
+        let mut fleet = Fleet::new(space, 3).await?;
+        fleet.show(0..3, 1).await?;
+        fleet.until_shown(&[3]).await?;
+        fleet.behaves(0, Behavior::Fills);
+        accept(space, "a", 1, json!({})).await?;
+        let complete = until_condition(space, "a", "Complete", "True/Accepted").await?;
+        assert_eq!(counts(&complete), [3, 3, 0, 0]);
+        let expected = [(0, true), (1, true), (2, false)];
+        assert_eq!(fleet.requested(), expected);
+        assert_eq!(verified(space).await?.len(), 1);
+        let params = ListParams::default().labels(names::Label::EVIDENCE);
+        let all = space.api::<ConfigMap>().list(&params).await?.items;
+        let of_first = |object: &&ConfigMap| {
+            object.annotations().get(names::Annotation::NODES) == Some(&fleet.nodes[0])
+        };
+        let kept = all
+            .iter()
+            .find(of_first)
+            .context("that of the first node")?;
+        let data = kept.data.clone().unwrap_or_default();
+        let why = &data[names::KEY_INTEGRITY_LOG];
+        anyhow::ensure!(why.contains("Too long: may not be more than"), "{why}");
+        anyhow::ensure!(data["record.json"].contains(&fleet.nodes[0]), "{data:?}");
+        let params = ListParams::default().labels(names::Label::ACCEPTED);
+        let left = space.api::<ConfigMap>().list(&params).await?.items;
+        anyhow::ensure!(left.is_empty(), "{left:?}");
+        let log = space.log();
+        let refused = log.lines().filter(|line| line.contains("refuses a report"));
+        assert_eq!(refused.count(), 1, "{log}");
         Ok(())
     })
     .await

@@ -23,6 +23,7 @@ use fio::testing::api::{AcceptanceState, Condition, FileIntegrityNodeStatus};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Api, DeleteParams, Preconditions};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -62,6 +63,8 @@ enum Story {
     Reconfigured,
     /// Executes an acceptance of the changes.
     Accepted,
+    /// The same, but the acceptance is withdrawn before the next daemon is there.
+    Withdrawn,
     /// Scans, and finds changes.
     Changed,
 }
@@ -73,6 +76,7 @@ impl Story {
             Self::Reinitialized => "reinitialized",
             Self::Reconfigured => "reconfigured",
             Self::Accepted => "accepted",
+            Self::Withdrawn => "withdrawn",
             Self::Changed => "changed",
         }
     }
@@ -81,7 +85,7 @@ impl Story {
     fn calls(self) -> &'static [&'static str] {
         match self {
             Self::First => &["rename", "fsync", "aide.baseline.json.new", "<TCP:"],
-            Self::Reinitialized | Self::Reconfigured | Self::Accepted => &[
+            Self::Reinitialized | Self::Reconfigured | Self::Accepted | Self::Withdrawn => &[
                 "link",
                 "rename",
                 "aide.db.gz.backup-",
@@ -110,7 +114,7 @@ impl Story {
                 let compared = result.is_some_and(|it| it.files_scanned == Some(baseline.entries));
                 baseline.accepted.is_some() && last == Some(Condition::Succeeded) && compared
             }),
-            Self::Accepted => status.acceptance.as_ref().is_some_and(|answer| {
+            Self::Accepted | Self::Withdrawn => status.acceptance.as_ref().is_some_and(|answer| {
                 let is_accepted = answer.state == AcceptanceState::Accepted;
                 is_accepted && last == Some(Condition::Succeeded)
             }),
@@ -122,7 +126,7 @@ impl Story {
     fn accepts(self) -> bool {
         matches!(
             self,
-            Self::Reinitialized | Self::Reconfigured | Self::Accepted
+            Self::Reinitialized | Self::Reconfigured | Self::Accepted | Self::Withdrawn
         )
     }
 }
@@ -142,7 +146,7 @@ impl Site<'_> {
         if story == Story::Reinitialized {
             self.set_request(Some(REQUEST)).await?;
         }
-        if story == Story::Accepted {
+        if matches!(story, Story::Accepted | Story::Withdrawn) {
             let daemon = self.start(&[]).await?;
             self.until("the changes", |status| Story::Changed.is_over(status))
                 .await?;
@@ -392,7 +396,7 @@ fn check_accepted(accepted: &Value, story: Story, old: Option<&str>, wrong: &mut
     }
     let reason = match story {
         Story::Reconfigured => json!(["Configuration", null, old]),
-        Story::Accepted => json!(["Acceptance", ACCEPTANCE, old]),
+        Story::Accepted | Story::Withdrawn => json!(["Acceptance", ACCEPTANCE, old]),
         _ => json!(["Request", REQUEST, old]),
     };
     let found = json!([
@@ -547,7 +551,7 @@ async fn check_events(site: &Site<'_>, story: Story, wrong: &mut Wrong) -> anyho
     // The daemon may have scanned before it knew the new configuration.
     let expected = match story {
         Story::Reconfigured => changed.min(1),
-        Story::Accepted | Story::Changed => 1,
+        Story::Accepted | Story::Withdrawn | Story::Changed => 1,
         Story::First | Story::Reinitialized => 0,
     };
     let again = if story.accepts() {
@@ -592,18 +596,27 @@ async fn kill_after(
     let left = left.map(|last| last.last_probe_time);
     until_after(left.as_ref()).await;
     let at = format!("{step:?}");
+    let reported = site.status().await?.acceptance.is_some();
+    if story == Story::Withdrawn {
+        site.set_request(None).await?;
+    }
     let started = Instant::now();
     let daemon = site.start(&[]).await?;
     site.until("a result after the kill", |status| {
         let last = status.last_result.as_ref();
-        story.is_over(status) && last.map(|last| &last.last_probe_time) != left.as_ref()
+        let is_over = story == Story::Withdrawn || story.is_over(status);
+        let is_result = last.is_some_and(|last| last.condition != Condition::Errored);
+        is_over && is_result && last.map(|last| &last.last_probe_time) != left.as_ref()
     })
     .await
     .with_context(|| format!("killed after {at}"))?;
     let recovery = started.elapsed();
-    until_report_is_published(&site).await?;
+    until_reports_are_published(&site).await?;
     daemon.end().await?;
-    let wrong = check(&site, story, old.as_deref()).await?;
+    let wrong = match (story, old.as_deref()) {
+        (Story::Withdrawn, Some(old)) => check_withdrawn(&site, old, reported).await?,
+        (_, old) => check(&site, story, old).await?,
+    };
     Ok(Some(Tried {
         at,
         recovery,
@@ -611,15 +624,108 @@ async fn kill_after(
     }))
 }
 
-/// Waits until no report of a new baseline waits on the node.
-async fn until_report_is_published(site: &Site<'_>) -> anyhow::Result<()> {
+/// The node has kept its baseline, or it reports that it has accepted the changes: once, and not as requested, unless the
+/// killed daemon had `reported` it.
+async fn check_withdrawn(site: &Site<'_>, old: &str, reported: bool) -> anyhow::Result<Wrong> {
+    let mut wrong = Wrong::default();
+    let status = site.status().await?;
+    let digest = digest_of_gzip(&site.database()).context("read the database")?;
+    let baseline = status.baseline.clone().context("no baseline")?;
+    wrong.unless(baseline.digest == digest, || {
+        format!("on disk {digest}, recorded {}", baseline.digest)
+    });
+    let record = std::fs::read(site.path("root/etc/kubernetes/aide.baseline.json"))?;
+    let record: Value = serde_json::from_slice(&record)?;
+    let is_new = digest != old;
+    let accepted = serde_json::to_value(&baseline.accepted)?;
+    if is_new {
+        check_accepted(&accepted, Story::Accepted, Some(old), &mut wrong);
+    } else {
+        wrong.unless(accepted.is_null(), || format!("accepted: {accepted}"));
+    }
+    let is_requested = !is_new || reported;
+    let found = (baseline.requested, record["requested"] == json!(true));
+    wrong.unless(found == (is_requested, is_requested), || {
+        format!("requested: {found:?}")
+    });
+    let last = status.last_result.as_ref().map(|last| last.condition);
+    let expected = if is_new {
+        Condition::Succeeded
+    } else {
+        Condition::Failed
+    };
+    wrong.unless(last == Some(expected), || format!("{last:?}"));
+    let answer = status.acceptance.as_ref();
+    let answer = answer.map(|it| (it.state, it.uid.as_str(), it.new_digest.as_deref()));
+    let expected = is_new.then_some((AcceptanceState::Accepted, ACCEPTANCE, Some(&*digest)));
+    wrong.unless(answer == expected, || format!("answer {answer:?}"));
+    check_report(
+        site,
+        if is_new {
+            Story::Accepted
+        } else {
+            Story::Changed
+        },
+        &digest,
+        &mut wrong,
+    )
+    .await?;
+    let events = site.space.events(site.name()).await?;
+    let count = |reason: &str| {
+        let events = events.iter();
+        let events = events.filter(|event| event.reason.as_deref() == Some(reason));
+        events.count()
+    };
+    for (reason, expected) in [
+        ("ChangesAccepted", is_new),
+        ("UnrequestedReinit", !is_requested),
+        ("BaselineTampered", false),
+    ] {
+        wrong.count(reason, count(reason), usize::from(expected));
+    }
+    Ok(wrong)
+}
+
+/// Waits until no report of a new baseline waits on the node. As the operator, removes the one before, for which the next
+/// one waits: after a change of the configuration there are two.
+async fn until_reports_are_published(site: &Site<'_>) -> anyhow::Result<()> {
+    let name = format!("aide-{}-{NODE}-accepted", site.name());
+    let operator = site.operator().await?;
+    let published = Api::<ConfigMap>::namespaced(operator, &site.space.namespace);
     eventually("no report of a new baseline to wait", async || {
-        let entries = std::fs::read_dir(site.path("root/etc/kubernetes"))?;
-        let names = entries
-            .filter_map(Result::ok)
-            .map(|entry| entry.file_name());
-        let waiting = names.filter(|name| name.to_string_lossy().starts_with("aide.accepted."));
-        Ok((waiting.count() == 0).then_some(()))
+        let mut waiting = Vec::new();
+        for entry in std::fs::read_dir(site.path("root/etc/kubernetes"))? {
+            let entry = entry?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if name.starts_with("aide.accepted.") {
+                // It may have been published meanwhile.
+                waiting.push(std::fs::read_to_string(entry.path()).unwrap_or_default());
+            }
+        }
+        let second = match &waiting[..] {
+            [] => return Ok(Some(())),
+            [only] => only.contains(r#"\"withOldConfig\":true"#),
+            _ => false,
+        };
+        let first = published.get_opt(&name).await?.filter(|_| second);
+        let is_first = |report: &ConfigMap| {
+            let record = report
+                .data
+                .as_ref()
+                .and_then(|data| data.get("record.json"));
+            record.is_some_and(|record| !record.contains(r#""withOldConfig":true"#))
+        };
+        if let Some(first) = first.filter(is_first) {
+            let params = DeleteParams {
+                preconditions: Some(Preconditions {
+                    uid: first.metadata.uid,
+                    resource_version: None,
+                }),
+                ..DeleteParams::default()
+            };
+            published.delete(&name, &params).await?;
+        }
+        Ok(None)
     })
     .await
 }
@@ -664,8 +770,11 @@ async fn walk(space: &Space, story: Story, fault: &str) -> anyhow::Result<()> {
             .zip(some)
         {
             let tried = result?;
-            // What the API server sends decides in how many pieces it is answered.
-            let may_differ = step.call.contains("<TCP:");
+            // What the API server sends decides in how many pieces it is answered. A report is published beside the
+            // result, and may be removed from the node after it.
+            let is_removal =
+                step.call.starts_with("unlink") && step.call.contains("aide.accepted.");
+            let may_differ = step.call.contains("<TCP:") || is_removal;
             anyhow::ensure!(
                 may_differ || tried.is_some(),
                 "no daemon took the step {step:?} again"
@@ -801,6 +910,20 @@ async fn a_daemon_killed_while_it_executes_an_acceptance_recovers() -> anyhow::R
 }
 
 #[tokio::test]
+async fn a_daemon_killed_while_it_executes_an_acceptance_that_is_withdrawn_reports_it()
+-> anyhow::Result<()> {
+    in_space("kill-withdrawn", async |space| {
+        walk(
+            space,
+            Story::Withdrawn,
+            "kill -9 of the daemon during an acceptance, which is withdrawn then",
+        )
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_daemon_killed_while_it_reports_changes_recovers() -> anyhow::Result<()> {
     in_space("kill-changed", async |space| {
         walk(
@@ -859,7 +982,9 @@ async fn try_to_kill_amid(
     let mode = match story {
         Story::Changed => "--check",
         Story::First => "--init",
-        Story::Reinitialized | Story::Reconfigured | Story::Accepted => "--update",
+        Story::Reinitialized | Story::Reconfigured | Story::Accepted | Story::Withdrawn => {
+            "--update"
+        }
     };
     let parent = daemon.pid();
     let killing = move || kill_child(parent, mode, after, victim);
@@ -881,7 +1006,7 @@ async fn try_to_kill_amid(
     })
     .await?;
     let recovery = started.elapsed();
-    until_report_is_published(site).await?;
+    until_reports_are_published(site).await?;
     daemon.end().await?;
     let wrong = check(site, story, old.as_deref()).await?;
     let at = format!("{mode}, after {after:?}");

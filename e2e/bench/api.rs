@@ -288,6 +288,7 @@ fn scan_ends(node: &str, scan: Duration) -> Vec<Duration> {
         digest: "d".to_owned(),
         request: None,
         requested: true,
+        acceptance: None,
     };
     let observed = ObservedStatus {
         desired: DesiredNodeState {

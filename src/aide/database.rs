@@ -9,7 +9,7 @@
 //! | `aide.baseline.json` | [`Record`]: how the baseline was created, and what it accepted |
 //! | `aide.baseline.json.new` | the record of the baseline that is being installed |
 //! | `aide.baseline.conf`, `aide.baseline.conf.new` | the configuration of the baseline, and that of the one being installed |
-//! | `aide.accepted.json.DIGEST`, `aide.accepted.json.new` | reports of new baselines that are not published yet, and that of the one being installed |
+//! | `aide.accepted.json.DIGEST`, `aide.accepted.json.new`, `aide.accepted.json.old.new` | reports of new baselines that are not published yet, and those of the one being installed |
 //! | `aide.log`, `aide.log.new` | the latest plain report, and the one being written |
 //! | `*.backup-YYYYMMDDThh_mm_ss` | backups of database and report |
 //! | `aide.backup.new` | a backup that is being copied, on file systems without hard links |
@@ -33,6 +33,7 @@ mod trusted_path;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::accepted_reports::AcceptedReport;
 pub(crate) use self::baseline::Found;
 pub use self::baseline::digest_of_gzip;
 pub(crate) use self::error::DatabaseError;

@@ -9,8 +9,8 @@ mod status;
 mod tests;
 
 pub(crate) use self::condition::{AcceptanceConditionType, AcceptanceReason};
-pub(crate) use self::node::RefusalReason;
 pub use self::node::{AcceptanceRequest, AcceptanceResult, AcceptanceState};
+pub(crate) use self::node::{RefusalReason, WaitingReason};
 pub(crate) use self::spec::AcceptedNodes;
 pub use self::spec::FileIntegrityAcceptance;
 pub(crate) use self::status::{

@@ -109,11 +109,13 @@ async fn create(api: &Api<ConfigMap>, object: &ConfigMap) -> Result<(), PublishE
     }
     let existing = raw::metadata_opt(api, &name);
     let existing = request(format!("read the ConfigMap {name}"), existing).await?;
-    let digest = |metadata: &kube::core::ObjectMeta| {
-        let annotations = metadata.annotations.as_ref()?;
-        annotations.get(Annotation::BASELINE_DIGEST).cloned()
+    // A baseline has two reports if the configuration has changed.
+    let report = |metadata: &kube::core::ObjectMeta| {
+        let annotations = metadata.annotations.as_ref();
+        [Annotation::BASELINE_DIGEST, Annotation::CHANGE_SET]
+            .map(|key| annotations.and_then(|all| all.get(key).cloned()))
     };
-    let is_same = existing.is_some_and(|it| digest(&it) == digest(&object.metadata));
+    let is_same = existing.is_some_and(|it| report(&it) == report(&object.metadata));
     if is_same {
         Ok(())
     } else {

@@ -37,6 +37,7 @@ use std::time::Duration;
 
 pub(crate) use self::baseline::{BaselineReason, NO_DATABASE, OldBaseline};
 pub use self::baseline::{Disk, KnownBaseline};
+pub(crate) use self::baseline::{ExecutedAcceptance, MAX_KILLS};
 pub use self::event::{Action, Event, Finished};
 pub use self::settings::Settings;
 pub(crate) use self::state::State;
@@ -290,6 +291,18 @@ impl Machine {
                 }
                 self.acceptances.accepted(&request);
                 actions.push(Action::PublishAccepted(request));
+            }
+            Comparison::AdoptWithdrawn { executed, event } => {
+                self.readiness.attempt_over();
+                if let Some(known) = self.baseline.known().cloned() {
+                    let adopted = KnownBaseline {
+                        requested: false,
+                        ..known
+                    };
+                    self.baseline.record(&adopted);
+                    self.baseline.disk = Some(Disk::Baseline(adopted));
+                }
+                actions.push(Action::PublishWithdrawn { executed, event });
             }
             Comparison::Restored(known) => {
                 self.readiness.attempt_over();

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 
 use super::lines::Lines;
+use super::machine::ExecutedAcceptance;
 use super::outbox::Item;
 use super::runner::{Completed, Runner};
 use crate::aide::database::DatabaseError;
@@ -179,6 +180,29 @@ impl Publishing {
             scanned_digest: Some(baseline.digest.clone()),
             acceptance: Some(acceptance::accepted(request, &baseline, time::now())),
             baseline: Some(baseline),
+            ..NodeUpdate::default()
+        };
+        self.send(update, None);
+        Ok(())
+    }
+
+    /// Publishes the baseline on the disk, which was created for an acceptance that is not requested any more. It was
+    /// accepted in time, and is reported so, but counts as unrequested.
+    pub(super) fn withdrawn(
+        &mut self,
+        executed: &ExecutedAcceptance,
+        event: EventMessage,
+    ) -> Result<(), DatabaseError> {
+        let baseline = self.runner.mark_unrequested()?;
+        let Some(baseline) = self.report_baseline(baseline)? else {
+            return Ok(());
+        };
+        self.lines.event(&event);
+        let answer = acceptance::executed(&executed.name, &executed.uid, &baseline);
+        let update = NodeUpdate {
+            acceptance: Some(answer),
+            baseline: Some(baseline),
+            event: Some(event),
             ..NodeUpdate::default()
         };
         self.send(update, None);

@@ -10,10 +10,10 @@ mod marker;
 mod new_baseline;
 mod part_check;
 mod report_files;
+mod whole_run;
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -25,15 +25,16 @@ pub(crate) use self::context::{MAX_REPORT, Runner};
 pub(crate) use self::new_baseline::NewBaseline;
 pub(crate) use self::part_check::PartEnd;
 
-use self::aide_run::{AideRun, CheckEnd};
+use self::aide_run::CheckEnd;
 use self::error::RunnerError;
 use self::marker::Marker;
 use self::report_files::ReportFiles;
-use super::machine::{Disk, Finished, KnownBaseline, NO_DATABASE};
+use self::whole_run::WholeRun;
+use super::machine::{Disk, ExecutedAcceptance, Finished, KnownBaseline, NO_DATABASE};
 use crate::aide::command::RunError;
 use crate::aide::database::{DatabaseError, Found, Record};
 use crate::aide::exit::AideError;
-use crate::api::{Baseline, time};
+use crate::api::{Accepted, AcceptedReason, Baseline, time};
 use crate::scan::outcome::{
     Finding, Outcome, evaluate, evaluate_truncated, require_complete_baseline,
 };
@@ -69,6 +70,23 @@ impl Runner {
             } => Some(self.published(&record)),
             _ => None,
         })
+    }
+
+    /// The baseline on the disk, which nobody has requested although its record says so. Returns it as it is published.
+    pub(crate) fn mark_unrequested(&self) -> Result<Option<Baseline>, DatabaseError> {
+        let Found::Database {
+            record: Some(mut record),
+            ..
+        } = self.state.load()?
+        else {
+            return Ok(None);
+        };
+        record.requested = false;
+        if let Err(error) = self.state.rewrite_record(&record) {
+            let error = crate::error_chain(&error);
+            tracing::warn!(error, "failed to write the record of the baseline");
+        }
+        Ok(Some(self.published(&record)))
     }
 
     /// Number of runs in a row that were killed together with the container; 0 if the last one was not.
@@ -114,37 +132,10 @@ impl Runner {
         start: Instant,
         cancel: &CancellationToken,
     ) -> Result<Completed, RunnerError> {
-        self.marker().create()?;
-        let run = AideRun::prepare(self, config, cancel).await?;
-        let unwatched = run.unwatched_rules();
-        let node_config = run.configuration()?;
-        // Before the scan, so that no change is between both.
-        self.watch(&node_config).await;
+        let run = WholeRun::start(self, config, start, cancel).await?;
         let end = run.check().await?;
-        self.drain().await;
         let runner = self.clone();
-        let evaluated = move || runner.evaluate(end);
-        let mut completed = tokio::task::spawn_blocking(evaluated).await??;
-        completed.node_config = Some(node_config);
-        if let Some(finding) = &mut completed.finding {
-            finding.result.unwatched_rules = unwatched;
-            finding.result.duration_milliseconds = i64::try_from(start.elapsed().as_millis()).ok();
-        }
-        Ok(completed)
-    }
-
-    /// From now on, changes are announced.
-    async fn watch(&self, node_config: &Arc<str>) {
-        if let Some(watcher) = &self.watcher {
-            watcher.watch(Arc::clone(node_config)).await;
-        }
-    }
-
-    /// Waits until all changes until now are announced.
-    async fn drain(&self) {
-        if let Some(watcher) = &self.watcher {
-            watcher.drain().await;
-        }
+        run.evaluate(move || runner.evaluate(end)).await
     }
 
     /// Evaluates a check, and keeps its reports.
@@ -271,11 +262,24 @@ impl Runner {
 
 fn known(record: Record) -> KnownBaseline {
     KnownBaseline {
+        acceptance: record.accepted.as_ref().and_then(executed),
         config_hash: record.config_hash,
         digest: record.digest,
         request: record.request,
         requested: record.requested,
     }
+}
+
+/// The acceptance that a record has.
+fn executed(accepted: &Accepted) -> Option<ExecutedAcceptance> {
+    if accepted.reason != AcceptedReason::Acceptance.as_str() {
+        return None;
+    }
+    Some(ExecutedAcceptance {
+        name: accepted.acceptance.clone()?,
+        uid: accepted.request.clone()?,
+        old_digest: accepted.old_digest.clone()?,
+    })
 }
 
 #[cfg(test)]

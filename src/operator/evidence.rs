@@ -102,7 +102,7 @@ impl Keeper {
         }
         let reported = reported.into_iter().filter_map(Reported::new);
         for (_, group) in group(reported) {
-            failures.extend(self.promote(group, &mut existing).await.err());
+            failures.extend(self.promote(group, &mut existing).await);
         }
         self.index.set(existing.states());
         failures.iter().for_each(log_failure);
@@ -178,49 +178,79 @@ impl Keeper {
         Ok((reported, self.list(names::Label::EVIDENCE).await?))
     }
 
-    /// Promotes the reports of the same set.
-    async fn promote(
-        &self,
-        reported: Vec<Reported>,
-        existing: &mut Existing,
-    ) -> Result<(), RequestError> {
-        let mut waiting = Vec::new();
+    /// Promotes the reports of the same set. What fails for one of them does not stop the others.
+    async fn promote(&self, reported: Vec<Reported>, existing: &mut Existing) -> Vec<RequestError> {
+        let (mut verified, mut failures) = (Vec::new(), Vec::new());
         for report in reported {
-            // Once one report is verified, the others only add their nodes.
-            if existing.has_verified(&report) {
-                waiting.push(report);
-                continue;
-            }
-            if existing.has_too_many_of(&report, time::now().0) {
-                // It stays: nothing is lost, and the daemon creates no other one.
-                tracing::warn!(
-                    node = report.node(),
-                    limit = MAX_PER_NODE,
-                    "a node has reported too many sets of changes in a day; its report waits"
-                );
-                continue;
-            }
-            let Some(object) = self.read(&report).await? else {
-                continue;
-            };
-            let evidence = Evidence::of(&object, &report, existing.size(), self.retention(&report));
-            if !self.create(&evidence, existing).await? {
-                continue;
-            }
-            if evidence.is_verified() {
-                waiting.push(report);
-            } else {
-                self.add_nodes(&evidence.name(), std::slice::from_ref(&report), existing)
-                    .await?;
-                self.delete(&report.metadata).await?;
+            match self.promote_one(&report, existing).await {
+                Ok(true) => verified.push(report),
+                Ok(false) => {}
+                Err(error) => failures.push(error),
             }
         }
-        let Some(first) = waiting.first() else {
-            return Ok(());
+        if let Some(first) = verified.first() {
+            let name = first.evidence_name();
+            failures.extend(self.finish(&name, &verified, existing).await.err());
+        }
+        failures
+    }
+
+    /// Promotes one report. Returns whether there is verified evidence of its set.
+    async fn promote_one(
+        &self,
+        report: &Reported,
+        existing: &mut Existing,
+    ) -> Result<bool, RequestError> {
+        // Once one report is verified, the others only add their nodes.
+        if existing.has_verified(report) {
+            return Ok(true);
+        }
+        if existing.has_too_many_of(report, time::now().0) {
+            // It stays: nothing is lost, and the daemon creates no other one.
+            tracing::warn!(
+                node = report.node(),
+                limit = MAX_PER_NODE,
+                "a node has reported too many sets of changes in a day; its report waits"
+            );
+            return Ok(false);
+        }
+        let Some(object) = self.read(report).await? else {
+            return Ok(false);
         };
-        self.add_nodes(&first.evidence_name(), &waiting, existing)
-            .await?;
-        for report in &waiting {
+        let retention = self.retention(report);
+        let mut evidence = Evidence::of(&object, report, existing.size(), retention);
+        let mut created = self.create(&evidence, existing).await;
+        // It would be refused again each time.
+        if let Some(error) = created.as_ref().err().filter(|error| error.is_refusal()) {
+            let error = crate::error_chain(error);
+            tracing::warn!(
+                node = report.node(),
+                error,
+                "the API server refuses a report as evidence; only its record is kept"
+            );
+            evidence = Evidence::refused(&object, report, &error, retention);
+            created = self.create(&evidence, existing).await;
+        }
+        if !created? {
+            return Ok(false);
+        }
+        if !evidence.is_verified() {
+            let name = evidence.name();
+            self.finish(&name, std::slice::from_ref(report), existing)
+                .await?;
+        }
+        Ok(evidence.is_verified())
+    }
+
+    /// Adds the nodes of the reports to the evidence with this name, and deletes the reports.
+    async fn finish(
+        &self,
+        name: &str,
+        reported: &[Reported],
+        existing: &mut Existing,
+    ) -> Result<(), RequestError> {
+        self.add_nodes(name, reported, existing).await?;
+        for report in reported {
             self.delete(&report.metadata).await?;
         }
         Ok(())
@@ -249,7 +279,7 @@ impl Keeper {
             }
             created => {
                 existing.add(created?.metadata);
-                if !evidence.is_kept {
+                if evidence.is_over_limit {
                     tracing::warn!(
                         name,
                         limit = MAX_TOTAL,

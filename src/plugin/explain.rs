@@ -22,7 +22,7 @@ const PAGES: [&str; 3] = [
 /// What the other pages do not explain is in its table of events.
 const OVERVIEW: &str = include_str!("../../docs/results.md");
 /// Sections of tables whose first column has names that can be explained.
-const TABLES: [&str; 10] = [
+const TABLES: [&str; 11] = [
     "Ready",
     "ConfigValid",
     "Degraded",
@@ -31,6 +31,7 @@ const TABLES: [&str; 10] = [
     "Events",
     "Errors of a node",
     "Why a node refuses",
+    "Why a node waits",
     "Conditions",
     "Alerts",
 ];

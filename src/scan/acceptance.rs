@@ -66,6 +66,23 @@ pub(crate) fn accepted(
     }
 }
 
+/// The answer of a node that has created this baseline for an acceptance of which only the record is left.
+pub(crate) fn executed(name: &str, uid: &str, baseline: &Baseline) -> AcceptanceResult {
+    let accepted = baseline.accepted.as_ref();
+    AcceptanceResult {
+        name: name.to_owned(),
+        uid: uid.to_owned(),
+        // A new baseline is the answer to all attempts.
+        attempt: 1,
+        state: AcceptanceState::Accepted,
+        reason: None,
+        message: None,
+        finished_at: baseline.created_at.clone(),
+        old_digest: accepted.and_then(|it| it.old_digest.clone()),
+        new_digest: Some(baseline.digest.clone()),
+    }
+}
+
 /// The answer of a node that keeps the baseline with this digest.
 pub(crate) fn refused(
     request: &AcceptanceRequest,

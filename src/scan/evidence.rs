@@ -16,7 +16,7 @@ use super::Identity;
 use super::change_set::ChangeSet;
 use super::failure_log::{self, FailureLog};
 use crate::aide::report::{self, Report, part};
-use crate::api::{AcceptedReason, Baseline, names};
+use crate::api::{AcceptedDifferences, AcceptedReason, Baseline, names};
 
 /// Number of hex digits of the id of a set: 128 bits, so that no two sets can be made to have the same one.
 pub(crate) const SET_DIGITS: usize = 32;
@@ -34,22 +34,36 @@ pub(crate) struct EvidenceRecord {
     pub(crate) host_root: String,
     /// The baseline with what it accepted.
     pub(crate) baseline: Baseline,
+    /// The report is that of the check with the old configuration, immediately before the new baseline.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) with_old_config: bool,
 }
 
 impl EvidenceRecord {
+    /// What the report shows.
+    pub(crate) fn differences(&self) -> Option<&AcceptedDifferences> {
+        let accepted = self.baseline.accepted.as_ref()?;
+        if self.with_old_config {
+            accepted.with_old_config.as_ref()
+        } else {
+            Some(&accepted.differences)
+        }
+    }
+
     /// Whether any change is known.
     pub(crate) fn has_differences(&self) -> bool {
-        let accepted = self.baseline.accepted.as_ref();
-        let counts = accepted.map(|accepted| {
-            let all = &accepted.differences;
-            (all.files_added, all.files_changed, all.files_removed)
-        });
+        let counts = self
+            .differences()
+            .map(|all| (all.files_added, all.files_changed, all.files_removed));
         counts.is_some_and(|counts| counts != (0, 0, 0))
     }
 
     /// Identifies the changes, and the request that accepted them. Nodes with the same changes have the same one. If
     /// the changes are not completely known, it is that of this baseline only.
     pub(crate) fn set(&self) -> String {
+        if self.with_old_config {
+            return self.set_with_old_config();
+        }
         let accepted = self.baseline.accepted.as_ref();
         let hashes = accepted.map(|accepted| {
             let old = accepted.with_old_config.as_ref();
@@ -75,9 +89,35 @@ impl EvidenceRecord {
         }
     }
 
+    /// The same for the changes that the old configuration has shown.
+    fn set_with_old_config(&self) -> String {
+        let (node, digest) = (self.node.as_str(), self.baseline.digest.as_str());
+        let known = self.baseline.accepted.as_ref().and_then(|accepted| {
+            let differences = accepted.with_old_config.as_ref()?;
+            let hash = differences.changes_hash.as_deref()?;
+            let is_complete = differences.incomplete.is_none();
+            is_complete.then_some([
+                "set with old configuration",
+                &accepted.reason,
+                accepted.request.as_deref().unwrap_or_default(),
+                accepted.old_config_hash.as_deref().unwrap_or_default(),
+                hash,
+            ])
+        });
+        match known {
+            Some(texts) => set_of_texts(texts),
+            None => set_of_texts(["baseline with old configuration", node, digest]),
+        }
+    }
+
     /// The set of a record whose report does not have the changes that it claims.
     pub(crate) fn unverified_set(&self) -> String {
-        unverified_set(&self.node, &self.baseline.digest)
+        let (node, digest) = (self.node.as_str(), self.baseline.digest.as_str());
+        if self.with_old_config {
+            set_of_texts(["unverified with old configuration", node, digest])
+        } else {
+            unverified_set(node, digest)
+        }
     }
 }
 
@@ -142,8 +182,7 @@ pub(crate) fn record_of(object: &ConfigMap) -> Option<EvidenceRecord> {
 
 /// Whether the report of a node's ConfigMap has exactly the changes that its record claims.
 pub(crate) fn is_verified(object: &ConfigMap, record: &EvidenceRecord) -> bool {
-    let accepted = record.baseline.accepted.as_ref();
-    let differences = accepted.map(|accepted| &accepted.differences);
+    let differences = record.differences();
     let Some(differences) = differences.filter(|it| it.incomplete.is_none()) else {
         return false;
     };

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::error::DatabaseError;
-use super::safe_fs::{open_no_follow, remove_if_exists, rename, write_synced};
-use super::state_dir::{ACCEPTED, StateDir};
+use super::safe_fs::{open_no_follow, remove_best_effort, remove_if_exists, rename, write_synced};
+use super::state_dir::{ACCEPTED, ACCEPTED_WITH_OLD_CONFIG, StateDir};
 use crate::file_error::FileError;
 
 /// Maximum number of reports that wait. Each has less than 2 MiB.
@@ -20,10 +20,40 @@ const MAX_REPORT: u64 = 4 * 1024 * 1024;
 /// Number of digits of the digest in a name.
 const DIGITS: usize = 16;
 
+/// The reports of a new baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AcceptedReport {
+    /// That of the run that has written its database.
+    Update,
+    /// That of the check with the old configuration before.
+    OldConfig,
+}
+
+impl AcceptedReport {
+    const ALL: [Self; 2] = [Self::Update, Self::OldConfig];
+
+    /// The digits of the digest of the baseline in the name of its file.
+    fn digits(self, digest: &str) -> &str {
+        let digits = match self {
+            Self::Update => digest.get(..DIGITS),
+            Self::OldConfig => digest.get(DIGITS..2 * DIGITS),
+        };
+        digits.unwrap_or(digest)
+    }
+}
+
 impl StateDir {
-    /// Writes the report of the baseline that is being installed. Without it the baseline can be used, so a failure is
+    /// The file with this report of the baseline that is being installed.
+    pub(super) fn staged_report(&self, report: AcceptedReport) -> PathBuf {
+        self.new_of(match report {
+            AcceptedReport::Update => ACCEPTED,
+            AcceptedReport::OldConfig => ACCEPTED_WITH_OLD_CONFIG,
+        })
+    }
+
+    /// Writes a report of the baseline that is being installed. Without it the baseline can be used, so a failure is
     /// only logged, and so is a report that would be one too many.
-    pub(crate) fn stage_accepted_report(&self, bytes: &[u8]) {
+    pub(crate) fn stage_accepted_report(&self, report: AcceptedReport, bytes: &[u8]) {
         let waiting = self.accepted_reports().len();
         if waiting >= MAX_WAITING {
             tracing::warn!(
@@ -32,19 +62,26 @@ impl StateDir {
             );
             return;
         }
-        let staged = self.new_of(ACCEPTED);
+        let staged = self.staged_report(report);
         let written = remove_if_exists(&staged).and_then(|()| write_synced(&staged, bytes));
         log_failure(written.map_err(DatabaseError::from));
     }
 
-    /// Gives the staged report its name, if there is one: its baseline, with this digest, is in place.
-    pub(super) fn install_accepted_report(&self, digest: &str) {
-        let staged = self.new_of(ACCEPTED);
-        if fs::symlink_metadata(&staged).is_ok() {
-            let digits = digest.get(..DIGITS).unwrap_or(digest);
-            let name = self.path().join(format!("{ACCEPTED}.{digits}"));
-            log_failure(rename(&staged, &name).map_err(DatabaseError::from));
+    /// Gives the staged reports their names, if there are any: their baseline, with this digest, is in place.
+    pub(super) fn install_accepted_reports(&self, digest: &str) {
+        for report in AcceptedReport::ALL {
+            let staged = self.staged_report(report);
+            if fs::symlink_metadata(&staged).is_ok() {
+                let digits = report.digits(digest);
+                let name = self.path().join(format!("{ACCEPTED}.{digits}"));
+                log_failure(rename(&staged, &name).map_err(DatabaseError::from));
+            }
         }
+    }
+
+    /// Removes the reports of a baseline that is not installed.
+    pub(super) fn remove_staged_reports(&self) {
+        remove_best_effort(&AcceptedReport::ALL.map(|report| self.staged_report(report)));
     }
 
     /// The reports that are not published yet, oldest first.

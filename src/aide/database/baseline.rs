@@ -93,7 +93,7 @@ impl StateDir {
 
     fn install_record(&self, staged: &Path, digest: &str) -> Result<(), DatabaseError> {
         self.install_config();
-        self.install_accepted_report(digest);
+        self.install_accepted_reports(digest);
         remove_empty_dir(&self.record())?;
         rename(staged, &self.record())?;
         Ok(sync_dir(self.path())?)
@@ -138,6 +138,13 @@ impl StateDir {
         self.prune_backups(max_backups);
         remove_best_effort(&[self.path().join(LEGACY_SIGNAL)]);
         Ok(())
+    }
+
+    /// Replaces the record of the database that is in place.
+    pub(crate) fn rewrite_record(&self, record: &Record) -> Result<(), DatabaseError> {
+        let staged = self.new_of(RECORD);
+        write_synced(&staged, &record.to_json())?;
+        self.install_record(&staged, &record.digest)
     }
 
     /// Removes a staged record: its baseline does not replace the old one.

@@ -18,6 +18,8 @@ pub(super) const RECORD: &str = "aide.baseline.json";
 pub(super) const CONFIG: &str = "aide.baseline.conf";
 /// The report of a new baseline.
 pub(super) const ACCEPTED: &str = "aide.accepted.json";
+/// Name of that of a check with the old configuration, while its baseline is being installed.
+pub(super) const ACCEPTED_WITH_OLD_CONFIG: &str = "aide.accepted.json.old";
 /// Suffix of files that are being written.
 const NEW: &str = ".new";
 /// A backup that is being copied, without [`NEW`].
@@ -96,7 +98,8 @@ impl StateDir {
             remove_if_exists(&unfinished)?;
         }
         // After a crash during a replacement, `load` has installed them.
-        remove_best_effort(&[self.new_of(CONFIG), self.new_of(ACCEPTED)]);
+        remove_best_effort(&[self.new_of(CONFIG)]);
+        self.remove_staged_reports();
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
-use super::accepted_reports::MAX_WAITING;
+use super::accepted_reports::{AcceptedReport, MAX_WAITING};
 use super::backups::BACKUP;
 use super::baseline::LEGACY_SIGNAL;
 use super::plain_log::MAX_LOG;
@@ -358,12 +358,12 @@ fn a_report_of_a_new_baseline_is_kept_if_it_has_replaced_the_old_one() {
     let (_root, state) = state();
     commit(&state, "one", 0, 5);
     // A replacement that failed.
-    state.stage_accepted_report(b"report of two");
+    state.stage_accepted_report(AcceptedReport::Update, b"report of two");
     state.load().unwrap();
     assert_eq!(state.accepted_reports(), [""; 0].map(PathBuf::from));
     state.clear_unfinished().unwrap();
     // One that a crash interrupted after the first rename.
-    state.stage_accepted_report(b"report of two");
+    state.stage_accepted_report(AcceptedReport::Update, b"report of two");
     fs::write(state.database(), gzip("two")).unwrap();
     write_synced(&state.new_of(RECORD), &record("two").to_json()).unwrap();
     for _ in 0..2 {
@@ -376,7 +376,7 @@ fn a_report_of_a_new_baseline_is_kept_if_it_has_replaced_the_old_one() {
         assert_eq!(content, b"report of two");
     }
     // A complete one.
-    state.stage_accepted_report(b"report of three");
+    state.stage_accepted_report(AcceptedReport::Update, b"report of three");
     commit(&state, "three", 1, 5);
     let reports = state.accepted_reports();
     assert_eq!(reports.len(), 2);
@@ -389,11 +389,31 @@ fn waiting_reports_are_limited_and_prevent_no_replacement() {
     let (_root, state) = state();
     for n in 0..=MAX_WAITING {
         let text = n.to_string();
-        state.stage_accepted_report(text.as_bytes());
+        state.stage_accepted_report(AcceptedReport::Update, text.as_bytes());
         commit(&state, &text, 0, 5);
     }
     assert_eq!(state.accepted_reports().len(), MAX_WAITING);
     assert!(!state.new_of(ACCEPTED).exists());
+}
+
+#[test]
+fn the_two_reports_of_a_baseline_are_kept_together() {
+    let (_root, state) = state();
+    commit(&state, "one", 0, 5);
+    let write = || {
+        state.stage_accepted_report(AcceptedReport::OldConfig, b"old");
+        state.stage_accepted_report(AcceptedReport::Update, b"new");
+    };
+    write();
+    state.clear_unfinished().unwrap();
+    commit(&state, "two", 1, 5);
+    assert_eq!(state.accepted_reports(), [""; 0].map(PathBuf::from));
+    write();
+    commit(&state, "three", 2, 5);
+    let reports = state.accepted_reports();
+    let contents = reports.iter().map(|path| fs::read(path).unwrap());
+    let contents: std::collections::BTreeSet<Vec<u8>> = contents.collect();
+    assert_eq!(contents, [b"new".to_vec(), b"old".to_vec()].into());
 }
 
 #[test]

@@ -25,7 +25,9 @@ named_enum! {
         Pending = "Pending",
         /// One node has the request, and its report is not verified yet.
         WaitingForEvidence = "WaitingForEvidence",
-        /// The report is verified. Nodes have not answered yet, or may show the set later.
+        /// The report is verified. The nodes get the request, a limited number at a time.
+        Requesting = "Requesting",
+        /// All nodes have the request. Some have not answered yet, or may show the set later.
         WaitingForNodes = "WaitingForNodes",
 
         /// All nodes that showed the set have a new baseline.

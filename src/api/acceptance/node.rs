@@ -91,6 +91,15 @@ pub enum AcceptanceState {
 
 named_enum! {
     list: cfg(test);
+    /// Why a node has not got the request yet.
+    pub(crate) enum WaitingReason {
+        /// Its daemon is of an earlier version, which does not know acceptances.
+        DaemonTooOld = "DaemonTooOld",
+    }
+}
+
+named_enum! {
+    list: cfg(test);
     /// Why a node kept its baseline.
     pub(crate) enum RefusalReason {
         /// The changes of the run that would have created the baseline are not those of the set.

@@ -59,7 +59,7 @@ pub struct NodeOutcome {
     pub name: String,
     /// State of the node: Waiting, Accepted or Refused.
     pub state: AcceptanceState,
-    /// Reason of a refusal, from a fixed set.
+    /// Reason of a refusal, or why the node has not got the request yet, from a fixed set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Explanation of the state.

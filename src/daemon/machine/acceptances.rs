@@ -4,14 +4,11 @@ use std::time::Duration;
 
 use super::Machine;
 use super::assessment::Assessment;
-use super::baseline::BaselineReason;
+use super::baseline::{BaselineReason, MAX_KILLS};
 use super::event::Action;
 use super::state::State;
 use crate::api::{AcceptanceRequest, RefusalReason};
 use crate::scan::acceptance::Refusal;
-
-/// Number of runs in a row that were killed or failed after which an acceptance is refused.
-const MAX_KILLS: u32 = 2;
 
 /// What this process has answered.
 #[derive(Clone, Debug, Default)]

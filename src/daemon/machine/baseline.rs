@@ -2,6 +2,10 @@
 
 use crate::api::{AcceptedReason, RequestOrigin};
 
+/// After so many kills in a row of AIDE together with the daemon, an acceptance is refused, and a new baseline is created
+/// without a comparison, which takes more memory.
+pub(crate) const MAX_KILLS: u32 = 2;
+
 /// Replaces the digest of a file that cannot be read as a database.
 pub(crate) const NO_DATABASE: &str = "a file that is no database";
 
@@ -16,6 +20,19 @@ pub struct KnownBaseline {
     pub request: Option<String>,
     /// Whether somebody requested it.
     pub requested: bool,
+    /// The acceptance that it was created for.
+    pub acceptance: Option<ExecutedAcceptance>,
+}
+
+/// The acceptance that a baseline was created for, according to its record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecutedAcceptance {
+    /// Name of the acceptance.
+    pub(crate) name: String,
+    /// Its UID.
+    pub(crate) uid: String,
+    /// sha256 of the database that was replaced, in hexadecimal digits.
+    pub(crate) old_digest: String,
 }
 
 /// The baseline that a new one replaces, as it was recorded.
@@ -25,6 +42,20 @@ pub(crate) struct OldBaseline {
     pub(crate) config_hash: String,
     /// sha256 of the database, in hexadecimal digits.
     pub(crate) digest: String,
+}
+
+impl OldBaseline {
+    /// Why the database with this digest, which AIDE has read, is not the recorded one, if that is so.
+    pub(crate) fn differs_from(&self, found: Option<&str>) -> Option<String> {
+        let recorded = &self.digest;
+        match found {
+            Some(found) if found == recorded => None,
+            Some(found) => Some(format!(
+                "the old database was not the recorded one (recorded {recorded}, found {found})"
+            )),
+            None => Some("the digest of the old database is not known".to_owned()),
+        }
+    }
 }
 
 /// What is in the state directory.

@@ -1,6 +1,6 @@
 //! Compares the baseline on the disk with the reported one. Pure.
 
-use super::baseline::{Disk, KnownBaseline, NO_DATABASE};
+use super::baseline::{Disk, ExecutedAcceptance, KnownBaseline, NO_DATABASE};
 use super::messages;
 use crate::api::AcceptanceRequest;
 use crate::daemon::node_state::{ObservedStatus, ReportedBaseline};
@@ -19,6 +19,11 @@ pub(super) enum Comparison {
     },
     /// The disk has the baseline of this acceptance, which must be reported.
     AdoptAccepted(AcceptanceRequest),
+    /// The same of an acceptance that is not requested any more.
+    AdoptWithdrawn {
+        executed: ExecutedAcceptance,
+        event: EventMessage,
+    },
     /// Both have the same baseline, but its record on the disk was lost. It is restored from the API.
     Restored(KnownBaseline),
     /// The disk has a baseline that nothing explains.
@@ -28,8 +33,10 @@ pub(super) enum Comparison {
 }
 
 /// A baseline that was not reported is explained by a crash before it was published: its record has a
-/// request, an acceptance or a configuration that is still desired, or states that it was created without a request. Any
-/// other baseline was placed there by somebody.
+/// request, an acceptance or a configuration that is still desired, or states that it was created without a request. So
+/// does that of an acceptance that was withdrawn meanwhile, if it has replaced the reported baseline. Nothing but the
+/// record proves that, and whoever can replace the baseline can write the record: it counts as unrequested. Any other
+/// baseline was placed there by somebody.
 pub(super) fn compare(disk: &Disk, observed: &ObservedStatus) -> Comparison {
     if let Some(request) = executed_acceptance(disk, observed) {
         return Comparison::AdoptAccepted(request);
@@ -49,6 +56,7 @@ pub(super) fn compare(disk: &Disk, observed: &ObservedStatus) -> Comparison {
             digest: digest.clone(),
             request: observed.reinit_done.clone(),
             requested: reported.requested,
+            acceptance: None,
         }),
         (Disk::Baseline(known), None) => unreported(known, observed),
         (Disk::Baseline(known), Some(reported)) if known.digest == reported.digest => {
@@ -90,6 +98,11 @@ fn another(
             request,
             event: None,
         }
+    } else if let Some(executed) = executed_on(known, reported) {
+        Comparison::AdoptWithdrawn {
+            event: messages::withdrawn(executed, &known.digest),
+            executed: executed.clone(),
+        }
     } else if !known.requested {
         let failure = observed.open_failure.as_deref();
         let event = messages::unrequested(Some(&reported.digest), &known.digest, failure);
@@ -100,6 +113,15 @@ fn another(
     } else {
         Comparison::Tampered(messages::tampered(&reported.digest, &known.digest))
     }
+}
+
+/// The acceptance that has replaced the reported baseline by this one.
+fn executed_on<'a>(
+    known: &'a KnownBaseline,
+    reported: &ReportedBaseline,
+) -> Option<&'a ExecutedAcceptance> {
+    let executed = known.acceptance.as_ref()?;
+    (executed.old_digest == reported.digest).then_some(executed)
 }
 
 /// The request that this baseline was created for, if it is not reported as done.

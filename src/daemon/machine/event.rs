@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::baseline::{BaselineReason, Disk, KnownBaseline};
+use super::baseline::{BaselineReason, Disk, ExecutedAcceptance, KnownBaseline};
 use crate::api::{AcceptanceRequest, HoldReason};
 use crate::daemon::node_state::ObservedStatus;
 use crate::scan::acceptance::Refusal;
@@ -114,6 +114,11 @@ pub enum Action {
     },
     /// Publish the baseline that was created for this acceptance, or was found at the start, and the result of its run.
     PublishAccepted(AcceptanceRequest),
+    /// Publish the baseline that was created for this acceptance, which is not requested any more. It counts as unrequested.
+    PublishWithdrawn {
+        executed: ExecutedAcceptance,
+        event: EventMessage,
+    },
     /// Publish that the changes were not accepted, and the result of the run if there was one.
     PublishRefused {
         request: AcceptanceRequest,

@@ -1,6 +1,7 @@
 //! Events and errors that the state machine publishes. Pure.
 
-use super::baseline::BaselineReason;
+use super::baseline::{BaselineReason, ExecutedAcceptance};
+use crate::api::object_name::visible;
 use crate::api::{ErrorClass, EventReason};
 use crate::scan::event::{EventMessage, Severity};
 use crate::scan::outcome::ScanError;
@@ -40,6 +41,26 @@ pub(super) fn unrequested(
         ),
         open_failure,
     )
+}
+
+/// The event of a baseline that was created for an acceptance which is not requested any more.
+pub(super) fn withdrawn(executed: &ExecutedAcceptance, new: &str) -> EventMessage {
+    let ExecutedAcceptance {
+        name,
+        uid,
+        old_digest,
+    } = executed;
+    EventMessage {
+        severity: Severity::Warning,
+        reason: EventReason::UnrequestedReinit,
+        message: format!(
+            "according to its record, a new baseline was created for the acceptance {} ({}), which was withdrawn or over \
+             before the daemon could report it: old digest {old_digest}, new digest {new}; compare its evidence with \
+             the reviewed changes, then re-initialize the node",
+            visible(name),
+            visible(uid),
+        ),
+    }
 }
 
 /// The event of a baseline that replaces the database of another program or FileIntegrity.

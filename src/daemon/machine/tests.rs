@@ -22,6 +22,7 @@ pub(super) fn baseline(config: &str, digest: &str) -> KnownBaseline {
         digest: digest.to_owned(),
         request: None,
         requested: true,
+        acceptance: None,
     }
 }
 

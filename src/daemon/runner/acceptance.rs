@@ -13,12 +13,13 @@ use std::time::Instant;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::aide_run::{AideRun, Update, UpdateEnd, require_entries};
+use super::aide_run::{Update, UpdateEnd, require_entries};
 use super::completed::Completed;
 use super::context::Runner;
 use super::error::RunnerError;
 use super::known;
 use super::report_files::ReportFiles;
+use super::whole_run::WholeRun;
 use crate::aide::database::{Found, Record};
 use crate::aide::exit::AideError;
 use crate::aide::report::{self, Incomparable};
@@ -30,6 +31,9 @@ use crate::scan::accepted;
 use crate::scan::change_set::ChangeSet;
 use crate::scan::outcome::{Outcome, ScanError, evaluate};
 use crate::scan::output;
+
+/// Why nothing can be accepted.
+const NO_BASELINE: &str = "the node has no recorded baseline";
 
 /// Whether the request is still the desired one, as far as the watch of the node status shows.
 pub(crate) type IsDesired = Arc<dyn Fn() -> bool + Send + Sync>;
@@ -131,18 +135,12 @@ impl Runner {
         acceptance: Acceptance,
         cancel: &CancellationToken,
     ) -> Result<Completed, RunnerError> {
-        let start = Instant::now();
+        let started = Instant::now();
         if let Some(refusal) = self.obstacle_to_acceptance(&acceptance) {
             return Ok(Completed::refused(refusal));
         }
-        self.marker().create()?;
-        let run = AideRun::prepare(self, config, cancel).await?;
-        let unwatched = run.unwatched_rules();
-        let node_config = run.configuration()?;
-        self.watch(&node_config).await;
-        let end = run.update().await?;
-        self.drain().await;
-        let update = match end {
+        let run = WholeRun::start(self, config, started, cancel).await?;
+        let update = match run.update().await? {
             UpdateEnd::Written(update) => update,
             UpdateEnd::TooLarge { limit } => {
                 let message = format!("one of AIDE's files is longer than {limit} bytes");
@@ -153,14 +151,8 @@ impl Runner {
         };
         let text = fs::read_to_string(config).map_err(FileError::on("read", config))?;
         let runner = self.clone();
-        let conclude = move || runner.conclude(&acceptance, &update, &text);
-        let mut completed = tokio::task::spawn_blocking(conclude).await??;
-        completed.node_config = Some(node_config);
-        if let Some(finding) = &mut completed.finding {
-            finding.result.unwatched_rules = unwatched;
-            finding.result.duration_milliseconds = i64::try_from(start.elapsed().as_millis()).ok();
-        }
-        Ok(completed)
+        run.evaluate(move || runner.conclude(&acceptance, &update, &text))
+            .await
     }
 
     /// Why no run of AIDE could execute the acceptance.
@@ -170,7 +162,7 @@ impl Runner {
         }
         let untrusted = |why: String| Some(Refusal::new(RefusalReason::BaselineUntrusted, why));
         let Some(old) = &acceptance.old else {
-            return untrusted("the node has no recorded baseline".to_owned());
+            return untrusted(NO_BASELINE.to_owned());
         };
         let reviewed = &acceptance.request.config_hash;
         let hashes = [&acceptance.config_hash, &old.config_hash];
@@ -198,7 +190,12 @@ impl Runner {
             return Ok(Completed::refused(refusal));
         }
         let (files, found) = (report.total, report.database_digest.clone());
-        if let Some(refusal) = not_with_baseline(acceptance, found.as_deref()) {
+        let other = match &acceptance.old {
+            Some(old) => old.differs_from(found.as_deref()),
+            None => Some(NO_BASELINE.to_owned()),
+        };
+        if let Some(why) = other {
+            let refusal = Refusal::new(RefusalReason::BaselineUntrusted, why);
             return Ok(Completed::refused(refusal));
         }
         require_entries(&report)?;
@@ -309,19 +306,6 @@ fn incomplete(unread: Option<&str>, incomparable: Option<&Incomparable>) -> Opti
         report::display_path(first)
     );
     Some(Refusal::new(RefusalReason::BaselineUntrusted, message))
-}
-
-/// Why this was no comparison with the recorded baseline. `found` is the digest of the database that AIDE has read.
-fn not_with_baseline(acceptance: &Acceptance, found: Option<&str>) -> Option<Refusal> {
-    let recorded = acceptance.old.as_ref().map(|old| old.digest.as_str());
-    (found.is_none() || found != recorded).then(|| {
-        let message = format!(
-            "the old database was not the recorded one (recorded {}, found {})",
-            recorded.unwrap_or("none"),
-            found.unwrap_or("none")
-        );
-        Refusal::new(RefusalReason::BaselineUntrusted, message)
-    })
 }
 
 /// The refusal after a run that failed.

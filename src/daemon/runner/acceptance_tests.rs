@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -13,7 +14,7 @@ use super::tests::{Node, finding, made, old_baseline, write_gzip};
 use super::*;
 use crate::aide::database::StateDir;
 use crate::aide::watchdog::Limits;
-use crate::api::{AcceptanceRequest, Accepted, ChangeKind, Condition, RefusalReason};
+use crate::api::{AcceptanceRequest, ChangeKind, Condition, RefusalReason};
 use crate::daemon::machine::BaselineReason;
 use crate::scan::evidence;
 use crate::testing::aide_binary::{AIDE, script};

@@ -21,11 +21,11 @@ use super::error::RunnerError;
 use super::known;
 use super::report_files::ReportFiles;
 use crate::aide::command::RunError;
-use crate::aide::database::{self, Record};
+use crate::aide::database::{self, AcceptedReport, Record};
 use crate::aide::report::{ChangeKind, Report, ReportError};
 use crate::api::{Accepted, AcceptedDifferences, time};
 use crate::daemon::configuration::write_atomically;
-use crate::daemon::machine::{BaselineReason, Finished, OldBaseline};
+use crate::daemon::machine::{BaselineReason, Finished, MAX_KILLS, OldBaseline};
 use crate::daemon::node_config::{self, NodeConfigError};
 use crate::file_error::FileError;
 use crate::scan::accepted;
@@ -34,8 +34,6 @@ use crate::scan::outcome::{Outcome, evaluate, evaluate_truncated};
 
 /// Name of the file with the configuration of the old baseline, in the container's own directory.
 const OLD_CONFIG: &str = "aide.old.conf";
-/// Number of kills in a row after which a baseline is created without a comparison, which takes more memory.
-const MAX_KILLS: u32 = 2;
 
 /// A baseline that is to be created.
 #[derive(Clone, Copy, Debug)]
@@ -61,8 +59,16 @@ struct Written {
 struct Comparison {
     differences: AcceptedDifferences,
     with_old_config: Option<AcceptedDifferences>,
-    /// Its report, as a failure log.
-    log: Option<Value>,
+    logs: Logs,
+}
+
+/// The reports of comparisons, as failure logs.
+#[derive(Default)]
+struct Logs {
+    /// That of the update.
+    update: Option<Value>,
+    /// That of the check with the old configuration.
+    with_old_config: Option<Value>,
 }
 
 impl Comparison {
@@ -139,9 +145,10 @@ impl Runner {
             accepted: written.comparison.as_ref().and_then(|it| accepted(new, it)),
             unread: written.database.unread,
         };
-        let log = written.comparison.and_then(|comparison| comparison.log);
+        let logs = written.comparison.map(|comparison| comparison.logs);
+        let logs = logs.unwrap_or_default();
         let runner = self.clone();
-        tokio::task::spawn_blocking(move || runner.install(record, &config, log)).await?
+        tokio::task::spawn_blocking(move || runner.install(record, &config, logs)).await?
     }
 
     /// Why the node is not compared with the old database, if that is so.
@@ -176,16 +183,12 @@ impl Runner {
         new: NewBaseline<'_>,
         cancel: &CancellationToken,
     ) -> Result<Written, RunnerError> {
-        let with_old_config = match new.old {
-            Some(old) if old.config_hash != new.config_hash => {
-                Some(self.check_with_old_config(old, cancel).await?)
-            }
-            _ => None,
-        };
-        let comparison = Comparison {
-            with_old_config,
-            ..Comparison::default()
-        };
+        let mut comparison = Comparison::default();
+        if let Some(old) = new.old.filter(|old| old.config_hash != new.config_hash) {
+            let (differences, log) = self.check_with_old_config(old, cancel).await?;
+            comparison.with_old_config = Some(differences);
+            comparison.logs.with_old_config = log;
+        }
         // The rules of another program or of the old configuration may watch more than the new ones.
         let has_other_rules = new.old.is_none() || comparison.with_old_config.is_some();
         let run = AideRun::prepare(self, new.config, cancel).await?;
@@ -194,22 +197,19 @@ impl Runner {
             UpdateEnd::TooLarge { limit } => {
                 let why = format!("one of AIDE's files is longer than {limit} bytes");
                 let end = CheckEnd::ReportTooLarge { limit };
-                let Ok(compared) = self.compared(end, true).await else {
+                let Ok(compared) = self.compared(end).await else {
                     return self.write_only(&run, comparison, &why).await;
                 };
                 // The beginning of the report has at least the counts.
-                let comparison = Comparison {
-                    differences: self.differences(&compared, new.old, false).await,
-                    log: compared.log,
-                    ..comparison
-                };
+                comparison.differences = self.differences(&compared, new.old, false).await;
+                comparison.logs.update = compared.log;
                 return self.write_only(&run, comparison, &why).await;
             }
             UpdateEnd::Failed(error) => {
                 return self.write_only(&run, comparison, &error.message).await;
             }
         };
-        let compared = match self.compared(end, true).await {
+        let compared = match self.compared(end).await {
             Ok(compared) => compared,
             // There is no database for this configuration.
             Err(RunnerError::Scan(error)) => return Err(RunnerError::Scan(error)),
@@ -222,16 +222,14 @@ impl Runner {
         let old_unread = new.old.and_then(|old| self.state.unread(&old.digest));
         accepted::add_unread(&mut differences, old_unread, unread.as_deref());
         ReportFiles::of(self).remove_json()?;
+        comparison.differences = differences;
+        comparison.logs.update = compared.log;
         Ok(Written {
             database: NewDatabase {
                 entries: compared.entries,
                 unread,
             },
-            comparison: Some(Comparison {
-                differences,
-                log: compared.log,
-                ..comparison
-            }),
+            comparison: Some(comparison),
         })
     }
 
@@ -250,21 +248,20 @@ impl Runner {
         })
     }
 
-    /// What the configuration of the old baseline shows for the last time. Only the end of the daemon, or an AIDE that
-    /// cannot be terminated, is an error.
+    /// What the configuration of the old baseline shows for the last time, with the report. Only the end of the daemon, or
+    /// an AIDE that cannot be terminated, is an error.
     async fn check_with_old_config(
         &self,
         old: &OldBaseline,
         cancel: &CancellationToken,
-    ) -> Result<AcceptedDifferences, RunnerError> {
+    ) -> Result<(AcceptedDifferences, Option<Value>), RunnerError> {
+        let unknown = |why: &str| Ok((accepted::unknown(why), None));
         let Some(text) = self.state.config_of_baseline(&old.config_hash) else {
-            return Ok(accepted::unknown(
-                "the node does not have the old configuration",
-            ));
+            return unknown("the node does not have the old configuration");
         };
         match self.try_check_with_old_config(&text, old, cancel).await {
             Err(error) if is_final(&error) => Err(error),
-            Err(error) => Ok(accepted::unknown(&error.scan_error().message)),
+            Err(error) => unknown(&error.scan_error().message),
             checked => checked,
         }
     }
@@ -274,20 +271,21 @@ impl Runner {
         text: &str,
         old: &OldBaseline,
         cancel: &CancellationToken,
-    ) -> Result<AcceptedDifferences, RunnerError> {
+    ) -> Result<(AcceptedDifferences, Option<Value>), RunnerError> {
         let config = self.work_dir.join(OLD_CONFIG);
         write_atomically(&config, text).map_err(FileError::on("write", &config))?;
         let run = AideRun::prepare(self, &config, cancel).await?;
-        let compared = self.compared(run.check().await?, false).await?;
-        Ok(self.differences(&compared, Some(old), false).await)
+        let compared = self.compared(run.check().await?).await?;
+        let differences = self.differences(&compared, Some(old), false).await;
+        Ok((differences, compared.log))
     }
 
-    /// Reads the report of a comparison, and keeps it if `keeps_log`.
-    async fn compared(&self, end: CheckEnd, keeps_log: bool) -> Result<Compared, RunnerError> {
+    /// Reads the report of a comparison.
+    async fn compared(&self, end: CheckEnd) -> Result<Compared, RunnerError> {
         let runner = self.clone();
         let read = move || {
             let mut compared = Compared::read(&runner, end)?;
-            if let (Outcome::Changed(report), true) = (&compared.outcome, keeps_log) {
+            if let Outcome::Changed(report) = &compared.outcome {
                 compared.log = Some(ReportFiles::of(&runner).log_of_update(report)?);
             }
             Ok(compared)
@@ -302,7 +300,8 @@ impl Runner {
         old: Option<&OldBaseline>,
         has_other_rules: bool,
     ) -> AcceptedDifferences {
-        if let Some(why) = old.and_then(|old| compared.is_not_with(old)) {
+        let found = compared.digest.as_deref();
+        if let Some(why) = old.and_then(|old| old.differs_from(found)) {
             return accepted::unknown(&why);
         }
         let existing = match &compared.outcome {
@@ -333,15 +332,11 @@ impl Runner {
     }
 
     /// Installs the database that AIDE has written.
-    fn install(
-        &self,
-        record: Record,
-        config: &str,
-        log: Option<Value>,
-    ) -> Result<Record, RunnerError> {
+    fn install(&self, record: Record, config: &str, logs: Logs) -> Result<Record, RunnerError> {
         let record = self.with_digest(record)?;
         if record.accepted.is_some() {
-            self.stage_report(&record, log);
+            self.stage_report(&record, logs.update);
+            self.stage_report_with_old_config(&record, logs.with_old_config);
         }
         let now = record.created_at.0;
         self.state.commit(&record, config, now, self.max_backups)?;
@@ -359,9 +354,20 @@ impl Runner {
 
     /// Writes the report of a new baseline that is being installed. The failure log is that of its run.
     pub(super) fn stage_report(&self, record: &Record, log: Option<Value>) {
-        let report = self.report_of_new_baseline(record, log);
+        let (report, _) = self.report_of_new_baseline(record, log, false);
+        let report = report.to_string();
         self.state
-            .stage_accepted_report(report.to_string().as_bytes());
+            .stage_accepted_report(AcceptedReport::Update, report.as_bytes());
+    }
+
+    /// The same for the check with the old configuration, if that has shown any changes.
+    fn stage_report_with_old_config(&self, record: &Record, log: Option<Value>) {
+        let (report, has_differences) = self.report_of_new_baseline(record, log, true);
+        if has_differences {
+            let report = report.to_string();
+            self.state
+                .stage_accepted_report(AcceptedReport::OldConfig, report.as_bytes());
+        }
     }
 
     /// Keeps the log of a new baseline, which is in place and can be used without it.
@@ -373,16 +379,25 @@ impl Runner {
         }
     }
 
-    fn report_of_new_baseline(&self, record: &Record, log: Option<Value>) -> Value {
+    /// Also returns whether it has any changes.
+    fn report_of_new_baseline(
+        &self,
+        record: &Record,
+        log: Option<Value>,
+        with_old_config: bool,
+    ) -> (Value, bool) {
         let evidence = EvidenceRecord {
+            with_old_config,
             file_integrity: self.identity.file_integrity.clone(),
             node: self.identity.node.clone(),
             host_root: self.host_root.clone(),
             baseline: self.published(record),
         };
         // The report of a comparison with another database than the recorded one shows nothing.
-        let log = log.filter(|_| evidence.has_differences());
-        evidence::node_report(&self.identity, log, &evidence)
+        let has_differences = evidence.has_differences();
+        let log = log.filter(|_| has_differences);
+        let report = evidence::node_report(&self.identity, log, &evidence);
+        (report, has_differences)
     }
 }
 
@@ -436,18 +451,6 @@ impl Compared {
             log: None,
             entries,
         })
-    }
-
-    /// Why this is no comparison with the recorded baseline, if that is so.
-    fn is_not_with(&self, old: &OldBaseline) -> Option<String> {
-        let recorded = &old.digest;
-        match &self.digest {
-            Some(found) if found == recorded => None,
-            Some(found) => Some(format!(
-                "the old database was not the recorded one (recorded {recorded}, found {found})"
-            )),
-            None => Some("the digest of the old database is not known".to_owned()),
-        }
     }
 }
 

@@ -6,8 +6,9 @@ use std::os::unix::fs::symlink;
 use super::tests::{Node, finding, made, old_baseline, write_gzip};
 use super::*;
 use crate::aide::config::config_hash;
-use crate::api::{Accepted, AcceptedDifferences, ChangeKind};
+use crate::api::{AcceptedDifferences, ChangeKind, names};
 use crate::daemon::machine::{BaselineReason, OldBaseline};
+use crate::scan::evidence;
 use crate::testing::aide_binary::{AIDE, script};
 
 fn requested() -> BaselineReason {
@@ -264,7 +265,7 @@ async fn a_report_over_the_limit_prevents_no_baseline_and_its_counts_are_recorde
 async fn the_limit_of_a_report_does_not_limit_the_database() {
     let node = Node::new();
     for n in 0..40_000_u32 {
-        let name = crate::api::names::sha256_hex(n.to_be_bytes());
+        let name = names::sha256_hex(n.to_be_bytes());
         File::create(node.etc(name)).unwrap();
     }
     let mut runner = node.runner();
@@ -362,7 +363,28 @@ async fn a_changed_configuration_is_preceded_by_a_check_with_the_old_one() {
         ]
     );
     assert_eq!(accepted.differences.files_no_longer_watched, 2);
+    // The reports of both are evidence.
+    let mut reports: Vec<(bool, bool)> = Vec::new();
+    for path in node.runner().state.accepted_reports() {
+        let object = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
+        let record = evidence::record_of(&object).unwrap();
+        assert!(evidence::is_verified(&object, &record), "{record:?}");
+        let text = &object.data.unwrap()[names::KEY_INTEGRITY_LOG];
+        let shows_change = text.contains("Changed entries") && text.contains("/etc/old/one");
+        reports.push((record.with_old_config, shows_change));
+    }
+    reports.sort_unstable();
+    assert_eq!(reports, [(false, true), (true, true)]);
     assert_clean(node).await;
+}
+
+#[tokio::test]
+async fn a_changed_configuration_without_changes_before_has_one_report() {
+    let changed = Reconfigured::new("/etc p+u+g+ftype+sha256\n!/etc/old\n").await;
+    let accepted = changed.accepted().await;
+    assert!(accepted.with_old_config.unwrap().is_empty());
+    let reports = changed.node.runner().state.accepted_reports();
+    assert_eq!(reports.len(), 1);
 }
 
 #[tokio::test]

@@ -116,6 +116,8 @@ pub(crate) struct LastResult {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ReportedChangeSet {
     pub(crate) id: ChangeSetId,
+    /// Version of the calculation of its hash.
+    pub(crate) version: Option<i64>,
     /// Hash of its paths and kinds of change.
     pub(crate) paths: Option<[u8; 32]>,
     /// Its first path, as shown in the status of the FileIntegrity.

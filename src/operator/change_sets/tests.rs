@@ -18,6 +18,7 @@ fn sets_of(nodes: &[Node]) -> ChangeSets {
 /// Nodes with these numbers that show this set. The paths of the set are named, too.
 fn showing(set: &str, paths: &str, nodes: std::ops::Range<usize>) -> Vec<Node> {
     let set = Arc::new(ReportedChangeSet {
+        version: None,
         id: id(set),
         paths: parse_sha256(&sha256_hex(paths)),
         first_path: Some(format!("/etc/{set}").into()),
@@ -148,6 +149,7 @@ fn only_the_largest_sets_are_listed() {
 fn a_set_is_described_by_the_first_of_its_nodes() {
     let mut nodes = showing("a", "a", 0..3);
     nodes[2].1 = Arc::new(ReportedChangeSet {
+        version: None,
         id: id("a"),
         paths: None,
         first_path: Some("/lie".into()),

@@ -14,6 +14,7 @@ use crate::api::time;
 use crate::scan::evidence::{
     EvidenceRecord, SET_DIGITS, is_truncated, is_verified, record_of, set_id,
 };
+use crate::text::shorten_middle;
 
 /// Maximum bytes of the data of all evidence. Beyond it, evidence has no reports.
 pub(super) const MAX_TOTAL: u64 = 256 * 1024 * 1024;
@@ -29,7 +30,17 @@ const NOT_VERIFIED: &str = "false: the report does not have the changes of the r
 const INCOMPLETE: &str = "false: the changes are not completely known";
 const TRUNCATED: &str =
     "false: the report is truncated, so the changes cannot be compared with the record";
+const REFUSED: &str = "false: the API server refuses the report as evidence";
 const NOT_KEPT: &str = "the report is not kept, because evidence takes too much space";
+/// Maximum bytes of the error of the API server in evidence.
+const MAX_ERROR: usize = 1024;
+
+/// The annotations with the numbers of changes.
+const COUNTS: [&str; 3] = [
+    Annotation::FILES_ADDED,
+    Annotation::FILES_CHANGED,
+    Annotation::FILES_REMOVED,
+];
 
 /// The metadata of a report.
 #[derive(Clone, Debug)]
@@ -189,8 +200,8 @@ fn state(evidence: &ObjectMeta) -> EvidenceState {
 #[derive(Debug)]
 pub(super) struct Evidence {
     object: ConfigMap,
-    /// Whether it has the report.
-    pub(super) is_kept: bool,
+    /// Whether it has no report, because evidence takes too much space.
+    pub(super) is_over_limit: bool,
 }
 
 impl Evidence {
@@ -213,23 +224,51 @@ impl Evidence {
         };
         let size = size(object);
         let is_kept = used.saturating_add(size) <= MAX_TOTAL;
-        let annotations = [
-            (Annotation::CHANGE_SET, set.clone()),
-            (Annotation::VERIFIED, verified.to_owned()),
-            (Annotation::SIZE, if is_kept { size } else { 0 }.to_string()),
-            (
-                Annotation::RETAIN_UNTIL,
-                (time::now().0 + retention).to_string(),
-            ),
-        ];
+        let kept = if is_kept { size } else { 0 };
+        let annotations = annotations(&set, verified, kept, retention);
         Self {
             object: ConfigMap {
                 metadata: metadata(object, report, &set, annotations),
                 immutable: Some(true),
-                data: data(object, is_kept),
+                data: data(object, (!is_kept).then_some(NOT_KEPT)),
                 binary_data: object.binary_data.clone().filter(|_| is_kept),
             },
-            is_kept,
+            is_over_limit: !is_kept,
+        }
+    }
+
+    /// What is kept of a report with which the evidence is invalid, by the error of the API server: the record, if there
+    /// is one, and the counts. It counts as not verified, so another node can prove the set.
+    pub(super) fn refused(
+        object: &ConfigMap,
+        report: &Reported,
+        error: &str,
+        retention: SignedDuration,
+    ) -> Self {
+        let set = unverified_set(report, record_of(object).as_ref());
+        let mut error = error.to_owned();
+        shorten_middle(&mut error, MAX_ERROR);
+        let why = format!("the report is not kept, because the API server refuses it: {error}");
+        let mut metadata = metadata(
+            object,
+            report,
+            &set,
+            annotations(&set, REFUSED, 0, retention),
+        );
+        // The names of these are fixed; their values are what the node has written.
+        let is_count = |value: &String| value.parse::<u64>().is_ok();
+        if let Some(annotations) = &mut metadata.annotations {
+            annotations.retain(|key, value| !COUNTS.contains(&key.as_str()) || is_count(value));
+            annotations.remove(Annotation::COMPRESSED);
+        }
+        Self {
+            object: ConfigMap {
+                metadata,
+                immutable: Some(true),
+                data: data(object, Some(&why)),
+                binary_data: None,
+            },
+            is_over_limit: false,
         }
     }
 
@@ -246,9 +285,25 @@ impl Evidence {
     }
 }
 
+/// The annotations that are not those of the report.
+fn annotations(
+    set: &str,
+    verified: &str,
+    size: u64,
+    retention: SignedDuration,
+) -> [(&'static str, String); 4] {
+    let until = time::now().0 + retention;
+    [
+        (Annotation::CHANGE_SET, set.to_owned()),
+        (Annotation::VERIFIED, verified.to_owned()),
+        (Annotation::SIZE, size.to_string()),
+        (Annotation::RETAIN_UNTIL, until.to_string()),
+    ]
+}
+
 fn is_complete(record: &EvidenceRecord) -> bool {
-    let accepted = record.baseline.accepted.as_ref();
-    accepted.is_some_and(|accepted| accepted.differences.incomplete.is_none())
+    let differences = record.differences();
+    differences.is_some_and(|differences| differences.incomplete.is_none())
 }
 
 /// A report that is not what it claims must not take the name of one that is.
@@ -271,14 +326,9 @@ fn metadata(
     set: &str,
     new: [(&str, String); 4],
 ) -> ObjectMeta {
-    let copied = [
-        Annotation::FILES_ADDED,
-        Annotation::FILES_CHANGED,
-        Annotation::FILES_REMOVED,
-        Annotation::COMPRESSED,
-        Label::OWNER,
-    ];
-    let copied = copied.into_iter().filter_map(|key| {
+    let copied = COUNTS.into_iter();
+    let copied = copied.chain([Annotation::COMPRESSED, Label::OWNER]);
+    let copied = copied.filter_map(|key| {
         let value = annotation(&object.metadata, key)?;
         Some((key.to_owned(), value.to_owned()))
     });
@@ -296,13 +346,15 @@ fn metadata(
     }
 }
 
-/// The data of evidence: beyond the limit only the record.
-fn data(object: &ConfigMap, is_kept: bool) -> Option<BTreeMap<String, String>> {
-    let mut data = object.data.clone()?;
-    if !is_kept {
-        data.retain(|key, _| key == names::KEY_RECORD);
-        data.insert(names::KEY_INTEGRITY_LOG.to_owned(), NOT_KEPT.to_owned());
-    }
+/// The data of evidence: only the record, and why there is no report, if it is not kept.
+fn data(object: &ConfigMap, not_kept: Option<&str>) -> Option<BTreeMap<String, String>> {
+    let data = object.data.clone();
+    let Some(why) = not_kept else {
+        return data;
+    };
+    let mut data = data.unwrap_or_default();
+    data.retain(|key, _| key == names::KEY_RECORD);
+    data.insert(names::KEY_INTEGRITY_LOG.to_owned(), why.to_owned());
     Some(data)
 }
 

@@ -5,13 +5,15 @@
 //!
 //! 1. One node that shows the set gets the request with `publishReport`. It answers and publishes its report, and the
 //!    operator verifies it ([`crate::operator::evidence`]).
-//! 2. Only when this evidence exists, all other nodes get the request.
+//! 2. Only when this evidence exists, all other nodes get the request, a limited number at a time.
 //! 3. When no node is waiting, or the time is over, the acceptance is complete.
 //!
 //! Guarantees: a node has at most one open request, that of the oldest acceptance. A node that has accepted gets no
-//! other request for the same acceptance. Limits: the outcome of a node that was replaced by that of a later acceptance
+//! other request for the same acceptance. A node that has answered gets no request of another acceptance until the stored
+//! status of the first one has its answer, because the next answer replaces it. Limits: the outcome of a node that was replaced by that of a later acceptance
 //! is kept only while the node is one of the 500 listed ones; the number of accepted nodes never decreases.
 
+pub(crate) mod answers;
 pub(crate) mod assessment;
 pub(crate) mod included_nodes;
 pub(crate) mod node;

@@ -1,6 +1,8 @@
 use super::*;
 use crate::api::condition::{ConditionReason, ConditionType};
-use crate::api::{AcceptanceReason, ErrorClass, EventReason, RealtimeReason, RefusalReason};
+use crate::api::{
+    AcceptanceReason, ErrorClass, EventReason, RealtimeReason, RefusalReason, WaitingReason,
+};
 use crate::plugin::fixtures::screen;
 
 #[test]
@@ -22,6 +24,8 @@ fn everything_that_fio_reports_is_explained() {
     let refusals = RefusalReason::ALL.iter().map(|it| it.as_str().to_owned());
     let acceptances = AcceptanceReason::ALL.iter();
     let acceptances = acceptances.map(|it| it.as_str().to_owned());
+    let waiting = WaitingReason::ALL.iter();
+    let acceptances = acceptances.chain(waiting.map(|it| it.as_str().to_owned()));
     let realtime = realtime.iter().map(|it| format!("{it:?}"));
     let all = events.chain(reasons).chain(types).chain(classes);
     let all = all.chain(refusals).chain(realtime).chain(acceptances);

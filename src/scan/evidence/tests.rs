@@ -5,7 +5,7 @@ use k8s_openapi::ByteString;
 
 use super::*;
 use crate::aide::report::parse_json;
-use crate::api::{Accepted, AcceptedDifferences, time};
+use crate::api::{Accepted, time};
 use crate::scan::accepted;
 use crate::scan::failure_log::Reports;
 use crate::scan::identity;
@@ -28,6 +28,7 @@ fn parsed(json: &str) -> Report {
 
 fn record(node: &str, differences: AcceptedDifferences) -> EvidenceRecord {
     EvidenceRecord {
+        with_old_config: false,
         file_integrity: "fi".to_owned(),
         node: node.to_owned(),
         host_root: "/hostroot".to_owned(),
@@ -103,6 +104,40 @@ fn the_set_is_that_of_the_changes_and_the_request() {
     // What is not known of two nodes is not the same.
     let unknown = |node| record(node, accepted::unknown("why")).set();
     assert_ne!(unknown("n1"), unknown("n2"));
+}
+
+#[test]
+fn the_report_of_the_check_with_the_old_configuration_is_another_set() {
+    let (new, old) = (json("/etc/a", "YQ=="), json("/etc/b", "YQ=="));
+    let mut record = of("n1", &new);
+    let shown = of("n1", &old).differences().cloned();
+    let accepted = record.baseline.accepted.as_mut().unwrap();
+    accepted.with_old_config = shown;
+    accepted.old_config_hash = Some("o".to_owned());
+    let of_update = record.clone();
+    assert!(is_verified(&object(&of_update, &new), &of_update));
+    record.with_old_config = true;
+    assert_ne!(record.set(), of_update.set());
+    assert_ne!(record.unverified_set(), of_update.unverified_set());
+    let found = object(&record, &old);
+    assert!(is_verified(&found, &record));
+    assert_eq!(record_of(&found).unwrap(), record);
+    assert!(!is_verified(&object(&record, &new), &record));
+    // Nodes with the same changes share it.
+    let mut other = record.clone();
+    other.node = "n2".to_owned();
+    other.baseline.digest = "another".to_owned();
+    assert_eq!(other.set(), record.set());
+    // What is not completely known is that of one baseline.
+    for record in [&mut record, &mut other] {
+        let of_baseline = record.baseline.accepted.as_mut().unwrap();
+        of_baseline.with_old_config = Some(accepted::unknown("why"));
+    }
+    assert_ne!(other.set(), record.set());
+    let mut update = record.clone();
+    update.with_old_config = false;
+    update.baseline.accepted.as_mut().unwrap().differences = accepted::unknown("why");
+    assert_ne!(update.set(), record.set());
 }
 
 #[test]

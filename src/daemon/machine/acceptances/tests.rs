@@ -3,11 +3,12 @@
 use super::super::tests::{
     SETTINGS, baseline, idle, initialized, known, observed, s, scanned, started,
 };
-use super::super::{Disk, Event, Finished, KnownBaseline, NO_DATABASE};
+use super::super::{Disk, Event, ExecutedAcceptance, Finished, KnownBaseline, NO_DATABASE};
 use super::*;
-use crate::api::{AcceptanceResult, AcceptanceState, ErrorClass, HoldReason, time};
+use crate::api::{AcceptanceResult, AcceptanceState, ErrorClass, EventReason, HoldReason, time};
 use crate::daemon::node_state::ObservedStatus;
 use crate::scan::acceptance;
+use crate::scan::event::Severity;
 use crate::scan::outcome::ScanError;
 
 fn request(uid: &str, attempt: u32) -> AcceptanceRequest {
@@ -56,6 +57,11 @@ fn accepting() -> Machine {
 fn of_acceptance(uid: &str, digest: &str) -> KnownBaseline {
     KnownBaseline {
         request: Some(uid.to_owned()),
+        acceptance: Some(ExecutedAcceptance {
+            name: format!("acceptance-{uid}"),
+            uid: uid.to_owned(),
+            old_digest: "d1".to_owned(),
+        }),
         ..baseline("c1", digest)
     }
 }
@@ -454,12 +460,50 @@ fn an_acceptance_that_was_not_reported_before_a_crash_is_reported_and_not_execut
     }
 }
 
-/// Nothing explains the database any more: its record alone proves nothing.
+/// Its record explains the database. But whoever can replace the database can write the record, too.
 #[test]
-fn an_unreported_baseline_of_an_acceptance_that_is_not_desired_any_more_is_untrusted() {
-    for status in [known("c1", "d1"), wanted(&request("u2", 1))] {
-        let disk = Disk::Baseline(of_acceptance("u1", "d2"));
-        let (_, actions) = started(disk, status, "c1");
+fn a_baseline_of_an_acceptance_that_was_withdrawn_before_it_was_reported_is_unrequested() {
+    let again = KnownBaseline {
+        requested: false,
+        ..of_acceptance("u1", "d2")
+    };
+    for (disk, status) in [
+        (of_acceptance("u1", "d2"), known("c1", "d1")),
+        (of_acceptance("u1", "d2"), wanted(&request("u2", 1))),
+        // The daemon was killed before it had published it.
+        (again, known("c1", "d1")),
+    ] {
+        let (mut machine, actions) = started(Disk::Baseline(disk), status.clone(), "c1");
+        let Some(Action::PublishWithdrawn { executed, event }) = actions.first() else {
+            panic!("{actions:?}");
+        };
+        assert_eq!(executed.uid, "u1");
+        assert_eq!(event.severity, Severity::Warning);
+        assert_eq!(event.reason, EventReason::UnrequestedReinit);
+        for part in ["acceptance-u1 (u1)", "old digest d1", "new digest d2"] {
+            assert!(event.message.contains(part), "{event:?}");
+        }
+        let known = machine.baseline.known().unwrap();
+        assert!(!known.requested);
+        let published = |action: &&Action| !matches!(action, Action::Ready | Action::WakeAt(_));
+        let next = match status.desired.acceptance {
+            Some(request) => Action::Accept(request),
+            None => Action::Scan,
+        };
+        let actions: Vec<&Action> = actions.iter().skip(1).filter(published).collect();
+        assert_eq!(actions, [&next]);
+        machine.handle(Event::Published, s(1));
+    }
+}
+
+#[test]
+fn a_record_of_an_acceptance_explains_only_the_baseline_that_it_has_replaced() {
+    let without = KnownBaseline {
+        acceptance: None,
+        ..of_acceptance("u1", "d2")
+    };
+    for (disk, reported) in [(of_acceptance("u1", "d2"), "d0"), (without, "d1")] {
+        let (_, actions) = started(Disk::Baseline(disk), known("c1", reported), "c1");
         let is_tampered = |action: &Action| matches!(action, Action::PublishError { error, .. } if error.class == ErrorClass::Tampered);
         assert!(actions.iter().any(is_tampered), "{actions:?}");
     }

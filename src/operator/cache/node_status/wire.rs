@@ -121,6 +121,7 @@ struct WireResult {
     #[serde(default)]
     changes: FirstChange,
     changes_hash: Option<String>,
+    changes_hash_version: Option<i64>,
     change_set: Option<String>,
     paths_hash: Option<String>,
 }
@@ -305,6 +306,7 @@ impl NodeStatusConverter {
         (result.condition == Condition::Failed).then(|| {
             self.change_sets.intern(ReportedChangeSet {
                 id,
+                version: result.changes_hash_version,
                 paths: result.paths_hash.as_deref().and_then(names::parse_sha256),
                 first_path: path.map(|path| self.texts.intern(path)),
                 counts: counts(result),

@@ -148,6 +148,39 @@ fn beyond_the_limit_only_the_record_is_kept() {
 }
 
 #[test]
+fn of_a_report_that_is_invalid_as_evidence_only_the_record_is_kept() {
+    let mut object = with_metadata(reported("n1", "/etc/new"), "n1");
+    let annotations = object.metadata.annotations.as_mut().unwrap();
+    annotations.insert(Annotation::FILES_CHANGED.to_owned(), "x".repeat(250_000));
+    let report = of(&object);
+    let evidence = Evidence::refused(&object, &report, &"too long".repeat(1000), RETENTION);
+    assert!(!evidence.is_verified());
+    assert_eq!(value(&evidence, Annotation::VERIFIED), REFUSED);
+    assert_ne!(evidence.name(), report.evidence_name());
+    assert_eq!(value(&evidence, Annotation::FILES_ADDED), "1");
+    assert_eq!(value(&evidence, Annotation::FILES_CHANGED), "");
+    let created = evidence.object();
+    assert_eq!(
+        (created.immutable, &created.binary_data),
+        (Some(true), &None)
+    );
+    let data = created.data.clone().unwrap();
+    assert_eq!(
+        data[names::KEY_RECORD],
+        object.data.as_ref().unwrap()[names::KEY_RECORD]
+    );
+    let why = &data[names::KEY_INTEGRITY_LOG];
+    assert!(why.contains("too long") && why.len() < 1200, "{why}");
+    assert_eq!(data.len(), 2);
+    // Nor does it need a record.
+    object.data = None;
+    let data = Evidence::refused(&object, &report, "e", RETENTION)
+        .object
+        .data;
+    assert_eq!(data.unwrap().len(), 1);
+}
+
+#[test]
 fn evidence_lists_its_nodes_once_and_within_a_limit() {
     let nodes: Vec<String> = (0..MAX_NODES + 20).map(|n| format!("node{n}")).collect();
     let all: Vec<Reported> = nodes

@@ -51,13 +51,25 @@ pub(crate) struct Fleet<'a> {
     pub(crate) now: &'a Time,
 }
 
-/// The nodes that other acceptances use.
+/// Maximum number of new requests in a plan. The next plan has the others, so that the counts of a large fleet change
+/// while its nodes are requested, and no plan holds a request for each of its nodes.
+const MAX_NEW_REQUESTS: usize = 250;
+
+/// When the next plan has more requests at the latest: the watch usually shows those of this one immediately, which triggers
+/// it. Until it shows them, they would be written again.
+const NEXT_REQUESTS: Duration = Duration::from_secs(1);
+
+/// What other acceptances use.
 #[derive(Debug, Default)]
 pub(crate) struct Claims<'a> {
     /// The nodes of older acceptances.
     pub(crate) nodes: HashSet<&'a str>,
     /// The UIDs of the acceptances whose open requests stay.
     pub(crate) open: HashSet<&'a str>,
+    /// The nodes whose answers are not stored yet. Another answer would replace them.
+    pub(crate) not_stored: HashSet<&'a str>,
+    /// Number of new requests of older acceptances.
+    pub(crate) new_requests: usize,
 }
 
 impl Claims<'_> {
@@ -66,7 +78,9 @@ impl Claims<'_> {
         let is_open = |request: &AcceptanceRequest| {
             request.uid != uid && self.open.contains(request.uid.as_str())
         };
-        self.nodes.contains(node.name) || node.open_request().is_some_and(is_open)
+        self.nodes.contains(node.name)
+            || node.open_request().is_some_and(is_open)
+            || self.not_stored.contains(node.name) && node.answer_to(uid).is_none()
     }
 }
 
@@ -74,7 +88,9 @@ impl Claims<'_> {
 pub(crate) struct Assessment<'a> {
     pub(crate) status: FileIntegrityAcceptanceStatus,
     pub(crate) phase: Phase,
-    /// The open requests, those that stay and new ones. All other open requests for it are withdrawn.
+    /// The nodes whose open requests stay. All other open requests for it are withdrawn.
+    pub(crate) kept: Vec<&'a str>,
+    /// The new requests.
     pub(crate) requests: Vec<(&'a str, AcceptanceRequest)>,
     /// The nodes that no younger acceptance may use.
     pub(crate) claims: Vec<&'a str>,
@@ -82,6 +98,16 @@ pub(crate) struct Assessment<'a> {
     pub(crate) awaits_evidence: bool,
     /// When something may have to be done although nothing changes.
     pub(crate) check_after: Option<Duration>,
+}
+
+/// The new requests of a plan.
+#[derive(Debug, Default)]
+struct NewRequests<'a> {
+    requests: Vec<(&'a str, AcceptanceRequest)>,
+    /// A later plan has more of them.
+    are_more_left: bool,
+    /// As many as are allowed in a plan.
+    are_limited: bool,
 }
 
 /// What an open acceptance requests of each node, and its status.
@@ -168,7 +194,8 @@ impl<'f, 'a> Assessing<'f, 'a> {
     fn assess_nodes(&self, set: ChangeSetId, included: &IncludedNodes<'a>) -> Assessment<'a> {
         let sorted = self.sort(set, included);
         let counts_before = self.before.and_then(|status| status.counts);
-        let evidence = self.evidence(&sorted.reporters);
+        let reports = self.reports(&sorted.reporters);
+        let evidence = self.evidence(&sorted, &reports);
         let counts = sorted.outcomes.counts(counts_before);
         let mut status = FileIntegrityAcceptanceStatus {
             conditions: self
@@ -191,35 +218,53 @@ impl<'f, 'a> Assessing<'f, 'a> {
             }
             return self.interrupted(status, &sorted);
         }
-        let reports = self.reports(&sorted.reporters);
         if let Some(phase) = self.end(&sorted, &status, &reports) {
             return self.ended(status, phase);
         }
-        let mut assessment = self.open(status, &sorted);
+        let new = if self.now < self.deadline() {
+            self.new_requests(&sorted, evidence.is_some(), &reports)
+        } else {
+            NewRequests::default()
+        };
+        let mut assessment = self.open(status, &sorted, new.are_more_left);
         assessment.awaits_evidence = evidence.is_none() && reports.contains(&Report::Pending);
-        if self.now < self.deadline() {
-            let new = self.new_requests(&sorted, evidence.is_some(), &reports);
-            assessment.requests.extend(new);
+        if new.are_limited {
+            assessment.check_after = Some(NEXT_REQUESTS);
         }
+        assessment.requests = new.requests;
         assessment
     }
 
     /// Without evidence, at most one node gets a request.
     fn new_requests(
         &self,
-        sorted: &Sorted<'a>,
+        sorted: &Sorted<'f, 'a>,
         has_evidence: bool,
         reports: &[Report],
-    ) -> Vec<(&'a str, AcceptanceRequest)> {
-        let nodes: Vec<_> = if has_evidence {
-            self.free(sorted).collect()
-        } else {
-            self.next_reporter(sorted, reports).into_iter().collect()
-        };
-        let requests = nodes.into_iter();
-        requests
-            .map(|(node, attempt)| (node.name, self.request(attempt, !has_evidence)))
-            .collect()
+    ) -> NewRequests<'a> {
+        if !has_evidence {
+            let next = self.next_reporter(sorted, reports).into_iter();
+            let requests = next.map(|(node, attempt)| (node.name, self.request(attempt, true)));
+            return NewRequests {
+                requests: requests.collect(),
+                ..NewRequests::default()
+            };
+        }
+        let limit = MAX_NEW_REQUESTS.saturating_sub(self.claims.new_requests);
+        let mut free = self.free(sorted);
+        let requests: Vec<_> = free
+            .by_ref()
+            .take(limit)
+            .map(|(node, attempt)| (node.name, self.request(attempt, false)))
+            .collect();
+        let are_limited = free.next().is_some();
+        let mut names = sorted.candidates.iter().map(|(node, _)| node.name);
+        let is_any_not_stored = names.any(|name| self.claims.not_stored.contains(name));
+        NewRequests {
+            requests,
+            are_more_left: are_limited || is_any_not_stored,
+            are_limited,
+        }
     }
 
     /// Whether the request was handed out to all nodes. The status is written after the requests.
@@ -232,14 +277,14 @@ impl<'f, 'a> Assessing<'f, 'a> {
     /// How it ends, if it does.
     fn end(
         &self,
-        sorted: &Sorted<'a>,
+        sorted: &Sorted<'f, 'a>,
         status: &FileIntegrityAcceptanceStatus,
         reports: &[Report],
     ) -> Option<Phase> {
         let counts = status.counts.unwrap_or_default();
         let has_evidence = status.evidence.is_some();
         let unproven = Phase::Failed(Refusal::EvidenceNotVerified(counts.accepted));
-        let failed = reports.iter().filter(|it| **it != Report::Pending);
+        let failed = reports.iter().filter(|it| it.has_failed());
         if !has_evidence && failed.count() >= MAX_UNVERIFIED {
             return Some(unproven);
         }
@@ -281,9 +326,11 @@ impl<'f, 'a> Assessing<'f, 'a> {
     }
 
     /// The candidates that may get a request now.
-    fn free(&self, sorted: &Sorted<'a>) -> impl Iterator<Item = (AcceptanceNode<'a>, u32)> {
+    fn free(&self, sorted: &Sorted<'f, 'a>) -> impl Iterator<Item = (&'f AcceptanceNode<'a>, u32)> {
         let candidates = sorted.candidates.iter().copied();
-        candidates.filter(|(node, _)| node.is_free && !self.claims.exclude(node, self.uid))
+        candidates.filter(|(node, _)| {
+            node.is_free && !node.is_too_old && !self.claims.exclude(node, self.uid)
+        })
     }
 
     fn request(&self, attempt: u32, publish_report: bool) -> AcceptanceRequest {
@@ -312,9 +359,17 @@ impl<'f, 'a> Assessing<'f, 'a> {
         self.now.duration_since(self.created)
     }
 
-    /// It continues. Open requests stay.
-    fn open(&self, status: FileIntegrityAcceptanceStatus, sorted: &Sorted<'a>) -> Assessment<'a> {
-        let (reason, message) = if status.evidence.is_some() {
+    /// It continues. Open requests stay. `are_requests_left`: not all nodes get their requests now.
+    fn open(
+        &self,
+        status: FileIntegrityAcceptanceStatus,
+        sorted: &Sorted<'f, 'a>,
+        are_requests_left: bool,
+    ) -> Assessment<'a> {
+        let (reason, message) = if status.evidence.is_some() && are_requests_left {
+            let message = "the nodes that show the set get the request, some after the others";
+            (AcceptanceReason::Requesting, message)
+        } else if status.evidence.is_some() {
             let message =
                 "the report of the changes is verified; nodes that show the set accept it";
             (AcceptanceReason::WaitingForNodes, message)
@@ -329,17 +384,15 @@ impl<'f, 'a> Assessing<'f, 'a> {
             reason,
             message: message.to_owned(),
         };
-        let open = sorted.open.iter();
+        let open = sorted.open.iter().map(|(node, _)| node.name);
         let candidates = sorted.candidates.iter().map(|(node, _)| node.name);
         let status = self.status(status, &phase);
         Assessment {
             status,
             phase,
-            requests: open
-                .clone()
-                .map(|(node, request)| (node.name, AcceptanceRequest::clone(request)))
-                .collect(),
-            claims: open.map(|(node, _)| node.name).chain(candidates).collect(),
+            kept: open.clone().collect(),
+            requests: Vec::new(),
+            claims: open.chain(candidates).collect(),
             awaits_evidence: false,
             check_after: self.check_after(sorted),
         }
@@ -349,7 +402,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
     fn interrupted(
         &self,
         status: FileIntegrityAcceptanceStatus,
-        sorted: &Sorted<'a>,
+        sorted: &Sorted<'f, 'a>,
     ) -> Assessment<'a> {
         let reason = if self.is_handed_out() {
             AcceptanceReason::WaitingForNodes
@@ -370,7 +423,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
             phase,
             check_after: Some(POLICY_INTERVAL),
             claims: Vec::new(),
-            ..self.open(FileIntegrityAcceptanceStatus::default(), sorted)
+            ..self.open(FileIntegrityAcceptanceStatus::default(), sorted, false)
         }
     }
 
@@ -378,7 +431,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
     fn revoked(
         &self,
         status: FileIntegrityAcceptanceStatus,
-        sorted: &Sorted<'a>,
+        sorted: &Sorted<'f, 'a>,
     ) -> Assessment<'a> {
         let phase = if sorted.open.is_empty() {
             Phase::Complete(AcceptanceReason::Revoked)
@@ -405,6 +458,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
         Assessment {
             status: self.status(status, &phase),
             phase,
+            kept: Vec::new(),
             requests: Vec::new(),
             claims: Vec::new(),
             awaits_evidence: false,
@@ -413,7 +467,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
     }
 
     /// When something changes by time alone.
-    fn check_after(&self, sorted: &Sorted<'a>) -> Option<Duration> {
+    fn check_after(&self, sorted: &Sorted<'f, 'a>) -> Option<Duration> {
         let since = |from: Timestamp, delay: SignedDuration| from.checked_add(delay).ok();
         let reports = sorted.reporters.iter();
         let reports =

@@ -14,6 +14,8 @@ pub(crate) struct AcceptanceNode<'a> {
     pub(crate) ready: bool,
     /// It may get a request: its scans are not held, and no re-initialization is open.
     pub(crate) is_free: bool,
+    /// Its daemon does not know acceptances: the hashes of its changes are of another version.
+    pub(crate) is_too_old: bool,
     /// The changes that its last result shows.
     pub(crate) change_set: Option<ChangeSetId>,
     /// The configuration of its baseline.

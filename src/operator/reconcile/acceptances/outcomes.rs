@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{
     AcceptanceCounts, AcceptanceState, FileIntegrityAcceptanceStatus, MAX_NODES_IN_STATUS,
-    NodeOutcome, names, time,
+    NodeOutcome, WaitingReason, names, time,
 };
 use crate::operator::cache::node_status::CachedAnswer;
 
@@ -17,7 +17,10 @@ pub(crate) struct Outcomes<'a>(BTreeMap<&'a str, Outcome<'a>>);
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Outcome<'a> {
     /// It has a request that it has not answered, or will get one.
-    Waiting { message: Option<&'static str> },
+    Waiting {
+        reason: Option<WaitingReason>,
+        message: Option<&'static str>,
+    },
     /// Its last answer is final.
     Answered(&'a CachedAnswer),
     /// It was answered before, and the node status does not have the answer any more.
@@ -93,10 +96,10 @@ fn listed(name: &str, outcome: &Outcome<'_>) -> NodeOutcome {
     let text = |text: &Option<std::sync::Arc<str>>| text.as_ref().map(ToString::to_string);
     match outcome {
         Outcome::Recorded(outcome) => NodeOutcome::clone(outcome),
-        Outcome::Waiting { message } => NodeOutcome {
+        Outcome::Waiting { reason, message } => NodeOutcome {
             name: name.to_owned(),
             state: AcceptanceState::Waiting,
-            reason: None,
+            reason: reason.map(|reason| reason.to_string()),
             message: message.map(str::to_owned),
             at: None,
             old_digest: None,

@@ -1,11 +1,12 @@
 //! What acceptances request of the nodes, and their status. Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::super::acceptances::answers;
 use super::super::acceptances::assessment::{Assessment, Claims, Fleet, assess};
 use super::super::acceptances::node::AcceptanceNode;
 use super::super::acceptances::status::Phase;
@@ -19,6 +20,7 @@ use crate::api::{
 use crate::operator::admission_policy::Policy;
 use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node_status::CachedNodeStatus;
+use crate::scan::change_set::ChangeSet;
 use crate::scan::event::{EventMessage, Severity};
 
 /// A status of an acceptance that differs from the stored one.
@@ -34,11 +36,19 @@ pub(crate) struct AcceptanceUpdate {
 /// What all acceptances of the FileIntegrity request.
 #[derive(Debug, Default)]
 pub(super) struct PlannedAcceptances<'a> {
-    /// The requests by the names of the nodes. Unset if it is not known what is requested.
-    requests: Option<HashMap<&'a str, AcceptanceRequest>>,
+    /// Unset if it is not known what is requested.
+    requests: Option<PlannedRequests<'a>>,
     pub(super) updates: Vec<AcceptanceUpdate>,
     pub(super) awaits_evidence: bool,
     pub(super) check_after: Option<Duration>,
+}
+
+/// What is requested of the nodes, by their names.
+#[derive(Debug, Default)]
+struct PlannedRequests<'a> {
+    /// The nodes whose requests stay as they are. They may be all nodes, so their requests are not copied.
+    kept: HashSet<&'a str>,
+    new: HashMap<&'a str, AcceptanceRequest>,
 }
 
 impl PlannedAcceptances<'_> {
@@ -48,10 +58,12 @@ impl PlannedAcceptances<'_> {
         node: &CachedNode,
         current: Option<&AcceptanceRequest>,
     ) -> Option<AcceptanceRequest> {
-        match &self.requests {
-            Some(requests) => requests.get(&*node.name).cloned(),
-            None => current.cloned(),
-        }
+        let Some(requests) = &self.requests else {
+            return current.cloned();
+        };
+        let new = requests.new.get(&*node.name);
+        let kept = current.filter(|_| requests.kept.contains(&*node.name));
+        new.or(kept).cloned()
     }
 }
 
@@ -65,33 +77,41 @@ impl Inputs<'_> {
         let mut open: Vec<_> = all.iter().filter(|it| is_open_acceptance(it)).collect();
         open.sort_by(|a, b| order(a).cmp(&order(b)));
         let mut planned = PlannedAcceptances::default();
-        let mut requests = self.answered_requests();
+        let mut requests = PlannedRequests {
+            kept: self.answered(),
+            ..PlannedRequests::default()
+        };
         if !open.is_empty() {
             let fleet = self.fleet(hash);
             let uids = open.iter().filter_map(|it| it.metadata.uid.as_deref());
+            let objects: Vec<&FileIntegrityAcceptance> = open.iter().map(|it| &***it).collect();
             let mut claims = Claims {
                 open: uids.collect(),
+                not_stored: answers::not_stored(&fleet, &objects),
                 ..Claims::default()
             };
             for acceptance in open {
                 let assessment = assess(&fleet, acceptance, &claims);
                 claims.nodes.extend(&assessment.claims);
+                claims.new_requests += assessment.requests.len();
                 planned.add(acceptance, &assessment);
-                requests.extend(assessment.requests);
+                requests.kept.extend(assessment.kept);
+                requests.new.extend(assessment.requests);
             }
         }
         planned.requests = Some(requests);
         planned
     }
 
-    /// The requests that nodes have answered. They stay: to remove them would be another write.
-    fn answered_requests(&self) -> HashMap<&str, AcceptanceRequest> {
+    /// The nodes that have answered their requests. These stay: to remove them would be another write.
+    fn answered(&self) -> HashSet<&str> {
         let nodes = self.selection.selected.iter();
-        let answered = nodes.filter_map(|node| {
-            let request = acceptance_node(node, self.status_of(node)?, false).answered_request()?;
-            Some((&*node.name, request.clone()))
+        let answered = nodes.filter(|node| {
+            let status = self.status_of(node);
+            let node = status.map(|status| acceptance_node(node, status, false));
+            node.is_some_and(|node| node.answered_request().is_some())
         });
-        answered.collect()
+        answered.map(|node| &*node.name).collect()
     }
 
     fn fleet<'f>(&'f self, config_hash: &'f str) -> Fleet<'f> {
@@ -143,13 +163,15 @@ fn acceptance_node<'a>(
 ) -> AcceptanceNode<'a> {
     let report = &status.report;
     let last = report.last_result.as_ref();
+    let set = last.and_then(|last| last.change_set.as_ref());
     let baseline = report.baseline.as_ref();
     AcceptanceNode {
         name: &node.name,
         labels: &node.labels,
         ready: node.ready,
         is_free,
-        change_set: last.and_then(|last| Some(last.change_set.as_ref()?.id)),
+        is_too_old: set.is_some_and(|set| set.version != Some(ChangeSet::HASH_VERSION)),
+        change_set: set.map(|set| set.id),
         config_hash: baseline.map(|baseline| &*baseline.config_hash),
         request: status.desired.acceptance.as_ref(),
         answer: report.acceptance.as_deref(),

@@ -11,6 +11,8 @@ use crate::scan::evidence::{acceptance_set, unverified_set};
 
 /// Maximum number of nodes whose reports are not verified.
 pub(super) const MAX_UNVERIFIED: usize = 3;
+/// After so many nodes whose reports are too long to be verified, no other node is requested to publish its report.
+const MAX_TRUNCATED: usize = 3;
 /// How long the evidence of a node that has accepted is waited for, before another one is requested to publish its
 /// report.
 pub(super) const EVIDENCE_DELAY: SignedDuration = SignedDuration::from_secs(120);
@@ -26,16 +28,23 @@ pub(super) enum Report {
     Pending,
     /// It does not have the changes.
     Unverified,
+    /// It has not all changes, so it cannot be verified.
+    Truncated,
     /// It has not appeared in time.
     Late,
 }
 
-impl<'a> Assessing<'_, 'a> {
-    /// The name of the evidence of the set, if it exists.
-    pub(super) fn evidence(
-        &self,
-        reporters: &[(AcceptanceNode<'a>, &'a CachedAnswer)],
-    ) -> Option<String> {
+impl Report {
+    /// Whether the node may have lied.
+    pub(super) fn has_failed(self) -> bool {
+        matches!(self, Self::Unverified | Self::Late)
+    }
+}
+
+impl<'f, 'a> Assessing<'f, 'a> {
+    /// The name of the evidence of the set, if it exists. A node could publish a truncated report on purpose, so one that
+    /// cannot be verified counts only if no other node has a complete one.
+    pub(super) fn evidence(&self, sorted: &Sorted<'f, 'a>, reports: &[Report]) -> Option<String> {
         let stored = self.before.and_then(|status| status.evidence.clone());
         let known = || {
             let known = self.fleet.evidence?;
@@ -44,12 +53,23 @@ impl<'a> Assessing<'_, 'a> {
             if known.get(&name) == Some(&EvidenceState::Verified) {
                 return Some(name);
             }
-            // The report was too long to be verified.
-            let names = reporters.iter();
-            let mut names = names.filter_map(|(node, answer)| self.unverified_name(node, answer));
-            names.find(|name| known.get(name) == Some(&EvidenceState::Incomplete))
+            let truncated = sorted.reporters.iter().zip(reports);
+            let mut truncated = truncated.filter(|(_, it)| **it == Report::Truncated);
+            let ((node, answer), _) = truncated.next()?;
+            let count = truncated.count().saturating_add(1);
+            let is_sufficient = count >= MAX_TRUNCATED || self.is_nobody_left(sorted, reports);
+            is_sufficient.then(|| self.unverified_name(node, answer))?
         };
         stored.or_else(known)
+    }
+
+    /// Whether no other node can publish its report.
+    fn is_nobody_left(&self, sorted: &Sorted<'f, 'a>, reports: &[Report]) -> bool {
+        let is_any_expected = !sorted.open.is_empty()
+            || !sorted.candidates.is_empty()
+            || reports.contains(&Report::Pending)
+            || self.until.is_some();
+        !is_any_expected || self.now >= self.deadline()
     }
 
     fn evidence_name(&self, set: &str) -> String {
@@ -64,7 +84,7 @@ impl<'a> Assessing<'_, 'a> {
 
     pub(super) fn reports(
         &self,
-        reporters: &[(AcceptanceNode<'a>, &'a CachedAnswer)],
+        reporters: &[(&'f AcceptanceNode<'a>, &'a CachedAnswer)],
     ) -> Vec<Report> {
         let reporters = reporters.iter();
         reporters
@@ -77,21 +97,27 @@ impl<'a> Assessing<'_, 'a> {
             return Report::Pending;
         };
         let name = self.unverified_name(node, answer);
-        if name.is_some_and(|name| known.get(&name) == Some(&EvidenceState::Unverified)) {
-            Report::Unverified
-        } else if self.now.duration_since(node.answered_at(answer)) > EVIDENCE_DELAY {
-            Report::Late
-        } else {
-            Report::Pending
+        match name.and_then(|name| known.get(&name)) {
+            Some(EvidenceState::Unverified) => Report::Unverified,
+            Some(EvidenceState::Incomplete) => Report::Truncated,
+            // The evidence of the set has another name.
+            Some(EvidenceState::Verified) | None => {
+                let since = self.now.duration_since(node.answered_at(answer));
+                if since > EVIDENCE_DELAY {
+                    Report::Late
+                } else {
+                    Report::Pending
+                }
+            }
         }
     }
 
     /// The next node that should publish its report, and the number of the attempt.
     pub(super) fn next_reporter(
         &self,
-        sorted: &Sorted<'a>,
+        sorted: &Sorted<'f, 'a>,
         reports: &[Report],
-    ) -> Option<(AcceptanceNode<'a>, u32)> {
+    ) -> Option<(&'f AcceptanceNode<'a>, u32)> {
         let asked = sorted.open.iter();
         let asked = asked.filter(|(node, request)| request.publish_report && node.ready);
         let pending = reports.iter().filter(|it| **it == Report::Pending);

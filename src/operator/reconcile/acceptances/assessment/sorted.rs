@@ -4,7 +4,7 @@ use super::super::included_nodes::IncludedNodes;
 use super::super::node::AcceptanceNode;
 use super::super::outcomes::{Outcome, Outcomes};
 use super::Assessing;
-use crate::api::{AcceptanceRequest, AcceptanceState, ChangeSetId};
+use crate::api::{AcceptanceRequest, AcceptanceState, ChangeSetId, WaitingReason};
 use crate::operator::cache::node_status::CachedAnswer;
 
 /// Maximum number of requests to a node.
@@ -12,32 +12,31 @@ const MAX_ATTEMPTS: u32 = 3;
 
 /// The included nodes, by what they do for the acceptance.
 #[derive(Default)]
-pub(super) struct Sorted<'a> {
+pub(super) struct Sorted<'f, 'a> {
     pub(super) outcomes: Outcomes<'a>,
     /// Those with an open request.
-    pub(super) open: Vec<(AcceptanceNode<'a>, &'a AcceptanceRequest)>,
+    pub(super) open: Vec<(&'f AcceptanceNode<'a>, &'a AcceptanceRequest)>,
     /// Those that may get a request, with the number of the attempt.
-    pub(super) candidates: Vec<(AcceptanceNode<'a>, u32)>,
+    pub(super) candidates: Vec<(&'f AcceptanceNode<'a>, u32)>,
     /// Those that have accepted and should publish their report.
-    pub(super) reporters: Vec<(AcceptanceNode<'a>, &'a CachedAnswer)>,
+    pub(super) reporters: Vec<(&'f AcceptanceNode<'a>, &'a CachedAnswer)>,
 }
 
-impl<'a> Assessing<'_, 'a> {
+impl<'f, 'a> Assessing<'f, 'a> {
     /// Sorts the included nodes.
-    pub(super) fn sort(&self, set: ChangeSetId, included: &IncludedNodes<'a>) -> Sorted<'a> {
+    pub(super) fn sort(&self, set: ChangeSetId, included: &IncludedNodes<'a>) -> Sorted<'f, 'a> {
         let mut sorted = Sorted::default();
         for node in &self.fleet.nodes {
-            let node = *node;
             let may_show =
                 || node.shows(set, self.config_hash) && included.includes(node.name, node.labels);
             let open = node.open_request();
             if let Some(request) = open.filter(|request| request.uid == self.uid) {
                 let message = (!node.ready).then_some("the node is not ready");
-                sorted.wait(node, message);
+                sorted.wait(node, None, message);
                 sorted.open.push((node, request));
             } else if let Some(answer) = node.answer_to(self.uid) {
                 if is_retried(answer) && may_show() {
-                    sorted.wait(node, Some("the node shows the set again"));
+                    sorted.wait(node, None, Some("the node shows the set again"));
                     sorted.candidates.push((node, answer.attempt + 1));
                     continue;
                 }
@@ -48,9 +47,8 @@ impl<'a> Assessing<'_, 'a> {
                     sorted.reporters.push((node, answer));
                 }
             } else if self.takes(node.name) && may_show() {
-                let message = (!node.is_free)
-                    .then_some("the scans of the node are held, or it is being re-initialized");
-                sorted.wait(node, message);
+                let (reason, message) = obstacle(node);
+                sorted.wait(node, reason, message);
                 sorted.candidates.push((node, 1));
             }
         }
@@ -76,9 +74,28 @@ fn is_retried(answer: &CachedAnswer) -> bool {
         && answer.is_older_than_result
 }
 
-impl<'a> Sorted<'a> {
-    fn wait(&mut self, node: AcceptanceNode<'a>, message: Option<&'static str>) {
+/// Why a node that shows the set does not get a request now.
+fn obstacle(node: &AcceptanceNode<'_>) -> (Option<WaitingReason>, Option<&'static str>) {
+    if node.is_too_old {
+        let message =
+            "the daemon of the node is of an earlier version, which does not know acceptances";
+        (Some(WaitingReason::DaemonTooOld), Some(message))
+    } else if !node.is_free {
+        let message = "the scans of the node are held, or it is being re-initialized";
+        (None, Some(message))
+    } else {
+        (None, None)
+    }
+}
+
+impl<'a> Sorted<'_, 'a> {
+    fn wait(
+        &mut self,
+        node: &AcceptanceNode<'a>,
+        reason: Option<WaitingReason>,
+        message: Option<&'static str>,
+    ) {
         self.outcomes
-            .insert(node.name, Outcome::Waiting { message });
+            .insert(node.name, Outcome::Waiting { reason, message });
     }
 }

@@ -124,6 +124,7 @@ impl Cluster {
         status.last_result = Some(ScanResult {
             change_set: Some(hash[..12].to_owned()),
             changes_hash: Some(hash),
+            changes_hash_version: Some(ChangeSet::HASH_VERSION),
             files_added: 1,
             ..ScanResult::new(Condition::Failed, at(self.seconds))
         });
@@ -351,7 +352,15 @@ impl Cluster {
         assert_eq!(self.conditions(name), expected);
     }
 
-    /// Until the request is handed out to all nodes.
+    /// Until all nodes have the request.
+    fn hand_out(&mut self, name: &str) {
+        let requesting = format!("False/{}", AcceptanceReason::Requesting);
+        while self.conditions(name)[0] == requesting {
+            self.reconcile();
+        }
+    }
+
+    /// Until the request is handed out to all nodes, or to as many as in one plan.
     fn prove(&mut self, name: &str) {
         self.reconcile();
         let [first] = self.open()[..] else {
@@ -525,17 +534,223 @@ fn a_late_report_is_not_waited_for_but_counts() {
     assert_eq!(cluster.open(), ["n1", "n2"]);
 }
 
+/// The next node accepts, and publishes a report of this kind.
+fn publishes(cluster: &mut Cluster, node: &str, state: EvidenceState) {
+    cluster.reconcile();
+    assert_eq!(cluster.open(), [node]);
+    assert!(cluster.open_request(node).unwrap().publish_report);
+    cluster.accepts(node);
+    match state {
+        EvidenceState::Verified => cluster.is_verified("a"),
+        _ => cluster.is_stored(node, state),
+    }
+}
+
+fn evidence_name(cluster: &Cluster, node: &str) -> String {
+    let answer = cluster.statuses[node].acceptance.as_ref().unwrap();
+    let set = unverified_set(node, answer.new_digest.as_ref().unwrap());
+    names::evidence("aide-fi", &set)
+}
+
 #[test]
-fn a_report_that_is_too_long_to_be_verified_is_sufficient() {
+fn three_reports_that_are_too_long_to_be_verified_are_sufficient() {
+    let mut cluster = Cluster::failed(5);
+    cluster.accept("a", &json!({}));
+    for node in ["n0", "n1", "n2"] {
+        publishes(&mut cluster, node, EvidenceState::Incomplete);
+    }
+    cluster.reconcile();
+    assert_eq!(cluster.open(), ["n3", "n4"]);
+    assert!(!cluster.open_request("n3").unwrap().publish_report);
+    let status = cluster.acceptances["a"].status.clone().unwrap();
+    assert_eq!(status.evidence, Some(evidence_name(&cluster, "n0")));
+}
+
+#[test]
+fn a_truncated_report_does_not_spoil_the_evidence_of_all_nodes() {
+    let mut cluster = Cluster::failed(5);
+    cluster.accept("a", &json!({}));
+    publishes(&mut cluster, "n0", EvidenceState::Incomplete);
+    publishes(&mut cluster, "n1", EvidenceState::Unverified);
+    publishes(&mut cluster, "n2", EvidenceState::Verified);
+    cluster.reconcile();
+    assert_eq!(cluster.open(), ["n3", "n4"]);
+    let evidence = cluster.acceptances["a"].status.clone().unwrap().evidence;
+    let evidence = evidence.unwrap();
+    assert_eq!(cluster.evidence[&evidence], EvidenceState::Verified);
+}
+
+#[test]
+fn truncated_reports_of_all_nodes_are_sufficient() {
     let mut cluster = Cluster::failed(2);
+    cluster.accept("a", &json!({}));
+    publishes(&mut cluster, "n0", EvidenceState::Incomplete);
+    publishes(&mut cluster, "n1", EvidenceState::Incomplete);
+    cluster.reconcile();
+    cluster.is_complete("a", AcceptanceReason::Accepted);
+    let evidence = cluster.acceptances["a"].status.clone().unwrap().evidence;
+    assert_eq!(evidence, Some(evidence_name(&cluster, "n0")));
+}
+
+#[test]
+fn with_until_a_node_that_shows_the_set_later_may_have_a_complete_report() {
+    for is_next in [true, false] {
+        let mut cluster = Cluster::failed(1);
+        cluster.accept("a", &json!({"until": at(3600)}));
+        publishes(&mut cluster, "n0", EvidenceState::Incomplete);
+        cluster.reconcile();
+        cluster.is_open("a", AcceptanceReason::WaitingForEvidence);
+        if is_next {
+            cluster.add_node("n1");
+            cluster.shows("n1", 'a');
+            publishes(&mut cluster, "n1", EvidenceState::Verified);
+        }
+        cluster.sleep(3600);
+        cluster.reconcile();
+        cluster.is_complete("a", AcceptanceReason::Accepted);
+        let evidence = cluster.acceptances["a"].status.clone().unwrap().evidence;
+        let is_of_first = evidence == Some(evidence_name(&cluster, "n0"));
+        assert_ne!(is_of_first, is_next);
+    }
+}
+
+#[test]
+fn a_daemon_that_does_not_know_acceptances_gets_no_request() {
+    for version in [None, Some(ChangeSet::HASH_VERSION - 1)] {
+        let mut cluster = Cluster::failed(3);
+        let set_version = |cluster: &mut Cluster, node: &str, version| {
+            let result = &mut cluster.statuses.get_mut(node).unwrap().last_result;
+            result.as_mut().unwrap().changes_hash_version = version;
+        };
+        set_version(&mut cluster, "n0", version);
+        set_version(&mut cluster, "n2", version);
+        cluster.accept("a", &json!({}));
+        publishes(&mut cluster, "n1", EvidenceState::Verified);
+        cluster.reconcile();
+        assert_eq!(cluster.open(), Vec::<&str>::new());
+        assert_eq!(cluster.numbers("a"), [3, 1, 0, 2]);
+        let waiting = &cluster.nodes("a")[0];
+        assert_eq!(waiting.name, "n0");
+        assert_eq!(waiting.state, AcceptanceState::Waiting);
+        assert_eq!(waiting.reason.as_deref(), Some("DaemonTooOld"));
+        // A newer one shows the set again, or another one.
+        set_version(&mut cluster, "n0", Some(ChangeSet::HASH_VERSION));
+        cluster.shows("n2", 'b');
+        cluster.reconcile();
+        assert_eq!(cluster.open(), ["n0"]);
+        assert_eq!(cluster.nodes("a")[0].reason, None);
+        cluster.all_accept();
+        cluster.reconcile();
+        cluster.is_complete("a", AcceptanceReason::Accepted);
+    }
+}
+
+/// The status of a node has only its latest answer.
+#[test]
+fn an_answer_is_stored_before_the_next_request() {
+    let mut cluster = Cluster::failed(3);
+    cluster.accept("a", &json!({"until": at(3600)}));
+    cluster.prove("a");
+    cluster.sleep(60);
+    cluster.accept("b", &json!({"changeSet": set('b')}));
+    cluster.accepts("n1");
+    cluster.shows("n1", 'b');
+    // The status of the first acceptance is not written.
+    for _ in 0..2 {
+        let plan = cluster.plan();
+        cluster.write_nodes(&plan, |_| true);
+        assert_eq!(cluster.open(), ["n2"]);
+    }
+    cluster.reconcile();
+    assert_eq!(cluster.open(), ["n2"]);
+    assert_eq!(cluster.numbers("a"), [3, 2, 0, 1]);
+    cluster.reconcile();
+    assert_eq!(cluster.open(), ["n1", "n2"]);
+    assert_eq!(cluster.open_request("n1").unwrap().name, "b");
+    // The answer to the first one is counted, although the node has another one.
+    cluster.accepts("n1");
+    cluster.is_verified("b");
+    cluster.refuses("n2", RefusalReason::Unstable);
+    cluster.reconcile();
+    assert_eq!(cluster.numbers("a"), [3, 2, 1, 0]);
+    assert_eq!(cluster.numbers("b"), [1, 1, 0, 0]);
+}
+
+/// As the fleet is large, the node is not listed.
+#[test]
+fn an_answer_that_is_not_listed_is_counted_before_the_next_request() {
+    let mut cluster = Cluster::failed(600);
+    cluster.accept("a", &json!({"until": at(3600)}));
+    cluster.prove("a");
+    cluster.hand_out("a");
+    cluster.all_accept();
+    let last = "n99";
+    cluster.sleep(60);
+    cluster.accept("b", &json!({"changeSet": set('b')}));
+    cluster.shows(last, 'b');
+    let plan = cluster.plan();
+    cluster.write_nodes(&plan, |_| true);
+    assert_eq!(cluster.open(), Vec::<&str>::new());
+    cluster.reconcile();
+    assert_eq!(cluster.numbers("a"), [600, 600, 0, 0]);
+    let is_listed = cluster.nodes("a").iter().any(|node| node.name == last);
+    assert!(!is_listed);
+    cluster.reconcile();
+    assert_eq!(cluster.open(), [last]);
+}
+
+/// A node that has refused an acceptance shows its set again, which an older one includes, too.
+#[test]
+fn acceptances_of_the_same_set_do_not_wait_for_each_other() {
+    let mut cluster = Cluster::failed(2);
+    cluster.accept(
+        "older",
+        &json!({"nodes": {"names": ["n1"]}, "until": at(3600)}),
+    );
+    cluster.statuses.get_mut("n1").unwrap().baseline = None;
+    cluster.sleep(1);
+    cluster.accept("a", &json!({"until": at(3600)}));
+    cluster.prove("a");
+    let baseline = cluster.baseline("another of n1");
+    cluster.statuses.get_mut("n1").unwrap().baseline = Some(baseline);
+    let open = |cluster: &Cluster| cluster.open_request("n1").map(|it| it.name);
+    cluster.reconcile();
+    assert_eq!(open(&cluster).as_deref(), Some("older"));
+    cluster.refuses("n1", RefusalReason::Unstable);
+    cluster.sleep(10);
+    cluster.shows("n1", 'a');
+    for _ in 0..3 {
+        cluster.reconcile();
+    }
+    assert_eq!(open(&cluster).as_deref(), Some("older"));
+    assert_eq!(cluster.open_request("n1").unwrap().attempt, 2);
+}
+
+#[test]
+fn a_large_fleet_gets_the_requests_in_parts() {
+    let mut cluster = Cluster::failed(600);
     cluster.accept("a", &json!({}));
     cluster.reconcile();
     cluster.accepts("n0");
-    cluster.is_stored("n0", EvidenceState::Incomplete);
+    cluster.is_verified("a");
+    for expected in [250, 500] {
+        let plan = cluster.reconcile();
+        assert_eq!(plan.requeue_after, Some(Duration::from_secs(1)));
+        assert_eq!(cluster.open().len(), expected);
+        cluster.is_open("a", AcceptanceReason::Requesting);
+    }
+    // Until all have it, other nodes that show the set are included, too.
+    cluster.add_node("m");
+    cluster.shows("m", 'a');
+    let plan = cluster.reconcile();
+    assert_ne!(plan.requeue_after, Some(Duration::from_secs(1)));
+    assert_eq!(cluster.open().len(), 600);
+    cluster.is_open("a", AcceptanceReason::WaitingForNodes);
+    assert_eq!(cluster.numbers("a"), [601, 1, 0, 600]);
+    cluster.all_accept();
     cluster.reconcile();
-    assert_eq!(cluster.open(), ["n1"]);
-    let status = cluster.acceptances["a"].status.as_ref().unwrap();
-    assert_eq!(status.evidence.as_ref(), cluster.evidence.keys().next());
+    cluster.is_complete("a", AcceptanceReason::Accepted);
+    assert_eq!(cluster.requests.len(), 601);
 }
 
 #[test]
@@ -1108,17 +1323,18 @@ fn texts_of_users_are_escaped_and_bounded() {
 
 #[test]
 fn thousands_of_nodes_are_listed_partly_and_planned_fast() {
-    const NODES: usize = 5000;
+    const NODES: usize = 2000;
     let mut cluster = Cluster::failed(NODES);
     cluster.accept("a", &json!({"until": at(3600)}));
     cluster.accept("b", &json!({"until": at(3600)}));
     cluster.prove("a");
+    cluster.hand_out("a");
     assert_eq!(cluster.open().len(), NODES - 1);
-    cluster.refuses("n4999", RefusalReason::Unstable);
+    cluster.refuses("n1999", RefusalReason::Unstable);
     cluster.reconcile();
     let nodes = cluster.nodes("a");
     assert_eq!(nodes.len(), 500);
-    assert_eq!(nodes[0].name, "n4999");
+    assert_eq!(nodes[0].name, "n1999");
     assert_eq!(nodes[1].state, AcceptanceState::Waiting);
     cluster.plan();
     let started = Instant::now();
@@ -1127,7 +1343,7 @@ fn thousands_of_nodes_are_listed_partly_and_planned_fast() {
     assert!(elapsed < Duration::from_secs(5), "{elapsed:?}");
     cluster.all_accept();
     cluster.reconcile();
-    assert_eq!(cluster.numbers("a"), [5000, 4999, 1, 0]);
+    assert_eq!(cluster.numbers("a"), [2000, 1999, 1, 0]);
     // The requests of a fleet are the same, so they are kept once. That of the first node requests a report; so does that
     // of the other acceptance, of the node that has refused.
     let distinct: BTreeSet<String> = cluster

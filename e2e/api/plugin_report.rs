@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use anyhow::Context as _;
 use serde_json::json;
 
 use crate::harness::{clean, in_space};
@@ -23,10 +24,9 @@ async fn the_report_has_the_scans_that_the_daemons_have_counted() -> anyhow::Res
         assert_eq!(report["kind"], "Report");
         assert_eq!(report["summary"]["nodes"], json!(nodes.len()));
         assert_eq!(report["summary"]["late"], 0);
-        let rows = report["nodes"].as_array().unwrap();
+        let rows = report["nodes"].as_array().context("nodes")?;
         for row in rows {
-            let scans = row["scans"].as_i64().unwrap();
-            assert!(scans >= 2, "{row}");
+            assert!(row["scans"].as_i64() >= Some(2), "{row}");
             assert_eq!(row["state"], "ok");
             assert!(row["longestIntervalSeconds"].as_i64().is_some(), "{row}");
         }
@@ -51,7 +51,7 @@ async fn a_report_names_what_its_reader_may_not_read() -> anyhow::Result<()> {
         let report = kubectl.json(&["report"], 2)?;
         assert_eq!(report["baselines"], json!(null));
         assert_eq!(report["acceptances"], json!([]));
-        let unread = report["unread"][0].as_str().unwrap();
+        let unread = report["unread"][0].as_str().context("a sentence")?;
         assert!(unread.contains("you may not list configmaps"), "{unread}");
         let error = kubectl.fails(&["report", "--from", "yesterday"], 2)?;
         assert!(error.contains("--from must be a date"), "{error}");

@@ -147,9 +147,10 @@ fn intervals(nodes: &[NodeRow], scope: Scope) -> Vec<Bar> {
 fn columns(times: &[Timestamp], scope: Scope, days: i64) -> Vec<Column> {
     let (from, to) = (scope.period.from.as_second(), scope.period.to.as_second());
     let length = days * DAY;
-    let starts: Vec<i64> = (0..)
+    let number = (to - from).max(0) / length + 1;
+    let starts: Vec<i64> = (0..number)
         .map(|index| from + index * length)
-        .take_while(|start| *start < to)
+        .filter(|start| *start < to)
         .collect();
     let counts: Vec<usize> = starts
         .iter()

@@ -38,14 +38,14 @@ fn rows<T: Serialize>(rows: &[T]) -> Result<String, csv::Error> {
     for row in rows {
         all.serialize(row)?;
     }
-    let bytes = all.into_inner().map_err(|error| error.into_error())?;
+    let bytes = all.into_inner().map_err(csv::IntoInnerError::into_error)?;
     let mut all = Reader::from_reader(bytes.as_slice());
     let mut safe = Writer::from_writer(Vec::new());
     safe.write_record(all.headers()?)?;
     for record in all.records() {
         safe.write_record(record?.iter().map(neutral))?;
     }
-    let bytes = safe.into_inner().map_err(|error| error.into_error())?;
+    let bytes = safe.into_inner().map_err(csv::IntoInnerError::into_error)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -77,7 +77,10 @@ mod tests {
     const NOW: &str = "2026-12-01T12:00:00Z";
 
     fn period(from: Option<&str>, to: Option<&str>) -> Result<(String, String), String> {
-        let period = Period::parse(from, to, NOW.parse().unwrap())?;
+        let now = NOW
+            .parse()
+            .map_err(|error: k8s_openapi::jiff::Error| error.to_string())?;
+        let period = Period::parse(from, to, now)?;
         Ok((period.from.to_string(), period.to.to_string()))
     }
 

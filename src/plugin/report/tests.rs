@@ -5,6 +5,7 @@ use super::csv::Table;
 use super::period::Period;
 use super::records::{AcceptanceRecord, BaselineRecord, IntegrityRecord, NodeRecord, Records};
 use super::{Report, Scope};
+use crate::api::ScanMonths;
 use crate::api::names::{Annotation, KEY_RECORD, Label};
 use crate::plugin::failure::{DIFFERENCES, PROBLEMS, WELL};
 use crate::plugin::fixtures::{HOSTILE, NOW, errored, failed, set, succeeded, well};
@@ -200,7 +201,7 @@ fn a_month_outside_the_period_does_not_count() {
 fn a_node_without_a_scan_is_late_since_it_is_known() {
     let mut records = records();
     let node = &mut records.nodes[0];
-    (node.node.last_full_scan, node.months) = (None, Default::default());
+    (node.node.last_full_scan, node.months) = (None, ScanMonths::new());
     let report = Report::of(&records, november());
     assert!(report.nodes[0].is_late);
     let finding = &report.findings[1];

@@ -20,6 +20,7 @@ pub(crate) mod object_name;
 pub(crate) mod realtime;
 pub(crate) mod reference;
 pub(crate) mod request_origin;
+pub(crate) mod scan_month;
 pub(crate) mod skipped;
 pub(crate) mod state_dir;
 pub(crate) mod time;
@@ -51,6 +52,7 @@ pub use realtime::{
 };
 pub(crate) use realtime::{RealtimeActors, RealtimeMode};
 pub(crate) use request_origin::RequestOrigin;
+pub(crate) use scan_month::{ScanMonths, add_scan, month_of};
 
 /// The API group of all kinds.
 pub(crate) const GROUP: &str = "fileintegrity.openshift.io";

@@ -13,6 +13,7 @@ pub(crate) mod grid;
 pub(crate) mod log;
 pub(crate) mod output;
 pub(crate) mod read;
+pub(crate) mod report;
 pub(crate) mod safe;
 pub(crate) mod screen;
 pub(crate) mod status;

@@ -39,6 +39,7 @@ mod metrics;
 mod node_report;
 mod operator;
 mod plugin;
+mod plugin_report;
 mod policy;
 mod process;
 mod proxy;

@@ -40,7 +40,7 @@ impl Kubectl {
     }
 
     /// A user who may do what this `ClusterRole` allows in the namespace.
-    async fn bound(space: &Space, user: &str, role: &str) -> anyhow::Result<Self> {
+    pub(crate) async fn bound(space: &Space, user: &str, role: &str) -> anyhow::Result<Self> {
         let binding: RoleBinding = serde_json::from_value(json!({
             "metadata": {"name": user},
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
@@ -81,7 +81,7 @@ impl Kubectl {
     }
 
     /// What it prints, with this exit status.
-    fn prints(&self, args: &[&str], status: i32) -> anyhow::Result<String> {
+    pub(crate) fn prints(&self, args: &[&str], status: i32) -> anyhow::Result<String> {
         let output = self.run(args)?;
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         let text = String::from_utf8(output.stdout)?;
@@ -102,7 +102,7 @@ impl Kubectl {
     }
 
     /// What it prints to standard error, with this exit status.
-    fn fails(&self, args: &[&str], status: i32) -> anyhow::Result<String> {
+    pub(crate) fn fails(&self, args: &[&str], status: i32) -> anyhow::Result<String> {
         let output = self.run(args)?;
         let errors = String::from_utf8(output.stderr)?;
         anyhow::ensure!(output.status.code() == Some(status), "{args:?}: {errors}");

@@ -5,6 +5,7 @@
 //! descriptions in the API.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::Resource;
@@ -16,6 +17,7 @@ use super::accepted::Accepted;
 use super::change_kind::ChangeKind;
 use super::desired_node_state::DesiredNodeState;
 use super::realtime::{Actor, RealtimeStatus, Trigger};
+use super::scan_month::ScanMonth;
 use super::{GROUP, VERSION};
 
 /// FileIntegrityNodeStatus contains the scan results of one node.
@@ -54,6 +56,9 @@ pub struct FileIntegrityNodeStatus {
         skip_serializing_if = "Option::is_none"
     )]
     pub last_full_scan: Option<Time>,
+    /// Scans of all files by month (UTC), such as 2026-11. The last 14 months with a scan are kept.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scan_months: BTreeMap<String, ScanMonth>,
 }
 
 /// Result of a scan.

@@ -9,6 +9,7 @@ mod diff;
 mod explain;
 mod logs;
 mod output;
+mod report;
 mod status;
 
 use std::ffi::OsString;
@@ -36,6 +37,8 @@ pub(super) enum Command {
     Diff(diff::Args),
     /// Print the failure log of a node
     Logs(logs::Args),
+    /// Write the document for auditors: scans, changes, acceptances and baselines of a period
+    Report(report::Args),
     /// Explain the reason of an event or a condition, an error class, or an alert
     Explain(explain::Args),
 }
@@ -91,6 +94,7 @@ pub(super) fn run(command: Command, program: &str) -> ExitCode {
             Command::Changes(args) => changes::run(args, program).await,
             Command::Diff(args) => diff::run(args, program).await,
             Command::Logs(args) => logs::run(args).await,
+            Command::Report(args) => report::run(args).await,
             Command::Explain(args) => explain::run(&args, program),
         })
     });

@@ -359,7 +359,7 @@ impl Detection {
     }
 
     fn is_burst(&self) -> bool {
-        lock(&self.shared.dirty).has_rest()
+        lock(&self.shared.dirty).is_burst()
     }
 
     /// The known state, if it has to be published now.

@@ -1,6 +1,7 @@
 //! Reads the objects of a fleet, and what differs on nodes. I/O.
 
 mod changes;
+mod report;
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::api::{FileIntegrity, FileIntegrityAcceptance, FileIntegrityNodeStatus
 use crate::k8s::watch::{self, Read, Source};
 use crate::k8s::{RequestError, request_within};
 
-/// Objects per page of a list.
+/// Small objects per page of a list.
 const PAGE: u32 = 500;
 /// How often a list is started again because its pages have expired.
 const MAX_RESTARTS: u32 = 2;
@@ -26,10 +27,19 @@ pub(crate) const VIEWER: &str =
     "The ClusterRole fileintegrity-viewer-role has this right: ask for a binding to it";
 const NODES: &str = "Only -l needs this right";
 
+/// Which objects a list has, and how many at once.
+struct Page {
+    size: u32,
+    /// A label that the objects have.
+    label: Option<&'static str>,
+}
+
 /// Whose objects are read.
 #[derive(Clone)]
 pub(crate) struct Reader {
     pub(crate) client: Client,
+    /// The address of the API server.
+    pub(crate) cluster: String,
     /// None for all namespaces.
     pub(crate) namespace: Option<NamespaceName>,
     /// The nodes with these labels, if there are any.
@@ -102,11 +112,32 @@ impl Reader {
     where
         K: Resource<DynamicType = ()> + DeserializeOwned,
     {
+        let page = Page {
+            size: PAGE,
+            label: None,
+        };
+        self.list_pages(resource, hint, page, reduce).await
+    }
+
+    async fn list_pages<K, T>(
+        &self,
+        resource: &'static str,
+        hint: &'static str,
+        page: Page,
+        reduce: impl Fn(&K) -> Option<T>,
+    ) -> Result<(Vec<T>, Vec<String>), Failure>
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned,
+    {
         let source = match &self.namespace {
             Some(namespace) => Source::<K>::namespaced(&self.client, namespace),
             None => Source::<K>::all(&self.client),
         };
-        let source = source.paged(PAGE);
+        let source = source.paged(page.size);
+        let source = match page.label {
+            Some(label) => source.labelled(label),
+            None => source,
+        };
         let wanted = Wanted {
             verb: "list",
             resource,

@@ -68,6 +68,25 @@ pub(crate) fn duration(seconds: i64) -> String {
     }
 }
 
+/// A number of seconds in its two largest units: `8d 3h`, `15m`.
+pub(crate) fn precise(seconds: i64) -> String {
+    let units = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
+    let mut left = seconds.max(0);
+    let mut parts = Vec::new();
+    for (length, name) in units {
+        if left >= length || (length == 1 && parts.is_empty()) {
+            parts.push(format!("{}{name}", left / length));
+            left %= length;
+        } else if !parts.is_empty() {
+            break;
+        }
+        if parts.len() == 2 {
+            break;
+        }
+    }
+    parts.join(" ")
+}
+
 /// A number with a word in singular or plural.
 pub(crate) fn counted(number: usize, word: &str) -> String {
     if number == 1 {
@@ -107,6 +126,20 @@ mod tests {
         ];
         for (seconds, text) in table {
             assert_eq!(duration(seconds), text);
+        }
+    }
+
+    #[test]
+    fn precise_durations_have_two_units() {
+        let table = [
+            (-1, "0s"),
+            (61, "1m 1s"),
+            (900, "15m"),
+            (3601, "1h"),
+            (702_000, "8d 3h"),
+        ];
+        for (seconds, text) in table {
+            assert_eq!(precise(seconds), text);
         }
     }
 

@@ -19,7 +19,7 @@ use super::Identity;
 use super::accepted;
 use super::event::EventMessage;
 use super::outcome::Finding;
-use crate::api::{Condition, FileIntegrityNodeStatus, ScanResult, Trigger};
+use crate::api::{Condition, FileIntegrityNodeStatus, ScanResult, Trigger, add_scan};
 
 /// What to write to the API for an update.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,16 +143,14 @@ fn restore(report: &mut PlannedReport, update: &NodeUpdate, known: &KnownResults
     if let Some(realtime) = update.realtime.as_ref().or(reported.realtime.as_ref()) {
         status.realtime = Some(realtime.clone());
     }
-    if let Some(last_full_scan) = &reported.last_full_scan {
-        status.last_full_scan = Some(last_full_scan.clone());
-    }
+    status.last_full_scan.clone_from(&reported.last_full_scan);
+    status.scan_months.clone_from(&reported.scan_months);
     status.last_result.clone_from(&known.last);
     status.results.clone_from(&known.results);
     reported.baseline.clone_from(&status.baseline);
     reported.reinit.clone_from(&status.reinit);
     reported.acceptance.clone_from(&status.acceptance);
     reported.realtime.clone_from(&status.realtime);
-    reported.last_full_scan.clone_from(&status.last_full_scan);
 }
 
 fn is_same_error(last: Option<&ScanResult>, finding: &Finding) -> bool {
@@ -185,9 +183,16 @@ fn report_finding(
         report.reported.is_log_outdated = false;
     }
     if is_full_scan(&result) {
-        let ended = Some(result.last_probe_time.clone());
-        report.status.last_full_scan.clone_from(&ended);
-        report.reported.last_full_scan = ended;
+        let ended = result.last_probe_time.clone();
+        let reported = &mut report.reported;
+        let previous = reported.last_full_scan.as_ref();
+        add_scan(&mut reported.scan_months, previous, &ended);
+        reported.last_full_scan = Some(ended);
+        report.status.scan_months.clone_from(&reported.scan_months);
+        report
+            .status
+            .last_full_scan
+            .clone_from(&reported.last_full_scan);
     }
     let last = known.last.as_ref();
     let event = result_event::of(identity, last, finding, &result, &mut report.reported);

@@ -25,6 +25,7 @@ fn every_visible_command_has_a_page() {
             "fio-man.1",
             "fio-operator.1",
             "fio-reinit-signal.1",
+            "fio-report.1",
             "fio-status.1",
             "fio-version.1",
             "fio.1",

@@ -73,10 +73,16 @@ impl Connection {
         let parse = |name: String| NamespaceName::parse(&name);
         let namespace = namespace.map(parse).transpose();
         let namespace = namespace.map_err(|error| Failure::Other(error.to_string()))?;
+        // A URL may have a password.
+        let url = &config.cluster_url;
+        let host = url.host().unwrap_or_default();
+        let port = url.port().map(|port| format!(":{port}"));
+        let cluster = format!("{host}{}", port.unwrap_or_default());
         let client = k8s::client(config);
         let client = client.map_err(|error| Failure::Unreachable(crate::error_chain(&error)))?;
         Ok(Reader {
             client,
+            cluster,
             namespace,
             selector: None,
             timeout: self.request_timeout,

@@ -84,6 +84,8 @@ pub(crate) struct DirtyPaths {
     first: Option<Coverage>,
     /// Directories of earlier announced paths, which did not fit in a check.
     rest: Coverage,
+    /// A part of the rest is being checked.
+    is_checking_rest: bool,
     /// What was announced since the scan of the whole node that runs now started, or was not checked then.
     since_scan: Option<Scope>,
     /// The end of the pause after the last check.
@@ -100,6 +102,7 @@ impl DirtyPaths {
             announced: None,
             first: Some(Coverage::default()),
             rest: Coverage::default(),
+            is_checking_rest: false,
             since_scan: None,
             paused_until: Duration::ZERO,
         }
@@ -199,12 +202,14 @@ impl DirtyPaths {
             self.rest = coverage.by_directory();
         }
         let part = self.take_rest();
+        self.is_checking_rest = part.is_some();
         Some(part.map_or(Scope::Everything, Scope::Part))
     }
 
     /// Whether only a part of what was announced together has been checked.
-    pub(crate) fn has_rest(&self) -> bool {
-        !self.rest.is_empty() || (self.first.is_none() && self.announced.is_some())
+    pub(crate) fn is_burst(&self) -> bool {
+        let waits = !self.rest.is_empty() || (self.first.is_none() && self.announced.is_some());
+        waits || self.is_checking_rest
     }
 
     /// As much of the rest as fits; none if a scan takes less time.
@@ -257,6 +262,7 @@ impl DirtyPaths {
 
     /// A check has ended. Returns the end of the pause after it.
     pub(crate) fn checked(&mut self, started: Duration, ended: Duration) -> Duration {
+        self.is_checking_rest = false;
         let took = ended.saturating_sub(started);
         self.paused_until = ended + took * PAUSE;
         self.paused_until

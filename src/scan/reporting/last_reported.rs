@@ -4,7 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::api::{
-    AcceptanceResult, Baseline, FileIntegrityNodeStatus, RealtimeStatus, Reinit, ScanResult,
+    AcceptanceResult, Baseline, FileIntegrityNodeStatus, RealtimeStatus, Reinit, ScanMonths,
+    ScanResult,
 };
 use crate::scan::change_set::ChangeSet;
 
@@ -24,6 +25,7 @@ pub(crate) struct LastReported {
     pub(super) acceptance: Option<AcceptanceResult>,
     pub(super) realtime: Option<RealtimeStatus>,
     pub(super) last_full_scan: Option<Time>,
+    pub(super) scan_months: ScanMonths,
     /// None before the status was read for the first time.
     pub(super) known: Option<KnownResults>,
     /// The failure log is not that of the newest failed result: the API server has refused it, or it is
@@ -44,10 +46,15 @@ pub(super) struct KnownResults {
 impl LastReported {
     /// Takes the results of the status when it is read for the first time.
     pub(crate) fn begin_with(&mut self, current: &FileIntegrityNodeStatus) {
-        self.known.get_or_insert_with(|| KnownResults {
+        if self.known.is_some() {
+            return;
+        }
+        self.known = Some(KnownResults {
             last: current.last_result.clone(),
             results: newest_of_each(&current.results),
         });
+        self.last_full_scan.clone_from(&current.last_full_scan);
+        self.scan_months = current.scan_months.clone();
     }
 }
 

@@ -150,24 +150,29 @@ fn the_first_paths_of_each_burst_are_checked_first() {
         assert!(!dirty.has_first());
         dirty.announce(b"/etc/another", Extent::Own, ms(10));
         assert!(!dirty.has_first());
-        assert!(dirty.has_rest());
+        assert!(dirty.is_burst());
         assert_eq!(part(dirty.take()), Some((1, Extent::Entries)));
-        assert!(!dirty.has_rest());
+        assert!(dirty.is_burst(), "its last part is being checked");
         assert_eq!(dirty.take(), None);
+        dirty.checked(ms(20), ms(20));
+        assert!(!dirty.is_burst());
     }
 }
 
 #[test]
-fn a_burst_has_a_rest_until_its_last_part() {
+fn a_burst_ends_with_the_check_of_its_last_part() {
     let mut dirty = dirty_paths();
     announce(&mut dirty, 200, |number| format!("/etc/{number}"));
-    assert!(!dirty.has_rest());
+    assert!(!dirty.is_burst());
     announce(&mut dirty, 700, |number| format!("/etc/{number}/file"));
-    let mut has_rest = Vec::new();
+    let mut states = Vec::new();
     while dirty.take().is_some() {
-        has_rest.push(dirty.has_rest());
+        let while_checking = dirty.is_burst();
+        dirty.checked(ms(20), ms(20));
+        states.push((while_checking, dirty.is_burst()));
     }
-    assert_eq!(has_rest, [true, true, true, false]);
+    let (more, last) = ((true, true), (true, false));
+    assert_eq!(states, [more, more, more, last]);
 }
 
 #[test]

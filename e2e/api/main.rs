@@ -39,6 +39,7 @@ mod metrics;
 mod node_report;
 mod operator;
 mod plugin;
+mod plugin_requests;
 mod policy;
 mod process;
 mod proxy;

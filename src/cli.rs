@@ -117,7 +117,7 @@ impl Command {
 #[cfg(test)]
 pub(crate) fn parse_plugin(words: &[String]) -> Result<(), clap::Error> {
     let words: Vec<OsString> = words.iter().map(OsString::from).collect();
-    plugin::parse(&words).map(|_| ())
+    plugin::check(&words)
 }
 
 /// One thread is sufficient for waiting on watches.

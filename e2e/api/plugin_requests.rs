@@ -112,6 +112,11 @@ async fn new_baselines_are_requested_after_what_they_accept_is_shown() -> anyhow
     .await
 }
 
+/// The arguments of the command about these paths.
+fn coverage<'a>(aide: &'a str, paths: &[&'a str]) -> Vec<&'a str> {
+    [&["config", "coverage"], paths, &["--aide", aide]].concat()
+}
+
 #[tokio::test]
 async fn the_active_configuration_says_which_paths_are_watched() -> anyhow::Result<()> {
     in_space("plugin-coverage", async |space| {
@@ -120,11 +125,13 @@ async fn the_active_configuration_says_which_paths_are_watched() -> anyhow::Resu
         let reader = ["fileintegrity-log-reader-role"];
         let reader = Kubectl::bound(space, "reader", &reader).await?;
         let aide = aide().await?;
-        let aide = ["--aide", aide.to_str().context("a path")?];
-        let coverage = |paths: &[&str]| [&["config", "coverage"], paths, &aide].concat();
-        let text = reader.prints(&coverage(&["/etc/passwd", "/usr/bin/sudo", "/nowhere"]), 1)?;
+        let aide = aide.to_str().context("a path")?;
+        let text = reader.prints(
+            &coverage(aide, &["/etc/passwd", "/usr/bin/sudo", "/nowhere"]),
+            1,
+        )?;
         shown(&text);
-        let all = reader.json(&coverage(&["/etc/passwd", "/nowhere"]), 1)?;
+        let all = reader.json(&coverage(aide, &["/etc/passwd", "/nowhere"]), 1)?;
         let fi = &all["fileIntegrities"][0];
         assert_eq!(fi["nodesWithConfiguration"], json!(2), "{all}");
         let [watched, unwatched] = [0, 1].map(|index| &fi["paths"][index]);
@@ -133,12 +140,12 @@ async fn the_active_configuration_says_which_paths_are_watched() -> anyhow::Resu
         let rule = watched["rule"].as_str().context("the rule")?;
         anyhow::ensure!(rule.starts_with("/etc"), "{rule}");
         assert_eq!(unwatched["watched"], json!(false), "{all}");
-        reader.prints(&coverage(&["/etc/passwd"]), 0)?;
-        let error = reader.fails(&coverage(&["../x"]), 2)?;
+        reader.prints(&coverage(aide, &["/etc/passwd"]), 0)?;
+        let error = reader.fails(&coverage(aide, &["../x"]), 2)?;
         anyhow::ensure!(error.contains("is not an absolute path"), "{error}");
         let viewer = ["fileintegrity-viewer-role"];
         let viewer = Kubectl::bound(space, "viewer", &viewer).await?;
-        let error = viewer.fails(&coverage(&["/etc/passwd"]), 2)?;
+        let error = viewer.fails(&coverage(aide, &["/etc/passwd"]), 2)?;
         anyhow::ensure!(error.contains("you may not get configmaps"), "{error}");
         let none = ["config", "coverage", "/etc", "--aide", "/nonexistent"];
         let error = viewer.fails(&none, 2)?;

@@ -128,6 +128,12 @@ fn parse(arguments: &[OsString]) -> Result<PluginCommand, clap::Error> {
     Ok(plugin.command.unwrap_or_else(status))
 }
 
+/// Whether these are valid arguments.
+#[cfg(test)]
+pub(super) fn check(arguments: &[OsString]) -> Result<(), clap::Error> {
+    parse(arguments).map(|_| ())
+}
+
 /// Runs a command, and prints why it cannot answer.
 pub(super) fn run(command: Command, program: &str) -> ExitCode {
     let status = super::block_on(async {

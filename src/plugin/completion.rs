@@ -133,12 +133,14 @@ pub(crate) fn lines(candidates: &[Candidate], word: &str) -> String {
         if !value.starts_with(word) || (is_option && !word.starts_with('-')) {
             continue;
         }
-        // Writing to a String cannot fail.
-        match description.is_empty() {
-            true => writeln!(text, "{value}").ok(),
-            false => writeln!(text, "{value}\t{description}").ok(),
-        };
+        text.push_str(value);
+        if !description.is_empty() {
+            text.push('\t');
+            text.push_str(description);
+        }
+        text.push('\n');
     }
+    // Writing to a String cannot fail.
     writeln!(text, ":{NO_FILES}").ok();
     text
 }

@@ -33,6 +33,10 @@ Exit status:
   124  --timeout is over";
 
 #[derive(Debug, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "options of the command line are independent"
+)]
 #[command(after_help = HELP)]
 pub(in crate::cli) struct Args {
     /// ID of a change set or its first digits, or the name of a node. `set/` or `node/` before it chooses one of both

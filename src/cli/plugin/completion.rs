@@ -33,10 +33,12 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = HELP)]
 pub(super) struct Args {
-    /// Write the program to this directory, which must be in PATH [default: the directory of the plugin]. Without this
-    /// option, it is printed
-    #[arg(long, value_name = "DIR", num_args = 0..=1)]
-    install: Option<Option<PathBuf>>,
+    /// Write the program to a directory. Without this option, it is printed
+    #[arg(long)]
+    install: bool,
+    /// The directory, which must be in PATH [default: that of the plugin]
+    #[arg(value_name = "DIR", requires = "install")]
+    directory: Option<PathBuf>,
 }
 
 /// The options that choose a cluster.
@@ -49,11 +51,11 @@ struct Cluster {
 
 /// Prints or installs the program. `plugin` is the path by which kubectl has called this one.
 pub(super) fn run(args: &Args, plugin: &Path) -> Result<u8, Failure> {
-    let Some(directory) = &args.install else {
+    if !args.install {
         super::print(SCRIPT)?;
         return Ok(WELL);
-    };
-    let directory = directory.as_deref().or_else(|| plugin.parent());
+    }
+    let directory = args.directory.as_deref().or_else(|| plugin.parent());
     let directory = directory.filter(|it| !it.as_os_str().is_empty());
     let directory = directory.ok_or_else(|| {
         Failure::Other("the directory of the plugin is not known: --install DIR".to_owned())
@@ -117,7 +119,10 @@ fn with_names(
     super::Plugin::command().mut_subcommands(|command| {
         command.mut_args(|argument| {
             let name = argument.get_value_names().and_then(<[_]>::first);
-            let kind = match (argument.get_id().as_str(), name.map(|name| name.as_str())) {
+            let kind = match (
+                argument.get_id().as_str(),
+                name.map(clap::builder::Str::as_str),
+            ) {
                 (_, Some("SET|NODE")) => Kind::SetOrNode,
                 (_, Some("NODE" | "NODE,...")) | ("node", _) => Kind::Node,
                 ("file_integrity", _) => Kind::Integrity,
@@ -235,7 +240,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let plugin = directory.path().join("kubectl-file_integrity");
         let args = Args {
-            install: Some(None),
+            install: true,
+            directory: None,
         };
         for _ in 0..2 {
             assert_eq!(run(&args, &plugin).unwrap(), WELL);

@@ -49,10 +49,10 @@ pub(super) async fn resume(args: Args) -> Result<u8, Failure> {
     annotate(&args, without).await
 }
 
-async fn annotate(
-    args: &Args,
-    change: fn(Option<&str>, &[String]) -> Result<Option<String>, String>,
-) -> Result<u8, Failure> {
+/// The new value of the annotation, from the current one and the nodes.
+type Change = fn(Option<&str>, &[String]) -> Result<Option<String>, String>;
+
+async fn annotate(args: &Args, change: Change) -> Result<u8, Failure> {
     let reader = args.connection.reader(false).await?;
     let fleet = reader.integrities_and_nodes().await?;
     let targets = targets(&fleet, &args.nodes, args.file_integrity.as_deref());

@@ -340,6 +340,10 @@ fn effects_on_other_objects() -> Vec<Effect> {
             &["sharedClusterRoles.create=false"],
             "ClusterRole fileintegrity-accepter-role",
         ),
+        Effect::removes(
+            &["sharedClusterRoles.create=false"],
+            "ClusterRole fileintegrity-log-reader-role",
+        ),
         Effect::sets(
             &["openshift.enabled=true"],
             "Namespace openshift-file-integrity",

@@ -149,6 +149,11 @@ const EDITS: &[(&str, &str, &[Edit])] = &[
         &[Edit::If(".Values.sharedClusterRoles.create")],
     ),
     (
+        "ClusterRole",
+        "fileintegrity-log-reader-role",
+        &[Edit::If(".Values.sharedClusterRoles.create")],
+    ),
+    (
         "RoleBinding",
         "file-integrity-operator-metrics",
         &[Edit::Append(

@@ -26,8 +26,9 @@ pub(crate) mod state_dir;
 pub(crate) mod time;
 
 pub(crate) use acceptance::{
-    AcceptanceConditionType, AcceptanceCounts, AcceptanceReason, AcceptedNodes,
-    FileIntegrityAcceptanceStatus, MAX_NODES_IN_STATUS, NodeOutcome, RefusalReason, WaitingReason,
+    AcceptanceConditionType, AcceptanceCounts, AcceptanceReason, AcceptedNodes, Approver,
+    FileIntegrityAcceptanceSpec, FileIntegrityAcceptanceStatus, MAX_NODES_IN_STATUS, NodeOutcome,
+    RefusalReason, WaitingReason,
 };
 pub use acceptance::{
     AcceptanceRequest, AcceptanceResult, AcceptanceState, FileIntegrityAcceptance,

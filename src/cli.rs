@@ -92,7 +92,7 @@ impl Cli {
             Command::Plugin(command) => return Ok(plugin::run(command, "fio")),
             Command::ReinitSignal(args) => block_on(reinit_signal::run(args)),
             Command::Logcollector(args) => block_on(logcollector::run(args)),
-            Command::Config(args) => return block_on(config::run(args)),
+            Command::Config(args) => return block_on(config::run(args, "fio")),
             Command::Crd(args) => crd::run(&args),
             Command::Version(args) => version::run(&args),
             Command::Completion(args) => manual::completion(&args),
@@ -111,6 +111,13 @@ impl Command {
             _ => false,
         }
     }
+}
+
+/// Whether these are valid arguments of the plugin of kubectl.
+#[cfg(test)]
+pub(crate) fn parse_plugin(words: &[String]) -> Result<(), clap::Error> {
+    let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+    plugin::check(&words)
 }
 
 /// One thread is sufficient for waiting on watches.

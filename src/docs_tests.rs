@@ -18,7 +18,7 @@ use serde_json::Value;
 pub(crate) use self::health_checks::argo_health;
 use self::pages::{Page, Shown, checkout};
 use crate::api::{AcceptanceReason, AcceptedReason};
-use crate::cli::Cli;
+use crate::cli::{Cli, parse_plugin};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::text::Format;
 
@@ -39,22 +39,16 @@ fn commands_of_fio_are_valid() {
         let as_plugin = shown.runs_of("kubectl").into_iter();
         let as_plugin =
             as_plugin.filter(|run| run.get(1).is_some_and(|word| word == "file-integrity"));
-        // The commands of the plugin are those of fio. Without one, it shows the status.
         let as_plugin = as_plugin.map(|run| {
-            let is_status = run
-                .get(2)
-                .is_none_or(|word| word.starts_with('-') && word != "--help");
-            let command = is_status.then(|| "status".to_owned());
-            let words = command.into_iter().chain(run[2..].iter().cloned());
-            ["fio".to_owned()]
-                .into_iter()
-                .chain(words)
-                .collect::<Vec<String>>()
+            // kubectl runs the plugin with the words after its name.
+            let words = [&["kubectl-file_integrity".to_owned()], &run[2..]].concat();
+            parse_plugin(&words)
         });
-        let as_fio = shown.runs_of("fio").into_iter().map(<[String]>::to_vec);
-        for run in as_fio.chain(as_plugin) {
+        let as_fio = shown.runs_of("fio").into_iter();
+        let as_fio = as_fio.map(|run| Cli::try_parse_from(run).map(|_| ()));
+        for parsed in as_fio.chain(as_plugin) {
             count += 1;
-            let Err(error) = Cli::try_parse_from(run) else {
+            let Err(error) = parsed else {
                 continue;
             };
             let is_incomplete = shown.in_sentence

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use crate::acceptance_admission::{acceptance, acceptances, from_now};
 use crate::harness::{Daemon, Operator, POLL_INTERVAL, Space, eventually, in_space, kubectl};
 use crate::node_report::{json_report, published_report, report, set_of};
-use crate::plugin::Kubectl;
+use crate::plugin::{Kubectl, shown};
 
 /// Nodes that show the same set. One more shows another one.
 const ALIKE: usize = 46;
@@ -679,6 +679,131 @@ fn retention_days(acceptance: &FileIntegrityAcceptance) -> anyhow::Result<i64> {
     let status = serde_json::to_value(&acceptance.status)?;
     let until: jiff::Timestamp = status["retainUntil"].as_str().context("unset")?.parse()?;
     Ok(until.duration_since(time::now().0).as_hours() / 24)
+}
+
+#[tokio::test]
+async fn the_plugin_accepts_what_it_has_shown() -> anyhow::Result<()> {
+    in_space("acceptance-plugin", async |space| {
+        let _operator = space.operator("one").await?;
+        let mut fleet = Fleet::new(space, 4).await?;
+        for daemon in &mut fleet.daemons[..3] {
+            daemon.reports(&json_report("/etc/new", 1)).await?;
+        }
+        fleet.daemons[3]
+            .reports(&json_report("/etc/new", 2))
+            .await?;
+        fleet.until_shown(&[3, 1]).await?;
+        until_policy_counts(space).await?;
+        let set = set_of(1)?;
+        let accept = ["accept", &set[..12], "--reason", "openssl"];
+        refusals(space, &accept).await?;
+
+        let roles = [
+            "fileintegrity-accepter-role",
+            "fileintegrity-log-reader-role",
+        ];
+        let accepter = Kubectl::bound(space, "accepter", &roles).await?;
+        let error = accepter.fails(&accept, 2)?;
+        anyhow::ensure!(error.contains("-y confirms"), "{error}");
+        let text = accepter.prints(&[&accept[..], &["--dry-run"]].concat(), 0)?;
+        shown(&text);
+        anyhow::ensure!(text.contains("/etc/new") && text.contains(&set), "{text}");
+        let all = space.api::<FileIntegrityAcceptance>();
+        anyhow::ensure!(all.list(&ListParams::default()).await?.items.is_empty());
+
+        let nodes = fleet.nodes[..2].join(",");
+        let more = [
+            "--nodes",
+            &nodes,
+            "--ticket",
+            "CHG1",
+            "--until",
+            "1h",
+            "-y",
+            "--wait",
+            "--timeout",
+            "1s",
+        ];
+        // It waits for the end, which is in an hour.
+        let timed_out = accepter.run_beside(&[&accept[..], &more].concat()).await?;
+        assert_eq!(timed_out.status.code(), Some(124), "{timed_out:?}");
+        let node = [
+            "accept",
+            &fleet.nodes[3],
+            "--reason",
+            "cron",
+            "-y",
+            "--wait",
+        ];
+        let ended = accepter.run_beside(&node).await?;
+        assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+        let text = String::from_utf8(ended.stdout)?;
+        shown(&text);
+        anyhow::ensure!(text.contains("Accepted: 1 accepted, 0 refused"), "{text}");
+        let all = all.list(&ListParams::default()).await?.items;
+        let spec = |set: &str| {
+            let mut specs = all.iter().map(|acceptance| &acceptance.spec);
+            let spec = specs
+                .find(|spec| spec.change_set == set)
+                .context("the spec")?;
+            anyhow::Ok(serde_json::to_value(spec)?)
+        };
+        let of_set = spec(&set)?;
+        assert_eq!(of_set["nodes"], json!({"names": fleet.nodes[..2]}));
+        assert_eq!(of_set["approvedBy"], json!({"username": "accepter"}));
+        assert_eq!(of_set["ticket"], json!("CHG1"));
+        let of_node = spec(&set_of(2)?)?;
+        assert_eq!(of_node["nodes"], json!({"names": [fleet.nodes[3]]}));
+        assert_eq!(fleet.condition(2).await?, Some(Condition::Failed));
+        for node in [0, 1, 3] {
+            eventually("the new baseline", async || {
+                let condition = fleet.condition(node).await?;
+                Ok(condition.filter(|it| *it == Condition::Succeeded))
+            })
+            .await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Each refusal names the missing right, or what is invalid, before it asks for confirmation.
+async fn refusals(space: &Space, accept: &[&str]) -> anyhow::Result<()> {
+    let viewer = ["fileintegrity-viewer-role", "fileintegrity-log-reader-role"];
+    let viewer = Kubectl::bound(space, "only-viewer", &viewer).await?;
+    let error = viewer.fails(accept, 2)?;
+    anyhow::ensure!(
+        error.contains("you may not create fileintegrityacceptances in the namespace")
+            && error.contains("fileintegrity-accepter-role"),
+        "{error}"
+    );
+    let rules = json!([{
+        "apiGroups": ["fileintegrity.openshift.io"],
+        "resources": ["fileintegrityacceptances", "fileintegritynodestatuses"],
+        "verbs": ["create", "list"],
+    }]);
+    let (user, _) = space.user("creator", rules).await?;
+    let creator = Kubectl::of_groups(space, &user, &["system:authenticated"])?;
+    let error = creator.fails(accept, 2)?;
+    anyhow::ensure!(
+        error.contains("this requires the verb accept on it"),
+        "{error}"
+    );
+    let blind = ["fileintegrity-accepter-role"];
+    let blind = Kubectl::bound(space, "blind", &blind).await?;
+    let error = blind.fails(accept, 2)?;
+    anyhow::ensure!(error.contains("you may not get configmaps"), "{error}");
+    let until = [accept, &["--until", "31d"]].concat();
+    let error = blind.fails(&until, 2)?;
+    anyhow::ensure!(error.contains("at most 30 days later"), "{error}");
+    let error = blind.fails(&["accept", accept[1], "--reason", "a\u{1b}[31m"], 2)?;
+    anyhow::ensure!(
+        error.contains("reason must state") && !error.contains('\u{1b}'),
+        "{error}"
+    );
+    let error = blind.fails(&["accept", "node/nowhere", "--reason", "x"], 2)?;
+    anyhow::ensure!(error.contains("there is no node"), "{error}");
+    Ok(())
 }
 
 /// As after an update of the operator alone.

@@ -40,6 +40,7 @@ mod node_report;
 mod operator;
 mod plugin;
 mod plugin_report;
+mod plugin_requests;
 mod policy;
 mod process;
 mod proxy;

@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use fio::testing::api::{FileIntegrity, FileIntegrityNodeStatus, names};
 use futures::future::try_join_all;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::rbac::v1::RoleBinding;
 use kube::api::{Api, ApiResource, DynamicObject, PostParams};
 use serde_json::{Value, json};
@@ -17,6 +18,8 @@ use tempfile::TempDir;
 use crate::harness::{Daemon, Space, alone, checkout, clean, eventually, in_space, kubeconfig_as};
 use crate::process::program;
 
+/// The API group of all kinds.
+const GROUP: &str = "fileintegrity.openshift.io";
 /// Nodes with the changes of an update. One more has another file.
 const ALIKE: usize = 46;
 /// Nodes of the largest fleet, and those with changes.
@@ -39,21 +42,24 @@ impl Kubectl {
         Self::of_groups(space, user, &["system:masters"])
     }
 
-    /// A user who may do what this `ClusterRole` allows in the namespace.
-    pub(crate) async fn bound(space: &Space, user: &str, role: &str) -> anyhow::Result<Self> {
-        let binding: RoleBinding = serde_json::from_value(json!({
-            "metadata": {"name": user},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{
-                "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": space.group(user),
-            }],
-        }))?;
-        let bindings = space.api::<RoleBinding>();
-        bindings.create(&PostParams::default(), &binding).await?;
+    /// A user who may do what these `ClusterRoles` allow in the namespace.
+    pub(crate) async fn bound(space: &Space, user: &str, roles: &[&str]) -> anyhow::Result<Self> {
+        for role in roles {
+            let binding: RoleBinding = serde_json::from_value(json!({
+                "metadata": {"name": format!("{user}-{role}")},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+                "subjects": [{
+                    "apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": space.group(user),
+                }],
+            }))?;
+            let bindings = space.api::<RoleBinding>();
+            bindings.create(&PostParams::default(), &binding).await?;
+            until_bound(space, user, role).await?;
+        }
         Self::of_groups(space, user, &["system:authenticated"])
     }
 
-    fn of_groups(space: &Space, user: &str, groups: &[&str]) -> anyhow::Result<Self> {
+    pub(crate) fn of_groups(space: &Space, user: &str, groups: &[&str]) -> anyhow::Result<Self> {
         let dir = tempfile::tempdir()?;
         std::os::unix::fs::symlink(program(), dir.path().join("kubectl-file_integrity"))?;
         let group = space.group(user);
@@ -67,17 +73,40 @@ impl Kubectl {
 
     /// Runs the plugin with these arguments.
     pub(crate) fn run(&self, args: &[&str]) -> anyhow::Result<Output> {
+        self.command(args).output().context("start kubectl")
+    }
+
+    /// Runs the plugin while the test does other things.
+    pub(crate) async fn run_beside(&self, args: &[&str]) -> anyhow::Result<Output> {
+        let mut command = tokio::process::Command::from(self.command(args));
+        command.output().await.context("start kubectl")
+    }
+
+    /// What kubectl itself completes after these words of the plugin.
+    pub(crate) fn completes(&self, words: &[&str]) -> anyhow::Result<Vec<String>> {
+        let mut command = self.kubectl();
+        command.args(["__complete", "file-integrity", "-n", &self.namespace]);
+        let output = command.args(words).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = self.kubectl();
+        command.arg("file-integrity").args(args);
+        command.args(["-n", &self.namespace]);
+        command
+    }
+
+    /// kubectl with the plugin on its PATH.
+    fn kubectl(&self) -> Command {
         let path = format!("{}:/usr/bin:/bin", self.dir.path().display());
-        let output = Command::new(checkout().join(".cluster/bin/kubectl"))
-            .arg("file-integrity")
-            .args(args)
-            .args(["-n", &self.namespace])
+        let mut command = Command::new(checkout().join(".cluster/bin/kubectl"));
+        command
             .env("PATH", path)
             .env("KUBECONFIG", &self.kubeconfig)
-            .stdin(Stdio::null())
-            .output()
-            .context("start kubectl")?;
-        Ok(output)
+            .stdin(Stdio::null());
+        command
     }
 
     /// What it prints, with this exit status.
@@ -108,6 +137,27 @@ impl Kubectl {
         anyhow::ensure!(output.status.code() == Some(status), "{args:?}: {errors}");
         Ok(errors)
     }
+}
+
+/// Until the API server has seen the binding to this role.
+async fn until_bound(space: &Space, user: &str, role: &str) -> anyhow::Result<()> {
+    let (verb, group, resource) = match role {
+        "fileintegrity-accepter-role" => ("create", GROUP, "fileintegrityacceptances"),
+        "fileintegrity-editor-role" => ("patch", GROUP, "fileintegrities"),
+        "fileintegrity-log-reader-role" => ("get", "", "configmaps"),
+        _ => ("get", GROUP, "fileintegritynodestatuses"),
+    };
+    let review: SubjectAccessReview = serde_json::from_value(json!({"metadata": {}, "spec": {
+        "user": user, "groups": [space.group(user)], "resourceAttributes": {
+            "namespace": space.namespace, "verb": verb, "group": group, "resource": resource,
+        },
+    }}))?;
+    let reviews = Api::<SubjectAccessReview>::all(space.client.clone());
+    eventually(&format!("{user} to have {role}"), async || {
+        let answer = reviews.create(&PostParams::default(), &review).await?;
+        Ok(answer.status.filter(|status| status.allowed).map(|_| ()))
+    })
+    .await
 }
 
 /// AIDE's report of an update of a library, whose new content is this, and of more added files.
@@ -198,6 +248,7 @@ async fn the_plugin_shows_what_changed_on_47_of_50_nodes() -> anyhow::Result<()>
         assert_eq!(some["fileIntegrities"][0]["counts"]["nodes"], json!(1));
 
         changes(space, &kubectl, large, small).await?;
+        completion(&kubectl, large, &nodes[1])?;
 
         // The node of the set's example has other changes meanwhile: the next one is read.
         let other = report("yet another", &[])?;
@@ -217,12 +268,17 @@ async fn the_plugin_shows_what_changed_on_47_of_50_nodes() -> anyhow::Result<()>
         anyhow::ensure!(note.contains("has other changes meanwhile"), "{note}");
 
         // Failure logs are ConfigMaps, which viewers may not read.
-        let viewer = Kubectl::bound(space, "viewer", "fileintegrity-viewer-role").await?;
+        let viewer = Kubectl::bound(space, "viewer", &["fileintegrity-viewer-role"]).await?;
         let error = viewer.fails(&["changes", &large[..12]], 2)?;
         anyhow::ensure!(
-            error.contains("you may not get configmaps in the namespace"),
+            error.contains("you may not get configmaps in the namespace")
+                && error.contains("fileintegrity-log-reader-role"),
             "{error}"
         );
+        let reviewer = ["fileintegrity-log-reader-role"];
+        let reviewer = Kubectl::bound(space, "reviewer", &reviewer).await?;
+        reviewer.prints(&["changes", &large[..12]], 1)?;
+        reviewer.prints(&["status"], 1)?;
         let nobody = Kubectl::of_groups(space, "nobody", &["system:authenticated"])?;
         let error = nobody.fails(&["status"], 2)?;
         anyhow::ensure!(
@@ -310,6 +366,40 @@ async fn changes(space: &Space, kubectl: &Kubectl, large: &str, small: &str) -> 
     Ok(())
 }
 
+/// kubectl completes the commands of the plugin, with the names in the cluster.
+fn completion(kubectl: &Kubectl, large: &str, node: &str) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        kubectl
+            .completes(&["cha"])?
+            .iter()
+            .all(|it| !it.starts_with("changes")),
+        "not installed yet"
+    );
+    let text = kubectl.prints(&["completion"], 0)?;
+    anyhow::ensure!(
+        text.contains("exec kubectl-file_integrity __complete"),
+        "{text}"
+    );
+    let text = kubectl.prints(&["completion", "--install"], 0)?;
+    anyhow::ensure!(
+        text.contains("kubectl_complete-file_integrity installed"),
+        "{text}"
+    );
+    let commands = kubectl.completes(&["cha"])?;
+    anyhow::ensure!(commands[0].starts_with("changes\t"), "{commands:?}");
+    let sets = kubectl.completes(&["changes", &large[..4]])?;
+    let expected = format!("{}\ta:1,c:1,r:0 on {ALIKE} nodes", &large[..12]);
+    anyhow::ensure!(sets.contains(&expected), "{sets:?}");
+    let nodes = kubectl.completes(&["logs", node])?;
+    anyhow::ensure!(nodes.contains(&format!("{node}\tchanged")), "{nodes:?}");
+    let integrities = kubectl.completes(&["changes", "--file-integrity", ""])?;
+    anyhow::ensure!(
+        integrities.contains(&"fi\tActive".to_owned()),
+        "{integrities:?}"
+    );
+    Ok(())
+}
+
 /// The requests of this identity, when there are as many in the audit log.
 async fn until_audited(space: &Space, user: &str, number: usize) -> anyhow::Result<Vec<String>> {
     eventually(&format!("{number} requests of {user}"), async || {
@@ -321,7 +411,7 @@ async fn until_audited(space: &Space, user: &str, number: usize) -> anyhow::Resu
 
 /// For the reader of the test's output.
 #[expect(clippy::print_stdout, reason = "libtest shows it with --nocapture")]
-fn shown(text: &str) {
+pub(crate) fn shown(text: &str) {
     println!("{text}");
 }
 

@@ -47,7 +47,7 @@ async fn the_report_has_the_scans_that_the_daemons_have_counted() -> anyhow::Res
 async fn a_report_names_what_its_reader_may_not_read() -> anyhow::Result<()> {
     in_space("plugin-report-rights", async |space| {
         space.file_integrity(FI, json!({})).await?;
-        let kubectl = Kubectl::bound(space, "viewer", "fileintegrity-viewer-role").await?;
+        let kubectl = Kubectl::bound(space, "viewer", &["fileintegrity-viewer-role"]).await?;
         let report = kubectl.json(&["report"], 2)?;
         assert_eq!(report["baselines"], json!(null));
         assert_eq!(report["acceptances"], json!([]));

@@ -11,8 +11,8 @@ mod tests;
 pub(crate) use self::condition::{AcceptanceConditionType, AcceptanceReason};
 pub use self::node::{AcceptanceRequest, AcceptanceResult, AcceptanceState};
 pub(crate) use self::node::{RefusalReason, WaitingReason};
-pub(crate) use self::spec::AcceptedNodes;
 pub use self::spec::FileIntegrityAcceptance;
+pub(crate) use self::spec::{AcceptedNodes, Approver, FileIntegrityAcceptanceSpec};
 pub(crate) use self::status::{
     AcceptanceCounts, FileIntegrityAcceptanceStatus, MAX_NODES_IN_STATUS, NodeOutcome,
 };

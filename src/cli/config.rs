@@ -1,7 +1,8 @@
-//! `fio config`: checks and converts AIDE configurations without a cluster.
+//! `fio config`: checks and converts AIDE configurations without a cluster, and whether a cluster watches a path.
 
 mod check;
 mod convert;
+mod coverage;
 mod exit_status;
 mod input;
 mod report;
@@ -45,6 +46,8 @@ enum Command {
         #[arg(long, default_value = "/usr/bin/aide", env = "FIO_AIDE")]
         aide: PathBuf,
     },
+    /// Print whether the nodes of a cluster watch paths, by which line, and how many nodes
+    Coverage(coverage::Args),
     /// Print a configuration as the daemons use it
     #[command(after_help = "Example:\n  fio config convert aide.conf > aide.effective.conf")]
     Convert {
@@ -70,20 +73,21 @@ enum ProfileArg {
     Openshift,
 }
 
-pub(super) async fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(args: Args, program: &str) -> anyhow::Result<ExitCode> {
     let result = match args.command {
         Command::Check { input, path, aide } => check(&input, &path, &aide).await,
         Command::Convert {
             input,
             relocate_only,
         } => convert(&input, relocate_only),
+        Command::Coverage(args) => Ok(coverage::run(args, program).await),
         Command::Default { profile } => print_profile(profile),
     };
     // A failure must not look like a rejection.
     result.or_else(|error| {
         writeln!(
             std::io::stderr(),
-            "fio: {}",
+            "{program}: {}",
             crate::error_chain(error.as_ref())
         )?;
         Ok(ExitCode::from(NOT_CHECKED))

@@ -247,7 +247,7 @@ impl EventLoop {
             Action::Accept(request) => self.accept(request, results.completed.clone()),
             Action::PublishAccepted(request) => self.publish_accepted(&request)?,
             Action::PublishWithdrawn { executed, event } => {
-                self.last = None;
+                self.progress.last = None;
                 self.forget_known_state();
                 self.publishing.withdrawn(&executed, event)?;
             }

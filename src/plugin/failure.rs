@@ -40,10 +40,10 @@ pub(crate) enum Failure {
     Other(String),
 }
 
-/// What a request reads.
+/// What a request reads or writes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted<'a> {
-    /// `get` or `list`.
+    /// The verb of the right, such as `get`.
     pub(crate) verb: &'static str,
     pub(crate) resource: &'static str,
     /// None for all namespaces, and for resources without one.
@@ -76,13 +76,16 @@ impl Failure {
         match error {
             RequestError::Failed { source, .. } => match &**source {
                 kube::Error::Api(status) => match status.code {
+                    _ if denial(&status.message).is_some() => {
+                        Self::Other(denial(&status.message).unwrap_or_default().to_owned())
+                    }
                     401 => Self::Unauthorized(status.message.clone()),
                     403 => Self::Forbidden {
                         right: format!("{verb} {resource}{place}"),
                         answer: status.message.clone(),
                         hint,
                     },
-                    404 if verb == "list" => Self::NotInstalled { resource },
+                    404 if matches!(verb, "list" | "create") => Self::NotInstalled { resource },
                     _ => Self::Other(format!("{verb} {resource}{place}: {}", status.message)),
                 },
                 kube::Error::SerdeError(_) | kube::Error::BuildRequest(_) => {
@@ -103,6 +106,14 @@ impl Failure {
     pub(crate) const fn is_optional(&self) -> bool {
         matches!(self, Self::Forbidden { .. } | Self::NotInstalled { .. })
     }
+}
+
+/// The reason of an admission policy, which follows the names of the policy and its binding.
+fn denial(message: &str) -> Option<&str> {
+    let (policy, reason) = message.split_once(" denied request: ")?;
+    policy
+        .contains("ValidatingAdmissionPolicy ")
+        .then_some(reason)
 }
 
 #[cfg(test)]

@@ -51,6 +51,29 @@ pub(crate) struct Reader {
 impl Reader {
     /// The FileIntegrities, their nodes, and the acceptances that have not ended.
     pub(crate) async fn fleet(&self) -> Result<Fleet, Failure> {
+        let mut fleet = self.integrities_and_nodes().await?;
+        match self.open_acceptances().await {
+            Ok((acceptances, unread)) => {
+                fleet.acceptances = Some(acceptances);
+                fleet.unread.extend(unread);
+            }
+            Err(failure) if failure.is_optional() => fleet.unread.push(failure.to_string()),
+            Err(failure) => return Err(failure),
+        }
+        fleet.sort();
+        Ok(fleet)
+    }
+
+    /// The acceptances that have not ended, and sentences about those that cannot be decoded.
+    pub(crate) async fn open_acceptances(
+        &self,
+    ) -> Result<(Vec<OpenAcceptance>, Vec<String>), Failure> {
+        let reduce = |object: &FileIntegrityAcceptance| OpenAcceptance::of(object);
+        self.list("fileintegrityacceptances", VIEWER, reduce).await
+    }
+
+    /// The FileIntegrities and their nodes.
+    pub(crate) async fn integrities_and_nodes(&self) -> Result<Fleet, Failure> {
         let mut fleet = Fleet::default();
         let (integrities, unread) = self
             .list("fileintegrities", VIEWER, |object: &FileIntegrity| {
@@ -62,21 +85,6 @@ impl Reader {
         let (nodes, unread) = self.node_statuses().await?;
         fleet.nodes = nodes;
         fleet.unread.extend(unread);
-        let acceptances = self
-            .list(
-                "fileintegrityacceptances",
-                VIEWER,
-                |object: &FileIntegrityAcceptance| OpenAcceptance::of(object),
-            )
-            .await;
-        match acceptances {
-            Ok((acceptances, unread)) => {
-                fleet.acceptances = Some(acceptances);
-                fleet.unread.extend(unread);
-            }
-            Err(failure) if failure.is_optional() => fleet.unread.push(failure.to_string()),
-            Err(failure) => return Err(failure),
-        }
         if let Some(selector) = &self.selector {
             let selected = self.selected_nodes(selector).await?;
             fleet.nodes.retain(|node| selected.contains(&node.name));
@@ -172,7 +180,7 @@ impl Reader {
     }
 
     /// The names of the nodes with these labels.
-    async fn selected_nodes(&self, selector: &str) -> Result<HashSet<String>, Failure> {
+    pub(crate) async fn selected_nodes(&self, selector: &str) -> Result<HashSet<String>, Failure> {
         let api = Api::<KubernetesNode>::all(self.client.clone());
         let (mut names, mut after) = (HashSet::new(), None::<String>);
         let failed = |error: &RequestError| {

@@ -6,7 +6,7 @@ use super::connection::Connection;
 use super::output::{Output, structured};
 use crate::api::ChangeKind;
 use crate::plugin::changes::json::json;
-use crate::plugin::changes::text::text;
+use crate::plugin::changes::text::{MAX_SHOWN, text};
 use crate::plugin::changes::{Changes, Filter};
 use crate::plugin::failure::Failure;
 
@@ -57,7 +57,7 @@ pub(super) struct Selection {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
+pub(in crate::cli) enum Format {
     Text,
     Json,
     Yaml,
@@ -84,7 +84,7 @@ impl Selection {
 
 impl Format {
     /// As the format of answers that programs read. None for text.
-    pub(super) const fn structured(self) -> Option<Output> {
+    pub(in crate::cli) const fn structured(self) -> Option<Output> {
         match self {
             Self::Text => None,
             Self::Json => Some(Output::Json),
@@ -104,7 +104,7 @@ pub(super) async fn run(args: Args, program: &str) -> Result<u8, Failure> {
         None => text(
             &changes,
             &filter,
-            args.all,
+            if args.all { usize::MAX } else { MAX_SHOWN },
             &args.connection.screen(program),
         ),
     };

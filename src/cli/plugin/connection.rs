@@ -20,7 +20,7 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(3600);
 
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Cluster and output")]
-pub(super) struct Connection {
+pub(in crate::cli) struct Connection {
     /// Namespace [default: that of the kubeconfig's context]
     #[arg(long, short, global = true)]
     namespace: Option<String>,
@@ -61,7 +61,7 @@ enum Color {
 
 impl Connection {
     /// A reader of the namespace, or of all.
-    pub(super) async fn reader(&self, all_namespaces: bool) -> Result<Reader, Failure> {
+    pub(in crate::cli) async fn reader(&self, all_namespaces: bool) -> Result<Reader, Failure> {
         let mut config = self.config().await?;
         let timeout = Some(self.request_timeout);
         (config.connect_timeout, config.read_timeout) = (timeout, timeout);
@@ -123,7 +123,7 @@ impl Connection {
     }
 
     /// Where the answer is shown.
-    pub(super) fn screen(&self, program: &str) -> Screen {
+    pub(in crate::cli) fn screen(&self, program: &str) -> Screen {
         let color = match self.color {
             Color::Always => true,
             Color::Never => false,
@@ -153,18 +153,31 @@ impl Connection {
 
 /// A duration as kubectl writes it: `30s`, `1m`, `2h`, or a number of seconds. 0 is no limit.
 fn duration(text: &str) -> Result<Duration, String> {
-    let (number, factor) = match text.strip_suffix(['s', 'm', 'h']) {
-        Some(number) if text.ends_with('m') => (number, 60),
-        Some(number) if text.ends_with('h') => (number, 3600),
-        Some(number) => (number, 1),
-        None => (text, 1),
-    };
-    let seconds: Option<u64> = number.parse().ok();
-    match seconds.and_then(|seconds| seconds.checked_mul(factor)) {
+    match seconds(text).filter(|_| !text.ends_with('d')) {
         Some(0) => Ok(LONGEST_TIMEOUT),
         Some(seconds) => Ok(Duration::from_secs(seconds).min(LONGEST_TIMEOUT)),
         None => Err("expected a duration such as 30s, 1m or 0".to_owned()),
     }
+}
+
+/// The seconds of `30s`, `1m`, `2h`, `7d`, or of a number.
+pub(super) fn seconds(text: &str) -> Option<u64> {
+    let (number, factor) = match text.strip_suffix(['s', 'm', 'h', 'd']) {
+        Some(number) if text.ends_with('m') => (number, 60),
+        Some(number) if text.ends_with('h') => (number, 3600),
+        Some(number) if text.ends_with('d') => (number, 86_400),
+        Some(number) => (number, 1),
+        None => (text, 1),
+    };
+    let number: Option<u64> = number.parse().ok();
+    number.and_then(|number| number.checked_mul(factor))
+}
+
+/// The longest time to wait.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    let seconds = seconds(text).filter(|seconds| *seconds > 0);
+    let seconds = seconds.ok_or_else(|| "expected a duration such as 30s, 10m or 2h".to_owned());
+    seconds.map(Duration::from_secs)
 }
 
 const _: () = assert!(

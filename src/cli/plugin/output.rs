@@ -7,7 +7,7 @@ use crate::plugin::failure::Failure;
 use crate::plugin::output;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
+pub(in crate::cli) enum Output {
     /// Text, as wide as the terminal
     Table,
     /// Text with more columns and whole IDs
@@ -19,7 +19,7 @@ pub(super) enum Output {
 }
 
 /// The JSON or YAML of an answer.
-pub(super) fn structured(output: Output, value: &Value) -> Result<String, Failure> {
+pub(in crate::cli) fn structured(output: Output, value: &Value) -> Result<String, Failure> {
     match output {
         Output::Yaml => output::yaml(value).map_err(|error| Failure::Other(error.to_string())),
         _ => Ok(output::json(value)),

@@ -1,6 +1,6 @@
 use super::*;
 
-fn parsed(arguments: &[&str]) -> Result<Command, String> {
+fn parsed(arguments: &[&str]) -> Result<PluginCommand, String> {
     let all = [&["kubectl-file_integrity"], arguments].concat();
     let all: Vec<OsString> = all.into_iter().map(OsString::from).collect();
     parse(&all).map_err(|error| error.to_string())

@@ -1,7 +1,7 @@
 use serde_json::json as value;
 
 use super::json::json;
-use super::text::text;
+use super::text::{MAX_SHOWN, text};
 use super::*;
 use crate::aide::report::{is_printable, parse_json};
 use crate::api::names::HOST_ROOT;
@@ -168,7 +168,7 @@ fn text_of_a_set() {
     let filter = Filter::default();
     for width in [80, 200] {
         for (color, suffix) in [(false, ""), (true, "_color")] {
-            let text = text(&changes, &filter, false, &screen(Some(width), color));
+            let text = text(&changes, &filter, MAX_SHOWN, &screen(Some(width), color));
             insta::assert_snapshot!(format!("set_{width}{suffix}"), text);
             let is_harmless = |c| is_printable(c) || matches!(c, '\n' | '\\');
             assert!(color || text.chars().all(is_harmless), "{text:?}");
@@ -187,7 +187,10 @@ fn long_lists_end_with_the_number_of_the_others() {
     let changes = changes("node01", &files);
     let filter = Filter::new(&["/opt/0*".to_owned()], Vec::new(), Vec::new()).unwrap();
     let every = Filter::default();
-    let shown = |filter, all| text(&changes, filter, all, &screen(None, false));
+    let shown = |filter, all| {
+        let most = if all { usize::MAX } else { MAX_SHOWN };
+        text(&changes, filter, most, &screen(None, false))
+    };
     let short = shown(&every, false);
     assert!(
         short.ends_with("... 10 more; --all shows them\n"),
@@ -209,13 +212,23 @@ fn a_node_without_changes_and_one_with_an_error() {
     assert_eq!(changes.exit_status(), 0);
     insta::assert_snapshot!(
         "nothing",
-        text(&changes, &Filter::default(), false, &screen(None, false))
+        text(
+            &changes,
+            &Filter::default(),
+            MAX_SHOWN,
+            &screen(None, false)
+        )
     );
     changes.source = Source::Error(format!("AIDE error: 18 {HOSTILE}"));
     assert_eq!(changes.exit_status(), 2);
     insta::assert_snapshot!(
         "error",
-        text(&changes, &Filter::default(), false, &screen(None, false))
+        text(
+            &changes,
+            &Filter::default(),
+            MAX_SHOWN,
+            &screen(None, false)
+        )
     );
 }
 

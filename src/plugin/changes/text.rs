@@ -16,8 +16,8 @@ const NAME: usize = 12;
 /// Longest line without a terminal whose width is known.
 const DEFAULT_WIDTH: usize = 120;
 
-/// The text of changes.
-pub(crate) fn text(changes: &Changes, filter: &Filter, all: bool, screen: &Screen) -> String {
+/// The text of changes, of at most so many.
+pub(crate) fn text(changes: &Changes, filter: &Filter, most: usize, screen: &Screen) -> String {
     let mut text = head(changes, screen);
     let shown: Vec<&Entry> = changes
         .entries
@@ -27,7 +27,6 @@ pub(crate) fn text(changes: &Changes, filter: &Filter, all: bool, screen: &Scree
     if !shown.is_empty() {
         text.push('\n');
     }
-    let most = if all { shown.len() } else { MAX_SHOWN };
     for entry in shown.iter().take(most) {
         write_entry(&mut text, entry, screen);
     }

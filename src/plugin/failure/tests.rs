@@ -77,3 +77,21 @@ fn a_kind_that_does_not_exist_means_that_fio_is_not_installed() {
     };
     assert!(matches!(answered(404, get), Failure::Other(_)));
 }
+
+#[test]
+fn the_reason_of_an_admission_policy_names_the_right() {
+    let message = "x \"y\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: bob may not \
+        accept changes of the FileIntegrity fi: this requires the verb accept on it";
+    for code in [403, 422] {
+        let status = kube::core::Status::failure(message, "Forbidden").with_code(code);
+        let error = RequestError::Failed {
+            action: "create x".to_owned(),
+            source: Box::new(kube::Error::Api(status.boxed())),
+        };
+        assert_eq!(
+            Failure::of(&error, LIST).to_string(),
+            "bob may not accept changes of the FileIntegrity fi: this requires the verb accept on it"
+        );
+    }
+    assert_eq!(denial("bob may not: a webhook denied request: no"), None);
+}

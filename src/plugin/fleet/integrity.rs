@@ -14,6 +14,7 @@ pub(crate) struct Integrity {
     pub(crate) phase: Option<Phase>,
     /// The ConfigMap of the configuration, or the name of a profile.
     pub(crate) configuration: String,
+    pub(crate) state_dir: String,
     /// Seconds between two scans.
     pub(crate) period: i64,
     pub(crate) is_realtime: bool,
@@ -63,6 +64,7 @@ impl Integrity {
             },
             phase: status.phase,
             configuration: configuration(object),
+            state_dir: object.spec.state_dir(),
             period: object.spec.grace_period(),
             is_realtime: object.spec.realtime_mode() == RealtimeMode::Auto,
             stale: counts.stale,

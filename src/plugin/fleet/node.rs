@@ -22,6 +22,11 @@ pub(crate) struct Node {
     pub(crate) hold: Option<HoldReason>,
     pub(crate) realtime: Option<(RealtimeState, Option<RealtimeReason>)>,
     pub(crate) last_full_scan: Option<Timestamp>,
+    /// ID of the newest request for a new baseline, and of the last one that the node has executed.
+    pub(crate) reinit_requested: Option<String>,
+    pub(crate) reinit_done: Option<String>,
+    /// Hash of the configuration of its baseline.
+    pub(crate) configuration: Option<String>,
     /// When its baseline was created, and whether somebody requested it.
     pub(crate) baseline: Option<(Timestamp, bool)>,
 }
@@ -100,8 +105,11 @@ impl Node {
             name: status.node_name.clone(),
             scan: status.last_result.as_ref().map(Scan::of),
             hold: desired.hold,
+            reinit_requested: desired.reinit_request,
+            reinit_done: status.reinit.as_ref().map(|reinit| reinit.id.clone()),
             realtime: status.realtime.as_ref().map(|it| (it.state, it.reason)),
             last_full_scan: status.last_full_scan.as_ref().map(|time| time.0),
+            configuration: baseline.map(|baseline| baseline.config_hash.clone()),
             baseline: baseline.map(|baseline| (baseline.created_at.0, baseline.requested)),
         })
     }

@@ -9,6 +9,7 @@ use crate::api::{
     ChangeSetId, FileIntegrityAcceptance, FileIntegrityNodeStatus, ScanResult, names,
 };
 use crate::k8s::{raw, request_within};
+use crate::plugin::accept::Plan;
 use crate::plugin::changes::{Changes, Listed, Source, is_set, of_log, of_status, with_actors};
 use crate::plugin::failure::{Failure, Wanted};
 use crate::plugin::fleet::{Counts, Fleet, Node, NodeState, Owner};
@@ -17,8 +18,8 @@ use crate::plugin::target::{Target, find};
 /// Maximum number of nodes whose failure logs are read to find that of a set.
 const MAX_LOGS: usize = 5;
 /// Who may read failure logs.
-const LOGS: &str =
-    "A Role with the verb get on configmaps in the namespace of the FileIntegrity has this right";
+const LOGS: &str = "The ClusterRole fileintegrity-log-reader-role has this right: ask for a binding to it in the namespace of the \
+                    FileIntegrity";
 
 impl Reader {
     /// The changes of what `text` names: a node, or the start of an ID.
@@ -30,7 +31,7 @@ impl Reader {
     ) -> Result<Changes, Failure> {
         match find(fleet, text, file_integrity).map_err(Failure::Other)? {
             Target::Node(node) => self.of_node(fleet, node).await,
-            Target::Set(id, nodes) => self.of_set(id, &nodes).await,
+            Target::Set(id, nodes) => self.set_changes(id, &nodes).await,
             Target::Past(digits) => self.of_evidence(&digits, file_integrity).await,
         }
     }
@@ -39,6 +40,17 @@ impl Reader {
     pub(crate) async fn failure_log(&self, node: &Node) -> Result<Option<ConfigMap>, Failure> {
         self.config_map(&node.owner.namespace, &log_name(node))
             .await
+    }
+
+    /// The changes of the set that is to be accepted.
+    pub(crate) async fn plan_changes(&self, plan: &Plan<'_>) -> Result<Changes, Failure> {
+        if !plan.nodes.is_empty() {
+            return self.set_changes(plan.set, &plan.nodes).await;
+        }
+        // Others than the included nodes show it.
+        let mut changes = self.set_changes(plan.set, &plan.shown_by).await?;
+        changes.nodes.clear();
+        Ok(changes)
     }
 
     async fn of_node(&self, fleet: &Fleet, node: &Node) -> Result<Changes, Failure> {
@@ -88,8 +100,13 @@ impl Reader {
         Ok(changes)
     }
 
-    /// Reads the log of one node. If that has other changes meanwhile, it reads the next one.
-    async fn of_set(&self, id: ChangeSetId, nodes: &[&Node]) -> Result<Changes, Failure> {
+    /// The changes of a set that these nodes show, from the log of one node. If that has other changes meanwhile, the
+    /// next one is read.
+    pub(crate) async fn set_changes(
+        &self,
+        id: ChangeSetId,
+        nodes: &[&Node],
+    ) -> Result<Changes, Failure> {
         let Some(first) = nodes.first() else {
             return Err(Failure::Other("no node shows the set".to_owned()));
         };
@@ -203,6 +220,16 @@ impl Reader {
         Ok(changes)
     }
 
+    /// The active configuration of a FileIntegrity, as AIDE gets it.
+    pub(crate) async fn active_configuration(
+        &self,
+        owner: &Owner,
+    ) -> Result<Option<String>, Failure> {
+        let object = self.config_map(&owner.namespace, &owner.name).await?;
+        let data = object.and_then(|object| object.data);
+        Ok(data.and_then(|mut data| data.remove(names::KEY_EFFECTIVE_CONF)))
+    }
+
     async fn config_map(&self, namespace: &str, name: &str) -> Result<Option<ConfigMap>, Failure> {
         let wanted = Wanted {
             verb: "get",
@@ -283,6 +310,24 @@ fn empty(node: &Node) -> Changes {
 }
 
 impl Changes {
+    /// Those of a set whose failure logs the user may not read: only their number is known.
+    pub(crate) fn unread(plan: &Plan<'_>, note: String) -> Self {
+        let example = plan.shown_by.first();
+        let scan = example.and_then(|node| node.scan.as_ref());
+        Self {
+            owner: plan.owner.clone(),
+            set: Some(plan.set),
+            nodes: plan.nodes.iter().map(|node| node.name.clone()).collect(),
+            source: Source::NodeStatus {
+                node: example.map(|node| node.name.clone()).unwrap_or_default(),
+            },
+            counts: scan.map(|scan| scan.counts).unwrap_or_default(),
+            entries: Vec::new(),
+            is_complete: false,
+            notes: vec![note],
+        }
+    }
+
     fn take(&mut self, listed: Listed, source: Source) {
         self.counts = listed.counts;
         self.entries = listed.entries;

@@ -79,7 +79,7 @@ mod tests {
     fn period(from: Option<&str>, to: Option<&str>) -> Result<(String, String), String> {
         let now = NOW
             .parse()
-            .map_err(|error: k8s_openapi::jiff::Error| error.to_string())?;
+            .map_err(|error: jiff::Error| error.to_string())?;
         let period = Period::parse(from, to, now)?;
         Ok((period.from.to_string(), period.to.to_string()))
     }

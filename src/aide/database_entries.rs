@@ -78,24 +78,24 @@ pub(crate) fn merge(
         });
     }
     let mut writer = Writer::create(into, from_old.head())?;
-    let (mut left_out, mut taken) = (0, 0);
+    let (mut dropped, mut added) = (0, 0);
     while from_old.advance()? {
         if keeps(from_old.path()) {
             writer.add(from_old.line())?;
         } else {
-            left_out += 1;
+            dropped += 1;
         }
     }
     while from_new.advance()? {
         if takes(from_new.path()) {
             writer.add(from_new.line())?;
-            taken += 1;
+            added += 1;
         }
     }
     Ok(Merged {
         database: writer.finish()?,
-        left_out,
-        taken,
+        left_out: dropped,
+        taken: added,
     })
 }
 

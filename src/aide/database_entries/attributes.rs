@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::entry::Entry;
 use super::name::decode;
 
+const CAPABILITIES: u32 = 37;
 /// The columns with their bits in `attr`.
 const BITS: [(&str, u32); 34] = [
     ("lname", 1),
@@ -40,7 +41,7 @@ const BITS: [(&str, u32); 34] = [
     ("xattrs", 33),
     ("whirlpool", 34),
     ("e2fsattrs", 36),
-    ("capabilities", 37),
+    ("capabilities", CAPABILITIES),
     ("stribog256", 38),
     ("stribog512", 39),
     ("sha512_256", 42),
@@ -93,9 +94,15 @@ pub(crate) fn is_digest(column: &str) -> bool {
 }
 
 impl Entry {
-    /// The attributes that the rule has, without those that AIDE could not read.
-    pub(crate) fn attributes(&self) -> Option<u64> {
+    fn attributes(&self) -> Option<u64> {
         self.text("attr")?.parse().ok()
+    }
+
+    /// Whether AIDE compares the same attributes of both: those that the rule has, without those that AIDE could not read.
+    /// Of capabilities, AIDE does not distinguish that a file has none.
+    pub(crate) fn is_comparable_with(&self, other: &Self) -> bool {
+        let compared = |entry: &Self| Some(entry.attributes()? & !(1 << CAPABILITIES));
+        compared(self).is_some() && compared(self) == compared(other)
     }
 
     /// Whether the column has a value of the file. Unknown columns count.

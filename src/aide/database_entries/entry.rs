@@ -15,6 +15,16 @@ impl Entry {
         Self { columns, line }
     }
 
+    /// An entry with these values.
+    #[cfg(test)]
+    pub(crate) fn of(values: &[(&str, &str)]) -> Self {
+        let (columns, values): (Vec<String>, Vec<&str>) = values
+            .iter()
+            .map(|(column, value)| ((*column).to_owned(), *value))
+            .unzip();
+        Self::new(columns.into(), values.join(" ").into_bytes())
+    }
+
     /// The value in this column, as AIDE has written it. None without this column. An attribute that the file's rule
     /// does not have is `0`.
     pub(crate) fn value(&self, column: &str) -> Option<&[u8]> {

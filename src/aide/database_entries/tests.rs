@@ -35,8 +35,8 @@ impl Dir {
     }
 
     fn database(&self, name: &str, entries: &[&str]) -> PathBuf {
-        let lines: String = entries.iter().map(|entry| format!("{entry}\n")).collect();
-        self.write(name, format!("{HEAD}{lines}@@end_db\n").as_bytes())
+        let lines = entries.join("\n");
+        self.write(name, format!("{HEAD}{lines}\n@@end_db\n").as_bytes())
     }
 }
 

@@ -26,12 +26,12 @@ pub(crate) mod state_dir;
 pub(crate) mod time;
 
 pub(crate) use acceptance::{
-    AcceptanceConditionType, AcceptanceCounts, AcceptanceReason, AcceptedNodes, Approver,
-    FileIntegrityAcceptanceSpec, FileIntegrityAcceptanceStatus, MAX_NODES_IN_STATUS, NodeOutcome,
-    RefusalReason, WaitingReason,
+    AcceptanceConditionType, AcceptanceCounts, AcceptanceReason, AcceptedNodes, AnnouncedResult,
+    ApprovedChange, Approver, DIGESTS, FileIntegrityAcceptanceSpec, FileIntegrityAcceptanceStatus,
+    MAX_ANNOUNCED, MAX_NODES_IN_STATUS, NodeOutcome, RefusalReason, WaitingReason,
 };
 pub use acceptance::{
-    AcceptanceRequest, AcceptanceResult, AcceptanceState, FileIntegrityAcceptance,
+    AcceptanceRequest, AcceptanceResult, AcceptanceState, AnnouncedChanges, FileIntegrityAcceptance,
 };
 pub(crate) use accepted::{Accepted, AcceptedChange, AcceptedDifferences, AcceptedReason};
 pub use change_kind::ChangeKind;

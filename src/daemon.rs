@@ -2,9 +2,10 @@
 //!
 //! [`machine`] decides (pure). Around it, [`watch`] and [`status_observer`] follow the node status,
 //! [`configuration`] loads the configuration, [`mod@runner`] runs AIDE, and [`reporter`] publishes what is
-//! in the [`outbox`], and [`accepted_reports`] the reports of new baselines. [`event_loop`] feeds their events to the machine and executes its actions.
+//! in the [`outbox`], and [`accepted_reports`] the reports of new baselines. [`announced`] accepts announced changes. [`event_loop`] feeds their events to the machine and executes its actions.
 
 mod accepted_reports;
+mod announced;
 pub(crate) mod configuration;
 mod detection;
 mod event_loop;
@@ -35,6 +36,7 @@ use tokio::sync::{Notify, mpsc, watch as watched};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::announced::Announcements;
 use self::configuration::Configurations;
 use self::detection::Detection;
 use self::event_loop::{EventLoop, Progress};
@@ -123,6 +125,11 @@ pub(crate) async fn run(
     runner.watcher = detection.as_ref().map(Detection::watcher);
     let event_loop = EventLoop {
         machine: Machine::new(machine_settings(&settings)),
+        announcements: Announcements::new(
+            Api::namespaced(client.clone(), namespace),
+            settings.identity.file_integrity.clone(),
+            status.subscribe(),
+        ),
         configurations: Configurations {
             mount: settings.config_dir.clone(),
             work_dir: settings.work_dir.clone(),

@@ -2,12 +2,13 @@
 //!
 //! [`outcome`] evaluates a run of AIDE, [`external_run`] one that another program has started.
 //! [`change_set`] is what differs from the baseline, [`accepted`] what a new baseline accepts, [`acceptance`] the answer to
-//! an acceptance. [`reporting`] decides what to write to the API;
+//! an acceptance, [`approved_changes`] the changes that an acceptance lists. [`reporting`] decides what to write to the API;
 //! [`event`] and [`failure_log`] build the objects, [`output`] the lines for log shippers. All of
 //! these are pure. [`publish`] makes the requests, and [`log_collector`] reads reports of other programs.
 
 pub(crate) mod acceptance;
 pub(crate) mod accepted;
+pub(crate) mod approved_changes;
 pub(crate) mod change_set;
 pub(crate) mod event;
 pub(crate) mod evidence;

@@ -28,10 +28,11 @@ pub mod aide {
 #[cfg(feature = "testing")]
 pub mod api {
     pub use crate::api::{
-        AcceptanceRequest, AcceptanceResult, AcceptanceState, Actor, Baseline, ChangeKind,
-        Condition, DesiredNodeState, ErrorClass, FileIntegrity, FileIntegrityAcceptance,
-        FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase, RealtimeBackend,
-        RealtimeReason, RealtimeState, RealtimeStatus, Reinit, ScanResult, Trigger,
+        AcceptanceRequest, AcceptanceResult, AcceptanceState, Actor, AnnouncedChanges, Baseline,
+        ChangeKind, Condition, DesiredNodeState, ErrorClass, FileIntegrity,
+        FileIntegrityAcceptance, FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase,
+        RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus, Reinit, ScanResult,
+        Trigger,
     };
     pub mod crd {
         pub use crate::api::crd::{all, yaml};

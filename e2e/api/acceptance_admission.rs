@@ -48,6 +48,7 @@ pub(crate) fn from_now(seconds: i64) -> String {
 
 const SET: &str =
     "changeSet must be the whole ID of a change set, 64 lower-case hexadecimal digits";
+const EITHER: &str = "an acceptance must have either changeSet or changes";
 const NAME: &str = "fileIntegrity must be the name of a FileIntegrity in this namespace";
 const REASON: &str = "reason must state in 1 to 1024 characters why the changes are accepted";
 const TICKET: &str = "ticket must be on one line, without control characters";
@@ -56,6 +57,139 @@ const SELECTOR: &str = "selector must have matchLabels or matchExpressions; omit
 const VALUES: &str =
     "values are required for In and NotIn, and not allowed for Exists and DoesNotExist";
 const TIME: &str = "spec.until in body must be of type date-time";
+
+/// An acceptance of these changes instead of a set.
+pub(crate) fn listed(changes: &Value) -> Value {
+    json!({"changeSet": "absent", "changes": changes})
+}
+
+/// The same for lists of changes.
+#[expect(clippy::too_many_lines, reason = "one table")]
+fn invalid_lists() -> Vec<(&'static str, Value, &'static str)> {
+    const PATH: &str =
+        "path must be absolute, without a slash at the end, and without the segments";
+    const DIGITS: &str = "a digest must have lower-case hexadecimal digits";
+    let removed = |path: &str| listed(&json!([{"path": path, "kind": "removed"}]));
+    let many: Vec<Value> = (0..=1000)
+        .map(|number| json!({"path": format!("/{number}"), "kind": "removed"}))
+        .collect();
+    let changed = |fields: &Value| {
+        let mut change = json!({"path": "/etc/a", "kind": "changed"});
+        for (field, value) in fields.as_object().into_iter().flatten() {
+            change[field] = value.clone();
+        }
+        listed(&json!([change]))
+    };
+    let digest =
+        |name: &str, digits: usize| changed(&json!({"digests": {name: "a".repeat(digits)}}));
+    vec![
+        (
+            "a set and changes",
+            json!({"changes": [{"path": "/a", "kind": "removed"}]}),
+            EITHER,
+        ),
+        (
+            "no changes",
+            listed(&json!([])),
+            "spec.changes in body should have at least 1 items",
+        ),
+        (
+            "1001 changes",
+            listed(&json!(many)),
+            "spec.changes: Too many: 1001: must have at most 1000 items",
+        ),
+        (
+            "a path twice",
+            listed(&json!([{"path": "/a", "kind": "removed"}, {"path": "/a", "kind": "removed"}])),
+            "spec.changes[1]: Duplicate value",
+        ),
+        (
+            "no path",
+            listed(&json!([{"kind": "removed"}])),
+            "spec.changes[0].path: Required value",
+        ),
+        ("a relative path", removed("etc/a"), PATH),
+        ("a parent", removed("/etc/../a"), PATH),
+        ("a parent at the end", removed("/etc/.."), PATH),
+        ("a segment without effect", removed("/etc/./a"), PATH),
+        ("an empty segment", removed("/etc//a"), PATH),
+        ("a slash at the end", removed("/etc/"), PATH),
+        ("the root", removed("/"), PATH),
+        ("an empty path", removed(""), PATH),
+        (
+            "a long path",
+            removed(&format!("/{}", "a".repeat(4096))),
+            "spec.changes[0].path: Too long",
+        ),
+        (
+            "no kind",
+            listed(&json!([{"path": "/a"}])),
+            "spec.changes[0].kind: Required value",
+        ),
+        (
+            "an unknown kind",
+            listed(&json!([{"path": "/a", "kind": "moved"}])),
+            "supported values: \"added\", \"changed\", \"removed\"",
+        ),
+        (
+            "a weak digest",
+            digest("sha1", 40),
+            "digests must be sha256, sha512,",
+        ),
+        ("a digest of another length", digest("sha256", 128), DIGITS),
+        ("a short digest", digest("sha512", 64), DIGITS),
+        (
+            "capitals in a digest",
+            changed(&json!({"digests": {"sha256": "A".repeat(64)}})),
+            DIGITS,
+        ),
+        (
+            "no digests",
+            changed(&json!({"digests": {}})),
+            "should have at least 1 properties",
+        ),
+        (
+            "a mode that is no octal number",
+            changed(&json!({"mode": "0888"})),
+            "spec.changes[0].mode",
+        ),
+        (
+            "a mode with a type",
+            changed(&json!({"mode": "100644"})),
+            "spec.changes[0].mode",
+        ),
+        (
+            "a number for a mode",
+            changed(&json!({"mode": 420})),
+            "must be of type string",
+        ),
+        (
+            "a negative owner",
+            changed(&json!({"uid": -1})),
+            "spec.changes[0].uid",
+        ),
+        (
+            "an added path without an owner",
+            listed(&json!([{"path": "/a", "kind": "added", "mode": "0644"}])),
+            "an added path must have mode, uid and gid",
+        ),
+        (
+            "a removed path with a mode",
+            listed(&json!([{"path": "/a", "kind": "removed", "mode": "0644"}])),
+            "a removed path has no new values",
+        ),
+        (
+            "a link with a digest",
+            changed(&json!({"digests": {"sha256": "a".repeat(64)}, "linkTarget": "b"})),
+            "only a regular file has digests, and only a symbolic link has linkTarget",
+        ),
+        (
+            "an ACL in another form",
+            changed(&json!({"acl": ["u:1:r"]})),
+            "spec.changes[0].acl[0]",
+        ),
+    ]
+}
 
 /// What is odd, the fields, and a part of the message.
 #[expect(clippy::too_many_lines, reason = "one table")]
@@ -85,11 +219,7 @@ fn invalid() -> Vec<(&'static str, Value, &'static str)> {
             json!({"fileIntegrity": "a".repeat(254)}),
             "spec.fileIntegrity: Too long",
         ),
-        (
-            "no set",
-            json!({"changeSet": "absent"}),
-            "spec.changeSet: Required value",
-        ),
+        ("no set", json!({"changeSet": "absent"}), EITHER),
         ("an empty set", json!({"changeSet": ""}), SET),
         (
             "the digits of kubectl get",
@@ -263,7 +393,7 @@ fn invalid() -> Vec<(&'static str, Value, &'static str)> {
 async fn each_invalid_acceptance_is_refused() -> anyhow::Result<()> {
     in_space("acceptance-invalid", async |space| {
         let api = acceptances(&space.client, &space.namespace);
-        for (what, spec, part) in invalid() {
+        for (what, spec, part) in invalid().into_iter().chain(invalid_lists()) {
             let object = acceptance("invalid", &spec);
             let Err(kube::Error::Api(status)) = api.create(&PostParams::default(), &object).await
             else {
@@ -280,6 +410,11 @@ async fn each_invalid_acceptance_is_refused() -> anyhow::Result<()> {
 /// Fields of valid acceptances.
 fn valid() -> Vec<Value> {
     let names: Vec<String> = (0..1000).map(|number| format!("{number:0>253}")).collect();
+    let long = |number: u32| {
+        json!({
+            "path": format!("/{number:0>300}"), "kind": "changed", "digests": {"sha512": "a".repeat(128)},
+        })
+    };
     vec![
         json!({}),
         json!({"fileIntegrity": "my.fi-1", "changeSet": "0123456789abcdef".repeat(4)}),
@@ -294,6 +429,18 @@ fn valid() -> Vec<Value> {
         ]}}}),
         json!({"until": from_now(60)}),
         json!({"until": from_now(30 * 24 * 3600 - 60)}),
+        listed(&json!([{"path": "/etc/motd", "kind": "removed"}])),
+        listed(&json!([
+            {
+                "path": "/etc/new\\012line", "kind": "added", "mode": "4755", "uid": 0, "gid": 4_294_967_295_i64,
+                "digests": {"sha256": "a".repeat(64), "sha512": "b".repeat(128)}, "size": 1,
+                "acl": ["user:1000:r--", "mask::r--"], "xattrs": {"user.a": "YQ=="},
+                "capabilities": "cap_net_raw=ep",
+            },
+            {"path": "/etc/link", "kind": "changed", "linkTarget": "../a"},
+        ])),
+        // As long as they can be.
+        listed(&(0..1000).map(long).collect()),
     ]
 }
 

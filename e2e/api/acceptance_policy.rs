@@ -33,7 +33,7 @@ const REPORT_CHANGED: &str =
     "the report of a new baseline cannot be changed, and no other ConfigMap can become one";
 const REPORT_DELETED: &str = "only the operator deletes the report of a new baseline";
 const ANNOTATION: &str =
-    "only the operator sets the annotation file-integrity.openshift.io/acceptance of a node status";
+    "only the operator sets the annotations file-integrity.openshift.io/acceptance and";
 
 /// One request, and a part of the message with which it is refused, if it is.
 struct Try {
@@ -614,6 +614,10 @@ async fn only_the_operator_hands_an_acceptance_to_a_node() -> anyhow::Result<()>
         let annotate = |client: &Client, value: Value| {
             patch(client, json!({"metadata": {"annotations": {key: value}}}))
         };
+        let announce = |client: &Client, value: Value| {
+            let key = names::Annotation::ANNOUNCED_CHANGES;
+            patch(client, json!({"metadata": {"annotations": {key: value}}}))
+        };
         let apply = |client: &Client, value: Value| {
             let api = api(client);
             async move {
@@ -649,6 +653,9 @@ async fn only_the_operator_hands_an_acceptance_to_a_node() -> anyhow::Result<()>
                 "condition": "Succeeded", "lastProbeTime": "2026-01-02T03:04:05Z",
             }}))),
             allowed("an acceptance taken back by the operator", annotate(&operator, Value::Null)),
+            refused("announced changes", ANNOTATION, announce(&user, json!("[]"))),
+            allowed("announced changes by the operator", announce(&operator, json!("[]"))),
+            refused("no announced changes", ANNOTATION, announce(&user, Value::Null)),
         ])
         .await
     })

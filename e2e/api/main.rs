@@ -9,6 +9,7 @@ mod acceptance_admission;
 mod acceptance_policy;
 mod acceptances;
 mod admission;
+mod announced;
 mod attacks;
 mod bad_specs;
 mod binary;

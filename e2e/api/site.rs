@@ -8,12 +8,14 @@ use std::process::{Child, Command, Stdio};
 use anyhow::Context as _;
 use fio::testing::aide::config::{config_hash, prepare};
 use fio::testing::api::{
-    AcceptanceRequest, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names,
+    AcceptanceRequest, AnnouncedChanges, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus,
+    names,
 };
 use fio::testing::operator::build::{self, ActiveConfig};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::Client;
+use kube::api::DynamicObject;
+use kube::{Client, ResourceExt as _};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::json;
@@ -185,6 +187,21 @@ impl<'a> Site<'a> {
         };
         self.write_desired(desired).await?;
         Ok(request)
+    }
+
+    /// Announces an acceptance that lists its changes, as the operator does.
+    pub(crate) async fn announce(&self, acceptance: &DynamicObject) -> anyhow::Result<()> {
+        let announced = AnnouncedChanges {
+            name: acceptance.name_any(),
+            uid: acceptance.uid().unwrap_or_default(),
+            until: Timestamp::now() + SignedDuration::from_hours(1),
+            config_hash: config_hash(&self.effective),
+        };
+        let desired = DesiredNodeState {
+            announced: vec![announced],
+            ..self.desired()
+        };
+        self.write_desired(desired).await
     }
 
     fn desired(&self) -> DesiredNodeState {

@@ -13,6 +13,7 @@ mod cgroup;
 mod daemon;
 mod fleet;
 mod latency;
+mod merge;
 mod node;
 mod operator;
 mod process;
@@ -103,6 +104,8 @@ enum Part {
     Rollout,
     /// Changes on the whole fleet, and their acceptance.
     Acceptance,
+    /// The acceptance of a part of the changes on a node.
+    Merge,
     /// A scan of a large tree.
     Scan,
     /// Realtime detection: how fast it is, and what it costs.
@@ -144,6 +147,7 @@ async fn measure(run: &Run) -> anyhow::Result<Report> {
         Part::Latency => latency::measure(run).await,
         Part::Rollout => rollout::measure(run).await,
         Part::Acceptance => acceptance::measure(run).await,
+        Part::Merge => merge::measure(run).await,
         Part::Scan => scan::measure(run).await,
         Part::Realtime => realtime::measure(run).await,
     }

@@ -58,6 +58,16 @@ const fn reason(
 
 /// The table. A permission that the end-to-end tests come to use may stay in it.
 pub(crate) const REASONS: &[Reason] = &[
+    Reason {
+        account: "file-integrity-daemon",
+        verb: "get",
+        what: "fileintegrityacceptances.fileintegrity.openshift.io",
+        why: "reads the changes that an acceptance lists",
+        test: Some((
+            "announced.rs",
+            "an_announced_change_causes_no_failure_and_any_other_does",
+        )),
+    },
     reason(
         "update",
         "fileintegrities/finalizers.fileintegrity.openshift.io",

@@ -1,5 +1,8 @@
-//! `FileIntegrityAcceptance`: a user accepts a set of changes, the operator reports which nodes have new baselines.
+//! `FileIntegrityAcceptance`: a user accepts a set of changes, or a list of changes, the operator reports which nodes have
+//! new baselines.
 
+mod announced;
+mod changes;
 mod condition;
 mod node;
 mod spec;
@@ -8,6 +11,9 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use self::announced::AnnouncedChanges;
+pub(crate) use self::announced::{AnnouncedResult, MAX_ANNOUNCED};
+pub(crate) use self::changes::{ApprovedChange, DIGESTS};
 pub(crate) use self::condition::{AcceptanceConditionType, AcceptanceReason};
 pub use self::node::{AcceptanceRequest, AcceptanceResult, AcceptanceState};
 pub(crate) use self::node::{RefusalReason, WaitingReason};

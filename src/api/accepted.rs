@@ -20,6 +20,8 @@ named_enum! {
         Request = "Request",
         /// A FileIntegrityAcceptance requested it.
         Acceptance = "Acceptance",
+        /// FileIntegrityAcceptances that list their changes requested it.
+        AnnouncedChanges = "AnnouncedChanges",
         /// The configuration changed.
         Configuration = "Configuration",
         /// The signal file on the node requested it.
@@ -38,10 +40,10 @@ pub struct Accepted {
     /// Reason for the new baseline, from a fixed set.
     #[serde(default)]
     pub reason: String,
-    /// ID of the re-initialization request, or UID of the acceptance.
+    /// ID of the re-initialization request, or UID of the acceptance; of several, the UIDs with commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
-    /// Name of the acceptance.
+    /// Name of the acceptance; of several, the names with commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<String>,
     /// Recorded hash (sha256, hex) of the old, uncompressed database.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AcceptanceRequest, names};
+use super::{AcceptanceRequest, AnnouncedChanges, names};
 
 /// What the operator requests of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -16,6 +16,8 @@ pub struct DesiredNodeState {
     pub reinit_request: Option<String>,
     /// The newest acceptance to execute.
     pub acceptance: Option<AcceptanceRequest>,
+    /// The acceptances with lists of changes that the node may show, the oldest first.
+    pub announced: Vec<AnnouncedChanges>,
     /// Why scans are held, if they are.
     pub hold: Option<HoldReason>,
 }
@@ -33,10 +35,11 @@ pub enum HoldReason {
 
 impl DesiredNodeState {
     /// The annotations that it is encoded in.
-    pub const ANNOTATIONS: [&str; 4] = [
+    pub const ANNOTATIONS: [&str; 5] = [
         names::Annotation::HOLDOFF,
         names::Annotation::REINIT_REQUEST,
         names::Annotation::ACCEPTANCE,
+        names::Annotation::ANNOUNCED_CHANGES,
         names::Annotation::DESIRED_CONFIG,
     ];
 
@@ -48,6 +51,9 @@ impl DesiredNodeState {
             reinit_request: get(names::Annotation::REINIT_REQUEST),
             acceptance: get(names::Annotation::ACCEPTANCE)
                 .and_then(|text| AcceptanceRequest::decode(&text)),
+            announced: get(names::Annotation::ANNOUNCED_CHANGES)
+                .map(|text| AnnouncedChanges::decode(&text))
+                .unwrap_or_default(),
             hold: get(names::Annotation::HOLDOFF).map(HoldReason::from),
         }
     }
@@ -56,6 +62,7 @@ impl DesiredNodeState {
     pub fn to_annotations(&self) -> BTreeMap<String, String> {
         let hold = self.hold.as_ref().map(HoldReason::as_str);
         let acceptance = self.acceptance.as_ref().map(AcceptanceRequest::encode);
+        let announced = AnnouncedChanges::encode(&self.announced);
         let annotations = [
             (
                 names::Annotation::DESIRED_CONFIG,
@@ -66,6 +73,7 @@ impl DesiredNodeState {
                 self.reinit_request.as_deref(),
             ),
             (names::Annotation::ACCEPTANCE, acceptance.as_deref()),
+            (names::Annotation::ANNOUNCED_CHANGES, announced.as_deref()),
             (names::Annotation::HOLDOFF, hold),
         ];
         annotations

@@ -24,6 +24,9 @@ impl Annotation {
     pub const REINIT_REQUEST: &str = "file-integrity.openshift.io/reinit-request";
     /// On a node status: the acceptance that the daemon should execute, as JSON, see [`super::AcceptanceRequest`].
     pub const ACCEPTANCE: &str = "file-integrity.openshift.io/acceptance";
+    /// On a node status: the acceptances with lists of changes that the daemon may execute, as JSON, see
+    /// [`super::AnnouncedChanges`].
+    pub const ANNOUNCED_CHANGES: &str = "file-integrity.openshift.io/announced-changes";
     /// On a node status: hash of the configuration that the daemon should scan with.
     pub const DESIRED_CONFIG: &str = "file-integrity.openshift.io/desired-config";
     /// On an object that the operator applied: sha256 of the applied content.

@@ -12,7 +12,7 @@ use kube::Resource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::acceptance::AcceptanceResult;
+use super::acceptance::{AcceptanceResult, AnnouncedResult};
 use super::accepted::Accepted;
 use super::change_kind::ChangeKind;
 use super::desired_node_state::DesiredNodeState;
@@ -46,6 +46,9 @@ pub struct FileIntegrityNodeStatus {
     /// The latest answer of the daemon to an acceptance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<AcceptanceResult>,
+    /// What the node has accepted of the acceptances that list their changes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub announced: Vec<AnnouncedResult>,
     /// State of realtime detection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub realtime: Option<RealtimeStatus>,

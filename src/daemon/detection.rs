@@ -175,9 +175,13 @@ impl Detection {
     }
 
     /// A scan of all files has ended, and what it has found is the new baseline. What was announced since it started stays
-    /// announced, and is compared with the new baseline.
+    /// announced, and is compared with the new baseline. So is what was checked since then: it was compared with the old one.
     pub(crate) fn accepted(&mut self, completed: &Completed) {
         let announced = lock(&self.shared.dirty).scan_ended();
+        let checked = self.known.checked_since_scan();
+        if !checked.is_empty() {
+            lock(&self.shared.dirty).announce_part(&checked, self.shared.now());
+        }
         self.known.reset();
         self.pacing.reset();
         self.last_failed = None;
@@ -351,6 +355,11 @@ impl Detection {
         at: Time,
     ) -> Option<(Finding, Option<Box<Report>>)> {
         self.known.finding(trigger, at)
+    }
+
+    /// The known differences, with their hash, if there are any.
+    pub(crate) fn known_changes(&self) -> Option<(Report, String)> {
+        self.known.changes()
     }
 
     /// When the known state is published, if it is not.

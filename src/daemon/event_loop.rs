@@ -2,10 +2,13 @@
 
 mod tasks;
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::announced::Announcements;
 use super::configuration::Configurations;
 use super::detection::Detection;
 use super::known_status::KnownStatus;
@@ -18,6 +21,9 @@ use crate::api::{AcceptanceRequest, RefusalReason};
 use crate::scan::acceptance::Refusal;
 use crate::signal_file::{self, SignalFile};
 use crate::telemetry::health::Readiness;
+
+/// Maximum time for which a result waits for the run that accepts some of it.
+const APPROVAL_TIME: Duration = Duration::from_secs(600);
 
 /// What the event loop waits for.
 enum Input {
@@ -40,6 +46,7 @@ pub(super) struct EventLoop {
     pub(super) machine: Machine,
     pub(super) runner: Runner,
     pub(super) configurations: Configurations,
+    pub(super) announcements: Announcements,
     pub(super) signal: SignalFile,
     pub(super) publishing: Publishing,
     /// The newest known node status.
@@ -57,6 +64,8 @@ pub(super) struct EventLoop {
 #[derive(Default)]
 pub(super) struct Progress {
     wake: Option<Instant>,
+    /// Until then nothing is published that announced acceptances may approve: a run that accepts it was requested.
+    approval_until: Option<Instant>,
     loading: Option<tokio::task::AbortHandle>,
     cancel: CancellationToken,
     /// The run of AIDE that has finished with the event that is handled.
@@ -214,6 +223,7 @@ impl EventLoop {
 
     fn finished(&mut self, mut completed: Completed) -> Event {
         release_page_cache();
+        self.progress.approval_until = None;
         if let Some(stuck_process) = completed.stuck_process.take() {
             self.send_when_exited(stuck_process, Event::AideExited);
         }
@@ -236,9 +246,11 @@ impl EventLoop {
             Action::LoadConfig(hash) => self.load_config(hash),
             Action::StopLoading => self.stop_loading(),
             Action::Initialize(reason) => self.initialize(reason, results.completed.clone()),
-            Action::Scan => self.scan(results.completed.clone()),
+            Action::Scan => self.scan(false, results.completed.clone()),
+            Action::ScanToAccept => self.scan(true, results.completed.clone()),
             Action::CheckPart => self.check_part(results.checks.clone()),
             Action::PublishScan => self.publish_scan(),
+            Action::PublishPart => self.publish_part()?,
             Action::PublishBaseline { request, event } => {
                 let last = self.progress.last.take();
                 self.forget_known_state();
@@ -307,6 +319,18 @@ impl EventLoop {
         Ok(self.publishing.accepted(last, request)?)
     }
 
+    /// Publishes the baseline that accepts announced changes, and what is left.
+    fn publish_part(&mut self) -> anyhow::Result<()> {
+        let Some(completed) = self.progress.last.take() else {
+            return Ok(());
+        };
+        if let Some(detection) = &mut self.detection {
+            detection.accepted(&completed);
+            self.publishing.set_realtime(detection.status().0);
+        }
+        Ok(self.publishing.accepted_part(completed)?)
+    }
+
     /// Publishes a refusal, with the result of the run if there was one.
     fn publish_refused(&mut self, request: &AcceptanceRequest, refusal: &Refusal) {
         let mut last = self.progress.last.take();
@@ -321,12 +345,15 @@ impl EventLoop {
     }
 
     fn publication_due(&self) -> Option<Instant> {
-        let due = self.detection.as_ref()?.publication_due()?;
-        Some(self.start + due)
+        let due = self.start + self.detection.as_ref()?.publication_due()?;
+        Some(self.progress.approval_until.map_or(due, |until| until.max(due)))
     }
 
     /// Publishes what checks have shown, if it is due.
     fn publish_known_state(&mut self) {
+        if self.awaits_approval() {
+            return;
+        }
         let Some(detection) = &mut self.detection else {
             return;
         };
@@ -335,6 +362,25 @@ impl EventLoop {
             let digest = self.machine.baseline_digest().map(str::to_owned);
             self.publishing.scan(completed, digest);
         }
+    }
+
+    /// Whether the known state is not published yet, because announced acceptances may approve some of it. Requests the run
+    /// that decides.
+    fn awaits_approval(&mut self) -> bool {
+        let now = Instant::now();
+        if let Some(until) = self.progress.approval_until {
+            return until > now;
+        }
+        let is_due = self.publication_due().is_some_and(|due| due <= now);
+        let known = self.detection.as_ref().filter(|_| is_due);
+        let known = known.and_then(Detection::known_changes);
+        let may_approve =
+            known.is_some_and(|(report, hash)| self.announcements.may_approve(&report, Some(hash)));
+        if may_approve {
+            self.progress.approval_until = Some(now + APPROVAL_TIME);
+            self.events.send(Event::ApprovalExpected).ok();
+        }
+        may_approve
     }
 
     /// Publishes the state of the detection, if it is another one.

@@ -66,6 +66,8 @@ pub struct Machine {
     baseline: BaselineState,
     signal: Signal,
     acceptances: Acceptances,
+    /// Changes were found that announced acceptances may approve.
+    expects_approval: bool,
     observed: Option<ObservedStatus>,
     api_unreachable: bool,
     config: Config,
@@ -91,6 +93,7 @@ impl Machine {
             baseline: BaselineState::new(settings.error_on_loss, settings.state_dir),
             signal: Signal::default(),
             acceptances: Acceptances::default(),
+            expects_approval: false,
             observed: None,
             api_unreachable: false,
             config: Config::default(),
@@ -129,13 +132,14 @@ impl Machine {
         match event {
             Event::DiskRead(disk) => self.baseline.disk = Some(disk),
             Event::Interrupted(times) => self.interrupted = times,
-            Event::Observed(observed) => self.observe(*observed, &mut actions),
+            Event::Observed(observed) => self.observe(*observed, now, &mut actions),
             Event::ApiUnreachable => self.api_unreachable = true,
             Event::ConfigLoaded(hash) => self.config_loaded(hash, now),
             Event::Signal(text) => self.signal.set(&text),
             Event::Finished(finished) => self.finish(finished, now, &mut actions),
             Event::Announced { due } => self.part_checks.announced(due),
             Event::ScanNeeded => self.scan_soon(now),
+            Event::ApprovalExpected => self.approve_soon(now),
             Event::PartChecked { digest } => self.part_checked(digest.as_deref(), now),
             Event::AideExited => self.state = State::Idle { due: now },
             Event::Published => self.readiness.published(&mut actions),
@@ -146,8 +150,15 @@ impl Machine {
         actions
     }
 
-    fn observe(&mut self, observed: ObservedStatus, actions: &mut Vec<Action>) {
+    fn observe(&mut self, observed: ObservedStatus, now: Duration, actions: &mut Vec<Action>) {
         self.api_unreachable = false;
+        if self.is_announced_anew(&observed) {
+            if observed.open_failure.is_some() {
+                self.approve_soon(now);
+            }
+            // The scan that runs may have looked for announced changes before.
+            self.expects_approval |= self.state == State::Scanning;
+        }
         let shown = observed.baseline.is_some();
         if self.is_compared && self.baseline_shown && !shown {
             actions.push(Action::RepublishStatus);
@@ -162,6 +173,27 @@ impl Machine {
             self.baseline.recorded.clone_from(&observed.baseline);
         }
         self.observed = Some(observed);
+    }
+
+    /// Whether an acceptance is announced that was not before.
+    fn is_announced_anew(&self, observed: &ObservedStatus) -> bool {
+        let Some(before) = &self.observed else {
+            return false;
+        };
+        let is_known = |uid: &String| {
+            let mut known = before.desired.announced.iter();
+            known.any(|announced| announced.uid == *uid)
+        };
+        let mut announced = observed.desired.announced.iter();
+        announced.any(|it| !is_known(&it.uid))
+    }
+
+    /// A run that may accept announced changes starts now.
+    fn approve_soon(&mut self, now: Duration) {
+        if let State::Idle { due } = &mut self.state {
+            *due = now;
+            self.expects_approval = true;
+        }
     }
 
     fn config_loaded(&mut self, hash: String, now: Duration) {
@@ -381,7 +413,12 @@ impl Machine {
             _ => {
                 self.state = State::Scanning;
                 self.schedule.scan_started(now);
-                actions.push(Action::Scan);
+                let expects_approval = std::mem::take(&mut self.expects_approval);
+                actions.push(if expects_approval {
+                    Action::ScanToAccept
+                } else {
+                    Action::Scan
+                });
             }
         }
     }
@@ -436,5 +473,7 @@ impl Machine {
     }
 }
 
+#[cfg(test)]
+mod announced_tests;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@ pub struct ObservedStatus {
     pub reinit_done: Option<String>,
     /// The newest answer to an acceptance that was reported.
     pub acceptance: Option<AcceptanceResult>,
+    /// UIDs of the announced acceptances of which all changes were reported as accepted.
+    pub accepted_lists: Vec<String>,
     /// The baseline that was reported.
     pub baseline: Option<ReportedBaseline>,
     /// Counts and failure log of the newest result that is not Errored, if it is Failed.
@@ -39,6 +41,7 @@ impl From<&FileIntegrityNodeStatus> for ObservedStatus {
             desired: status.desired(),
             reinit_done: status.reinit.as_ref().map(|reinit| reinit.id.clone()),
             acceptance: status.acceptance.clone(),
+            accepted_lists: accepted_lists(status),
             baseline: status.baseline.as_ref().map(ReportedBaseline::from),
             open_failure: open_failure(status),
         }
@@ -54,6 +57,11 @@ impl From<&Baseline> for ReportedBaseline {
             requested: baseline.requested,
         }
     }
+}
+
+fn accepted_lists(status: &FileIntegrityNodeStatus) -> Vec<String> {
+    let accepted = status.announced.iter().filter(|it| it.remaining == 0);
+    accepted.map(|it| it.uid.clone()).collect()
 }
 
 fn open_failure(status: &FileIntegrityNodeStatus) -> Option<String> {

@@ -35,10 +35,12 @@ impl Outbox {
         let is_replaced = |old: &Item| has_only_result(old) && condition(old) == new;
         let position = self.items.iter().position(is_replaced);
         let replaced = position.filter(|_| new.is_some());
-        if let Some(old) = replaced.and_then(|at| self.items.remove(at))
-            && changes_hash(&old) == changes_hash(&item)
-        {
-            item.log = item.log.or(old.log);
+        if let Some(old) = replaced.and_then(|at| self.items.remove(at)) {
+            let is_same = changes_hash(&old) == changes_hash(&item);
+            item.log = item.log.or_else(|| old.log.filter(|_| is_same));
+            if item.update.announced.is_none() {
+                item.update.announced = old.update.announced;
+            }
         }
         self.items.push_back(item);
     }

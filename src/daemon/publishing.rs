@@ -70,9 +70,27 @@ impl Publishing {
         let update = NodeUpdate {
             finding: Some(finding),
             scanned_digest: digest,
+            announced: completed.announced,
             ..NodeUpdate::default()
         };
         self.send(update, completed.log);
+    }
+
+    /// Publishes the baseline that accepts announced changes, and the result of its run: what is left. One request.
+    pub(super) fn accepted_part(&mut self, mut completed: Completed) -> Result<(), DatabaseError> {
+        let Some(baseline) = self.report_baseline(completed.baseline.take())? else {
+            return Ok(());
+        };
+        self.report_scan(&completed, Some(&baseline.digest));
+        let update = NodeUpdate {
+            finding: completed.finding,
+            scanned_digest: Some(baseline.digest.clone()),
+            announced: completed.announced,
+            baseline: Some(baseline),
+            ..NodeUpdate::default()
+        };
+        self.send(update, completed.log);
+        Ok(())
     }
 
     /// Writes the lines of the result of a scan.

@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod aide_run;
+mod announced;
 mod completed;
 mod context;
 mod disk_space;
@@ -20,6 +21,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::acceptance::{Acceptance, IsDesired};
+pub(crate) use self::announced::{Announced, AnnouncedAcceptance};
 pub(crate) use self::completed::Completed;
 pub(crate) use self::context::{MAX_REPORT, Runner};
 pub(crate) use self::new_baseline::NewBaseline;
@@ -289,6 +291,8 @@ mod tests;
 mod acceptance_race_tests;
 #[cfg(test)]
 mod acceptance_tests;
+#[cfg(test)]
+mod announced_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]

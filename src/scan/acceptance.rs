@@ -5,7 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::event::{EventMessage, Severity};
 use crate::api::object_name::visible;
 use crate::api::{
-    AcceptanceRequest, AcceptanceResult, AcceptanceState, Baseline, EventReason, RefusalReason,
+    AcceptanceRequest, AcceptanceResult, AcceptanceState, AnnouncedResult, Baseline, EventReason,
+    RefusalReason,
 };
 use crate::text::shorten_middle;
 
@@ -50,6 +51,27 @@ impl Refusal {
             ),
         }
     }
+}
+
+/// What a node has accepted of announced changes. Acceptances of which nothing was accepted now keep the time and the
+/// digests of their last baseline.
+pub(crate) fn with_earlier(
+    new: &[AnnouncedResult],
+    earlier: &[AnnouncedResult],
+) -> Vec<AnnouncedResult> {
+    let with_earlier = |result: &AnnouncedResult| {
+        let earlier = earlier.iter().find(|it| it.uid == result.uid);
+        match earlier.filter(|_| result.accepted_at.is_none()) {
+            Some(earlier) => AnnouncedResult {
+                accepted_at: earlier.accepted_at.clone(),
+                old_digest: earlier.old_digest.clone(),
+                new_digest: earlier.new_digest.clone(),
+                ..result.clone()
+            },
+            None => result.clone(),
+        }
+    };
+    new.iter().map(with_earlier).collect()
 }
 
 /// The answer of a node that has created this baseline for the acceptance.

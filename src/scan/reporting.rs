@@ -16,6 +16,7 @@ pub(crate) use self::status_patch::status_patch;
 use self::last_reported::KnownResults;
 use self::result_event::{LOG_NOT_WRITTEN, names_log};
 use super::Identity;
+use super::acceptance::with_earlier;
 use super::accepted;
 use super::event::EventMessage;
 use super::outcome::Finding;
@@ -140,6 +141,12 @@ fn restore(report: &mut PlannedReport, update: &NodeUpdate, known: &KnownResults
     if let Some(acceptance) = acceptance.or(reported.acceptance.as_ref()) {
         status.acceptance = Some(acceptance.clone());
     }
+    if let Some(announced) = reported.announced.take() {
+        status.announced = announced;
+    }
+    if let Some(announced) = &update.announced {
+        status.announced = with_earlier(announced, &status.announced);
+    }
     if let Some(realtime) = update.realtime.as_ref().or(reported.realtime.as_ref()) {
         status.realtime = Some(realtime.clone());
     }
@@ -150,6 +157,7 @@ fn restore(report: &mut PlannedReport, update: &NodeUpdate, known: &KnownResults
     reported.baseline.clone_from(&status.baseline);
     reported.reinit.clone_from(&status.reinit);
     reported.acceptance.clone_from(&status.acceptance);
+    reported.announced = Some(status.announced.clone());
     reported.realtime.clone_from(&status.realtime);
 }
 

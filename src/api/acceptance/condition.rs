@@ -53,6 +53,10 @@ named_enum! {
         InvalidSelector = "InvalidSelector",
         /// `until` is not after the creation of the acceptance, or too late.
         InvalidUntil = "InvalidUntil",
+        /// A listed change is not as the definition requires it.
+        InvalidChanges = "InvalidChanges",
+        /// An older acceptance lists another change of the same path.
+        Contradictory = "Contradictory",
         /// The reports of the nodes do not have the accepted changes.
         EvidenceNotVerified = "EvidenceNotVerified",
 

@@ -5,6 +5,10 @@ use kube::CustomResource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::api::change_set_id::ChangeSetId;
+use crate::api::object_name::visible;
+
+use super::changes::{ApprovedChange, MAX_CHANGES};
 use super::status::FileIntegrityAcceptanceStatus;
 
 /// What is accepted, by whom, and why.
@@ -32,11 +36,14 @@ use super::status::FileIntegrityAcceptanceStatus;
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "self.fileIntegrity == oldSelf.fileIntegrity && self.changeSet == oldSelf.changeSet && self.reason == oldSelf.reason && self.approvedBy == oldSelf.approvedBy && has(self.nodes) == has(oldSelf.nodes) && (!has(self.nodes) || self.nodes == oldSelf.nodes) && has(self.until) == has(oldSelf.until) && (!has(self.until) || self.until == oldSelf.until) && has(self.ticket) == has(oldSelf.ticket) && (!has(self.ticket) || self.ticket == oldSelf.ticket)",
+    "rule": "self.fileIntegrity == oldSelf.fileIntegrity && has(self.changeSet) == has(oldSelf.changeSet) && (!has(self.changeSet) || self.changeSet == oldSelf.changeSet) && has(self.changes) == has(oldSelf.changes) && (!has(self.changes) || self.changes == oldSelf.changes) && self.reason == oldSelf.reason && self.approvedBy == oldSelf.approvedBy && has(self.nodes) == has(oldSelf.nodes) && (!has(self.nodes) || self.nodes == oldSelf.nodes) && has(self.until) == has(oldSelf.until) && (!has(self.until) || self.until == oldSelf.until) && has(self.ticket) == has(oldSelf.ticket) && (!has(self.ticket) || self.ticket == oldSelf.ticket)",
     "message": "the spec of an acceptance cannot be changed, except that revoked can be set to true; create another acceptance"
 }, {
     "rule": "!has(oldSelf.revoked) || !oldSelf.revoked || (has(self.revoked) && self.revoked)",
     "message": "revoked cannot be set to false again; create another acceptance"
+}, {
+    "rule": "has(self.changeSet) != has(self.changes)",
+    "message": "an acceptance must have either changeSet or changes"
 }]))]
 pub struct FileIntegrityAcceptanceSpec {
     /// Name of the FileIntegrity, in the same namespace.
@@ -47,16 +54,20 @@ pub struct FileIntegrityAcceptanceSpec {
     pub file_integrity: String,
     /// ID of the accepted change set: all 64 digits of status.changeSets[].id of the FileIntegrity, or of
     /// lastResult.changesHash of a node. A node with any other changes keeps its baseline.
-    #[schemars(length(max = 64), extend("x-kubernetes-validations" = [{
-        "rule": "self.matches('^[0-9a-f]{64}$')",
-        "message": "changeSet must be the whole ID of a change set, 64 lower-case hexadecimal digits, as in status.changeSets of the FileIntegrity"
-    }]))]
-    pub change_set: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "change_set")]
+    pub change_set: Option<String>,
+    /// Exactly these changes are accepted, whatever else a node shows, also before they happen. They are accepted until
+    /// `until`, or for 24 hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "changes")]
+    pub changes: Option<Vec<ApprovedChange>>,
     /// The nodes whose changes are accepted. If unset, all nodes that show the set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nodes: Option<AcceptedNodes>,
-    /// Nodes that show the set before this time are included, as during a rolling update. At most 30 days after the
-    /// creation of this object. If unset, only the nodes that show the set now are included.
+    /// Nodes that show the set, or the listed changes, before this time are included, as during a rolling update. At most
+    /// 30 days after the creation of this object. If unset, only the nodes that show the set now are included, and listed
+    /// changes for 24 hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
     /// Reason for the changes, such as the name of an advisory.
@@ -105,6 +116,44 @@ pub struct Approver {
     /// policy refuses any other name.
     #[schemars(length(min = 1, max = 1024))]
     pub username: String,
+}
+
+impl FileIntegrityAcceptanceSpec {
+    /// ID of the accepted change set. Empty if it lists its changes.
+    pub(crate) fn set(&self) -> &str {
+        self.change_set.as_deref().unwrap_or_default()
+    }
+
+    /// What is accepted, for events.
+    pub(crate) fn subject(&self) -> String {
+        match &self.changes {
+            Some(changes) => format!("{} listed changes", changes.len()),
+            None => format!("change set {}", visible(&ChangeSetId::shown(self.set()))),
+        }
+    }
+}
+
+fn change_set(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "maxLength": 64,
+        "x-kubernetes-validations": [{
+            "rule": "self.matches('^[0-9a-f]{64}$')",
+            "message": "changeSet must be the whole ID of a change set, 64 lower-case hexadecimal digits, as in status.changeSets of the FileIntegrity",
+        }],
+    })
+}
+
+/// A list whose items are identified by their paths: the API server refuses a path that is listed twice.
+fn changes(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": ApprovedChange::json_schema(generator),
+        "minItems": 1,
+        "maxItems": MAX_CHANGES,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["path"],
+    })
 }
 
 /// The schemas are not nullable, so that the API server removes null, and limited, because the rules compare them.

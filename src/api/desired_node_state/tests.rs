@@ -14,12 +14,22 @@ fn acceptance() -> AcceptanceRequest {
     }
 }
 
+fn announced() -> AnnouncedChanges {
+    AnnouncedChanges {
+        name: "deploy".to_owned(),
+        uid: "v".to_owned(),
+        until: "2026-12-01T00:00:00Z".parse().unwrap(),
+        config_hash: "c".to_owned(),
+    }
+}
+
 #[test]
 fn annotations_round_trip() {
     let full = |hold| DesiredNodeState {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("r".to_owned()),
         acceptance: Some(acceptance()),
+        announced: vec![announced()],
         hold: Some(hold),
     };
     let table = [
@@ -43,6 +53,7 @@ fn all_annotations_are_listed() {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("r".to_owned()),
         acceptance: Some(acceptance()),
+        announced: vec![announced()],
         hold: Some(HoldReason::User),
     };
     let encoded = state.to_annotations();

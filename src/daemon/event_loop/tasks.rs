@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::{EventLoop, release_page_cache};
 use crate::aide::command::StuckProcess;
 use crate::api::{AcceptanceRequest, FileIntegrityNodeStatus};
+use crate::daemon::announced::ScanInputs;
 use crate::daemon::detection::Detection;
 use crate::daemon::machine::{BaselineReason, Event};
 use crate::daemon::runner::{Acceptance, Completed, IsDesired, NewBaseline, PartEnd};
@@ -140,15 +141,27 @@ impl EventLoop {
         has_exited.then_some(Event::PartChecked { digest })
     }
 
-    pub(super) fn scan(&mut self, completed: mpsc::Sender<Completed>) {
+    /// `expects_approval`: announced changes were found, and are accepted in the same run.
+    pub(super) fn scan(&mut self, expects_approval: bool, completed: mpsc::Sender<Completed>) {
         if let Some(detection) = &mut self.detection {
             detection.scan_started();
         }
         let (runner, cancel) = (self.runner.clone(), self.progress.cancel.clone());
         let (configurations, hash) = (self.configurations.clone(), self.config());
+        let (announcements, old) = (self.announcements.clone(), self.machine.old_baseline());
         tokio::spawn(async move {
             let result = match configurations.file(&hash).await {
-                Ok(config) => runner.scan(&config, &cancel).await,
+                Ok(config) => {
+                    let inputs = ScanInputs {
+                        runner: &runner,
+                        config: &config,
+                        config_hash: &hash,
+                        old: old.as_ref(),
+                        expects_approval,
+                        cancel: &cancel,
+                    };
+                    announcements.scan(inputs).await
+                }
                 Err(error) => Completed::not_scanned(&error),
             };
             completed.send(result).await.ok();

@@ -93,7 +93,7 @@ fn another(
     let request = open_request(known, observed);
     let is_of_new_config = known.config_hash != reported.config_hash
         && observed.desired.config_hash.as_ref() == Some(&known.config_hash);
-    if request.is_some() || is_of_new_config {
+    if request.is_some() || is_of_new_config || is_announced(known, observed) {
         Comparison::Adopt {
             request,
             event: None,
@@ -131,6 +131,17 @@ fn open_request(known: &KnownBaseline, observed: &ObservedStatus) -> Option<Stri
         observed.desired.reinit_request.as_ref() == Some(id)
             && observed.reinit_done.as_ref() != Some(id)
     })
+}
+
+/// Whether the baseline accepts announced changes. Its request has the UIDs of all acceptances. An acceptance of which
+/// all changes were accepted explains no further baseline.
+fn is_announced(known: &KnownBaseline, observed: &ObservedStatus) -> bool {
+    let uids = known.request.as_deref().map(|request| request.split(','));
+    let announced = &observed.desired.announced;
+    uids.into_iter()
+        .flatten()
+        .filter(|uid| !observed.accepted_lists.iter().any(|done| done == uid))
+        .any(|uid| announced.iter().any(|announced| announced.uid == uid))
 }
 
 /// The acceptance that this baseline was created for, if it is not reported as accepted. It is never executed again.

@@ -32,6 +32,8 @@ pub enum Event {
     },
     /// Any file may have changed, so the whole node must be scanned.
     ScanNeeded,
+    /// Changes were found that announced acceptances may approve.
+    ApprovalExpected,
     /// A check of a part of the node has ended.
     PartChecked {
         /// sha256 of the database that AIDE has read, if it is known.
@@ -69,6 +71,8 @@ pub enum Finished {
     },
     /// A new baseline accepts exactly the requested changes.
     Accepted(KnownBaseline),
+    /// A new baseline accepts announced changes. The result is that of a scan: what is left.
+    AcceptedPart(KnownBaseline),
     /// The requested changes were not accepted; the old baseline is unchanged.
     Refused {
         refusal: Refusal,
@@ -99,12 +103,16 @@ pub enum Action {
     Initialize(BaselineReason),
     /// Compare the node with the baseline.
     Scan,
+    /// The same, and accept announced changes in this run.
+    ScanToAccept,
     /// Compare the node with the baseline, and create one that accepts these changes.
     Accept(AcceptanceRequest),
     /// Compare the announced paths with the baseline, also while a scan runs.
     CheckPart,
     /// Publish the result of the scan that has finished.
     PublishScan,
+    /// Publish the baseline that accepts announced changes, and the result of its run.
+    PublishPart,
     /// Publish the baseline that was created, or was found at the start.
     PublishBaseline {
         /// The request for re-initialization that is done.

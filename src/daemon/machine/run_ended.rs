@@ -18,6 +18,7 @@ impl Machine {
             Finished::InitFailed(error) => self.init_failed(error, now, actions),
             Finished::Scanned { digest } => self.scanned(digest.as_deref(), now, actions),
             Finished::Accepted(created) => self.accepted(created, now, actions),
+            Finished::AcceptedPart(created) => self.accepted_part(created, now, actions),
             Finished::Refused {
                 refusal,
                 has_scanned,
@@ -103,6 +104,17 @@ impl Machine {
         }
     }
 
+    /// The run has compared the whole node, and its result is what is left.
+    fn accepted_part(&mut self, created: KnownBaseline, now: Duration, actions: &mut Vec<Action>) {
+        self.baseline.initialized(created);
+        self.interrupted = 0;
+        self.schedule.scan_ended(now);
+        let after = self.schedule.after_scan(now);
+        let due = if self.expects_approval { now } else { after };
+        self.state = State::Idle { due };
+        actions.push(Action::PublishPart);
+    }
+
     fn refused(
         &mut self,
         refusal: Refusal,
@@ -136,7 +148,8 @@ impl Machine {
             return;
         }
         self.schedule.scan_ended(now);
-        let due = self.schedule.after_scan(now);
+        let after = self.schedule.after_scan(now);
+        let due = if self.expects_approval { now } else { after };
         self.state = State::Idle { due };
         actions.push(Action::PublishScan);
     }

@@ -62,6 +62,11 @@ impl KnownState {
         self.checked = Coverage::default();
     }
 
+    /// What was checked since the scan that is running started.
+    pub(crate) fn checked_since_scan(&self) -> Coverage {
+        self.checked.clone()
+    }
+
     /// A scan of all files has ended. `report` is what AIDE has compared; `None` after an error. `announced`
     /// is what was announced while it ran.
     pub(crate) fn scan_ended(
@@ -126,6 +131,14 @@ impl KnownState {
     pub(crate) fn hash(&self) -> Option<String> {
         let known = self.changes.as_ref().filter(|known| !known.is_empty())?;
         Some(ChangeSet::new(&known.report()).hash().to_owned())
+    }
+
+    /// The differences, with their hash, if there are any.
+    pub(crate) fn changes(&self) -> Option<(Report, String)> {
+        let known = self.changes.as_ref().filter(|known| !known.is_empty())?;
+        let report = known.report();
+        let hash = ChangeSet::new(&report).hash().to_owned();
+        Some((report, hash))
     }
 
     /// The state as a result, with the report of the changes. `None` if it is not known.

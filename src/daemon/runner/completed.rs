@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::error::RunnerError;
 use crate::aide::command::{RunError, StuckProcess};
 use crate::aide::report::Report;
-use crate::api::{Baseline, ErrorClass, RefusalReason, time};
+use crate::api::{AnnouncedResult, Baseline, ErrorClass, RefusalReason, time};
 use crate::daemon::configuration::ConfigurationError;
 use crate::daemon::machine::Finished;
 use crate::daemon::node_config::NodeConfigError;
@@ -23,6 +23,8 @@ pub(crate) struct Completed {
     pub finished: Finished,
     /// The result of a scan.
     pub finding: Option<Finding>,
+    /// What the baseline has of announced changes, if that is known anew.
+    pub announced: Option<Vec<AnnouncedResult>>,
     /// The new baseline, as it is published.
     pub baseline: Option<Baseline>,
     /// The failure log of a failed scan.
@@ -44,6 +46,7 @@ impl Completed {
         Self {
             finished,
             finding: None,
+            announced: None,
             baseline: None,
             log: None,
             scan: String::new(),

@@ -80,6 +80,11 @@ impl Node {
         self.root.join("etc").join(name)
     }
 
+    /// The file of a path on the node.
+    pub(super) fn on_node(&self, path: &[u8]) -> PathBuf {
+        self.root.join(std::ffi::OsStr::from_bytes(&path[1..]))
+    }
+
     /// From now on runs of AIDE on it may take so long.
     pub(super) fn limit(&mut self, limits: Limits) {
         self.limits = limits;

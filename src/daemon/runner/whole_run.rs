@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::aide_run::{AideRun, CheckEnd, UpdateEnd};
+use super::aide_run::{AideRun, CheckEnd, Compared, UpdateEnd};
 use super::completed::Completed;
 use super::context::Runner;
 use super::error::RunnerError;
@@ -55,6 +55,16 @@ impl<'a> WholeRun<'a> {
         Ok(end)
     }
 
+    /// Compares two databases. The reports are in `dir`.
+    pub(super) async fn compare(
+        &self,
+        old: &Path,
+        new: &Path,
+        dir: &Path,
+    ) -> Result<Compared, RunnerError> {
+        self.run.compare(old, new, dir).await
+    }
+
     /// Waits until all changes until now are announced.
     async fn drain(&self) {
         if let Some(watcher) = &self.runner.watcher {
@@ -67,13 +77,18 @@ impl<'a> WholeRun<'a> {
         self,
         evaluate: impl FnOnce() -> Result<Completed, RunnerError> + Send + 'static,
     ) -> Result<Completed, RunnerError> {
-        let mut completed = tokio::task::spawn_blocking(evaluate).await??;
+        let completed = tokio::task::spawn_blocking(evaluate).await??;
+        Ok(self.completed(completed))
+    }
+
+    /// Adds what is known of the run to its result.
+    pub(super) fn completed(self, mut completed: Completed) -> Completed {
         if let Some(finding) = &mut completed.finding {
             let milliseconds = self.started.elapsed().as_millis();
             finding.result.unwatched_rules = self.run.unwatched_rules();
             finding.result.duration_milliseconds = i64::try_from(milliseconds).ok();
         }
         completed.node_config = Some(self.node_config);
-        Ok(completed)
+        completed
     }
 }

@@ -74,6 +74,24 @@ pub(crate) struct NodeReport {
     pub(crate) realtime: Option<CachedRealtime>,
     /// The latest answer to an acceptance. Most nodes of a fleet have none.
     pub(crate) acceptance: Option<Box<CachedAnswer>>,
+    /// What the baseline has of acceptances that list their changes. Most nodes of a fleet have none.
+    pub(crate) announced: Box<[CachedProgress]>,
+}
+
+/// What the baseline of a node has of an acceptance that lists its changes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct CachedProgress {
+    /// UID of the acceptance.
+    pub(crate) uid: Arc<str>,
+    pub(crate) accepted: i64,
+    pub(crate) remaining: i64,
+    /// Why a change was not accepted, as shown in a status.
+    pub(crate) message: Option<Arc<str>>,
+    /// By the clock of the node.
+    pub(crate) accepted_at: Option<Timestamp>,
+    /// Hashes of the databases.
+    pub(crate) old_digest: Option<[u8; 32]>,
+    pub(crate) new_digest: Option<[u8; 32]>,
 }
 
 /// The answer of a node to an acceptance.
@@ -227,7 +245,7 @@ impl CachedNodeStatus {
             report.baseline.as_ref().map(|b| (&b.config_hash, b.digest)),
             &report.reinit,
             (report.realtime.as_ref()).map(|realtime| (realtime.state, &realtime.explanation)),
-            &report.acceptance,
+            (&report.acceptance, &report.announced),
         ))
     }
 

@@ -170,7 +170,8 @@ impl<'a> Plan<'a> {
             },
             spec: FileIntegrityAcceptanceSpec {
                 file_integrity: self.owner.name.clone(),
-                change_set: set,
+                change_set: Some(set),
+                changes: None,
                 nodes,
                 until: record.until.map(Time),
                 reason: record.reason.clone(),

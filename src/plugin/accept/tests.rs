@@ -74,7 +74,7 @@ fn the_set_that_a_node_shows_is_accepted_on_this_node_only() {
     let fleet = patched();
     let plan_of_node = plan(&fleet, "node47", Only::All).unwrap();
     let object = plan_of_node.object(&record());
-    assert_eq!(object.spec.change_set, id("other"));
+    assert_eq!(object.spec.change_set, Some(id("other")));
     let nodes = object.spec.nodes.unwrap();
     assert_eq!(nodes.names, Some(vec!["node47".to_owned()]));
     let error = plan(&fleet, "node47", names(&["node47"])).unwrap_err();

@@ -11,8 +11,8 @@ use crate::api::{AcceptanceConditionType, AcceptanceCounts, FileIntegrityAccepta
 pub(crate) struct OpenAcceptance {
     pub(crate) owner: Owner,
     pub(crate) name: String,
-    /// The whole ID of the set.
-    pub(crate) set: String,
+    /// The whole ID of the set. None if it lists its changes.
+    pub(crate) set: Option<String>,
     pub(crate) counts: AcceptanceCounts,
     pub(crate) until: Option<Timestamp>,
     pub(crate) approved_by: String,

@@ -158,13 +158,13 @@ impl Reader {
             let spec = &object.spec;
             let evidence = object.status.as_ref()?.evidence.clone()?;
             let is_of = file_integrity.is_none_or(|name| spec.file_integrity == name);
-            (is_of && spec.change_set.starts_with(digits)).then(|| Accepted {
+            (is_of && spec.changes.is_none() && spec.set().starts_with(digits)).then(|| Accepted {
                 owner: Owner {
                     namespace: object.metadata.namespace.clone().unwrap_or_default(),
                     name: spec.file_integrity.clone(),
                 },
                 acceptance: object.metadata.name.clone().unwrap_or_default(),
-                set: spec.change_set.clone(),
+                set: spec.set().to_owned(),
                 evidence,
                 by: spec.approved_by.username.clone(),
                 reason: spec.reason.clone(),

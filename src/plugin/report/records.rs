@@ -59,7 +59,8 @@ pub(crate) struct AcceptanceRecord {
     pub(crate) owner: Owner,
     pub(crate) name: String,
     pub(crate) created_at: Timestamp,
-    pub(crate) set: String,
+    /// The whole ID of the set. None if it lists its changes.
+    pub(crate) set: Option<String>,
     pub(crate) approved_by: String,
     pub(crate) reason: String,
     pub(crate) ticket: Option<String>,

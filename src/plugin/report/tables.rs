@@ -89,7 +89,8 @@ pub(super) struct AcceptanceRow {
     approved_by: String,
     reason: String,
     ticket: Option<String>,
-    change_set: String,
+    /// Null if it lists its changes.
+    change_set: Option<String>,
     accepted: i64,
     refused: i64,
     waiting: i64,

@@ -323,7 +323,8 @@ impl Writer<'_> {
                 .map(|until| duration(until.as_second() - self.screen.now.as_second()));
             let cells = vec![
                 safe(&acceptance.name),
-                self.id(set),
+                set.as_ref()
+                    .map_or_else(|| "listed".to_owned(), |set| self.id(set)),
                 counts.accepted.to_string(),
                 counts.refused.to_string(),
                 counts.waiting.to_string(),

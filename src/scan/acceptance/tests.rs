@@ -64,3 +64,39 @@ fn an_answer_is_that_to_its_request() {
         (Some("d1"), None)
     );
 }
+
+#[test]
+fn progress_keeps_the_last_baseline_of_each_acceptance() {
+    let progress = |uid: &str, accepted, digest: Option<&str>| AnnouncedResult {
+        name: format!("acceptance-{uid}"),
+        uid: uid.to_owned(),
+        accepted,
+        remaining: 1,
+        message: None,
+        accepted_at: digest.map(|_| time::now()),
+        old_digest: digest.map(|_| "old".to_owned()),
+        new_digest: digest.map(str::to_owned),
+    };
+    let earlier = [
+        progress("u1", 1, Some("first")),
+        progress("u2", 1, Some("first")),
+        progress("over", 1, Some("first")),
+    ];
+    let new = [
+        progress("u1", 2, None),
+        progress("u2", 2, Some("second")),
+        progress("u3", 0, None),
+    ];
+    let merged = with_earlier(&new, &earlier);
+    let shown: Vec<_> = merged
+        .iter()
+        .map(|it| (it.uid.as_str(), it.accepted, it.new_digest.as_deref()))
+        .collect();
+    let expected = [
+        ("u1", 2, Some("first")),
+        ("u2", 2, Some("second")),
+        ("u3", 0, None),
+    ];
+    assert_eq!(shown, expected);
+    assert_eq!(merged[0].accepted_at, earlier[0].accepted_at);
+}

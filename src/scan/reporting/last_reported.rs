@@ -4,8 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::api::{
-    AcceptanceResult, Baseline, FileIntegrityNodeStatus, RealtimeStatus, Reinit, ScanMonths,
-    ScanResult,
+    AcceptanceResult, AnnouncedResult, Baseline, FileIntegrityNodeStatus, RealtimeStatus, Reinit,
+    ScanMonths, ScanResult,
 };
 use crate::scan::change_set::ChangeSet;
 
@@ -23,6 +23,8 @@ pub(crate) struct LastReported {
     pub(super) baseline: Option<Baseline>,
     pub(super) reinit: Option<Reinit>,
     pub(super) acceptance: Option<AcceptanceResult>,
+    /// None before the status was read for the first time.
+    pub(super) announced: Option<Vec<AnnouncedResult>>,
     pub(super) realtime: Option<RealtimeStatus>,
     pub(super) last_full_scan: Option<Time>,
     pub(super) scan_months: ScanMonths,

@@ -1,6 +1,6 @@
 //! Something on a node that is to be reported. Pure.
 
-use crate::api::{AcceptanceResult, Baseline, RealtimeStatus, Reinit};
+use crate::api::{AcceptanceResult, AnnouncedResult, Baseline, RealtimeStatus, Reinit};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::Finding;
 
@@ -20,6 +20,8 @@ pub struct NodeUpdate {
     pub reinit: Option<Reinit>,
     /// The answer to an acceptance.
     pub acceptance: Option<AcceptanceResult>,
+    /// What the baseline has of announced changes, if that is known anew.
+    pub announced: Option<Vec<AnnouncedResult>>,
     /// The state of realtime detection.
     pub realtime: Option<RealtimeStatus>,
     /// An event to create besides that of the result.

@@ -60,6 +60,7 @@ fn used_fields_are_kept() {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("n1".to_owned()),
         acceptance: None,
+        announced: Vec::new(),
         hold: None,
     };
     assert_eq!(*status.desired, desired);

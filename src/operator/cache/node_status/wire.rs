@@ -19,13 +19,13 @@ use super::super::delegate_kind::delegate_kind;
 use super::super::fingerprint::fingerprint;
 use super::super::interner::{Interner, TextInterner};
 use super::{
-    CachedAnswer, CachedBaseline, CachedNodeStatus, CachedRealtime, LastResult, NodeReport, Owner,
-    ReportedChangeSet, Shared,
+    CachedAnswer, CachedBaseline, CachedNodeStatus, CachedProgress, CachedRealtime, LastResult,
+    NodeReport, Owner, ReportedChangeSet, Shared,
 };
 use crate::aide::report::display_path;
 use crate::api::{
     AcceptanceState, ChangeSetId, Condition, DesiredNodeState, FileIntegrityNodeStatus,
-    RealtimeState, ReportedErrorClass, Trigger, UnwatchedRule, names,
+    MAX_ANNOUNCED, RealtimeState, ReportedErrorClass, Trigger, UnwatchedRule, names,
 };
 use crate::text::shorten_middle;
 
@@ -62,6 +62,8 @@ struct Wire {
     reinit: Option<WireReinit>,
     realtime: Option<WireRealtime>,
     acceptance: Option<WireAnswer>,
+    #[serde(default)]
+    announced: Vec<WireProgress>,
     last_full_scan: Option<WireTime>,
 }
 
@@ -154,6 +156,18 @@ struct WireAnswer {
 }
 
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireProgress {
+    uid: String,
+    accepted: i64,
+    remaining: i64,
+    message: Option<String>,
+    accepted_at: Option<WireTime>,
+    old_digest: Option<String>,
+    new_digest: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
 struct WireRealtime {
     state: RealtimeState,
     reason: Option<String>,
@@ -241,6 +255,8 @@ impl NodeStatusConverter {
             .contains_key(names::Annotation::APPLIED_HASH);
         let answer = wire.acceptance.as_ref();
         let acceptance = answer.map(|answer| self.answer(answer, wire.last_result.as_ref()));
+        let announced = wire.announced.iter().take(MAX_ANNOUNCED);
+        let announced = announced.map(|progress| self.progress(progress));
         CachedNodeStatus {
             name: self.texts.intern(metadata.name.unwrap_or_default()),
             uid: fingerprint(&meta.uid),
@@ -260,6 +276,7 @@ impl NodeStatusConverter {
                 reinit: wire.reinit.map(|reinit| self.texts.intern(reinit.id)),
                 realtime: wire.realtime.map(|realtime| self.realtime(&realtime)),
                 acceptance: acceptance.map(Box::new),
+                announced: announced.collect(),
             }),
         }
     }
@@ -312,6 +329,20 @@ impl NodeStatusConverter {
                 counts: counts(result),
             })
         })
+    }
+
+    fn progress(&self, progress: &WireProgress) -> CachedProgress {
+        let digest = |hash: &Option<String>| hash.as_deref().and_then(names::parse_sha256);
+        let message = progress.message.as_deref();
+        CachedProgress {
+            uid: self.texts.intern(progress.uid.as_str()),
+            accepted: progress.accepted.max(0),
+            remaining: progress.remaining.max(0),
+            message: message.map(|text| self.texts.intern(shown(text, MAX_REFUSAL))),
+            accepted_at: progress.accepted_at.map(|at| at.0),
+            old_digest: digest(&progress.old_digest),
+            new_digest: digest(&progress.new_digest),
+        }
     }
 
     fn answer(&self, answer: &WireAnswer, last: Option<&WireResult>) -> CachedAnswer {

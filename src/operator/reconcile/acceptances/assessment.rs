@@ -177,7 +177,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
             return Err(Refusal::FileIntegrityReplaced);
         }
         let included = IncludedNodes::new(spec.nodes.as_ref())?;
-        let set = ChangeSetId::parse(&spec.change_set).ok_or(Refusal::InvalidChangeSet)?;
+        let set = ChangeSetId::parse(spec.set()).ok_or(Refusal::InvalidChangeSet)?;
         check_until(self.created, self.until)?;
         if let Some(policy) = self.fleet.policy.filter(|_| !spec.revoked) {
             let (name, is_started) = (&self.fleet.policy_name, self.bound_to().is_some());
@@ -339,7 +339,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
             name: name.unwrap_or_default(),
             uid: self.uid.to_owned(),
             attempt,
-            change_set: self.acceptance.spec.change_set.clone(),
+            change_set: self.acceptance.spec.set().to_owned(),
             config_hash: self.config_hash.to_owned(),
             until: self.deadline(),
             publish_report,

@@ -17,7 +17,7 @@ pub(crate) enum IncludedNodes<'a> {
 }
 
 /// A selector cannot be evaluated.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidSelector {
     #[error(
         "spec.nodes.selector has the unknown operator {0}; In, NotIn, Exists and DoesNotExist are valid"

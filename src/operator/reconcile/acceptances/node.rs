@@ -2,9 +2,9 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::{AcceptanceRequest, AcceptanceState, ChangeSetId};
+use crate::api::{AcceptanceRequest, AcceptanceState, AnnouncedChanges, ChangeSetId};
 use crate::operator::cache::node::Labels;
-use crate::operator::cache::node_status::CachedAnswer;
+use crate::operator::cache::node_status::{CachedAnswer, CachedProgress};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AcceptanceNode<'a> {
@@ -23,6 +23,10 @@ pub(crate) struct AcceptanceNode<'a> {
     /// The request in its status object.
     pub(crate) request: Option<&'a AcceptanceRequest>,
     pub(crate) answer: Option<&'a CachedAnswer>,
+    /// The acceptances with lists of changes in its status object.
+    pub(crate) announced: &'a [AnnouncedChanges],
+    /// What its baseline has of them.
+    pub(crate) progress: &'a [CachedProgress],
     /// When the API server stored the last change of its status object.
     pub(crate) written_at: Option<Timestamp>,
 }

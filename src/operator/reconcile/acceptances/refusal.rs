@@ -12,7 +12,7 @@ use crate::operator::admission_policy::PolicyState;
 const MAX_UNTIL: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Why an acceptance is Failed. The messages state what is valid.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
     #[error(
         "no included node shows this change set; status.changeSets of the FileIntegrity has the IDs of all sets of at \
@@ -52,6 +52,12 @@ pub(crate) enum Refusal {
         "spec.until must be after the creation of this object, and at most 30 days later; create another acceptance"
     )]
     InvalidUntil,
+    #[error("{0}; create another acceptance")]
+    InvalidChanges(String),
+    #[error(
+        "the older acceptance {other} lists other values for {path}; revoke it, or create another acceptance when it is over"
+    )]
+    Contradictory { path: String, other: String },
     #[error(
         "{0} node(s) accepted the set, but their reports were not published in time or do not have its changes; the \
          evidence whose annotation verified is not true has what they reported, and the other nodes keep their baselines"
@@ -77,6 +83,8 @@ impl Refusal {
             Self::FileIntegrityReplaced => AcceptanceReason::FileIntegrityReplaced,
             Self::InvalidSelector(_) => AcceptanceReason::InvalidSelector,
             Self::InvalidUntil => AcceptanceReason::InvalidUntil,
+            Self::InvalidChanges(_) => AcceptanceReason::InvalidChanges,
+            Self::Contradictory { .. } => AcceptanceReason::Contradictory,
             Self::EvidenceNotVerified(_) => AcceptanceReason::EvidenceNotVerified,
         }
     }

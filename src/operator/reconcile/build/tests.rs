@@ -216,6 +216,7 @@ fn the_config_map_and_a_node_status() {
         config_hash: Some("hash".to_owned()),
         reinit_request: Some("r1".to_owned()),
         acceptance: None,
+        announced: Vec::new(),
         hold: Some(HoldReason::User),
     };
     insta::assert_yaml_snapshot!(node_status(&fi, "n1", &desired));
@@ -257,6 +258,7 @@ fn a_node_status_matches_only_with_everything_that_is_built() {
             config_hash: Some(config.to_owned()),
             reinit_request: request.map(str::to_owned),
             acceptance: None,
+            announced: Vec::new(),
             hold,
         };
         let all = [

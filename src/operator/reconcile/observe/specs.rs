@@ -117,20 +117,23 @@ pub(super) fn acceptances(
     let metrics = Arc::clone(metrics);
     WatchSpec::new(
         Source::namespaced(client, namespace).paged(ACCEPTANCES_PAGE),
-        without_finished_nodes,
+        without_finished_lists,
         relevance::of_acceptance,
     )
     .after_store(move |event| metrics.record_acceptance(event))
 }
 
 /// Keeps nothing that only users read. Finished acceptances exist for more than a year.
-fn without_finished_nodes(acceptance: FileIntegrityAcceptance) -> FileIntegrityAcceptance {
+fn without_finished_lists(acceptance: FileIntegrityAcceptance) -> FileIntegrityAcceptance {
     let mut acceptance = without_managed_fields(acceptance);
     acceptance.metadata.annotations = None;
-    if acceptance.is_finished()
-        && let Some(status) = &mut acceptance.status
-    {
-        status.nodes = Vec::new();
+    if acceptance.is_finished() {
+        if let Some(status) = &mut acceptance.status {
+            status.nodes = Vec::new();
+        }
+        if let Some(changes) = &mut acceptance.spec.changes {
+            *changes = Vec::new();
+        }
     }
     acceptance
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::super::acceptances::announced::{Listed, assess_listed};
 use super::super::acceptances::answers;
 use super::super::acceptances::assessment::{Assessment, Claims, Fleet, assess};
 use super::super::acceptances::node::AcceptanceNode;
@@ -14,8 +15,8 @@ use super::super::reinit::node_request::is_open;
 use super::inputs::Inputs;
 use crate::api::object_name::visible;
 use crate::api::{
-    AcceptanceConditionType, AcceptanceReason, AcceptanceRequest, ChangeSetId, EventReason,
-    FileIntegrityAcceptance, FileIntegrityAcceptanceStatus,
+    AcceptanceConditionType, AcceptanceReason, AcceptanceRequest, AnnouncedChanges, EventReason,
+    FileIntegrityAcceptance, FileIntegrityAcceptanceStatus, MAX_ANNOUNCED,
 };
 use crate::operator::admission_policy::Policy;
 use crate::operator::cache::node::CachedNode;
@@ -38,6 +39,8 @@ pub(crate) struct AcceptanceUpdate {
 pub(super) struct PlannedAcceptances<'a> {
     /// Unset if it is not known what is requested.
     requests: Option<PlannedRequests<'a>>,
+    /// What is announced, by the names of the nodes. Unset if it is not known.
+    announced: Option<HashMap<&'a str, Vec<AnnouncedChanges>>>,
     pub(super) updates: Vec<AcceptanceUpdate>,
     pub(super) awaits_evidence: bool,
     pub(super) check_after: Option<Duration>,
@@ -67,6 +70,20 @@ impl PlannedAcceptances<'_> {
     }
 }
 
+impl PlannedAcceptances<'_> {
+    /// What is announced in the node's status object. `current` is what is announced there.
+    pub(super) fn announced_to(
+        &self,
+        node: &CachedNode,
+        current: &[AnnouncedChanges],
+    ) -> Vec<AnnouncedChanges> {
+        match &self.announced {
+            Some(announced) => announced.get(&*node.name).cloned().unwrap_or_default(),
+            None => current.to_vec(),
+        }
+    }
+}
+
 impl Inputs<'_> {
     /// Plans the acceptances, if they and the configuration are known.
     pub(super) fn acceptances(&self, is_deployable: bool) -> PlannedAcceptances<'_> {
@@ -76,21 +93,27 @@ impl Inputs<'_> {
         };
         let mut open: Vec<_> = all.iter().filter(|it| is_open_acceptance(it)).collect();
         open.sort_by(|a, b| order(a).cmp(&order(b)));
-        let mut planned = PlannedAcceptances::default();
+        let (lists, sets): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|it| it.spec.changes.is_some());
+        let mut planned = PlannedAcceptances {
+            announced: Some(HashMap::new()),
+            ..PlannedAcceptances::default()
+        };
         let mut requests = PlannedRequests {
             kept: self.answered(),
             ..PlannedRequests::default()
         };
-        if !open.is_empty() {
+        if !(lists.is_empty() && sets.is_empty()) {
             let fleet = self.fleet(hash);
-            let uids = open.iter().filter_map(|it| it.metadata.uid.as_deref());
-            let objects: Vec<&FileIntegrityAcceptance> = open.iter().map(|it| &***it).collect();
+            let uids = sets.iter().filter_map(|it| it.metadata.uid.as_deref());
+            let objects: Vec<&FileIntegrityAcceptance> = sets.iter().map(|it| &***it).collect();
             let mut claims = Claims {
                 open: uids.collect(),
                 not_stored: answers::not_stored(&fleet, &objects),
                 ..Claims::default()
             };
-            for acceptance in open {
+            planned.announce(&fleet, &lists);
+            for acceptance in sets {
                 let assessment = assess(&fleet, acceptance, &claims);
                 claims.nodes.extend(&assessment.claims);
                 claims.new_requests += assessment.requests.len();
@@ -138,20 +161,57 @@ impl Inputs<'_> {
     }
 }
 
-impl PlannedAcceptances<'_> {
+impl<'a> PlannedAcceptances<'a> {
+    /// Announces the acceptances that list their changes.
+    fn announce(&mut self, fleet: &Fleet<'a>, lists: &[&'a Arc<FileIntegrityAcceptance>]) {
+        let mut announced: HashMap<&str, Vec<AnnouncedChanges>> = HashMap::new();
+        let mut older: Vec<Listed<'_>> = Vec::new();
+        for acceptance in lists {
+            let listed = Listed::new(acceptance);
+            let assessment = assess_listed(fleet, &listed, &older);
+            self.check_before(assessment.check_after);
+            let event = end_event(acceptance, &assessment.status, &assessment.phase);
+            self.update(acceptance, &assessment.status, &assessment.phase, event);
+            for (node, changes) in assessment.announced {
+                let announced = announced.entry(node).or_default();
+                if announced.len() < MAX_ANNOUNCED {
+                    announced.push(changes);
+                }
+            }
+            if assessment.phase.is_open() {
+                older.push(listed);
+            }
+        }
+        self.announced = Some(announced);
+    }
+
     fn add(&mut self, acceptance: &Arc<FileIntegrityAcceptance>, assessment: &Assessment<'_>) {
         self.awaits_evidence |= assessment.awaits_evidence;
-        let checks = [self.check_after, assessment.check_after];
+        self.check_before(assessment.check_after);
+        let event = end_event(acceptance, &assessment.status, &assessment.phase);
+        self.update(acceptance, &assessment.status, &assessment.phase, event);
+    }
+
+    fn check_before(&mut self, check_after: Option<Duration>) {
+        let checks = [self.check_after, check_after];
         self.check_after = checks.into_iter().flatten().min();
-        let status = &assessment.status;
+    }
+
+    fn update(
+        &mut self,
+        acceptance: &Arc<FileIntegrityAcceptance>,
+        status: &FileIntegrityAcceptanceStatus,
+        phase: &Phase,
+        ends_with: Option<EventMessage>,
+    ) {
         if acceptance.status.as_ref() == Some(status) {
             return;
         }
         self.updates.push(AcceptanceUpdate {
             acceptance: Arc::clone(acceptance),
             status: status.clone(),
-            reason: assessment.phase.reason(),
-            ends_with: end_event(acceptance, assessment),
+            reason: phase.reason(),
+            ends_with,
         });
     }
 }
@@ -175,6 +235,8 @@ fn acceptance_node<'a>(
         config_hash: baseline.map(|baseline| &*baseline.config_hash),
         request: status.desired.acceptance.as_ref(),
         answer: report.acceptance.as_deref(),
+        announced: &status.desired.announced,
+        progress: &report.announced,
         written_at: status.written_at,
     }
 }
@@ -194,25 +256,26 @@ fn order(acceptance: &FileIntegrityAcceptance) -> (Option<Timestamp>, Option<&st
 /// The event of an acceptance that is Complete or Failed.
 fn end_event(
     acceptance: &FileIntegrityAcceptance,
-    assessment: &Assessment<'_>,
+    status: &FileIntegrityAcceptanceStatus,
+    phase: &Phase,
 ) -> Option<EventMessage> {
-    let (severity, reason) = match &assessment.phase {
+    let (severity, reason) = match phase {
         Phase::Open { .. } => return None,
         Phase::Complete(_) => (Severity::Normal, EventReason::AcceptanceComplete),
         Phase::Failed(_) => (Severity::Warning, EventReason::AcceptanceFailed),
     };
-    let complete = AcceptanceConditionType::Complete.find(&assessment.status.conditions);
+    let complete = AcceptanceConditionType::Complete.find(&status.conditions);
     let message = complete.map_or("", |complete| &complete.message);
     let name = acceptance.metadata.name.as_deref().unwrap_or_default();
     Some(EventMessage {
         severity,
         reason,
         message: format!(
-            "acceptance {} of change set {} by {}: {}, {message}",
+            "acceptance {} of {} by {}: {}, {message}",
             visible(name),
-            visible(&ChangeSetId::shown(&acceptance.spec.change_set)),
+            acceptance.spec.subject(),
             visible(&acceptance.spec.approved_by.username),
-            assessment.phase.reason(),
+            phase.reason(),
         ),
     })
 }

@@ -18,12 +18,14 @@ impl Inputs<'_> {
         node: &CachedNode,
         acceptances: &PlannedAcceptances<'_>,
     ) -> DesiredNodeState {
-        let current = self.status_of(node);
-        let current = current.and_then(|status| status.desired.acceptance.as_ref());
+        let current = self.status_of(node).map(|status| &status.desired);
+        let announced = current.map(|desired| desired.announced.as_slice());
+        let current = current.and_then(|desired| desired.acceptance.as_ref());
         DesiredNodeState {
             config_hash: self.effective.hash.clone(),
             reinit_request: self.request_for(node),
             acceptance: acceptances.request_for(node, current),
+            announced: acceptances.announced_to(node, announced.unwrap_or_default()),
             hold: self.hold(node),
         }
     }

@@ -48,7 +48,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
         let stored = self.before.and_then(|status| status.evidence.clone());
         let known = || {
             let known = self.fleet.evidence?;
-            let set = &self.acceptance.spec.change_set;
+            let set = self.acceptance.spec.set();
             let name = self.evidence_name(&acceptance_set(self.uid, self.config_hash, set));
             if known.get(&name) == Some(&EvidenceState::Verified) {
                 return Some(name);

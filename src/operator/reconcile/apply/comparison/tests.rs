@@ -3,7 +3,7 @@
 use kube::ResourceExt as _;
 
 use super::*;
-use crate::api::{AcceptanceRequest, HoldReason};
+use crate::api::{AcceptanceRequest, AnnouncedChanges, HoldReason};
 use crate::operator::cache::node_status::from_json;
 use crate::operator::reconcile::build::node_status;
 
@@ -62,6 +62,12 @@ fn a_cached_node_status_has_everything_that_was_applied_except_the_hash() {
             until: "2026-01-02T03:04:05Z".parse().unwrap(),
             publish_report: false,
         }),
+        announced: vec![AnnouncedChanges {
+            name: "a".to_owned(),
+            uid: "u".to_owned(),
+            until: "2026-01-02T03:04:05Z".parse().unwrap(),
+            config_hash: "c".to_owned(),
+        }],
         hold: Some(HoldReason::User),
     };
     let fi = serde_json::from_value(fi).unwrap();

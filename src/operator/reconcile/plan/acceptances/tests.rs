@@ -1,5 +1,7 @@
 //! Stories of acceptances: plans, which are carried out on objects in memory, and daemons that answer.
 
+mod announced;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
@@ -281,7 +283,7 @@ impl Cluster {
     fn is_verified(&mut self, acceptance: &str) {
         let uid = format!("uid of {acceptance}");
         let spec = &self.acceptances[acceptance].spec;
-        let set = acceptance_set(&uid, &self.config_hash(), &spec.change_set);
+        let set = acceptance_set(&uid, &self.config_hash(), spec.set());
         let name = names::evidence("aide-fi", &set);
         self.evidence.insert(name, EvidenceState::Verified);
     }

@@ -44,6 +44,7 @@ mod process;
 mod proxy;
 mod realtime;
 mod reinit;
+mod require_acceptance;
 mod restored;
 mod site;
 mod skew;

@@ -40,6 +40,8 @@ pub(crate) struct Site<'a> {
     pub(crate) environment: Vec<(String, String)>,
     /// More of its arguments.
     pub(crate) arguments: Vec<String>,
+    /// Whether only an acceptance may replace the baseline.
+    pub(crate) requires_acceptance: bool,
     fi: FileIntegrity,
     effective: String,
     pause: &'static str,
@@ -79,6 +81,7 @@ impl<'a> Site<'a> {
             aide: None,
             environment: Vec::new(),
             arguments: Vec::new(),
+            requires_acceptance: false,
             effective: prepared.effective,
             dir,
             pause,
@@ -175,21 +178,42 @@ impl<'a> Site<'a> {
             uid: uid.to_owned(),
             attempt: 1,
             change_set: set.context("the node shows no set")?,
-            config_hash: config_hash(&self.effective),
+            config_hash: self
+                .status()
+                .await?
+                .desired()
+                .config_hash
+                .unwrap_or_default(),
             until: Timestamp::now() + SignedDuration::from_hours(1),
             publish_report: true,
         };
         let desired = DesiredNodeState {
             acceptance: Some(request.clone()),
+            config_hash: Some(request.config_hash.clone()),
             ..self.desired()
         };
         self.write_desired(desired).await?;
         Ok(request)
     }
 
+    /// Hash of the newest configuration.
+    pub(crate) fn config_hash(&self) -> String {
+        config_hash(&self.effective)
+    }
+
+    /// Requests this configuration.
+    pub(crate) async fn set_config(&self, hash: &str) -> anyhow::Result<()> {
+        let desired = DesiredNodeState {
+            config_hash: Some(hash.to_owned()),
+            ..self.desired()
+        };
+        self.write_desired(desired).await
+    }
+
     fn desired(&self) -> DesiredNodeState {
         DesiredNodeState {
-            config_hash: Some(config_hash(&self.effective)),
+            config_hash: Some(self.config_hash()),
+            require_acceptance: self.requires_acceptance,
             ..DesiredNodeState::default()
         }
     }

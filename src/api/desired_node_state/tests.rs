@@ -21,6 +21,8 @@ fn annotations_round_trip() {
         reinit_request: Some("r".to_owned()),
         acceptance: Some(acceptance()),
         hold: Some(hold),
+        require_acceptance: true,
+        previous_config: Some("p".to_owned()),
     };
     let table = [
         (DesiredNodeState::default(), None),
@@ -44,6 +46,8 @@ fn all_annotations_are_listed() {
         reinit_request: Some("r".to_owned()),
         acceptance: Some(acceptance()),
         hold: Some(HoldReason::User),
+        require_acceptance: true,
+        previous_config: Some("p".to_owned()),
     };
     let encoded = state.to_annotations();
     let encoded: Vec<&str> = encoded.keys().map(String::as_str).collect();

@@ -115,6 +115,12 @@ pub struct AideConfig {
     /// reinit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_baseline_loss: Option<BaselineLoss>,
+    /// If true, only a FileIntegrityAcceptance accepts changes: re-init annotations and signals are
+    /// refused, the end of a node update creates no baseline, a new configuration waits on nodes that
+    /// are Failed, and a baseline that is lost or cannot be used is an error. To set it back requires
+    /// the verb accept. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_acceptance: Option<bool>,
     /// Maximum duration in seconds of a scan or initialization. Longer runs are terminated and reported
     /// as Errored. Runs without progress are terminated after 600 seconds, or after this time if it is
     /// shorter. Default: 21600 (six hours).

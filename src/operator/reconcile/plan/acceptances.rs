@@ -88,7 +88,10 @@ impl Inputs<'_> {
     fn answered_requests(&self) -> HashMap<&str, AcceptanceRequest> {
         let nodes = self.selection.selected.iter();
         let answered = nodes.filter_map(|node| {
-            let request = acceptance_node(node, self.status_of(node)?, false).answered_request()?;
+            let status = self.status_of(node)?;
+            let request = self
+                .acceptance_node(node, status, false)
+                .answered_request()?;
             Some((&*node.name, request.clone()))
         });
         answered.collect()
@@ -101,7 +104,7 @@ impl Inputs<'_> {
             let status = self.status_of(node)?;
             let has_request = is_open(status, self.request_for(node).as_deref());
             let is_free = !has_request && self.hold(node).is_none();
-            Some(acceptance_node(node, status, is_free))
+            Some(self.acceptance_node(node, status, is_free))
         });
         let namespace = self.fi.metadata.namespace.as_deref();
         Fleet {
@@ -114,6 +117,31 @@ impl Inputs<'_> {
             policy_name: Policy::Acceptance.name(namespace.unwrap_or_default()),
             retention: self.fi.spec.evidence_retention(),
             now: &observed.now,
+        }
+    }
+}
+
+impl Inputs<'_> {
+    fn acceptance_node<'n>(
+        &self,
+        node: &'n CachedNode,
+        status: &'n CachedNodeStatus,
+        is_free: bool,
+    ) -> AcceptanceNode<'n> {
+        let report = &status.report;
+        let last = report.last_result.as_ref();
+        let baseline = report.baseline.as_ref();
+        AcceptanceNode {
+            name: &node.name,
+            labels: &node.labels,
+            ready: node.ready,
+            is_free,
+            change_set: last.and_then(|last| Some(last.change_set.as_ref()?.id)),
+            config_hash: baseline.map(|baseline| &*baseline.config_hash),
+            kept_config: self.kept_config(status),
+            request: status.desired.acceptance.as_ref(),
+            answer: report.acceptance.as_deref(),
+            written_at: status.written_at,
         }
     }
 }
@@ -133,27 +161,6 @@ impl PlannedAcceptances<'_> {
             reason: assessment.phase.reason(),
             ends_with: end_event(acceptance, assessment),
         });
-    }
-}
-
-fn acceptance_node<'a>(
-    node: &'a CachedNode,
-    status: &'a CachedNodeStatus,
-    is_free: bool,
-) -> AcceptanceNode<'a> {
-    let report = &status.report;
-    let last = report.last_result.as_ref();
-    let baseline = report.baseline.as_ref();
-    AcceptanceNode {
-        name: &node.name,
-        labels: &node.labels,
-        ready: node.ready,
-        is_free,
-        change_set: last.and_then(|last| Some(last.change_set.as_ref()?.id)),
-        config_hash: baseline.map(|baseline| &*baseline.config_hash),
-        request: status.desired.acceptance.as_ref(),
-        answer: report.acceptance.as_deref(),
-        written_at: status.written_at,
     }
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod command;
 pub(crate) mod config;
 pub(crate) mod coverage;
 pub(crate) mod database;
+pub(crate) mod database_entries;
 pub mod exit;
 pub(crate) mod limit;
 pub(crate) mod node_links;

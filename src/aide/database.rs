@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `aide.db.gz` | the baseline, AIDE's database |
 //! | `aide.db.gz.new` | a baseline that AIDE is writing |
+//! | `aide.db.gz.merged` | a baseline that accepts a part of the changes, while it is verified |
 //! | `aide.baseline.json` | [`Record`]: how the baseline was created, and what it accepted |
 //! | `aide.baseline.json.new` | the record of the baseline that is being installed |
 //! | `aide.baseline.conf`, `aide.baseline.conf.new` | the configuration of the baseline, and that of the one being installed |
@@ -25,7 +26,7 @@ mod error;
 mod lock;
 mod plain_log;
 mod record;
-mod safe_fs;
+pub(super) mod safe_fs;
 mod selection;
 mod state_dir;
 mod trusted_path;

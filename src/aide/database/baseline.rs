@@ -112,6 +112,11 @@ impl StateDir {
         self.replace(&record.digest, max_backups)
     }
 
+    /// Makes the merged database the new one, instead of the one that AIDE has written.
+    pub(crate) fn take_merged_database(&self) -> Result<(), DatabaseError> {
+        Ok(rename(&self.merged_database(), &self.new_database())?)
+    }
+
     /// Does everything before the replacement of the baseline, which may take long: writes the new database to the disk,
     /// its record and its configuration beside it, and a backup of the old one.
     pub(crate) fn stage(

@@ -14,7 +14,7 @@ use crate::file_error::FileError;
 const FILE_MODE: u32 = 0o600;
 
 /// Opens a file, but does not follow a link in its place.
-pub(super) fn open_no_follow(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+pub(in crate::aide) fn open_no_follow(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     #[expect(
         clippy::cast_possible_wrap,
         reason = "the flag is a small positive number"
@@ -76,7 +76,7 @@ pub(super) fn remove_empty_dir(path: &Path) -> Result<(), DatabaseError> {
 }
 
 /// Removes a file if it exists.
-pub(super) fn remove_if_exists(path: &Path) -> Result<(), FileError> {
+pub(in crate::aide) fn remove_if_exists(path: &Path) -> Result<(), FileError> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(FileError::on("remove", path)(e)),
         _ => Ok(()),

@@ -20,6 +20,8 @@ pub(super) const CONFIG: &str = "aide.baseline.conf";
 pub(super) const ACCEPTED: &str = "aide.accepted.json";
 /// Suffix of files that are being written.
 const NEW: &str = ".new";
+/// The suffix of a database that consists of entries of others.
+const MERGED: &str = ".merged";
 /// A backup that is being copied, without [`NEW`].
 pub(super) const PARTIAL_BACKUP: &str = "aide.backup";
 
@@ -91,7 +93,9 @@ impl StateDir {
     pub(crate) fn clear_unfinished(&self) -> Result<(), DatabaseError> {
         self.verify()?;
         let partial_backup = self.new_of(PARTIAL_BACKUP);
-        for unfinished in [partial_backup, self.new_database(), self.new_log()] {
+        let databases = [self.new_database(), self.merged_database()];
+        let others = [partial_backup, self.new_log()];
+        for unfinished in databases.into_iter().chain(others) {
             remove_empty_dir(&unfinished)?;
             remove_if_exists(&unfinished)?;
         }
@@ -124,6 +128,11 @@ impl StateDir {
     /// The database that AIDE writes.
     pub(crate) fn new_database(&self) -> PathBuf {
         self.new_of(DATABASE)
+    }
+
+    /// A database that consists of entries of the baseline and of the one that AIDE writes.
+    pub(crate) fn merged_database(&self) -> PathBuf {
+        self.dir.join(format!("{DATABASE}{MERGED}"))
     }
 
     /// The latest plain report.

@@ -605,6 +605,16 @@ async fn loosening_a_restricted_file_integrity_requires_accept() -> anyhow::Resu
             space.file_integrity(name, json!({"config": config, "evidence": evidence}))
         };
         let kept = restricted("kept").await?;
+        let exclude = |paths: &[(&str, Option<&String>)]| {
+            let list = paths.iter().map(|(path, until)| match until {
+                Some(until) => json!({"path": path, "reason": "a cache", "until": until}),
+                None => json!({"path": path, "reason": "a cache"}),
+            });
+            json!({"exclude": list.collect::<Vec<Value>>()})
+        };
+        let (sooner, soon, later) = (from_now(1800), from_now(3600), from_now(7200));
+        let patch = json!({"spec": exclude(&[("/etc/a", Some(&soon))])});
+        space.merge::<FileIntegrity>("kept", patch).await?;
         for name in ["lowered", "deleted"] {
             restricted(name).await?;
         }
@@ -717,6 +727,46 @@ async fn loosening_a_restricted_file_integrity_requires_accept() -> anyhow::Resu
                     "a hold",
                     NODE,
                     node(&accepter, of_node(names::Annotation::HOLDOFF, json!(""))),
+                ),
+                refused(
+                    "an exclusion",
+                    "adding or extending an exclusion requires the verb accept",
+                    change(
+                        &editor,
+                        "kept",
+                        exclude(&[("/etc/a", Some(&soon)), ("/etc/b", None)]),
+                    ),
+                ),
+                refused(
+                    "another exclusion",
+                    "adding or extending an exclusion",
+                    change(&editor, "kept", exclude(&[("/etc/c", None)])),
+                ),
+                refused(
+                    "a longer exclusion",
+                    "adding or extending an exclusion",
+                    change(&editor, "kept", exclude(&[("/etc/a", Some(&later))])),
+                ),
+                refused(
+                    "an exclusion without an end",
+                    "adding or extending an exclusion",
+                    change(&editor, "kept", exclude(&[("/etc/a", None)])),
+                ),
+                allowed(
+                    "a shorter exclusion",
+                    change(&editor, "kept", exclude(&[("/etc/a", Some(&sooner))])),
+                ),
+                allowed(
+                    "an exclusion by an accepter",
+                    change(
+                        &accepter,
+                        "kept",
+                        exclude(&[("/etc/b", None), ("/etc/a", Some(&sooner))]),
+                    ),
+                ),
+                allowed(
+                    "an exclusion ended",
+                    change(&editor, "kept", json!({"exclude": null})),
                 ),
                 // What accepts nothing.
                 allowed(

@@ -26,6 +26,7 @@ mod detection;
 mod docs;
 mod edits;
 mod evidence;
+mod exclusions;
 mod failover;
 mod faults;
 mod flux;

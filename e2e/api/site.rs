@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
-use fio::testing::aide::config::{config_hash, prepare};
+use fio::testing::aide::config::{ExcludedPaths, config_hash, prepare};
 use fio::testing::api::{
     AcceptanceRequest, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names,
 };
@@ -108,6 +108,21 @@ impl<'a> Site<'a> {
         let prepared = prepare(rules, "/etc/kubernetes", &root.to_string_lossy())?;
         self.effective = prepared.effective;
         self.write_configuration(prepared.conf).await?;
+        self.set_request(None).await
+    }
+
+    /// Excludes these paths, and no others.
+    pub(crate) async fn exclude(&mut self, paths: &[&str]) -> anyhow::Result<()> {
+        let root = self.path("root");
+        let prepared = prepare(RULES, "/etc/kubernetes", &root.to_string_lossy())?;
+        let mut excluded = ExcludedPaths::default();
+        for path in paths {
+            excluded.add(path)?;
+        }
+        let root = root.to_string_lossy();
+        self.effective = excluded.append_to(&prepared.effective, &root);
+        let conf = excluded.append_to(&prepared.conf, &root);
+        self.write_configuration(conf).await?;
         self.set_request(None).await
     }
 

@@ -31,7 +31,7 @@ pub(crate) use self::changes::OmittedEntries;
 pub use self::changes::{Change, ChangeKind, Report};
 pub(crate) use self::error::ReportError;
 pub(crate) use self::names::is_incidental;
-pub(crate) use self::path::{display_path, is_printable};
+pub(crate) use self::path::{display_path, exact_path, is_printable};
 pub(crate) use self::tokens::hex_digest;
 pub(crate) use self::value_hash::{length, part};
 

@@ -6,6 +6,7 @@ mod completed;
 mod context;
 mod disk_space;
 mod error;
+mod exclusion;
 mod marker;
 mod new_baseline;
 mod part_check;
@@ -285,6 +286,8 @@ mod tests;
 mod acceptance_race_tests;
 #[cfg(test)]
 mod acceptance_tests;
+#[cfg(test)]
+mod exclusion_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]

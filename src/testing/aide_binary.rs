@@ -90,6 +90,7 @@ impl Node {
         RunOptions {
             workers: 2,
             database_in: own("aide.db.gz"),
+            database_new: None,
             database_out: own("aide.db.gz.new"),
             json_report: self
                 .aside

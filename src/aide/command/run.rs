@@ -12,6 +12,8 @@ pub(crate) enum Mode {
     Check,
     /// Compare with the database, and create a new one in the same run.
     Update,
+    /// Compare two databases, without looking at the files.
+    Compare,
     /// Check the configuration, without a database.
     ConfigCheck,
 }
@@ -22,6 +24,7 @@ impl Mode {
             Self::Init => "--init",
             Self::Check => "--check",
             Self::Update => "--update",
+            Self::Compare => "--compare",
             Self::ConfigCheck => "--config-check",
         }
     }

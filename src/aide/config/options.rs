@@ -1,6 +1,6 @@
 //! fio's own options in each run of AIDE. Pure.
 //!
-//! AIDE 0.19 uses the first `database_in`, `database_out`, `num_workers` and `log_level`, and the last one of all other
+//! AIDE 0.19 uses the first `database_in`, `database_new`, `database_out`, `num_workers` and `log_level`, and the last one of all other
 //! options. The options of a report are those that are set at its `report_url` (`do_dbdef`,
 //! `eval_config_statement` and `add_report_url` of `commandconf.c`, `conf_eval.c` and `report.c`;
 //! aide.conf(5), "REPORT OPTIONS"). To override the user's options, fio sets its own before and after
@@ -18,6 +18,8 @@ pub struct RunOptions {
     pub workers: u32,
     /// The database of the baseline.
     pub database_in: String,
+    /// The database that `--compare` compares with that of the baseline.
+    pub database_new: Option<String>,
     /// The new database of `--init`.
     pub database_out: String,
     /// The path of the JSON report.
@@ -33,6 +35,7 @@ impl RunOptions {
         Self {
             workers,
             database_in: file("aide.db.gz"),
+            database_new: None,
             database_out: file("aide.db.gz.new"),
             json_report: json_report.to_string_lossy().into_owned(),
             plain_report: file("aide.log.new"),
@@ -45,12 +48,16 @@ pub(crate) fn run_options_before(options: &RunOptions) -> String {
     let RunOptions {
         workers,
         database_in,
+        database_new,
         database_out,
         ..
     } = options;
+    let database_new = database_new.as_ref();
+    let database_new = database_new.map(|path| format!("database_new=file:{}\n", escape(path)));
     format!(
-        "database_in=file:{}\ndatabase_out=file:{}\nnum_workers={workers}\nlog_level=warning\n",
+        "database_in=file:{}\n{}database_out=file:{}\nnum_workers={workers}\nlog_level=warning\n",
         escape(database_in),
+        database_new.unwrap_or_default(),
         escape(database_out),
     )
 }

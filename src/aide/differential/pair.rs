@@ -155,6 +155,7 @@ impl Pair {
         let options = RunOptions {
             workers: 1,
             database_in: "/out/aide.db.gz".into(),
+            database_new: None,
             database_out: "/out/aide.db.gz.new".into(),
             json_report: "/out/report.json".into(),
             plain_report: "/out/aide.log.new".into(),

@@ -23,6 +23,12 @@ pub(crate) fn display_path(path: &[u8]) -> String {
     text
 }
 
+/// The bytes of a path that [`display_path`] has written. None for any other text.
+pub(crate) fn exact_path(text: &str) -> Option<Vec<u8>> {
+    let path = unescape(text.as_bytes());
+    (display_path(&path) == text).then_some(path)
+}
+
 /// Whether a character is printable: not a control character, and without effect on the direction or the lines of the text.
 pub(crate) fn is_printable(c: char) -> bool {
     !c.is_control()

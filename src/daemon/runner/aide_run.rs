@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use super::context::Runner;
 use super::disk_space;
 use super::error::RunnerError;
-use super::report_files::ReportFiles;
+use super::report_files::{self, ReportFiles};
 use crate::aide::command::{self, Aide, ExtraConfig, Mode, RunError};
 use crate::aide::config::{RunOptions, Unwatched};
 use crate::aide::exit::{self, AideError, CheckStatus};
 use crate::aide::report::Report;
-use crate::aide::stderr::Stderr;
+use crate::aide::stderr::{Class, Stderr};
 use crate::api::{ErrorClass, UnwatchedRule};
 use crate::daemon::node_config::{self, AideQuery, NodeConfig};
 use crate::file_error::FileError;
@@ -70,6 +70,13 @@ pub(super) struct Update {
     pub(super) status: CheckStatus,
     /// Files whose content the new database lacks, as they were written while AIDE read them.
     pub(super) unread: Option<String>,
+}
+
+/// What a comparison of two databases has found.
+#[derive(Debug)]
+pub(super) struct Compared {
+    pub(super) status: CheckStatus,
+    pub(super) report: Report,
 }
 
 /// The attempt that counts.
@@ -172,6 +179,50 @@ impl<'a> AideRun<'a> {
         })
     }
 
+    /// Compares two databases, without looking at the files. The reports are in `dir`. Any warning is an error: AIDE may
+    /// have skipped an entry.
+    pub(super) async fn compare(
+        &self,
+        old: &Path,
+        new: &Path,
+        dir: &Path,
+    ) -> Result<Compared, RunnerError> {
+        fs::create_dir_all(dir).map_err(FileError::on("create", dir))?;
+        let files = ReportFiles::in_dir(self.runner, dir);
+        files.remove_json()?;
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let mut options = RunOptions::new(self.runner.state.path(), files.json(), 0);
+        options.database_in = path(old);
+        options.database_new = Some(path(new));
+        options.plain_report = path(&files.plain());
+        let aide = self.runner.aide.clone().writing_at_most(self.report_limit);
+        let extra = ExtraConfig::of(&options);
+        let ended = aide
+            .run(Mode::Compare, &self.config.path, &extra, self.cancel)
+            .await?;
+        let attempt = Attempt {
+            check: check_status(Mode::Compare, &ended),
+            stderr: ended.stderr,
+        };
+        if let CheckStatus::Error(error) = attempt.check {
+            return Err(RunnerError::Scan(self.scan_error(error, &attempt)));
+        }
+        let stderr = &attempt.stderr;
+        let classes = [&stderr.skipped, &stderr.changing, &stderr.others];
+        if let Some(warning) = classes.into_iter().find_map(Class::summary) {
+            let message = format!("AIDE warns about a database: {warning}");
+            return Err(RunnerError::Scan(ScanError::new(
+                ErrorClass::Database,
+                message,
+            )));
+        }
+        let host_root = &self.runner.host_root;
+        Ok(Compared {
+            status: attempt.check,
+            report: report_files::read(files.json(), host_root)?,
+        })
+    }
+
     /// Runs AIDE until it has read everything. If files or directories change, AIDE skips them or their
     /// content, so it runs again; if that does not help, the run has failed. A file that is written
     /// continuously does not prevent a baseline, but then a scan without changes is Errored.
@@ -261,7 +312,9 @@ fn check_status(mode: Mode, ended: &command::ProcessExit) -> CheckStatus {
     match mode {
         Mode::Init => exit::decode_plain(ended.code, ended.signal)
             .map_or_else(CheckStatus::Error, |()| CheckStatus::Clean),
-        Mode::Check | Mode::Update | Mode::ConfigCheck => exit::decode(ended.code, ended.signal),
+        Mode::Check | Mode::Update | Mode::Compare | Mode::ConfigCheck => {
+            exit::decode(ended.code, ended.signal)
+        }
     }
 }
 

@@ -98,6 +98,9 @@ impl Runner {
         cancel: &CancellationToken,
     ) -> Completed {
         let started_at = time::now();
+        if let Some(change) = self.change_of_exclusions(new) {
+            return self.change_exclusions(new, change, cancel).await;
+        }
         if new.requires_clean_node()
             && let Some(completed) = self.unaccepted(new, cancel).await
         {
@@ -150,6 +153,7 @@ impl Runner {
             aide_version: self.aide_version.clone(),
             requested: new.reason.requested(),
             request: new.reason.request().map(str::to_owned),
+            excluded: None,
             accepted: written.comparison.as_ref().and_then(|it| accepted(new, it)),
             unread: written.database.unread,
         };
@@ -432,6 +436,9 @@ impl Runner {
         let new = self.state.new_database();
         record.digest = database::digest_of_gzip(&new).map_err(FileError::on("read", &new))?;
         record.created_at = time::now();
+        if record.excluded.is_none() {
+            record.excluded = self.state.inherited_entries(&record);
+        }
         Ok(record)
     }
 

@@ -16,6 +16,8 @@ use crate::scan::failure_log::{self, Reports};
 
 /// Name of the JSON report in the container's own directory.
 const JSON_REPORT: &str = "aide.report.json";
+/// Name of the plain report in another directory than the state directory.
+const PLAIN_REPORT: &str = "aide.log";
 
 /// The files with AIDE's two reports of a run.
 #[derive(Debug)]
@@ -51,6 +53,19 @@ impl<'a> ReportFiles<'a> {
         }
     }
 
+    /// The reports of a comparison of two databases.
+    pub(super) fn in_dir(runner: &'a Runner, dir: &Path) -> Self {
+        Self {
+            json: dir.join(JSON_REPORT),
+            runner,
+        }
+    }
+
+    /// Path of the plain report beside the JSON report.
+    pub(super) fn plain(&self) -> PathBuf {
+        self.json.with_file_name(PLAIN_REPORT)
+    }
+
     /// Path of the JSON report.
     pub(super) fn json(&self) -> &PathBuf {
         &self.json
@@ -75,7 +90,8 @@ impl<'a> ReportFiles<'a> {
         self.log_of(report, &self.runner.state.new_log())
     }
 
-    fn log_of(&self, report: &Report, log: &Path) -> Result<Value, RunnerError> {
+    /// The failure log of the JSON report and this plain report.
+    pub(super) fn log_of(&self, report: &Report, log: &Path) -> Result<Value, RunnerError> {
         let identity = &self.runner.identity;
         let reports = Reports {
             plain: File::open(log).map_err(FileError::on("open", log))?,

@@ -441,6 +441,7 @@ fn put_unreadable_database(runner: &Runner, made_by: &str) {
         requested: true,
         request: None,
         unread: None,
+        excluded: None,
         accepted: None,
     };
     runner.state.commit(&record, "", time::now().0, 5).unwrap();

@@ -58,7 +58,7 @@ struct Divided {
 
 /// How the baseline on the disk differs from the recorded one.
 enum Baseline {
-    Recorded(Option<Record>),
+    Recorded(Option<Box<Record>>),
     Missing,
     Other(String),
 }
@@ -158,7 +158,9 @@ impl Runner {
         Ok(match self.state.load()? {
             Found::Nothing { .. } => Baseline::Missing,
             Found::Unreadable { .. } => Baseline::Other(NO_DATABASE.to_owned()),
-            Found::Database { digest, record } if digest == recorded => Baseline::Recorded(record),
+            Found::Database { digest, record } if digest == recorded => {
+                Baseline::Recorded(record.map(Box::new))
+            }
             Found::Database { digest, .. } => Baseline::Other(digest),
         })
     }
@@ -263,7 +265,7 @@ impl Runner {
         config_hash: &str,
         change: &ChangeOfExclusions,
         divided: &Divided,
-        old: Option<Record>,
+        old: Option<Box<Record>>,
     ) -> Record {
         Record {
             owner: self.identity.file_integrity.clone(),

@@ -4,8 +4,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
-use tokio_util::sync::CancellationToken;
-
 use super::tests::{Node, finding, made, old_baseline};
 use super::*;
 use crate::aide::config::{ExcludedPaths, config_hash};

@@ -74,7 +74,7 @@ impl Runner {
         let config = fs::read_to_string(new.config).ok()?;
         let (rules_before, before) = ExcludedPaths::split(&before, &self.host_root);
         let (rules, after) = ExcludedPaths::split(&config, &self.host_root);
-        (rules == rules_before).then(|| ChangeOfExclusions {
+        (rules == rules_before && before != after).then(|| ChangeOfExclusions {
             before,
             after,
             config,

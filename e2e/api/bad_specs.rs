@@ -42,6 +42,7 @@ const RESOURCES: &str = "spec.template.spec.containers[0].resources";
 
 /// What is odd, the specification, and what comes of it.
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn table() -> Vec<(&'static str, Value, Answer)> {
     let config = |field: &str, value: Value| json!({"config": {field: value}});
     let spec = |field: &str, value: Value| json!({"config": {}, field: value});

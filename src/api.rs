@@ -42,8 +42,8 @@ pub use error_class::ErrorClass;
 pub(crate) use error_class::ReportedErrorClass;
 pub(crate) use event_reason::EventReason;
 pub(crate) use file_integrity::{
-    BaselineLoss, ChangeSetSummary, FileIntegritySpec, Output, OutputFormat, ProfileName,
-    RealtimeCounts,
+    BaselineLoss, ChangeSetSummary, Exclusion, FileIntegritySpec, Output, OutputFormat,
+    ProfileName, RealtimeCounts,
 };
 pub use file_integrity::{FileIntegrity, FileIntegrityStatus, NodeCounts, Phase};
 pub use node_status::{Baseline, Condition, FileIntegrityNodeStatus, Reinit, ScanResult};

@@ -135,6 +135,7 @@ pub(crate) async fn run(
             work_dir: settings.work_dir.clone(),
             name: settings.identity.file_integrity.clone(),
             api: Api::namespaced(client, namespace),
+            state: runner.state.clone(),
         },
         signal: SignalFile::new(below(&settings.host_root, names::SIGNAL_FILE)),
         status: status.subscribe(),

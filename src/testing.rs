@@ -15,7 +15,9 @@ pub mod aide {
         pub use crate::aide::command::ExtraConfig;
     }
     pub mod config {
-        pub use crate::aide::config::{Configuration, RunOptions, config_hash, prepare};
+        pub use crate::aide::config::{
+            Configuration, ExcludedPaths, RunOptions, config_hash, prepare,
+        };
     }
     pub mod database {
         pub use crate::aide::database::digest_of_gzip;

@@ -3,8 +3,11 @@
 use std::io::Read as _;
 
 use anyhow::Context as _;
-use fio::testing::api::{FileIntegrityAcceptance, FileIntegrityNodeStatus, names};
+use fio::testing::api::{
+    DesiredNodeState, FileIntegrity, FileIntegrityAcceptance, FileIntegrityNodeStatus, names,
+};
 use fio::testing::operator::admission_policy::{Policy, PolicyState, acceptance_policy};
+use fio::testing::operator::build;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::Client;
@@ -14,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::acceptance_admission::{ADMIN, acceptance, acceptances, from_now};
 use crate::attacks::attack_row;
+use crate::daemon_permissions::apply;
 use crate::harness::{
     Space, alone, audit_log, eventually, in_space, kubectl, reinstall_definitions,
 };
@@ -34,6 +38,9 @@ const REPORT_CHANGED: &str =
 const REPORT_DELETED: &str = "only the operator deletes the report of a new baseline";
 const ANNOTATION: &str =
     "only the operator sets the annotations file-integrity.openshift.io/acceptance and";
+
+const NODE: &str =
+    "only the operator changes what it requests of a node while spec.config.requireAcceptance";
 
 /// One request, and a part of the message with which it is refused, if it is.
 struct Try {
@@ -574,6 +581,237 @@ async fn only_the_operator_writes_evidence_and_only_daemons_create_reports() -> 
                     delete(&operator, report),
                 ),
                 allowed("evidence deleted by the operator", delete(&operator, set)),
+            ],
+        )
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table")]
+async fn loosening_a_restricted_file_integrity_requires_accept() -> anyhow::Result<()> {
+    in_space("acceptance-loosen", async |space| {
+        until_the_policy_works(space).await?;
+        let verbs = ["create", "update", "patch", "delete", "get", "list"];
+        let resources = ["fileintegrities", "fileintegritynodestatuses"];
+        let edit = rule(&resources, &verbs);
+        let (_, editor) = space.user("editor", json!([edit])).await?;
+        let accept = rule(&["fileintegrities"], &["accept"]);
+        let (_, accepter) = space.user("accepter", json!([edit, accept])).await?;
+        let restricted = |name: &'static str| {
+            let config = json!({"gracePeriod": 10, "requireAcceptance": true});
+            let evidence = json!({"retentionDays": 500});
+            space.file_integrity(name, json!({"config": config, "evidence": evidence}))
+        };
+        let kept = restricted("kept").await?;
+        let exclude = |paths: &[(&str, Option<&String>)]| {
+            let list = paths.iter().map(|(path, until)| match until {
+                Some(until) => json!({"path": path, "reason": "a cache", "until": until}),
+                None => json!({"path": path, "reason": "a cache"}),
+            });
+            json!({"exclude": list.collect::<Vec<Value>>()})
+        };
+        let (sooner, soon, later) = (from_now(1800), from_now(3600), from_now(7200));
+        let patch = json!({"spec": exclude(&[("/etc/a", Some(&soon))])});
+        space.merge::<FileIntegrity>("kept", patch).await?;
+        for name in ["lowered", "deleted"] {
+            restricted(name).await?;
+        }
+        space.file_integrity("free", json!({})).await?;
+        let change = |client: &Client, name: &'static str, spec: Value| {
+            let api = Api::<FileIntegrity>::namespaced(client.clone(), &space.namespace);
+            async move {
+                let patch = Patch::Merge(json!({"spec": spec}));
+                api.patch(name, &PatchParams::default(), &patch).await
+            }
+        };
+        let delete = |client: &Client, name: &'static str| {
+            let api = Api::<FileIntegrity>::namespaced(client.clone(), &space.namespace);
+            async move { api.delete(name, &DeleteParams::default()).await }
+        };
+        let node = |client: &Client, annotations: Value| {
+            let api = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), &space.namespace);
+            async move {
+                let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+                api.patch("kept-n1", &PatchParams::default(), &patch).await
+            }
+        };
+        let operator = space
+            .client_as(&space.account(names::OPERATOR_NAME))
+            .await?;
+        let desired = DesiredNodeState {
+            config_hash: Some("c".to_owned()),
+            require_acceptance: true,
+            ..DesiredNodeState::default()
+        };
+        let status = build::node_status(&kept, "n1", &desired);
+        apply::<FileIntegrityNodeStatus>(&operator, status).await?;
+        let lower = || json!({"config": {"requireAcceptance": false}});
+        let retention = |days: Value| json!({"evidence": {"retentionDays": days}});
+        let of_node = |key: &str, value: Value| json!({key: value});
+        carry_out(
+            "a user without accept: loosen spec.config.requireAcceptance",
+            vec![
+                refused(
+                    "false",
+                    "setting spec.config.requireAcceptance to false requires the verb accept",
+                    change(&editor, "kept", lower()),
+                ),
+                refused(
+                    "removed",
+                    "setting spec.config.requireAcceptance to false",
+                    change(
+                        &editor,
+                        "kept",
+                        json!({"config": {"requireAcceptance": null}}),
+                    ),
+                ),
+                refused(
+                    "another config",
+                    "setting spec.config.requireAcceptance to false",
+                    change(
+                        &editor,
+                        "kept",
+                        json!({"config": {"requireAcceptance": false, "gracePeriod": 60}}),
+                    ),
+                ),
+                refused(
+                    "shorter retention",
+                    "lowering spec.evidence.retentionDays",
+                    change(&editor, "kept", retention(json!(499))),
+                ),
+                refused(
+                    "default retention",
+                    "lowering spec.evidence.retentionDays",
+                    change(&editor, "kept", json!({"evidence": null})),
+                ),
+                refused(
+                    "deleted",
+                    "deleting it requires the verb accept",
+                    delete(&editor, "kept"),
+                ),
+                refused(
+                    "the node is free",
+                    NODE,
+                    node(
+                        &editor,
+                        of_node(names::Annotation::REQUIRE_ACCEPTANCE, Value::Null),
+                    ),
+                ),
+                refused(
+                    "a request",
+                    NODE,
+                    node(
+                        &editor,
+                        of_node(names::Annotation::REINIT_REQUEST, json!("r1")),
+                    ),
+                ),
+                refused(
+                    "a configuration",
+                    NODE,
+                    node(
+                        &editor,
+                        of_node(names::Annotation::DESIRED_CONFIG, json!("d")),
+                    ),
+                ),
+                refused(
+                    "a former configuration",
+                    NODE,
+                    node(
+                        &editor,
+                        of_node(names::Annotation::PREVIOUS_CONFIG, json!("d")),
+                    ),
+                ),
+                refused(
+                    "a hold",
+                    NODE,
+                    node(&accepter, of_node(names::Annotation::HOLDOFF, json!(""))),
+                ),
+                refused(
+                    "an exclusion",
+                    "adding or extending an exclusion requires the verb accept",
+                    change(
+                        &editor,
+                        "kept",
+                        exclude(&[("/etc/a", Some(&soon)), ("/etc/b", None)]),
+                    ),
+                ),
+                refused(
+                    "another exclusion",
+                    "adding or extending an exclusion",
+                    change(&editor, "kept", exclude(&[("/etc/c", None)])),
+                ),
+                refused(
+                    "a longer exclusion",
+                    "adding or extending an exclusion",
+                    change(&editor, "kept", exclude(&[("/etc/a", Some(&later))])),
+                ),
+                refused(
+                    "an exclusion without an end",
+                    "adding or extending an exclusion",
+                    change(&editor, "kept", exclude(&[("/etc/a", None)])),
+                ),
+                allowed(
+                    "a shorter exclusion",
+                    change(&editor, "kept", exclude(&[("/etc/a", Some(&sooner))])),
+                ),
+                allowed(
+                    "an exclusion by an accepter",
+                    change(
+                        &accepter,
+                        "kept",
+                        exclude(&[("/etc/b", None), ("/etc/a", Some(&sooner))]),
+                    ),
+                ),
+                allowed(
+                    "an exclusion ended",
+                    change(&editor, "kept", json!({"exclude": null})),
+                ),
+                // What accepts nothing.
+                allowed(
+                    "another annotation",
+                    node(&editor, of_node("example.com/a", json!("b"))),
+                ),
+                allowed(
+                    "a request by the operator",
+                    node(
+                        &operator,
+                        of_node(names::Annotation::REINIT_REQUEST, json!("r1")),
+                    ),
+                ),
+                allowed(
+                    "longer retention",
+                    change(&editor, "kept", retention(json!(501))),
+                ),
+                allowed(
+                    "another pause",
+                    change(&editor, "kept", json!({"config": {"gracePeriod": 60}})),
+                ),
+                allowed(
+                    "true",
+                    change(
+                        &editor,
+                        "free",
+                        json!({"config": {"requireAcceptance": true}}),
+                    ),
+                ),
+                refused(
+                    "true, and false again",
+                    "setting spec.config.requireAcceptance to false",
+                    change(&editor, "free", lower()),
+                ),
+                // The right.
+                allowed(
+                    "shorter retention by an accepter",
+                    change(&accepter, "lowered", retention(json!(1))),
+                ),
+                allowed(
+                    "false by an accepter",
+                    change(&accepter, "lowered", lower()),
+                ),
+                allowed("deleted when it is free", delete(&editor, "lowered")),
+                allowed("deleted by an accepter", delete(&accepter, "deleted")),
             ],
         )
         .await

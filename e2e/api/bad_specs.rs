@@ -20,13 +20,17 @@ enum Answer {
     Warned(&'static str),
     /// It is taken, and there can be no such configuration: `ConfigValid` is false.
     NoConfig(&'static str),
+    /// It is taken, and cannot be used: `ConfigValid` is false, and the configuration counts as refused.
+    NotUsed(&'static str),
     /// It is accepted, but the API of DaemonSets refuses such pods: Degraded names the field.
     Unfit(&'static str),
     /// It is accepted, and an event and Degraded explain why it is not used.
     Reported(&'static str),
 }
-use Answer::{NoConfig, Refused, Reported, Unfit, Warned};
+use Answer::{NoConfig, NotUsed, Refused, Reported, Unfit, Warned};
 
+const EXCLUDED: &str =
+    "path must be absolute, without empty components, . and .., and not /, such as /etc/motd";
 const STATE_DIR: &str = "stateDir must be an absolute path of letters, digits, '.', '_', '-' and '/', without '..', such as /var/lib/file-integrity";
 const RESTRICTED: &str =
     "securityProfile restricted requires stateDir, the only directory that the daemon can write to";
@@ -38,6 +42,7 @@ const RESOURCES: &str = "spec.template.spec.containers[0].resources";
 
 /// What is odd, the specification, and what comes of it.
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn table() -> Vec<(&'static str, Value, Answer)> {
     let config = |field: &str, value: Value| json!({"config": {field: value}});
     let spec = |field: &str, value: Value| json!({"config": {}, field: value});
@@ -46,7 +51,27 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
     let toleration = |toleration: Value| json!({"config": {}, "tolerations": [toleration]});
     let limit = |limits: Value| json!({"config": {}, "resources": {"limits": limits}});
     let request = |requests: Value| json!({"config": {}, "resources": {"requests": requests}});
+    let exclude = |path: Value| json!({"config": {}, "exclude": [{"path": path, "reason": "r"}]});
+    let because = |reason: Value| json!({"config": {}, "exclude": [{"path": "/a", "reason": reason}]});
+    let many: Vec<Value> = (0..257).map(|n| json!({"path": format!("/a{n}"), "reason": "r"})).collect();
     vec![
+        ("exclude is a text", spec("exclude", json!("/a")), Refused("spec.exclude in body must be of type array: \"string\"")),
+        ("an exclusion without a path", spec("exclude", json!([{"reason": "r"}])), Refused("spec.exclude[0].path: Required value")),
+        ("an exclusion without a reason", spec("exclude", json!([{"path": "/a"}])), Refused("spec.exclude[0].reason: Required value")),
+        ("an exclusion with a reason that says nothing", because(json!("...")), Refused("reason must state in 1 to 1024 characters why the path is excluded")),
+        ("an exclusion of everything", exclude(json!("/")), Refused(EXCLUDED)),
+        ("an exclusion of a relative path", exclude(json!("etc/motd")), Refused(EXCLUDED)),
+        ("an exclusion with a slash at the end", exclude(json!("/etc/")), Refused(EXCLUDED)),
+        ("an exclusion with an empty component", exclude(json!("/etc//motd")), Refused(EXCLUDED)),
+        ("an exclusion with ..", exclude(json!("/etc/../root")), Refused(EXCLUDED)),
+        ("an exclusion that ends with ..", exclude(json!("/etc/..")), Refused(EXCLUDED)),
+        ("an exclusion with .", exclude(json!("/./etc")), Refused(EXCLUDED)),
+        ("an exclusion of a long path", exclude(json!(format!("/{}", "a".repeat(4096)))), Refused("spec.exclude[0].path: Too long")),
+        ("an exclusion until tomorrow", json!({"config": {}, "exclude": [{"path": "/a", "reason": "r", "until": "tomorrow"}]}), Refused("spec.exclude[0].until in body must be of type date-time")),
+        ("two exclusions of a path", spec("exclude", json!([{"path": "/a", "reason": "r"}, {"path": "/a", "reason": "s"}])), Refused("spec.exclude[1]: Duplicate value")),
+        ("257 exclusions", spec("exclude", json!(many)), Refused("spec.exclude: Too many: 257: must have at most 256 items")),
+        ("an exclusion with a backslash", exclude(json!("/back\\slash")), NotUsed("spec.exclude: the path /back")),
+        ("an exclusion that is not UTF-8", exclude(json!("/bad\\377")), NotUsed("AIDE cannot exclude a name that is not UTF-8")),
         ("no spec", Value::Null, Refused("spec: Required value")),
         ("no config", json!({}), Refused("spec.config: Required value")),
         ("config is a list", json!({"config": []}), Refused("spec.config in body must be of type object: \"array\"")),
@@ -169,6 +194,7 @@ async fn is_answered(space: &Space, name: &str, what: &str, answer: Answer) -> a
     let (condition, expected, part) = match answer {
         Warned(part) => ("ConfigValid", "True/ValidWithWarnings", part),
         NoConfig(part) => ("ConfigValid", "False/InvalidReference", part),
+        NotUsed(part) => ("ConfigValid", "False/Refused", part),
         Unfit(part) => ("Degraded", "True/ApiRefused", part),
         Reported(part) => {
             eventually(&format!("an event about {what}"), async || {

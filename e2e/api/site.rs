@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::Context as _;
-use fio::testing::aide::config::{config_hash, prepare};
+use fio::testing::aide::config::{ExcludedPaths, config_hash, prepare};
 use fio::testing::api::{
     AcceptanceRequest, AnnouncedChanges, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus,
     names,
@@ -42,6 +42,8 @@ pub(crate) struct Site<'a> {
     pub(crate) environment: Vec<(String, String)>,
     /// More of its arguments.
     pub(crate) arguments: Vec<String>,
+    /// Whether only an acceptance may replace the baseline.
+    pub(crate) requires_acceptance: bool,
     fi: FileIntegrity,
     effective: String,
     pause: &'static str,
@@ -81,6 +83,7 @@ impl<'a> Site<'a> {
             aide: None,
             environment: Vec::new(),
             arguments: Vec::new(),
+            requires_acceptance: false,
             effective: prepared.effective,
             dir,
             pause,
@@ -107,6 +110,21 @@ impl<'a> Site<'a> {
         let prepared = prepare(rules, "/etc/kubernetes", &root.to_string_lossy())?;
         self.effective = prepared.effective;
         self.write_configuration(prepared.conf).await?;
+        self.set_request(None).await
+    }
+
+    /// Excludes these paths, and no others.
+    pub(crate) async fn exclude(&mut self, paths: &[&str]) -> anyhow::Result<()> {
+        let root = self.path("root");
+        let prepared = prepare(RULES, "/etc/kubernetes", &root.to_string_lossy())?;
+        let mut excluded = ExcludedPaths::default();
+        for path in paths {
+            excluded.add(path)?;
+        }
+        let root = root.to_string_lossy();
+        self.effective = excluded.append_to(&prepared.effective, &root);
+        let conf = excluded.append_to(&prepared.conf, &root);
+        self.write_configuration(conf).await?;
         self.set_request(None).await
     }
 
@@ -177,12 +195,18 @@ impl<'a> Site<'a> {
             uid: uid.to_owned(),
             attempt: 1,
             change_set: set.context("the node shows no set")?,
-            config_hash: config_hash(&self.effective),
+            config_hash: self
+                .status()
+                .await?
+                .desired()
+                .config_hash
+                .unwrap_or_default(),
             until: Timestamp::now() + SignedDuration::from_hours(1),
             publish_report: true,
         };
         let desired = DesiredNodeState {
             acceptance: Some(request.clone()),
+            config_hash: Some(request.config_hash.clone()),
             ..self.desired()
         };
         self.write_desired(desired).await?;
@@ -195,7 +219,7 @@ impl<'a> Site<'a> {
             name: acceptance.name_any(),
             uid: acceptance.uid().unwrap_or_default(),
             until: Timestamp::now() + SignedDuration::from_hours(1),
-            config_hash: config_hash(&self.effective),
+            config_hash: self.config_hash(),
         };
         let desired = DesiredNodeState {
             announced: vec![announced],
@@ -204,9 +228,24 @@ impl<'a> Site<'a> {
         self.write_desired(desired).await
     }
 
+    /// Hash of the newest configuration.
+    pub(crate) fn config_hash(&self) -> String {
+        config_hash(&self.effective)
+    }
+
+    /// Requests this configuration.
+    pub(crate) async fn set_config(&self, hash: &str) -> anyhow::Result<()> {
+        let desired = DesiredNodeState {
+            config_hash: Some(hash.to_owned()),
+            ..self.desired()
+        };
+        self.write_desired(desired).await
+    }
+
     fn desired(&self) -> DesiredNodeState {
         DesiredNodeState {
-            config_hash: Some(config_hash(&self.effective)),
+            config_hash: Some(self.config_hash()),
+            require_acceptance: self.requires_acceptance,
             ..DesiredNodeState::default()
         }
     }

@@ -7,6 +7,8 @@
 //! | `aide.db.gz` | the baseline, AIDE's database |
 //! | `aide.db.gz.new` | a baseline that AIDE is writing |
 //! | `aide.db.gz.merged` | a baseline that accepts a part of the changes, while it is verified |
+//! | `aide.db.gz.excluded.DIGEST` | the entries of excluded paths from before their exclusion |
+//! | `aide.db.gz.excluded.new`, `aide.db.gz.excluded.part` | the same, while they are written |
 //! | `aide.baseline.json` | [`Record`]: how the baseline was created, and what it accepted |
 //! | `aide.baseline.json.new` | the record of the baseline that is being installed |
 //! | `aide.baseline.conf`, `aide.baseline.conf.new` | the configuration of the baseline, and that of the one being installed |
@@ -23,6 +25,7 @@ mod backups;
 mod baseline;
 mod config_copy;
 mod error;
+mod excluded_entries;
 mod lock;
 mod plain_log;
 mod record;
@@ -38,5 +41,5 @@ pub(crate) use self::accepted_reports::AcceptedReport;
 pub(crate) use self::baseline::Found;
 pub use self::baseline::digest_of_gzip;
 pub(crate) use self::error::DatabaseError;
-pub(crate) use self::record::Record;
+pub(crate) use self::record::{ExcludedEntries, Record};
 pub(crate) use self::state_dir::StateDir;

@@ -24,6 +24,8 @@ named_enum! {
         AnnouncedChanges = "AnnouncedChanges",
         /// The configuration changed.
         Configuration = "Configuration",
+        /// An exclusion ended, and the entries from before it are missing.
+        Exclusion = "Exclusion",
         /// The signal file on the node requested it.
         Signal = "Signal",
         /// The database was of another program or FileIntegrity.

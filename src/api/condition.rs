@@ -52,6 +52,8 @@ named_enum! {
         Valid = "Valid",
         /// `ConfigValid`: the configuration is in effect, with warnings.
         ValidWithWarnings = "ValidWithWarnings",
+        /// `ConfigValid`: the configuration is in effect, except on nodes whose changes must be accepted first.
+        WaitingForAcceptance = "WaitingForAcceptance",
         /// `ConfigValid`: AIDE or fio does not accept the configuration.
         Refused = "Refused",
         /// `ConfigValid`: AIDE gave no answer about the configuration.

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use super::{AcceptanceRequest, AnnouncedChanges, names};
 
+/// The value of the annotation. Any other value counts as well: nothing but its removal allows other new baselines.
+const REQUIRED: &str = "true";
+
 /// What the operator requests of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DesiredNodeState {
@@ -20,6 +23,11 @@ pub struct DesiredNodeState {
     pub announced: Vec<AnnouncedChanges>,
     /// Why scans are held, if they are.
     pub hold: Option<HoldReason>,
+    /// Only an acceptance may replace a baseline: `spec.config.requireAcceptance`.
+    pub require_acceptance: bool,
+    /// Hash of the configuration of the baseline, while another one is desired and only an acceptance may replace a
+    /// baseline. The operator requests it again if the node turns out to be Failed. The daemon does not use it.
+    pub previous_config: Option<String>,
 }
 
 /// Why the scans of a node are held.
@@ -35,12 +43,14 @@ pub enum HoldReason {
 
 impl DesiredNodeState {
     /// The annotations that it is encoded in.
-    pub const ANNOTATIONS: [&str; 5] = [
+    pub const ANNOTATIONS: [&str; 7] = [
         names::Annotation::HOLDOFF,
         names::Annotation::REINIT_REQUEST,
         names::Annotation::ACCEPTANCE,
         names::Annotation::ANNOUNCED_CHANGES,
         names::Annotation::DESIRED_CONFIG,
+        names::Annotation::REQUIRE_ACCEPTANCE,
+        names::Annotation::PREVIOUS_CONFIG,
     ];
 
     /// Decodes the annotations of a node status. Other annotations are ignored.
@@ -55,6 +65,8 @@ impl DesiredNodeState {
                 .map(|text| AnnouncedChanges::decode(&text))
                 .unwrap_or_default(),
             hold: get(names::Annotation::HOLDOFF).map(HoldReason::from),
+            require_acceptance: annotations.contains_key(names::Annotation::REQUIRE_ACCEPTANCE),
+            previous_config: get(names::Annotation::PREVIOUS_CONFIG),
         }
     }
 
@@ -63,6 +75,7 @@ impl DesiredNodeState {
         let hold = self.hold.as_ref().map(HoldReason::as_str);
         let acceptance = self.acceptance.as_ref().map(AcceptanceRequest::encode);
         let announced = AnnouncedChanges::encode(&self.announced);
+        let require_acceptance = self.require_acceptance.then_some(REQUIRED);
         let annotations = [
             (
                 names::Annotation::DESIRED_CONFIG,
@@ -75,6 +88,11 @@ impl DesiredNodeState {
             (names::Annotation::ACCEPTANCE, acceptance.as_deref()),
             (names::Annotation::ANNOUNCED_CHANGES, announced.as_deref()),
             (names::Annotation::HOLDOFF, hold),
+            (names::Annotation::REQUIRE_ACCEPTANCE, require_acceptance),
+            (
+                names::Annotation::PREVIOUS_CONFIG,
+                self.previous_config.as_deref(),
+            ),
         ];
         annotations
             .into_iter()

@@ -48,6 +48,8 @@ named_enum! {
         Tampered = "tampered",
         /// AIDE could not create a thread.
         Thread = "thread",
+        /// A new baseline is needed, and `requireAcceptance` does not allow to create it.
+        Unaccepted = "unaccepted",
         /// An exit status that AIDE does not document.
         Unexpected = "unexpected",
         /// AIDE does not implement a function.

@@ -10,6 +10,8 @@ named_enum! {
         AcceptanceComplete = "AcceptanceComplete",
         /// An acceptance has no effect, or none on further nodes.
         AcceptanceFailed = "AcceptanceFailed",
+        /// A new baseline was requested or is needed, and `requireAcceptance` does not allow it.
+        AcceptanceRequired = "AcceptanceRequired",
         /// The baseline was deleted, and `onBaselineLoss` is `error`.
         BaselineLost = "BaselineLost",
         /// A database that fio did not create, or that this AIDE cannot read, was replaced.
@@ -47,7 +49,8 @@ impl EventReason {
     /// Whether daemons create events with this reason. The admission policy allows them no others.
     pub(crate) const fn is_of_daemon(self) -> bool {
         match self {
-            Self::BaselineLost
+            Self::AcceptanceRequired
+            | Self::BaselineLost
             | Self::BaselineReplaced
             | Self::BaselineTampered
             | Self::ChangesAccepted

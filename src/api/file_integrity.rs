@@ -11,7 +11,9 @@ mod tests;
 
 pub(crate) use self::defaults::MIN_GRACE_PERIOD;
 pub use self::spec::FileIntegrity;
-pub(crate) use self::spec::{BaselineLoss, FileIntegritySpec, Output, OutputFormat, ProfileName};
+pub(crate) use self::spec::{
+    BaselineLoss, Exclusion, FileIntegritySpec, Output, OutputFormat, ProfileName,
+};
 pub(crate) use self::status::{ChangeSetSummary, RealtimeCounts};
 pub use self::status::{FileIntegrityStatus, NodeCounts, Phase};
 pub(crate) use self::values::ConfigMapKey;

@@ -27,6 +27,10 @@ impl Annotation {
     /// On a node status: the acceptances with lists of changes that the daemon may execute, as JSON, see
     /// [`super::AnnouncedChanges`].
     pub const ANNOUNCED_CHANGES: &str = "file-integrity.openshift.io/announced-changes";
+    /// On a node status: nothing but an acceptance may replace the baseline.
+    pub const REQUIRE_ACCEPTANCE: &str = "file-integrity.openshift.io/require-acceptance";
+    /// On a node status: hash of the configuration of the baseline, see [`super::DesiredNodeState`].
+    pub const PREVIOUS_CONFIG: &str = "file-integrity.openshift.io/previous-config";
     /// On a node status: hash of the configuration that the daemon should scan with.
     pub const DESIRED_CONFIG: &str = "file-integrity.openshift.io/desired-config";
     /// On an object that the operator applied: sha256 of the applied content.

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
 
 use crate::aide::config::config_hash;
+use crate::aide::database::StateDir;
 use crate::api::names;
 use crate::file_error::FileError;
 use crate::k8s::{RequestError, backoff, raw, request};
@@ -59,6 +60,9 @@ pub(crate) struct Configurations {
     pub name: String,
     /// The ConfigMaps of the FileIntegrity's namespace.
     pub api: Api<ConfigMap>,
+    /// The state directory. It has the configuration of the baseline, which may be desired longer than the ConfigMap
+    /// has it: until changes are accepted.
+    pub state: StateDir,
 }
 
 impl std::fmt::Debug for Configurations {
@@ -99,6 +103,9 @@ impl Configurations {
     async fn try_load(&self, desired: &str) -> Result<(), ConfigurationError> {
         if self.is_valid(desired) || self.load_mounted().is_ok_and(|hash| hash == desired) {
             return Ok(());
+        }
+        if let Some(text) = self.state.config_of_baseline(desired) {
+            return self.write(desired, &text);
         }
         let read = raw::get(&self.api, &self.name);
         let config_map = request(format!("read the ConfigMap {}", self.name), read).await?;

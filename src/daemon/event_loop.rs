@@ -271,6 +271,7 @@ impl EventLoop {
                 self.forget_known_state();
                 self.publishing.error(error, event);
             }
+            Action::PublishEvent(event) => self.publishing.event(event),
             Action::RemoveSignal => self.progress.handled_signal = self.signal.clear_or_remember(),
             Action::WakeAt(at) => {
                 let at = self.start + at;
@@ -300,7 +301,8 @@ impl EventLoop {
             detection.scan_ended(&mut completed, &self.runner);
             self.publishing.set_realtime(detection.status().0);
         }
-        if let Finished::Scanned { digest } = &completed.finished {
+        if let Finished::Scanned { digest } | Finished::Unaccepted { digest } = &completed.finished
+        {
             let digest = digest.clone();
             self.publishing.scan(completed, digest);
         }

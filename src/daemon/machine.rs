@@ -121,6 +121,13 @@ impl Machine {
         self.baseline.old()
     }
 
+    /// Whether only an acceptance may replace a baseline. While the API server is unreachable after a start this is not
+    /// known, so the comparison with the API decides about a baseline that was created meanwhile.
+    pub(crate) fn requires_acceptance(&self) -> bool {
+        let observed = self.observed.as_ref();
+        observed.is_some_and(|observed| observed.desired.require_acceptance)
+    }
+
     #[cfg(any(test, feature = "testing"))]
     pub fn state(&self) -> &State {
         &self.state
@@ -269,6 +276,7 @@ impl Machine {
             self.state = State::Idle { due: now };
         }
         self.remove_done_signal(actions);
+        self.refuse_signal(actions);
         if self.interrupted > 0 && self.state == State::Starting {
             self.report_interruption(now, actions);
         }
@@ -365,6 +373,15 @@ impl Machine {
         }
     }
 
+    /// The signal file accepts nothing if only an acceptance may replace a baseline.
+    fn refuse_signal(&mut self, actions: &mut Vec<Action>) {
+        if self.requires_acceptance() && self.signal.requests_acceptance() {
+            self.signal.clear();
+            actions.push(Action::RemoveSignal);
+            actions.push(Action::PublishEvent(messages::signal_refused()));
+        }
+    }
+
     fn report_interruption(&mut self, now: Duration, actions: &mut Vec<Action>) {
         let error = messages::interrupted(self.interrupted);
         let due = now + retry_after(self.interrupted);
@@ -383,11 +400,14 @@ impl Machine {
     fn assess(&self) -> Assessment {
         let observed = self.observed.as_ref();
         let request = observed.and_then(|o| o.desired.reinit_request.as_deref());
+        let requires_acceptance = self.requires_acceptance();
+        let is_open = |id: &&str| !requires_acceptance && self.reinit_done.as_deref() != Some(*id);
         self.baseline.assess(&Inputs {
             config: self.config.loaded(),
-            request: request.filter(|id| self.reinit_done.as_deref() != Some(*id)),
+            request: request.filter(is_open),
             open_failure: self.open_failure(),
-            has_signal: self.signal.is_set(),
+            has_signal: !requires_acceptance && self.signal.is_set(),
+            requires_acceptance,
         })
     }
 
@@ -475,5 +495,6 @@ impl Machine {
 
 #[cfg(test)]
 mod announced_tests;
+mod require_acceptance_tests;
 #[cfg(test)]
 mod tests;

@@ -286,6 +286,16 @@ impl Publishing {
         self.send(update, None);
     }
 
+    /// Publishes an event that comes with nothing else.
+    pub(super) fn event(&mut self, event: EventMessage) {
+        self.lines.event(&event);
+        let update = NodeUpdate {
+            event: Some(event),
+            ..NodeUpdate::default()
+        };
+        self.send(update, None);
+    }
+
     /// Writes that scans are held.
     pub(super) fn hold_started(&mut self, reason: &HoldReason) {
         tracing::info!(?reason, "scans are held");

@@ -7,6 +7,7 @@ mod completed;
 mod context;
 mod disk_space;
 mod error;
+mod exclusion;
 mod marker;
 mod new_baseline;
 mod part_check;
@@ -293,6 +294,7 @@ mod acceptance_race_tests;
 mod acceptance_tests;
 #[cfg(test)]
 mod announced_tests;
+mod exclusion_tests;
 #[cfg(test)]
 mod fault_tests;
 #[cfg(test)]

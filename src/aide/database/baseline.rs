@@ -140,6 +140,7 @@ impl StateDir {
     pub(crate) fn replace(&self, digest: &str, max_backups: usize) -> Result<(), DatabaseError> {
         rename(&self.new_database(), &self.database())?;
         self.install_record(&self.new_of(RECORD), digest)?;
+        self.prune_excluded_entries();
         self.prune_backups(max_backups);
         remove_best_effort(&[self.path().join(LEGACY_SIGNAL)]);
         Ok(())

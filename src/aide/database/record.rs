@@ -32,9 +32,22 @@ pub(crate) struct Record {
     /// during initialization.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<String>,
+    /// The entries of excluded paths from before their exclusion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excluded: Option<ExcludedEntries>,
     /// What it accepted when it replaced another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
+}
+
+/// Entries that were taken out of a baseline. They are in a file of their own.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ExcludedEntries {
+    /// The sha256 of the uncompressed file, hex.
+    pub digest: String,
+    /// The excluded paths of which all entries are in the file, as they are written in the API.
+    pub paths: Vec<String>,
 }
 
 impl Record {

@@ -95,7 +95,12 @@ impl StateDir {
     pub(crate) fn clear_unfinished(&self) -> Result<(), DatabaseError> {
         self.verify()?;
         let partial_backup = self.new_of(PARTIAL_BACKUP);
-        let databases = [self.new_database(), self.merged_database()];
+        let databases = [
+            self.new_database(),
+            self.merged_database(),
+            self.new_excluded_entries(),
+            self.newly_excluded_entries(),
+        ];
         let others = [partial_backup, self.new_log()];
         for unfinished in databases.into_iter().chain(others) {
             remove_empty_dir(&unfinished)?;

@@ -39,6 +39,7 @@ fn record(text: &str) -> Record {
         requested: true,
         request: None,
         unread: None,
+        excluded: None,
         accepted: None,
     }
 }

@@ -31,6 +31,8 @@ fn annotations_round_trip() {
         acceptance: Some(acceptance()),
         announced: vec![announced()],
         hold: Some(hold),
+        require_acceptance: true,
+        previous_config: Some("p".to_owned()),
     };
     let table = [
         (DesiredNodeState::default(), None),
@@ -55,6 +57,8 @@ fn all_annotations_are_listed() {
         acceptance: Some(acceptance()),
         announced: vec![announced()],
         hold: Some(HoldReason::User),
+        require_acceptance: true,
+        previous_config: Some("p".to_owned()),
     };
     let encoded = state.to_annotations();
     let encoded: Vec<&str> = encoded.keys().map(String::as_str).collect();

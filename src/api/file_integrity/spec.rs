@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Toleration;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::CustomResource;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::defaults::{DEFAULT_GRACE_PERIOD, DEFAULT_MAX_BACKUPS};
@@ -67,6 +68,11 @@ pub struct FileIntegritySpec {
     /// How long evidence of accepted changes is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    /// Paths that are not watched, although the configuration selects them. To exclude a path accepts nothing: when
+    /// the exclusion ends, its files are compared with the baseline from before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "exclusions")]
+    pub exclude: Vec<Exclusion>,
 }
 
 /// AIDE configuration and scan settings.
@@ -115,6 +121,12 @@ pub struct AideConfig {
     /// reinit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_baseline_loss: Option<BaselineLoss>,
+    /// If true, only a FileIntegrityAcceptance accepts changes: re-init annotations and signals are
+    /// refused, the end of a node update creates no baseline, a new configuration waits on nodes that
+    /// are Failed, and a baseline that is lost or cannot be used is an error. To set it back requires
+    /// the verb accept. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require_acceptance: Option<bool>,
     /// Maximum duration in seconds of a scan or initialization. Longer runs are terminated and reported
     /// as Errored. Runs without progress are terminated after 600 seconds, or after this time if it is
     /// shorter. Default: 21600 (six hours).
@@ -198,6 +210,39 @@ pub enum OutputFormat {
     Ecs,
     /// The Open Cybersecurity Schema Framework.
     Ocsf,
+}
+
+/// A path that is not watched.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct Exclusion {
+    /// Absolute path of a file, or of a directory with everything below it. A backslash, and bytes that are not
+    /// printable, are written as \ooo, as in results.
+    #[schemars(length(max = 4096), extend("x-kubernetes-validations" = [{
+        "rule": "self.startsWith('/') && size(self) > 1 && !self.endsWith('/') && !self.contains('//') && !self.contains('/./') && !self.contains('/../') && !self.endsWith('/.') && !self.endsWith('/..')",
+        "message": "path must be absolute, without empty components, . and .., and not /, such as /etc/motd"
+    }]))]
+    pub path: String,
+    /// Reason for the exclusion.
+    #[schemars(length(max = 1024), extend("x-kubernetes-validations" = [{
+        "rule": r"self.matches('[\\p{L}\\p{N}]') && !self.matches('[\\p{Cc}\\p{Zl}\\p{Zp}\\x{200E}\\x{200F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}]')",
+        "message": "reason must state in 1 to 1024 characters why the path is excluded: with a letter or digit, on one line, and without control characters"
+    }]))]
+    pub reason: String,
+    /// The exclusion ends at this time. If unset, it ends when it is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+}
+
+/// A list whose items are identified by their paths: the API server refuses a path that is listed twice.
+fn exclusions(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": Exclusion::json_schema(generator),
+        "maxItems": 256,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["path"],
+    })
 }
 
 /// How long evidence of accepted changes is kept.

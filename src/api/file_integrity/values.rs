@@ -124,6 +124,11 @@ impl FileIntegritySpec {
         self.config.security_profile == Some(SecurityProfile::Restricted)
     }
 
+    /// Whether only an acceptance may replace a baseline.
+    pub fn requires_acceptance(&self) -> bool {
+        self.config.require_acceptance == Some(true)
+    }
+
     /// Whether realtime detection is requested.
     pub fn realtime_mode(&self) -> RealtimeMode {
         let realtime = self.realtime.as_ref();

@@ -10,7 +10,19 @@ use super::input::Input;
 use super::report::Report;
 use crate::aide::check::{Checker, Verdict};
 use crate::aide::command::{Aide, NO_AIDE};
-use crate::aide::config;
+use crate::aide::config::{self, ExcludedPaths};
+use crate::aide::path_check;
+use crate::aide::report::display_path;
+use crate::api::names;
+
+/// The path in spec.exclude that excludes this one, if it is the text of an active ConfigMap.
+fn excluding(effective: &str, path: &str) -> Option<String> {
+    let (_, excluded) = ExcludedPaths::split(effective, names::HOST_ROOT);
+    let path = path_check::argument(path, names::HOST_ROOT)?;
+    let (_, path) = path.split_once(names::HOST_ROOT)?;
+    let excluding = excluded.excluding(path.as_bytes())?;
+    Some(display_path(excluding.as_bytes()))
+}
 
 pub(super) async fn check(
     input: &Input,
@@ -31,9 +43,12 @@ pub(super) async fn check(
             warnings.sort_by_key(|warning| warning.line);
             let mut report = Report::new(Vec::new(), warnings, None);
             for path in paths {
-                let answer = checker
+                let mut answer = checker
                     .path(&prepared.effective, &input.state_dir, path)
                     .await?;
+                if let Some(excluding) = excluding(&prepared.effective, path) {
+                    answer.kind = Some(format!("exclusion of {excluding} in spec.exclude"));
+                }
                 report.paths.push((path.clone(), answer));
             }
             report
@@ -46,3 +61,6 @@ pub(super) async fn check(
     };
     report.print(input, &mut std::io::stdout(), code)
 }
+
+#[cfg(test)]
+mod tests;

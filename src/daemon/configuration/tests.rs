@@ -11,7 +11,24 @@ fn configurations(dir: &Path) -> Configurations {
         work_dir,
         name: "fi".to_owned(),
         api: Api::namespaced(client, "ns"),
+        state: StateDir::at(dir),
     }
+}
+
+#[tokio::test]
+async fn the_configuration_of_the_baseline_is_loaded_from_the_state_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = configurations(dir.path());
+    let mounted = all.mount.join(names::KEY_EFFECTIVE_CONF);
+    std::fs::write(mounted, "/etc p+n\n").unwrap();
+    let (text, hash) = ("/etc p\n", config_hash("/etc p\n"));
+    let copy = dir.path().join("aide.baseline.conf");
+    std::fs::write(&copy, "/etc u\n").unwrap();
+    // Another text is not used, and the API server is unreachable.
+    assert!(all.file(&hash).await.is_err());
+    std::fs::write(&copy, text).unwrap();
+    let path = all.file(&hash).await.unwrap();
+    assert_eq!(std::fs::read_to_string(path).unwrap(), text);
 }
 
 #[tokio::test]

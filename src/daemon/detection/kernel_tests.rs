@@ -112,6 +112,7 @@ impl Node {
             config_hash: &hash,
             reason: &reason,
             old: None,
+            require_acceptance: false,
         };
         let created = runner.initialize(new, &cancel).await;
         let Finished::Initialized(baseline) = created.finished else {

@@ -46,6 +46,11 @@ impl EventLoop {
             self.config(),
         );
         let (configurations, old) = (self.configurations.clone(), self.machine.old_baseline());
+        let require_acceptance = self.machine.requires_acceptance();
+        let is_scan = require_acceptance && reason == BaselineReason::Config;
+        if let (true, Some(detection)) = (is_scan, &mut self.detection) {
+            detection.scan_started();
+        }
         tokio::spawn(async move {
             let result = match configurations.file(&hash).await {
                 Ok(config) => {
@@ -54,6 +59,7 @@ impl EventLoop {
                         config_hash: &hash,
                         reason: &reason,
                         old: old.as_ref(),
+                        require_acceptance,
                     };
                     runner.initialize(new, &cancel).await
                 }

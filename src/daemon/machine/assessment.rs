@@ -25,6 +25,8 @@ pub(super) struct Inputs<'a> {
     pub(super) open_failure: Option<&'a str>,
     /// The signal file requests a baseline.
     pub(super) has_signal: bool,
+    /// Only an acceptance may replace a baseline. Then there is no request and no signal.
+    pub(super) requires_acceptance: bool,
 }
 
 /// What is known of the baseline.
@@ -131,6 +133,43 @@ impl BaselineState {
 
     /// Whether the baseline can be used.
     pub(super) fn assess(&self, inputs: &Inputs<'_>) -> Assessment {
+        match self.assess_freely(inputs) {
+            Assessment::Needed(reason) if inputs.requires_acceptance => self.allowed(reason),
+            found => found,
+        }
+    }
+
+    /// A first baseline accepts nothing, and for a new configuration the node is compared with the old one before. Any
+    /// other baseline would accept what nobody has reviewed.
+    fn allowed(&self, reason: BaselineReason) -> Assessment {
+        let error = match (reason, &self.error) {
+            (BaselineReason::First, _) => return Assessment::Needed(BaselineReason::First),
+            (_, Some(error)) => error.clone(),
+            (BaselineReason::Config, None) if self.known().is_some() => {
+                return Assessment::Needed(BaselineReason::Config);
+            }
+            (BaselineReason::Foreign { .. }, None) => messages::unaccepted(
+                "the database on the node was not created by this FileIntegrity's daemon",
+            ),
+            (BaselineReason::Outdated { made_by, .. }, None) => messages::unaccepted(&format!(
+                "the database on the node was created by AIDE {made_by}, and this version cannot read it"
+            )),
+            (BaselineReason::Moved(from), None) => messages::unaccepted(&format!(
+                "the database is in {from}, and spec.config.stateDir is another directory"
+            )),
+            (
+                BaselineReason::Config
+                | BaselineReason::Lost
+                | BaselineReason::Requested(_)
+                | BaselineReason::Signal,
+                None,
+            ) => messages::lost(messages::REQUIRES_ACCEPTANCE),
+        };
+        Assessment::Untrusted(error)
+    }
+
+    /// Whether the baseline can be used, if a new one needs no acceptance.
+    fn assess_freely(&self, inputs: &Inputs<'_>) -> Assessment {
         if let Some(id) = inputs.request {
             return Assessment::Needed(BaselineReason::Requested(id.to_owned()));
         }
@@ -186,7 +225,7 @@ impl BaselineState {
             return Assessment::Needed(BaselineReason::Moved(from));
         }
         if self.error_on_loss && !inputs.has_signal {
-            return Assessment::Untrusted(messages::lost());
+            return Assessment::Untrusted(messages::lost(messages::ERROR_ON_LOSS));
         }
         Assessment::Needed(BaselineReason::Lost)
     }

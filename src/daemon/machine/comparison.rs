@@ -33,10 +33,10 @@ pub(super) enum Comparison {
 }
 
 /// A baseline that was not reported is explained by a crash before it was published: its record has a
-/// request, an acceptance or a configuration that is still desired, or states that it was created without a request. So
-/// does that of an acceptance that was withdrawn meanwhile, if it has replaced the reported baseline. Nothing but the
-/// record proves that, and whoever can replace the baseline can write the record: it counts as unrequested. Any other
-/// baseline was placed there by somebody.
+/// request, an acceptance or a configuration that is still desired, or states that it was created without a request, which
+/// is possible unless only an acceptance may replace a baseline. So does that of an acceptance that was withdrawn meanwhile,
+/// if it has replaced the reported baseline. Nothing but the record proves that, and whoever can replace the baseline can
+/// write the record: it counts as unrequested. Any other baseline was placed there by somebody.
 pub(super) fn compare(disk: &Disk, observed: &ObservedStatus) -> Comparison {
     if let Some(request) = executed_acceptance(disk, observed) {
         return Comparison::AdoptAccepted(request);
@@ -103,7 +103,7 @@ fn another(
             event: messages::withdrawn(executed, &known.digest),
             executed: executed.clone(),
         }
-    } else if !known.requested {
+    } else if !known.requested && !observed.desired.require_acceptance {
         let failure = observed.open_failure.as_deref();
         let event = messages::unrequested(Some(&reported.digest), &known.digest, failure);
         Comparison::Adopt {

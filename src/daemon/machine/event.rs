@@ -63,6 +63,12 @@ pub enum Finished {
     Initialized(KnownBaseline),
     /// No baseline was created; the old one, if any, is unchanged.
     InitFailed(ScanError),
+    /// No baseline was created, because the node shows changes with the configuration of the old one, and only an
+    /// acceptance may accept them.
+    Unaccepted {
+        /// As of [`Scanned`](Self::Scanned).
+        digest: Option<String>,
+    },
     /// The scan is over.
     Scanned {
         /// sha256 of the database that AIDE has read, or [`NO_DATABASE`](super::NO_DATABASE), if it
@@ -141,6 +147,8 @@ pub enum Action {
         /// An event to create besides.
         event: Option<EventMessage>,
     },
+    /// Create an event.
+    PublishEvent(EventMessage),
     /// Remove the signal file.
     RemoveSignal,
     /// Send [`Event::Timer`] at this time, or at the earliest of several. It replaces that of earlier events.

@@ -2,7 +2,7 @@
 
 use super::baseline::{BaselineReason, ExecutedAcceptance};
 use crate::api::object_name::visible;
-use crate::api::{ErrorClass, EventReason};
+use crate::api::{ErrorClass, EventReason, names};
 use crate::scan::event::{EventMessage, Severity};
 use crate::scan::outcome::ScanError;
 
@@ -132,6 +132,7 @@ pub(super) fn untrusted(error: &ScanError) -> EventMessage {
         severity: Severity::Warning,
         reason: match error.class {
             ErrorClass::Lost => EventReason::BaselineLost,
+            ErrorClass::Unaccepted => EventReason::AcceptanceRequired,
             _ => EventReason::BaselineTampered,
         },
         message: error.message.clone(),
@@ -149,15 +150,44 @@ pub(super) fn tampered(recorded: &str, found: &str) -> ScanError {
     )
 }
 
-pub(super) fn lost() -> ScanError {
+/// Why a lost baseline is not created again, and how to proceed.
+pub(super) const ERROR_ON_LOSS: &str =
+    "spec.config.onBaselineLoss is error; investigate the node, then re-initialize it";
+pub(super) const REQUIRES_ACCEPTANCE: &str = "spec.config.requireAcceptance is true; investigate the node, then set it \
+                                              to false, which requires the verb accept, and re-initialize the node";
+
+pub(super) fn lost(why: &str) -> ScanError {
     ScanError::new(
         ErrorClass::Lost,
         format!(
-            "{}: the database on the node is missing and spec.config.onBaselineLoss is error; \
-             investigate the node, then re-initialize it",
+            "{}: the database on the node is missing and {why}",
             EventReason::BaselineLost
         ),
     )
+}
+
+/// The error of a database in whose place only an acceptance could put another one, which is not possible.
+pub(super) fn unaccepted(what: &str) -> ScanError {
+    ScanError::new(
+        ErrorClass::Unaccepted,
+        format!(
+            "{}: {what}, and {REQUIRES_ACCEPTANCE}",
+            EventReason::AcceptanceRequired
+        ),
+    )
+}
+
+/// The event of a signal file that has no effect.
+pub(super) fn signal_refused() -> EventMessage {
+    EventMessage {
+        severity: Severity::Warning,
+        reason: EventReason::AcceptanceRequired,
+        message: format!(
+            "the signal file {} was removed without a new baseline, because spec.config.requireAcceptance is true; to \
+             accept reviewed changes, use kubectl create with a FileIntegrityAcceptance",
+            names::SIGNAL_FILE
+        ),
+    }
 }
 
 pub(super) fn interrupted(times: u32) -> ScanError {

@@ -16,6 +16,7 @@ impl Machine {
         match finished {
             Finished::Initialized(created) => self.initialized(created, now, actions),
             Finished::InitFailed(error) => self.init_failed(error, now, actions),
+            Finished::Unaccepted { digest } => self.unaccepted(digest.as_deref(), now, actions),
             Finished::Scanned { digest } => self.scanned(digest.as_deref(), now, actions),
             Finished::Accepted(created) => self.accepted(created, now, actions),
             Finished::AcceptedPart(created) => self.accepted_part(created, now, actions),
@@ -88,6 +89,27 @@ impl Machine {
             reason,
         };
         actions.push(Action::PublishError { error, event: None });
+    }
+
+    /// The new configuration waits. Unless the old one is desired again, the node is scanned with it at the next attempt.
+    fn unaccepted(&mut self, digest: Option<&str>, now: Duration, actions: &mut Vec<Action>) {
+        let before = std::mem::replace(&mut self.state, State::Idle { due: now });
+        self.interrupted = 0;
+        self.readiness.attempt_over();
+        if let Some(error) = digest.and_then(|digest| self.baseline.tampered_with(digest)) {
+            self.baseline.error = Some(error);
+            return;
+        }
+        self.schedule.scan_ended(now);
+        let due = self.schedule.after_scan(now);
+        if let State::Initializing(reason) = before {
+            self.state = State::InitFailed {
+                due,
+                attempts: 0,
+                reason,
+            };
+        }
+        actions.push(Action::PublishScan);
     }
 
     /// The run has compared the whole node, so the next scan is that after a scan.

@@ -57,6 +57,12 @@ impl Signal {
         self.explained.push_back(text);
     }
 
+    /// Whether the signal requests a new baseline for no new configuration.
+    pub(super) fn requests_acceptance(&self) -> bool {
+        let text = self.text.as_deref();
+        text.is_some_and(|text| !text.starts_with(names::CONFIG_SIGNAL))
+    }
+
     /// Whether the signal requests something that was desired once and is not desired any more.
     pub(super) fn is_superseded(&self, desired: &DesiredNodeState) -> bool {
         let Some(text) = &self.text else {

@@ -216,6 +216,7 @@ impl Runner {
             requested: true,
             request: Some(acceptance.request.uid.clone()),
             unread: None,
+            excluded: None,
             accepted: Some(acceptance.accepted(&outcome)),
         };
         let log = match &outcome {

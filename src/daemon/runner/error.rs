@@ -2,6 +2,7 @@
 
 use crate::aide::command::RunError;
 use crate::aide::database::DatabaseError;
+use crate::aide::database_entries::EntriesError;
 use crate::aide::report;
 use crate::api::ErrorClass;
 use crate::daemon::node_config::NodeConfigError;
@@ -21,6 +22,8 @@ pub(super) enum RunnerError {
     NodeConfig(#[from] NodeConfigError),
     #[error("read AIDE's report")]
     ReadReport(#[from] report::ReportError),
+    #[error(transparent)]
+    Entries(#[from] EntriesError),
     #[error("wait for a file operation")]
     AwaitFileOperation(#[from] tokio::task::JoinError),
     #[error("{}", .0.message)]
@@ -56,6 +59,7 @@ impl RunnerError {
             | Self::AccessFile(_)
             | Self::NodeConfig(NodeConfigError::File { .. }) => ErrorClass::File,
             Self::ReadReport(_) => ErrorClass::Report,
+            Self::Entries(_) => ErrorClass::Database,
             Self::AwaitFileOperation(_) => ErrorClass::Internal,
         }
     }

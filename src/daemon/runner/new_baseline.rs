@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -23,14 +23,14 @@ use super::report_files::ReportFiles;
 use crate::aide::command::RunError;
 use crate::aide::database::{self, AcceptedReport, Record};
 use crate::aide::report::{ChangeKind, Report, ReportError};
-use crate::api::{Accepted, AcceptedDifferences, time};
+use crate::api::{Accepted, AcceptedDifferences, Condition, ErrorClass, ReportedErrorClass, time};
 use crate::daemon::configuration::write_atomically;
 use crate::daemon::machine::{BaselineReason, Finished, MAX_KILLS, OldBaseline};
 use crate::daemon::node_config::{self, NodeConfigError};
 use crate::file_error::FileError;
 use crate::scan::accepted;
 use crate::scan::evidence::{self, EvidenceRecord};
-use crate::scan::outcome::{Outcome, evaluate, evaluate_truncated};
+use crate::scan::outcome::{Outcome, ScanError, evaluate, evaluate_truncated};
 
 /// Name of the file with the configuration of the old baseline, in the container's own directory.
 const OLD_CONFIG: &str = "aide.old.conf";
@@ -45,6 +45,15 @@ pub(crate) struct NewBaseline<'a> {
     pub reason: &'a BaselineReason,
     /// The baseline that it replaces, if one was recorded.
     pub old: Option<&'a OldBaseline>,
+    /// Only an acceptance may accept changes. So a new configuration must wait for them.
+    pub require_acceptance: bool,
+}
+
+impl NewBaseline<'_> {
+    /// Whether it is created only if nothing has changed since the old one.
+    fn requires_clean_node(&self) -> bool {
+        self.require_acceptance && *self.reason == BaselineReason::Config
+    }
 }
 
 /// The database of a new baseline, and what it accepts.
@@ -95,6 +104,14 @@ impl Runner {
         cancel: &CancellationToken,
     ) -> Completed {
         let started_at = time::now();
+        if let Some(change) = self.change_of_exclusions(new) {
+            return self.change_exclusions(new, change, cancel).await;
+        }
+        if new.requires_clean_node()
+            && let Some(completed) = self.unaccepted(new, cancel).await
+        {
+            return completed;
+        }
         let result = self.try_initialize(new, cancel).await;
         self.marker().remove();
         let error = match result {
@@ -142,6 +159,7 @@ impl Runner {
             aide_version: self.aide_version.clone(),
             requested: new.reason.requested(),
             request: new.reason.request().map(str::to_owned),
+            excluded: None,
             accepted: written.comparison.as_ref().and_then(|it| accepted(new, it)),
             unread: written.database.unread,
         };
@@ -184,10 +202,17 @@ impl Runner {
         cancel: &CancellationToken,
     ) -> Result<Written, RunnerError> {
         let mut comparison = Comparison::default();
-        if let Some(old) = new.old.filter(|old| old.config_hash != new.config_hash) {
-            let (differences, log) = self.check_with_old_config(old, cancel).await?;
-            comparison.with_old_config = Some(differences);
-            comparison.logs.with_old_config = log;
+        match new.old {
+            // A scan has just shown that nothing has changed.
+            Some(_) if new.requires_clean_node() => {
+                comparison.with_old_config = Some(AcceptedDifferences::default());
+            }
+            Some(old) if old.config_hash != new.config_hash => {
+                let (differences, log) = self.check_with_old_config(old, cancel).await?;
+                comparison.with_old_config = Some(differences);
+                comparison.logs.with_old_config = log;
+            }
+            _ => {}
         }
         // The rules of another program or of the old configuration may watch more than the new ones.
         let has_other_rules = new.old.is_none() || comparison.with_old_config.is_some();
@@ -272,12 +297,74 @@ impl Runner {
         old: &OldBaseline,
         cancel: &CancellationToken,
     ) -> Result<(AcceptedDifferences, Option<Value>), RunnerError> {
-        let config = self.work_dir.join(OLD_CONFIG);
-        write_atomically(&config, text).map_err(FileError::on("write", &config))?;
+        let config = self.write_old_config(text)?;
         let run = AideRun::prepare(self, &config, cancel).await?;
         let compared = self.compared(run.check().await?).await?;
         let differences = self.differences(&compared, Some(old), false).await;
         Ok((differences, compared.log))
+    }
+
+    /// Writes the configuration of the old baseline to a file for AIDE.
+    fn write_old_config(&self, text: &str) -> Result<PathBuf, RunnerError> {
+        let config = self.work_dir.join(OLD_CONFIG);
+        write_atomically(&config, text).map_err(FileError::on("write", &config))?;
+        Ok(config)
+    }
+
+    /// Scans the node with the configuration of the old baseline. Returns what to do instead of creating a baseline,
+    /// unless nothing has changed.
+    async fn unaccepted(
+        &self,
+        new: NewBaseline<'_>,
+        cancel: &CancellationToken,
+    ) -> Option<Completed> {
+        let digest = new.old.map(|old| old.digest.as_str());
+        let config = match self.config_of_old_baseline(new.old) {
+            Ok(config) => config,
+            Err(error) => {
+                let failed = Finished::InitFailed(error.of_initialization());
+                return Some(Completed::new(failed, time::now()));
+            }
+        };
+        let mut completed = self.scan(&config, cancel).await;
+        let Finished::Scanned { digest: found } = &completed.finished else {
+            return Some(completed);
+        };
+        if found.is_some() && found.as_deref() != digest {
+            // The state machine decides about the database.
+            return Some(completed);
+        }
+        let result = completed.finding.as_ref().map(|finding| &finding.result)?;
+        match (result.condition, &result.error_message) {
+            (Condition::Succeeded, _) if found.is_some() => None,
+            (Condition::Succeeded | Condition::Failed, _) => {
+                completed.finished = Finished::Unaccepted {
+                    digest: found.clone(),
+                };
+                Some(completed)
+            }
+            (Condition::Errored, message) => {
+                let class = match ReportedErrorClass::parse(result.error_class.as_deref()) {
+                    ReportedErrorClass::Known(class) => class,
+                    ReportedErrorClass::Other => ErrorClass::Internal,
+                };
+                let error = ScanError::new(class, message.clone().unwrap_or_default());
+                let failed = Finished::InitFailed(RunnerError::Scan(error).of_initialization());
+                Some(Completed::new(failed, completed.started_at))
+            }
+        }
+    }
+
+    fn config_of_old_baseline(&self, old: Option<&OldBaseline>) -> Result<PathBuf, RunnerError> {
+        let text = old.and_then(|old| self.state.config_of_baseline(&old.config_hash));
+        let Some(text) = text else {
+            return Err(RunnerError::Scan(ScanError::new(
+                ErrorClass::Unaccepted,
+                "the node does not have the configuration of its baseline, so its changes are not known, and \
+                 spec.config.requireAcceptance is true",
+            )));
+        };
+        self.write_old_config(&text)
     }
 
     /// Reads the report of a comparison.
@@ -349,6 +436,9 @@ impl Runner {
         let new = self.state.new_database();
         record.digest = database::digest_of_gzip(&new).map_err(FileError::on("read", &new))?;
         record.created_at = time::now();
+        if record.excluded.is_none() {
+            record.excluded = self.state.inherited_entries(&record);
+        }
         Ok(record)
     }
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use super::tests::{Node, finding, made, old_baseline, write_gzip};
 use super::*;
 use crate::aide::config::config_hash;
-use crate::api::{AcceptedDifferences, ChangeKind, names};
+use crate::api::{Accepted, AcceptedDifferences, ChangeKind, Condition, ErrorClass, names};
 use crate::daemon::machine::{BaselineReason, OldBaseline};
 use crate::scan::evidence;
 use crate::testing::aide_binary::{AIDE, script};
@@ -137,6 +137,7 @@ async fn a_missing_database_is_the_reason_why_nothing_is_known() {
             config_hash: &old.as_ref().unwrap().config_hash,
             reason: &requested(),
             old: old.as_ref(),
+            require_acceptance: false,
         };
         let completed = runner.initialize(new, &CancellationToken::new()).await;
         accepted(&runner, &completed).unwrap().differences
@@ -169,6 +170,7 @@ async fn another_database_than_the_recorded_one_shows_nothing() {
         config_hash: &recorded.config_hash,
         reason: &requested(),
         old: Some(&recorded),
+        require_acceptance: false,
     };
     let completed = runner.initialize(new, &CancellationToken::new()).await;
     let accepted = accepted(&runner, &completed).unwrap();
@@ -192,6 +194,7 @@ async fn a_database_that_aide_cannot_read_prevents_no_baseline() {
             config_hash: &old.config_hash,
             reason: &requested(),
             old: Some(&old),
+            require_acceptance: false,
         };
         let completed = runner.initialize(new, &CancellationToken::new()).await;
         accepted(&runner, &completed).unwrap().differences
@@ -319,15 +322,109 @@ impl Reconfigured {
 
     async fn accepted(&self) -> Accepted {
         let runner = self.node.runner();
+        let completed = self.initialize(&runner, false).await;
+        accepted(&runner, &completed).unwrap()
+    }
+
+    async fn initialize(&self, runner: &Runner, require_acceptance: bool) -> Completed {
         let new = NewBaseline {
             config: &self.node.config(),
             config_hash: &self.new_hash,
             reason: &BaselineReason::Config,
             old: Some(&self.old),
+            require_acceptance,
         };
-        let completed = runner.initialize(new, &CancellationToken::new()).await;
-        accepted(&runner, &completed).unwrap()
+        runner.initialize(new, &CancellationToken::new()).await
     }
+
+    /// Tries to create a baseline if only an acceptance may accept changes. Nothing may have replaced the old one.
+    async fn refused(&self, runner: &Runner) -> Completed {
+        let before = fs::read(runner.state.database()).unwrap();
+        let completed = self.initialize(runner, true).await;
+        assert_eq!(fs::read(runner.state.database()).unwrap(), before);
+        assert_eq!(completed.baseline, None);
+        assert_eq!(runner.interruptions(), 0);
+        completed
+    }
+}
+
+#[tokio::test]
+async fn if_acceptance_is_required_changes_are_reported_instead_of_accepted() {
+    let changed = Reconfigured::new("/etc p+u+g+ftype+sha256\n!/etc/old\n").await;
+    let node = &changed.node;
+    // The new configuration does not watch it, but it was changed before.
+    fs::write(node.etc("old/one"), "other").unwrap();
+    let runner = node.runner();
+    let completed = changed.refused(&runner).await;
+    let digest = Some(changed.old.digest.clone());
+    assert_eq!(completed.finished, Finished::Unaccepted { digest });
+    let result = &finding(&completed).result;
+    assert_eq!(
+        (result.condition, result.files_changed),
+        (Condition::Failed, 1)
+    );
+    assert!(result.changes_hash.is_some());
+    assert!(completed.log.is_some());
+    // When it is reverted, the configuration takes effect.
+    fs::write(node.etc("old/one"), "").unwrap();
+    let completed = changed.initialize(&runner, true).await;
+    let accepted = accepted(&runner, &completed).unwrap();
+    assert_eq!(
+        accepted.with_old_config,
+        Some(AcceptedDifferences::default())
+    );
+    let differences = &accepted.differences;
+    assert_eq!(counts(differences), (0, 0, 2));
+    assert_eq!(differences.files_no_longer_watched, 2);
+    assert_clean(node).await;
+}
+
+#[tokio::test]
+async fn if_acceptance_is_required_nothing_is_accepted_that_cannot_be_compared() {
+    let failed = |completed: &Completed| match &completed.finished {
+        Finished::InitFailed(error) => (error.class, error.message.clone()),
+        other => panic!("{other:?}"),
+    };
+    let changed = Reconfigured::new("/etc p+ftype+sha256\n").await;
+    let dir = tempfile::tempdir().unwrap();
+    let mut runner = changed.node.runner();
+    let aide = AIDE.display();
+    let fail = format!("case $1 in --check) exit 18;; esac\nexec {aide} \"$@\"");
+    runner.aide = script(dir.path(), &fail);
+    let (class, message) = failed(&changed.refused(&runner).await);
+    assert_eq!(class, ErrorClass::Io, "{message}");
+    let runner = changed.node.runner();
+    fs::remove_file(changed.node.etc("kubernetes/aide.baseline.conf")).unwrap();
+    let (class, message) = failed(&changed.refused(&runner).await);
+    assert_eq!(class, ErrorClass::Unaccepted, "{message}");
+    assert!(message.contains("requireAcceptance"), "{message}");
+}
+
+#[tokio::test]
+async fn if_acceptance_is_required_another_database_decides_nothing() {
+    let changed = Reconfigured::new("/etc p+ftype+sha256\n").await;
+    let (node, runner) = (&changed.node, changed.node.runner());
+    // Somebody has replaced the database by one that hides a change.
+    fs::write(node.etc("passwd"), "toor").unwrap();
+    let text = runner.state.config_of_baseline(&changed.old.config_hash);
+    let config = node.config().with_extension("other");
+    fs::write(&config, text.unwrap()).unwrap();
+    let record = fs::read(node.etc("kubernetes/aide.baseline.json")).unwrap();
+    let new = NewBaseline {
+        config: &config,
+        config_hash: &changed.old.config_hash,
+        reason: &BaselineReason::First,
+        old: None,
+        require_acceptance: false,
+    };
+    let forged = made(&runner.initialize(new, &CancellationToken::new()).await).clone();
+    fs::write(node.etc("kubernetes/aide.baseline.json"), record).unwrap();
+    let completed = changed.refused(&runner).await;
+    let digest = Some(forged.digest);
+    assert_eq!(completed.finished, Finished::Scanned { digest });
+    fs::remove_file(runner.state.database()).unwrap();
+    let completed = changed.initialize(&runner, true).await;
+    assert_eq!(completed.finished, Finished::BaselineMissing);
 }
 
 #[tokio::test]
@@ -426,6 +523,7 @@ async fn an_old_configuration_that_fails_prevents_no_baseline() {
         config_hash: &changed.new_hash,
         reason: &BaselineReason::Config,
         old: Some(&changed.old),
+        require_acceptance: false,
     };
     let completed = runner.initialize(new, &CancellationToken::new()).await;
     let accepted = accepted(&runner, &completed).unwrap();

@@ -124,6 +124,7 @@ impl Node {
             config_hash: &config_hash(&self.effective),
             reason: &reason,
             old: old.as_ref(),
+            require_acceptance: false,
         };
         runner.initialize(new, &CancellationToken::new()).await
     }
@@ -445,6 +446,7 @@ fn put_unreadable_database(runner: &Runner, made_by: &str) {
         requested: true,
         request: None,
         unread: None,
+        excluded: None,
         accepted: None,
     };
     runner.state.commit(&record, "", time::now().0, 5).unwrap();
@@ -607,6 +609,7 @@ async fn a_stopped_run_leaves_the_baseline_and_no_marker() {
         config_hash: &config_hash(&node.effective),
         reason: &BaselineReason::Config,
         old: known.as_ref(),
+        require_acceptance: false,
     };
     let completed = runner.initialize(new, &cancel).await;
     assert_eq!(completed.finished, Finished::Stopped);

@@ -27,7 +27,7 @@ pub(crate) fn status(
     let old = old.unwrap_or_default();
     let conditions = [
         ready::ready(phase, inputs, is_refused),
-        config_valid::config_valid(inputs.config),
+        config_valid::config_valid(inputs.config, inputs.nodes),
         degraded::degraded(inputs),
         nodes_excluded::nodes_excluded(inputs.excluded),
         realtime::realtime(inputs),

@@ -1,6 +1,7 @@
 //! Validates configurations before they are deployed, and caches the verdicts, because every reconcile
 //! checks the same text. I/O.
 
+pub(crate) mod exclusions;
 pub(crate) mod redaction;
 
 use std::sync::Mutex;
@@ -116,26 +117,30 @@ impl ConfigValidator {
     }
 }
 
+/// The verdict about a configuration that is valid unless it is too large.
+fn good(config: ActiveConfig, warnings: Vec<String>) -> ConfigVerdict {
+    let (conf, effective) = (config.conf.len(), config.effective.len());
+    if conf + effective > MAX_ACTIVE {
+        return ConfigVerdict::Refused {
+            message: format!(
+                "the configuration is too large: {conf} bytes after relocation and {effective} after conversion; the \
+                 active ConfigMap holds both and can have {MAX_ACTIVE}; use fewer lines, for example regular \
+                 expressions"
+            ),
+        };
+    }
+    ConfigVerdict::Good { config, warnings }
+}
+
 fn verdict(checked: Verdict) -> ConfigVerdict {
     match checked {
-        Verdict::Good(prepared) if prepared.conf.len() + prepared.effective.len() > MAX_ACTIVE => {
-            ConfigVerdict::Refused {
-                message: format!(
-                    "the configuration is too large: {} bytes after relocation and {} after conversion; the \
-                     active ConfigMap holds both and can have {MAX_ACTIVE}; use fewer lines, for example regular \
-                     expressions",
-                    prepared.conf.len(),
-                    prepared.effective.len()
-                ),
-            }
-        }
-        Verdict::Good(prepared) => ConfigVerdict::Good {
-            warnings: prepared.warnings.iter().map(ToString::to_string).collect(),
-            config: ActiveConfig {
+        Verdict::Good(prepared) => good(
+            ActiveConfig {
                 conf: prepared.conf,
                 effective: prepared.effective,
             },
-        },
+            prepared.warnings.iter().map(ToString::to_string).collect(),
+        ),
         Verdict::Refused(diagnostics) => {
             let lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
             ConfigVerdict::Refused {

@@ -34,6 +34,7 @@ use self::user_config::UserConfigs;
 use self::watches::Watches;
 use super::build::Environment;
 use super::config_validator::ConfigValidator;
+use super::config_validator::exclusions::with_exclusions;
 use super::config_validator::redaction::Quoting;
 use super::observed::{ConfigVerdict, Observed};
 use super::reinit::record::needs_failed_nodes;
@@ -182,7 +183,9 @@ impl Observer {
         let uid = fi.metadata.uid.as_deref();
         let is_own = |status: &CachedNodeStatus| status.is_controlled_by(&name, uid);
         let statuses = self.statuses.state_filter(is_own);
+        let now = time::now();
         let verdict = self.verdict(&fi).await?;
+        let verdict = with_exclusions(verdict, &fi.spec.exclude, &now);
         let acceptances = self.acceptances_of(&name);
         Ok(Observed {
             policy: self.policy(acceptances.as_deref()).await,
@@ -205,7 +208,7 @@ impl Observer {
                 .file_integrities
                 .state_filter(|other| other.name_any() != name),
             environment: self.environment(&fi.spec).await?,
-            now: time::now(),
+            now,
             file_integrity: fi,
         })
     }

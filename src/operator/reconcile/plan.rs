@@ -22,6 +22,7 @@ use super::build;
 use super::conditions::config_valid::ConfigState;
 use super::conditions::inputs::{NodeSummary, StatusInputs};
 use super::conditions::{self, phase};
+use super::config_validator::exclusions::next_end;
 use super::observed::{ConfigVerdict, Observed};
 use super::ownership::has_label;
 use super::reinit::request::ReinitRequest;
@@ -183,7 +184,10 @@ impl Planner<'_> {
         let verdict = &self.inputs.observed.verdict;
         let unchecked = matches!(verdict, ConfigVerdict::Unchecked { .. });
         let unchecked = unchecked.then_some(RECHECK_CONFIG_AFTER);
-        class.into_iter().chain(unchecked).chain(silent).min()
+        let (exclude, now) = (&self.inputs.fi.spec.exclude, &self.inputs.observed.now);
+        let exclusion = next_end(exclude, now);
+        let fixed = [class, unchecked, exclusion];
+        fixed.into_iter().flatten().chain(silent).min()
     }
 
     /// How long spec.config.initialDelay still delays the deployment.

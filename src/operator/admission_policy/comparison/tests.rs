@@ -102,7 +102,7 @@ fn every_difference_counts_and_is_named() {
         ),
         (
             without_item(policy, "/spec/matchConstraints/resourceRules"),
-            "spec.matchConstraints.resourceRules[2]",
+            "spec.matchConstraints.resourceRules[3]",
         ),
         (
             with(policy, "/spec/matchConditions/0/expression", json!("false")),
@@ -128,7 +128,7 @@ fn every_difference_counts_and_is_named() {
         ),
         (
             without_item(policy, "/spec/validations"),
-            "spec.validations[12]",
+            "spec.validations[14]",
         ),
         (
             with(policy, "/spec/auditAnnotations", json!([])),

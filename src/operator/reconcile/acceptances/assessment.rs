@@ -110,6 +110,20 @@ struct NewRequests<'a> {
     are_limited: bool,
 }
 
+/// The configuration with which nodes show the set: that in effect, or one that they keep until the set is accepted.
+fn shown_with<'a>(fleet: &Fleet<'a>, acceptance: &FileIntegrityAcceptance) -> &'a str {
+    let Some(set) = ChangeSetId::parse(acceptance.spec.set()) else {
+        return fleet.config_hash;
+    };
+    let is_shown = |hash| fleet.nodes.iter().any(|node| node.shows(set, hash));
+    let mut kept = fleet.nodes.iter().filter_map(|node| node.kept_config);
+    if is_shown(fleet.config_hash) {
+        return fleet.config_hash;
+    }
+    kept.find(|hash| is_shown(hash))
+        .unwrap_or(fleet.config_hash)
+}
+
 /// What an open acceptance requests of each node, and its status.
 pub(crate) fn assess<'a>(
     fleet: &Fleet<'a>,
@@ -152,7 +166,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
             recorded: RecordedNodes::new(before),
             created: meta.creation_timestamp.as_ref().map_or(now, |at| at.0),
             until: acceptance.spec.until.as_ref().map(|until| until.0),
-            config_hash: config_hash.unwrap_or(fleet.config_hash),
+            config_hash: config_hash.unwrap_or_else(|| shown_with(fleet, acceptance)),
             now,
         }
     }

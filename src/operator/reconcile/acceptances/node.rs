@@ -20,6 +20,8 @@ pub(crate) struct AcceptanceNode<'a> {
     pub(crate) change_set: Option<ChangeSetId>,
     /// The configuration of its baseline.
     pub(crate) config_hash: Option<&'a str>,
+    /// The same, if the node keeps it until its changes are accepted, although another one is in effect.
+    pub(crate) kept_config: Option<&'a str>,
     /// The request in its status object.
     pub(crate) request: Option<&'a AcceptanceRequest>,
     pub(crate) answer: Option<&'a CachedAnswer>,

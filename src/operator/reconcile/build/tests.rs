@@ -215,9 +215,9 @@ fn the_config_map_and_a_node_status() {
     let desired = DesiredNodeState {
         config_hash: Some("hash".to_owned()),
         reinit_request: Some("r1".to_owned()),
-        acceptance: None,
-        announced: Vec::new(),
         hold: Some(HoldReason::User),
+        require_acceptance: true,
+        ..DesiredNodeState::default()
     };
     insta::assert_yaml_snapshot!(node_status(&fi, "n1", &desired));
 }
@@ -257,9 +257,8 @@ fn a_node_status_matches_only_with_everything_that_is_built() {
         let desired = |config: &str, request: Option<&str>, hold| DesiredNodeState {
             config_hash: Some(config.to_owned()),
             reinit_request: request.map(str::to_owned),
-            acceptance: None,
-            announced: Vec::new(),
             hold,
+            ..DesiredNodeState::default()
         };
         let all = [
             desired("c1", None, None),

@@ -1,6 +1,8 @@
 //! The condition `ConfigValid`. Pure.
 
 use super::condition::NewCondition;
+use super::inputs::NodeSummary;
+use super::node_names::names_of;
 use crate::api::FileIntegrityStatus;
 use crate::api::condition::{ConditionReason, ConditionStatus, ConditionType};
 
@@ -33,8 +35,13 @@ pub(super) fn is_refused(config: &ConfigState, before: Option<&FileIntegrityStat
     }
 }
 
-pub(super) fn config_valid(config: &ConfigState) -> NewCondition {
+pub(super) fn config_valid(config: &ConfigState, nodes: &[NodeSummary]) -> NewCondition {
     let (status, reason, message) = match config {
+        ConfigState::Valid { warnings } if nodes.iter().any(|node| node.waits_for_acceptance) => (
+            ConditionStatus::True,
+            ConditionReason::WaitingForAcceptance,
+            waiting(nodes, warnings),
+        ),
         ConfigState::Valid { warnings } if warnings.is_empty() => (
             ConditionStatus::True,
             ConditionReason::Valid,
@@ -60,4 +67,17 @@ pub(super) fn config_valid(config: &ConfigState) -> NewCondition {
         ),
     };
     NewCondition::new(ConditionType::ConfigValid, (status, reason), message)
+}
+
+fn waiting(nodes: &[NodeSummary], warnings: &[String]) -> String {
+    let names = names_of(nodes, |node| node.waits_for_acceptance);
+    let mut message = format!(
+        "the configuration is in effect, except on nodes that are Failed: spec.config.requireAcceptance is true, so they \
+         keep the configuration before until their changes are accepted or reverted: {names}"
+    );
+    for warning in warnings {
+        message.push_str("; ");
+        message.push_str(warning);
+    }
+    message
 }

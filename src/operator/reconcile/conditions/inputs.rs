@@ -24,6 +24,8 @@ pub(crate) struct NodeSummary {
     pub(crate) initialized: bool,
     /// Its scans are held.
     pub(crate) held: bool,
+    /// It keeps its configuration until its changes are accepted or reverted.
+    pub(crate) waits_for_acceptance: bool,
     /// How much longer it may go without a report, if there is a limit.
     pub(crate) silence_left: Option<Duration>,
     /// A taint keeps a new pod of the daemon out.

@@ -29,6 +29,7 @@ fn node(name: &str) -> NodeSummary {
         reachable: true,
         initialized: true,
         held: false,
+        waits_for_acceptance: false,
         shut_out: false,
         silence_left: None,
         condition: Some(Condition::Succeeded),

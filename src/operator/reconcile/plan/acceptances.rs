@@ -131,7 +131,7 @@ impl Inputs<'_> {
         let nodes = self.selection.selected.iter();
         let answered = nodes.filter(|node| {
             let status = self.status_of(node);
-            let node = status.map(|status| acceptance_node(node, status, false));
+            let node = status.map(|status| self.acceptance_node(node, status, false));
             node.is_some_and(|node| node.answered_request().is_some())
         });
         answered.map(|node| &*node.name).collect()
@@ -144,7 +144,7 @@ impl Inputs<'_> {
             let status = self.status_of(node)?;
             let has_request = is_open(status, self.request_for(node).as_deref());
             let is_free = !has_request && self.hold(node).is_none();
-            Some(acceptance_node(node, status, is_free))
+            Some(self.acceptance_node(node, status, is_free))
         });
         let namespace = self.fi.metadata.namespace.as_deref();
         Fleet {
@@ -157,6 +157,35 @@ impl Inputs<'_> {
             policy_name: Policy::Acceptance.name(namespace.unwrap_or_default()),
             retention: self.fi.spec.evidence_retention(),
             now: &observed.now,
+        }
+    }
+}
+
+impl Inputs<'_> {
+    fn acceptance_node<'n>(
+        &self,
+        node: &'n CachedNode,
+        status: &'n CachedNodeStatus,
+        is_free: bool,
+    ) -> AcceptanceNode<'n> {
+        let report = &status.report;
+        let last = report.last_result.as_ref();
+        let set = last.and_then(|last| last.change_set.as_ref());
+        let baseline = report.baseline.as_ref();
+        AcceptanceNode {
+            name: &node.name,
+            labels: &node.labels,
+            ready: node.ready,
+            is_free,
+            is_too_old: set.is_some_and(|set| set.version != Some(ChangeSet::HASH_VERSION)),
+            change_set: set.map(|set| set.id),
+            config_hash: baseline.map(|baseline| &*baseline.config_hash),
+            kept_config: self.kept_config(status),
+            request: status.desired.acceptance.as_ref(),
+            answer: report.acceptance.as_deref(),
+            announced: &status.desired.announced,
+            progress: &report.announced,
+            written_at: status.written_at,
         }
     }
 }
@@ -213,31 +242,6 @@ impl<'a> PlannedAcceptances<'a> {
             reason: phase.reason(),
             ends_with,
         });
-    }
-}
-
-fn acceptance_node<'a>(
-    node: &'a CachedNode,
-    status: &'a CachedNodeStatus,
-    is_free: bool,
-) -> AcceptanceNode<'a> {
-    let report = &status.report;
-    let last = report.last_result.as_ref();
-    let set = last.and_then(|last| last.change_set.as_ref());
-    let baseline = report.baseline.as_ref();
-    AcceptanceNode {
-        name: &node.name,
-        labels: &node.labels,
-        ready: node.ready,
-        is_free,
-        is_too_old: set.is_some_and(|set| set.version != Some(ChangeSet::HASH_VERSION)),
-        change_set: set.map(|set| set.id),
-        config_hash: baseline.map(|baseline| &*baseline.config_hash),
-        request: status.desired.acceptance.as_ref(),
-        answer: report.acceptance.as_deref(),
-        announced: &status.desired.announced,
-        progress: &report.announced,
-        written_at: status.written_at,
     }
 }
 

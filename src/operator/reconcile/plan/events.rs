@@ -13,6 +13,9 @@ impl Inputs<'_> {
         if let Some(message) = request.and_then(ReinitRequest::unknown_nodes) {
             events.push(warning(EventReason::UnknownNodes, message));
         }
+        if self.refuses_reinit() {
+            events.push(warning(EventReason::AcceptanceRequired, self.refusal()));
+        }
         if holds_no_node(self.fi) {
             let message = "holdoff names no node: give an empty value for all nodes, or names \
                            separated by commas";
@@ -35,6 +38,18 @@ impl Inputs<'_> {
             _ => {}
         }
         events
+    }
+
+    /// Why a re-initialization is refused, and what to do instead.
+    fn refusal(&self) -> String {
+        let namespace = self.fi.metadata.namespace.as_deref().unwrap_or_default();
+        format!(
+            "the re-initialization was refused and its annotations were removed, because \
+             spec.config.requireAcceptance is true; review the change sets (kubectl -n {namespace} get \
+             fileintegrity {name} -o jsonpath='{{.status.changeSets}}'), then accept them with kubectl -n \
+             {namespace} create -f and a FileIntegrityAcceptance",
+            name = self.name,
+        )
     }
 }
 

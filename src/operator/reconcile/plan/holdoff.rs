@@ -32,7 +32,9 @@ impl Inputs<'_> {
     /// A user may end a hold and request a re-initialization in one write. Then no scan should compare
     /// with the old baseline: the hold ends together with writing the request.
     fn waits_for_request(&self, node: &CachedNode) -> bool {
-        self.current_hold(node) == Some(&HoldReason::User) && is_requested(self.fi)
+        self.current_hold(node) == Some(&HoldReason::User)
+            && is_requested(self.fi)
+            && !self.fi.spec.requires_acceptance()
     }
 
     /// The hold in the node's status object.

@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::super::build::Signal;
 use super::super::nodes::update::UpdateState;
 use super::super::reinit::node_request::{is_open, next_request};
-use super::super::reinit::record::{is_request_id, record_patch, record_removal_patch};
+use super::super::reinit::record::{
+    is_request_id, record_patch, record_removal_patch, refusal_patch,
+};
 use super::super::reinit::request::{ReinitRequest, is_requested};
 use super::super::reinit::signal::{self, NodeRequest};
 use super::inputs::Inputs;
@@ -19,7 +21,8 @@ impl Inputs<'_> {
     /// The request in the annotations, if it can be recorded now. It waits while an earlier record is
     /// being written to the nodes.
     pub(super) fn reinit_request(&self) -> Option<ReinitRequest> {
-        if self.record.is_some() || !is_requested(self.fi) {
+        let is_allowed = !self.fi.spec.requires_acceptance();
+        if self.record.is_some() || !is_requested(self.fi) || !is_allowed {
             return None;
         }
         let selected = self.selection.selected.iter();
@@ -27,10 +30,19 @@ impl Inputs<'_> {
         ReinitRequest::from_annotations(self.fi, &selected, &self.observed.failed_nodes)
     }
 
-    /// Records the request, or removes the record if all nodes have the request.
+    /// Whether a re-initialization is requested, or being written to the nodes, that nobody may request.
+    pub(super) fn refuses_reinit(&self) -> bool {
+        let is_requested = self.record.is_some() || is_requested(self.fi);
+        self.fi.spec.requires_acceptance() && is_requested
+    }
+
+    /// Records the request, removes it if it is refused, or removes the record if all nodes have the request.
     pub(super) fn metadata_patch(&self, request: Option<&ReinitRequest>) -> Option<Value> {
         if let Some(request) = request {
             return Some(record_patch(self.fi, request));
+        }
+        if self.refuses_reinit() {
+            return Some(refusal_patch(self.fi));
         }
         let record = self.record.as_ref()?;
         let nodes = self.selection.selected.iter();
@@ -45,7 +57,14 @@ impl Inputs<'_> {
     }
 
     /// The newest request for this node: at the end of an update, in the record, or the same as before.
+    ///
+    /// If only an acceptance may replace a baseline, there are no new requests, and open ones are withdrawn.
     pub(super) fn request_for(&self, node: &CachedNode) -> Option<String> {
+        if self.fi.spec.requires_acceptance() {
+            let status = self.status_of(node)?;
+            let request = status.desired.reinit_request.clone();
+            return request.filter(|id| is_request_id(id) && !is_open(status, Some(id)));
+        }
         if let Some(id) = self.request_after_update(node) {
             return Some(id);
         }
@@ -91,9 +110,9 @@ impl Inputs<'_> {
         if is_open(status, request.as_deref()) {
             return Some((request, true));
         }
-        let hash = self.effective.hash.as_ref()?;
+        let hash = self.config_for(node)?;
         let baseline = status.report.baseline.as_ref();
-        let has_old = baseline.is_some_and(|baseline| *baseline.config_hash != **hash);
+        let has_old = baseline.is_some_and(|baseline| *baseline.config_hash != *hash);
         if has_old || self.is_config_signaled(hash) {
             let id = format!("{}{hash}", names::CONFIG_SIGNAL);
             return Some((Some(id), has_old));

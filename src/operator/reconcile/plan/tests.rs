@@ -1,5 +1,7 @@
 //! Tables of what is observed, and the plans.
 
+mod require_acceptance;
+
 use std::collections::HashMap;
 
 use k8s_openapi::api::apps::v1::DaemonSet;

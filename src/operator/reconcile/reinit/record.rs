@@ -67,6 +67,19 @@ pub(crate) fn record_patch(fi: &FileIntegrity, request: &ReinitRequest) -> Value
     json!({"metadata": {"resourceVersion": resource_version, "annotations": annotations}})
 }
 
+/// The patch that removes all requests, and a record that not all nodes have. It fails if somebody changed the
+/// annotations meanwhile.
+pub(crate) fn refusal_patch(fi: &FileIntegrity) -> Value {
+    json!({"metadata": {
+        "resourceVersion": fi.metadata.resource_version,
+        "annotations": {
+            names::Annotation::REINIT: null,
+            names::Annotation::REINIT_ON_FAILED: null,
+            names::Annotation::REINIT_RECORD: null,
+        },
+    }})
+}
+
 /// The patch that removes the record.
 pub(crate) fn record_removal_patch() -> Value {
     json!({"metadata": {"annotations": {names::Annotation::REINIT_RECORD: null}}})

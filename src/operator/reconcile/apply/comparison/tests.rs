@@ -69,6 +69,8 @@ fn a_cached_node_status_has_everything_that_was_applied_except_the_hash() {
             config_hash: "c".to_owned(),
         }],
         hold: Some(HoldReason::User),
+        require_acceptance: true,
+        previous_config: Some("p".to_owned()),
     };
     let fi = serde_json::from_value(fi).unwrap();
     let mut object = node_status(&fi, "n1", &desired);

@@ -1355,3 +1355,34 @@ fn thousands_of_nodes_are_listed_partly_and_planned_fast() {
         .collect();
     assert_eq!(distinct.len(), 3);
 }
+
+/// Nodes that wait for the acceptance with the configuration before.
+#[test]
+fn nodes_that_keep_an_old_configuration_accept_with_it() {
+    let mut cluster = Cluster::failed(2);
+    let spec = json!({"config": {"requireAcceptance": true}});
+    let mut file_integrity = cluster.observed.file_integrity.as_ref().clone();
+    file_integrity.spec = serde_json::from_value(spec).unwrap();
+    cluster.observed.file_integrity = Arc::new(file_integrity);
+    let old = cluster.config_hash();
+    let effective = "/hostroot/etc p+n\n".to_owned();
+    cluster.observed.verdict = super::super::ConfigVerdict::Good {
+        config: super::super::super::build::ActiveConfig {
+            conf: effective.clone(),
+            effective,
+        },
+        warnings: Vec::new(),
+    };
+    assert_ne!(cluster.config_hash(), old);
+    cluster.accept("a", &json!({}));
+    cluster.reconcile();
+    let request = cluster.open_request("n0").unwrap();
+    assert_eq!(request.config_hash, old);
+    let desired = |cluster: &Cluster| cluster.statuses["n0"].desired().config_hash;
+    assert_eq!(desired(&cluster), Some(old.clone()));
+    cluster.accepts("n0");
+    let baseline = &mut cluster.statuses.get_mut("n0").unwrap().baseline;
+    baseline.as_mut().unwrap().config_hash = old;
+    cluster.reconcile();
+    assert_eq!(desired(&cluster), Some(cluster.config_hash()));
+}

@@ -44,7 +44,7 @@ pub(crate) use file_integrity::{
     RealtimeCounts,
 };
 pub use file_integrity::{FileIntegrity, FileIntegrityStatus, NodeCounts, Phase};
-pub use node_status::{Baseline, Condition, FileIntegrityNodeStatus, Reinit, ScanResult};
+pub use node_status::{Baseline, CompletedRequest, Condition, FileIntegrityNodeStatus, ScanResult};
 pub(crate) use node_status::{ChangeEntry, UnwatchedRule};
 pub use realtime::{
     Actor, RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus, Trigger,

@@ -29,9 +29,9 @@ pub mod aide {
 pub mod api {
     pub use crate::api::{
         AcceptanceRequest, AcceptanceResult, AcceptanceState, Actor, Baseline, ChangeKind,
-        Condition, DesiredNodeState, ErrorClass, FileIntegrity, FileIntegrityAcceptance,
-        FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase, RealtimeBackend,
-        RealtimeReason, RealtimeState, RealtimeStatus, Reinit, ScanResult, Trigger,
+        CompletedRequest, Condition, DesiredNodeState, ErrorClass, FileIntegrity,
+        FileIntegrityAcceptance, FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase,
+        RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus, ScanResult, Trigger,
     };
     pub mod crd {
         pub use crate::api::crd::{all, yaml};

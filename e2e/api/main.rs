@@ -45,6 +45,7 @@ mod proxy;
 mod realtime;
 mod reinit;
 mod restored;
+mod scan_now;
 mod site;
 mod skew;
 mod spec;

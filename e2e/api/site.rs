@@ -166,6 +166,15 @@ impl<'a> Site<'a> {
         self.write_desired(desired).await
     }
 
+    /// Writes a request for an additional scan.
+    pub(crate) async fn request_scan(&self, id: &str) -> anyhow::Result<()> {
+        let desired = DesiredNodeState {
+            scan_request: Some(id.to_owned()),
+            ..self.desired()
+        };
+        self.write_desired(desired).await
+    }
+
     /// Writes an acceptance of the set that the node shows now.
     pub(crate) async fn set_acceptance(&self, uid: &str) -> anyhow::Result<AcceptanceRequest> {
         let last = self.status().await?.last_result;

@@ -14,6 +14,8 @@ pub struct DesiredNodeState {
     pub config_hash: Option<String>,
     /// Id of the newest re-initialization to do.
     pub reinit_request: Option<String>,
+    /// Id of the newest additional scan to do.
+    pub scan_request: Option<String>,
     /// The newest acceptance to execute.
     pub acceptance: Option<AcceptanceRequest>,
     /// Why scans are held, if they are.
@@ -33,9 +35,10 @@ pub enum HoldReason {
 
 impl DesiredNodeState {
     /// The annotations that it is encoded in.
-    pub const ANNOTATIONS: [&str; 4] = [
+    pub const ANNOTATIONS: [&str; 5] = [
         names::Annotation::HOLDOFF,
         names::Annotation::REINIT_REQUEST,
+        names::Annotation::SCAN_REQUEST,
         names::Annotation::ACCEPTANCE,
         names::Annotation::DESIRED_CONFIG,
     ];
@@ -46,6 +49,7 @@ impl DesiredNodeState {
         Self {
             config_hash: get(names::Annotation::DESIRED_CONFIG),
             reinit_request: get(names::Annotation::REINIT_REQUEST),
+            scan_request: get(names::Annotation::SCAN_REQUEST),
             acceptance: get(names::Annotation::ACCEPTANCE)
                 .and_then(|text| AcceptanceRequest::decode(&text)),
             hold: get(names::Annotation::HOLDOFF).map(HoldReason::from),
@@ -64,6 +68,10 @@ impl DesiredNodeState {
             (
                 names::Annotation::REINIT_REQUEST,
                 self.reinit_request.as_deref(),
+            ),
+            (
+                names::Annotation::SCAN_REQUEST,
+                self.scan_request.as_deref(),
             ),
             (names::Annotation::ACCEPTANCE, acceptance.as_deref()),
             (names::Annotation::HOLDOFF, hold),

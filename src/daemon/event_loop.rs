@@ -278,7 +278,8 @@ impl EventLoop {
             Action::Initialize(reason) => self.initialize(reason, results.completed.clone()),
             Action::Scan => self.scan(results.completed.clone()),
             Action::CheckPart => self.check_part(results.checks.clone()),
-            Action::PublishScan => self.publish_scan(),
+            Action::PublishScan => self.publish_scan(None),
+            Action::PublishRequestedScan(id) => self.publish_scan(Some(id)),
             Action::PublishBaseline { request, event } => {
                 let last = self.last.take();
                 self.forget_known_state();
@@ -315,7 +316,7 @@ impl EventLoop {
         Ok(())
     }
 
-    fn publish_scan(&mut self) {
+    fn publish_scan(&mut self, request: Option<String>) {
         let Some(mut completed) = self.last.take() else {
             return;
         };
@@ -325,7 +326,7 @@ impl EventLoop {
         }
         if let Finished::Scanned { digest } = &completed.finished {
             let digest = digest.clone();
-            self.publishing.scan(completed, digest);
+            self.publishing.scan(completed, digest, request);
         }
     }
 
@@ -368,7 +369,7 @@ impl EventLoop {
         if let Some(completed) = detection.publication(&self.runner) {
             self.publishing.set_realtime(detection.status().0);
             let digest = self.machine.baseline_digest().map(str::to_owned);
-            self.publishing.scan(completed, digest);
+            self.publishing.scan(completed, digest, None);
         }
     }
 

@@ -28,6 +28,7 @@ mod messages;
 mod part_checks;
 mod readiness;
 mod run_ended;
+mod scan_requests;
 mod schedule;
 mod settings;
 mod signal;
@@ -47,6 +48,7 @@ use self::comparison::{Comparison, compare};
 use self::config::Config;
 use self::part_checks::PartChecks;
 use self::readiness::Readiness;
+use self::scan_requests::ScanRequests;
 use self::schedule::{Schedule, retry_after};
 use self::signal::Signal;
 use super::node_state::ObservedStatus;
@@ -62,6 +64,7 @@ pub struct Machine {
     state: State,
     schedule: Schedule,
     part_checks: PartChecks,
+    scan_requests: ScanRequests,
     baseline: BaselineState,
     signal: Signal,
     acceptances: Acceptances,
@@ -87,6 +90,7 @@ impl Machine {
             state: State::Starting,
             schedule: Schedule::new(settings.interval, settings.first_fraction),
             part_checks: PartChecks::default(),
+            scan_requests: ScanRequests::default(),
             baseline: BaselineState::new(settings.error_on_loss, settings.state_dir),
             signal: Signal::default(),
             acceptances: Acceptances::default(),
@@ -155,6 +159,7 @@ impl Machine {
         if self.reinit_done.is_none() {
             self.reinit_done.clone_from(&observed.reinit_done);
         }
+        self.scan_requests.observe(&observed);
         let done = observed.reinit_done.as_deref();
         self.signal.explain(&observed.desired, done);
         if !self.is_compared {
@@ -362,11 +367,14 @@ impl Machine {
         }
     }
 
+    /// After a run that was killed, also a requested scan waits: it would be killed as well.
     fn scan_if_due(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        let is_requested = self.scan_requests.is_open() && self.interrupted == 0;
         match self.state {
-            State::Idle { due } if due > now => actions.push(Action::WakeAt(due)),
+            State::Idle { due } if due > now && !is_requested => actions.push(Action::WakeAt(due)),
             _ => {
                 self.state = State::Scanning;
+                self.scan_requests.scan_started();
                 self.schedule.scan_started(now);
                 actions.push(Action::Scan);
             }

@@ -12,6 +12,8 @@ pub struct ObservedStatus {
     pub desired: DesiredNodeState,
     /// Id of the newest request for re-initialization that was reported as done.
     pub reinit_done: Option<String>,
+    /// Id of the newest request for an additional scan that was reported as done.
+    pub scan_done: Option<String>,
     /// The newest answer to an acceptance that was reported.
     pub acceptance: Option<AcceptanceResult>,
     /// The baseline that was reported.
@@ -38,6 +40,7 @@ impl From<&FileIntegrityNodeStatus> for ObservedStatus {
         Self {
             desired: status.desired(),
             reinit_done: status.reinit.as_ref().map(|reinit| reinit.id.clone()),
+            scan_done: status.scan.as_ref().map(|scan| scan.id.clone()),
             acceptance: status.acceptance.clone(),
             baseline: status.baseline.as_ref().map(ReportedBaseline::from),
             open_failure: open_failure(status),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 
@@ -9,7 +10,9 @@ use super::lines::Lines;
 use super::outbox::Item;
 use super::runner::{Completed, Runner};
 use crate::aide::database::DatabaseError;
-use crate::api::{AcceptanceRequest, Baseline, HoldReason, RealtimeStatus, Reinit, Trigger, time};
+use crate::api::{
+    AcceptanceRequest, Baseline, CompletedRequest, HoldReason, RealtimeStatus, Trigger, time,
+};
 use crate::scan::acceptance::{self, Refusal};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::{Finding, ScanError};
@@ -60,15 +63,22 @@ impl Publishing {
         self.send(NodeUpdate::default(), None);
     }
 
-    /// Publishes the result of a scan.
-    pub(super) fn scan(&mut self, completed: Completed, digest: Option<String>) {
+    /// Publishes the result of a scan, and the request that it has done.
+    pub(super) fn scan(
+        &mut self,
+        completed: Completed,
+        digest: Option<String>,
+        request: Option<String>,
+    ) {
         self.report_scan(&completed, digest.as_deref());
         let Some(finding) = completed.finding else {
             return;
         };
+        let scan = request.map(|id| done(id, completed.started_at));
         let update = NodeUpdate {
             finding: Some(finding),
             scanned_digest: digest,
+            scan,
             ..NodeUpdate::default()
         };
         self.send(update, completed.log);
@@ -128,11 +138,7 @@ impl Publishing {
         }
         let update = NodeUpdate {
             baseline,
-            reinit: request.map(|id| Reinit {
-                id,
-                started_at,
-                finished_at: time::now(),
-            }),
+            reinit: request.map(|id| done(id, started_at)),
             event,
             ..NodeUpdate::default()
         };
@@ -263,6 +269,15 @@ impl Publishing {
         };
         // The receiver is kept until this sender is dropped.
         self.items.send(Item { update, log }).ok();
+    }
+}
+
+/// A request that is done now.
+fn done(id: String, started_at: Time) -> CompletedRequest {
+    CompletedRequest {
+        id,
+        started_at,
+        finished_at: time::now(),
     }
 }
 

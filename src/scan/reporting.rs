@@ -136,6 +136,9 @@ fn restore(report: &mut PlannedReport, update: &NodeUpdate, known: &KnownResults
     if let Some(reinit) = update.reinit.as_ref().or(reported.reinit.as_ref()) {
         status.reinit = Some(reinit.clone());
     }
+    if let Some(scan) = update.scan.as_ref().or(reported.scan.as_ref()) {
+        status.scan = Some(scan.clone());
+    }
     let acceptance = update.acceptance.as_ref();
     if let Some(acceptance) = acceptance.or(reported.acceptance.as_ref()) {
         status.acceptance = Some(acceptance.clone());
@@ -150,6 +153,7 @@ fn restore(report: &mut PlannedReport, update: &NodeUpdate, known: &KnownResults
     status.results.clone_from(&known.results);
     reported.baseline.clone_from(&status.baseline);
     reported.reinit.clone_from(&status.reinit);
+    reported.scan.clone_from(&status.scan);
     reported.acceptance.clone_from(&status.acceptance);
     reported.realtime.clone_from(&status.realtime);
     reported.last_full_scan.clone_from(&status.last_full_scan);

@@ -19,6 +19,7 @@ fn annotations_round_trip() {
     let full = |hold| DesiredNodeState {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("r".to_owned()),
+        scan_request: Some("s".to_owned()),
         acceptance: Some(acceptance()),
         hold: Some(hold),
     };
@@ -42,6 +43,7 @@ fn all_annotations_are_listed() {
     let state = DesiredNodeState {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("r".to_owned()),
+        scan_request: Some("s".to_owned()),
         acceptance: Some(acceptance()),
         hold: Some(HoldReason::User),
     };

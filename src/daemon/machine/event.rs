@@ -105,6 +105,8 @@ pub enum Action {
     CheckPart,
     /// Publish the result of the scan that has finished.
     PublishScan,
+    /// The same; it is the scan that was requested with this id.
+    PublishRequestedScan(String),
     /// Publish the baseline that was created, or was found at the start.
     PublishBaseline {
         /// The request for re-initialization that is done.

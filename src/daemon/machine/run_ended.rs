@@ -138,6 +138,9 @@ impl Machine {
         self.schedule.scan_ended(now);
         let due = self.schedule.after_scan(now);
         self.state = State::Idle { due };
-        actions.push(Action::PublishScan);
+        actions.push(match self.scan_requests.scan_ended() {
+            Some(id) => Action::PublishRequestedScan(id),
+            None => Action::PublishScan,
+        });
     }
 }

@@ -4,7 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::api::{
-    AcceptanceResult, Baseline, FileIntegrityNodeStatus, RealtimeStatus, Reinit, ScanResult,
+    AcceptanceResult, Baseline, CompletedRequest, FileIntegrityNodeStatus, RealtimeStatus,
+    ScanResult,
 };
 use crate::scan::change_set::ChangeSet;
 
@@ -20,7 +21,8 @@ pub(crate) struct LastReported {
     /// Number of results since then for which no event was created.
     pub(super) suppressed: u32,
     pub(super) baseline: Option<Baseline>,
-    pub(super) reinit: Option<Reinit>,
+    pub(super) reinit: Option<CompletedRequest>,
+    pub(super) scan: Option<CompletedRequest>,
     pub(super) acceptance: Option<AcceptanceResult>,
     pub(super) realtime: Option<RealtimeStatus>,
     pub(super) last_full_scan: Option<Time>,

@@ -1,6 +1,6 @@
 //! Something on a node that is to be reported. Pure.
 
-use crate::api::{AcceptanceResult, Baseline, RealtimeStatus, Reinit};
+use crate::api::{AcceptanceResult, Baseline, CompletedRequest, RealtimeStatus};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::Finding;
 
@@ -17,7 +17,9 @@ pub struct NodeUpdate {
     /// process has reported none yet.
     pub baseline_on_disk: Option<Baseline>,
     /// A request for re-initialization that is done.
-    pub reinit: Option<Reinit>,
+    pub reinit: Option<CompletedRequest>,
+    /// A request for an additional scan that is done.
+    pub scan: Option<CompletedRequest>,
     /// The answer to an acceptance.
     pub acceptance: Option<AcceptanceResult>,
     /// The state of realtime detection.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::status_patch::body;
 use super::*;
-use crate::api::{Accepted, Baseline, EventReason, Reinit};
+use crate::api::{Accepted, Baseline, CompletedRequest, EventReason};
 use crate::scan::change_set::ChangeSet;
 use crate::scan::change_set::tests::named;
 use crate::scan::event::Severity;
@@ -311,24 +311,29 @@ fn an_edited_baseline_or_request_is_restored() {
         requested: false,
         accepted: None,
     };
-    let reinit = Reinit {
+    let reinit = CompletedRequest {
         id: "r".to_owned(),
         started_at: at(0),
         finished_at: at(1),
     };
     let update = NodeUpdate {
         baseline: Some(baseline.clone()),
-        reinit: Some(reinit),
+        reinit: Some(reinit.clone()),
+        scan: Some(CompletedRequest {
+            id: "s".to_owned(),
+            ..reinit
+        }),
         ..succeeded(2)
     };
     let first = plan_first(&empty(), &update);
+    assert_ne!(first.status.reinit, first.status.scan);
     let edited = |edit: fn(&mut Baseline)| {
         let mut status = first.status.clone();
         edit(status.baseline.as_mut().unwrap());
         status
     };
     let mut without = first.status.clone();
-    (without.baseline, without.reinit) = (None, None);
+    (without.baseline, without.reinit, without.scan) = (None, None, None);
     for status in [
         edited(|baseline| baseline.digest = "other".to_owned()),
         edited(|baseline| baseline.requested = true),

@@ -59,8 +59,7 @@ fn used_fields_are_kept() {
     let desired = DesiredNodeState {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("n1".to_owned()),
-        acceptance: None,
-        hold: None,
+        ..DesiredNodeState::default()
     };
     assert_eq!(*status.desired, desired);
     assert!(status.is_applied());

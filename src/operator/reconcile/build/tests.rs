@@ -215,8 +215,8 @@ fn the_config_map_and_a_node_status() {
     let desired = DesiredNodeState {
         config_hash: Some("hash".to_owned()),
         reinit_request: Some("r1".to_owned()),
-        acceptance: None,
         hold: Some(HoldReason::User),
+        ..DesiredNodeState::default()
     };
     insta::assert_yaml_snapshot!(node_status(&fi, "n1", &desired));
 }
@@ -256,8 +256,8 @@ fn a_node_status_matches_only_with_everything_that_is_built() {
         let desired = |config: &str, request: Option<&str>, hold| DesiredNodeState {
             config_hash: Some(config.to_owned()),
             reinit_request: request.map(str::to_owned),
-            acceptance: None,
             hold,
+            ..DesiredNodeState::default()
         };
         let all = [
             desired("c1", None, None),
@@ -265,6 +265,10 @@ fn a_node_status_matches_only_with_everything_that_is_built() {
             desired("c1", Some("r1"), None),
             desired("c1", Some("r2"), Some(HoldReason::User)),
             desired("c1", Some("r2"), Some(HoldReason::NodeUpdate)),
+            DesiredNodeState {
+                scan_request: Some("r2".to_owned()),
+                ..desired("c1", None, None)
+            },
         ];
         for made in &all {
             let object = node_status(&fi, "n1", made);

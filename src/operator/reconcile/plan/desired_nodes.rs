@@ -23,6 +23,7 @@ impl Inputs<'_> {
         DesiredNodeState {
             config_hash: self.effective.hash.clone(),
             reinit_request: self.request_for(node),
+            scan_request: self.scan_request_for(node),
             acceptance: acceptances.request_for(node, current),
             hold: self.hold(node),
         }

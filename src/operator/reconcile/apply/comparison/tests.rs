@@ -53,6 +53,7 @@ fn a_cached_node_status_has_everything_that_was_applied_except_the_hash() {
     let desired = DesiredNodeState {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("r".to_owned()),
+        scan_request: Some("s".to_owned()),
         acceptance: Some(AcceptanceRequest {
             name: "a".to_owned(),
             uid: "u".to_owned(),

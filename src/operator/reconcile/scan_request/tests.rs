@@ -1,0 +1,45 @@
+//! Tests of the annotation.
+
+use super::super::reinit::fixtures::{annotated, selected};
+use super::*;
+
+fn request(value: &str) -> ScanRequest {
+    let fi = annotated(&[(names::Annotation::SCAN, value)]);
+    ScanRequest::from_annotation(&fi, selected).unwrap()
+}
+
+/// The record that replaces the annotation.
+fn recorded(value: &str) -> Option<RequestRecord> {
+    let fi = annotated(&[(names::Annotation::SCAN, value)]);
+    let mut changes = AnnotationChanges::default();
+    request(value).record(&fi, &mut changes);
+    let patch = changes.patch(&fi).unwrap();
+    assert_eq!(patch["metadata"]["resourceVersion"], "7");
+    let annotations = patch["metadata"]["annotations"].as_object().unwrap();
+    assert!(annotations[names::Annotation::SCAN].is_null());
+    let text = annotations.get(names::Annotation::SCAN_RECORD)?;
+    let fi = annotated(&[(names::Annotation::SCAN_RECORD, text.as_str().unwrap())]);
+    RequestRecord::from_annotation(&fi, names::Annotation::SCAN_RECORD)
+}
+
+#[test]
+fn the_annotation_is_replaced_by_a_record() {
+    assert_eq!(recorded("").map(|record| record.nodes), Some(None));
+    let some = recorded("n2, n1,n2").and_then(|record| record.nodes);
+    assert_eq!(some, Some(vec!["n1".to_owned(), "n2".to_owned()]));
+    // There is nothing to do.
+    assert_eq!(recorded("gone"), None);
+    assert_eq!(recorded(","), None);
+    let none = ScanRequest::from_annotation(&annotated(&[]), selected);
+    assert_eq!(none, None);
+}
+
+#[test]
+fn nodes_that_cannot_be_scanned_are_named() {
+    assert_eq!(request("").unknown_nodes(), None);
+    assert_eq!(request("n1").unknown_nodes(), None);
+    let message = request("n1,gone").unknown_nodes().unwrap();
+    assert_eq!(message, "scan names nodes that are not selected: gone");
+    let message = request(" , ").unknown_nodes().unwrap();
+    assert!(message.starts_with("scan names no node: "), "{message}");
+}

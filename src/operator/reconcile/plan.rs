@@ -44,7 +44,7 @@ const SILENT_NODE_INTERVAL: Duration = Duration::from_secs(15);
 pub(crate) enum DesiredObject {
     ConfigMap(Value),
     /// A node's status. There may be thousands, so each is built only when it is written.
-    NodeStatus(DesiredNodeStatus),
+    NodeStatus(Box<DesiredNodeStatus>),
     /// The DaemonSet of the daemons, or the re-init DaemonSet.
     DaemonSet(Value),
 }
@@ -238,11 +238,11 @@ impl Planner<'_> {
             build::is_node_status(status, self.inputs.fi, &node.name, &desired)
         });
         (!is_up_to_date).then(|| {
-            DesiredObject::NodeStatus(DesiredNodeStatus {
+            DesiredObject::NodeStatus(Box::new(DesiredNodeStatus {
                 node: Arc::clone(&node.name),
                 desired,
                 existing: existing.cloned(),
-            })
+            }))
         })
     }
 

@@ -6,11 +6,11 @@ use crate::k8s::RequestError;
 use crate::operator::reconcile::plan::DesiredNodeStatus;
 
 fn status_of(node: &str) -> DesiredObject {
-    DesiredObject::NodeStatus(DesiredNodeStatus {
+    DesiredObject::NodeStatus(Box::new(DesiredNodeStatus {
         node: node.into(),
         desired: DesiredNodeState::default(),
         existing: None,
-    })
+    }))
 }
 
 fn node_of(desired: &DesiredObject) -> &str {

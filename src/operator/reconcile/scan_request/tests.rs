@@ -8,8 +8,8 @@ fn request(value: &str) -> ScanRequest {
     ScanRequest::from_annotation(&fi, selected).unwrap()
 }
 
-/// The record that replaces the annotation.
-fn recorded(value: &str) -> Option<RequestRecord> {
+/// The nodes of the records that replace the annotation: one, or none at all.
+fn recorded(value: &str) -> Vec<Option<Vec<String>>> {
     let fi = annotated(&[(names::Annotation::SCAN, value)]);
     let mut changes = AnnotationChanges::default();
     request(value).record(&fi, &mut changes);
@@ -17,19 +17,21 @@ fn recorded(value: &str) -> Option<RequestRecord> {
     assert_eq!(patch["metadata"]["resourceVersion"], "7");
     let annotations = patch["metadata"]["annotations"].as_object().unwrap();
     assert!(annotations[names::Annotation::SCAN].is_null());
-    let text = annotations.get(names::Annotation::SCAN_RECORD)?;
-    let fi = annotated(&[(names::Annotation::SCAN_RECORD, text.as_str().unwrap())]);
-    RequestRecord::from_annotation(&fi, names::Annotation::SCAN_RECORD)
+    let text = annotations.get(names::Annotation::SCAN_RECORD);
+    let records = text.map(|text| {
+        let fi = annotated(&[(names::Annotation::SCAN_RECORD, text.as_str().unwrap())]);
+        RequestRecord::from_annotation(&fi, names::Annotation::SCAN_RECORD).unwrap()
+    });
+    records.into_iter().map(|record| record.nodes).collect()
 }
 
 #[test]
 fn the_annotation_is_replaced_by_a_record() {
-    assert_eq!(recorded("").map(|record| record.nodes), Some(None));
-    let some = recorded("n2, n1,n2").and_then(|record| record.nodes);
-    assert_eq!(some, Some(vec!["n1".to_owned(), "n2".to_owned()]));
+    assert_eq!(recorded(""), [None]);
+    let some = vec!["n1".to_owned(), "n2".to_owned()];
+    assert_eq!(recorded("n2, n1,n2"), [Some(some)]);
     // There is nothing to do.
-    assert_eq!(recorded("gone"), None);
-    assert_eq!(recorded(","), None);
+    assert!(recorded("gone").is_empty() && recorded(",").is_empty());
     let none = ScanRequest::from_annotation(&annotated(&[]), selected);
     assert_eq!(none, None);
 }

@@ -30,8 +30,9 @@ pub mod api {
     pub use crate::api::{
         AcceptanceRequest, AcceptanceResult, AcceptanceState, Actor, Baseline, ChangeKind,
         CompletedRequest, Condition, DesiredNodeState, ErrorClass, FileIntegrity,
-        FileIntegrityAcceptance, FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase,
-        RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus, ScanResult, Trigger,
+        FileIntegrityAcceptance, FileIntegrityNodeStatus, FileIntegrityStatus, HoldEnd, NodeCounts,
+        NodeHold, Phase, RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus,
+        ScanResult, TimedHold, Trigger,
     };
     pub mod crd {
         pub use crate::api::crd::{all, yaml};

@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use fio::testing::aide::database::digest_of_gzip;
-use fio::testing::api::{AcceptanceState, Condition, FileIntegrityNodeStatus};
-use jiff::Timestamp;
+use fio::testing::api::{AcceptanceState, Condition, FileIntegrityNodeStatus, HoldEnd, TimedHold};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use rustix::process::{Pid, Signal, kill_process};
@@ -38,6 +38,8 @@ const OTHER_RULES: &str = "/watched(/|$) ftype+p+sha256\n";
 const REQUEST: &str = "request-1";
 /// The UID of the acceptance of [`Story::Accepted`].
 const ACCEPTANCE: &str = "0d9d5a1e-6f0e-4a4e-9b60-6f2f1d1d8f3b";
+/// The hold of [`Story::HoldEnded`].
+const HOLD: &str = "maintenance";
 /// So many points are tried at a time. Most of their time they wait.
 const AT_ONCE: usize = 8;
 /// So often a kill is tried for which AIDE may have been too fast.
@@ -62,6 +64,8 @@ enum Story {
     Reconfigured,
     /// Executes an acceptance of the changes.
     Accepted,
+    /// Creates a baseline at the end of a hold, and scans.
+    HoldEnded,
     /// Scans, and finds changes.
     Changed,
 }
@@ -73,6 +77,7 @@ impl Story {
             Self::Reinitialized => "reinitialized",
             Self::Reconfigured => "reconfigured",
             Self::Accepted => "accepted",
+            Self::HoldEnded => "holdended",
             Self::Changed => "changed",
         }
     }
@@ -81,7 +86,7 @@ impl Story {
     fn calls(self) -> &'static [&'static str] {
         match self {
             Self::First => &["rename", "fsync", "aide.baseline.json.new", "<TCP:"],
-            Self::Reinitialized | Self::Reconfigured | Self::Accepted => &[
+            Self::Reinitialized | Self::Reconfigured | Self::Accepted | Self::HoldEnded => &[
                 "link",
                 "rename",
                 "aide.db.gz.backup-",
@@ -106,10 +111,13 @@ impl Story {
                 let compared = result.is_some_and(|result| result.files_scanned == files);
                 done.id == REQUEST && last == Some(Condition::Succeeded) && compared
             }),
-            Self::Reconfigured => status.baseline.as_ref().is_some_and(|baseline| {
-                let compared = result.is_some_and(|it| it.files_scanned == Some(baseline.entries));
-                baseline.accepted.is_some() && last == Some(Condition::Succeeded) && compared
-            }),
+            Self::Reconfigured | Self::HoldEnded => {
+                status.baseline.as_ref().is_some_and(|baseline| {
+                    let compared =
+                        result.is_some_and(|it| it.files_scanned == Some(baseline.entries));
+                    baseline.accepted.is_some() && last == Some(Condition::Succeeded) && compared
+                })
+            }
             Self::Accepted => status.acceptance.as_ref().is_some_and(|answer| {
                 let is_accepted = answer.state == AcceptanceState::Accepted;
                 is_accepted && last == Some(Condition::Succeeded)
@@ -122,7 +130,7 @@ impl Story {
     fn accepts(self) -> bool {
         matches!(
             self,
-            Self::Reinitialized | Self::Reconfigured | Self::Accepted
+            Self::Reinitialized | Self::Reconfigured | Self::Accepted | Self::HoldEnded
         )
     }
 }
@@ -148,6 +156,22 @@ impl Site<'_> {
                 .await?;
             daemon.end().await?;
             self.set_acceptance(ACCEPTANCE).await?;
+        }
+        if story == Story::HoldEnded {
+            let now = Timestamp::now();
+            let hold = |until| TimedHold {
+                name: HOLD.to_owned(),
+                from: now - SignedDuration::from_hours(1),
+                until,
+                then: HoldEnd::Accept,
+            };
+            self.set_holds(&[hold(now + SignedDuration::from_hours(1))])
+                .await?;
+            let daemon = self.start(&[]).await?;
+            self.until("the hold", |status| status.hold.is_some())
+                .await?;
+            daemon.end().await?;
+            self.set_holds(&[hold(now)]).await?;
         }
         if story == Story::Reconfigured {
             self.reconfigure(OTHER_RULES).await?;
@@ -393,6 +417,11 @@ fn check_accepted(accepted: &Value, story: Story, old: Option<&str>, wrong: &mut
     let reason = match story {
         Story::Reconfigured => json!(["Configuration", null, old]),
         Story::Accepted => json!(["Acceptance", ACCEPTANCE, old]),
+        Story::HoldEnded => {
+            let holds = &accepted["holds"];
+            wrong.unless(*holds == json!([HOLD]), || format!("accepted: {accepted}"));
+            json!(["HoldEnded", accepted["request"], old])
+        }
         _ => json!(["Request", REQUEST, old]),
     };
     let found = json!([
@@ -515,6 +544,8 @@ fn check_result(status: &FileIntegrityNodeStatus, story: Story, wrong: &mut Wron
     let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
     let request = (story == Story::Reinitialized).then_some(REQUEST);
     wrong.unless(done == request, || format!("request {done:?}"));
+    let hold = status.hold.as_ref();
+    wrong.unless(hold.is_none(), || format!("hold {hold:?}"));
 }
 
 /// A kill during a run of AIDE is reported once; after it the node has no changes again.
@@ -548,7 +579,7 @@ async fn check_events(site: &Site<'_>, story: Story, wrong: &mut Wrong) -> anyho
     let expected = match story {
         Story::Reconfigured => changed.min(1),
         Story::Accepted | Story::Changed => 1,
-        Story::First | Story::Reinitialized => 0,
+        Story::First | Story::Reinitialized | Story::HoldEnded => 0,
     };
     let again = if story.accepts() {
         errors.min(1).max(expected)
@@ -801,6 +832,19 @@ async fn a_daemon_killed_while_it_executes_an_acceptance_recovers() -> anyhow::R
 }
 
 #[tokio::test]
+async fn a_daemon_killed_at_the_end_of_a_hold_recovers() -> anyhow::Result<()> {
+    in_space("kill-hold", async |space| {
+        walk(
+            space,
+            Story::HoldEnded,
+            "kill -9 of the daemon at the end of a hold",
+        )
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_daemon_killed_while_it_reports_changes_recovers() -> anyhow::Result<()> {
     in_space("kill-changed", async |space| {
         walk(
@@ -859,7 +903,9 @@ async fn try_to_kill_amid(
     let mode = match story {
         Story::Changed => "--check",
         Story::First => "--init",
-        Story::Reinitialized | Story::Reconfigured | Story::Accepted => "--update",
+        Story::Reinitialized | Story::Reconfigured | Story::Accepted | Story::HoldEnded => {
+            "--update"
+        }
     };
     let parent = daemon.pid();
     let killing = move || kill_child(parent, mode, after, victim);

@@ -30,6 +30,7 @@ mod failover;
 mod faults;
 mod flux;
 mod harness;
+mod holds;
 mod hostile;
 mod hostile_configs;
 mod kills;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::Context as _;
 use fio::testing::aide::config::{config_hash, prepare};
 use fio::testing::api::{
-    AcceptanceRequest, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, names,
+    AcceptanceRequest, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus, TimedHold, names,
 };
 use fio::testing::operator::build::{self, ActiveConfig};
 use jiff::{SignedDuration, Timestamp};
@@ -170,6 +170,15 @@ impl<'a> Site<'a> {
     pub(crate) async fn request_scan(&self, id: &str) -> anyhow::Result<()> {
         let desired = DesiredNodeState {
             scan_request: Some(id.to_owned()),
+            ..self.desired()
+        };
+        self.write_desired(desired).await
+    }
+
+    /// Writes the holds of the node.
+    pub(crate) async fn set_holds(&self, holds: &[TimedHold]) -> anyhow::Result<()> {
+        let desired = DesiredNodeState {
+            holds: holds.to_vec(),
             ..self.desired()
         };
         self.write_desired(desired).await

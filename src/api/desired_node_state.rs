@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AcceptanceRequest, names};
+use super::{AcceptanceRequest, TimedHold, names};
 
 /// What the operator requests of a node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -20,6 +20,8 @@ pub struct DesiredNodeState {
     pub acceptance: Option<AcceptanceRequest>,
     /// Why scans are held, if they are.
     pub hold: Option<HoldReason>,
+    /// The holds of the spec that include the node.
+    pub holds: Vec<TimedHold>,
 }
 
 /// Why the scans of a node are held.
@@ -35,8 +37,9 @@ pub enum HoldReason {
 
 impl DesiredNodeState {
     /// The annotations that it is encoded in.
-    pub const ANNOTATIONS: [&str; 5] = [
+    pub const ANNOTATIONS: [&str; 6] = [
         names::Annotation::HOLDOFF,
+        names::Annotation::HOLDS,
         names::Annotation::REINIT_REQUEST,
         names::Annotation::SCAN_REQUEST,
         names::Annotation::ACCEPTANCE,
@@ -53,6 +56,9 @@ impl DesiredNodeState {
             acceptance: get(names::Annotation::ACCEPTANCE)
                 .and_then(|text| AcceptanceRequest::decode(&text)),
             hold: get(names::Annotation::HOLDOFF).map(HoldReason::from),
+            holds: get(names::Annotation::HOLDS)
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .unwrap_or_default(),
         }
     }
 
@@ -60,6 +66,8 @@ impl DesiredNodeState {
     pub fn to_annotations(&self) -> BTreeMap<String, String> {
         let hold = self.hold.as_ref().map(HoldReason::as_str);
         let acceptance = self.acceptance.as_ref().map(AcceptanceRequest::encode);
+        // Names and times always have a JSON form.
+        let holds = serde_json::to_string(&self.holds).unwrap_or_default();
         let annotations = [
             (
                 names::Annotation::DESIRED_CONFIG,
@@ -75,6 +83,10 @@ impl DesiredNodeState {
             ),
             (names::Annotation::ACCEPTANCE, acceptance.as_deref()),
             (names::Annotation::HOLDOFF, hold),
+            (
+                names::Annotation::HOLDS,
+                Some(&*holds).filter(|_| !self.holds.is_empty()),
+            ),
         ];
         annotations
             .into_iter()

@@ -17,6 +17,8 @@ impl Annotation {
     /// On a FileIntegrity: hold off scans of these nodes. An empty value means all nodes. On a node status: scans are held
     /// off, see [`super::DesiredNodeState`].
     pub const HOLDOFF: &str = "file-integrity.openshift.io/holdoff";
+    /// On a node status: the holds of the spec that include the node, as JSON, see [`super::TimedHold`].
+    pub const HOLDS: &str = "file-integrity.openshift.io/holds";
     /// On a FileIntegrity: the re-initialization that is being sent to the nodes, as JSON. It replaces [`Annotation::REINIT`]
     /// in one write, so that no request is lost or executed twice.
     pub const REINIT_RECORD: &str = "file-integrity.openshift.io/re-init-record";

@@ -15,6 +15,7 @@ use super::acceptance::AcceptanceResult;
 use super::accepted::Accepted;
 use super::change_kind::ChangeKind;
 use super::desired_node_state::DesiredNodeState;
+use super::hold::NodeHold;
 use super::realtime::{Actor, RealtimeStatus, Trigger};
 use super::{GROUP, VERSION};
 
@@ -44,6 +45,9 @@ pub struct FileIntegrityNodeStatus {
     /// The latest request for an additional scan that the daemon has completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scan: Option<CompletedRequest>,
+    /// Holds of the spec that hold the node, or have ended, and what follows is not done yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<NodeHold>,
     /// The latest answer of the daemon to an acceptance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<AcceptanceResult>,

@@ -2,6 +2,7 @@
 
 mod tasks;
 
+use k8s_openapi::jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +17,7 @@ use super::realtime::shared::Notice;
 use super::runner::{Completed, PartEnd, Runner};
 use crate::api::{AcceptanceRequest, RefusalReason};
 use crate::scan::acceptance::Refusal;
+use crate::scan::output::HeldBy;
 use crate::signal_file::{self, SignalFile};
 use crate::telemetry::health::Readiness;
 
@@ -191,6 +193,7 @@ impl EventLoop {
     fn handle(&mut self, event: Event, results: &Results) -> anyhow::Result<bool> {
         tracing::debug!(?event, "event");
         self.wake = None;
+        self.machine.set_clock(Timestamp::now());
         for action in self.machine.handle(event, self.start.elapsed()) {
             tracing::debug!(?action, "action");
             if action == Action::Exit {
@@ -302,7 +305,16 @@ impl EventLoop {
             }
             Action::Hold(reason) => {
                 self.set_held(true);
-                self.publishing.hold_started(&reason);
+                self.publishing.hold_started(&HeldBy::Annotation(reason));
+            }
+            Action::HoldByName(holds) => {
+                self.set_held(true);
+                self.publishing.hold_started(&HeldBy::Holds(holds));
+            }
+            Action::SetHold(hold) => self.publishing.set_hold(hold),
+            Action::PublishHold(hold) => {
+                self.publishing.set_hold(hold);
+                self.publishing.hold();
             }
             Action::EndHold => {
                 self.set_held(false);

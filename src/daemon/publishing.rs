@@ -11,13 +11,13 @@ use super::outbox::Item;
 use super::runner::{Completed, Runner};
 use crate::aide::database::DatabaseError;
 use crate::api::{
-    AcceptanceRequest, Baseline, CompletedRequest, HoldReason, RealtimeStatus, Trigger, time,
+    AcceptanceRequest, Baseline, CompletedRequest, NodeHold, RealtimeStatus, Trigger, time,
 };
 use crate::scan::acceptance::{self, Refusal};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::{Finding, ScanError};
-use crate::scan::output::EndedScan;
-use crate::scan::reporting::NodeUpdate;
+use crate::scan::output::{EndedScan, HeldBy};
+use crate::scan::reporting::{HoldUpdate, NodeUpdate};
 
 /// Publishes what the state machine requests.
 pub(super) struct Publishing {
@@ -28,6 +28,8 @@ pub(super) struct Publishing {
     baseline: Option<String>,
     /// The state of realtime detection.
     realtime: RealtimeStatus,
+    /// What holds the node; None if that is not known.
+    hold: Option<HoldUpdate>,
     /// Announces the report of a new baseline.
     reports: Arc<Notify>,
 }
@@ -43,6 +45,7 @@ impl Publishing {
         Self {
             reports,
             realtime,
+            hold: None,
             items,
             runner,
             lines,
@@ -60,6 +63,16 @@ impl Publishing {
         let state = self.realtime.state.as_str();
         let message = self.realtime.message.as_deref();
         tracing::info!(state, message, "realtime detection");
+        self.send(NodeUpdate::default(), None);
+    }
+
+    /// What holds the node, which is published with all updates from now on.
+    pub(super) fn set_hold(&mut self, hold: Option<NodeHold>) {
+        self.hold = Some(hold.into());
+    }
+
+    /// Publishes what holds the node.
+    pub(super) fn hold(&self) {
         self.send(NodeUpdate::default(), None);
     }
 
@@ -251,9 +264,9 @@ impl Publishing {
     }
 
     /// Writes that scans are held.
-    pub(super) fn hold_started(&mut self, reason: &HoldReason) {
-        tracing::info!(?reason, "scans are held");
-        self.lines.hold_started(reason);
+    pub(super) fn hold_started(&mut self, by: &HeldBy) {
+        tracing::info!(?by, "scans are held");
+        self.lines.hold_started(by);
     }
 
     /// Writes that scans are not held any more.
@@ -265,6 +278,7 @@ impl Publishing {
     fn send(&self, update: NodeUpdate, log: Option<Value>) {
         let update = NodeUpdate {
             realtime: Some(self.realtime.clone()),
+            hold: self.hold.clone(),
             ..update
         };
         // The receiver is kept until this sender is dropped.

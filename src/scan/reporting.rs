@@ -10,6 +10,7 @@ mod result_event;
 mod status_patch;
 
 pub(crate) use self::last_reported::LastReported;
+pub(crate) use self::node_update::HoldUpdate;
 pub use self::node_update::NodeUpdate;
 pub(crate) use self::status_patch::status_patch;
 
@@ -138,6 +139,10 @@ fn restore(report: &mut PlannedReport, update: &NodeUpdate, known: &KnownResults
     }
     if let Some(scan) = update.scan.as_ref().or(reported.scan.as_ref()) {
         status.scan = Some(scan.clone());
+    }
+    if let Some(hold) = update.hold.as_ref().or(reported.hold.as_ref()) {
+        status.hold = hold.shown().cloned();
+        reported.hold = Some(hold.clone());
     }
     let acceptance = update.acceptance.as_ref();
     if let Some(acceptance) = acceptance.or(reported.acceptance.as_ref()) {

@@ -1,6 +1,7 @@
 //! Tests of the annotations.
 
 use super::*;
+use crate::api::HoldEnd;
 
 fn acceptance() -> AcceptanceRequest {
     AcceptanceRequest {
@@ -14,6 +15,24 @@ fn acceptance() -> AcceptanceRequest {
     }
 }
 
+fn timed_hold() -> TimedHold {
+    TimedHold {
+        name: "kernel".to_owned(),
+        from: "2026-12-01T00:00:00.5Z".parse().unwrap(),
+        until: "2026-12-02T00:00:00Z".parse().unwrap(),
+        then: HoldEnd::Accept,
+    }
+}
+
+#[test]
+fn holds_that_cannot_be_read_hold_nothing() {
+    for text in ["", "{}", "[{}]", r#"[{"name":"a","from":"b","until":"c"}]"#] {
+        let annotations = [(names::Annotation::HOLDS.to_owned(), text.to_owned())];
+        let state = DesiredNodeState::from_annotations(&annotations.into());
+        assert_eq!(state, DesiredNodeState::default(), "{text}");
+    }
+}
+
 #[test]
 fn annotations_round_trip() {
     let full = |hold| DesiredNodeState {
@@ -22,6 +41,7 @@ fn annotations_round_trip() {
         scan_request: Some("s".to_owned()),
         acceptance: Some(acceptance()),
         hold: Some(hold),
+        holds: vec![timed_hold()],
     };
     let table = [
         (DesiredNodeState::default(), None),
@@ -46,6 +66,7 @@ fn all_annotations_are_listed() {
         scan_request: Some("s".to_owned()),
         acceptance: Some(acceptance()),
         hold: Some(HoldReason::User),
+        holds: vec![timed_hold()],
     };
     let encoded = state.to_annotations();
     let encoded: Vec<&str> = encoded.keys().map(String::as_str).collect();

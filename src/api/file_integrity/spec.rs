@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::defaults::{DEFAULT_GRACE_PERIOD, DEFAULT_MAX_BACKUPS};
 use super::quantities::quantities;
 use super::status::FileIntegrityStatus;
+use crate::api::hold::Hold;
 use crate::api::realtime::Realtime;
 
 /// Specification of the watched nodes and files.
@@ -67,6 +68,13 @@ pub struct FileIntegritySpec {
     /// How long evidence of accepted changes is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
+    /// Times during which the scans of nodes are held, such as maintenance windows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub holds: Vec<Hold>,
 }
 
 /// AIDE configuration and scan settings.

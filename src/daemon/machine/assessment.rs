@@ -2,6 +2,7 @@
 
 use super::baseline::{BaselineReason, Disk, KnownBaseline, OldBaseline};
 use super::messages;
+use super::timed_holds::EndedHold;
 use crate::api::state_dir;
 use crate::daemon::node_state::ReportedBaseline;
 use crate::scan::outcome::ScanError;
@@ -21,6 +22,8 @@ pub(super) struct Inputs<'a> {
     pub(super) config: Option<&'a str>,
     /// A request that is not done.
     pub(super) request: Option<&'a str>,
+    /// Holds that have ended, whose changes are to be accepted.
+    pub(super) ended_hold: Option<&'a EndedHold>,
     /// The failure that is reported now.
     pub(super) open_failure: Option<&'a str>,
     /// The signal file requests a baseline.
@@ -140,6 +143,9 @@ impl BaselineState {
         };
         match (found, &self.error) {
             (Assessment::Usable, Some(error)) => Assessment::Untrusted(error.clone()),
+            (Assessment::Usable, None) => inputs.ended_hold.map_or(Assessment::Usable, |ended| {
+                Assessment::Needed(BaselineReason::HoldEnded(ended.clone()))
+            }),
             (found, _) => found,
         }
     }

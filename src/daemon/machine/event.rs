@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::baseline::{BaselineReason, Disk, KnownBaseline};
-use crate::api::{AcceptanceRequest, HoldReason};
+use crate::api::{AcceptanceRequest, HoldReason, NodeHold};
 use crate::daemon::node_state::ObservedStatus;
 use crate::scan::acceptance::Refusal;
 use crate::scan::event::EventMessage;
@@ -136,6 +136,12 @@ pub enum Action {
     WakeAt(Duration),
     /// Scans are held. Send no [`Event::Timer`].
     Hold(HoldReason),
+    /// Scans are held by these holds of the spec.
+    HoldByName(Vec<String>),
+    /// The node status is to show this with the next update.
+    SetHold(Option<NodeHold>),
+    /// The same, with an update now.
+    PublishHold(Option<NodeHold>),
     /// Scans are not held any more.
     EndHold,
     /// The daemon's pod is ready.

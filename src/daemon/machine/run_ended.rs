@@ -52,6 +52,7 @@ impl Machine {
         if let Some(id) = reason.request() {
             self.reinit_done = Some(id.to_owned());
         }
+        self.finish_ended_holds(actions);
         actions.push(Action::PublishBaseline {
             request: reason.request().map(str::to_owned),
             event: messages::of_new_baseline(
@@ -99,6 +100,7 @@ impl Machine {
         if let State::Accepting { request, .. } = state {
             self.state = State::Idle { due };
             self.acceptances.accepted(&request);
+            self.finish_ended_holds(actions);
             actions.push(Action::PublishAccepted(request));
         }
     }

@@ -6,6 +6,7 @@ pub(crate) mod acceptances;
 mod desired_nodes;
 mod events;
 mod holdoff;
+mod holds;
 mod inputs;
 mod problems;
 mod reinit;
@@ -183,7 +184,13 @@ impl Planner<'_> {
         let verdict = &self.inputs.observed.verdict;
         let unchecked = matches!(verdict, ConfigVerdict::Unchecked { .. });
         let unchecked = unchecked.then_some(RECHECK_CONFIG_AFTER);
-        class.into_iter().chain(unchecked).chain(silent).min()
+        let hold = self.inputs.next_hold_change();
+        class
+            .into_iter()
+            .chain(unchecked)
+            .chain(silent)
+            .chain(hold)
+            .min()
     }
 
     /// How long spec.config.initialDelay still delays the deployment.

@@ -20,11 +20,19 @@ pub(crate) struct Node {
     /// The latest result.
     pub(crate) scan: Option<Scan>,
     /// Why its scans are held, if they are.
-    pub(crate) hold: Option<HoldReason>,
+    pub(crate) hold: Option<NodeHoldReason>,
     pub(crate) realtime: Option<(RealtimeState, Option<RealtimeReason>)>,
     pub(crate) last_full_scan: Option<Timestamp>,
     /// When its baseline was created, and whether somebody requested it.
     pub(crate) baseline: Option<(Timestamp, bool)>,
+}
+
+/// Why the scans of a node are held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NodeHoldReason {
+    Annotation(HoldReason),
+    /// A hold of the spec is active, or has ended and the node has not done what follows.
+    Spec,
 }
 
 /// The latest result of a node.
@@ -100,7 +108,8 @@ impl Node {
             },
             name: status.node_name.clone(),
             scan: status.last_result.as_ref().map(Scan::of),
-            hold: desired.hold,
+            hold: (desired.hold.map(NodeHoldReason::Annotation))
+                .or_else(|| status.hold.as_ref().map(|_| NodeHoldReason::Spec)),
             realtime: status.realtime.as_ref().map(|it| (it.state, it.reason)),
             last_full_scan: status.last_full_scan.as_ref().map(|time| time.0),
             baseline: baseline.map(|baseline| (baseline.created_at.0, baseline.requested)),

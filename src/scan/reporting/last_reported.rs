@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::node_update::HoldUpdate;
 use crate::api::{
     AcceptanceResult, Baseline, CompletedRequest, FileIntegrityNodeStatus, RealtimeStatus,
     ScanResult,
@@ -23,6 +24,7 @@ pub(crate) struct LastReported {
     pub(super) baseline: Option<Baseline>,
     pub(super) reinit: Option<CompletedRequest>,
     pub(super) scan: Option<CompletedRequest>,
+    pub(super) hold: Option<HoldUpdate>,
     pub(super) acceptance: Option<AcceptanceResult>,
     pub(super) realtime: Option<RealtimeStatus>,
     pub(super) last_full_scan: Option<Time>,

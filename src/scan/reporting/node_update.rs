@@ -1,6 +1,6 @@
 //! Something on a node that is to be reported. Pure.
 
-use crate::api::{AcceptanceResult, Baseline, CompletedRequest, RealtimeStatus};
+use crate::api::{AcceptanceResult, Baseline, CompletedRequest, NodeHold, RealtimeStatus};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::Finding;
 
@@ -20,10 +20,36 @@ pub struct NodeUpdate {
     pub reinit: Option<CompletedRequest>,
     /// A request for an additional scan that is done.
     pub scan: Option<CompletedRequest>,
+    /// What holds the node, if that is known.
+    pub hold: Option<HoldUpdate>,
     /// The answer to an acceptance.
     pub acceptance: Option<AcceptanceResult>,
     /// The state of realtime detection.
     pub realtime: Option<RealtimeStatus>,
     /// An event to create besides that of the result.
     pub event: Option<EventMessage>,
+}
+
+/// What the node status is to show of the holds of the spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldUpdate {
+    /// None of them holds the node, and nothing is left to do for those that have ended.
+    Over,
+    /// These hold the node, or have ended.
+    Shown(NodeHold),
+}
+
+impl HoldUpdate {
+    pub(super) fn shown(&self) -> Option<&NodeHold> {
+        match self {
+            Self::Over => None,
+            Self::Shown(hold) => Some(hold),
+        }
+    }
+}
+
+impl From<Option<NodeHold>> for HoldUpdate {
+    fn from(hold: Option<NodeHold>) -> Self {
+        hold.map_or(Self::Over, Self::Shown)
+    }
 }

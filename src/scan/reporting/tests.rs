@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::status_patch::body;
 use super::*;
-use crate::api::{Accepted, Baseline, CompletedRequest, EventReason};
+use crate::api::{Accepted, Baseline, CompletedRequest, EventReason, HoldEnd, NodeHold};
 use crate::scan::change_set::ChangeSet;
 use crate::scan::change_set::tests::named;
 use crate::scan::event::Severity;
@@ -508,4 +508,34 @@ fn apply_merge(target: &mut Value, patch: &Value) {
             apply_merge(&mut target[key], value);
         }
     }
+}
+
+#[test]
+fn a_hold_is_shown_until_it_is_over_also_if_somebody_edits_it() {
+    let hold = NodeHold {
+        since: at(0),
+        until: at(60),
+        then: HoldEnd::Accept,
+        holds: vec!["a".to_owned()],
+    };
+    let update = |hold: Option<HoldUpdate>| NodeUpdate {
+        hold,
+        ..NodeUpdate::default()
+    };
+    let first = plan_first(&empty(), &update(Some(HoldUpdate::Shown(hold.clone()))));
+    assert_eq!(first.status.hold.as_ref(), Some(&hold));
+    let mut edited = first.status.clone();
+    edited.hold = None;
+    let second = plan(&identity(), &edited, &update(None), &first.reported);
+    assert_eq!(second.status.hold, Some(hold));
+    let third = plan(
+        &identity(),
+        &second.status,
+        &update(Some(HoldUpdate::Over)),
+        &second.reported,
+    );
+    assert_eq!(third.status.hold, None);
+    // A process that has not observed the status yet leaves it as it is.
+    let fresh = plan_first(&first.status, &update(None));
+    assert_eq!(fresh.status.hold, first.status.hold);
 }

@@ -17,6 +17,9 @@ impl Inputs<'_> {
         for message in of_reinit.into_iter().chain(of_scan) {
             events.push(warning(EventReason::UnknownNodes, message));
         }
+        for message in self.holds_of_unknown_nodes() {
+            events.push(warning(EventReason::UnknownNodes, message));
+        }
         if holds_no_node(self.fi) {
             let message = "holdoff names no node: give an empty value for all nodes, or names \
                            separated by commas";

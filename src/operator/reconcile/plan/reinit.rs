@@ -54,7 +54,7 @@ impl Inputs<'_> {
     }
 
     fn node_request(&self, node: &CachedNode) -> NodeRequest {
-        let can_act = node.ready && self.hold(node).is_none();
+        let can_act = node.ready && !self.is_held(node);
         let (id, is_open) = self.signal_for(node).unwrap_or_default();
         NodeRequest {
             node: Arc::clone(&node.name),

@@ -3,7 +3,7 @@
 use kube::ResourceExt as _;
 
 use super::*;
-use crate::api::{AcceptanceRequest, HoldReason};
+use crate::api::{AcceptanceRequest, HoldEnd, HoldReason, TimedHold};
 use crate::operator::cache::node_status::from_json;
 use crate::operator::reconcile::build::node_status;
 
@@ -64,6 +64,12 @@ fn a_cached_node_status_has_everything_that_was_applied_except_the_hash() {
             publish_report: false,
         }),
         hold: Some(HoldReason::User),
+        holds: vec![TimedHold {
+            name: "h".to_owned(),
+            from: "2026-01-02T03:04:05Z".parse().unwrap(),
+            until: "2026-01-02T04:04:05Z".parse().unwrap(),
+            then: HoldEnd::Report,
+        }],
     };
     let fi = serde_json::from_value(fi).unwrap();
     let mut object = node_status(&fi, "n1", &desired);

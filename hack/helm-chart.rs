@@ -536,7 +536,12 @@ fn strict(schema: &Value) -> anyhow::Result<Value> {
     let mut strict = Map::new();
     for (key, value) in schema {
         let value = match key.as_str() {
-            "default" | "format" | "nullable" | "x-kubernetes-validations" => continue,
+            "default"
+            | "format"
+            | "nullable"
+            | "x-kubernetes-list-map-keys"
+            | "x-kubernetes-list-type"
+            | "x-kubernetes-validations" => continue,
             "x-kubernetes-int-or-string" => {
                 strict.insert("type".to_owned(), json!(["integer", "string"]));
                 continue;
@@ -549,8 +554,8 @@ fn strict(schema: &Value) -> anyhow::Result<Value> {
                 Value::Object(properties.collect::<anyhow::Result<_>>()?)
             }
             "items" | "additionalProperties" => self::strict(value)?,
-            "description" | "enum" | "maxLength" | "maxProperties" | "maximum" | "minimum"
-            | "required" | "type" => value.clone(),
+            "description" | "enum" | "maxItems" | "maxLength" | "maxProperties" | "maximum"
+            | "minItems" | "minLength" | "minimum" | "required" | "type" => value.clone(),
             other => bail!("the schema of the spec has {other}, which the chart does not support"),
         };
         strict.insert(key.clone(), value);

@@ -658,7 +658,7 @@ fn an_unrequested_baseline_is_counted_once() {
 
 #[test]
 fn a_held_node_has_a_series_until_the_hold_is_over() {
-    let mut scenario = Scenario::start(&[]);
+    let scenario = Scenario::start(&[]);
     let names = ["node_held_since_timestamp_seconds"];
     let mut node = status("fi", "n1");
     scenario.shows(&node);

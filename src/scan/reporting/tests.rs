@@ -70,7 +70,7 @@ fn story(updates: &[NodeUpdate]) -> Vec<(bool, Vec<String>)> {
 
 #[test]
 fn each_new_result_has_an_event() {
-    let reports = story(&[
+    let reports = story(&vec![
         succeeded(0),
         succeeded(10),
         failed(20, "h1", "p1"),

@@ -46,14 +46,6 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
     let toleration = |toleration: Value| json!({"config": {}, "tolerations": [toleration]});
     let limit = |limits: Value| json!({"config": {}, "resources": {"limits": limits}});
     let request = |requests: Value| json!({"config": {}, "resources": {"requests": requests}});
-    let hold = |more: Value| {
-        let mut hold = json!({"name": "a", "from": "2026-12-01T00:00:00Z", "until": "2026-12-02T00:00:00Z"});
-        if let (Some(hold), Value::Object(more)) = (hold.as_object_mut(), more) {
-            hold.extend(more);
-        }
-        hold
-    };
-    let holds = |holds: &[Value]| json!({"config": {}, "holds": holds});
     vec![
         ("no spec", Value::Null, Refused("spec: Required value")),
         ("no config", json!({}), Refused("spec.config: Required value")),
@@ -77,19 +69,6 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
         ("maxBackups is negative", config("maxBackups", json!(-1)), Warned("spec.config.maxBackups is -1, which is treated as 0")),
         ("initialDelay is a text", config("initialDelay", json!("1m")), Refused("spec.config.initialDelay in body must be of type integer: \"string\"")),
         ("initialDelay is negative", config("initialDelay", json!(-3)), Warned("spec.config.initialDelay is -3, which is treated as 0")),
-        ("a hold ends before it starts", holds(&[hold(json!({"until": "2026-11-30T23:59:59Z"}))]), Refused("a hold must end after it starts: until must be later than from")),
-        // The same time in another zone.
-        ("a hold ends when it starts", holds(&[hold(json!({"until": "2026-12-01T01:00:00+01:00"}))]), Refused("a hold must end after it starts: until must be later than from")),
-        ("a hold without an end", holds(&[json!({"name": "a", "from": "2026-12-01T00:00:00Z"})]), Refused("spec.holds[0].until: Required value")),
-        ("a hold until no time", holds(&[hold(json!({"until": "tomorrow"}))]), Refused("spec.holds[0].until in body must be of type date-time: \"tomorrow\"")),
-        ("two holds of one name", holds(&[hold(json!({})), hold(json!({"from": "2026-12-01T12:00:00Z"}))]), Refused("spec.holds[1]: Duplicate value: {\"name\":\"a\"}")),
-        ("a hold with two kinds of nodes", holds(&[hold(json!({"nodes": ["n1"], "nodeSelector": {"a": "b"}}))]), Refused("a hold has nodes or nodeSelector, not both; without either it holds all nodes")),
-        ("a hold of no nodes", holds(&[hold(json!({"nodes": []}))]), Refused("spec.holds[0].nodes in body should have at least 1 items")),
-        ("a hold with a node twice", holds(&[hold(json!({"nodes": ["n1", "n1"]}))]), Refused("spec.holds[0].nodes[1]: Duplicate value: \"n1\"")),
-        ("a hold without a name", holds(&[hold(json!({"name": ""}))]), Refused("spec.holds[0].name in body should be at least 1 chars long")),
-        ("a hold with a name that is none", holds(&[hold(json!({"name": "A hold"}))]), Refused("the name of a hold must consist of lower case letters, digits and '-', and begin and end with a letter or digit")),
-        ("a hold that ends with a third thing", holds(&[hold(json!({"then": "Ask"}))]), Refused("spec.holds[0].then: Unsupported value: \"Ask\": supported values: \"Report\", \"Accept\"")),
-        ("65 holds", holds(&(0..65).map(|n| hold(json!({"name": format!("h{n}")}))).collect::<Vec<_>>()), Refused("spec.holds: Too many: 65: must have at most 64 items")),
         ("profile is a number", config("profile", json!(1)), Refused("spec.config.profile: Unsupported value: 1: supported values: \"generic\", \"openshift\"")),
         ("profile that there is not", config("profile", json!("windows")), Refused("spec.config.profile: Unsupported value: \"windows\": supported values: \"generic\", \"openshift\"")),
         ("stateDir is a number", config("stateDir", json!(1)), Refused("spec.config.stateDir in body must be of type string: \"integer\"")),
@@ -158,12 +137,40 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
     ]
 }
 
+/// The same of holds.
+#[rustfmt::skip]
+fn holds() -> Vec<(&'static str, Value, Answer)> {
+    let hold = |more: Value| {
+        let mut hold = json!({"name": "a", "from": "2026-12-01T00:00:00Z", "until": "2026-12-02T00:00:00Z"});
+        if let (Some(hold), Value::Object(more)) = (hold.as_object_mut(), more) {
+            hold.extend(more);
+        }
+        hold
+    };
+    let holds = |holds: &[Value]| json!({"config": {}, "holds": holds});
+    vec![
+        ("a hold ends before it starts", holds(&[hold(json!({"until": "2026-11-30T23:59:59Z"}))]), Refused("a hold must end after it starts: until must be later than from")),
+        // The same time in another zone.
+        ("a hold ends when it starts", holds(&[hold(json!({"until": "2026-12-01T01:00:00+01:00"}))]), Refused("a hold must end after it starts: until must be later than from")),
+        ("a hold without an end", holds(&[json!({"name": "a", "from": "2026-12-01T00:00:00Z"})]), Refused("spec.holds[0].until: Required value")),
+        ("a hold until no time", holds(&[hold(json!({"until": "tomorrow"}))]), Refused("spec.holds[0].until in body must be of type date-time: \"tomorrow\"")),
+        ("two holds of one name", holds(&[hold(json!({})), hold(json!({"from": "2026-12-01T12:00:00Z"}))]), Refused("spec.holds[1]: Duplicate value: {\"name\":\"a\"}")),
+        ("a hold with two kinds of nodes", holds(&[hold(json!({"nodes": ["n1"], "nodeSelector": {"a": "b"}}))]), Refused("a hold has nodes or nodeSelector, not both; without either it holds all nodes")),
+        ("a hold of no nodes", holds(&[hold(json!({"nodes": []}))]), Refused("spec.holds[0].nodes in body should have at least 1 items")),
+        ("a hold with a node twice", holds(&[hold(json!({"nodes": ["n1", "n1"]}))]), Refused("spec.holds[0].nodes[1]: Duplicate value: \"n1\"")),
+        ("a hold without a name", holds(&[hold(json!({"name": ""}))]), Refused("spec.holds[0].name in body should be at least 1 chars long")),
+        ("a hold with a name that is none", holds(&[hold(json!({"name": "A hold"}))]), Refused("the name of a hold must consist of lower case letters, digits and '-', and begin and end with a letter or digit")),
+        ("a hold that ends with a third thing", holds(&[hold(json!({"then": "Ask"}))]), Refused("spec.holds[0].then: Unsupported value: \"Ask\": supported values: \"Report\", \"Accept\"")),
+        ("65 holds", holds(&(0..65).map(|n| hold(json!({"name": format!("h{n}")}))).collect::<Vec<_>>()), Refused("spec.holds: Too many: 65: must have at most 64 items")),
+    ]
+}
+
 #[tokio::test]
 async fn each_invalid_spec_is_refused_or_reported() -> anyhow::Result<()> {
     in_space("bad-specs", async |space| {
         let _operator = space.operator("op").await?;
         space.node("n1").await?;
-        let table = table();
+        let table = [table(), holds()].concat();
         for (number, (what, spec, answer)) in table.iter().enumerate() {
             let name = format!("row-{number}");
             let Refused(part) = answer else {

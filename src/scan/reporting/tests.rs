@@ -70,18 +70,18 @@ fn story(updates: &[NodeUpdate]) -> Vec<(bool, Vec<String>)> {
 
 #[test]
 fn each_new_result_has_an_event() {
-    let reports = story(&vec![
-        succeeded(0),
-        succeeded(10),
+    let mut updates = vec![succeeded(0), succeeded(10)];
+    updates.extend([
         failed(20, "h1", "p1"),
         failed(30, "h1", "p1"),
         failed(40, "h2", "p2"),
+    ]);
+    updates.extend([
         errored(50, "AIDE error: 18 IO error"),
         errored(60, "AIDE error: 18 IO error"),
-        failed(70, "h2", "p2"),
-        succeeded(80),
     ]);
-    insta::assert_json_snapshot!(reports);
+    updates.extend([failed(70, "h2", "p2"), succeeded(80)]);
+    insta::assert_json_snapshot!(story(&updates));
 }
 
 #[test]

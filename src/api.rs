@@ -13,6 +13,7 @@ pub(crate) mod desired_node_state;
 pub(crate) mod error_class;
 pub(crate) mod event_reason;
 pub(crate) mod file_integrity;
+pub(crate) mod hold;
 mod named_enum;
 pub(crate) mod names;
 pub(crate) mod node_status;
@@ -46,7 +47,9 @@ pub(crate) use file_integrity::{
     ProfileName, RealtimeCounts,
 };
 pub use file_integrity::{FileIntegrity, FileIntegrityStatus, NodeCounts, Phase};
-pub use node_status::{Baseline, Condition, FileIntegrityNodeStatus, Reinit, ScanResult};
+pub(crate) use hold::Hold;
+pub use hold::{HoldEnd, NodeHold, TimedHold};
+pub use node_status::{Baseline, CompletedRequest, Condition, FileIntegrityNodeStatus, ScanResult};
 pub(crate) use node_status::{ChangeEntry, UnwatchedRule};
 pub use realtime::{
     Actor, RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus, Trigger,

@@ -31,10 +31,10 @@ pub mod aide {
 pub mod api {
     pub use crate::api::{
         AcceptanceRequest, AcceptanceResult, AcceptanceState, Actor, AnnouncedChanges, Baseline,
-        ChangeKind, Condition, DesiredNodeState, ErrorClass, FileIntegrity,
-        FileIntegrityAcceptance, FileIntegrityNodeStatus, FileIntegrityStatus, NodeCounts, Phase,
-        RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus, Reinit, ScanResult,
-        Trigger,
+        ChangeKind, CompletedRequest, Condition, DesiredNodeState, ErrorClass, FileIntegrity,
+        FileIntegrityAcceptance, FileIntegrityNodeStatus, FileIntegrityStatus, HoldEnd, NodeCounts,
+        NodeHold, Phase, RealtimeBackend, RealtimeReason, RealtimeState, RealtimeStatus,
+        ScanResult, TimedHold, Trigger,
     };
     pub mod crd {
         pub use crate::api::crd::{all, yaml};

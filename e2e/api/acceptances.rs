@@ -744,7 +744,7 @@ async fn the_plugin_accepts_what_it_has_shown() -> anyhow::Result<()> {
         let spec = |set: &str| {
             let mut specs = all.iter().map(|acceptance| &acceptance.spec);
             let spec = specs
-                .find(|spec| spec.change_set == set)
+                .find(|spec| spec.change_set.as_deref() == Some(set))
                 .context("the spec")?;
             anyhow::Ok(serde_json::to_value(spec)?)
         };

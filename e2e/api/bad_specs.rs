@@ -162,12 +162,40 @@ fn table() -> Vec<(&'static str, Value, Answer)> {
     ]
 }
 
+/// The same of holds.
+#[rustfmt::skip]
+fn holds() -> Vec<(&'static str, Value, Answer)> {
+    let hold = |more: Value| {
+        let mut hold = json!({"name": "a", "from": "2026-12-01T00:00:00Z", "until": "2026-12-02T00:00:00Z"});
+        if let (Some(hold), Value::Object(more)) = (hold.as_object_mut(), more) {
+            hold.extend(more);
+        }
+        hold
+    };
+    let holds = |holds: &[Value]| json!({"config": {}, "holds": holds});
+    vec![
+        ("a hold ends before it starts", holds(&[hold(json!({"until": "2026-11-30T23:59:59Z"}))]), Refused("a hold must end after it starts: until must be later than from")),
+        // The same time in another zone.
+        ("a hold ends when it starts", holds(&[hold(json!({"until": "2026-12-01T01:00:00+01:00"}))]), Refused("a hold must end after it starts: until must be later than from")),
+        ("a hold without an end", holds(&[json!({"name": "a", "from": "2026-12-01T00:00:00Z"})]), Refused("spec.holds[0].until: Required value")),
+        ("a hold until no time", holds(&[hold(json!({"until": "tomorrow"}))]), Refused("spec.holds[0].until in body must be of type date-time: \"tomorrow\"")),
+        ("two holds of one name", holds(&[hold(json!({})), hold(json!({"from": "2026-12-01T12:00:00Z"}))]), Refused("spec.holds[1]: Duplicate value: {\"name\":\"a\"}")),
+        ("a hold with two kinds of nodes", holds(&[hold(json!({"nodes": ["n1"], "nodeSelector": {"a": "b"}}))]), Refused("a hold has nodes or nodeSelector, not both; without either it holds all nodes")),
+        ("a hold of no nodes", holds(&[hold(json!({"nodes": []}))]), Refused("spec.holds[0].nodes in body should have at least 1 items")),
+        ("a hold with a node twice", holds(&[hold(json!({"nodes": ["n1", "n1"]}))]), Refused("spec.holds[0].nodes[1]: Duplicate value: \"n1\"")),
+        ("a hold without a name", holds(&[hold(json!({"name": ""}))]), Refused("spec.holds[0].name in body should be at least 1 chars long")),
+        ("a hold with a name that is none", holds(&[hold(json!({"name": "A hold"}))]), Refused("the name of a hold must consist of lower case letters, digits and '-', and begin and end with a letter or digit")),
+        ("a hold that ends with a third thing", holds(&[hold(json!({"then": "Ask"}))]), Refused("spec.holds[0].then: Unsupported value: \"Ask\": supported values: \"Report\", \"Accept\"")),
+        ("65 holds", holds(&(0..65).map(|n| hold(json!({"name": format!("h{n}")}))).collect::<Vec<_>>()), Refused("spec.holds: Too many: 65: must have at most 64 items")),
+    ]
+}
+
 #[tokio::test]
 async fn each_invalid_spec_is_refused_or_reported() -> anyhow::Result<()> {
     in_space("bad-specs", async |space| {
         let _operator = space.operator("op").await?;
         space.node("n1").await?;
-        let table = table();
+        let table = [table(), holds()].concat();
         for (number, (what, spec, answer)) in table.iter().enumerate() {
             let name = format!("row-{number}");
             let Refused(part) = answer else {

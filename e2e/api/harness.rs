@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use fio::testing::aide::report::{Change, ChangeKind, Report, parse_json};
-use fio::testing::api::{Baseline, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time};
+use fio::testing::api::{
+    Baseline, CompletedRequest, FileIntegrity, FileIntegrityNodeStatus, names, time,
+};
 use fio::testing::operator::ScrapeSettings;
 use fio::testing::operator::Settings;
 use fio::testing::operator::admission_policy::Policy;
@@ -1006,7 +1008,7 @@ impl Daemon {
                 requested: true,
                 accepted: None,
             }),
-            reinit: request.map(|id| Reinit {
+            reinit: request.map(|id| CompletedRequest {
                 id: id.to_owned(),
                 started_at: now.clone(),
                 finished_at: now,

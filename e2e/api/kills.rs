@@ -19,8 +19,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use fio::testing::aide::database::digest_of_gzip;
-use fio::testing::api::{AcceptanceState, Condition, FileIntegrityNodeStatus};
-use jiff::Timestamp;
+use fio::testing::api::{AcceptanceState, Condition, FileIntegrityNodeStatus, HoldEnd, TimedHold};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, DeleteParams, Preconditions};
@@ -39,6 +39,8 @@ const OTHER_RULES: &str = "/watched(/|$) ftype+p+sha256\n";
 const REQUEST: &str = "request-1";
 /// The UID of the acceptance of [`Story::Accepted`].
 const ACCEPTANCE: &str = "0d9d5a1e-6f0e-4a4e-9b60-6f2f1d1d8f3b";
+/// The hold of [`Story::HoldEnded`].
+const HOLD: &str = "maintenance";
 /// So many points are tried at a time. Most of their time they wait.
 const AT_ONCE: usize = 8;
 /// So often a kill is tried for which AIDE may have been too fast.
@@ -67,6 +69,8 @@ enum Story {
     Withdrawn,
     /// Scans, finds changes that are announced, and accepts them in the same scan.
     Announced,
+    /// Creates a baseline at the end of a hold, and scans.
+    HoldEnded,
     /// Scans, and finds changes.
     Changed,
 }
@@ -80,6 +84,7 @@ impl Story {
             Self::Accepted => "accepted",
             Self::Withdrawn => "withdrawn",
             Self::Announced => "announced",
+            Self::HoldEnded => "holdended",
             Self::Changed => "changed",
         }
     }
@@ -95,7 +100,7 @@ impl Story {
                 "aide.running",
                 "<TCP:",
             ],
-            Self::Reinitialized | Self::Reconfigured | Self::Accepted | Self::Withdrawn => &[
+            Self::Reinitialized | Self::Reconfigured | Self::Accepted | Self::Withdrawn | Self::HoldEnded => &[
                 "link",
                 "rename",
                 "aide.db.gz.backup-",
@@ -120,10 +125,13 @@ impl Story {
                 let compared = result.is_some_and(|result| result.files_scanned == files);
                 done.id == REQUEST && last == Some(Condition::Succeeded) && compared
             }),
-            Self::Reconfigured => status.baseline.as_ref().is_some_and(|baseline| {
-                let compared = result.is_some_and(|it| it.files_scanned == Some(baseline.entries));
-                baseline.accepted.is_some() && last == Some(Condition::Succeeded) && compared
-            }),
+            Self::Reconfigured | Self::HoldEnded => {
+                status.baseline.as_ref().is_some_and(|baseline| {
+                    let compared =
+                        result.is_some_and(|it| it.files_scanned == Some(baseline.entries));
+                    baseline.accepted.is_some() && last == Some(Condition::Succeeded) && compared
+                })
+            }
             Self::Accepted | Self::Withdrawn => status.acceptance.as_ref().is_some_and(|answer| {
                 let is_accepted = answer.state == AcceptanceState::Accepted;
                 is_accepted && last == Some(Condition::Succeeded)
@@ -145,6 +153,7 @@ impl Story {
                 | Self::Accepted
                 | Self::Withdrawn
                 | Self::Announced
+                | Self::HoldEnded
         )
     }
 }
@@ -173,6 +182,22 @@ impl Site<'_> {
                 .await?;
             daemon.end().await?;
             self.set_acceptance(ACCEPTANCE).await?;
+        }
+        if story == Story::HoldEnded {
+            let now = Timestamp::now();
+            let hold = |until| TimedHold {
+                name: HOLD.to_owned(),
+                from: now - SignedDuration::from_hours(1),
+                until,
+                then: HoldEnd::Accept,
+            };
+            self.set_holds(&[hold(now + SignedDuration::from_hours(1))])
+                .await?;
+            let daemon = self.start(&[]).await?;
+            self.until("the hold", |status| status.hold.is_some())
+                .await?;
+            daemon.end().await?;
+            self.set_holds(&[hold(now)]).await?;
         }
         if story == Story::Reconfigured {
             self.reconfigure(OTHER_RULES).await?;
@@ -419,6 +444,11 @@ fn check_accepted(accepted: &Value, story: Story, old: Option<&str>, wrong: &mut
         Story::Announced => json!(["AnnouncedChanges", accepted["request"], old]),
         Story::Reconfigured => json!(["Configuration", null, old]),
         Story::Accepted | Story::Withdrawn => json!(["Acceptance", ACCEPTANCE, old]),
+        Story::HoldEnded => {
+            let holds = &accepted["holds"];
+            wrong.unless(*holds == json!([HOLD]), || format!("accepted: {accepted}"));
+            json!(["HoldEnded", accepted["request"], old])
+        }
         _ => json!(["Request", REQUEST, old]),
     };
     let found = json!([
@@ -545,6 +575,8 @@ fn check_result(status: &FileIntegrityNodeStatus, story: Story, wrong: &mut Wron
     let done = status.reinit.as_ref().map(|reinit| reinit.id.as_str());
     let request = (story == Story::Reinitialized).then_some(REQUEST);
     wrong.unless(done == request, || format!("request {done:?}"));
+    let hold = status.hold.as_ref();
+    wrong.unless(hold.is_none(), || format!("hold {hold:?}"));
 }
 
 /// A kill during a run of AIDE is reported once; after it the node has no changes again.
@@ -578,7 +610,7 @@ async fn check_events(site: &Site<'_>, story: Story, wrong: &mut Wrong) -> anyho
     let expected = match story {
         Story::Reconfigured => changed.min(1),
         Story::Accepted | Story::Withdrawn | Story::Changed => 1,
-        Story::First | Story::Reinitialized | Story::Announced => 0,
+        Story::First | Story::Reinitialized | Story::Announced | Story::HoldEnded => 0,
     };
     let again = if story.accepts() {
         errors.min(1).max(expected)
@@ -963,6 +995,19 @@ async fn a_daemon_killed_while_it_accepts_announced_changes_recovers() -> anyhow
 }
 
 #[tokio::test]
+async fn a_daemon_killed_at_the_end_of_a_hold_recovers() -> anyhow::Result<()> {
+    in_space("kill-hold", async |space| {
+        walk(
+            space,
+            Story::HoldEnded,
+            "kill -9 of the daemon at the end of a hold",
+        )
+        .await
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_daemon_killed_while_it_reports_changes_recovers() -> anyhow::Result<()> {
     in_space("kill-changed", async |space| {
         walk(
@@ -1025,7 +1070,8 @@ async fn try_to_kill_amid(
         | Story::Reconfigured
         | Story::Accepted
         | Story::Withdrawn
-        | Story::Announced => "--update",
+        | Story::Announced
+        | Story::HoldEnded => "--update",
     };
     let parent = daemon.pid();
     let killing = move || kill_child(parent, mode, after, victim);

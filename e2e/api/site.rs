@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use fio::testing::aide::config::{ExcludedPaths, config_hash, prepare};
 use fio::testing::api::{
     AcceptanceRequest, AnnouncedChanges, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus,
-    names,
+    TimedHold, names,
 };
 use fio::testing::operator::build::{self, ActiveConfig};
 use jiff::{SignedDuration, Timestamp};
@@ -181,6 +181,24 @@ impl<'a> Site<'a> {
     pub(crate) async fn set_request(&self, request: Option<&str>) -> anyhow::Result<()> {
         let desired = DesiredNodeState {
             reinit_request: request.map(str::to_owned),
+            ..self.desired()
+        };
+        self.write_desired(desired).await
+    }
+
+    /// Writes a request for an additional scan.
+    pub(crate) async fn request_scan(&self, id: &str) -> anyhow::Result<()> {
+        let desired = DesiredNodeState {
+            scan_request: Some(id.to_owned()),
+            ..self.desired()
+        };
+        self.write_desired(desired).await
+    }
+
+    /// Writes the holds of the node.
+    pub(crate) async fn set_holds(&self, holds: &[TimedHold]) -> anyhow::Result<()> {
+        let desired = DesiredNodeState {
+            holds: holds.to_vec(),
             ..self.desired()
         };
         self.write_desired(desired).await

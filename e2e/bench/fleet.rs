@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use fio::testing::aide::report::Report;
 use fio::testing::api::{
-    Baseline, Condition, FileIntegrity, FileIntegrityNodeStatus, Reinit, names, time,
+    Baseline, CompletedRequest, Condition, FileIntegrity, FileIntegrityNodeStatus, names, time,
 };
 use fio::testing::scan::Identity;
 use fio::testing::scan::failure_log::{FailureLog, config_map};
@@ -401,7 +401,7 @@ fn baseline(status: &FileIntegrityNodeStatus) -> NodeUpdate {
             requested: true,
             accepted: None,
         }),
-        reinit: request.map(|id| Reinit {
+        reinit: request.map(|id| CompletedRequest {
             id: id.to_owned(),
             started_at: now.clone(),
             finished_at: now,

@@ -16,6 +16,8 @@ named_enum! {
         OnFailed = "OnFailed",
         /// An update of the node ended.
         NodeUpdate = "NodeUpdate",
+        /// Holds of the spec ended, with `then: Accept`.
+        HoldEnded = "HoldEnded",
         /// A request whose origin is not known: an operator of an earlier version, or a user, created its ID.
         Request = "Request",
         /// A FileIntegrityAcceptance requested it.
@@ -42,12 +44,15 @@ pub struct Accepted {
     /// Reason for the new baseline, from a fixed set.
     #[serde(default)]
     pub reason: String,
-    /// ID of the re-initialization request, or UID of the acceptance; of several, the UIDs with commas.
+    /// ID of the re-initialization request or of the holds, or UID of the acceptance; of several, the UIDs with commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<String>,
     /// Name of the acceptance; of several, the names with commas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<String>,
+    /// Names of the holds that ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<String>,
     /// Recorded hash (sha256, hex) of the old, uncompressed database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub old_digest: Option<String>,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{AcceptanceRequest, AnnouncedChanges, names};
+use super::{AcceptanceRequest, AnnouncedChanges, TimedHold, names};
 
 /// The value of the annotation. Any other value counts as well: nothing but its removal allows other new baselines.
 const REQUIRED: &str = "true";
@@ -17,12 +17,16 @@ pub struct DesiredNodeState {
     pub config_hash: Option<String>,
     /// Id of the newest re-initialization to do.
     pub reinit_request: Option<String>,
+    /// Id of the newest additional scan to do.
+    pub scan_request: Option<String>,
     /// The newest acceptance to execute.
     pub acceptance: Option<AcceptanceRequest>,
     /// The acceptances with lists of changes that the node may show, the oldest first.
     pub announced: Vec<AnnouncedChanges>,
     /// Why scans are held, if they are.
     pub hold: Option<HoldReason>,
+    /// The holds of the spec that include the node.
+    pub holds: Vec<TimedHold>,
     /// Only an acceptance may replace a baseline: `spec.config.requireAcceptance`.
     pub require_acceptance: bool,
     /// Hash of the configuration of the baseline, while another one is desired and only an acceptance may replace a
@@ -43,9 +47,11 @@ pub enum HoldReason {
 
 impl DesiredNodeState {
     /// The annotations that it is encoded in.
-    pub const ANNOTATIONS: [&str; 7] = [
+    pub const ANNOTATIONS: [&str; 9] = [
         names::Annotation::HOLDOFF,
+        names::Annotation::HOLDS,
         names::Annotation::REINIT_REQUEST,
+        names::Annotation::SCAN_REQUEST,
         names::Annotation::ACCEPTANCE,
         names::Annotation::ANNOUNCED_CHANGES,
         names::Annotation::DESIRED_CONFIG,
@@ -59,12 +65,16 @@ impl DesiredNodeState {
         Self {
             config_hash: get(names::Annotation::DESIRED_CONFIG),
             reinit_request: get(names::Annotation::REINIT_REQUEST),
+            scan_request: get(names::Annotation::SCAN_REQUEST),
             acceptance: get(names::Annotation::ACCEPTANCE)
                 .and_then(|text| AcceptanceRequest::decode(&text)),
             announced: get(names::Annotation::ANNOUNCED_CHANGES)
                 .map(|text| AnnouncedChanges::decode(&text))
                 .unwrap_or_default(),
             hold: get(names::Annotation::HOLDOFF).map(HoldReason::from),
+            holds: get(names::Annotation::HOLDS)
+                .and_then(|text| serde_json::from_str(&text).ok())
+                .unwrap_or_default(),
             require_acceptance: annotations.contains_key(names::Annotation::REQUIRE_ACCEPTANCE),
             previous_config: get(names::Annotation::PREVIOUS_CONFIG),
         }
@@ -76,6 +86,8 @@ impl DesiredNodeState {
         let acceptance = self.acceptance.as_ref().map(AcceptanceRequest::encode);
         let announced = AnnouncedChanges::encode(&self.announced);
         let require_acceptance = self.require_acceptance.then_some(REQUIRED);
+        // Names and times always have a JSON form.
+        let holds = serde_json::to_string(&self.holds).unwrap_or_default();
         let annotations = [
             (
                 names::Annotation::DESIRED_CONFIG,
@@ -85,9 +97,17 @@ impl DesiredNodeState {
                 names::Annotation::REINIT_REQUEST,
                 self.reinit_request.as_deref(),
             ),
+            (
+                names::Annotation::SCAN_REQUEST,
+                self.scan_request.as_deref(),
+            ),
             (names::Annotation::ACCEPTANCE, acceptance.as_deref()),
             (names::Annotation::ANNOUNCED_CHANGES, announced.as_deref()),
             (names::Annotation::HOLDOFF, hold),
+            (
+                names::Annotation::HOLDS,
+                Some(&*holds).filter(|_| !self.holds.is_empty()),
+            ),
             (names::Annotation::REQUIRE_ACCEPTANCE, require_acceptance),
             (
                 names::Annotation::PREVIOUS_CONFIG,

@@ -17,9 +17,17 @@ impl Annotation {
     /// On a FileIntegrity: hold off scans of these nodes. An empty value means all nodes. On a node status: scans are held
     /// off, see [`super::DesiredNodeState`].
     pub const HOLDOFF: &str = "file-integrity.openshift.io/holdoff";
+    /// On a node status: the holds of the spec that include the node, as JSON, see [`super::TimedHold`].
+    pub const HOLDS: &str = "file-integrity.openshift.io/holds";
     /// On a FileIntegrity: the re-initialization that is being sent to the nodes, as JSON. It replaces [`Annotation::REINIT`]
     /// in one write, so that no request is lost or executed twice.
     pub const REINIT_RECORD: &str = "file-integrity.openshift.io/re-init-record";
+    /// On a FileIntegrity: scan these nodes once more, now. An empty value means all nodes.
+    pub const SCAN: &str = "file-integrity.openshift.io/scan";
+    /// On a FileIntegrity: the requested scan that is being sent to the nodes, as JSON, like [`Annotation::REINIT_RECORD`].
+    pub const SCAN_RECORD: &str = "file-integrity.openshift.io/scan-record";
+    /// On a node status: ID of the additional scan that the daemon should execute.
+    pub const SCAN_REQUEST: &str = "file-integrity.openshift.io/scan-request";
     /// On a node status: ID of the re-initialization that the daemon should execute.
     pub const REINIT_REQUEST: &str = "file-integrity.openshift.io/reinit-request";
     /// On a node status: the acceptance that the daemon should execute, as JSON, see [`super::AcceptanceRequest`].

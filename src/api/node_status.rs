@@ -16,6 +16,7 @@ use super::acceptance::{AcceptanceResult, AnnouncedResult};
 use super::accepted::Accepted;
 use super::change_kind::ChangeKind;
 use super::desired_node_state::DesiredNodeState;
+use super::hold::NodeHold;
 use super::realtime::{Actor, RealtimeStatus, Trigger};
 use super::scan_month::ScanMonth;
 use super::{GROUP, VERSION};
@@ -42,7 +43,13 @@ pub struct FileIntegrityNodeStatus {
     pub baseline: Option<Baseline>,
     /// The latest re-initialization request that the daemon has completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reinit: Option<Reinit>,
+    pub reinit: Option<CompletedRequest>,
+    /// The latest request for an additional scan that the daemon has completed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan: Option<CompletedRequest>,
+    /// Holds of the spec that hold the node, or have ended, and what follows is not done yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<NodeHold>,
     /// The latest answer of the daemon to an acceptance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<AcceptanceResult>,
@@ -204,16 +211,16 @@ pub struct Baseline {
     pub accepted: Option<Accepted>,
 }
 
-/// A completed re-initialization request.
+/// A completed request for a re-initialization or a scan.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
-pub struct Reinit {
-    /// ID of the request, as in the annotation reinit-request.
+pub struct CompletedRequest {
+    /// ID of the request, as in the annotation reinit-request or scan-request.
     pub id: String,
-    /// Time at which the daemon started the re-initialization.
+    /// Time at which the daemon started to execute it.
     #[serde(deserialize_with = "super::time::lenient")]
     pub started_at: Time,
-    /// Time at which the re-initialization ended.
+    /// Time at which it was done.
     #[serde(deserialize_with = "super::time::lenient")]
     pub finished_at: Time,
 }

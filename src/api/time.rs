@@ -23,6 +23,12 @@ pub(super) fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time
     Ok(Time(text.parse().unwrap_or(Timestamp::UNIX_EPOCH)))
 }
 
+/// [`lenient`] for the end of a time span. A time that cannot be represented is replaced with the last one.
+pub(super) fn lenient_end<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    Ok(Time(text.parse().unwrap_or(Timestamp::MAX)))
+}
+
 /// [`lenient`] for a field that may be missing.
 pub(super) fn lenient_optional<'de, D: Deserializer<'de>>(
     deserializer: D,

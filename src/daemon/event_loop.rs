@@ -4,6 +4,7 @@ mod tasks;
 
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use super::realtime::shared::Notice;
 use super::runner::{Completed, PartEnd, Runner};
 use crate::api::{AcceptanceRequest, RefusalReason};
 use crate::scan::acceptance::Refusal;
+use crate::scan::output::HeldBy;
 use crate::signal_file::{self, SignalFile};
 use crate::telemetry::health::Readiness;
 
@@ -160,6 +162,7 @@ impl EventLoop {
     fn handle(&mut self, event: Event, results: &Results) -> anyhow::Result<bool> {
         tracing::debug!(?event, "event");
         self.progress.wake = None;
+        self.machine.set_clock(Timestamp::now());
         for action in self.machine.handle(event, self.start.elapsed()) {
             tracing::debug!(?action, "action");
             if action == Action::Exit {
@@ -249,7 +252,8 @@ impl EventLoop {
             Action::Scan => self.scan(false, results.completed.clone()),
             Action::ScanToAccept => self.scan(true, results.completed.clone()),
             Action::CheckPart => self.check_part(results.checks.clone()),
-            Action::PublishScan => self.publish_scan(),
+            Action::PublishScan => self.publish_scan(None),
+            Action::PublishRequestedScan(id) => self.publish_scan(Some(id)),
             Action::PublishPart => self.publish_part()?,
             Action::PublishBaseline { request, event } => {
                 let last = self.progress.last.take();
@@ -279,7 +283,16 @@ impl EventLoop {
             }
             Action::Hold(reason) => {
                 self.set_held(true);
-                self.publishing.hold_started(&reason);
+                self.publishing.hold_started(&HeldBy::Annotation(reason));
+            }
+            Action::HoldByName(holds) => {
+                self.set_held(true);
+                self.publishing.hold_started(&HeldBy::Holds(holds));
+            }
+            Action::SetHold(hold) => self.publishing.set_hold(hold),
+            Action::PublishHold(hold) => {
+                self.publishing.set_hold(hold);
+                self.publishing.hold();
             }
             Action::EndHold => {
                 self.set_held(false);
@@ -293,7 +306,7 @@ impl EventLoop {
         Ok(())
     }
 
-    fn publish_scan(&mut self) {
+    fn publish_scan(&mut self, request: Option<String>) {
         let Some(mut completed) = self.progress.last.take() else {
             return;
         };
@@ -304,7 +317,7 @@ impl EventLoop {
         if let Finished::Scanned { digest } | Finished::Unaccepted { digest } = &completed.finished
         {
             let digest = digest.clone();
-            self.publishing.scan(completed, digest);
+            self.publishing.scan(completed, digest, request);
         }
     }
 
@@ -362,7 +375,7 @@ impl EventLoop {
         if let Some(completed) = detection.publication(&self.runner) {
             self.publishing.set_realtime(detection.status().0);
             let digest = self.machine.baseline_digest().map(str::to_owned);
-            self.publishing.scan(completed, digest);
+            self.publishing.scan(completed, digest, None);
         }
     }
 

@@ -5,10 +5,10 @@ use std::io::Write;
 use tokio::sync::watch;
 
 use super::known_status::KnownStatus;
-use crate::api::{Baseline, HoldReason, time};
+use crate::api::{Baseline, time};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::Finding;
-use crate::scan::output::{EndedScan, Output};
+use crate::scan::output::{EndedScan, HeldBy, Output};
 
 /// The lines of this process.
 pub(super) struct Lines {
@@ -74,8 +74,8 @@ impl Lines {
         self.write(&line);
     }
 
-    pub(super) fn hold_started(&mut self, reason: &HoldReason) {
-        let line = self.output.hold_started(reason, &time::now());
+    pub(super) fn hold_started(&mut self, by: &HeldBy) {
+        let line = self.output.hold_started(by, &time::now());
         self.write(&line);
     }
 

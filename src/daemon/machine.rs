@@ -28,12 +28,16 @@ mod messages;
 mod part_checks;
 mod readiness;
 mod run_ended;
+mod scan_requests;
 mod schedule;
 mod settings;
 mod signal;
 mod state;
+mod timed_holds;
 
 use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
 
 pub(crate) use self::baseline::{BaselineReason, NO_DATABASE, OldBaseline};
 pub use self::baseline::{Disk, KnownBaseline};
@@ -48,10 +52,11 @@ use self::comparison::{Comparison, compare};
 use self::config::Config;
 use self::part_checks::PartChecks;
 use self::readiness::Readiness;
+use self::scan_requests::ScanRequests;
 use self::schedule::{Schedule, retry_after};
 use self::signal::Signal;
+use self::timed_holds::{Phase, TimedHolds};
 use super::node_state::ObservedStatus;
-use crate::api::HoldReason;
 use crate::scan::outcome::ScanError;
 
 #[derive(Clone, Debug)]
@@ -63,6 +68,8 @@ pub struct Machine {
     state: State,
     schedule: Schedule,
     part_checks: PartChecks,
+    scan_requests: ScanRequests,
+    timed_holds: TimedHolds,
     baseline: BaselineState,
     signal: Signal,
     acceptances: Acceptances,
@@ -90,6 +97,8 @@ impl Machine {
             state: State::Starting,
             schedule: Schedule::new(settings.interval, settings.first_fraction),
             part_checks: PartChecks::default(),
+            scan_requests: ScanRequests::default(),
+            timed_holds: TimedHolds::default(),
             baseline: BaselineState::new(settings.error_on_loss, settings.state_dir),
             signal: Signal::default(),
             acceptances: Acceptances::default(),
@@ -133,6 +142,11 @@ impl Machine {
         &self.state
     }
 
+    /// The wall clock, to be set before each event. Without it, no hold of the spec starts.
+    pub(crate) fn set_clock(&mut self, clock: Timestamp) {
+        self.timed_holds.set_clock(clock);
+    }
+
     /// Handles one event, and returns what to do.
     pub fn handle(&mut self, event: Event, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();
@@ -153,7 +167,13 @@ impl Machine {
             Event::Timer => {}
             Event::Shutdown => self.stopping = true,
         }
+        if let Some(hold) = self.timed_holds.look() {
+            actions.push(Action::PublishHold(Some(hold)));
+        }
         self.settle(now, &mut actions);
+        if let (Some(left), false) = (self.timed_holds.next_look(), self.stopping) {
+            actions.push(Action::WakeAt(now + left));
+        }
         actions
     }
 
@@ -174,6 +194,8 @@ impl Machine {
         if self.reinit_done.is_none() {
             self.reinit_done.clone_from(&observed.reinit_done);
         }
+        self.scan_requests.observe(&observed);
+        self.timed_holds.observe(&observed);
         let done = observed.reinit_done.as_deref();
         self.signal.explain(&observed.desired, done);
         if !self.is_compared {
@@ -265,9 +287,7 @@ impl Machine {
             self.state = State::Starting;
             return;
         }
-        let observed = self.observed.as_ref();
-        if let Some(reason) = observed.and_then(|o| o.desired.hold.clone()) {
-            self.hold(reason, actions);
+        if self.hold_if_requested(now, actions) {
             return;
         }
         if self.state == State::Held {
@@ -318,6 +338,9 @@ impl Machine {
                 self.readiness.attempt_over();
                 if let Some(adopted) = self.baseline.known().cloned() {
                     self.baseline.record(&adopted);
+                    if self.timed_holds.is_of_period(adopted.request.as_deref()) {
+                        self.finish_ended_holds(actions);
+                    }
                 }
                 if request.is_some() {
                     self.reinit_done.clone_from(&request);
@@ -353,12 +376,43 @@ impl Machine {
         }
     }
 
-    fn hold(&mut self, reason: HoldReason, actions: &mut Vec<Action>) {
+    /// Holds the node if the annotation or a hold of the spec requests it.
+    fn hold_if_requested(&mut self, now: Duration, actions: &mut Vec<Action>) -> bool {
+        let observed = self.observed.as_ref();
+        let by_annotation = observed.and_then(|o| o.desired.hold.clone());
+        let phase = self.timed_holds.phase();
+        let has_ended = !matches!(phase, Phase::None | Phase::Active(_));
+        if phase == Phase::Reports || by_annotation.is_some() && has_ended {
+            // If the annotation holds the node longer, what it requests at its end decides.
+            self.timed_holds.finish();
+            actions.push(Action::PublishHold(None));
+            if let State::Idle { due } = &mut self.state {
+                // AIDE was running from the start of the hold to its end.
+                *due = now;
+            }
+        }
+        let hold = match (by_annotation, phase) {
+            (Some(reason), _) => Action::Hold(reason),
+            (None, Phase::Active(hold)) => Action::HoldByName(hold.holds),
+            (None, Phase::Unreported(hold)) => {
+                actions.push(Action::PublishHold(Some(hold.clone())));
+                Action::HoldByName(hold.holds)
+            }
+            (None, Phase::None | Phase::Reports | Phase::Accepts(_)) => return false,
+        };
         if self.state != State::Held {
             self.state = State::Held;
-            actions.push(Action::Hold(reason));
+            actions.push(hold);
         }
         self.readiness.become_ready(actions);
+        true
+    }
+
+    /// There is a new baseline. If the holds have ended, nothing is left to do for them.
+    fn finish_ended_holds(&mut self, actions: &mut Vec<Action>) {
+        if !self.timed_holds.is_active() && self.timed_holds.finish() {
+            actions.push(Action::SetHold(None));
+        }
     }
 
     fn remove_done_signal(&mut self, actions: &mut Vec<Action>) {
@@ -402,7 +456,12 @@ impl Machine {
         let request = observed.and_then(|o| o.desired.reinit_request.as_deref());
         let requires_acceptance = self.requires_acceptance();
         let is_open = |id: &&str| !requires_acceptance && self.reinit_done.as_deref() != Some(*id);
+        let phase = self.timed_holds.phase();
         self.baseline.assess(&Inputs {
+            ended_hold: match &phase {
+                Phase::Accepts(ended) => Some(ended),
+                _ => None,
+            },
             config: self.config.loaded(),
             request: request.filter(is_open),
             open_failure: self.open_failure(),
@@ -427,11 +486,14 @@ impl Machine {
         }
     }
 
+    /// After a run that was killed, also a requested scan waits: it would be killed as well.
     fn scan_if_due(&mut self, now: Duration, actions: &mut Vec<Action>) {
+        let is_requested = self.scan_requests.is_open() && self.interrupted == 0;
         match self.state {
-            State::Idle { due } if due > now => actions.push(Action::WakeAt(due)),
+            State::Idle { due } if due > now && !is_requested => actions.push(Action::WakeAt(due)),
             _ => {
                 self.state = State::Scanning;
+                self.scan_requests.scan_started();
                 self.schedule.scan_started(now);
                 let expects_approval = std::mem::take(&mut self.expects_approval);
                 actions.push(if expects_approval {

@@ -2,7 +2,8 @@
 //! reported. Pure.
 
 use crate::api::{
-    AcceptanceResult, Baseline, Condition, DesiredNodeState, FileIntegrityNodeStatus, ScanResult,
+    AcceptanceResult, Baseline, Condition, DesiredNodeState, FileIntegrityNodeStatus, NodeHold,
+    ScanResult,
 };
 
 /// What the daemon reads in its node status.
@@ -12,6 +13,10 @@ pub struct ObservedStatus {
     pub desired: DesiredNodeState,
     /// Id of the newest request for re-initialization that was reported as done.
     pub reinit_done: Option<String>,
+    /// Id of the newest request for an additional scan that was reported as done.
+    pub scan_done: Option<String>,
+    /// The holds of the spec that were reported as not over.
+    pub hold: Option<NodeHold>,
     /// The newest answer to an acceptance that was reported.
     pub acceptance: Option<AcceptanceResult>,
     /// UIDs of the announced acceptances of which all changes were reported as accepted.
@@ -40,6 +45,8 @@ impl From<&FileIntegrityNodeStatus> for ObservedStatus {
         Self {
             desired: status.desired(),
             reinit_done: status.reinit.as_ref().map(|reinit| reinit.id.clone()),
+            scan_done: status.scan.as_ref().map(|scan| scan.id.clone()),
+            hold: status.hold.clone(),
             acceptance: status.acceptance.clone(),
             accepted_lists: accepted_lists(status),
             baseline: status.baseline.as_ref().map(ReportedBaseline::from),

@@ -78,6 +78,7 @@ fn has_only_result(item: &Item) -> bool {
     let update = &item.update;
     update.baseline.is_none()
         && update.reinit.is_none()
+        && update.scan.is_none()
         && update.acceptance.is_none()
         && update.event.is_none()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
 
@@ -10,12 +11,14 @@ use super::machine::ExecutedAcceptance;
 use super::outbox::Item;
 use super::runner::{Completed, Runner};
 use crate::aide::database::DatabaseError;
-use crate::api::{AcceptanceRequest, Baseline, HoldReason, RealtimeStatus, Reinit, Trigger, time};
+use crate::api::{
+    AcceptanceRequest, Baseline, CompletedRequest, NodeHold, RealtimeStatus, Trigger, time,
+};
 use crate::scan::acceptance::{self, Refusal};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::{Finding, ScanError};
-use crate::scan::output::EndedScan;
-use crate::scan::reporting::NodeUpdate;
+use crate::scan::output::{EndedScan, HeldBy};
+use crate::scan::reporting::{HoldUpdate, NodeUpdate};
 
 /// Publishes what the state machine requests.
 pub(super) struct Publishing {
@@ -26,6 +29,8 @@ pub(super) struct Publishing {
     baseline: Option<String>,
     /// The state of realtime detection.
     realtime: RealtimeStatus,
+    /// What holds the node; None if that is not known.
+    hold: Option<HoldUpdate>,
     /// Announces the report of a new baseline.
     reports: Arc<Notify>,
 }
@@ -41,6 +46,7 @@ impl Publishing {
         Self {
             reports,
             realtime,
+            hold: None,
             items,
             runner,
             lines,
@@ -61,15 +67,32 @@ impl Publishing {
         self.send(NodeUpdate::default(), None);
     }
 
-    /// Publishes the result of a scan.
-    pub(super) fn scan(&mut self, completed: Completed, digest: Option<String>) {
+    /// What holds the node, which is published with all updates from now on.
+    pub(super) fn set_hold(&mut self, hold: Option<NodeHold>) {
+        self.hold = Some(hold.into());
+    }
+
+    /// Publishes what holds the node.
+    pub(super) fn hold(&self) {
+        self.send(NodeUpdate::default(), None);
+    }
+
+    /// Publishes the result of a scan, and the request that it has done.
+    pub(super) fn scan(
+        &mut self,
+        completed: Completed,
+        digest: Option<String>,
+        request: Option<String>,
+    ) {
         self.report_scan(&completed, digest.as_deref());
         let Some(finding) = completed.finding else {
             return;
         };
+        let scan = request.map(|id| done(id, completed.started_at));
         let update = NodeUpdate {
             finding: Some(finding),
             scanned_digest: digest,
+            scan,
             announced: completed.announced,
             ..NodeUpdate::default()
         };
@@ -147,11 +170,7 @@ impl Publishing {
         }
         let update = NodeUpdate {
             baseline,
-            reinit: request.map(|id| Reinit {
-                id,
-                started_at,
-                finished_at: time::now(),
-            }),
+            reinit: request.map(|id| done(id, started_at)),
             event,
             ..NodeUpdate::default()
         };
@@ -297,9 +316,9 @@ impl Publishing {
     }
 
     /// Writes that scans are held.
-    pub(super) fn hold_started(&mut self, reason: &HoldReason) {
-        tracing::info!(?reason, "scans are held");
-        self.lines.hold_started(reason);
+    pub(super) fn hold_started(&mut self, by: &HeldBy) {
+        tracing::info!(?by, "scans are held");
+        self.lines.hold_started(by);
     }
 
     /// Writes that scans are not held any more.
@@ -311,10 +330,20 @@ impl Publishing {
     fn send(&self, update: NodeUpdate, log: Option<Value>) {
         let update = NodeUpdate {
             realtime: Some(self.realtime.clone()),
+            hold: self.hold.clone(),
             ..update
         };
         // The receiver is kept until this sender is dropped.
         self.items.send(Item { update, log }).ok();
+    }
+}
+
+/// A request that is done now.
+fn done(id: String, started_at: Time) -> CompletedRequest {
+    CompletedRequest {
+        id,
+        started_at,
+        finished_at: time::now(),
     }
 }
 

@@ -24,6 +24,8 @@ mod ownership;
 mod plan;
 mod reinit;
 mod reporting;
+mod request_record;
+mod scan_request;
 pub(crate) mod unreadable;
 
 use std::sync::Arc;

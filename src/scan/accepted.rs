@@ -91,14 +91,14 @@ pub(crate) fn message(node: &str, baseline: &Baseline) -> Option<String> {
     let differences = summary(&accepted.differences);
     let before = accepted.with_old_config.as_ref().map(summary);
     let before = before.map(|before| format!(", and with the old configuration {before}"));
-    let name = accepted.acceptance.as_deref();
-    let name = name.map(|name| format!(" {}", visible(name)));
+    let names = accepted.acceptance.iter().chain(&accepted.holds);
+    let names: Vec<String> = names.map(|name| format!(" {}", visible(name))).collect();
     let request = accepted.request.as_ref().map(|id| format!(" ({id})"));
     Some(format!(
         "node {node}: a new baseline accepted {differences}{}; reason {}{}{}, old digest {}, new digest {}",
         before.unwrap_or_default(),
         accepted.reason,
-        name.unwrap_or_default(),
+        names.concat(),
         request.unwrap_or_default(),
         accepted.old_digest.as_deref().unwrap_or("unknown"),
         baseline.digest,

@@ -17,14 +17,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::Serialize;
 use serde_json::Value;
 
+pub(crate) use self::notice::HeldBy;
 use self::notice::Notice;
 use self::record::{Content, LineId, Origin, Record};
 use super::Identity;
 use super::event::EventMessage;
 use crate::aide::report::{DETAILED_CHANGES, Report};
-use crate::api::{
-    Baseline, Condition, FileIntegrityNodeStatus, HoldReason, OutputFormat, ScanResult, names,
-};
+use crate::api::{Baseline, Condition, FileIntegrityNodeStatus, OutputFormat, ScanResult, names};
 
 /// Maximum number of changes that are written for a scan: a report has values for this many.
 const MAX_LINES: usize = DETAILED_CHANGES;
@@ -201,8 +200,8 @@ impl Output {
     }
 
     /// The line of the start of a hold.
-    pub(crate) fn hold_started(&self, reason: &HoldReason, at: &Time) -> String {
-        self.notice(&Notice::hold_started(&self.origin.node, reason), at)
+    pub(crate) fn hold_started(&self, by: &HeldBy, at: &Time) -> String {
+        self.notice(&Notice::hold_started(&self.origin.node, by), at)
     }
 
     /// The line of the end of a hold.

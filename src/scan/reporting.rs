@@ -10,6 +10,7 @@ mod result_event;
 mod status_patch;
 
 pub(crate) use self::last_reported::LastReported;
+pub(crate) use self::node_update::HoldUpdate;
 pub use self::node_update::NodeUpdate;
 pub(crate) use self::status_patch::status_patch;
 
@@ -137,6 +138,13 @@ fn restore(report: &mut PlannedReport, update: &NodeUpdate, known: &KnownResults
     if let Some(reinit) = update.reinit.as_ref().or(reported.reinit.as_ref()) {
         status.reinit = Some(reinit.clone());
     }
+    if let Some(scan) = update.scan.as_ref().or(reported.scan.as_ref()) {
+        status.scan = Some(scan.clone());
+    }
+    if let Some(hold) = update.hold.as_ref().or(reported.hold.as_ref()) {
+        status.hold = hold.shown().cloned();
+        reported.hold = Some(hold.clone());
+    }
     let acceptance = update.acceptance.as_ref();
     if let Some(acceptance) = acceptance.or(reported.acceptance.as_ref()) {
         status.acceptance = Some(acceptance.clone());
@@ -156,6 +164,7 @@ fn restore(report: &mut PlannedReport, update: &NodeUpdate, known: &KnownResults
     status.results.clone_from(&known.results);
     reported.baseline.clone_from(&status.baseline);
     reported.reinit.clone_from(&status.reinit);
+    reported.scan.clone_from(&status.scan);
     reported.acceptance.clone_from(&status.acceptance);
     reported.announced = Some(status.announced.clone());
     reported.realtime.clone_from(&status.realtime);

@@ -1,6 +1,7 @@
 //! Tests of the annotations.
 
 use super::*;
+use crate::api::HoldEnd;
 
 fn acceptance() -> AcceptanceRequest {
     AcceptanceRequest {
@@ -23,14 +24,34 @@ fn announced() -> AnnouncedChanges {
     }
 }
 
+fn timed_hold() -> TimedHold {
+    TimedHold {
+        name: "kernel".to_owned(),
+        from: "2026-12-01T00:00:00.5Z".parse().unwrap(),
+        until: "2026-12-02T00:00:00Z".parse().unwrap(),
+        then: HoldEnd::Accept,
+    }
+}
+
+#[test]
+fn holds_that_cannot_be_read_hold_nothing() {
+    for text in ["", "{}", "[{}]", r#"[{"name":"a","from":"b","until":"c"}]"#] {
+        let annotations = [(names::Annotation::HOLDS.to_owned(), text.to_owned())];
+        let state = DesiredNodeState::from_annotations(&annotations.into());
+        assert_eq!(state, DesiredNodeState::default(), "{text}");
+    }
+}
+
 #[test]
 fn annotations_round_trip() {
     let full = |hold| DesiredNodeState {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("r".to_owned()),
+        scan_request: Some("s".to_owned()),
         acceptance: Some(acceptance()),
         announced: vec![announced()],
         hold: Some(hold),
+        holds: vec![timed_hold()],
         require_acceptance: true,
         previous_config: Some("p".to_owned()),
     };
@@ -54,9 +75,11 @@ fn all_annotations_are_listed() {
     let state = DesiredNodeState {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("r".to_owned()),
+        scan_request: Some("s".to_owned()),
         acceptance: Some(acceptance()),
         announced: vec![announced()],
         hold: Some(HoldReason::User),
+        holds: vec![timed_hold()],
         require_acceptance: true,
         previous_config: Some("p".to_owned()),
     };

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::defaults::{DEFAULT_GRACE_PERIOD, DEFAULT_MAX_BACKUPS};
 use super::quantities::quantities;
 use super::status::FileIntegrityStatus;
+use crate::api::hold::Hold;
 use crate::api::realtime::Realtime;
 
 /// Specification of the watched nodes and files.
@@ -73,6 +74,13 @@ pub struct FileIntegritySpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "exclusions")]
     pub exclude: Vec<Exclusion>,
+    /// Times during which the scans of nodes are held, such as maintenance windows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub holds: Vec<Hold>,
 }
 
 /// AIDE configuration and scan settings.

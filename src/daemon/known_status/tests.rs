@@ -21,16 +21,16 @@ fn version(seen: KnownStatus) -> Option<String> {
 #[test]
 fn a_late_event_does_not_replace_a_newer_write() {
     let table = [
-        (status("a", "10"), status("a", "9"), "10"),
-        (status("a", "10"), status("a", "11"), "11"),
+        (["a", "10"], ["a", "9"], "10"),
+        (["a", "10"], ["a", "11"], "11"),
         // The one before, as a watch that is behind shows it.
-        (status("b", "10"), status("a", "9"), "10"),
-        (status("a", "10"), status("b", "11"), "11"),
-        (status("a", "10"), status("a", "odd"), "odd"),
+        (["b", "10"], ["a", "9"], "10"),
+        (["a", "10"], ["b", "11"], "11"),
+        (["a", "10"], ["a", "odd"], "odd"),
     ];
     for (known, arrived, expected) in table {
-        let mut seen = seen(Some(known));
-        seen.keep_newest(arrived);
+        let mut seen = seen(Some(status(known[0], known[1])));
+        seen.keep_newest(status(arrived[0], arrived[1]));
         assert_eq!(version(seen).as_deref(), Some(expected));
     }
 }

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use super::*;
-use crate::api::{Condition, ErrorClass, EventReason, FileIntegrityNodeStatus, ScanResult};
+use crate::api::{
+    Condition, ErrorClass, EventReason, FileIntegrityNodeStatus, HoldReason, ScanResult,
+};
 use crate::scan::event::Severity;
 use crate::scan::identity;
 use crate::scan::outcome::ScanError;
@@ -65,7 +67,7 @@ fn an_error_is_written_once_with_its_event() {
     for _ in 0..2 {
         lines.not_scanned(&finding("tampered"), Some(&event));
     }
-    lines.hold_started(&HoldReason::User);
+    lines.hold_started(&HeldBy::Annotation(HoldReason::User));
     lines.hold_ended();
     let expected = [
         "BaselineTampered",

@@ -131,10 +131,13 @@ impl Machine {
                     self.interrupted
                 ),
             )),
-            // The request, the signal or the configuration is done first.
+            // The request, the end of the hold, the signal or the configuration is done first.
             Assessment::Usable
             | Assessment::Needed(
-                BaselineReason::Requested(_) | BaselineReason::Config | BaselineReason::Signal,
+                BaselineReason::Requested(_)
+                | BaselineReason::HoldEnded(_)
+                | BaselineReason::Config
+                | BaselineReason::Signal,
             ) => None,
         }
     }

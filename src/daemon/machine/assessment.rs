@@ -2,6 +2,7 @@
 
 use super::baseline::{BaselineReason, Disk, KnownBaseline, OldBaseline};
 use super::messages;
+use super::timed_holds::EndedHold;
 use crate::api::state_dir;
 use crate::daemon::node_state::ReportedBaseline;
 use crate::scan::outcome::ScanError;
@@ -21,6 +22,8 @@ pub(super) struct Inputs<'a> {
     pub(super) config: Option<&'a str>,
     /// A request that is not done.
     pub(super) request: Option<&'a str>,
+    /// Holds that have ended, whose changes are to be accepted.
+    pub(super) ended_hold: Option<&'a EndedHold>,
     /// The failure that is reported now.
     pub(super) open_failure: Option<&'a str>,
     /// The signal file requests a baseline.
@@ -148,6 +151,10 @@ impl BaselineState {
             (BaselineReason::Config, None) if self.known().is_some() => {
                 return Assessment::Needed(BaselineReason::Config);
             }
+            // A hold accepts changes only if a user with the right to accept has written it.
+            (BaselineReason::HoldEnded(hold), None) if self.known().is_some() => {
+                return Assessment::Needed(BaselineReason::HoldEnded(hold));
+            }
             (BaselineReason::Foreign { .. }, None) => messages::unaccepted(
                 "the database on the node was not created by this FileIntegrity's daemon",
             ),
@@ -159,6 +166,7 @@ impl BaselineState {
             )),
             (
                 BaselineReason::Config
+                | BaselineReason::HoldEnded(_)
                 | BaselineReason::Lost
                 | BaselineReason::Requested(_)
                 | BaselineReason::Signal,
@@ -179,6 +187,9 @@ impl BaselineState {
         };
         match (found, &self.error) {
             (Assessment::Usable, Some(error)) => Assessment::Untrusted(error.clone()),
+            (Assessment::Usable, None) => inputs.ended_hold.map_or(Assessment::Usable, |ended| {
+                Assessment::Needed(BaselineReason::HoldEnded(ended.clone()))
+            }),
             (found, _) => found,
         }
     }

@@ -1,5 +1,6 @@
 //! Baselines, and why they are created. Pure.
 
+use super::timed_holds::EndedHold;
 use crate::api::{AcceptedReason, RequestOrigin};
 
 /// After so many kills in a row of AIDE together with the daemon, an acceptance is refused, and a new baseline is created
@@ -95,6 +96,8 @@ pub enum BaselineReason {
     },
     /// Somebody has requested it; the id of the request.
     Requested(String),
+    /// Holds of the spec have ended, and what has changed is accepted.
+    HoldEnded(EndedHold),
     /// The configuration has changed.
     Config,
     /// The spec has another state directory; the one before.
@@ -114,7 +117,11 @@ impl BaselineReason {
             Self::Foreign { open_failure } | Self::Outdated { open_failure, .. } => {
                 open_failure.is_none()
             }
-            Self::First | Self::Requested(_) | Self::Config | Self::Moved(_) => true,
+            Self::First
+            | Self::Requested(_)
+            | Self::HoldEnded(_)
+            | Self::Config
+            | Self::Moved(_) => true,
         }
     }
 
@@ -124,6 +131,7 @@ impl BaselineReason {
             Self::First | Self::Moved(_) | Self::Lost => return None,
             Self::Foreign { .. } => AcceptedReason::Foreign,
             Self::Outdated { .. } => AcceptedReason::Outdated,
+            Self::HoldEnded(_) => AcceptedReason::HoldEnded,
             Self::Config => AcceptedReason::Configuration,
             Self::Signal => AcceptedReason::Signal,
             Self::Requested(id) => match RequestOrigin::of_request(id) {
@@ -140,6 +148,30 @@ impl BaselineReason {
         match self {
             Self::Requested(id) => Some(id),
             _ => None,
+        }
+    }
+
+    /// What the record of the baseline on the node has as its request. It explains the baseline after a crash.
+    pub(crate) fn recorded_request(&self) -> Option<&str> {
+        match self {
+            Self::HoldEnded(ended) => Some(&ended.id),
+            _ => self.request(),
+        }
+    }
+
+    /// The request that the evidence is about. Nodes with the same changes and the same request share it.
+    pub(crate) fn accepted_request(&self) -> Option<&str> {
+        match self {
+            Self::HoldEnded(ended) => Some(&ended.request),
+            _ => self.request(),
+        }
+    }
+
+    /// The names of the holds that have ended.
+    pub(crate) fn holds(&self) -> &[String] {
+        match self {
+            Self::HoldEnded(ended) => &ended.holds,
+            _ => &[],
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::baseline::{Disk, ExecutedAcceptance, KnownBaseline, NO_DATABASE};
 use super::messages;
-use crate::api::AcceptanceRequest;
+use crate::api::{AcceptanceRequest, NodeHold};
 use crate::daemon::node_state::{ObservedStatus, ReportedBaseline};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::ScanError;
@@ -93,7 +93,11 @@ fn another(
     let request = open_request(known, observed);
     let is_of_new_config = known.config_hash != reported.config_hash
         && observed.desired.config_hash.as_ref() == Some(&known.config_hash);
-    if request.is_some() || is_of_new_config || is_announced(known, observed) {
+    // Changes were accepted at the end of holds that are not reported as over.
+    let of_hold = observed.hold.as_ref().map(NodeHold::id);
+    let is_of_hold = of_hold.is_some() && of_hold == known.request;
+    let is_desired = request.is_some() || is_of_new_config || is_of_hold;
+    if is_desired || is_announced(known, observed) {
         Comparison::Adopt {
             request,
             event: None,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::baseline::{BaselineReason, Disk, ExecutedAcceptance, KnownBaseline};
-use crate::api::{AcceptanceRequest, HoldReason};
+use crate::api::{AcceptanceRequest, HoldReason, NodeHold};
 use crate::daemon::node_state::ObservedStatus;
 use crate::scan::acceptance::Refusal;
 use crate::scan::event::EventMessage;
@@ -117,6 +117,8 @@ pub enum Action {
     CheckPart,
     /// Publish the result of the scan that has finished.
     PublishScan,
+    /// The same; it is the scan that was requested with this id.
+    PublishRequestedScan(String),
     /// Publish the baseline that accepts announced changes, and the result of its run.
     PublishPart,
     /// Publish the baseline that was created, or was found at the start.
@@ -155,6 +157,12 @@ pub enum Action {
     WakeAt(Duration),
     /// Scans are held. Send no [`Event::Timer`].
     Hold(HoldReason),
+    /// Scans are held by these holds of the spec.
+    HoldByName(Vec<String>),
+    /// The node status is to show this with the next update.
+    SetHold(Option<NodeHold>),
+    /// The same, with an update now.
+    PublishHold(Option<NodeHold>),
     /// Scans are not held any more.
     EndHold,
     /// The daemon's pod is ready.

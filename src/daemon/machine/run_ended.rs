@@ -54,6 +54,7 @@ impl Machine {
         if let Some(id) = reason.request() {
             self.reinit_done = Some(id.to_owned());
         }
+        self.finish_ended_holds(actions);
         actions.push(Action::PublishBaseline {
             request: reason.request().map(str::to_owned),
             event: messages::of_new_baseline(
@@ -122,6 +123,7 @@ impl Machine {
         if let State::Accepting { request, .. } = state {
             self.state = State::Idle { due };
             self.acceptances.accepted(&request);
+            self.finish_ended_holds(actions);
             actions.push(Action::PublishAccepted(request));
         }
     }
@@ -173,6 +175,9 @@ impl Machine {
         let after = self.schedule.after_scan(now);
         let due = if self.expects_approval { now } else { after };
         self.state = State::Idle { due };
-        actions.push(Action::PublishScan);
+        actions.push(match self.scan_requests.scan_ended() {
+            Some(id) => Action::PublishRequestedScan(id),
+            None => Action::PublishScan,
+        });
     }
 }

@@ -1,7 +1,7 @@
 //! Every transition of the state machine.
 
 use super::*;
-use crate::api::{AcceptedReason, ErrorClass, EventReason};
+use crate::api::{AcceptedReason, ErrorClass, EventReason, HoldReason};
 use crate::daemon::node_state::ReportedBaseline;
 use crate::scan::event::Severity;
 

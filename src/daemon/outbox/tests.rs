@@ -2,7 +2,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 
 use super::*;
-use crate::api::{RealtimeStatus, Reinit, ScanResult};
+use crate::api::{CompletedRequest, RealtimeStatus, ScanResult};
 use crate::scan::outcome::Finding;
 
 pub(in crate::daemon) fn result(condition: Condition, second: i64) -> Item {
@@ -22,7 +22,7 @@ pub(in crate::daemon) fn result(condition: Condition, second: i64) -> Item {
 
 fn reinit(second: i64) -> Item {
     let at = Time(Timestamp::from_second(second).unwrap());
-    let reinit = Reinit {
+    let reinit = CompletedRequest {
         id: second.to_string(),
         started_at: at.clone(),
         finished_at: at,

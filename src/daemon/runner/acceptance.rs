@@ -96,6 +96,7 @@ impl Acceptance {
             reason: AcceptedReason::Acceptance.to_string(),
             request: Some(self.request.uid.clone()),
             acceptance: Some(self.request.name.clone()),
+            holds: Vec::new(),
             old_digest: old.map(|old| old.digest.clone()),
             old_config_hash: old.map(|old| old.config_hash.clone()),
             differences: accepted::differences(outcome, &HashSet::new()),

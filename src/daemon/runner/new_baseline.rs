@@ -158,7 +158,7 @@ impl Runner {
             created_at: time::now(),
             aide_version: self.aide_version.clone(),
             requested: new.reason.requested(),
-            request: new.reason.request().map(str::to_owned),
+            request: new.reason.recorded_request().map(str::to_owned),
             excluded: None,
             accepted: written.comparison.as_ref().and_then(|it| accepted(new, it)),
             unread: written.database.unread,
@@ -495,8 +495,9 @@ impl Runner {
 fn accepted(new: NewBaseline<'_>, comparison: &Comparison) -> Option<Accepted> {
     let accepted = Accepted {
         reason: new.reason.accepts()?.to_string(),
-        request: new.reason.request().map(str::to_owned),
+        request: new.reason.accepted_request().map(str::to_owned),
         acceptance: None,
+        holds: new.reason.holds().to_vec(),
         old_digest: new.old.map(|old| old.digest.clone()),
         old_config_hash: new.old.map(|old| old.config_hash.clone()),
         differences: comparison.differences.clone(),

@@ -71,6 +71,8 @@ pub(crate) struct NodeReport {
     pub(crate) reinit: Option<Arc<str>>,
     /// When the last scan of all files ended, in seconds since the epoch.
     pub(crate) last_scan: Option<i64>,
+    /// Since when holds of the spec hold the node, in seconds since the epoch.
+    pub(crate) held_since: Option<i64>,
     pub(crate) realtime: Option<CachedRealtime>,
     /// The latest answer to an acceptance. Most nodes of a fleet have none.
     pub(crate) acceptance: Option<Box<CachedAnswer>>,
@@ -243,7 +245,7 @@ impl CachedNodeStatus {
                 (last.condition, last.counts, &last.unwatched_rule, set)
             }),
             report.baseline.as_ref().map(|b| (&b.config_hash, b.digest)),
-            &report.reinit,
+            (&report.reinit, report.held_since),
             (report.realtime.as_ref()).map(|realtime| (realtime.state, &realtime.explanation)),
             (&report.acceptance, &report.announced),
         ))
@@ -255,7 +257,7 @@ impl CachedNodeStatus {
         let baseline = report.baseline.as_ref();
         fingerprint(&(
             &self.desired,
-            report.last_scan,
+            (report.last_scan, report.held_since),
             baseline.map(|it| (it.at, &it.config_hash, it.digest)),
             &report.reinit,
         ))

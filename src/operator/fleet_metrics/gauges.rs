@@ -122,6 +122,7 @@ impl FleetMetrics {
         self.refresh_errors(node, &reports);
         self.refresh_baseline(&label, &reports);
         self.refresh_realtime(node, &reports);
+        self.refresh_hold(&label, &reports);
         let mut results = counted.reconciles.values();
         let is_stale = results.any(|result| result.stale_nodes.contains(&**node));
         let gauge = self.fleet.node_stale.get_or_create(&label);
@@ -177,6 +178,19 @@ impl FleetMetrics {
         let unrequested = baselines().any(|baseline| !baseline.requested);
         let gauge = self.fleet.unrequested.get_or_create(label);
         gauge.set(unrequested.into());
+    }
+
+    fn refresh_hold(&self, label: &NodeLabel, reports: &[&NodeReport]) {
+        let since = reports.iter().filter_map(|report| report.held_since);
+        match since.min() {
+            Some(since) => {
+                let gauge = self.fleet.held_since.get_or_create(label);
+                gauge.set(seconds(since));
+            }
+            None => {
+                self.fleet.held_since.remove(label);
+            }
+        }
     }
 
     /// The counters exist from 0, so that Prometheus sees their first increase.
@@ -244,6 +258,7 @@ impl FleetMetrics {
         fleet.last_scan.remove(&label);
         fleet.scan_duration.remove(&label);
         fleet.baseline.remove(&label);
+        fleet.held_since.remove(&label);
         for gauge in [
             &fleet.node_failed,
             &fleet.node_stale,

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::*;
 use crate::api::{
     Baseline, ChangeSetId, Condition, DesiredNodeState, FileIntegrity, FileIntegrityNodeStatus,
-    FileIntegrityStatus, HoldReason, NodeCounts, Phase, RealtimeState, RealtimeStatus, ScanResult,
-    Trigger, names,
+    FileIntegrityStatus, HoldEnd, HoldReason, NodeCounts, NodeHold, Phase, RealtimeState,
+    RealtimeStatus, ScanResult, Trigger, names,
 };
 use crate::operator::change_sets::ChangeSetNodes;
 use crate::telemetry::metrics::Metrics;
@@ -654,6 +654,27 @@ fn an_unrequested_baseline_is_counted_once() {
         &names[1..2],
         &[("node_baseline_unrequested{node=\"n1\"}", 0.0)],
     );
+}
+
+#[test]
+fn a_held_node_has_a_series_until_the_hold_is_over() {
+    let scenario = Scenario::start(&[]);
+    let names = ["node_held_since_timestamp_seconds"];
+    let mut node = status("fi", "n1");
+    scenario.shows(&node);
+    scenario.expect(&names, &[]);
+    node.hold = Some(NodeHold {
+        since: at(5),
+        until: at(50),
+        then: HoldEnd::Report,
+        holds: vec!["a".to_owned()],
+    });
+    scenario.shows(&node);
+    let series = "node_held_since_timestamp_seconds{node=\"n1\"}";
+    scenario.expect(&names, &[(series, 1_800_000_005.0)]);
+    node.hold = None;
+    scenario.shows(&node);
+    scenario.expect(&names, &[]);
 }
 
 #[test]

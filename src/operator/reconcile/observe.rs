@@ -37,7 +37,6 @@ use super::config_validator::ConfigValidator;
 use super::config_validator::exclusions::with_exclusions;
 use super::config_validator::redaction::Quoting;
 use super::observed::{ConfigVerdict, Observed};
-use super::reinit::record::needs_failed_nodes;
 use super::reinit::request;
 use crate::api::object_name::NamespaceName;
 use crate::api::{FileIntegrity, FileIntegrityAcceptance, FileIntegritySpec, names, time};
@@ -249,7 +248,7 @@ impl Observer {
     /// The nodes whose last scan is Failed, if these are requested. They are listed now: a user who has
     /// seen a failure may be faster than the watch.
     async fn failed_nodes(&self, fi: &FileIntegrity) -> Result<Vec<String>, ObserveError> {
-        if !needs_failed_nodes(fi) {
+        if !request::needs_failed_nodes(fi) {
             return Ok(Vec::new());
         }
         let source = Source::<ReceivedNodeStatus>::namespaced(&self.client, self.namespace());

@@ -6,9 +6,11 @@ pub(crate) mod acceptances;
 mod desired_nodes;
 mod events;
 mod holdoff;
+mod holds;
 mod inputs;
 mod problems;
 mod reinit;
+mod requests;
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -25,7 +27,6 @@ use super::conditions::{self, phase};
 use super::config_validator::exclusions::next_end;
 use super::observed::{ConfigVerdict, Observed};
 use super::ownership::has_label;
-use super::reinit::request::ReinitRequest;
 use crate::api::{DesiredNodeState, FileIntegrityStatus, Phase, names};
 use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node_status::CachedNodeStatus;
@@ -103,7 +104,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     fn plan(&self) -> Plan {
         let inputs = &self.inputs;
-        let request = inputs.reinit_request();
+        let requests = inputs.requests();
         let delay = self.initial_delay();
         let nodes = inputs.node_summaries();
         let config = inputs.config_state();
@@ -121,9 +122,9 @@ impl Planner<'_> {
                 Vec::new()
             },
             obsolete: self.obsolete(),
-            metadata_patch: inputs.metadata_patch(request.as_ref()),
-            events: inputs.events(request.as_ref()),
-            status: self.status(&nodes, &change_sets, &config, request.as_ref()),
+            metadata_patch: inputs.metadata_patch(&requests),
+            events: inputs.events(&requests),
+            status: self.status(&nodes, &change_sets, &config, requests.reinit.is_some()),
             stale_nodes: stale.map(|node| node.name.to_string()).collect(),
             change_set_nodes: change_sets.nodes(),
             awaits_evidence: acceptances.awaits_evidence,
@@ -140,13 +141,13 @@ impl Planner<'_> {
         nodes: &[NodeSummary],
         change_sets: &ChangeSets,
         config: &ConfigState,
-        request: Option<&ReinitRequest>,
+        reinit_requested: bool,
     ) -> FileIntegrityStatus {
         let inputs = &self.inputs;
         let problems = inputs.problems();
         let status_inputs = StatusInputs {
             deployed: inputs.daemon_set().is_some(),
-            reinit_requested: request.is_some() || inputs.record.is_some(),
+            reinit_requested: reinit_requested || inputs.record.is_some(),
             nodes,
             change_sets,
             excluded: &inputs.selection.excluded,
@@ -186,7 +187,8 @@ impl Planner<'_> {
         let unchecked = unchecked.then_some(RECHECK_CONFIG_AFTER);
         let (exclude, now) = (&self.inputs.fi.spec.exclude, &self.inputs.observed.now);
         let exclusion = next_end(exclude, now);
-        let fixed = [class, unchecked, exclusion];
+        let hold = self.inputs.next_hold_change();
+        let fixed = [class, unchecked, exclusion, hold];
         fixed.into_iter().flatten().chain(silent).min()
     }
 

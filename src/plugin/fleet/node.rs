@@ -19,7 +19,7 @@ pub(crate) struct Node {
     pub(crate) name: String,
     pub(crate) scan: Option<Scan>,
     /// Why its scans are held, if they are.
-    pub(crate) hold: Option<HoldReason>,
+    pub(crate) hold: Option<NodeHoldReason>,
     pub(crate) realtime: Option<(RealtimeState, Option<RealtimeReason>)>,
     pub(crate) last_full_scan: Option<Timestamp>,
     /// ID of the newest request for a new baseline, and of the last one that the node has executed.
@@ -29,6 +29,14 @@ pub(crate) struct Node {
     pub(crate) configuration: Option<String>,
     /// When its baseline was created, and whether somebody requested it.
     pub(crate) baseline: Option<(Timestamp, bool)>,
+}
+
+/// Why the scans of a node are held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NodeHoldReason {
+    Annotation(HoldReason),
+    /// A hold of the spec is active, or has ended and the node has not done what follows.
+    Spec,
 }
 
 /// The latest result of a node.
@@ -104,7 +112,8 @@ impl Node {
             },
             name: status.node_name.clone(),
             scan: status.last_result.as_ref().map(Scan::of),
-            hold: desired.hold,
+            hold: (desired.hold.map(NodeHoldReason::Annotation))
+                .or_else(|| status.hold.as_ref().map(|_| NodeHoldReason::Spec)),
             reinit_requested: desired.reinit_request,
             reinit_done: status.reinit.as_ref().map(|reinit| reinit.id.clone()),
             realtime: status.realtime.as_ref().map(|it| (it.state, it.reason)),

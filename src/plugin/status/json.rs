@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{IntegrityStatus, Status};
 use crate::api::HoldReason;
 use crate::api::RealtimeState;
-use crate::plugin::fleet::{Counts, Node, OpenAcceptance};
+use crate::plugin::fleet::{Counts, Node, NodeHoldReason, OpenAcceptance};
 
 /// The version of the JSON of all commands.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
@@ -85,9 +85,10 @@ fn node(node: &Node) -> Value {
         "name": node.name,
         "state": node.state().as_str(),
         "held": node.hold.as_ref().map(|hold| match hold {
-            HoldReason::User => "user",
-            HoldReason::NodeUpdate => "node-update",
-            HoldReason::Unknown(_) => "unknown",
+            NodeHoldReason::Annotation(HoldReason::User) => "user",
+            NodeHoldReason::Annotation(HoldReason::NodeUpdate) => "node-update",
+            NodeHoldReason::Annotation(HoldReason::Unknown(_)) => "unknown",
+            NodeHoldReason::Spec => "spec",
         }),
         "changeSet": node.set().map(|id| id.to_string()),
         "counts": scan.map(|scan| counts_of(scan.counts)),

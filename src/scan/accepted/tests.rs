@@ -102,6 +102,7 @@ fn record(
         reason: "Annotation".to_owned(),
         request: Some("id-annotation".to_owned()),
         acceptance: None,
+        holds: Vec::new(),
         old_digest: Some("d1".to_owned()),
         old_config_hash: Some("c1".to_owned()),
         differences,

@@ -1,8 +1,18 @@
 //! Notices: what else happened on a node, besides changes of files. Pure.
 
+use crate::api::object_name::visible;
 use crate::api::{Baseline, EventReason, HoldReason, ScanResult};
 use crate::scan::accepted;
 use crate::scan::event::EventMessage;
+
+/// What holds the scans of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum HeldBy {
+    /// The annotation of its node status.
+    Annotation(HoldReason),
+    /// These holds of the spec.
+    Holds(Vec<String>),
+}
 
 /// What a notice reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,11 +100,17 @@ impl Notice {
         }
     }
 
-    pub(super) fn hold_started(node: &str, reason: &HoldReason) -> Self {
-        let why = match reason {
-            HoldReason::User => "a user requested it",
-            HoldReason::NodeUpdate => "the node is being updated",
-            HoldReason::Unknown(_) => "the reason is not known to this version of fio",
+    pub(super) fn hold_started(node: &str, by: &HeldBy) -> Self {
+        let why = match by {
+            HeldBy::Annotation(HoldReason::User) => "a user requested it".to_owned(),
+            HeldBy::Annotation(HoldReason::NodeUpdate) => "the node is being updated".to_owned(),
+            HeldBy::Annotation(HoldReason::Unknown(_)) => {
+                "the reason is not known to this version of fio".to_owned()
+            }
+            HeldBy::Holds(holds) => {
+                let holds: Vec<String> = holds.iter().map(|hold| visible(hold)).collect();
+                format!("the spec requests it, hold {}", holds.join(", "))
+            }
         };
         let message = format!("scans of node {node} are held: {why}");
         Self::new(NoticeKind::HoldStarted, message)

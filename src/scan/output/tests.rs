@@ -6,7 +6,7 @@ use sha2::Digest as _;
 
 use super::*;
 use crate::aide::report::{Change, ChangeKind};
-use crate::api::{Accepted, Actor, ErrorClass, EventReason};
+use crate::api::{Accepted, Actor, ErrorClass, EventReason, HoldReason};
 use crate::scan::accepted;
 use crate::scan::event::Severity;
 use crate::scan::identity;
@@ -179,7 +179,9 @@ fn all_lines(format: OutputFormat) -> String {
     .unwrap();
     lines += &scan(&mut output, &errored("AIDE error: hung"));
     lines += &scan(&mut output, &outcome(Vec::new()));
-    lines += &output.hold_started(&HoldReason::NodeUpdate, &time());
+    lines += &output.hold_started(&HeldBy::Annotation(HoldReason::NodeUpdate), &time());
+    let holds = HeldBy::Holds(vec!["kernel".to_owned(), "disk".to_owned()]);
+    lines += &output.hold_started(&holds, &time());
     lines += &output.hold_ended(&time());
     let baseline = Baseline {
         created_at: time(),
@@ -239,14 +241,14 @@ fn all_lines_in_each_format() {
 #[test]
 fn lines_in_ecs_are_valid() {
     let lines = all_lines(OutputFormat::Ecs);
-    assert_eq!(lines.lines().count(), 18);
+    assert_eq!(lines.lines().count(), 19);
     lines.lines().for_each(schemas::assert_valid_ecs);
 }
 
 #[test]
 fn lines_in_ocsf_are_valid() {
     let lines = all_lines(OutputFormat::Ocsf);
-    assert_eq!(lines.lines().count(), 18);
+    assert_eq!(lines.lines().count(), 19);
     lines.lines().for_each(schemas::assert_valid_ocsf);
 }
 

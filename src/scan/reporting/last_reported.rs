@@ -3,9 +3,10 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+use super::node_update::HoldUpdate;
 use crate::api::{
-    AcceptanceResult, AnnouncedResult, Baseline, FileIntegrityNodeStatus, RealtimeStatus, Reinit,
-    ScanMonths, ScanResult,
+    AcceptanceResult, AnnouncedResult, Baseline, CompletedRequest, FileIntegrityNodeStatus,
+    RealtimeStatus, ScanMonths, ScanResult,
 };
 use crate::scan::change_set::ChangeSet;
 
@@ -21,7 +22,9 @@ pub(crate) struct LastReported {
     /// Number of results since then for which no event was created.
     pub(super) suppressed: u32,
     pub(super) baseline: Option<Baseline>,
-    pub(super) reinit: Option<Reinit>,
+    pub(super) reinit: Option<CompletedRequest>,
+    pub(super) scan: Option<CompletedRequest>,
+    pub(super) hold: Option<HoldUpdate>,
     pub(super) acceptance: Option<AcceptanceResult>,
     /// None before the status was read for the first time.
     pub(super) announced: Option<Vec<AnnouncedResult>>,

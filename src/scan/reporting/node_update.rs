@@ -1,6 +1,8 @@
 //! Something on a node that is to be reported. Pure.
 
-use crate::api::{AcceptanceResult, AnnouncedResult, Baseline, RealtimeStatus, Reinit};
+use crate::api::{
+    AcceptanceResult, AnnouncedResult, Baseline, CompletedRequest, NodeHold, RealtimeStatus,
+};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::Finding;
 
@@ -17,7 +19,11 @@ pub struct NodeUpdate {
     /// process has reported none yet.
     pub baseline_on_disk: Option<Baseline>,
     /// A request for re-initialization that is done.
-    pub reinit: Option<Reinit>,
+    pub reinit: Option<CompletedRequest>,
+    /// A request for an additional scan that is done.
+    pub scan: Option<CompletedRequest>,
+    /// What holds the node, if that is known.
+    pub hold: Option<HoldUpdate>,
     /// The answer to an acceptance.
     pub acceptance: Option<AcceptanceResult>,
     /// What the baseline has of announced changes, if that is known anew.
@@ -26,4 +32,28 @@ pub struct NodeUpdate {
     pub realtime: Option<RealtimeStatus>,
     /// An event to create besides that of the result.
     pub event: Option<EventMessage>,
+}
+
+/// What the node status is to show of the holds of the spec.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HoldUpdate {
+    /// None of them holds the node, and nothing is left to do for those that have ended.
+    Over,
+    /// These hold the node, or have ended.
+    Shown(NodeHold),
+}
+
+impl HoldUpdate {
+    pub(super) fn shown(&self) -> Option<&NodeHold> {
+        match self {
+            Self::Over => None,
+            Self::Shown(hold) => Some(hold),
+        }
+    }
+}
+
+impl From<Option<NodeHold>> for HoldUpdate {
+    fn from(hold: Option<NodeHold>) -> Self {
+        hold.map_or(Self::Over, Self::Shown)
+    }
 }

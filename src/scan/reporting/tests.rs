@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::status_patch::body;
 use super::*;
-use crate::api::{Accepted, Baseline, EventReason, Reinit};
+use crate::api::{Accepted, Baseline, CompletedRequest, EventReason, HoldEnd, NodeHold};
 use crate::scan::change_set::ChangeSet;
 use crate::scan::change_set::tests::named;
 use crate::scan::event::Severity;
@@ -70,18 +70,18 @@ fn story(updates: &[NodeUpdate]) -> Vec<(bool, Vec<String>)> {
 
 #[test]
 fn each_new_result_has_an_event() {
-    let reports = story(&[
-        succeeded(0),
-        succeeded(10),
+    let mut updates = vec![succeeded(0), succeeded(10)];
+    updates.extend([
         failed(20, "h1", "p1"),
         failed(30, "h1", "p1"),
         failed(40, "h2", "p2"),
+    ]);
+    updates.extend([
         errored(50, "AIDE error: 18 IO error"),
         errored(60, "AIDE error: 18 IO error"),
-        failed(70, "h2", "p2"),
-        succeeded(80),
     ]);
-    insta::assert_json_snapshot!(reports);
+    updates.extend([failed(70, "h2", "p2"), succeeded(80)]);
+    insta::assert_json_snapshot!(story(&updates));
 }
 
 #[test]
@@ -311,24 +311,29 @@ fn an_edited_baseline_or_request_is_restored() {
         requested: false,
         accepted: None,
     };
-    let reinit = Reinit {
+    let reinit = CompletedRequest {
         id: "r".to_owned(),
         started_at: at(0),
         finished_at: at(1),
     };
     let update = NodeUpdate {
         baseline: Some(baseline.clone()),
-        reinit: Some(reinit),
+        reinit: Some(reinit.clone()),
+        scan: Some(CompletedRequest {
+            id: "s".to_owned(),
+            ..reinit
+        }),
         ..succeeded(2)
     };
     let first = plan_first(&empty(), &update);
+    assert_ne!(first.status.reinit, first.status.scan);
     let edited = |edit: fn(&mut Baseline)| {
         let mut status = first.status.clone();
         edit(status.baseline.as_mut().unwrap());
         status
     };
     let mut without = first.status.clone();
-    (without.baseline, without.reinit) = (None, None);
+    (without.baseline, without.reinit, without.scan) = (None, None, None);
     for status in [
         edited(|baseline| baseline.digest = "other".to_owned()),
         edited(|baseline| baseline.requested = true),
@@ -503,4 +508,34 @@ fn apply_merge(target: &mut Value, patch: &Value) {
             apply_merge(&mut target[key], value);
         }
     }
+}
+
+#[test]
+fn a_hold_is_shown_until_it_is_over_also_if_somebody_edits_it() {
+    let hold = NodeHold {
+        since: at(0),
+        until: at(60),
+        then: HoldEnd::Accept,
+        holds: vec!["a".to_owned()],
+    };
+    let update = |hold: Option<HoldUpdate>| NodeUpdate {
+        hold,
+        ..NodeUpdate::default()
+    };
+    let first = plan_first(&empty(), &update(Some(HoldUpdate::Shown(hold.clone()))));
+    assert_eq!(first.status.hold.as_ref(), Some(&hold));
+    let mut edited = first.status.clone();
+    edited.hold = None;
+    let second = plan(&identity(), &edited, &update(None), &first.reported);
+    assert_eq!(second.status.hold, Some(hold));
+    let third = plan(
+        &identity(),
+        &second.status,
+        &update(Some(HoldUpdate::Over)),
+        &second.reported,
+    );
+    assert_eq!(third.status.hold, None);
+    // A process that has not observed the status yet leaves it as it is.
+    let fresh = plan_first(&first.status, &update(None));
+    assert_eq!(fresh.status.hold, first.status.hold);
 }

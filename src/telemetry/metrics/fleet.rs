@@ -68,6 +68,8 @@ pub(crate) struct Fleet {
     pub files_scanned: Family<NodeLabel, Gauge>,
     /// When the baseline was created.
     pub baseline: Family<NodeLabel, Seconds>,
+    /// Since when holds of the spec hold the node, otherwise absent.
+    pub held_since: Family<NodeLabel, Seconds>,
     /// 1 if nobody requested the baseline.
     pub unrequested: Family<NodeLabel, Gauge>,
     /// Selected nodes of all FileIntegrity objects, by state.
@@ -185,6 +187,11 @@ impl Fleet {
                 r,
                 "node_baseline_timestamp_seconds",
                 "Creation of the baseline of a node, in seconds since the epoch",
+            ),
+            held_since: metric(
+                r,
+                "node_held_since_timestamp_seconds",
+                "Start of the holds of the spec that hold a node, in seconds since the epoch; absent if none does",
             ),
             unrequested: metric(
                 r,

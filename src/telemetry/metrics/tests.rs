@@ -69,6 +69,7 @@ fn filled() -> Metrics {
     fleet.scan_duration.get_or_create(&label).set(1.5);
     fleet.files_scanned.get_or_create(&label).set(10_871);
     fleet.baseline.get_or_create(&label).set(1_700_000_000.0);
+    fleet.held_since.get_or_create(&label).set(1_750_000_000.0);
     fleet.unrequested.get_or_create(&label).set(0);
     fleet
         .nodes

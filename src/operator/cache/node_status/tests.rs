@@ -36,6 +36,9 @@ fn status(node: &str) -> Value {
             "message": "too many", "overflows": 1, "missed": 2, "checks": 3, "directories": 4,
         },
         "lastFullScan": "2026-01-02T03:04:08Z",
+        "hold": {
+            "since": "2026-01-02T03:04:00Z", "until": "2026-01-02T04:04:00Z", "then": "Accept", "holds": ["a"],
+        },
         "reinit": {
             "id": node, "startedAt": "2026-01-02T03:04:06Z", "finishedAt": "2026-01-02T03:04:07Z",
         },
@@ -75,6 +78,7 @@ fn used_fields_are_kept() {
     assert_eq!(report.failed, Some(true));
     assert_eq!(&*report.baseline.as_ref().unwrap().config_hash, "c");
     assert_eq!(report.reinit.as_deref(), Some("n1"));
+    assert_eq!(report.held_since, Some(1_767_323_040));
     let expected = CachedRealtime {
         state: RealtimeState::Degraded,
         explanation: Some("WatchLimit: too many".into()),

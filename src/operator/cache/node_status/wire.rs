@@ -60,6 +60,7 @@ struct Wire {
     last_result: Option<WireResult>,
     baseline: Option<WireBaseline>,
     reinit: Option<WireReinit>,
+    hold: Option<WireHold>,
     realtime: Option<WireRealtime>,
     acceptance: Option<WireAnswer>,
     #[serde(default)]
@@ -135,6 +136,11 @@ struct WireBaseline {
     config_hash: String,
     digest: String,
     requested: bool,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct WireHold {
+    since: WireTime,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -273,6 +279,7 @@ impl NodeStatusConverter {
                 last_scan: last_scan(wire.last_result.as_ref(), wire.last_full_scan),
                 last_result: wire.last_result.map(|result| self.last_result(result)),
                 baseline: wire.baseline.map(|baseline| self.baseline(baseline)),
+                held_since: wire.hold.map(|hold| hold.since.0.as_second()),
                 reinit: wire.reinit.map(|reinit| self.texts.intern(reinit.id)),
                 realtime: wire.realtime.map(|realtime| self.realtime(&realtime)),
                 acceptance: acceptance.map(Box::new),

@@ -266,6 +266,10 @@ fn a_node_status_matches_only_with_everything_that_is_built() {
             desired("c1", Some("r1"), None),
             desired("c1", Some("r2"), Some(HoldReason::User)),
             desired("c1", Some("r2"), Some(HoldReason::NodeUpdate)),
+            DesiredNodeState {
+                scan_request: Some("r2".to_owned()),
+                ..desired("c1", None, None)
+            },
         ];
         for made in &all {
             let object = node_status(&fi, "n1", made);

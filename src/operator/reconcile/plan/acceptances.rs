@@ -143,7 +143,7 @@ impl Inputs<'_> {
             // A node without a status object cannot have a request.
             let status = self.status_of(node)?;
             let has_request = is_open(status, self.request_for(node).as_deref());
-            let is_free = !has_request && self.hold(node).is_none();
+            let is_free = !has_request && !self.is_held(node);
             Some(self.acceptance_node(node, status, is_free))
         });
         let namespace = self.fi.metadata.namespace.as_deref();

@@ -24,9 +24,11 @@ impl Inputs<'_> {
         DesiredNodeState {
             config_hash: self.config_for(node).map(str::to_owned),
             reinit_request: self.request_for(node),
+            scan_request: self.scan_request_for(node),
             acceptance: acceptances.request_for(node, current),
             announced: acceptances.announced_to(node, announced.unwrap_or_default()),
             hold: self.hold(node),
+            holds: self.timed_holds(node),
             require_acceptance: self.fi.spec.requires_acceptance(),
             previous_config: self.previous_config(node),
         }
@@ -84,7 +86,7 @@ impl Inputs<'_> {
         let request = self.request_for(node);
         let is_open = status.is_none_or(|status| is_open(status, request.as_deref()));
         let initialized = has_baseline && !is_open;
-        let held = self.hold(node).is_some();
+        let held = self.is_held(node);
         let last = status.and_then(|status| status.report.last_result.as_ref());
         NodeSummary {
             name: Arc::clone(&node.name),
@@ -101,15 +103,18 @@ impl Inputs<'_> {
         }
     }
 
-    /// How much longer the node may go without a report. The end of a hold changes the status object, so
-    /// the time starts again.
+    /// How much longer the node may go without a report. The end of a hold by annotation changes the status object, so
+    /// the time starts again; that of a hold of the spec does not.
     fn silence_left(&self, node: &CachedNode, initialized: bool) -> Option<Duration> {
         let silence = self.observed.silence.get(&node.name)?;
         let last = self.status_of(node)?.report.last_result.as_ref();
         let last = last.and_then(|last| last.duration);
         let period = self.fi.spec.grace_period();
         let max_silence = freshness::max_silence(period, last, initialized);
-        Some(max_silence.saturating_sub(*silence))
+        let silence = self
+            .since_last_hold(node)
+            .map_or(*silence, |since| since.min(*silence));
+        Some(max_silence.saturating_sub(silence))
     }
 }
 

@@ -1,16 +1,23 @@
 //! The events to create on a FileIntegrity, except for a new phase. Pure.
 
 use super::super::observed::ConfigVerdict;
-use super::super::reinit::request::ReinitRequest;
+use super::super::scan_request::ScanRequest;
 use super::holdoff::holds_no_node;
 use super::inputs::Inputs;
+use super::requests::Requests;
 use crate::api::EventReason;
 use crate::scan::event::{EventMessage, Severity};
 
 impl Inputs<'_> {
-    pub(super) fn events(&self, request: Option<&ReinitRequest>) -> Vec<EventMessage> {
+    pub(super) fn events(&self, requests: &Requests) -> Vec<EventMessage> {
         let mut events = Vec::new();
-        if let Some(message) = request.and_then(ReinitRequest::unknown_nodes) {
+        let request = requests.reinit.as_ref();
+        let of_reinit = request.and_then(|request| request.unknown_nodes.clone());
+        let of_scan = requests.scan.as_ref().and_then(ScanRequest::unknown_nodes);
+        for message in of_reinit.into_iter().chain(of_scan) {
+            events.push(warning(EventReason::UnknownNodes, message));
+        }
+        for message in self.holds_of_unknown_nodes() {
             events.push(warning(EventReason::UnknownNodes, message));
         }
         if self.refuses_reinit() {

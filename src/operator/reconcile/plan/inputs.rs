@@ -10,7 +10,7 @@ use super::super::effective_config::EffectiveConfig;
 use super::super::nodes::selection::Selection;
 use super::super::observed::{ConfigVerdict, Observed};
 use super::super::ownership::{has_label, is_leftover};
-use super::super::reinit::record::ReinitRecord;
+use super::super::request_record::RequestRecord;
 use crate::api::{FileIntegrity, names};
 use crate::operator::cache::node::CachedNode;
 use crate::operator::cache::node_status::CachedNodeStatus;
@@ -24,7 +24,10 @@ pub(super) struct Inputs<'a> {
     /// The status objects by the names of their nodes.
     pub(super) statuses: HashMap<&'a str, &'a Arc<CachedNodeStatus>>,
     pub(super) effective: EffectiveConfig,
-    pub(super) record: Option<ReinitRecord>,
+    /// A re-initialization that is being written to the nodes.
+    pub(super) record: Option<RequestRecord>,
+    /// An additional scan that is being written to the nodes.
+    pub(super) scan_record: Option<RequestRecord>,
 }
 
 impl<'a> Inputs<'a> {
@@ -45,7 +48,8 @@ impl<'a> Inputs<'a> {
             selection: Selection::new(&fi.spec, &observed.nodes, has_reported),
             statuses,
             effective: effective_config(observed),
-            record: ReinitRecord::from_annotations(fi),
+            record: RequestRecord::from_annotation(fi, names::Annotation::REINIT_RECORD),
+            scan_record: RequestRecord::from_annotation(fi, names::Annotation::SCAN_RECORD),
         }
     }
 

@@ -1,18 +1,13 @@
 //! Which nodes have to re-initialize, and who signals them. Pure.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
-
-use serde_json::Value;
 
 use super::super::build::Signal;
 use super::super::nodes::update::UpdateState;
 use super::super::reinit::node_request::{is_open, next_request};
-use super::super::reinit::record::{
-    is_request_id, record_patch, record_removal_patch, refusal_patch,
-};
 use super::super::reinit::request::{ReinitRequest, is_requested};
 use super::super::reinit::signal::{self, NodeRequest};
+use super::super::request_record::is_request_id;
 use super::inputs::Inputs;
 use crate::api::names;
 use crate::operator::cache::node::CachedNode;
@@ -25,35 +20,14 @@ impl Inputs<'_> {
         if self.record.is_some() || !is_requested(self.fi) || !is_allowed {
             return None;
         }
-        let selected = self.selection.selected.iter();
-        let selected: BTreeSet<String> = selected.map(|node| node.name.to_string()).collect();
-        ReinitRequest::from_annotations(self.fi, &selected, &self.observed.failed_nodes)
+        let failed = &self.observed.failed_nodes;
+        ReinitRequest::from_annotations(self.fi, &self.selected_names(), failed)
     }
 
     /// Whether a re-initialization is requested, or being written to the nodes, that nobody may request.
     pub(super) fn refuses_reinit(&self) -> bool {
         let is_requested = self.record.is_some() || is_requested(self.fi);
         self.fi.spec.requires_acceptance() && is_requested
-    }
-
-    /// Records the request, removes it if it is refused, or removes the record if all nodes have the request.
-    pub(super) fn metadata_patch(&self, request: Option<&ReinitRequest>) -> Option<Value> {
-        if let Some(request) = request {
-            return Some(record_patch(self.fi, request));
-        }
-        if self.refuses_reinit() {
-            return Some(refusal_patch(self.fi));
-        }
-        let record = self.record.as_ref()?;
-        let nodes = self.selection.selected.iter();
-        let all_have_it = nodes
-            .filter(|node| record.includes(&node.name))
-            .all(|node| match self.status_of(node) {
-                Some(status) => status.desired.reinit_request.as_ref() == Some(&record.id),
-                // A node that cannot have a status object must not block later requests.
-                None => self.observed.name_collisions.contains(&node.name),
-            });
-        all_have_it.then(record_removal_patch)
     }
 
     /// The newest request for this node: at the end of an update, in the record, or the same as before.
@@ -94,7 +68,7 @@ impl Inputs<'_> {
     }
 
     fn node_request(&self, node: &CachedNode) -> NodeRequest {
-        let can_act = node.ready && self.hold(node).is_none();
+        let can_act = node.ready && !self.is_held(node);
         let (id, is_open) = self.signal_for(node).unwrap_or_default();
         NodeRequest {
             node: Arc::clone(&node.name),

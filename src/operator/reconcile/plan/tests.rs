@@ -10,12 +10,12 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::json;
 
 use super::super::build::{ActiveConfig, Environment};
-use super::super::reinit::record::record_removal_patch;
 use super::*;
 use crate::aide::config::config_hash;
 use crate::api::condition::{ConditionReason, ConditionType};
 use crate::api::{
-    Baseline, Condition, EventReason, FileIntegrity, FileIntegrityNodeStatus, Reinit, ScanResult,
+    Baseline, CompletedRequest, Condition, EventReason, FileIntegrity, FileIntegrityNodeStatus,
+    ScanResult,
 };
 use crate::operator::cache::node::CachedTaint;
 use crate::operator::cache::node::wire::ReceivedNode;
@@ -104,7 +104,7 @@ fn asked(node: &str, hash: &str) -> FileIntegrityNodeStatus {
 }
 
 fn done(mut status: FileIntegrityNodeStatus, id: &str) -> FileIntegrityNodeStatus {
-    status.reinit = Some(Reinit {
+    status.reinit = Some(CompletedRequest {
         id: id.to_owned(),
         started_at: now(),
         finished_at: now(),
@@ -382,8 +382,57 @@ fn a_record_is_written_to_the_nodes_then_removed() {
     let handed = |node| annotated(status(node), names::Annotation::REINIT_REQUEST, "r1");
     let observed = with_statuses(with_annotations(&record), &[handed("n1"), handed("n2")]);
     let second = plan(&observed);
-    assert_eq!(second.metadata_patch, Some(record_removal_patch()));
+    assert_eq!(
+        second.metadata_patch,
+        Some(removal_of(names::Annotation::REINIT_RECORD))
+    );
     assert_eq!(phase(&second), Phase::Initializing);
+}
+
+#[test]
+fn a_requested_scan_reaches_the_nodes_like_a_re_initialization() {
+    let (scan, record) = (names::Annotation::SCAN, names::Annotation::SCAN_RECORD);
+    let both = json!({scan: "n2,gone", names::Annotation::REINIT: "n1"});
+    let first = plan(&with_annotations(&both));
+    let annotations = &first.metadata_patch.as_ref().unwrap()["metadata"]["annotations"];
+    assert_eq!(
+        (&annotations[scan], &annotations[names::Annotation::REINIT]),
+        (&Value::Null, &Value::Null)
+    );
+    assert!(annotations[names::Annotation::REINIT_RECORD].is_string());
+    assert!(annotations[record].is_string());
+    let unknown = "scan names nodes that are not selected: gone";
+    assert!(first.events.iter().any(|event| event.message == unknown));
+
+    let recorded = json!({record: annotations[record]});
+    let second = plan(&with_annotations(&recorded));
+    let id = desired_annotations(&second, "n2")[names::Annotation::SCAN_REQUEST].clone();
+    let other = desired_annotations(&second, "n1");
+    assert_eq!(other.get(names::Annotation::SCAN_REQUEST), None);
+    assert_eq!(
+        (second.metadata_patch.clone(), phase(&second)),
+        (None, Phase::Active)
+    );
+
+    let handed = annotated(
+        status("n2"),
+        names::Annotation::SCAN_REQUEST,
+        id.as_str().unwrap(),
+    );
+    let statuses = [status("n1"), handed];
+    let third = plan(&with_statuses(with_annotations(&recorded), &statuses));
+    assert_eq!(third.metadata_patch, Some(removal_of(record)));
+    // The request stays: the daemon compares it with what it has done.
+    let last = plan(&with_statuses(settled(), &statuses));
+    assert_eq!(
+        desired_annotations(&last, "n2")[names::Annotation::SCAN_REQUEST],
+        id
+    );
+}
+
+/// The patch that removes this annotation.
+fn removal_of(key: &str) -> Value {
+    json!({"metadata": {"annotations": {key: null}}})
 }
 
 #[test]
@@ -398,7 +447,10 @@ fn a_record_does_not_wait_for_a_node_that_cannot_have_a_status() {
     // Its status may not be created yet.
     assert_eq!(with("r1", &[]).metadata_patch, None);
     let dropped = with("r1", &["n2"]);
-    assert_eq!(dropped.metadata_patch, Some(record_removal_patch()));
+    assert_eq!(
+        dropped.metadata_patch,
+        Some(removal_of(names::Annotation::REINIT_RECORD))
+    );
     // If the name has become free, its status is created with the request.
     assert_eq!(
         desired_annotations(&dropped, "n2")[names::Annotation::REINIT_REQUEST],

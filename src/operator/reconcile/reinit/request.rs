@@ -2,21 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::super::node_list::{annotation, node_list};
-use crate::api::object_name::visible;
+use super::super::node_list::{NamedNodes, annotation};
+use super::super::request_record::{AnnotationChanges, RequestRecord, request_hash};
 use crate::api::{Condition, FileIntegrity, RequestOrigin, names};
 use crate::operator::cache::node_status::CachedNodeStatus;
-
-/// Maximum number of unknown nodes in an event.
-const MAX_SHOWN: usize = 10;
 
 /// A re-initialization that is requested and not recorded yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReinitRequest {
     /// The nodes, or none for all nodes.
     pub(crate) nodes: Option<Vec<String>>,
-    /// Nodes in the annotation that are not selected.
-    pub(crate) unknown: Vec<String>,
+    /// A message about nodes in the annotation that are unknown or missing.
+    pub(crate) unknown_nodes: Option<String>,
     /// The failed nodes are requested, and no node is failed.
     pub(crate) finds_none_failed: bool,
     /// The annotations with the request.
@@ -32,20 +29,15 @@ impl ReinitRequest {
     ) -> Option<Self> {
         let mut request = Self {
             nodes: Some(Vec::new()),
-            unknown: Vec::new(),
+            unknown_nodes: None,
             finds_none_failed: false,
             annotations: Vec::new(),
         };
         if let Some(list) = annotation(fi, names::Annotation::REINIT) {
             request.annotations.push(names::Annotation::REINIT);
-            if list.trim().is_empty() {
-                request.nodes = None;
-            } else {
-                let named = node_list(list);
-                let (known, unknown) = named.into_iter().partition(|node| selected.contains(node));
-                request.nodes = Some(known);
-                request.unknown = unknown;
-            }
+            let named = NamedNodes::from_value(list, selected);
+            request.unknown_nodes = named.problem("re-init");
+            request.nodes = named.nodes;
         }
         if annotation(fi, names::Annotation::REINIT_ON_FAILED).is_some() {
             request
@@ -70,26 +62,13 @@ impl ReinitRequest {
         }
     }
 
-    /// A message about nodes in the annotation that are unknown or missing, if there are any.
-    pub(crate) fn unknown_nodes(&self) -> Option<String> {
-        if !self.unknown.is_empty() {
-            let shown = self.unknown.iter().take(MAX_SHOWN);
-            let shown: Vec<String> = shown.map(|node| visible(node)).collect();
-            let more = match self.unknown.len().saturating_sub(MAX_SHOWN) {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            return Some(format!(
-                "re-init names nodes that are not selected: {}{more}",
-                shown.join(", ")
-            ));
-        }
-        let names_no_node = self.annotations == [names::Annotation::REINIT]
-            && self.nodes.as_ref().is_some_and(Vec::is_empty);
-        names_no_node.then(|| {
-            "re-init names no node: give an empty value for all nodes, or names separated by commas"
-                .to_owned()
-        })
+    /// Replaces the annotations by a record.
+    pub(crate) fn record(&self, fi: &FileIntegrity, changes: &mut AnnotationChanges) {
+        let record = RequestRecord {
+            id: self.origin().request_id(&request_hash(fi)),
+            nodes: self.nodes.clone(),
+        };
+        changes.replace(&self.annotations, names::Annotation::REINIT_RECORD, &record);
     }
 }
 
@@ -103,9 +82,10 @@ pub(crate) fn is_requested(fi: &FileIntegrity) -> bool {
     .any(|key| annotation(fi, key).is_some())
 }
 
-/// Whether the annotations request the failed nodes.
-pub(crate) fn is_requested_for_failed(fi: &FileIntegrity) -> bool {
-    annotation(fi, names::Annotation::REINIT_ON_FAILED).is_some()
+/// Whether the failed nodes are needed for a request that can be recorded now.
+pub(crate) fn needs_failed_nodes(fi: &FileIntegrity) -> bool {
+    let record = RequestRecord::from_annotation(fi, names::Annotation::REINIT_RECORD);
+    annotation(fi, names::Annotation::REINIT_ON_FAILED).is_some() && record.is_none()
 }
 
 /// The nodes of this FileIntegrity whose last scan is Failed.

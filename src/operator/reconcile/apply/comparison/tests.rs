@@ -3,7 +3,7 @@
 use kube::ResourceExt as _;
 
 use super::*;
-use crate::api::{AcceptanceRequest, AnnouncedChanges, HoldReason};
+use crate::api::{AcceptanceRequest, AnnouncedChanges, HoldEnd, HoldReason, TimedHold};
 use crate::operator::cache::node_status::from_json;
 use crate::operator::reconcile::build::node_status;
 
@@ -53,6 +53,7 @@ fn a_cached_node_status_has_everything_that_was_applied_except_the_hash() {
     let desired = DesiredNodeState {
         config_hash: Some("c".to_owned()),
         reinit_request: Some("r".to_owned()),
+        scan_request: Some("s".to_owned()),
         acceptance: Some(AcceptanceRequest {
             name: "a".to_owned(),
             uid: "u".to_owned(),
@@ -69,6 +70,12 @@ fn a_cached_node_status_has_everything_that_was_applied_except_the_hash() {
             config_hash: "c".to_owned(),
         }],
         hold: Some(HoldReason::User),
+        holds: vec![TimedHold {
+            name: "h".to_owned(),
+            from: "2026-01-02T03:04:05Z".parse().unwrap(),
+            until: "2026-01-02T04:04:05Z".parse().unwrap(),
+            then: HoldEnd::Report,
+        }],
         require_acceptance: true,
         previous_config: Some("p".to_owned()),
     };

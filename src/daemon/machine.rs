@@ -557,6 +557,7 @@ impl Machine {
 
 #[cfg(test)]
 mod announced_tests;
+#[cfg(test)]
 mod require_acceptance_tests;
 #[cfg(test)]
 mod tests;

@@ -294,6 +294,7 @@ mod acceptance_race_tests;
 mod acceptance_tests;
 #[cfg(test)]
 mod announced_tests;
+#[cfg(test)]
 mod exclusion_tests;
 #[cfg(test)]
 mod fault_tests;

@@ -459,10 +459,12 @@ impl Runner {
             request: Some(uids.join(",")),
             // The entries of all other files are the old ones.
             unread: self.state.unread(&old.digest),
+            excluded: None,
             accepted: Some(Accepted {
                 reason: AcceptedReason::AnnouncedChanges.to_string(),
                 request: Some(uids.join(",")),
                 acceptance: Some(names.join(",")),
+                holds: Vec::new(),
                 old_digest: Some(old.digest.clone()),
                 old_config_hash: Some(old.config_hash.clone()),
                 differences: accepted::differences(&accepted, &HashSet::new()),

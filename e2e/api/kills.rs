@@ -100,7 +100,11 @@ impl Story {
                 "aide.running",
                 "<TCP:",
             ],
-            Self::Reinitialized | Self::Reconfigured | Self::Accepted | Self::Withdrawn | Self::HoldEnded => &[
+            Self::Reinitialized
+            | Self::Reconfigured
+            | Self::Accepted
+            | Self::Withdrawn
+            | Self::HoldEnded => &[
                 "link",
                 "rename",
                 "aide.db.gz.backup-",

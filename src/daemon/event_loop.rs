@@ -361,7 +361,11 @@ impl EventLoop {
 
     fn publication_due(&self) -> Option<Instant> {
         let due = self.start + self.detection.as_ref()?.publication_due()?;
-        Some(self.progress.approval_until.map_or(due, |until| until.max(due)))
+        Some(
+            self.progress
+                .approval_until
+                .map_or(due, |until| until.max(due)),
+        )
     }
 
     /// Publishes what checks have shown, if it is due.

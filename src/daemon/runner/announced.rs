@@ -448,7 +448,7 @@ impl Runner {
         let uids: Vec<String> = approving.iter().map(|it| it.uid.clone()).collect();
         let names: Vec<&str> = approving.iter().map(|it| it.name.as_str()).collect();
         let accepted = Outcome::Changed(Box::new(merge.accepted));
-        let record = Record {
+        let mut record = Record {
             owner: self.identity.file_integrity.clone(),
             config_hash: announced.config_hash.clone(),
             digest: merge.digest,
@@ -471,6 +471,7 @@ impl Runner {
                 with_old_config: None,
             }),
         };
+        record.excluded = self.state.inherited_entries(&record);
         self.stage_report(&record, Some(merge.accepted_log));
         let staged = self.state.take_merged_database();
         let staged = staged.and_then(|()| self.state.stage(&record, config, record.created_at.0));

@@ -32,7 +32,10 @@ impl Inputs<'_> {
         match (&requests.reinit, &self.record) {
             (Some(request), _) => request.record(self.fi, &mut changes),
             _ if self.refuses_reinit() => {
-                let request = [names::Annotation::REINIT, names::Annotation::REINIT_ON_FAILED];
+                let request = [
+                    names::Annotation::REINIT,
+                    names::Annotation::REINIT_ON_FAILED,
+                ];
                 changes.refuse(&request, names::Annotation::REINIT_RECORD);
             }
             (None, Some(record)) if self.all_have(record, |it| it.reinit_request.as_ref()) => {

@@ -510,7 +510,7 @@ async fn a_node_whose_report_is_a_lie_is_not_believed() -> anyhow::Result<()> {
 
 #[tokio::test]
 async fn a_report_that_is_invalid_as_evidence_is_recorded_once() -> anyhow::Result<()> {
-    in_space("acceptance-invalid", async |space| {
+    in_space("evidence-invalid", async |space| {
         let _operator = space.operator("one").await?;
         let mut fleet = Fleet::new(space, 3).await?;
         fleet.show(0..3, 1).await?;

@@ -164,7 +164,7 @@ impl BaselineRecord {
         let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).map(String::as_str);
         let is_evidence = metadata.labels.as_ref()?.contains_key(Label::EVIDENCE);
         let record = record_of(object).filter(|_| is_evidence)?;
-        let differences = record.baseline.accepted.as_ref()?.differences.clone();
+        let differences = record.differences()?.clone();
         let accepted = record.baseline.accepted?;
         let nodes = annotation(Annotation::NODES).unwrap_or(&record.node);
         let listed = nodes.split(',').filter(|node| !node.is_empty()).count();

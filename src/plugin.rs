@@ -1,6 +1,6 @@
 //! The plugin of kubectl: what administrators ask about a fleet, from the objects in the API.
 //!
-//! [`read`] and [`write`] make the requests. Everything else is pure: [`fleet`] is the model of the objects that all commands use, and
+//! [`read`] and [`mod@write`] make the requests. Everything else is pure: [`fleet`] is the model of the objects that all commands use, and
 //! each command has a folder with its decisions, its text and its JSON. [`screen`] and [`grid`] are what all texts have in
 //! common. No text from the API reaches the terminal before [`safe`] has replaced its control characters.
 

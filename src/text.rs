@@ -17,5 +17,12 @@ pub(crate) fn shorten_middle(text: &mut String, limit: usize) {
     text.replace_range(head..tail, ELLIPSIS);
 }
 
+/// A text of at most so many bytes: [`shorten_middle`] of a copy.
+pub(crate) fn shortened(text: &str, limit: usize) -> String {
+    let mut text = text.to_owned();
+    shorten_middle(&mut text, limit);
+    text
+}
+
 #[cfg(test)]
 mod tests;

@@ -146,17 +146,13 @@ async fn each_transition_is_counted_and_reported_once() -> anyhow::Result<()> {
 async fn a_lost_answer_to_a_lease_renewal_keeps_the_leader() -> anyhow::Result<()> {
     in_space("lost-renewal", async |space| {
         let op = Loser::start(space).await?;
-        let renewed = async || {
-            let lease = space.api::<Lease>().get(names::LEASE_NAME).await?;
-            anyhow::Ok(lease.spec.and_then(|spec| spec.renew_time))
-        };
         op.lose("/leases/").await?;
         op.until_lost(1).await?;
         // Then the lost write is done, whenever its answer was dropped.
         op.operator.logs("the object has been modified").await?;
-        let lost = renewed().await?;
+        let answered = op.proxy.answered("/leases/");
         eventually("the lease to be renewed", async || {
-            Ok((renewed().await? > lost).then_some(()))
+            Ok((op.proxy.answered("/leases/") > answered).then_some(()))
         })
         .await?;
         let lines = op.operator.lines();

@@ -94,6 +94,8 @@ struct State {
     requests: Vec<KnownStatus>,
     /// Writes that were carried out and not answered: method, path and query.
     lost: Vec<String>,
+    /// Writes that were carried out, and whose answers are not lost.
+    answered: Vec<String>,
     /// Tokens that the API does not accept any more.
     expired: HashSet<String>,
     tls: Arc<ServerConfig>,
@@ -113,7 +115,10 @@ impl Shared {
         match state.fault {
             Fault::LostAnswers => {}
             Fault::LostAnswer(text) if request.contains(text) => state.fault = Fault::None,
-            _ => return false,
+            _ => {
+                state.answered.push(request);
+                return false;
+            }
         }
         state.lost.push(request);
         true
@@ -139,6 +144,7 @@ impl Proxy {
             fault: Fault::None,
             requests: Vec::new(),
             lost: Vec::new(),
+            answered: Vec::new(),
             expired: HashSet::new(),
             tls: ca.leaf()?,
             connections: CancellationToken::new(),
@@ -223,6 +229,13 @@ impl Proxy {
         let state = self.shared.state();
         let since = state.requests.iter().filter(|seen| seen.at >= since);
         since.map(|seen| seen.request.clone()).collect()
+    }
+
+    /// Number of answered writes so far whose method and path hold this text. No fault that is set later loses their answers.
+    pub(crate) fn answered(&self, text: &str) -> usize {
+        let state = self.shared.state();
+        let answered = state.answered.iter();
+        answered.filter(|request| request.contains(text)).count()
     }
 
     /// The writes that were carried out and not answered so far: method, path and query.

@@ -18,7 +18,7 @@ use super::configuration::write_atomically;
 use crate::aide::config::{Followed, Unwatched};
 use crate::api::UnwatchedRule;
 use crate::locks::lock;
-use crate::text::shorten_middle;
+use crate::text::shortened;
 
 /// Name of the file in the container's own directory.
 const FILE: &str = "aide.node.conf";
@@ -139,14 +139,8 @@ pub(crate) fn listed(unwatched: &[Unwatched]) -> Vec<UnwatchedRule> {
     let first = unwatched.iter().take(MAX_LISTED);
     let listed = first.map(|Unwatched { line, link, reason }| UnwatchedRule {
         line: i64::try_from(*line).unwrap_or(i64::MAX),
-        link: shortened(link),
-        reason: shortened(reason),
+        link: shortened(link, MAX_TEXT),
+        reason: shortened(reason, MAX_TEXT),
     });
     listed.collect()
-}
-
-fn shortened(text: &str) -> String {
-    let mut text = text.to_owned();
-    shorten_middle(&mut text, MAX_TEXT);
-    text
 }

@@ -4,7 +4,7 @@
 //! other control characters and characters that change the direction of a text are written as `\ooo`, as AIDE does.
 
 use crate::aide::report::display_path;
-use crate::text::shorten_middle;
+use crate::text::shortened;
 
 /// Maximum bytes of a message.
 const MAX_MESSAGE: usize = 1024;
@@ -20,8 +20,7 @@ pub(crate) fn safe(text: &str) -> String {
 
 /// A sentence or several ones, on one line.
 pub(crate) fn message(text: &str) -> String {
-    let mut text = text.to_owned();
-    shorten_middle(&mut text, MAX_MESSAGE);
+    let text = shortened(text, MAX_MESSAGE);
     let words: Vec<&str> = text.split_whitespace().collect();
     safe(&words.join(" "))
 }

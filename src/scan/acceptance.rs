@@ -80,11 +80,10 @@ pub(crate) fn accepted(
     baseline: &Baseline,
     at: Time,
 ) -> AcceptanceResult {
-    let accepted = baseline.accepted.as_ref();
     AcceptanceResult {
-        old_digest: accepted.and_then(|it| it.old_digest.clone()),
-        new_digest: Some(baseline.digest.clone()),
-        ..answer(request, AcceptanceState::Accepted, at)
+        attempt: request.attempt,
+        finished_at: at,
+        ..executed(&request.name, &request.uid, baseline)
     }
 }
 
@@ -113,23 +112,14 @@ pub(crate) fn refused(
     at: Time,
 ) -> AcceptanceResult {
     AcceptanceResult {
-        reason: Some(refusal.reason.to_string()),
-        message: Some(refusal.message.clone()),
-        old_digest: digest,
-        ..answer(request, AcceptanceState::Refused, at)
-    }
-}
-
-fn answer(request: &AcceptanceRequest, state: AcceptanceState, at: Time) -> AcceptanceResult {
-    AcceptanceResult {
         name: request.name.clone(),
         uid: request.uid.clone(),
         attempt: request.attempt,
-        state,
-        reason: None,
-        message: None,
+        state: AcceptanceState::Refused,
+        reason: Some(refusal.reason.to_string()),
+        message: Some(refusal.message.clone()),
         finished_at: at,
-        old_digest: None,
+        old_digest: digest,
         new_digest: None,
     }
 }

@@ -94,6 +94,9 @@ pub(crate) fn plan(
         }
         report_finding(identity, current, finding, &known, &mut report);
     }
+    let (status, reported) = (&mut report.status, &report.reported);
+    status.last_full_scan.clone_from(&reported.last_full_scan);
+    status.scan_months.clone_from(&reported.scan_months);
     report
 }
 
@@ -158,8 +161,6 @@ fn restore(report: &mut PlannedReport, update: &NodeUpdate, known: &KnownResults
     if let Some(realtime) = update.realtime.as_ref().or(reported.realtime.as_ref()) {
         status.realtime = Some(realtime.clone());
     }
-    status.last_full_scan.clone_from(&reported.last_full_scan);
-    status.scan_months.clone_from(&reported.scan_months);
     status.last_result.clone_from(&known.last);
     status.results.clone_from(&known.results);
     reported.baseline.clone_from(&status.baseline);
@@ -205,11 +206,6 @@ fn report_finding(
         let previous = reported.last_full_scan.as_ref();
         add_scan(&mut reported.scan_months, previous, &ended);
         reported.last_full_scan = Some(ended);
-        report.status.scan_months.clone_from(&reported.scan_months);
-        report
-            .status
-            .last_full_scan
-            .clone_from(&reported.last_full_scan);
     }
     let last = known.last.as_ref();
     let event = result_event::of(identity, last, finding, &result, &mut report.reported);

@@ -9,7 +9,7 @@ use super::configuration::BOM;
 use super::line::Line;
 use super::links::Followed;
 use crate::api::names::HOST_ROOT;
-use crate::text::shorten_middle;
+use crate::text::shortened;
 
 use super::diagnostic::{push_octal, shorten, visible};
 
@@ -57,7 +57,7 @@ fn numbered(
     };
     let (error, text) = split_line_text(error);
     if let Some((_, message)) = OWN.iter().find_map(|source| located(error, source)) {
-        return shortened(&visible(message));
+        return shortened(&visible(message), MAX_LENGTH);
     }
     let Some((number, message)) = located(error, config_file) else {
         return elsewhere(error, text.is_some());
@@ -82,7 +82,7 @@ fn numbered(
     format!(
         "line {}: {}{quoted}",
         users_line(number),
-        shortened(&visible(&message))
+        shortened(&visible(&message), MAX_LENGTH)
     )
 }
 
@@ -134,14 +134,7 @@ fn elsewhere(error: &str, has_line: bool) -> String {
     if has_line || error.contains(": stderr> ") {
         return "AIDE rejects a line that is not in the configuration".to_owned();
     }
-    shortened(&visible(error))
-}
-
-/// Shortens a message in the middle: AIDE quotes a whole rule or path before the reason.
-fn shortened(message: &str) -> String {
-    let mut message = message.to_owned();
-    shorten_middle(&mut message, MAX_LENGTH);
-    message
+    shortened(&visible(error), MAX_LENGTH)
 }
 
 /// Removes quotes of text that is not in the user's line. A single character is the one that AIDE expected.

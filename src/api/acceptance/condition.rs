@@ -75,13 +75,19 @@ impl AcceptanceConditionType {
 }
 
 impl FileIntegrityAcceptance {
-    /// Whether it is Complete or Failed, so that no node gets a request for it any more.
+    /// The condition with which it has ended, so that no node gets a request for it any more.
+    pub(crate) fn end(&self) -> Option<&Condition> {
+        let conditions = &self.status.as_ref()?.conditions;
+        let types = [
+            AcceptanceConditionType::Failed,
+            AcceptanceConditionType::Complete,
+        ];
+        let mut found = types.into_iter().filter_map(|it| it.find(conditions));
+        found.find(|condition| condition.status == ConditionStatus::True.as_str())
+    }
+
+    /// Whether it is Complete or Failed.
     pub(crate) fn is_finished(&self) -> bool {
-        let conditions = self.status.iter().flat_map(|status| &status.conditions);
-        let mut ended = conditions.filter(|condition| {
-            condition.type_ == AcceptanceConditionType::Complete.as_str()
-                || condition.type_ == AcceptanceConditionType::Failed.as_str()
-        });
-        ended.any(|condition| condition.status == ConditionStatus::True.as_str())
+        self.end().is_some()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use k8s_openapi::jiff::Timestamp;
 
-use super::connection::Connection;
+use super::connection::{Connection, seconds};
 use crate::plugin::failure::Failure;
 use crate::plugin::output;
 use crate::plugin::report::csv::Table;
@@ -125,12 +125,9 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Failure {
 
 /// A duration such as `7d`, `12h`, `30m` or `60s`.
 fn days(text: &str) -> Result<Duration, String> {
-    let units = [('d', 86_400), ('h', 3600), ('m', 60), ('s', 1)];
-    let found = units.into_iter().find_map(|(unit, length)| {
-        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
-        number.checked_mul(length).filter(|seconds| *seconds > 0)
-    });
-    found
+    let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic());
+    let seconds = seconds(text).filter(|seconds| *seconds > 0 && has_unit);
+    seconds
         .map(Duration::from_secs)
         .ok_or_else(|| "expected a duration such as 7d, 12h or 30m".to_owned())
 }

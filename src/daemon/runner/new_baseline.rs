@@ -444,19 +444,37 @@ impl Runner {
 
     /// Writes the report of a new baseline that is being installed. The failure log is that of its run.
     pub(super) fn stage_report(&self, record: &Record, log: Option<Value>) {
-        let (report, _) = self.report_of_new_baseline(record, log, false);
-        let report = report.to_string();
-        self.state
-            .stage_accepted_report(AcceptedReport::Update, report.as_bytes());
+        let evidence = self.evidence(record, false);
+        self.stage_evidence(AcceptedReport::Update, &evidence, log);
     }
 
     /// The same for the check with the old configuration, if that has shown any changes.
     fn stage_report_with_old_config(&self, record: &Record, log: Option<Value>) {
-        let (report, has_differences) = self.report_of_new_baseline(record, log, true);
-        if has_differences {
-            let report = report.to_string();
-            self.state
-                .stage_accepted_report(AcceptedReport::OldConfig, report.as_bytes());
+        let evidence = self.evidence(record, true);
+        if evidence.has_differences() {
+            self.stage_evidence(AcceptedReport::OldConfig, &evidence, log);
+        }
+    }
+
+    fn stage_evidence(
+        &self,
+        report: AcceptedReport,
+        evidence: &EvidenceRecord,
+        log: Option<Value>,
+    ) {
+        // The report of a comparison with another database than the recorded one shows nothing.
+        let log = log.filter(|_| evidence.has_differences());
+        let object = evidence::node_report(&self.identity, log, evidence).to_string();
+        self.state.stage_accepted_report(report, object.as_bytes());
+    }
+
+    fn evidence(&self, record: &Record, with_old_config: bool) -> EvidenceRecord {
+        EvidenceRecord {
+            with_old_config,
+            file_integrity: self.identity.file_integrity.clone(),
+            node: self.identity.node.clone(),
+            host_root: self.host_root.clone(),
+            baseline: self.published(record),
         }
     }
 
@@ -467,27 +485,6 @@ impl Runner {
             let error = crate::error_chain(&error);
             tracing::warn!(error, "failed to keep the log of the new baseline");
         }
-    }
-
-    /// Also returns whether it has any changes.
-    fn report_of_new_baseline(
-        &self,
-        record: &Record,
-        log: Option<Value>,
-        with_old_config: bool,
-    ) -> (Value, bool) {
-        let evidence = EvidenceRecord {
-            with_old_config,
-            file_integrity: self.identity.file_integrity.clone(),
-            node: self.identity.node.clone(),
-            host_root: self.host_root.clone(),
-            baseline: self.published(record),
-        };
-        // The report of a comparison with another database than the recorded one shows nothing.
-        let has_differences = evidence.has_differences();
-        let log = log.filter(|_| has_differences);
-        let report = evidence::node_report(&self.identity, log, &evidence);
-        (report, has_differences)
     }
 }
 

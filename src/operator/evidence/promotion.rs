@@ -14,7 +14,7 @@ use crate::api::time;
 use crate::scan::evidence::{
     EvidenceRecord, SET_DIGITS, is_truncated, is_verified, record_of, set_id,
 };
-use crate::text::shorten_middle;
+use crate::text::shortened;
 
 /// Maximum bytes of the data of all evidence. Beyond it, evidence has no reports.
 pub(super) const MAX_TOTAL: u64 = 256 * 1024 * 1024;
@@ -246,8 +246,7 @@ impl Evidence {
         retention: SignedDuration,
     ) -> Self {
         let set = unverified_set(report, record_of(object).as_ref());
-        let mut error = error.to_owned();
-        shorten_middle(&mut error, MAX_ERROR);
+        let error = shortened(error, MAX_ERROR);
         let why = format!("the report is not kept, because the API server refuses it: {error}");
         let mut metadata = metadata(
             object,

@@ -1,6 +1,5 @@
 //! What has become of an acceptance. Pure.
 
-use crate::api::condition::ConditionStatus;
 use crate::api::{
     AcceptanceConditionType, AcceptanceCounts, AcceptanceReason, AcceptanceState,
     FileIntegrityAcceptance, NodeOutcome,
@@ -27,25 +26,18 @@ pub(crate) struct End {
 
 impl Outcome {
     pub(crate) fn of(object: &FileIntegrityAcceptance) -> Self {
-        let status = object.status.clone().unwrap_or_default();
-        let end = |kind: AcceptanceConditionType| {
-            let condition = kind.find(&status.conditions)?;
-            (condition.status == ConditionStatus::True.as_str()).then(|| End {
-                is_failure: kind == AcceptanceConditionType::Failed,
-                reason: condition.reason.clone(),
-                message: condition.message.clone(),
-            })
-        };
+        let end = object.end().map(|condition| End {
+            is_failure: condition.type_ == AcceptanceConditionType::Failed.as_str(),
+            reason: condition.reason.clone(),
+            message: condition.message.clone(),
+        });
+        let nodes = object.status.iter().flat_map(|status| &status.nodes);
+        let refused = nodes.filter(|node| node.state == AcceptanceState::Refused);
+        let counts = object.status.as_ref().and_then(|status| status.counts);
         Self {
-            counts: status.counts.unwrap_or_default(),
-            end: end(AcceptanceConditionType::Failed)
-                .or_else(|| end(AcceptanceConditionType::Complete)),
-            refused: status
-                .nodes
-                .iter()
-                .filter(|node| node.state == AcceptanceState::Refused)
-                .cloned()
-                .collect(),
+            counts: counts.unwrap_or_default(),
+            end,
+            refused: refused.cloned().collect(),
         }
     }
 

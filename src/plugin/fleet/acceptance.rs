@@ -3,8 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use super::Owner;
-use crate::api::condition::ConditionStatus;
-use crate::api::{AcceptanceConditionType, AcceptanceCounts, FileIntegrityAcceptance};
+use crate::api::{AcceptanceCounts, FileIntegrityAcceptance};
 
 /// An acceptance whose nodes do not all have an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,17 +21,11 @@ pub(crate) struct OpenAcceptance {
 impl OpenAcceptance {
     /// None if it has ended.
     pub(crate) fn of(object: &FileIntegrityAcceptance) -> Option<Self> {
-        let status = object.status.clone().unwrap_or_default();
-        let ends = [
-            AcceptanceConditionType::Complete,
-            AcceptanceConditionType::Failed,
-        ];
-        let is_end = |kind: &str| ends.iter().any(|end| end.as_str() == kind);
-        let mut conditions = status.conditions.iter();
-        if conditions.any(|it| is_end(&it.type_) && it.status == ConditionStatus::True.as_str()) {
+        if object.is_finished() {
             return None;
         }
         let spec = &object.spec;
+        let counts = object.status.as_ref().and_then(|status| status.counts);
         Some(Self {
             owner: Owner {
                 namespace: object.metadata.namespace.clone().unwrap_or_default(),
@@ -40,7 +33,7 @@ impl OpenAcceptance {
             },
             name: object.metadata.name.clone().unwrap_or_default(),
             set: spec.change_set.clone(),
-            counts: status.counts.unwrap_or_default(),
+            counts: counts.unwrap_or_default(),
             until: spec.until.as_ref().map(|until| until.0),
             approved_by: spec.approved_by.username.clone(),
             reason: spec.reason.clone(),

@@ -7,7 +7,7 @@ use crate::api::{
     ChangeSetId, Condition, ErrorClass, FileIntegrityNodeStatus, HoldReason, RealtimeReason,
     RealtimeState, ReportedErrorClass, ScanResult, names,
 };
-use crate::text::shorten_middle;
+use crate::text::shortened;
 
 /// Maximum bytes of a path or message of a node.
 const MAX_TEXT: usize = 256;
@@ -154,7 +154,10 @@ impl Scan {
             let class = ReportedErrorClass::parse(result.error_class.as_deref());
             (
                 class,
-                bounded(result.error_message.as_deref().unwrap_or_default()),
+                shortened(
+                    result.error_message.as_deref().unwrap_or_default(),
+                    MAX_TEXT,
+                ),
             )
         });
         Self {
@@ -167,15 +170,12 @@ impl Scan {
             },
             set: set.filter(|_| is_failed),
             paths: paths.filter(|_| is_failed),
-            first_path: result.changes.first().map(|change| bounded(&change.path)),
+            first_path: result
+                .changes
+                .first()
+                .map(|change| shortened(&change.path, MAX_TEXT)),
             log: result.result_config_map_name.clone(),
             error,
         }
     }
-}
-
-fn bounded(text: &str) -> String {
-    let mut text = text.to_owned();
-    shorten_middle(&mut text, MAX_TEXT);
-    text
 }

@@ -7,12 +7,12 @@ use k8s_openapi::jiff::Timestamp;
 
 use crate::api::names::{Annotation, Label};
 use crate::api::{
-    AcceptanceConditionType, AcceptanceCounts, Baseline, FileIntegrity, FileIntegrityAcceptance,
-    FileIntegrityNodeStatus, Phase, ScanMonths,
+    AcceptanceCounts, Baseline, FileIntegrity, FileIntegrityAcceptance, FileIntegrityNodeStatus,
+    ScanMonths,
 };
 use crate::plugin::fleet::{Counts, Integrity, Node, Owner};
 use crate::scan::evidence::record_of;
-use crate::text::shorten_middle;
+use crate::text::shortened;
 
 /// Maximum bytes of a text that a user chose.
 const MAX_TEXT: usize = 1024;
@@ -38,7 +38,6 @@ pub(crate) struct Records {
 #[derive(Clone, Debug)]
 pub(crate) struct IntegrityRecord {
     pub(crate) integrity: Integrity,
-    pub(crate) phase: Option<Phase>,
     pub(crate) created_at: Option<Timestamp>,
     pub(crate) node_selector: BTreeMap<String, String>,
     pub(crate) is_restricted: bool,
@@ -111,7 +110,6 @@ impl IntegrityRecord {
         let spec = &object.spec;
         Self {
             integrity: Integrity::of(object),
-            phase: object.status.as_ref().and_then(|status| status.phase),
             created_at: object.metadata.creation_timestamp.as_ref().map(|at| at.0),
             node_selector: spec.node_selector.clone().unwrap_or_default(),
             is_restricted: spec.is_restricted(),
@@ -139,14 +137,7 @@ impl NodeRecord {
 impl AcceptanceRecord {
     pub(crate) fn of(object: &FileIntegrityAcceptance) -> Option<Self> {
         let (spec, metadata) = (&object.spec, &object.metadata);
-        let status = object.status.clone().unwrap_or_default();
-        let ends = [
-            AcceptanceConditionType::Complete,
-            AcceptanceConditionType::Failed,
-        ];
-        let ended = status.conditions.iter().find(|condition| {
-            condition.status == "True" && ends.iter().any(|end| end.as_str() == condition.type_)
-        });
+        let status = object.status.as_ref();
         Some(Self {
             owner: Owner {
                 namespace: metadata.namespace.clone()?,
@@ -155,12 +146,14 @@ impl AcceptanceRecord {
             name: metadata.name.clone()?,
             created_at: metadata.creation_timestamp.as_ref()?.0,
             set: spec.change_set.clone(),
-            approved_by: bounded(&spec.approved_by.username),
-            reason: bounded(&spec.reason),
-            ticket: spec.ticket.as_deref().map(bounded),
-            counts: status.counts.unwrap_or_default(),
-            ended: ended.map(|it| (it.reason.clone(), it.last_transition_time.0)),
-            evidence: status.evidence,
+            approved_by: shortened(&spec.approved_by.username, MAX_TEXT),
+            reason: shortened(&spec.reason, MAX_TEXT),
+            ticket: spec.ticket.as_deref().map(|it| shortened(it, MAX_TEXT)),
+            counts: status.and_then(|it| it.counts).unwrap_or_default(),
+            ended: object
+                .end()
+                .map(|it| (it.reason.clone(), it.last_transition_time.0)),
+            evidence: status.and_then(|it| it.evidence.clone()),
         })
     }
 }
@@ -172,6 +165,7 @@ impl BaselineRecord {
         let annotation = |key: &str| metadata.annotations.as_ref()?.get(key).map(String::as_str);
         let is_evidence = metadata.labels.as_ref()?.contains_key(Label::EVIDENCE);
         let record = record_of(object).filter(|_| is_evidence)?;
+        let differences = record.differences()?.clone();
         let accepted = record.baseline.accepted?;
         let nodes = annotation(Annotation::NODES).unwrap_or(&record.node);
         let listed = nodes.split(',').filter(|node| !node.is_empty()).count();
@@ -183,14 +177,14 @@ impl BaselineRecord {
             },
             name: metadata.name.clone()?,
             created_at: record.baseline.created_at.0,
-            reason: bounded(&accepted.reason),
+            reason: shortened(&accepted.reason, MAX_TEXT),
             acceptance: accepted.acceptance,
             counts: Counts {
-                added: accepted.differences.files_added,
-                changed: accepted.differences.files_changed,
-                removed: accepted.differences.files_removed,
+                added: differences.files_added,
+                changed: differences.files_changed,
+                removed: differences.files_removed,
             },
-            set: accepted.differences.changes_hash,
+            set: differences.changes_hash,
             requested: record.baseline.requested,
             nodes: nodes.replace(',', ", "),
             node_count: node_count.unwrap_or(listed),
@@ -199,10 +193,4 @@ impl BaselineRecord {
                 .to_owned(),
         })
     }
-}
-
-fn bounded(text: &str) -> String {
-    let mut text = text.to_owned();
-    shorten_middle(&mut text, MAX_TEXT);
-    text
 }

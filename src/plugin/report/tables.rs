@@ -143,7 +143,7 @@ pub(super) fn integrities(records: &Records) -> Vec<IntegrityRow> {
             namespace: owner.namespace.clone(),
             name: owner.name.clone(),
             created_at: record.created_at.map(time),
-            phase: record.phase.map(|phase| phase.to_string()),
+            phase: integrity.phase.map(|phase| phase.to_string()),
             configuration: integrity.configuration.clone(),
             configuration_hashes: hashes.join(" "),
             period_seconds: integrity.period,

@@ -229,6 +229,28 @@ fn the_present_is_no_part_of_a_period_that_has_ended() {
 }
 
 #[test]
+fn evidence_of_the_old_configuration_has_its_own_changes() {
+    let record = json!({
+        "fileIntegrity": "example", "node": "node01", "hostRoot": "/hostroot", "withOldConfig": true,
+        "baseline": {
+            "createdAt": NOW, "configHash": "c", "digest": "d", "entries": 1, "requested": true,
+            "accepted": {
+                "reason": "Configuration",
+                "differences": {"filesAdded": 1, "changesHash": set("new")},
+                "withOldConfig": {"filesRemoved": 5, "changesHash": set("old")},
+            },
+        },
+    });
+    let object = json!({
+        "metadata": {"name": "aide-example-set-0123", "namespace": NAMESPACE, "labels": {Label::EVIDENCE: ""}},
+        "data": {KEY_RECORD: record.to_string()},
+    });
+    let record = BaselineRecord::of(&serde_json::from_value(object).unwrap()).unwrap();
+    assert_eq!(record.counts.to_string(), "a:0,c:0,r:5");
+    assert_eq!(record.set, Some(set("old")));
+}
+
+#[test]
 fn the_exit_status_is_that_of_the_worst() {
     let well = Records {
         nodes: vec![node("node01", &succeeded(), 930, true)],

@@ -650,6 +650,12 @@ async fn loosening_a_restricted_file_integrity_requires_accept() -> anyhow::Resu
         let lower = || json!({"config": {"requireAcceptance": false}});
         let retention = |days: Value| json!({"evidence": {"retentionDays": days}});
         let of_node = |key: &str, value: Value| json!({key: value});
+        let holds = |holds: &[(&str, &String, &str)]| {
+            let list = holds.iter().map(|(name, until, then)| {
+                json!({"name": name, "from": "2026-01-01T00:00:00Z", "until": until, "then": then})
+            });
+            json!({"holds": list.collect::<Vec<Value>>()})
+        };
         carry_out(
             "a user without accept: loosen spec.config.requireAcceptance",
             vec![
@@ -751,6 +757,63 @@ async fn loosening_a_restricted_file_integrity_requires_accept() -> anyhow::Resu
                     "an exclusion without an end",
                     "adding or extending an exclusion",
                     change(&editor, "kept", exclude(&[("/etc/a", None)])),
+                ),
+                refused(
+                    "an accepting hold of a node",
+                    NODE,
+                    node(&editor, of_node(names::Annotation::HOLDS, json!("[]"))),
+                ),
+                refused(
+                    "a scan",
+                    NODE,
+                    node(
+                        &editor,
+                        of_node(names::Annotation::SCAN_REQUEST, json!("s1")),
+                    ),
+                ),
+                refused(
+                    "an accepting hold",
+                    "changing spec.holds, which has a hold with then: Accept, requires the verb accept",
+                    change(&editor, "kept", holds(&[("a", &soon, "Accept")])),
+                ),
+                allowed(
+                    "a reporting hold",
+                    change(&editor, "kept", holds(&[("a", &soon, "Report")])),
+                ),
+                refused(
+                    "a hold that accepts now",
+                    "changing spec.holds",
+                    change(&editor, "kept", holds(&[("a", &soon, "Accept")])),
+                ),
+                allowed(
+                    "two holds by an accepter",
+                    change(
+                        &accepter,
+                        "kept",
+                        holds(&[("a", &soon, "Accept"), ("b", &later, "Report")]),
+                    ),
+                ),
+                refused(
+                    "a longer accepting hold",
+                    "changing spec.holds",
+                    change(
+                        &editor,
+                        "kept",
+                        holds(&[("a", &later, "Accept"), ("b", &later, "Report")]),
+                    ),
+                ),
+                refused(
+                    "without the reporting one",
+                    "changing spec.holds",
+                    change(&editor, "kept", holds(&[("a", &soon, "Accept")])),
+                ),
+                allowed(
+                    "something else beside an accepting hold",
+                    change(&editor, "kept", json!({"debug": true})),
+                ),
+                allowed(
+                    "without the accepting hold",
+                    change(&editor, "kept", holds(&[("b", &later, "Report")])),
                 ),
                 allowed(
                     "a shorter exclusion",

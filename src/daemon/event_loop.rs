@@ -254,7 +254,7 @@ impl EventLoop {
             Action::CheckPart => self.check_part(results.checks.clone()),
             Action::PublishScan => self.publish_scan(None),
             Action::PublishRequestedScan(id) => self.publish_scan(Some(id)),
-            Action::PublishPart => self.publish_part()?,
+            Action::PublishPart { scan } => self.publish_part(scan)?,
             Action::PublishBaseline { request, event } => {
                 let last = self.progress.last.take();
                 self.forget_known_state();
@@ -334,8 +334,8 @@ impl EventLoop {
         Ok(self.publishing.accepted(last, request)?)
     }
 
-    /// Publishes the baseline that accepts announced changes, and what is left.
-    fn publish_part(&mut self) -> anyhow::Result<()> {
+    /// Publishes the baseline that accepts announced changes, what is left, and the request that the scan has done.
+    fn publish_part(&mut self, scan: Option<String>) -> anyhow::Result<()> {
         let Some(completed) = self.progress.last.take() else {
             return Ok(());
         };
@@ -343,7 +343,7 @@ impl EventLoop {
             detection.accepted(&completed);
             self.publishing.set_realtime(detection.status().0);
         }
-        Ok(self.publishing.accepted_part(completed)?)
+        Ok(self.publishing.accepted_part(completed, scan)?)
     }
 
     /// Publishes a refusal, with the result of the run if there was one.

@@ -99,8 +99,13 @@ impl Publishing {
         self.send(update, completed.log);
     }
 
-    /// Publishes the baseline that accepts announced changes, and the result of its run: what is left. One request.
-    pub(super) fn accepted_part(&mut self, mut completed: Completed) -> Result<(), DatabaseError> {
+    /// Publishes the baseline that accepts announced changes, the result of its run, which is what is left, and the
+    /// requested scan that it has done: one request.
+    pub(super) fn accepted_part(
+        &mut self,
+        mut completed: Completed,
+        request: Option<String>,
+    ) -> Result<(), DatabaseError> {
         let Some(baseline) = self.report_baseline(completed.baseline.take())? else {
             return Ok(());
         };
@@ -108,6 +113,7 @@ impl Publishing {
         let update = NodeUpdate {
             finding: completed.finding,
             scanned_digest: Some(baseline.digest.clone()),
+            scan: request.map(|id| done(id, completed.started_at)),
             announced: completed.announced,
             baseline: Some(baseline),
             ..NodeUpdate::default()

@@ -39,7 +39,8 @@ fn a_scan_that_accepts_announced_changes_replaces_the_baseline() {
     let mut machine = idle();
     assert_eq!(machine.handle(Event::Timer, s(30)), [Action::Scan]);
     let actions = machine.handle(accepted_part("u1", "d2"), s(40));
-    assert_eq!(actions, [Action::PublishPart, Action::WakeAt(s(140))]);
+    let published = Action::PublishPart { scan: None };
+    assert_eq!(actions, [published, Action::WakeAt(s(140))]);
     assert_eq!(machine.baseline_digest(), Some("d2"));
     // The status still has the old baseline.
     let status = known("c1", "d1").announcing(&["u1"]);

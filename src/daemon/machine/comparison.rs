@@ -2,7 +2,7 @@
 
 use super::baseline::{Disk, ExecutedAcceptance, KnownBaseline, NO_DATABASE};
 use super::messages;
-use crate::api::{AcceptanceRequest, NodeHold};
+use crate::api::{AcceptanceRequest, HoldEnd};
 use crate::daemon::node_state::{ObservedStatus, ReportedBaseline};
 use crate::scan::event::EventMessage;
 use crate::scan::outcome::ScanError;
@@ -93,10 +93,7 @@ fn another(
     let request = open_request(known, observed);
     let is_of_new_config = known.config_hash != reported.config_hash
         && observed.desired.config_hash.as_ref() == Some(&known.config_hash);
-    // Changes were accepted at the end of holds that are not reported as over.
-    let of_hold = observed.hold.as_ref().map(NodeHold::id);
-    let is_of_hold = of_hold.is_some() && of_hold == known.request;
-    let is_desired = request.is_some() || is_of_new_config || is_of_hold;
+    let is_desired = request.is_some() || is_of_new_config || is_of_hold(known, observed);
     if is_desired || is_announced(known, observed) {
         Comparison::Adopt {
             request,
@@ -135,6 +132,22 @@ fn open_request(known: &KnownBaseline, observed: &ObservedStatus) -> Option<Stri
         observed.desired.reinit_request.as_ref() == Some(id)
             && observed.reinit_done.as_ref() != Some(id)
     })
+}
+
+/// Whether the baseline accepts the changes at the end of holds that are not reported as over. Whoever can replace the
+/// baseline knows the id of any hold, so the spec must still request that these holds accept changes.
+fn is_of_hold(known: &KnownBaseline, observed: &ObservedStatus) -> bool {
+    let Some(hold) = &observed.hold else {
+        return false;
+    };
+    let accepts = |name: &String| {
+        let mut desired = observed.desired.holds.iter();
+        desired.any(|hold| hold.name == *name && hold.then == HoldEnd::Accept)
+    };
+    hold.then == HoldEnd::Accept
+        && !hold.holds.is_empty()
+        && hold.holds.iter().all(accepts)
+        && known.request == Some(hold.id())
 }
 
 /// Whether the baseline accepts announced changes. Its request has the UIDs of all acceptances. An acceptance of which

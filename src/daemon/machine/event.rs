@@ -61,6 +61,8 @@ impl Event {
 pub enum Finished {
     /// A new baseline was created.
     Initialized(KnownBaseline),
+    /// The excluded paths of the baseline were changed. It accepts no changes.
+    ExclusionsChanged(KnownBaseline),
     /// No baseline was created; the old one, if any, is unchanged.
     InitFailed(ScanError),
     /// No baseline was created, because the node shows changes with the configuration of the old one, and only an
@@ -120,7 +122,10 @@ pub enum Action {
     /// The same; it is the scan that was requested with this id.
     PublishRequestedScan(String),
     /// Publish the baseline that accepts announced changes, and the result of its run.
-    PublishPart,
+    PublishPart {
+        /// The requested scan that is done.
+        scan: Option<String>,
+    },
     /// Publish the baseline that was created, or was found at the start.
     PublishBaseline {
         /// The request for re-initialization that is done.

@@ -14,7 +14,12 @@ use crate::scan::outcome::ScanError;
 impl Machine {
     pub(super) fn finish(&mut self, finished: Finished, now: Duration, actions: &mut Vec<Action>) {
         match finished {
-            Finished::Initialized(created) => self.initialized(created, now, actions),
+            Finished::Initialized(created) => {
+                self.finish_ended_holds(actions);
+                self.initialized(created, now, actions);
+            }
+            // What holds should accept at their end is not accepted yet.
+            Finished::ExclusionsChanged(created) => self.initialized(created, now, actions),
             Finished::InitFailed(error) => self.init_failed(error, now, actions),
             Finished::Unaccepted { digest } => self.unaccepted(digest.as_deref(), now, actions),
             Finished::Scanned { digest } => self.scanned(digest.as_deref(), now, actions),
@@ -54,7 +59,6 @@ impl Machine {
         if let Some(id) = reason.request() {
             self.reinit_done = Some(id.to_owned());
         }
-        self.finish_ended_holds(actions);
         actions.push(Action::PublishBaseline {
             request: reason.request().map(str::to_owned),
             event: messages::of_new_baseline(
@@ -136,7 +140,8 @@ impl Machine {
         let after = self.schedule.after_scan(now);
         let due = if self.expects_approval { now } else { after };
         self.state = State::Idle { due };
-        actions.push(Action::PublishPart);
+        let scan = self.scan_requests.scan_ended();
+        actions.push(Action::PublishPart { scan });
     }
 
     fn refused(

@@ -122,8 +122,9 @@ impl TimedHolds {
         if !accepts {
             return Phase::Reports;
         }
-        let is_reported =
-            |it: &NodeHold| (it.since.clone(), &it.holds) == (shown.since.clone(), &shown.holds);
+        // `until` is only for people.
+        let key = |it: &NodeHold| (it.since.clone(), it.then, it.holds.clone());
+        let is_reported = |it: &NodeHold| key(it) == key(&shown);
         if !self.reported.as_ref().is_some_and(is_reported) {
             return Phase::Unreported(shown);
         }

@@ -149,7 +149,7 @@ impl Runner {
         let record = tokio::task::spawn_blocking(install).await??;
         Ok(Completed {
             baseline: Some(self.published(&record)),
-            ..Completed::new(Finished::Initialized(known(record)), time::now())
+            ..Completed::new(Finished::ExclusionsChanged(known(record)), time::now())
         })
     }
 

@@ -49,6 +49,19 @@ fn a_requested_scan_starts_at_once_and_once() {
 }
 
 #[test]
+fn a_requested_scan_that_accepts_announced_changes_is_done() {
+    let mut machine = idle();
+    machine.handle(requests("s1"), s(5));
+    let accepted = Event::Finished(Finished::AcceptedPart(baseline("c1", "d2")));
+    let scan = Some("s1".to_owned());
+    let actions = machine.handle(accepted, s(9));
+    assert_eq!(
+        actions,
+        [Action::PublishPart { scan }, Action::WakeAt(s(109))]
+    );
+}
+
+#[test]
 fn a_scan_that_runs_already_is_not_the_requested_one() {
     let mut machine = idle();
     machine.handle(Event::Timer, s(30));

@@ -456,6 +456,88 @@ fn a_baseline_of_another_period_is_not_explained() {
 }
 
 #[test]
+fn a_baseline_that_the_spec_does_not_accept_is_not_explained() {
+    // Whoever can replace the baseline can write the node status and the record, but not the spec.
+    for (holds, shown) in [
+        (vec![reports("a", 10, 20)], HoldEnd::Report),
+        (vec![reports("a", 10, 20)], HoldEnd::Accept),
+        (vec![accepts("a", 10, 20)], HoldEnd::Report),
+        (vec![accepts("b", 10, 20)], HoldEnd::Accept),
+        (Vec::new(), HoldEnd::Accept),
+    ] {
+        let mut node = Node::new(&[accepts("a", 10, 20)], 0);
+        node.run(20);
+        node.known = KnownBaseline {
+            request: node.status.hold.as_ref().map(NodeHold::id),
+            ..baseline("c1", "d2")
+        };
+        node.status.desired.holds = holds;
+        if let Some(hold) = &mut node.status.hold {
+            hold.then = shown;
+        }
+        node.take();
+        node.start();
+        let actions = node.take();
+        assert!(
+            matches!(actions[0], Action::PublishError { .. }),
+            "{actions:?}"
+        );
+    }
+    // Holds without names are none.
+    let mut node = Node::new(&[], 0);
+    let hold = NodeHold {
+        since: time::whole_seconds(at(10)),
+        until: time::whole_seconds(at(20)),
+        then: HoldEnd::Accept,
+        holds: Vec::new(),
+    };
+    node.known = KnownBaseline {
+        request: Some(hold.id()),
+        ..baseline("c1", "d2")
+    };
+    node.status.hold = Some(hold);
+    node.start();
+    let actions = node.take();
+    assert!(
+        matches!(actions[0], Action::PublishError { .. }),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn a_hold_is_shown_as_accepting_before_it_accepts() {
+    let mut node = Node::new(&[reports("a", 10, 20)], 0);
+    node.run(15);
+    node.api_is_reachable = false;
+    node.status.desired.holds = vec![accepts("a", 10, 20)];
+    node.observe();
+    node.run(10);
+    // The API server shows a hold that reports.
+    assert!(node.is_held() && node.accepting().is_none());
+    node.api_is_reachable = true;
+    node.run(1);
+    assert!(node.accepting().is_some());
+}
+
+#[test]
+fn a_change_of_exclusions_during_the_hold_accepts_nothing() {
+    let mut node = Node::new(&[accepts("a", 10, 20)], 0);
+    node.run(15);
+    node.status = node.status.clone().with_config("c2");
+    node.observe();
+    node.event(Event::ConfigLoaded("c2".to_owned()));
+    assert!(node.is_held());
+    node.run(5);
+    let state = State::Initializing(BaselineReason::Config);
+    assert_eq!(node.machine.state(), &state);
+    node.known = baseline("c2", "d2");
+    let changed = Finished::ExclusionsChanged(node.known.clone());
+    node.event(Event::Finished(changed));
+    let ended = node.accepting().map(|ended| ended.holds);
+    assert_eq!(ended, Some(vec!["a".to_owned()]));
+}
+
+#[test]
 fn a_baseline_that_cannot_be_created_is_tried_again() {
     let mut node = Node::new(&[accepts("a", 10, 20)], 0);
     node.run(20);

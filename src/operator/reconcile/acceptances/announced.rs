@@ -208,19 +208,21 @@ impl<'f, 'a> Assessing<'f, 'a> {
             status: self.status(status, &phase),
             phase,
             announced: announced
-                .map(|node| (node.name, self.announcement()))
+                .map(|node| (node.name, self.announcement(node)))
                 .collect(),
             check_after: self.check_after(),
         }
     }
 
-    fn announcement(&self) -> AnnouncedChanges {
+    fn announcement(&self, node: &AcceptanceNode<'a>) -> AnnouncedChanges {
         let name = self.acceptance.metadata.name.clone();
+        // A node whose changes must be accepted before it gets the new configuration is scanned with the old one.
+        let config_hash = node.kept_config.unwrap_or(self.fleet.config_hash);
         AnnouncedChanges {
             name: name.unwrap_or_default(),
             uid: self.uid.to_owned(),
             until: self.deadline(),
-            config_hash: self.fleet.config_hash.to_owned(),
+            config_hash: config_hash.to_owned(),
         }
     }
 

@@ -107,6 +107,25 @@ impl Cluster {
         }
     }
 
+    /// Sets `requireAcceptance`, and then another configuration. Returns the hash of the one before.
+    fn require_acceptance_and_reconfigure(&mut self) -> String {
+        let spec = json!({"config": {"requireAcceptance": true}});
+        let mut file_integrity = self.observed.file_integrity.as_ref().clone();
+        file_integrity.spec = serde_json::from_value(spec).unwrap();
+        self.observed.file_integrity = Arc::new(file_integrity);
+        let old = self.config_hash();
+        let effective = "/hostroot/etc p+n\n".to_owned();
+        self.observed.verdict = super::super::ConfigVerdict::Good {
+            config: super::super::super::build::ActiveConfig {
+                conf: effective.clone(),
+                effective,
+            },
+            warnings: Vec::new(),
+        };
+        assert_ne!(self.config_hash(), old);
+        old
+    }
+
     fn baseline(&self, content: &str) -> Baseline {
         Baseline {
             created_at: at(self.seconds),
@@ -1360,20 +1379,7 @@ fn thousands_of_nodes_are_listed_partly_and_planned_fast() {
 #[test]
 fn nodes_that_keep_an_old_configuration_accept_with_it() {
     let mut cluster = Cluster::failed(2);
-    let spec = json!({"config": {"requireAcceptance": true}});
-    let mut file_integrity = cluster.observed.file_integrity.as_ref().clone();
-    file_integrity.spec = serde_json::from_value(spec).unwrap();
-    cluster.observed.file_integrity = Arc::new(file_integrity);
-    let old = cluster.config_hash();
-    let effective = "/hostroot/etc p+n\n".to_owned();
-    cluster.observed.verdict = super::super::ConfigVerdict::Good {
-        config: super::super::super::build::ActiveConfig {
-            conf: effective.clone(),
-            effective,
-        },
-        warnings: Vec::new(),
-    };
-    assert_ne!(cluster.config_hash(), old);
+    let old = cluster.require_acceptance_and_reconfigure();
     cluster.accept("a", &json!({}));
     cluster.reconcile();
     let request = cluster.open_request("n0").unwrap();

@@ -261,3 +261,26 @@ fn a_list_does_not_keep_a_set_from_being_accepted() {
     cluster.is_complete("set", AcceptanceReason::Accepted);
     assert_eq!(cluster.announced("n0"), ["list"]);
 }
+
+#[test]
+fn nodes_that_keep_an_old_configuration_accept_listed_changes_with_it() {
+    let mut cluster = clean(2);
+    cluster.shows("n0", 'a');
+    let old = cluster.require_acceptance_and_reconfigure();
+    cluster.accept("a", &removal(&["/a"]));
+    cluster.reconcile();
+    let hashes = |cluster: &Cluster| {
+        ["n0", "n1"].map(|node| {
+            let desired = cluster.statuses[node].desired();
+            let announced = desired.announced.into_iter().map(|it| it.config_hash);
+            (desired.config_hash, announced.collect::<Vec<_>>())
+        })
+    };
+    let of = |hash: &String| (Some(hash.clone()), vec![hash.clone()]);
+    let new = cluster.config_hash();
+    assert_eq!(hashes(&cluster), [of(&old), of(&new)]);
+    cluster.has("n0", "a", 1, 0);
+    cluster.is_clean("n0");
+    cluster.reconcile();
+    assert_eq!(hashes(&cluster), [of(&new), of(&new)]);
+}

@@ -7,6 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -685,7 +686,12 @@ async fn an_acceptance_is_exact_whatever_happens_meanwhile() {
     made(&node.initialize(BaselineReason::First).await);
     let root: PathBuf = node.etc("");
     let (mut accepted, mut missed) = (0, 0);
-    for race in 0..100_u32 {
+    // The file is written at any time of an acceptance, however fast the machine is.
+    let mut latest = Duration::from_millis(60);
+    for race in 0..400_u32 {
+        if race >= 60 && accepted >= 10 && missed >= 10 {
+            break;
+        }
         fs::write(root.join("race0"), format!("listed {race}")).unwrap();
         fs::write(root.join("race1"), format!("open {race}")).unwrap();
         let change = listed(&node, b"/etc/race0", ChangeKind::Changed);
@@ -693,13 +699,15 @@ async fn an_acceptance_is_exact_whatever_happens_meanwhile() {
         let directory = root.clone();
         let writing = std::thread::spawn(move || {
             let mut random = fastrand::Rng::with_seed(race.into());
-            std::thread::sleep(Duration::from_micros(random.u64(0..60_000)));
+            std::thread::sleep(latest.mul_f64(random.f64()));
             if random.bool() {
                 fs::write(directory.join("race0"), format!("unlisted {race}")).unwrap();
             }
         });
         let before = entry_digest(&node, "race0");
+        let started = Instant::now();
         let completed = accept(&node, &announced(&node.runner(), &[change])).await;
+        latest = started.elapsed();
         writing.join().unwrap();
         let after = entry_digest(&node, "race0");
         match completed.map(|it| it.finished) {
@@ -720,7 +728,7 @@ async fn an_acceptance_is_exact_whatever_happens_meanwhile() {
         assert_eq!(scan.contains_key("/etc/race0"), is_other, "{race}");
         assert!(scan.contains_key("/etc/race1"), "{race}");
     }
-    assert!(accepted > 10 && missed > 10, "{accepted} {missed}");
+    assert!(accepted >= 10 && missed >= 10, "{accepted} {missed}");
 }
 
 /// The digest that the baseline has of a file.

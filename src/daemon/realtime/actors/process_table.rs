@@ -66,10 +66,25 @@ struct Process {
     /// None if it had ended before it could be seen.
     start: Option<u64>,
     program: Program,
-    /// Whether the loader of the program is opened next.
+    /// It has done nothing since it opened the program, so what it opens next may be the loader of the program.
     may_open_loader: bool,
+    /// The file systems on which it has opened the loader.
+    loaders: Vec<Option<[u8; 8]>>,
     /// When it was seen last.
     seen: Duration,
+}
+
+impl Process {
+    /// Whether it opens the loader of its program. If the loader is opened on the same file system again, it is run as a
+    /// program itself.
+    fn opens_loader(&mut self, opened: &Opened) -> bool {
+        let is_next = self.may_open_loader && is_loader(&opened.name);
+        let is_first = is_next && !self.loaders.contains(&opened.file_system);
+        if is_first {
+            self.loaders.push(opened.file_system);
+        }
+        is_first
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -119,10 +134,8 @@ impl ProcessTable {
         now: Duration,
     ) {
         if let Some(process) = self.processes.get_mut(&pid)
-            && process.may_open_loader
-            && is_loader(&opened.name)
+            && process.opens_loader(&opened)
         {
-            process.may_open_loader = false;
             return;
         }
         for change in self
@@ -132,12 +145,12 @@ impl ProcessTable {
         {
             change.is_followed = true;
         }
-        let may_open_loader = opened.program.is_some();
         let shown = show();
         let process = Process {
             start: shown.as_ref().map(|shown| shown.start),
             program: program(pid, opened, shown.as_ref()),
-            may_open_loader,
+            may_open_loader: true,
+            loaders: Vec::new(),
             seen: now,
         };
         self.put(pid, process);
@@ -250,6 +263,7 @@ impl ProcessTable {
                     start: Some(after.start),
                     program: Program::Running(after.into()),
                     may_open_loader: false,
+                    loaders: Vec::new(),
                     seen: now,
                 };
                 self.put(pid, process);
@@ -333,9 +347,9 @@ fn actor(change: &Change, is_recent: bool) -> Option<Arc<Actor>> {
     known.cloned()
 }
 
-/// The loader is a shared library itself.
+/// The loader is a shared library itself, as `ld-linux-x86-64.so.2` or `ld-musl-x86_64.so.1`.
 fn is_loader(name: &[u8]) -> bool {
-    name.windows(3).any(|part| part == b".so")
+    name.starts_with(b"ld") && name.windows(3).any(|part| part == b".so")
 }
 
 /// The last component of a path.

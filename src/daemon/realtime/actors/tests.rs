@@ -19,6 +19,7 @@ fn execution(pid: u32) -> Announced {
     let opened = Opened {
         name: b"program".to_vec(),
         program: None,
+        file_system: None,
     };
     Announced {
         announcement: Announcement::Execution(opened),

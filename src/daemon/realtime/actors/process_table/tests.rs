@@ -33,18 +33,29 @@ enum Step {
     /// It opens a program, and `/proc` shows this.
     Opens(&'static str, Option<Snapshot>),
     OpensScript(&'static str, Option<Snapshot>),
+    OpensBelowOverlay(&'static str, Option<Snapshot>),
     Writes(Option<Snapshot>),
     /// The queue is empty.
     Decide,
     Wait(u64),
 }
-use Step::{Decide, Opens, OpensScript, Wait, Writes};
+use Step::{Decide, Opens, OpensBelowOverlay, OpensScript, Wait, Writes};
 
 fn opened(path: &str, is_program: bool) -> Opened {
     let path = path.as_bytes().to_vec();
     Opened {
         name: file_name(&path).to_vec(),
         program: is_program.then_some(path),
+        file_system: Some(*b"overlay "),
+    }
+}
+
+/// The same file, as it is reported of the file system below the overlay.
+fn below_overlay(path: &str) -> Opened {
+    Opened {
+        program: None,
+        file_system: Some(*b"ext4    "),
+        ..opened(path, false)
     }
 }
 
@@ -66,6 +77,9 @@ fn decided(steps: Vec<Step>) -> Vec<Option<String>> {
             Opens(path, shown) => table.opened(pid(), opened(path, true), || shown, now),
             OpensScript(path, shown) => {
                 table.opened(pid(), opened(path, false), || shown, now);
+            }
+            OpensBelowOverlay(path, shown) => {
+                table.opened(pid(), below_overlay(path), || shown, now);
             }
             Writes(shown) => table.changed(pid(), change(), shown, now, now),
             Decide => decided.extend(decide(&mut table, now)),
@@ -175,6 +189,46 @@ fn the_loader_is_a_program_if_it_is_run_as_one() {
         Writes(None),
     ];
     assert_eq!(decided(steps), [is(SH), is(LOADER)].concat());
+}
+
+#[test]
+fn a_program_of_an_overlay_is_reported_twice() {
+    for (shown, after) in [
+        (Some(sh()), Some(touch())),
+        (Some(touch()), Some(touch())),
+        (Some(sh()), None),
+        (None, None),
+    ] {
+        let steps = vec![
+            OpensBelowOverlay(TOUCH, shown.clone()),
+            Opens(TOUCH, shown),
+            OpensBelowOverlay(LOADER, after.clone()),
+            Opens(LOADER, after.clone()),
+            Writes(after),
+        ];
+        assert_eq!(decided(steps), is(TOUCH));
+    }
+    // The events of the overlay are not reported: it was mounted a moment ago.
+    let below = |after: Option<Snapshot>| {
+        vec![
+            OpensBelowOverlay(TOUCH, Some(sh())),
+            OpensBelowOverlay(LOADER, Some(touch())),
+            Writes(after),
+        ]
+    };
+    assert_eq!(decided(below(Some(touch()))), is(TOUCH));
+    assert_eq!(decided(below(None)), unknown());
+    // The loader is run as a program.
+    let steps = vec![
+        OpensBelowOverlay(SH, Some(sh())),
+        Opens(SH, Some(sh())),
+        OpensBelowOverlay(LOADER, Some(sh())),
+        Opens(LOADER, Some(sh())),
+        OpensBelowOverlay(LOADER, Some(sh())),
+        Opens(LOADER, None),
+        Writes(None),
+    ];
+    assert_eq!(decided(steps), is(LOADER));
 }
 
 #[test]

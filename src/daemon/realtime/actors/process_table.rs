@@ -148,8 +148,8 @@ impl ProcessTable {
         let shown = show();
         let process = Process {
             start: shown.as_ref().map(|shown| shown.start),
+            may_open_loader: !is_loader(&opened.name),
             program: program(pid, opened, shown.as_ref()),
-            may_open_loader: true,
             loaders: Vec::new(),
             seen: now,
         };

@@ -276,8 +276,11 @@ impl<'a> Site<'a> {
         let statuses = self.space.api::<FileIntegrityNodeStatus>();
         let name = self.status_name();
         eventually("the cache of the API server to have it", async || {
-            let shown = statuses.get_with(&name, &cached).await?.desired();
-            Ok((shown == desired).then_some(()))
+            let shown = match statuses.get_with(&name, &cached).await {
+                Err(kube::Error::Api(status)) if status.code == 404 => None,
+                shown => Some(shown?.desired()),
+            };
+            Ok(shown.filter(|shown| *shown == desired).map(|_| ()))
         })
         .await
     }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +20,6 @@ use crate::api::{AnnouncedChanges, FileIntegrityAcceptance, FileIntegrityNodeSta
 use crate::k8s::{RequestError, request};
 use crate::locks::lock;
 use crate::scan::approved_changes::ApprovedChanges;
-
-/// How long the changes of an acceptance without `until` are accepted.
-const DEFAULT_TIME: SignedDuration = SignedDuration::from_hours(24);
 
 /// The acceptances with lists of changes that are announced to this node.
 #[derive(Clone)]
@@ -237,10 +234,7 @@ impl Announcements {
             return None;
         }
         let created = metadata.creation_timestamp.as_ref()?.0;
-        let until = match &spec.until {
-            Some(until) => until.0,
-            None => created.checked_add(DEFAULT_TIME).ok()?,
-        };
+        let until = spec.accepts_until(created);
         match ApprovedChanges::new(spec.changes.as_deref()?) {
             Ok(changes) => Some(ListedChanges {
                 until,

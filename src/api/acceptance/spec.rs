@@ -1,6 +1,7 @@
 //! The spec of a FileIntegrityAcceptance. Its doc comments are the descriptions in the API.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, Time};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::CustomResource;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -118,7 +119,16 @@ pub struct Approver {
     pub username: String,
 }
 
+/// How long changes are accepted without `until`.
+const DEFAULT_TIME: SignedDuration = SignedDuration::from_hours(24);
+
 impl FileIntegrityAcceptanceSpec {
+    /// Nothing is accepted after this time, if the acceptance was created then.
+    pub(crate) fn accepts_until(&self, created: Timestamp) -> Timestamp {
+        let default = || created.checked_add(DEFAULT_TIME).unwrap_or(Timestamp::MAX);
+        self.until.as_ref().map_or_else(default, |until| until.0)
+    }
+
     /// ID of the accepted change set. Empty if it lists its changes.
     pub(crate) fn set(&self) -> &str {
         self.change_set.as_deref().unwrap_or_default()

@@ -23,8 +23,6 @@ use crate::operator::admission_policy::PolicyState;
 use crate::operator::cache::node_status::CachedProgress;
 use crate::scan::approved_changes::ApprovedChanges;
 
-/// How long the changes of an acceptance without `until` are accepted.
-const DEFAULT_TIME: SignedDuration = SignedDuration::from_hours(24);
 /// How long after the end an answer is waited for: a daemon may have replaced its baseline in the last moment.
 const ANSWER_DELAY: SignedDuration = SignedDuration::from_secs(30);
 /// How often a policy that is not as it should be is read again.
@@ -278,11 +276,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
 
     /// Nothing is accepted after this time.
     fn deadline(&self) -> Timestamp {
-        let default = || {
-            let end = self.created.checked_add(DEFAULT_TIME);
-            end.unwrap_or(Timestamp::MAX)
-        };
-        self.until.unwrap_or_else(default)
+        self.acceptance.spec.accepts_until(self.created)
     }
 
     fn check_after(&self) -> Option<Duration> {

@@ -24,8 +24,6 @@ use crate::api::{
 use crate::operator::admission_policy::PolicyState;
 use crate::operator::evidence::index::EvidenceStates;
 
-/// How long nodes without a new baseline are waited for, unless the acceptance has `until`.
-const DEFAULT_TIME: SignedDuration = SignedDuration::from_hours(24);
 /// How long an unknown set may be unknown: the results of nodes may reach the operator later than the acceptance.
 const SET_DELAY: SignedDuration = SignedDuration::from_secs(10);
 /// How long after the end an answer to an open request is waited for: a daemon may have replaced its baseline in the
@@ -362,11 +360,7 @@ impl<'f, 'a> Assessing<'f, 'a> {
 
     /// No node gets a new baseline after this time.
     fn deadline(&self) -> Timestamp {
-        let default = || {
-            let end = self.created.checked_add(DEFAULT_TIME);
-            end.unwrap_or(Timestamp::MAX)
-        };
-        self.until.unwrap_or_else(default)
+        self.acceptance.spec.accepts_until(self.created)
     }
 
     fn age(&self) -> SignedDuration {

@@ -25,6 +25,9 @@ pub(crate) struct Node {
     /// ID of the newest request for a new baseline, and of the last one that the node has executed.
     pub(crate) reinit_requested: Option<String>,
     pub(crate) reinit_done: Option<String>,
+    /// The same of requests for an additional scan.
+    pub(crate) scan_requested: Option<String>,
+    pub(crate) scan_done: Option<String>,
     /// Hash of the configuration of its baseline.
     pub(crate) configuration: Option<String>,
     /// When its baseline was created, and whether somebody requested it.
@@ -116,6 +119,8 @@ impl Node {
                 .or_else(|| status.hold.as_ref().map(|_| NodeHoldReason::Spec)),
             reinit_requested: desired.reinit_request,
             reinit_done: status.reinit.as_ref().map(|reinit| reinit.id.clone()),
+            scan_requested: desired.scan_request,
+            scan_done: status.scan.as_ref().map(|scan| scan.id.clone()),
             realtime: status.realtime.as_ref().map(|it| (it.state, it.reason)),
             last_full_scan: status.last_full_scan.as_ref().map(|time| time.0),
             configuration: baseline.map(|baseline| baseline.config_hash.clone()),
@@ -135,6 +140,11 @@ impl Node {
     /// The change set that it shows.
     pub(crate) fn set(&self) -> Option<ChangeSetId> {
         self.scan.as_ref()?.set
+    }
+
+    /// Whether it has not executed the newest request for a scan.
+    pub(crate) fn owes_scan(&self) -> bool {
+        self.scan_requested.is_some() && self.scan_requested != self.scan_done
     }
 
     /// Whether its database is not the recorded one.

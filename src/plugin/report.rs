@@ -5,6 +5,7 @@
 mod charts;
 pub(crate) mod csv;
 mod findings;
+mod holds;
 pub(crate) mod html;
 pub(crate) mod period;
 pub(crate) mod records;
@@ -18,6 +19,7 @@ use serde::Serialize;
 
 use self::charts::Charts;
 use self::findings::Finding;
+use self::holds::HoldRow;
 use self::period::Period;
 use self::records::Records;
 use self::tables::{AcceptanceRow, BaselineRow, ChangeSetRow, IntegrityRow, NodeRow};
@@ -60,6 +62,7 @@ pub(crate) struct Report {
     findings: Vec<Finding>,
     file_integrities: Vec<IntegrityRow>,
     nodes: Vec<NodeRow>,
+    holds: Vec<HoldRow>,
     change_sets: Vec<ChangeSetRow>,
     /// Null if they could not be read.
     acceptances: Option<Vec<AcceptanceRow>>,
@@ -113,6 +116,7 @@ impl Report {
             findings,
             file_integrities,
             nodes,
+            holds: holds::of(records, scope),
             change_sets,
             acceptances,
             baselines,

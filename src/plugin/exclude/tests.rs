@@ -71,14 +71,14 @@ fn status(condition: &str, changes: &[&str], more: i64) -> FileIntegrityNodeStat
         .iter()
         .map(|path| json!({"path": path, "kind": "changed"}));
     let entries: Vec<Value> = entries.collect();
-    let changed = i64::try_from(entries.len()).unwrap() + more;
+    let number = i64::try_from(entries.len()).unwrap() + more;
     serde_json::from_value(json!({
         "metadata": {"name": "fi-n1", "namespace": "ns", "ownerReferences": [{
             "apiVersion": "fileintegrity.openshift.io/v1alpha1", "kind": "FileIntegrity", "name": "fi",
             "uid": "u", "controller": true}]},
         "nodeName": "n1",
         "lastResult": {"condition": condition, "lastProbeTime": "2026-12-01T11:50:00Z",
-            "filesChanged": changed, "changes": entries},
+            "filesChanged": number, "changes": entries},
     }))
     .unwrap()
 }

@@ -15,7 +15,11 @@ const NAMESPACE: &str = "openshift-file-integrity";
 fn integrity(status: &Value) -> IntegrityRecord {
     let object = json!({
         "metadata": {"name": "example", "namespace": NAMESPACE, "creationTimestamp": "2026-01-05T08:00:00Z"},
-        "spec": {"config": {"gracePeriod": 900, "profile": "generic"}, "nodeSelector": {"node-role": "worker"}},
+        "spec": {"config": {"gracePeriod": 900, "profile": "generic"}, "nodeSelector": {"node-role": "worker"}, "holds": [
+            {"name": "weekend", "from": "2026-11-28T00:00:00Z", "until": "2026-12-02T00:00:00Z", "nodes": ["node01", "node03"],
+                "reason": "kernel, CHG7", "then": "Accept"},
+            {"name": "old", "from": "2026-10-01T00:00:00Z", "until": "2026-10-02T00:00:00Z"},
+        ]},
         "status": status,
     });
     IntegrityRecord::of(&serde_json::from_value(object).unwrap())
@@ -169,6 +173,7 @@ fn the_tables_as_csv() {
         Table::Findings,
         Table::FileIntegrities,
         Table::Nodes,
+        Table::Holds,
         Table::ChangeSets,
         Table::Acceptances,
         Table::Baselines,
@@ -178,6 +183,59 @@ fn the_tables_as_csv() {
         .map(|table| format!("{table:?}\n{}", report.csv(table).unwrap()))
         .collect();
     insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn holds_are_those_of_the_period_and_of_now() {
+    let mut records = records();
+    let held = |name: &str, hold: &Value| {
+        let mut node = node(name, &succeeded(), 930, true);
+        let mut object = json!({
+            "metadata": {"name": "x", "namespace": NAMESPACE, "ownerReferences": [{
+                "apiVersion": "fileintegrity.openshift.io/v1alpha1", "kind": "FileIntegrity", "name": "example",
+                "uid": "u", "controller": true}]},
+            "nodeName": name,
+        });
+        if hold.is_string() {
+            object["metadata"]["annotations"] = json!({Annotation::HOLDOFF: hold});
+        } else {
+            object["hold"] = hold.clone();
+        }
+        node.node =
+            crate::plugin::fleet::Node::of(&serde_json::from_value(object).unwrap()).unwrap();
+        node
+    };
+    let of = |name: &str| json!({"since": "2026-11-28T00:00:00Z", "until": "2026-12-02T00:00:00Z", "holds": [name]});
+    records.nodes.extend([
+        held("node05", &of("weekend")),
+        held("node06", &json!("")),
+        held("node07", &json!("")),
+        held("node08", &of("removed")),
+    ]);
+    let rows = |from: &str, to: Option<&str>| {
+        let report = Report::of(&records, scope(from, to));
+        let rows = serde_json::to_value(&report.holds).unwrap();
+        let rows = rows.as_array().unwrap().clone();
+        let row = |row: Value| {
+            (
+                row["kind"].clone(),
+                row["name"].clone(),
+                row["nodesNow"].clone(),
+            )
+        };
+        rows.into_iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        rows("2026-11-01", None),
+        [
+            (json!("spec"), json!("weekend"), json!("node05")),
+            (json!("user"), json!(null), json!("node06, node07")),
+            (json!("spec"), json!("removed"), json!("node08")),
+        ]
+    );
+    let old = (json!("spec"), json!("old"), json!(null));
+    assert_eq!(rows("2026-10-01", Some("2026-10-31")), [old]);
+    assert!(rows("2026-09-01", Some("2026-09-30")).is_empty());
 }
 
 #[test]

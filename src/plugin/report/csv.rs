@@ -10,6 +10,7 @@ use super::Report;
 pub(crate) enum Table {
     Findings,
     FileIntegrities,
+    CriticalFiles,
     Nodes,
     Holds,
     ChangeSets,
@@ -23,6 +24,7 @@ impl Report {
         match table {
             Table::Findings => rows(&self.findings),
             Table::FileIntegrities => rows(&self.file_integrities),
+            Table::CriticalFiles => rows(self.critical_files.as_deref().unwrap_or_default()),
             Table::Nodes => rows(&self.nodes),
             Table::Holds => rows(&self.holds),
             Table::ChangeSets => rows(&self.change_sets),

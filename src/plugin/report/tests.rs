@@ -1,14 +1,18 @@
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::critical::Critical;
 use super::csv::Table;
 use super::period::Period;
 use super::records::{AcceptanceRecord, BaselineRecord, IntegrityRecord, NodeRecord, Records};
 use super::{Report, Scope};
+use crate::aide::path_check::Answer;
 use crate::api::ScanMonths;
 use crate::api::names::{Annotation, KEY_RECORD, Label};
+use crate::plugin::coverage::Coverage;
 use crate::plugin::failure::{DIFFERENCES, PROBLEMS, WELL};
 use crate::plugin::fixtures::{HOSTILE, NOW, errored, failed, set, succeeded, well};
+use crate::plugin::fleet::{Node, Owner};
 
 const NAMESPACE: &str = "openshift-file-integrity";
 
@@ -150,9 +154,46 @@ fn november() -> Scope {
     scope("2026-11-01", None)
 }
 
+fn report() -> Report {
+    of(&records(), november())
+}
+
+fn of(records: &Records, scope: Scope) -> Report {
+    Report::of(records, &critical(HOSTILE), scope)
+}
+
+/// A watched file, and one that is not, as a user has written them.
+fn critical(unwatched: &str) -> Critical {
+    let answer = |watched| Answer {
+        watched,
+        kind: None,
+        line: watched.then_some(2),
+        attributes: None,
+    };
+    let mut coverage = Coverage {
+        owner: Owner {
+            namespace: NAMESPACE.to_owned(),
+            name: "example".to_owned(),
+        },
+        hash: Some(set("config")),
+        nodes: 4,
+        current: 4,
+        paths: Vec::new(),
+    };
+    let effective = "# rules\n/hostroot/etc R\n";
+    coverage.add("/etc/passwd", answer(true), effective, "/hostroot");
+    coverage.add(
+        &format!("/srv/{unwatched}"),
+        answer(false),
+        effective,
+        "/hostroot",
+    );
+    Critical::Known(vec![coverage])
+}
+
 #[test]
 fn the_report_as_json() {
-    let report = Report::of(&records(), november());
+    let report = report();
     assert_eq!(report.exit_status, DIFFERENCES);
     let mut json = serde_json::to_value(&report).unwrap();
     json["programVersion"] = json!("[version]");
@@ -161,17 +202,18 @@ fn the_report_as_json() {
 
 #[test]
 fn the_report_as_a_page() {
-    let page = Report::of(&records(), november()).html().unwrap();
+    let page = report().html().unwrap();
     let page = page.replace(env!("CARGO_PKG_VERSION"), "[version]");
     insta::assert_snapshot!(page);
 }
 
 #[test]
 fn the_tables_as_csv() {
-    let report = Report::of(&records(), november());
+    let report = report();
     let tables = [
         Table::Findings,
         Table::FileIntegrities,
+        Table::CriticalFiles,
         Table::Nodes,
         Table::Holds,
         Table::ChangeSets,
@@ -201,19 +243,18 @@ fn holds_are_those_of_the_period_and_of_now() {
         } else {
             object["hold"] = hold.clone();
         }
-        node.node =
-            crate::plugin::fleet::Node::of(&serde_json::from_value(object).unwrap()).unwrap();
+        node.node = Node::of(&serde_json::from_value(object).unwrap()).unwrap();
         node
     };
-    let of = |name: &str| json!({"since": "2026-11-28T00:00:00Z", "until": "2026-12-02T00:00:00Z", "holds": [name]});
+    let by = |name: &str| json!({"since": "2026-11-28T00:00:00Z", "until": "2026-12-02T00:00:00Z", "holds": [name]});
     records.nodes.extend([
-        held("node05", &of("weekend")),
+        held("node05", &by("weekend")),
         held("node06", &json!("")),
         held("node07", &json!("")),
-        held("node08", &of("removed")),
+        held("node08", &by("removed")),
     ]);
     let rows = |from: &str, to: Option<&str>| {
-        let report = Report::of(&records, scope(from, to));
+        let report = of(&records, scope(from, to));
         let rows = serde_json::to_value(&report.holds).unwrap();
         let rows = rows.as_array().unwrap().clone();
         let row = |row: Value| {
@@ -241,7 +282,7 @@ fn holds_are_those_of_the_period_and_of_now() {
 #[test]
 fn a_month_outside_the_period_does_not_count() {
     let at = |from, to| {
-        let report = Report::of(&records(), scope(from, to));
+        let report = of(&records(), scope(from, to));
         let node = &report.nodes[0];
         (node.scans, node.longest_interval_seconds)
     };
@@ -260,7 +301,7 @@ fn a_node_without_a_scan_is_late_since_it_is_known() {
     let mut records = records();
     let node = &mut records.nodes[0];
     (node.node.last_full_scan, node.months) = (None, ScanMonths::new());
-    let report = Report::of(&records, november());
+    let report = of(&records, november());
     assert!(report.nodes[0].is_late);
     let finding = &report.findings[1];
     let text = serde_json::to_value(finding).unwrap();
@@ -272,7 +313,7 @@ fn a_node_without_a_scan_is_late_since_it_is_known() {
 
 #[test]
 fn the_present_is_no_part_of_a_period_that_has_ended() {
-    let report = Report::of(
+    let report = of(
         &records(),
         scope("2026-11-01", Some("2026-11-30T00:00:00Z")),
     );
@@ -315,9 +356,12 @@ fn the_exit_status_is_that_of_the_worst() {
         integrities: vec![integrity(&well())],
         ..Records::default()
     };
-    let status = |records: &Records| Report::of(records, november()).exit_status;
+    let unknown = Critical::Unknown("there is no AIDE".to_owned());
+    let status = |records: &Records| Report::of(records, &unknown, november()).exit_status;
     assert_eq!(status(&well), WELL);
     assert_eq!(status(&records()), DIFFERENCES);
+    let unwatched = of(&well, november());
+    assert_eq!(unwatched.exit_status, DIFFERENCES);
     let unread = Records {
         unread: vec!["you may not list configmaps".to_owned()],
         ..well
@@ -333,7 +377,7 @@ fn texts_of_others_stay_texts() {
     records.acceptances = Some(vec![acceptance(&format!("=cmd|{hostile}"), &hostile)]);
     records.nodes = vec![node("node01", &failed("x", "x", &hostile), 930, true)];
     records.unread = vec![hostile.clone()];
-    let report = Report::of(&records, november());
+    let report = of(&records, november());
     let page = report.html().unwrap();
     for forbidden in [
         "<script",
@@ -360,9 +404,7 @@ fn formulas_are_texts_in_csv() {
     let formulas = ["=1", "+1", " -1", "@x", "\tx", "\r=1"];
     let all = formulas.map(|formula| acceptance("r", formula));
     records.acceptances = Some(all.to_vec());
-    let csv = Report::of(&records, november())
-        .csv(Table::Acceptances)
-        .unwrap();
+    let csv = of(&records, november()).csv(Table::Acceptances).unwrap();
     let mut lines = ::csv::Reader::from_reader(csv.as_bytes());
     let column = lines
         .headers()

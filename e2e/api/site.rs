@@ -14,7 +14,7 @@ use fio::testing::api::{
 use fio::testing::operator::build::{self, ActiveConfig};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, GetParams};
 use kube::{Client, ResourceExt as _};
 use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -271,7 +271,15 @@ impl<'a> Site<'a> {
     async fn write_desired(&self, desired: DesiredNodeState) -> anyhow::Result<()> {
         let object = build::node_status(&self.fi, &self.node, &desired);
         apply::<FileIntegrityNodeStatus>(&self.operator().await?, object).await?;
-        Ok(())
+        // A daemon that starts now watches from the API server's cache, which may be older than what was written.
+        let cached = GetParams::at("0");
+        let statuses = self.space.api::<FileIntegrityNodeStatus>();
+        let name = self.status_name();
+        eventually("the cache of the API server to have it", async || {
+            let shown = statuses.get_with(&name, &cached).await?.desired();
+            Ok((shown == desired).then_some(()))
+        })
+        .await
     }
 
     /// A client with the permissions of the operator.

@@ -12,11 +12,11 @@ use crate::harness::{Fi, Node, Test, on_one_node, until};
 /// Number of files that `sed -i` changes, each in a process of its own.
 const BY_SED: usize = 10;
 
-/// Runs a pod that changes a file of the node when its container has started, and does not end.
+/// Runs a pod that changes a file of the node and does not end.
 async fn run_writer(t: &Test, node: &Node) -> Result<Pod> {
     // The image has no shell: it gets the programs of the node.
     let container = json!({
-        "command": ["/bin/sh", "-c", "sleep 1; printf two > /files/by-pod; while sleep 1; do :; done"],
+        "command": ["/bin/sh", "-c", "printf two > /files/by-pod; while sleep 1; do :; done"],
         "securityContext": {"runAsUser": 0},
         "volumeMounts": [
             {"name": "files", "mountPath": "/files"},

@@ -237,5 +237,5 @@ pub(super) async fn run(args: Args) -> anyhow::Result<()> {
         },
         health: Some(args.health_address),
     };
-    daemon::run(settings, client, stop).await
+    Box::pin(daemon::run(settings, client, stop)).await
 }

@@ -308,7 +308,7 @@ impl Detection {
         let Checking {
             part,
             started,
-            actors,
+            mut actors,
         } = self.checking.take()?;
         let now = self.shared.now();
         let mut dirty = lock(&self.shared.dirty);
@@ -327,13 +327,16 @@ impl Detection {
         };
         let digest = compared.report.database_digest.clone();
         let is_other = digest.as_deref() != expected;
+        let mut announced = lock(&self.shared.actors);
         if !is_other {
+            announced.take_late(&part, |path| dirty.contains(path), &mut actors);
             actors.name_in(&mut compared.report);
         }
         if is_other || !compared.is_complete {
             dirty.announce_part(&part, now);
-            lock(&self.shared.actors).take_back(actors);
+            announced.take_back(actors);
         }
+        drop(announced);
         if is_other {
             return digest;
         }

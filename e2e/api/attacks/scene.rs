@@ -742,7 +742,7 @@ impl Scene {
         Ok(tries)
     }
 
-    /// A daemon executes acceptances. It writes none, and nothing of what was accepted but its own report.
+    /// A daemon executes acceptances, and reads them by name. It writes none, and nothing of what was accepted but its own report.
     fn acceptances(&self) -> anyhow::Result<Vec<Try>> {
         let namespace = self.own.namespace.as_str();
         let acceptance = json!({
@@ -757,12 +757,9 @@ impl Scene {
         let change = json!({"status": {"evidence": EVIDENCE}});
         let mut tries = every_verb(ACCEPTANCES, of, &acceptance, &change);
         let one = format!("{}/any", collection(FIO, namespace, of.2));
-        tries.push(Try::new(
-            ACCEPTANCES,
-            "an acceptance, read",
-            Method::GET,
-            one,
-        ));
+        // It may read one, for the changes that are listed in it.
+        let read = Try::new(ACCEPTANCES, "an acceptance, read", Method::GET, one);
+        tries.push(read.answered(&[404]));
 
         let (evidence, of) = (self.evidence(EVIDENCE), (CORE, namespace, "configmaps"));
         let one = format!("{}/{EVIDENCE}", self.configmaps());

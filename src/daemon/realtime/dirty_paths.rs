@@ -241,6 +241,15 @@ impl DirtyPaths {
         coverage.len() <= MAX_CHECKED && limit::expression(coverage, &self.host_root).is_some()
     }
 
+    /// Whether a path was announced and is not checked yet.
+    pub(crate) fn contains(&self, path: &[u8]) -> bool {
+        let is_in_scope = match &self.scope {
+            Scope::Part(part) => part.contains(path),
+            Scope::Everything => true,
+        };
+        is_in_scope || self.rest.contains(path)
+    }
+
     /// Whether too much was announced for checks.
     pub(crate) fn is_everything(&self) -> bool {
         self.scope == Scope::Everything

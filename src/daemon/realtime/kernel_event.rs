@@ -105,6 +105,8 @@ pub(crate) struct Opened {
     /// Its path, if the file is there and is machine code. A script runs its interpreter, which is
     /// opened next.
     pub(crate) program: Option<Vec<u8>>,
+    /// The id of its file system. A file of an overlay is reported twice: first as the file below it.
+    pub(crate) file_system: Option<[u8; 8]>,
 }
 
 /// What the kernel has reported.

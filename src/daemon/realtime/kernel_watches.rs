@@ -9,12 +9,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 
-use super::kernel_event::{InvalidRecord, KernelEvent, Mask, Objects, WatchId};
+use super::kernel_event::{KernelEvent, Mask, Objects, WatchId};
 use super::{fanotify, fanotify_records, inotify, inotify_records};
 use crate::api::realtime::RealtimeReason;
 
 /// Bytes for the records of one read: some thousand.
 const BUFFER: usize = 256 * 1024;
+/// Maximum bytes of a record: with the longest file handle and the longest name.
+const MAX_RECORD: usize = 512;
 
 /// Which interface to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +89,7 @@ pub(crate) struct KernelWatches {
     inotify: Option<inotify::Instance>,
     fallback: Option<Unavailable>,
     buffer: Vec<u8>,
+    has_more: bool,
 }
 
 impl KernelWatches {
@@ -106,6 +109,7 @@ impl KernelWatches {
             inotify: None,
             fallback,
             buffer: vec![0; BUFFER],
+            has_more: false,
         };
         if watches.fanotify.is_none() {
             let instance = inotify::Instance::open(objects);
@@ -153,14 +157,27 @@ impl KernelWatches {
 
     /// The next events; empty if there are none now.
     pub(crate) fn read(&mut self) -> io::Result<Vec<KernelEvent>> {
-        let mut events = Vec::new();
+        let (mut events, mut longest) = (Vec::new(), 0);
+        self.has_more = false;
         if let Some(group) = &self.fanotify {
-            events.extend(read(group, &mut self.buffer, fanotify_records::parse)?);
+            let length = read(group, &mut self.buffer)?;
+            events
+                .extend(fanotify_records::parse(&self.buffer[..length]).map_err(io::Error::other)?);
+            longest = length;
         }
         if let Some(instance) = &self.inotify {
-            events.extend(read(instance, &mut self.buffer, inotify_records::parse)?);
+            let length = read(instance, &mut self.buffer)?;
+            events
+                .extend(inotify_records::parse(&self.buffer[..length]).map_err(io::Error::other)?);
+            longest = longest.max(length);
         }
+        self.has_more = longest + MAX_RECORD > BUFFER;
         Ok(events)
+    }
+
+    /// Whether the last read may have left events. Otherwise it has returned all that happened before it.
+    pub(crate) fn has_more(&self) -> bool {
+        self.has_more
     }
 
     /// The open interfaces. They are readable when there are events.
@@ -170,13 +187,11 @@ impl KernelWatches {
     }
 }
 
-type Parser = fn(&[u8]) -> Result<Vec<KernelEvent>, InvalidRecord>;
-
-fn read(from: &impl AsFd, buffer: &mut [u8], parse: Parser) -> io::Result<Vec<KernelEvent>> {
-    match rustix::io::read(from, &mut *buffer) {
-        Ok(length) => parse(&buffer[..length]).map_err(io::Error::other),
-        Err(Errno::AGAIN | Errno::INTR) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
+/// Returns the number of bytes. A read that does not wait is not interrupted by signals.
+fn read(from: &impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
+    match rustix::io::read(from, buffer) {
+        Err(Errno::AGAIN) => Ok(0),
+        length => Ok(length?),
     }
 }
 

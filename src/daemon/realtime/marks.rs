@@ -204,6 +204,11 @@ impl Marks {
         Ok(announced)
     }
 
+    /// Whether the last read may have left events. Otherwise it has returned all that happened before it.
+    pub(crate) fn has_more(&self) -> bool {
+        self.kernel.has_more()
+    }
+
     /// Announces executions of programs on the file system of a directory. Returns whether it is possible.
     pub(crate) fn mark_executions(&mut self, path: &[u8]) -> bool {
         let Ok(directory) = open_path(&self.host_root, path) else {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::oneshot;
 
-use super::actors::Actors;
+use super::actors::{Actors, Read};
 use super::announcement::{Announced, Announcement};
 use super::kernel_watches::Preference;
 use super::links::Links;
@@ -200,13 +200,13 @@ impl Thread {
             PollFd::new(&self.mountinfo, PollFlags::PRI),
         ];
         fds.extend(self.watching.iter().flat_map(Watching::poll_fds));
-        // That the queue is empty has to be noticed from time to time.
-        let interval = Timespec {
-            tv_sec: 1,
+        let interval = self.actors.as_ref().map(|actors| Timespec {
+            // The next read decides, also if it returns nothing. Otherwise it has to be noticed from time to time
+            // that the queue is empty.
+            tv_sec: i64::from(!actors.has_pending()),
             tv_nsec: 0,
-        };
-        let interval = self.actors.as_ref().map(|_| &interval);
-        if poll(&mut fds, interval).is_err() {
+        });
+        if poll(&mut fds, interval.as_ref()).is_err() {
             // Interrupted by a signal: the caller looks anyway.
             return;
         }
@@ -229,6 +229,9 @@ impl Thread {
             };
             if let Some(unmarked) = watching.marks.mark_mounted(&path) {
                 self.marked_more(unmarked);
+                if let Some(actors) = &mut self.actors {
+                    lock(&self.shared.actors).add(actors.mounted(&path));
+                }
                 self.announce(&path, Extent::Subtree);
             }
         }
@@ -363,20 +366,21 @@ impl Thread {
         state.directories = watching.marks.len() as u64;
     }
 
-    /// Reads until the kernel has no more events.
+    /// Reads all events that the kernel has now, and decides about their actors.
     fn drain(&mut self) {
-        while self.has_events() {
-            self.read();
+        self.read_all();
+        if self.actors.as_ref().is_some_and(Actors::has_pending) {
+            self.read_all();
         }
     }
 
-    fn has_events(&self) -> bool {
-        let mut fds: Vec<_> = self.watching.iter().flat_map(Watching::poll_fds).collect();
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        poll(&mut fds, Some(&now)).is_ok_and(|ready| ready > 0)
+    fn read_all(&mut self) {
+        let mut has_more = true;
+        while has_more {
+            self.read();
+            let watching = self.watching.as_ref();
+            has_more = watching.is_some_and(|it| it.marks.has_more());
+        }
     }
 
     /// Reads once. Returns the number of announcements.
@@ -384,6 +388,7 @@ impl Thread {
         let Some(watching) = &mut self.watching else {
             return 0;
         };
+        let started = self.shared.now();
         let announced = watching.marks.read().unwrap_or_else(|error| {
             tracing::error!(%error, "failed to read the kernel's events");
             let announcement = Announcement::Everything;
@@ -394,24 +399,18 @@ impl Thread {
         });
         let count = announced.len();
         if let Some(actors) = &mut self.actors {
+            let read = Read {
+                started,
+                has_more: watching.marks.has_more(),
+            };
             // First of all: the processes may end any moment.
-            actors.take(&announced, self.shared.now());
+            let decided = actors.take(&announced, read, self.shared.now());
+            lock(&self.shared.actors).add(decided);
         }
         for Announced { announcement, .. } in announced {
             self.take(announcement);
         }
-        self.decide_actors();
         count
-    }
-
-    /// Decides who has made changes, if there are no more events now.
-    fn decide_actors(&mut self) {
-        if self.actors.is_none() || self.has_events() {
-            return;
-        }
-        let now = self.shared.now();
-        let decided = self.actors.as_mut().map(|actors| actors.emptied(now));
-        lock(&self.shared.actors).add(decided.unwrap_or_default());
     }
 
     /// Announces executions on all local file systems. Some may refuse it, then fewer actors are known.

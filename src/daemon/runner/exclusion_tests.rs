@@ -9,7 +9,7 @@ use super::*;
 use crate::aide::config::{ExcludedPaths, config_hash};
 use crate::aide::database::{self, ExcludedEntries};
 use crate::aide::report::display_path;
-use crate::api::{AcceptedReason, Condition, ErrorClass};
+use crate::api::{Condition, ErrorClass};
 use crate::daemon::machine::{BaselineReason, OldBaseline};
 
 /// A node whose configuration has exclusions.

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use super::tests::{Node, finding, made, old_baseline, write_gzip};
 use super::*;
 use crate::aide::config::config_hash;
-use crate::api::{Accepted, AcceptedDifferences, ChangeKind, Condition, ErrorClass, names};
+use crate::api::{AcceptedDifferences, ChangeKind, Condition, ErrorClass, names};
 use crate::daemon::machine::{BaselineReason, OldBaseline};
 use crate::scan::evidence;
 use crate::testing::aide_binary::{AIDE, script};

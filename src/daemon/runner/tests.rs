@@ -159,7 +159,7 @@ pub(super) fn finding(completed: &Completed) -> &Finding {
 
 pub(super) fn made(completed: &Completed) -> &KnownBaseline {
     match &completed.finished {
-        Finished::Initialized(baseline) => baseline,
+        Finished::Initialized(baseline) | Finished::ExclusionsChanged(baseline) => baseline,
         other => panic!("no baseline: {other:?}"),
     }
 }

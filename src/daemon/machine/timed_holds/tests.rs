@@ -181,6 +181,20 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Whether the next process reports that nothing explains the baseline.
+    fn is_tampered(&mut self) -> bool {
+        self.take();
+        self.start();
+        // What the API server does not show of a hold is published first.
+        self.run(1);
+        let actions = self.take();
+        let is_error = |action: &Action| matches!(action, Action::PublishError { .. });
+        let is_adopted = |action: &Action| matches!(action, Action::PublishBaseline { .. });
+        actions.iter().any(is_error) && !actions.iter().any(is_adopted)
+    }
+}
+
 fn held_by(name: &str) -> Action {
     Action::HoldByName(vec![name.to_owned()])
 }
@@ -475,13 +489,7 @@ fn a_baseline_that_the_spec_does_not_accept_is_not_explained() {
         if let Some(hold) = &mut node.status.hold {
             hold.then = shown;
         }
-        node.take();
-        node.start();
-        let actions = node.take();
-        assert!(
-            matches!(actions[0], Action::PublishError { .. }),
-            "{actions:?}"
-        );
+        assert!(node.is_tampered());
     }
     // Holds without names are none.
     let mut node = Node::new(&[], 0);
@@ -496,12 +504,7 @@ fn a_baseline_that_the_spec_does_not_accept_is_not_explained() {
         ..baseline("c1", "d2")
     };
     node.status.hold = Some(hold);
-    node.start();
-    let actions = node.take();
-    assert!(
-        matches!(actions[0], Action::PublishError { .. }),
-        "{actions:?}"
-    );
+    assert!(node.is_tampered());
 }
 
 #[test]

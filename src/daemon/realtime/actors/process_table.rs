@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use super::super::kernel_event::{Opened, Pid};
 use super::process_files;
+use crate::aide::coverage::Extent;
 use crate::api::Actor;
 
 /// Maximum number of processes that are remembered.
 const MAX_PROCESSES: usize = 4096;
 /// Maximum number of changes whose actors are not decided yet.
-const MAX_PENDING: usize = 2000;
+const MAX_PENDING: usize = 4000;
 /// The time in which no id of a process is used twice: the kernel uses all others first.
 const MAX_AGE: Duration = Duration::from_secs(3);
 
@@ -29,8 +30,25 @@ pub(crate) struct Snapshot {
     pub(crate) actor: Arc<Actor>,
 }
 
-/// The actor of a path; none if it is not known.
-pub(crate) type Decision = (Vec<u8>, Option<Arc<Actor>>);
+/// The last actor of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Decision {
+    pub(crate) path: Vec<u8>,
+    /// What has changed. Nothing is known about the actors of what is below the path.
+    pub(crate) extent: Extent,
+    /// None if it is not known.
+    pub(crate) actor: Option<Arc<Actor>>,
+}
+
+impl Decision {
+    pub(crate) fn unknown(path: &[u8], extent: Extent) -> Self {
+        Self {
+            path: path.to_vec(),
+            extent,
+            actor: None,
+        }
+    }
+}
 
 /// The processes that were seen, and the changes whose actors are not decided yet.
 #[derive(Debug, Default)]
@@ -39,6 +57,8 @@ pub(crate) struct ProcessTable {
     /// The order in which they are forgotten.
     order: VecDeque<Pid>,
     pending: Vec<Change>,
+    /// How many of them there were before the current read.
+    earlier: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -46,10 +66,25 @@ struct Process {
     /// None if it had ended before it could be seen.
     start: Option<u64>,
     program: Program,
-    /// Whether the loader of the program is opened next.
+    /// It has done nothing since it opened the program, so what it opens next may be the loader of the program.
     may_open_loader: bool,
+    /// The file systems on which it has opened the loader.
+    loaders: Vec<Option<[u8; 8]>>,
     /// When it was seen last.
     seen: Duration,
+}
+
+impl Process {
+    /// Whether it opens the loader of its program. If the loader is opened on the same file system again, it is run as a
+    /// program itself.
+    fn opens_loader(&mut self, opened: &Opened) -> bool {
+        let is_next = self.may_open_loader && is_loader(&opened.name);
+        let is_first = is_next && !self.loaders.contains(&opened.file_system);
+        if is_first {
+            self.loaders.push(opened.file_system);
+        }
+        is_first
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -68,13 +103,16 @@ struct Running {
 #[derive(Debug)]
 struct Change {
     path: Vec<u8>,
-    pid: Pid,
+    extent: Extent,
+    pid: Option<Pid>,
     /// The program that it ran according to the queue.
     before: Before,
     /// What `/proc` has shown after the change.
     after: Option<Snapshot>,
     /// Whether the process has opened another program after the change.
     is_followed: bool,
+    /// It is not older than this.
+    since: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -87,52 +125,86 @@ enum Before {
 }
 
 impl ProcessTable {
-    /// A process has opened a program to run it. `shown` is what `/proc` shows of the process after that.
+    /// A process has opened a program to run it. `show` reads what `/proc` shows of the process after that.
     pub(crate) fn opened(
         &mut self,
         pid: Pid,
         opened: Opened,
-        shown: Option<&Snapshot>,
+        show: impl FnOnce() -> Option<Snapshot>,
         now: Duration,
     ) {
         if let Some(process) = self.processes.get_mut(&pid)
-            && process.may_open_loader
-            && is_loader(&opened.name)
+            && process.opens_loader(&opened)
         {
-            process.may_open_loader = false;
             return;
         }
-        for change in self.pending.iter_mut().filter(|change| change.pid == pid) {
+        for change in self
+            .pending
+            .iter_mut()
+            .filter(|change| change.pid == Some(pid))
+        {
             change.is_followed = true;
         }
-        let may_open_loader = opened.program.is_some();
+        let shown = show();
         let process = Process {
-            start: shown.map(|shown| shown.start),
-            program: program(pid, opened, shown),
-            may_open_loader,
+            start: shown.as_ref().map(|shown| shown.start),
+            may_open_loader: !is_loader(&opened.name),
+            program: program(pid, opened, shown.as_ref()),
+            loaders: Vec::new(),
             seen: now,
         };
         self.put(pid, process);
     }
 
-    /// A process has changed a path. `shown` is what `/proc` shows of the process after that.
+    /// A process has changed a path, not before `since`. `shown` is what `/proc` shows of the process after that.
     pub(crate) fn changed(
         &mut self,
         pid: Pid,
-        path: Vec<u8>,
+        (path, extent): (Vec<u8>, Extent),
         shown: Option<Snapshot>,
+        since: Duration,
         now: Duration,
     ) {
         let before = self.before(pid, shown.as_ref(), now);
-        if self.pending.len() < MAX_PENDING {
-            self.pending.push(Change {
-                path,
-                pid,
-                before,
-                after: shown,
-                is_followed: false,
-            });
+        if self.pending.len() >= MAX_PENDING {
+            // Also what is known of the same paths from before is not their last actor.
+            self.forget_pending();
         }
+        self.pending.push(Change {
+            path,
+            extent,
+            pid: Some(pid),
+            before,
+            after: shown,
+            is_followed: false,
+            since,
+        });
+    }
+
+    /// A path has changed, and the kernel does not report by whom.
+    pub(crate) fn changed_by_unknown(&mut self, path: Vec<u8>, extent: Extent) {
+        self.pending.push(Change {
+            path,
+            extent,
+            pid: None,
+            before: Before::Unclear,
+            after: None,
+            is_followed: false,
+            since: Duration::ZERO,
+        });
+    }
+
+    /// The kernel has dropped events: processes may run other programs, and anything may have changed.
+    pub(crate) fn overflowed(&mut self) {
+        self.processes.clear();
+        self.order.clear();
+        self.forget_pending();
+    }
+
+    fn forget_pending(&mut self) {
+        self.pending.clear();
+        self.earlier = 0;
+        self.changed_by_unknown(b"/".to_vec(), Extent::Subtree);
     }
 
     fn before(&mut self, pid: Pid, shown: Option<&Snapshot>, now: Duration) -> Before {
@@ -164,24 +236,43 @@ impl ProcessTable {
         }
     }
 
-    /// Decides about all changes: the queue is empty. `oldest` is for how long the oldest event may have been in
-    /// the queue.
-    pub(crate) fn decide(&mut self, oldest: Duration, now: Duration) -> Vec<Decision> {
-        let pending = std::mem::take(&mut self.pending);
+    /// Whether there are changes whose actors are not decided yet.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// What follows is from another read.
+    pub(crate) fn begin_read(&mut self) {
+        self.earlier = self.pending.len();
+    }
+
+    /// Decides about the changes of earlier reads: all that their processes had opened when `/proc` was read
+    /// is known.
+    pub(crate) fn decide(&mut self, now: Duration) -> Vec<Decision> {
+        let later = self.pending.split_off(self.earlier);
+        self.earlier = 0;
+        let pending = std::mem::replace(&mut self.pending, later);
         let mut decided = Vec::with_capacity(pending.len());
         for change in pending {
-            let actor = actor(&change, oldest <= MAX_AGE);
-            if let (Some(after), false) = (&change.after, change.is_followed) {
+            let is_recent = now.saturating_sub(change.since) <= MAX_AGE;
+            let actor = actor(&change, is_recent);
+            if let (Some(pid), Some(after), false) = (change.pid, &change.after, change.is_followed)
+            {
                 // Seen after the last program that it has opened, or that was on a file system without reports.
                 let process = Process {
                     start: Some(after.start),
                     program: Program::Running(after.into()),
                     may_open_loader: false,
+                    loaders: Vec::new(),
                     seen: now,
                 };
-                self.put(change.pid, process);
+                self.put(pid, process);
             }
-            decided.push((change.path, actor));
+            decided.push(Decision {
+                path: change.path,
+                extent: change.extent,
+                actor,
+            });
         }
         decided
     }
@@ -256,9 +347,9 @@ fn actor(change: &Change, is_recent: bool) -> Option<Arc<Actor>> {
     known.cloned()
 }
 
-/// The loader is a shared library itself.
+/// The loader is a shared library itself, as `ld-linux-x86-64.so.2` or `ld-musl-x86_64.so.1`.
 fn is_loader(name: &[u8]) -> bool {
-    name.windows(3).any(|part| part == b".so")
+    name.starts_with(b"ld") && name.windows(3).any(|part| part == b".so")
 }
 
 /// The last component of a path.

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags, fstat, openat};
 
 use super::super::directories::{join, open_path};
 use super::super::fanotify;
@@ -44,6 +44,10 @@ impl Programs {
         Opened {
             name: name.to_vec(),
             program: self.program(directory, name),
+            file_system: match directory {
+                WatchId::Handle(handle) => Some(handle.fsid),
+                WatchId::Watch(_) => None,
+            },
         }
     }
 
@@ -56,14 +60,23 @@ impl Programs {
         let beside = open_path(&self.host_root, beside).ok()?;
         let directory = fanotify::open(handle, &beside).ok()?;
         is_machine_code(&directory, name).then_some(())?;
+        let path = self.path_of(&directory)?;
+        Some(join(&path, name))
+    }
+}
+
+impl Programs {
+    /// The path of a directory on the node. None if it has none there: the directories below an overlay are opened by
+    /// their handles as if they were roots.
+    fn path_of(&self, directory: &OwnedFd) -> Option<Vec<u8>> {
         let path = fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).ok()?;
         let path = path.into_os_string().into_vec();
         let host_root = self.host_root.as_os_str().as_bytes();
-        let path = match path.strip_prefix(host_root) {
-            Some(on_node @ (b"" | [b'/', ..])) => on_node,
-            _ => &path,
-        };
-        Some(join(path, name))
+        let host_root = host_root.strip_suffix(b"/").unwrap_or(host_root);
+        let on_node = path.strip_prefix(host_root)?;
+        let there = open_path(&self.host_root, on_node).ok()?;
+        let id = |of: &OwnedFd| fstat(of).map(|it| (it.st_dev, it.st_ino)).ok();
+        (id(directory)? == id(&there)?).then(|| on_node.to_vec())
     }
 }
 

@@ -27,15 +27,6 @@ fn part(scope: Option<Scope>) -> Option<(usize, Extent)> {
     }
 }
 
-/// Whether an entry with this path waits for a check.
-fn is_dirty(dirty: &DirtyPaths, path: &[u8]) -> bool {
-    dirty.announced.is_some()
-        && match &dirty.scope {
-            Scope::Part(coverage) => coverage.contains(path),
-            Scope::Everything => true,
-        }
-}
-
 #[test]
 fn a_check_is_due_when_nothing_was_announced_for_the_delay() {
     let mut dirty = dirty_paths();
@@ -50,10 +41,10 @@ fn a_check_is_due_when_nothing_was_announced_for_the_delay() {
         dirty.announce(b"/etc/a", Extent::Own, ms(now));
         assert_eq!(dirty.due(), Some(ms(due)), "after {now} ms");
     }
-    assert!(is_dirty(&dirty, b"/etc/a"));
-    assert!(!is_dirty(&dirty, b"/etc/b"));
+    assert!(dirty.contains(b"/etc/a"));
+    assert!(!dirty.contains(b"/etc/b"));
     assert_eq!(part(dirty.take()), Some((1, Extent::Own)));
-    assert!(!is_dirty(&dirty, b"/etc/a"));
+    assert!(!dirty.contains(b"/etc/a"));
     assert_eq!(dirty.due(), None);
     assert_eq!(dirty.take(), None);
 }
@@ -191,7 +182,7 @@ fn after_an_overflow_everything_is_checked() {
     dirty.announce_everything(ms(100));
     dirty.announce(b"/etc/b", Extent::Own, ms(200));
     assert!(!dirty.has_first());
-    assert!(is_dirty(&dirty, b"/any"));
+    assert!(dirty.contains(b"/any"));
     assert_eq!(dirty.due(), Some(ms(700)));
     assert_eq!(dirty.take(), Some(Scope::Everything));
     dirty.announce(b"/etc/b", Extent::Own, ms(300));

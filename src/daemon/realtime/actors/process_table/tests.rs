@@ -33,19 +33,40 @@ enum Step {
     /// It opens a program, and `/proc` shows this.
     Opens(&'static str, Option<Snapshot>),
     OpensScript(&'static str, Option<Snapshot>),
+    OpensBelowOverlay(&'static str, Option<Snapshot>),
     Writes(Option<Snapshot>),
     /// The queue is empty.
     Decide,
     Wait(u64),
 }
-use Step::{Decide, Opens, OpensScript, Wait, Writes};
+use Step::{Decide, Opens, OpensBelowOverlay, OpensScript, Wait, Writes};
 
 fn opened(path: &str, is_program: bool) -> Opened {
     let path = path.as_bytes().to_vec();
     Opened {
         name: file_name(&path).to_vec(),
         program: is_program.then_some(path),
+        file_system: Some(*b"overlay "),
     }
+}
+
+/// The same file, as it is reported of the file system below the overlay.
+fn below_overlay(path: &str) -> Opened {
+    Opened {
+        program: None,
+        file_system: Some(*b"ext4    "),
+        ..opened(path, false)
+    }
+}
+
+fn change() -> (Vec<u8>, Extent) {
+    (b"/etc/f".to_vec(), Extent::Own)
+}
+
+/// Decides about all changes: the next read has returned nothing.
+fn decide(table: &mut ProcessTable, now: Duration) -> Vec<Decision> {
+    table.begin_read();
+    table.decide(now)
 }
 
 /// The programs that have made the changes.
@@ -53,16 +74,19 @@ fn decided(steps: Vec<Step>) -> Vec<Option<String>> {
     let (mut table, mut now, mut decided) = (ProcessTable::default(), at(0), Vec::new());
     for step in steps.into_iter().chain([Decide]) {
         match step {
-            Opens(path, shown) => table.opened(pid(), opened(path, true), shown.as_ref(), now),
+            Opens(path, shown) => table.opened(pid(), opened(path, true), || shown, now),
             OpensScript(path, shown) => {
-                table.opened(pid(), opened(path, false), shown.as_ref(), now);
+                table.opened(pid(), opened(path, false), || shown, now);
             }
-            Writes(shown) => table.changed(pid(), b"/etc/f".to_vec(), shown, now),
-            Decide => decided.extend(table.decide(at(0), now)),
+            OpensBelowOverlay(path, shown) => {
+                table.opened(pid(), below_overlay(path), || shown, now);
+            }
+            Writes(shown) => table.changed(pid(), change(), shown, now, now),
+            Decide => decided.extend(decide(&mut table, now)),
             Wait(seconds) => now += at(seconds),
         }
     }
-    let exe = |(_, actor): Decision| actor.map(|actor| actor.exe.clone());
+    let exe = |decision: Decision| decision.actor.map(|actor| actor.exe.clone());
     decided.into_iter().map(exe).collect()
 }
 
@@ -168,14 +192,57 @@ fn the_loader_is_a_program_if_it_is_run_as_one() {
 }
 
 #[test]
+fn a_program_of_an_overlay_is_reported_twice() {
+    for (shown, after) in [
+        (Some(sh()), Some(touch())),
+        (Some(touch()), Some(touch())),
+        (Some(sh()), None),
+        (None, None),
+    ] {
+        let steps = vec![
+            OpensBelowOverlay(TOUCH, shown.clone()),
+            Opens(TOUCH, shown),
+            OpensBelowOverlay(LOADER, after.clone()),
+            Opens(LOADER, after.clone()),
+            Writes(after),
+        ];
+        assert_eq!(decided(steps), is(TOUCH));
+    }
+    // The events of the overlay are not reported: it was mounted a moment ago.
+    let below = |after: Option<Snapshot>| {
+        vec![
+            OpensBelowOverlay(TOUCH, Some(sh())),
+            OpensBelowOverlay(LOADER, Some(touch())),
+            Writes(after),
+        ]
+    };
+    assert_eq!(decided(below(Some(touch()))), is(TOUCH));
+    assert_eq!(decided(below(None)), unknown());
+    // The loader is run as a program.
+    let steps = vec![
+        OpensBelowOverlay(SH, Some(sh())),
+        Opens(SH, Some(sh())),
+        OpensBelowOverlay(LOADER, Some(sh())),
+        Opens(LOADER, Some(sh())),
+        OpensBelowOverlay(LOADER, Some(sh())),
+        Opens(LOADER, None),
+        Writes(None),
+    ];
+    assert_eq!(decided(steps), is(LOADER));
+}
+
+#[test]
 fn an_id_that_is_used_again() {
     let other = Some(shown(2, TOUCH));
     let steps = vec![Opens(SH, Some(sh())), Writes(other.clone())];
     assert_eq!(decided(steps), is(TOUCH));
     // The process that is shown did not make the change if the event was in the queue for long.
     let mut table = ProcessTable::default();
-    table.changed(pid(), b"/etc/f".to_vec(), other, at(0));
-    assert_eq!(table.decide(at(4), at(4)), [(b"/etc/f".to_vec(), None)]);
+    table.changed(pid(), change(), other, at(0), at(4));
+    assert_eq!(
+        decide(&mut table, at(4)),
+        [Decision::unknown(b"/etc/f", Extent::Own)]
+    );
     // Another process may have had the id since.
     let steps = vec![Opens(SH, Some(sh())), Wait(4), Writes(None)];
     assert_eq!(decided(steps), unknown());
@@ -192,9 +259,9 @@ fn an_id_that_is_used_again() {
 #[test]
 fn what_is_known_of_a_process_that_has_ended() {
     let mut table = ProcessTable::default();
-    table.opened(pid(), opened(TOUCH, true), Some(&sh()), at(0));
-    table.changed(pid(), b"/etc/f".to_vec(), None, at(0));
-    let actor = table.decide(at(0), at(0)).remove(0).1.unwrap();
+    table.opened(pid(), opened(TOUCH, true), || Some(sh()), at(0));
+    table.changed(pid(), change(), None, at(0), at(0));
+    let actor = decide(&mut table, at(0)).remove(0).actor.unwrap();
     assert_eq!((actor.comm.as_deref(), actor.login_uid), (None, Some(1000)));
 }
 
@@ -203,10 +270,26 @@ fn the_number_of_processes_and_changes_is_limited() {
     let mut table = ProcessTable::default();
     for number in 1..10_000 {
         let pid = Pid::new(number).unwrap();
-        table.opened(pid, opened(SH, true), None, at(0));
-        table.changed(pid, b"/etc/f".to_vec(), None, at(0));
+        table.opened(pid, opened(SH, true), || None, at(0));
+        table.changed(pid, change(), None, at(0), at(0));
     }
     assert_eq!(table.processes.len(), MAX_PROCESSES);
     assert!(table.order.len() <= MAX_PROCESSES);
-    assert_eq!(table.decide(at(0), at(0)).len(), MAX_PENDING);
+    assert!(table.pending.len() <= MAX_PENDING);
+    // The earliest are forgotten, with all that was known before them.
+    let first = decide(&mut table, at(0)).remove(0);
+    assert_eq!(first, Decision::unknown(b"/", Extent::Subtree));
+}
+
+#[test]
+fn an_overflow_leaves_nothing_known() {
+    // An event that was dropped may be about another program of the process.
+    let mut table = ProcessTable::default();
+    table.opened(pid(), opened(SH, true), || Some(sh()), at(0));
+    table.changed(pid(), change(), Some(sh()), at(0), at(0));
+    table.overflowed();
+    table.changed(pid(), change(), None, at(0), at(0));
+    let everything = Decision::unknown(b"/", Extent::Subtree);
+    let file = Decision::unknown(b"/etc/f", Extent::Own);
+    assert_eq!(decide(&mut table, at(0)), [everything, file]);
 }

@@ -75,6 +75,7 @@ async fn single_changes_are_accepted() -> anyhow::Result<()> {
         anyhow::ensure!(text.contains(HEX) && !text.contains("gone"), "{text}");
         anyhow::ensure!(acceptances().await?.is_empty());
         let text = run(&["--path", "/etc/gone", "--path", HOSTILE, "-y"], 0)?;
+        shown(&text);
         anyhow::ensure!(text.contains("fileintegrityacceptance/"), "{text}");
         let all = acceptances().await?;
         let spec = all.first().context("the acceptance")?;

@@ -38,6 +38,7 @@ async fn paths_are_excluded_until_that_is_ended() -> anyhow::Result<()> {
         );
         assert_eq!(spec().await?, Value::Null);
         let text = editor.prints(&with(&["-y"]), 0)?;
+        shown(&text);
         let undo = "undo: kubectl file-integrity exclude /etc/agent --end --file-integrity fi -n ";
         anyhow::ensure!(text.contains(undo), "{text}");
         anyhow::ensure!(text.ends_with("fileintegrity/fi patched\n"), "{text}");

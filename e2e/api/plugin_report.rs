@@ -69,10 +69,10 @@ async fn the_report_has_critical_files_and_holds() -> anyhow::Result<()> {
         let hold = json!({"name": "weekend", "from": from_now(-60), "until": from_now(3600),
             "reason": "kernel, CHG7", "nodes": ["elsewhere"]});
         let (nodes, _daemons) = space.active(FI, json!({"holds": [hold]})).await?;
-        let held = json!({"hold": {"since": from_now(-60), "until": from_now(3600), "then": "Report",
+        let status = json!({"hold": {"since": from_now(-60), "until": from_now(3600), "then": "Report",
             "holds": ["weekend"]}});
         let name = names::node_status(FI, &nodes[0]);
-        space.merge::<FileIntegrityNodeStatus>(&name, held).await?;
+        space.merge::<FileIntegrityNodeStatus>(&name, status).await?;
         let role = ["fileintegrity-log-reader-role"];
         let reader = Kubectl::bound(space, "reader", &role).await?;
         let text = reader.prints(&["status"], 0)?;

@@ -270,7 +270,7 @@ async fn accept(space: &Space, name: &str, content: u8, changes: Value) -> anyho
 }
 
 /// Until the admission policy is so old that the operator executes new acceptances.
-async fn until_policy_counts(space: &Space) -> anyhow::Result<()> {
+pub(crate) async fn until_policy_counts(space: &Space) -> anyhow::Result<()> {
     let policies = Api::<ValidatingAdmissionPolicy>::all(space.client.clone());
     let name = format!("file-integrity-acceptance.{}", space.namespace);
     eventually("the policy to be old enough", async || {

@@ -2,7 +2,7 @@
 
 mod check;
 mod convert;
-mod coverage;
+pub(super) mod coverage;
 mod exit_status;
 mod input;
 mod report;

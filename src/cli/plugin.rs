@@ -8,6 +8,7 @@ pub(super) mod changes;
 mod completion;
 pub(super) mod connection;
 mod diff;
+mod exclude;
 mod explain;
 mod hold;
 mod logs;
@@ -15,6 +16,7 @@ pub(super) mod output;
 mod poll;
 mod reinit;
 mod report;
+mod scan;
 mod status;
 mod terminal;
 mod wait;
@@ -48,6 +50,10 @@ pub(super) enum Command {
     Accept(accept::Args),
     /// Request new baselines, which accept everything on these nodes, after showing what that is
     Reinit(reinit::Args),
+    /// Exclude paths for a reason, or end that; an exclusion accepts nothing
+    Exclude(exclude::Args),
+    /// Scan nodes once more, now
+    Scan(scan::Args),
     /// Hold the scans of nodes, for example during an update
     Hold(hold::Args),
     /// End the hold of scans
@@ -146,6 +152,8 @@ pub(super) fn run(command: Command, program: &str) -> ExitCode {
             Command::Diff(args) => diff::run(args, program).await,
             Command::Accept(args) => accept::run(args, program).await,
             Command::Reinit(args) => reinit::run(args, program).await,
+            Command::Exclude(args) => exclude::run(args, program).await,
+            Command::Scan(args) => scan::run(args).await,
             Command::Hold(args) => hold::hold(args).await,
             Command::Resume(args) => hold::resume(args).await,
             Command::Wait(args) => wait::run(args).await,

@@ -1,4 +1,4 @@
-//! The lists of nodes in the annotations of a FileIntegrity: re-initializations and holds. Pure.
+//! The lists of nodes in the annotations of a FileIntegrity: re-initializations, scans and holds. Pure.
 
 use std::collections::BTreeSet;
 
@@ -90,7 +90,8 @@ pub(crate) fn without(current: Option<&str>, nodes: &[String]) -> Result<Option<
     Ok(Some(joined(left)).filter(|value| !value.is_empty()))
 }
 
-fn parse(value: &str) -> Vec<&str> {
+/// The names in a value. None are all nodes.
+pub(crate) fn parse(value: &str) -> Vec<&str> {
     let names = value.split(',').map(str::trim);
     names.filter(|name| !name.is_empty()).collect()
 }

@@ -1,5 +1,6 @@
 //! `changes`: the changed paths of a set or a node, with their old and new values. Pure.
 
+mod approval;
 mod entry;
 mod filter;
 pub(crate) mod json;
@@ -9,14 +10,19 @@ pub(crate) mod text;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use crate::api::ChangeSetId;
+use crate::api::{ApprovedChange, ChangeKind, ChangeSetId};
 
 use super::failure::{DIFFERENCES, PROBLEMS, WELL};
 use super::fleet::{Counts, Owner};
+use super::safe::safe;
+use super::screen::{counted, some_of};
 
 pub(crate) use self::entry::{Attribute, Entry};
 pub(crate) use self::filter::Filter;
 pub(crate) use self::source::{Listed, Source, is_set, of_log, of_status, with_actors};
+
+/// Maximum number of names in a message.
+const MAX_NAMED: usize = 5;
 
 /// The changes of a set or of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +44,54 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
+    /// The changes at these paths, and how an acceptance lists them.
+    pub(crate) fn at(&self, paths: &[String]) -> Result<(Self, Vec<ApprovedChange>), String> {
+        let at = |path: &String| self.entries.iter().find(|entry| entry.path == *path);
+        let unknown = paths.iter().filter(|path| at(path).is_none());
+        let unknown = some_of(unknown.map(String::as_str), MAX_NAMED);
+        if !unknown.is_empty() {
+            let known = if self.is_complete {
+                String::new()
+            } else {
+                format!(", {} of which are known", self.entries.len())
+            };
+            return Err(format!("not among the changes{known}: {unknown}"));
+        }
+        let is_meant = |entry: &&Entry| paths.contains(&entry.path);
+        let entries: Vec<Entry> = self.entries.iter().filter(is_meant).cloned().collect();
+        let listed = entries.iter().map(|entry| {
+            let listed = entry.approval.clone();
+            listed.map_err(|why| {
+                let path = safe(&entry.path);
+                format!("the change of {path} cannot be accepted alone: {why}")
+            })
+        });
+        let listed: Vec<ApprovedChange> = listed.collect::<Result<_, _>>()?;
+        let count = |kind: ChangeKind| {
+            let entries = entries.iter().filter(|entry| entry.kind == kind);
+            i64::try_from(entries.count()).unwrap_or(i64::MAX)
+        };
+        let mut changes = Self {
+            counts: Counts {
+                added: count(ChangeKind::Added),
+                changed: count(ChangeKind::Changed),
+                removed: count(ChangeKind::Removed),
+            },
+            entries,
+            ..self.clone()
+        };
+        let all = self.counts.added + self.counts.changed + self.counts.removed;
+        let all = usize::try_from(all).unwrap_or_default();
+        let others = all.saturating_sub(changes.entries.len());
+        if others > 0 {
+            let others = counted(others, "other change");
+            changes
+                .notes
+                .push(format!("not accepted: {others} of the set"));
+        }
+        Ok((changes, listed))
+    }
+
     pub(crate) fn exit_status(&self) -> u8 {
         let Counts {
             added,

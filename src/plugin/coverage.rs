@@ -59,7 +59,7 @@ impl Coverage {
     }
 
     /// Number of nodes that watch the path.
-    fn nodes_with(&self, watched: &Watched) -> usize {
+    pub(super) fn nodes_with(&self, watched: &Watched) -> usize {
         if watched.answer.watched {
             self.current
         } else {

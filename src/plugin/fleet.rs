@@ -15,7 +15,7 @@ mod tests;
 
 pub(crate) use self::acceptance::OpenAcceptance;
 pub(crate) use self::integrity::Integrity;
-pub(crate) use self::node::{Counts, Node, NodeHoldReason, NodeState};
+pub(crate) use self::node::{Counts, Node, NodeHoldReason, NodeState, SpecHold};
 pub(crate) use self::sets::{Set, sets};
 
 /// Identifies a FileIntegrity.

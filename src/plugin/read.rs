@@ -11,6 +11,7 @@ use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
+use super::exclude::Known;
 use super::failure::{Failure, Wanted};
 use super::fleet::{Fleet, Integrity, Node, OpenAcceptance};
 use crate::api::object_name::NamespaceName;
@@ -108,6 +109,13 @@ impl Reader {
     async fn node_statuses(&self) -> Result<(Vec<Node>, Vec<String>), Failure> {
         let reduce = |object: &FileIntegrityNodeStatus| Node::of(object);
         self.list("fileintegritynodestatuses", VIEWER, reduce).await
+    }
+
+    /// What the nodes are known to have changed at these paths.
+    pub(crate) async fn known_changes(&self, paths: &[String]) -> Result<Vec<Known>, Failure> {
+        let reduce = |object: &FileIntegrityNodeStatus| Known::of(object, paths);
+        let listed = self.list("fileintegritynodestatuses", VIEWER, reduce);
+        Ok(listed.await?.0)
     }
 
     /// What `reduce` keeps of all objects of a kind, and sentences about those that cannot be decoded.

@@ -3,8 +3,10 @@
 //! [`Report`] is its content: the JSON is this type, the page and the CSV are written from it.
 
 mod charts;
+pub(crate) mod critical;
 pub(crate) mod csv;
 mod findings;
+mod holds;
 pub(crate) mod html;
 pub(crate) mod period;
 pub(crate) mod records;
@@ -17,7 +19,9 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
 use self::charts::Charts;
+use self::critical::{Critical, CriticalRow};
 use self::findings::Finding;
+use self::holds::HoldRow;
 use self::period::Period;
 use self::records::Records;
 use self::tables::{AcceptanceRow, BaselineRow, ChangeSetRow, IntegrityRow, NodeRow};
@@ -59,7 +63,11 @@ pub(crate) struct Report {
     summary: Summary,
     findings: Vec<Finding>,
     file_integrities: Vec<IntegrityRow>,
+    /// Null if it is not known, for this reason.
+    critical_files: Option<Vec<CriticalRow>>,
+    critical_files_unknown_because: Option<String>,
     nodes: Vec<NodeRow>,
+    holds: Vec<HoldRow>,
     change_sets: Vec<ChangeSetRow>,
     /// Null if they could not be read.
     acceptances: Option<Vec<AcceptanceRow>>,
@@ -89,13 +97,18 @@ struct Summary {
 }
 
 impl Report {
-    pub(crate) fn of(records: &Records, scope: Scope) -> Self {
+    pub(crate) fn of(records: &Records, critical: &Critical, scope: Scope) -> Self {
         let file_integrities = tables::integrities(records);
         let nodes = tables::nodes(records, scope);
         let change_sets = tables::change_sets(records, scope);
         let acceptances = tables::acceptances(records, scope);
         let baselines = tables::baselines(records, scope);
-        let findings = findings::of(records, scope, &nodes, baselines.as_deref());
+        let critical_files = critical.rows();
+        let mut findings = findings::of(records, scope, &nodes, baselines.as_deref());
+        if scope.is_current() {
+            let rows = critical_files.as_deref().unwrap_or_default();
+            findings.extend(critical::findings(rows));
+        }
         let summary = Summary::of(&nodes, acceptances.as_deref(), baselines.as_deref());
         Self {
             schema_version: SCHEMA_VERSION,
@@ -112,7 +125,10 @@ impl Report {
             summary,
             findings,
             file_integrities,
+            critical_files,
+            critical_files_unknown_because: critical.unknown_because(),
             nodes,
+            holds: holds::of(records, scope),
             change_sets,
             acceptances,
             baselines,

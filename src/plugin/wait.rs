@@ -24,7 +24,7 @@ pub(crate) enum Goal {
     Active,
     /// The acceptances have ended.
     Accepted,
-    /// All nodes were scanned completely since the wait began.
+    /// All nodes were scanned completely since the wait began, and have executed the requested scans.
     Scanned,
 }
 
@@ -168,7 +168,9 @@ fn scanned(fleet: &Fleet, start: &Start) -> Verdict {
     let is_left = |node: &&super::fleet::Node| {
         let key = (node.owner.clone(), node.name.clone());
         let before = start.0.get(&key).copied().flatten();
-        node.last_full_scan.is_none() || node.last_full_scan == before
+        let is_same = node.last_full_scan.is_none() || node.last_full_scan == before;
+        // The scan that has ended may have started before the request.
+        is_same || node.owes_scan() || is_requested(fleet, node)
     };
     let left: Vec<&str> = fleet
         .nodes
@@ -188,6 +190,14 @@ fn scanned(fleet: &Fleet, start: &Start) -> Verdict {
         "scanned: {done} of {}, not yet {names}",
         counted(fleet.nodes.len(), "node")
     ))
+}
+
+/// Whether a scan of the node is requested that it has not received.
+fn is_requested(fleet: &Fleet, node: &super::fleet::Node) -> bool {
+    let mut integrities = fleet.integrities.iter();
+    let integrity = integrities.find(|integrity| integrity.owner == node.owner);
+    let names = integrity.and_then(|integrity| integrity.requested_scan.as_ref());
+    names.is_some_and(|names| names.is_empty() || names.contains(&node.name))
 }
 
 #[cfg(test)]

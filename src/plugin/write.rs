@@ -2,8 +2,8 @@
 
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
-use serde_json::json;
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
 
 use super::failure::{Failure, Wanted};
 use super::fleet::Owner;
@@ -84,6 +84,69 @@ impl Reader {
         read.map_err(|error| Failure::of(&error, wanted))
     }
 
+    /// The exclusions of a FileIntegrity.
+    pub(crate) async fn exclusions(&self, owner: &Owner) -> Result<Exclusions, Failure> {
+        let Owner { namespace, name } = owner;
+        let read = self.untyped(namespace);
+        let read = read.get(name);
+        let action = format!("get fileintegrities {name}");
+        let read = request_within(self.timeout, action, read).await;
+        let wanted = of_integrities("get", namespace);
+        let object = read.map_err(|error| Failure::of(&error, wanted))?;
+        let list = object.data["spec"]["exclude"].as_array();
+        Ok(Exclusions {
+            list: list.cloned().unwrap_or_default(),
+            version: object.metadata.resource_version,
+        })
+    }
+
+    /// Replaces the exclusions of a FileIntegrity, or only checks whether the API server would. They must be those that
+    /// the user has seen.
+    pub(crate) async fn exclude(
+        &self,
+        owner: &Owner,
+        seen: &Exclusions,
+        new: &[Value],
+        is_dry_run: bool,
+    ) -> Result<(), Failure> {
+        let Owner { namespace, name } = owner;
+        let api = self.untyped(namespace);
+        let params = PatchParams {
+            dry_run: is_dry_run,
+            ..PatchParams::default()
+        };
+        let mut version = seen.version.clone();
+        let mut attempts = 1..MAX_ATTEMPTS;
+        loop {
+            let patch = Patch::Merge(json!({
+                "metadata": {"resourceVersion": version}, "spec": {"exclude": new},
+            }));
+            let written = api.patch(name, &params, &patch);
+            let action = format!("patch fileintegrities {name}");
+            match request_within(self.timeout, action, written).await {
+                Ok(_) => return Ok(()),
+                // Others may have written something else of it in between.
+                Err(error) if error.code() == Some(409) && attempts.next().is_some() => {
+                    let now = self.exclusions(owner).await?;
+                    if now.list != seen.list {
+                        let text = "spec.exclude was changed meanwhile: run the command again";
+                        return Err(Failure::Other(text.to_owned()));
+                    }
+                    version = now.version;
+                }
+                Err(error) => {
+                    return Err(Failure::of(&error, of_integrities("patch", namespace)));
+                }
+            }
+        }
+    }
+
+    /// FileIntegrities with all fields of the API, also those of later versions.
+    fn untyped(&self, namespace: &str) -> Api<DynamicObject> {
+        let resource = ApiResource::erase::<FileIntegrity>(&());
+        Api::namespaced_with(self.client.clone(), namespace, &resource)
+    }
+
     /// Changes an annotation of a FileIntegrity, from the current value to the new one. Returns the new one.
     pub(crate) async fn annotate(
         &self,
@@ -93,12 +156,7 @@ impl Reader {
     ) -> Result<Option<String>, Failure> {
         let Owner { namespace, name } = owner;
         let api = Api::<FileIntegrity>::namespaced(self.client.clone(), namespace);
-        let wanted = |verb| Wanted {
-            verb,
-            resource: "fileintegrities",
-            namespace: Some(namespace),
-            hint: EDITOR,
-        };
+        let wanted = |verb| of_integrities(verb, namespace);
         let mut attempts = 1..MAX_ATTEMPTS;
         loop {
             let read = raw::metadata_opt(&api, name);
@@ -126,5 +184,22 @@ impl Reader {
                 Err(error) => return Err(Failure::of(&error, wanted("patch"))),
             }
         }
+    }
+}
+
+/// The exclusions in the spec of a FileIntegrity.
+#[derive(Clone, Debug)]
+pub(crate) struct Exclusions {
+    pub(crate) list: Vec<Value>,
+    /// The version of the object.
+    version: Option<String>,
+}
+
+fn of_integrities<'a>(verb: &'static str, namespace: &'a str) -> Wanted<'a> {
+    Wanted {
+        verb,
+        resource: "fileintegrities",
+        namespace: Some(namespace),
+        hint: EDITOR,
     }
 }

@@ -69,7 +69,7 @@ async fn answer(args: &Args, program: &str) -> Result<u8, Failure> {
     };
     let mut all = Vec::new();
     for integrity in fleet.integrities.iter().filter(is_meant) {
-        all.push(coverage(args, &reader, &checker, &fleet, integrity).await?);
+        all.push(coverage(&args.paths, &reader, &checker, &fleet, integrity).await?);
     }
     if all.is_empty() {
         return Err(Failure::Other(
@@ -84,8 +84,9 @@ async fn answer(args: &Args, program: &str) -> Result<u8, Failure> {
     Ok(exit_status(&all))
 }
 
-async fn coverage(
-    args: &Args,
+/// Whether a FileIntegrity watches these paths.
+pub(in crate::cli) async fn coverage(
+    paths: &[String],
     reader: &Reader,
     checker: &Checker,
     fleet: &Fleet,
@@ -97,7 +98,7 @@ async fn coverage(
     let Some(effective) = effective else {
         return Ok(coverage);
     };
-    for path in &args.paths {
+    for path in paths {
         let answer = checker.path(&effective, &integrity.state_dir, path).await;
         let answer = answer.map_err(|error| Failure::Other(crate::error_chain(&error)))?;
         coverage.add(path, answer, &effective, names::HOST_ROOT);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
-use super::connection::{Connection, seconds, timeout};
+use super::connection::{Connection, end, timeout};
 use super::output::{Output, structured};
 use super::poll::{Step, TIMED_OUT, until};
 use super::terminal::is_confirmed;
@@ -19,11 +19,13 @@ use crate::plugin::read::Reader;
 
 const HELP: &str = "\
 The changes are shown first. An acceptance is created for exactly these, in your name: nodes with any other change keep
-their baseline. Of a NODE, the set that it shows now is accepted, on this node only.
+their baseline. Of a NODE, the set that it shows now is accepted, on this node only. With --path, the changes of these
+paths are accepted, and all others stay reported.
 
 Examples:
   kubectl file-integrity accept 3b3818aef96e --reason 'openssl, RHSA-2026:4711' --ticket CHG0042137 --wait
   kubectl file-integrity accept 3b3818aef96e --reason 'rolling update' --until 12h
+  kubectl file-integrity accept node1 --path /etc/motd --reason 'new message of the day'
 
 Exit status:
   0  the acceptance was created; with --wait: all nodes have a new baseline
@@ -48,6 +50,9 @@ pub(in crate::cli) struct Args {
     /// Reference to a ticket or change request
     #[arg(long, value_name = "TEXT")]
     ticket: Option<String>,
+    /// Only the change of this path, as `changes` shows it; the others of the set stay reported. Repeatable
+    #[arg(long, value_name = "PATH", conflicts_with = "incomplete")]
+    path: Vec<String>,
     /// Only these of the nodes that show the set
     #[arg(long, value_name = "NODE,...", value_delimiter = ',', value_parser = crate::cli::object_name)]
     nodes: Vec<String>,
@@ -101,11 +106,20 @@ pub(super) async fn run(args: Args, program: &str) -> Result<u8, Failure> {
         ticket: args.ticket.clone(),
         until: args.until,
     };
-    let object = plan.object(&record);
+    let (object, chosen) = if args.path.is_empty() {
+        (plan.object(&record), None)
+    } else {
+        let changes = reader.plan_changes(&plan).await?;
+        let (changes, listed) = changes.at(&args.path).map_err(Failure::Other)?;
+        (plan.object_with(&record, listed), Some(changes))
+    };
     // What the API server would refuse needs no confirmation.
     reader.create_acceptance(&object, true).await?;
     let screen = args.connection.screen(program);
-    let changes = reviewed(&args, &reader, &plan).await?;
+    let changes = match chosen {
+        Some(changes) => changes,
+        None => reviewed(&args, &reader, &plan).await?,
+    };
     let most = if args.all { usize::MAX } else { MAX_SHOWN };
     super::print(&preview(&plan, &changes, &record, most, &screen))?;
     if args.dry_run {
@@ -171,36 +185,4 @@ fn manifest(object: &FileIntegrityAcceptance) -> Result<String, Failure> {
     let value: Value =
         serde_json::to_value(object).map_err(|error| Failure::Other(error.to_string()))?;
     structured(Output::Yaml, &value)
-}
-
-/// A time in RFC 3339, or a duration from now.
-fn end(text: &str) -> Result<Timestamp, String> {
-    if let Ok(time) = text.parse::<Timestamp>() {
-        return Ok(time);
-    }
-    let seconds = seconds(text).and_then(|seconds| i64::try_from(seconds).ok());
-    let end = seconds.and_then(|seconds| {
-        // The API has no fractions of a second.
-        let now = Timestamp::from_second(Timestamp::now().as_second()).ok()?;
-        now.checked_add(SignedDuration::from_secs(seconds)).ok()
-    });
-    end.ok_or_else(|| "expected a time such as 2026-12-01T18:00:00Z, 12h or 7d".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_end_is_a_time_or_a_duration() {
-        let time = "2026-12-01T18:00:00Z";
-        assert_eq!(end(time).unwrap().to_string(), time);
-        let after = end("12h").unwrap().as_second() - Timestamp::now().as_second();
-        assert!((43_190..=43_200).contains(&after), "{after}");
-        for text in ["", "tomorrow", "-1h", "12x", "99999999999999999d"] {
-            assert!(end(text).is_err(), "{text}");
-        }
-        assert_eq!(timeout("10m"), Ok(Duration::from_secs(600)));
-        assert!(timeout("0").is_err());
-    }
 }

@@ -225,6 +225,7 @@ mod tests {
             (&["logs", "N"], "Node"),
             (&["hold", "a", "N"], "Node"),
             (&["reinit", "N"], "Node"),
+            (&["scan", "N"], "Node"),
             (&["wait", "--for", "ok", "N"], "Node"),
             (&["accept", "a", "--nodes", "N"], "Node"),
             (&["changes", "--file-integrity", "I"], "Integrity"),

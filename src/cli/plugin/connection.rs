@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
-use k8s_openapi::jiff::Timestamp;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 
@@ -180,6 +180,20 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     seconds.map(Duration::from_secs)
 }
 
+/// A time in RFC 3339, or a duration from now.
+pub(super) fn end(text: &str) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let seconds = seconds(text).and_then(|seconds| i64::try_from(seconds).ok());
+    let end = seconds.and_then(|seconds| {
+        // The API has no fractions of a second.
+        let now = Timestamp::from_second(Timestamp::now().as_second()).ok()?;
+        now.checked_add(SignedDuration::from_secs(seconds)).ok()
+    });
+    end.ok_or_else(|| "expected a time such as 2026-12-01T18:00:00Z, 12h or 7d".to_owned())
+}
+
 const _: () = assert!(
     REQUEST_TIMEOUT.as_secs() == 30,
     "the default in the options"
@@ -199,5 +213,18 @@ mod tests {
         for text in ["", "s", "-1", "1d", "99999999999999999999h"] {
             assert!(seconds(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn the_end_is_a_time_or_a_duration() {
+        let time = "2026-12-01T18:00:00Z";
+        assert_eq!(end(time).unwrap().to_string(), time);
+        let after = end("12h").unwrap().as_second() - Timestamp::now().as_second();
+        assert!((43_190..=43_200).contains(&after), "{after}");
+        for text in ["", "tomorrow", "-1h", "12x", "99999999999999999d"] {
+            assert!(end(text).is_err(), "{text}");
+        }
+        assert_eq!(timeout("10m"), Ok(Duration::from_secs(600)));
+        assert!(timeout("0").is_err());
     }
 }

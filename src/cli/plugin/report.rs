@@ -7,15 +7,25 @@ use clap::ValueEnum;
 use k8s_openapi::jiff::Timestamp;
 
 use super::connection::{Connection, seconds};
+use crate::aide::check::Checker;
+use crate::aide::command::{Aide, NO_AIDE};
+use crate::cli::config::coverage::coverage;
 use crate::plugin::failure::Failure;
+use crate::plugin::fleet::Fleet;
 use crate::plugin::output;
+use crate::plugin::read::Reader;
+use crate::plugin::report::critical::{Critical, DEFAULT};
 use crate::plugin::report::csv::Table;
 use crate::plugin::report::period::Period;
+use crate::plugin::report::records::Records;
 use crate::plugin::report::{Report, Scope};
 
 const HELP: &str = "\
 The page has the scope, the nodes with the longest time between two scans, change sets and their outcome, acceptances with
 who, when and why, and replaced baselines. It needs no other file and no network; browsers print it.
+
+Critical files by default: /etc/passwd, /etc/shadow, /etc/group, /etc/sudoers, /etc/ssh/sshd_config, /etc/crontab,
+/etc/ld.so.conf, /usr/bin/sudo, /usr/bin/kubelet, /usr/sbin/sshd.
 
 Exit status:
   0  the report was written, and has no findings
@@ -38,6 +48,13 @@ pub(in crate::cli) struct Args {
     /// Longest time that is allowed between two scans of a node, such as 7d or 12h
     #[arg(long, value_name = "DURATION", value_parser = days, default_value = "7d")]
     max_interval: Duration,
+    /// Critical file: the report states whether it is watched, which requires AIDE. Repeatable [default: those below, if
+    /// there is AIDE]
+    #[arg(long, value_name = "[TYPE:]PATH")]
+    critical: Vec<String>,
+    /// AIDE 0.19 or later, which answers whether critical files are watched
+    #[arg(long, default_value = "/usr/bin/aide", env = "FIO_AIDE")]
+    aide: PathBuf,
     /// Format
     #[arg(long, short, value_enum, default_value_t = Format::Html)]
     output: Format,
@@ -64,7 +81,9 @@ enum Format {
 enum TableName {
     Findings,
     FileIntegrities,
+    CriticalFiles,
     Nodes,
+    Holds,
     ChangeSets,
     Acceptances,
     Baselines,
@@ -75,7 +94,9 @@ impl From<TableName> for Table {
         match name {
             TableName::Findings => Self::Findings,
             TableName::FileIntegrities => Self::FileIntegrities,
+            TableName::CriticalFiles => Self::CriticalFiles,
             TableName::Nodes => Self::Nodes,
+            TableName::Holds => Self::Holds,
             TableName::ChangeSets => Self::ChangeSets,
             TableName::Acceptances => Self::Acceptances,
             TableName::Baselines => Self::Baselines,
@@ -92,7 +113,16 @@ pub(super) async fn run(args: Args) -> Result<u8, Failure> {
         now,
     };
     let reader = args.connection.reader(args.all_namespaces).await?;
-    let report = Report::of(&reader.records().await?, scope);
+    let mut records = reader.records().await?;
+    let critical = critical(&args, &reader, &records).await?;
+    if let Critical::Unknown(why) = &critical
+        && !args.critical.is_empty()
+    {
+        records.unread.push(format!(
+            "the coverage of critical files is not known: {why}"
+        ));
+    }
+    let report = Report::of(&records, &critical, scope);
     let text = match args.output {
         Format::Html => report.html().map_err(|error| failed(&error))?,
         Format::Csv => {
@@ -109,6 +139,37 @@ pub(super) async fn run(args: Args) -> Result<u8, Failure> {
         None => super::print(&text)?,
     }
     Ok(report.exit_status)
+}
+
+/// Whether the critical files are watched. Without AIDE, or without the right to read the configuration, it is not known.
+async fn critical(args: &Args, reader: &Reader, records: &Records) -> Result<Critical, Failure> {
+    let aide = Aide::new(&args.aide);
+    if let Err(error) = aide.supported_version().await {
+        let why = format!("{NO_AIDE}: {}", crate::error_chain(&error));
+        return Ok(Critical::Unknown(why));
+    }
+    let paths = match &args.critical[..] {
+        [] => DEFAULT.map(str::to_owned).to_vec(),
+        paths => paths.to_vec(),
+    };
+    let checker = Checker::new(aide, std::env::temp_dir());
+    let mut fleet = Fleet {
+        nodes: records.nodes.iter().map(|it| it.node.clone()).collect(),
+        ..Fleet::default()
+    };
+    fleet.sort();
+    let mut all = Vec::new();
+    for record in &records.integrities {
+        let integrity = &record.integrity;
+        match coverage(&paths, reader, &checker, &fleet, integrity).await {
+            Ok(coverage) => all.push(coverage),
+            Err(failure) if failure.is_optional() => {
+                return Ok(Critical::Unknown(failure.to_string()));
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(Critical::Known(all))
 }
 
 /// Writes a new file. An existing one may be the report of another period.

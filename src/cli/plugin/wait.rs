@@ -17,7 +17,7 @@ use crate::plugin::wait::{Goal, Start, Verdict, assess};
 const HELP: &str = "\
   ok        all nodes were scanned, and nothing differs: status has the exit status 0
   active    all FileIntegrities have the phase Active
-  scanned   each node has completed a scan of all files since the command was started
+  scanned   each node has completed a scan of all files since the command was started, and those that scan has requested
   accepted  the acceptances of --acceptance have ended; without it, those that are open when the command is started
 
 Examples:

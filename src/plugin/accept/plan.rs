@@ -7,7 +7,8 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::ObjectMeta;
 
 use crate::api::{
-    AcceptedNodes, Approver, ChangeSetId, FileIntegrityAcceptance, FileIntegrityAcceptanceSpec,
+    AcceptedNodes, ApprovedChange, Approver, ChangeSetId, FileIntegrityAcceptance,
+    FileIntegrityAcceptanceSpec,
 };
 use crate::plugin::fleet::{Fleet, Node, NodeState, Owner};
 use crate::plugin::safe::safe;
@@ -16,6 +17,8 @@ use crate::plugin::target::{Target, find};
 
 /// Maximum number of names in a message.
 const MAX_NAMED: usize = 5;
+/// Maximum number of nodes that an acceptance can name.
+const MAX_NAMES: usize = 1000;
 
 /// The nodes that the user has chosen.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,6 +149,29 @@ impl<'a> Plan<'a> {
             nodes,
             shown_by,
         })
+    }
+
+    /// The object that accepts only these changes of it: on the nodes that show the set now, or, with an end, on all
+    /// included nodes that show one of these changes before that.
+    pub(crate) fn object_with(
+        &self,
+        record: &Record,
+        changes: Vec<ApprovedChange>,
+    ) -> FileIntegrityAcceptance {
+        let mut object = self.object(record);
+        let spec = &mut object.spec;
+        spec.change_set = None;
+        spec.changes = Some(changes);
+        // Otherwise it stays open, because it waits for the nodes without these changes.
+        let is_limited = !matches!(self.only, Only::Names(_)) && self.nodes.len() <= MAX_NAMES;
+        if record.until.is_none() && is_limited {
+            let names = self.nodes.iter().map(|node| node.name.clone());
+            spec.nodes = Some(AcceptedNodes {
+                names: Some(names.collect()),
+                selector: None,
+            });
+        }
+        object
     }
 
     /// The object that accepts it.

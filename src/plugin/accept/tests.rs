@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::text::{outcome, preview, question};
 use super::*;
-use crate::api::FileIntegrityAcceptance;
+use crate::api::{ApprovedChange, FileIntegrityAcceptance};
 use crate::plugin::changes::Changes;
 use crate::plugin::fixtures::{HOSTILE, errored, failed, node, patched, screen, set, succeeded};
 use crate::plugin::fleet::Fleet;
@@ -140,6 +140,39 @@ fn nodes_are_chosen_by_names_or_labels() {
             "matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c", "operator": "DoesNotExist"}],
         }})
     );
+}
+
+#[test]
+fn listed_changes_are_accepted_on_the_nodes_that_show_them_now() {
+    let fleet = patched();
+    let listed: ApprovedChange =
+        serde_json::from_value(json!({"path": "/etc/gone", "kind": "removed"})).unwrap();
+    let openssl = id("openssl");
+    let with = |plan: &Plan<'_>, record: &Record| {
+        let spec = plan.object_with(record, vec![listed.clone()]).spec;
+        assert_eq!(
+            (spec.change_set, spec.changes),
+            (None, Some(vec![listed.clone()]))
+        );
+        serde_json::to_value(spec.nodes).unwrap()
+    };
+    let now = record();
+    let mut later = record();
+    later.until = Some("2026-12-01T18:00:00Z".parse().unwrap());
+    let all = plan(&fleet, &openssl, Only::All).unwrap();
+    let nodes = with(&all, &now);
+    assert_eq!(nodes["names"].as_array().map(Vec::len), Some(46));
+    assert_eq!(with(&all, &later), json!(null));
+    let labels = Only::Labels {
+        selector: labels::parse("a=b").unwrap(),
+        names: HashSet::from(["node03".to_owned(), "node50".to_owned()]),
+    };
+    let some = plan(&fleet, &openssl, labels).unwrap();
+    assert_eq!(with(&some, &now), json!({"names": ["node03"]}));
+    let selector = json!({"selector": {"matchLabels": {"a": "b"}}});
+    assert_eq!(with(&some, &later), selector);
+    let one = plan(&fleet, "node47", Only::All).unwrap();
+    assert_eq!(with(&one, &later), json!({"names": ["node47"]}));
 }
 
 #[test]

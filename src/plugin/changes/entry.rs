@@ -1,7 +1,8 @@
 //! A changed path. Pure.
 
+use super::approval::approval;
 use crate::aide::report::{Change, ChangeKind as Kind, display_path, is_incidental};
-use crate::api::{Actor, ChangeKind};
+use crate::api::{Actor, ApprovedChange, ChangeKind};
 use crate::plugin::safe::safe;
 use crate::scan::output::file_values::{hex_digest, octal_mode};
 
@@ -12,6 +13,8 @@ pub(crate) struct Entry {
     pub(crate) kind: ChangeKind,
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) actor: Option<Actor>,
+    /// As an acceptance lists it, or why none can.
+    pub(crate) approval: Result<ApprovedChange, &'static str>,
 }
 
 /// An attribute that differs, or a value of an added or removed path.
@@ -55,6 +58,7 @@ impl Entry {
             },
             attributes,
             actor: change.actor.as_deref().cloned(),
+            approval: approval(change),
         }
     }
 
@@ -70,6 +74,7 @@ impl Entry {
             kind,
             attributes: names.collect(),
             actor: None,
+            approval: Err("its new values are not known, because the report was truncated"),
         }
     }
 }

@@ -4,8 +4,8 @@ use super::json::json;
 use super::text::{MAX_SHOWN, text};
 use super::*;
 use crate::aide::report::{is_printable, parse_json};
+use crate::api::ScanResult;
 use crate::api::names::HOST_ROOT;
-use crate::api::{ChangeKind, ScanResult};
 use crate::plugin::fixtures::{HOSTILE, failed, screen, undocumented};
 use crate::scan::change_set::ChangeSet;
 use crate::scan::failure_log::{FailureLog, Reports, config_map, fit};
@@ -91,7 +91,7 @@ fn of_nodes(nodes: &[&str]) -> Changes {
 /// Changed files with these digests, on a node.
 pub(crate) fn changes(node: &str, files: &[(&str, &str)]) -> Changes {
     let entries = files.iter().map(|(path, content)| Entry {
-        path: crate::plugin::safe::safe(path),
+        path: safe(path),
         kind: ChangeKind::Changed,
         attributes: vec![Attribute {
             name: "sha256".to_owned(),
@@ -99,12 +99,64 @@ pub(crate) fn changes(node: &str, files: &[(&str, &str)]) -> Changes {
             new: Some(crate::api::names::sha256_hex(content)),
         }],
         actor: None,
+        approval: Err("a test"),
     });
     Changes {
         set: None,
         entries: entries.collect(),
         ..of_nodes(&[node])
     }
+}
+
+#[test]
+fn changes_are_accepted_alone_if_all_their_values_are_known() {
+    let mut changes = of_nodes(&["n1"]);
+    let paths: Vec<String> = changes.entries.iter().map(|it| it.path.clone()).collect();
+    let [hostile, link, program] = &paths[..] else {
+        panic!("{paths:?}");
+    };
+    let (chosen, listed) = changes.at(&[link.clone(), link.clone()]).unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(
+        (&listed[0].path, listed[0].kind),
+        (link, ChangeKind::Removed)
+    );
+    assert_eq!(chosen.counts.to_string(), "a:0,c:0,r:1");
+    assert_eq!(chosen.notes, ["not accepted: 2 other changes of the set"]);
+    assert_eq!(chosen.entries.len(), 1);
+    // The ACL of the program is as its permissions are. The rule of the added file has no owner.
+    let (_, listed) = changes.at(std::slice::from_ref(program)).unwrap();
+    assert_eq!(
+        (listed[0].mode.as_deref(), listed[0].uid),
+        (Some("4755"), Some(1000))
+    );
+    let error = changes.at(&[link.clone(), hostile.clone()]).unwrap_err();
+    assert!(error.contains(hostile.as_str()), "{error}");
+    assert!(error.contains("mode, owner and group"), "{error}");
+    let unknown = ["/etc/li", "/etc", "-x", HOSTILE].map(str::to_owned);
+    let error = changes
+        .at(&[&unknown[..], std::slice::from_ref(link)].concat())
+        .unwrap_err();
+    let expected = "not among the changes: /etc/li, /etc, -x, \\033[31m";
+    assert!(error.starts_with(expected), "{error}");
+    assert!(error.chars().all(is_printable_or_escape), "{error:?}");
+    // A report without all changes.
+    changes.is_complete = false;
+    let error = changes.at(&unknown[..1]).unwrap_err();
+    assert_eq!(
+        error,
+        "not among the changes, 3 of which are known: /etc/li"
+    );
+    changes.entries[0] = Entry::without_values("/etc/cut", ChangeKind::Added, &[]);
+    let error = changes.at(&["/etc/cut".to_owned()]).unwrap_err();
+    assert!(
+        error.contains("/etc/cut") && error.contains("truncated"),
+        "{error}"
+    );
+}
+
+fn is_printable_or_escape(c: char) -> bool {
+    is_printable(c) || c == '\\'
 }
 
 #[test]

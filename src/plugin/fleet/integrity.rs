@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt as _;
 
 use super::Owner;
 use crate::api::condition::{ConditionReason, ConditionStatus, ConditionType};
+use crate::api::names::Annotation;
 use crate::api::{FileIntegrity, Phase, ProfileName, RealtimeMode};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub(crate) struct Integrity {
     pub(crate) stale: i64,
     pub(crate) not_selected: i64,
     pub(crate) problems: Vec<Problem>,
+    /// The nodes of a scan that is requested and that they have not received. None are all.
+    pub(crate) requested_scan: Option<Vec<String>>,
     /// Which nodes are not selected, and why.
     pub(crate) excluded: Option<String>,
     /// When the operator saw a set first, by its ID.
@@ -69,6 +73,10 @@ impl Integrity {
             is_realtime: object.spec.realtime_mode() == RealtimeMode::Auto,
             stale: counts.stale,
             not_selected: counts.not_selected,
+            requested_scan: object.annotations().get(Annotation::SCAN).map(|list| {
+                let names = crate::plugin::annotation::parse(list).into_iter();
+                names.map(str::to_owned).collect()
+            }),
             problems: [config, degraded, ready].into_iter().flatten().collect(),
             excluded: excluded.map(|it| it.message),
             first_seen: sets.map(|set| (set.id.clone(), set.first_seen.0)).collect(),

@@ -4,8 +4,8 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::Owner;
 use crate::api::{
-    ChangeSetId, Condition, ErrorClass, FileIntegrityNodeStatus, HoldReason, RealtimeReason,
-    RealtimeState, ReportedErrorClass, ScanResult, names,
+    ChangeSetId, Condition, ErrorClass, FileIntegrityNodeStatus, HoldReason, NodeHold,
+    RealtimeReason, RealtimeState, ReportedErrorClass, ScanResult, names,
 };
 use crate::text::shortened;
 
@@ -25,6 +25,9 @@ pub(crate) struct Node {
     /// ID of the newest request for a new baseline, and of the last one that the node has executed.
     pub(crate) reinit_requested: Option<String>,
     pub(crate) reinit_done: Option<String>,
+    /// The same of requests for an additional scan.
+    pub(crate) scan_requested: Option<String>,
+    pub(crate) scan_done: Option<String>,
     /// Hash of the configuration of its baseline.
     pub(crate) configuration: Option<String>,
     /// When its baseline was created, and whether somebody requested it.
@@ -35,8 +38,28 @@ pub(crate) struct Node {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NodeHoldReason {
     Annotation(HoldReason),
-    /// A hold of the spec is active, or has ended and the node has not done what follows.
-    Spec,
+    /// Holds of the spec are active, or have ended and the node has not done what follows.
+    Spec(SpecHold),
+}
+
+/// The holds of the spec that hold a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SpecHold {
+    pub(crate) names: Vec<String>,
+    pub(crate) since: Timestamp,
+    pub(crate) until: Timestamp,
+}
+
+impl NodeHoldReason {
+    /// In one word.
+    pub(crate) const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Annotation(HoldReason::User) => "user",
+            Self::Annotation(HoldReason::NodeUpdate) => "node-update",
+            Self::Annotation(HoldReason::Unknown(_)) => "unknown",
+            Self::Spec(_) => "spec",
+        }
+    }
 }
 
 /// The latest result of a node.
@@ -99,7 +122,25 @@ impl std::fmt::Display for Counts {
     }
 }
 
+impl SpecHold {
+    fn of(hold: &NodeHold) -> Self {
+        Self {
+            names: hold.holds.clone(),
+            since: hold.since.0,
+            until: hold.until.0,
+        }
+    }
+}
+
 impl Node {
+    /// The holds of the spec that hold it.
+    pub(crate) fn spec_hold(&self) -> Option<&SpecHold> {
+        match &self.hold {
+            Some(NodeHoldReason::Spec(hold)) => Some(hold),
+            _ => None,
+        }
+    }
+
     /// What a node status says. None if it belongs to no FileIntegrity.
     pub(crate) fn of(status: &FileIntegrityNodeStatus) -> Option<Self> {
         let (name, _) = status.owner()?;
@@ -113,9 +154,11 @@ impl Node {
             name: status.node_name.clone(),
             scan: status.last_result.as_ref().map(Scan::of),
             hold: (desired.hold.map(NodeHoldReason::Annotation))
-                .or_else(|| status.hold.as_ref().map(|_| NodeHoldReason::Spec)),
+                .or_else(|| Some(NodeHoldReason::Spec(SpecHold::of(status.hold.as_ref()?)))),
             reinit_requested: desired.reinit_request,
             reinit_done: status.reinit.as_ref().map(|reinit| reinit.id.clone()),
+            scan_requested: desired.scan_request,
+            scan_done: status.scan.as_ref().map(|scan| scan.id.clone()),
             realtime: status.realtime.as_ref().map(|it| (it.state, it.reason)),
             last_full_scan: status.last_full_scan.as_ref().map(|time| time.0),
             configuration: baseline.map(|baseline| baseline.config_hash.clone()),
@@ -135,6 +178,11 @@ impl Node {
     /// The change set that it shows.
     pub(crate) fn set(&self) -> Option<ChangeSetId> {
         self.scan.as_ref()?.set
+    }
+
+    /// Whether it has not executed the newest request for a scan.
+    pub(crate) fn owes_scan(&self) -> bool {
+        self.scan_requested.is_some() && self.scan_requested != self.scan_done
     }
 
     /// Whether its database is not the recorded one.

@@ -10,7 +10,9 @@ use super::Report;
 pub(crate) enum Table {
     Findings,
     FileIntegrities,
+    CriticalFiles,
     Nodes,
+    Holds,
     ChangeSets,
     Acceptances,
     Baselines,
@@ -22,7 +24,9 @@ impl Report {
         match table {
             Table::Findings => rows(&self.findings),
             Table::FileIntegrities => rows(&self.file_integrities),
+            Table::CriticalFiles => rows(self.critical_files.as_deref().unwrap_or_default()),
             Table::Nodes => rows(&self.nodes),
+            Table::Holds => rows(&self.holds),
             Table::ChangeSets => rows(&self.change_sets),
             Table::Acceptances => rows(self.acceptances.as_deref().unwrap_or_default()),
             Table::Baselines => rows(self.baselines.as_deref().unwrap_or_default()),

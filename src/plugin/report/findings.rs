@@ -19,6 +19,23 @@ pub(super) struct Finding {
     message: String,
 }
 
+impl Finding {
+    pub(super) fn of_integrity(
+        kind: &'static str,
+        namespace: &str,
+        file_integrity: &str,
+        message: String,
+    ) -> Self {
+        Self {
+            kind,
+            namespace: namespace.to_owned(),
+            file_integrity: file_integrity.to_owned(),
+            node: None,
+            message,
+        }
+    }
+}
+
 pub(super) fn of(
     records: &Records,
     scope: Scope,

@@ -8,7 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use crate::api::names::{Annotation, Label};
 use crate::api::{
     AcceptanceCounts, Baseline, FileIntegrity, FileIntegrityAcceptance, FileIntegrityNodeStatus,
-    ScanMonths,
+    Hold, ScanMonths,
 };
 use crate::plugin::fleet::{Counts, Integrity, Node, Owner};
 use crate::scan::evidence::record_of;
@@ -41,6 +41,7 @@ pub(crate) struct IntegrityRecord {
     pub(crate) created_at: Option<Timestamp>,
     pub(crate) node_selector: BTreeMap<String, String>,
     pub(crate) is_restricted: bool,
+    pub(crate) holds: Vec<Hold>,
 }
 
 /// A node of a FileIntegrity.
@@ -113,6 +114,7 @@ impl IntegrityRecord {
             created_at: object.metadata.creation_timestamp.as_ref().map(|at| at.0),
             node_selector: spec.node_selector.clone().unwrap_or_default(),
             is_restricted: spec.is_restricted(),
+            holds: spec.holds.clone(),
         }
     }
 }

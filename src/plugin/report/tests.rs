@@ -1,21 +1,29 @@
 use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::critical::Critical;
 use super::csv::Table;
 use super::period::Period;
 use super::records::{AcceptanceRecord, BaselineRecord, IntegrityRecord, NodeRecord, Records};
 use super::{Report, Scope};
+use crate::aide::path_check::Answer;
 use crate::api::ScanMonths;
 use crate::api::names::{Annotation, KEY_RECORD, Label};
+use crate::plugin::coverage::Coverage;
 use crate::plugin::failure::{DIFFERENCES, PROBLEMS, WELL};
 use crate::plugin::fixtures::{HOSTILE, NOW, errored, failed, set, succeeded, well};
+use crate::plugin::fleet::{Node, Owner};
 
 const NAMESPACE: &str = "openshift-file-integrity";
 
 fn integrity(status: &Value) -> IntegrityRecord {
     let object = json!({
         "metadata": {"name": "example", "namespace": NAMESPACE, "creationTimestamp": "2026-01-05T08:00:00Z"},
-        "spec": {"config": {"gracePeriod": 900, "profile": "generic"}, "nodeSelector": {"node-role": "worker"}},
+        "spec": {"config": {"gracePeriod": 900, "profile": "generic"}, "nodeSelector": {"node-role": "worker"}, "holds": [
+            {"name": "weekend", "from": "2026-11-28T00:00:00Z", "until": "2026-12-02T00:00:00Z", "nodes": ["node01", "node03"],
+                "reason": "kernel, CHG7", "then": "Accept"},
+            {"name": "old", "from": "2026-10-01T00:00:00Z", "until": "2026-10-02T00:00:00Z"},
+        ]},
         "status": status,
     });
     IntegrityRecord::of(&serde_json::from_value(object).unwrap())
@@ -146,9 +154,46 @@ fn november() -> Scope {
     scope("2026-11-01", None)
 }
 
+fn report() -> Report {
+    of(&records(), november())
+}
+
+fn of(records: &Records, scope: Scope) -> Report {
+    Report::of(records, &critical(HOSTILE), scope)
+}
+
+/// A watched file, and one that is not, as a user has written them.
+fn critical(unwatched: &str) -> Critical {
+    let answer = |watched| Answer {
+        watched,
+        kind: None,
+        line: watched.then_some(2),
+        attributes: None,
+    };
+    let mut coverage = Coverage {
+        owner: Owner {
+            namespace: NAMESPACE.to_owned(),
+            name: "example".to_owned(),
+        },
+        hash: Some(set("config")),
+        nodes: 4,
+        current: 4,
+        paths: Vec::new(),
+    };
+    let effective = "# rules\n/hostroot/etc R\n";
+    coverage.add("/etc/passwd", answer(true), effective, "/hostroot");
+    coverage.add(
+        &format!("/srv/{unwatched}"),
+        answer(false),
+        effective,
+        "/hostroot",
+    );
+    Critical::Known(vec![coverage])
+}
+
 #[test]
 fn the_report_as_json() {
-    let report = Report::of(&records(), november());
+    let report = report();
     assert_eq!(report.exit_status, DIFFERENCES);
     let mut json = serde_json::to_value(&report).unwrap();
     json["programVersion"] = json!("[version]");
@@ -157,18 +202,20 @@ fn the_report_as_json() {
 
 #[test]
 fn the_report_as_a_page() {
-    let page = Report::of(&records(), november()).html().unwrap();
+    let page = report().html().unwrap();
     let page = page.replace(env!("CARGO_PKG_VERSION"), "[version]");
     insta::assert_snapshot!(page);
 }
 
 #[test]
 fn the_tables_as_csv() {
-    let report = Report::of(&records(), november());
+    let report = report();
     let tables = [
         Table::Findings,
         Table::FileIntegrities,
+        Table::CriticalFiles,
         Table::Nodes,
+        Table::Holds,
         Table::ChangeSets,
         Table::Acceptances,
         Table::Baselines,
@@ -181,9 +228,61 @@ fn the_tables_as_csv() {
 }
 
 #[test]
+fn holds_are_those_of_the_period_and_of_now() {
+    let mut records = records();
+    let held = |name: &str, hold: &Value| {
+        let mut node = node(name, &succeeded(), 930, true);
+        let mut object = json!({
+            "metadata": {"name": "x", "namespace": NAMESPACE, "ownerReferences": [{
+                "apiVersion": "fileintegrity.openshift.io/v1alpha1", "kind": "FileIntegrity", "name": "example",
+                "uid": "u", "controller": true}]},
+            "nodeName": name,
+        });
+        if hold.is_string() {
+            object["metadata"]["annotations"] = json!({Annotation::HOLDOFF: hold});
+        } else {
+            object["hold"] = hold.clone();
+        }
+        node.node = Node::of(&serde_json::from_value(object).unwrap()).unwrap();
+        node
+    };
+    let by = |name: &str| json!({"since": "2026-11-28T00:00:00Z", "until": "2026-12-02T00:00:00Z", "holds": [name]});
+    records.nodes.extend([
+        held("node05", &by("weekend")),
+        held("node06", &json!("")),
+        held("node07", &json!("")),
+        held("node08", &by("removed")),
+    ]);
+    let rows = |from: &str, to: Option<&str>| {
+        let report = of(&records, scope(from, to));
+        let rows = serde_json::to_value(&report.holds).unwrap();
+        let rows = rows.as_array().unwrap().clone();
+        let row = |row: Value| {
+            (
+                row["kind"].clone(),
+                row["name"].clone(),
+                row["nodesNow"].clone(),
+            )
+        };
+        rows.into_iter().map(row).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        rows("2026-11-01", None),
+        [
+            (json!("spec"), json!("weekend"), json!("node05")),
+            (json!("user"), json!(null), json!("node06, node07")),
+            (json!("spec"), json!("removed"), json!("node08")),
+        ]
+    );
+    let old = (json!("spec"), json!("old"), json!(null));
+    assert_eq!(rows("2026-10-01", Some("2026-10-31")), [old]);
+    assert!(rows("2026-09-01", Some("2026-09-30")).is_empty());
+}
+
+#[test]
 fn a_month_outside_the_period_does_not_count() {
     let at = |from, to| {
-        let report = Report::of(&records(), scope(from, to));
+        let report = of(&records(), scope(from, to));
         let node = &report.nodes[0];
         (node.scans, node.longest_interval_seconds)
     };
@@ -202,7 +301,7 @@ fn a_node_without_a_scan_is_late_since_it_is_known() {
     let mut records = records();
     let node = &mut records.nodes[0];
     (node.node.last_full_scan, node.months) = (None, ScanMonths::new());
-    let report = Report::of(&records, november());
+    let report = of(&records, november());
     assert!(report.nodes[0].is_late);
     let finding = &report.findings[1];
     let text = serde_json::to_value(finding).unwrap();
@@ -214,7 +313,7 @@ fn a_node_without_a_scan_is_late_since_it_is_known() {
 
 #[test]
 fn the_present_is_no_part_of_a_period_that_has_ended() {
-    let report = Report::of(
+    let report = of(
         &records(),
         scope("2026-11-01", Some("2026-11-30T00:00:00Z")),
     );
@@ -257,9 +356,12 @@ fn the_exit_status_is_that_of_the_worst() {
         integrities: vec![integrity(&well())],
         ..Records::default()
     };
-    let status = |records: &Records| Report::of(records, november()).exit_status;
+    let unknown = Critical::Unknown("there is no AIDE".to_owned());
+    let status = |records: &Records| Report::of(records, &unknown, november()).exit_status;
     assert_eq!(status(&well), WELL);
     assert_eq!(status(&records()), DIFFERENCES);
+    let unwatched = of(&well, november());
+    assert_eq!(unwatched.exit_status, DIFFERENCES);
     let unread = Records {
         unread: vec!["you may not list configmaps".to_owned()],
         ..well
@@ -275,7 +377,7 @@ fn texts_of_others_stay_texts() {
     records.acceptances = Some(vec![acceptance(&format!("=cmd|{hostile}"), &hostile)]);
     records.nodes = vec![node("node01", &failed("x", "x", &hostile), 930, true)];
     records.unread = vec![hostile.clone()];
-    let report = Report::of(&records, november());
+    let report = of(&records, november());
     let page = report.html().unwrap();
     for forbidden in [
         "<script",
@@ -302,9 +404,7 @@ fn formulas_are_texts_in_csv() {
     let formulas = ["=1", "+1", " -1", "@x", "\tx", "\r=1"];
     let all = formulas.map(|formula| acceptance("r", formula));
     records.acceptances = Some(all.to_vec());
-    let csv = Report::of(&records, november())
-        .csv(Table::Acceptances)
-        .unwrap();
+    let csv = of(&records, november()).csv(Table::Acceptances).unwrap();
     let mut lines = ::csv::Reader::from_reader(csv.as_bytes());
     let column = lines
         .headers()

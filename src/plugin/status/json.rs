@@ -7,7 +7,6 @@ use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{IntegrityStatus, Status};
-use crate::api::HoldReason;
 use crate::api::RealtimeState;
 use crate::plugin::fleet::{Counts, Node, NodeHoldReason, OpenAcceptance};
 
@@ -84,12 +83,12 @@ fn node(node: &Node) -> Value {
     json!({
         "name": node.name,
         "state": node.state().as_str(),
-        "held": node.hold.as_ref().map(|hold| match hold {
-            NodeHoldReason::Annotation(HoldReason::User) => "user",
-            NodeHoldReason::Annotation(HoldReason::NodeUpdate) => "node-update",
-            NodeHoldReason::Annotation(HoldReason::Unknown(_)) => "unknown",
-            NodeHoldReason::Spec => "spec",
-        }),
+        "held": node.hold.as_ref().map(NodeHoldReason::as_str),
+        "holds": node.spec_hold().map(|hold| json!({
+            "names": hold.names,
+            "since": hold.since.to_string(),
+            "until": hold.until.to_string(),
+        })),
         "changeSet": node.set().map(|id| id.to_string()),
         "counts": scan.map(|scan| counts_of(scan.counts)),
         "error": error.map(|(class, message)| json!({"class": class.as_str(), "message": message})),

@@ -5,7 +5,7 @@ use super::text::{Detail, text};
 use super::*;
 use crate::aide::report::is_printable;
 use crate::plugin::fixtures::{
-    integrity, node, patched, screen, succeeded, troubled, undocumented, well,
+    HOSTILE, integrity, node, patched, screen, succeeded, troubled, undocumented, well,
 };
 use crate::plugin::screen::Screen;
 
@@ -152,6 +152,40 @@ fn the_exit_status_is_that_of_the_worst_state() {
     assert_eq!(exit_status(&fleet), 0, "another node waits");
     fleet.nodes.push(node("fi", "n2", &serde_json::Value::Null));
     assert_eq!(exit_status(&fleet), 2);
+}
+
+#[test]
+fn the_holds_of_the_spec_are_named_with_their_ends() {
+    let mut fleet = troubled();
+    let hold = |name: &str, until: &str| {
+        let status = json!({"hold": {"since": "2026-12-01T00:00:00Z", "until": until, "then": "Report",
+            "holds": ["weekend", name]}});
+        let mut whole = json!({"metadata": {"name": "x", "ownerReferences": [{"kind": "FileIntegrity",
+            "apiVersion": "fileintegrity.openshift.io/v1alpha1", "name": "x", "uid": "u", "controller": true}]}});
+        whole["hold"] = status["hold"].clone();
+        Node::of(&serde_json::from_value(whole).unwrap())
+            .unwrap()
+            .hold
+    };
+    fleet.nodes[1].hold = hold("kernel", "2026-12-02T06:00:00Z");
+    fleet.nodes[2].hold = hold("kernel", "2026-12-02T06:00:00Z");
+    fleet.nodes[4].hold = hold(&format!("x{HOSTILE}"), "2026-12-01T11:59:00Z");
+    let status = Status::of(&fleet);
+    for width in [80, 200] {
+        for (color, suffix) in [(false, ""), (true, "_color")] {
+            let text = text(&status, NARROW, &screen(Some(width), color));
+            let lines: Vec<&str> = text.lines().filter(|line| line.contains("held")).collect();
+            insta::assert_snapshot!(format!("holds_{width}{suffix}"), lines.join("\n"));
+        }
+    }
+    let json = json(&status);
+    assert_eq!(undocumented(&json), Vec::<String>::new());
+    let node = &json["fileIntegrities"][0]["nodes"][1];
+    assert_eq!(node["held"], "spec");
+    assert_eq!(
+        node["holds"],
+        json!({"names": ["weekend", "kernel"], "since": "2026-12-01T00:00:00Z", "until": "2026-12-02T06:00:00Z"})
+    );
 }
 
 fn without_colors(text: &str) -> String {

@@ -1,9 +1,11 @@
 //! The text of a status. Pure.
 
+use std::collections::BTreeMap;
+
 use super::next::{Next, next};
 use super::{IntegrityStatus, Status};
 use crate::api::{ChangeSetId, RealtimeState};
-use crate::plugin::fleet::{NodeState, OpenAcceptance, Owner};
+use crate::plugin::fleet::{NodeState, OpenAcceptance, Owner, SpecHold};
 use crate::plugin::grid::Grid;
 use crate::plugin::safe::{message, safe};
 use crate::plugin::screen::{Screen, Tone, counted, duration, some_of};
@@ -164,10 +166,12 @@ impl Writer<'_> {
                 lines.push(format!("{name}: not selected: {}", message(excluded)));
             }
             let held = it.nodes.iter().filter(|node| node.hold.is_some());
+            let held = held.filter(|node| node.spec_hold().is_none());
             let held = some_of(held.map(|node| node.name.as_str()), MAX_NAMES);
             if !held.is_empty() {
                 lines.push(format!("{name}: scans are held on {held}"));
             }
+            lines.extend(self.spec_holds(it, &name));
             if it.counts.without_set > 0 {
                 lines.push(format!(
                     "{name}: {} in no set, because the reports were truncated",
@@ -176,6 +180,39 @@ impl Writer<'_> {
             }
         }
         self.lines(&lines);
+    }
+
+    /// Which holds of the spec hold which nodes.
+    fn spec_holds(&self, status: &IntegrityStatus<'_>, name: &str) -> Vec<String> {
+        let mut nodes = BTreeMap::<&SpecHold, Vec<&str>>::new();
+        for node in &status.nodes {
+            if let Some(hold) = node.spec_hold() {
+                nodes.entry(hold).or_default().push(&node.name);
+            }
+        }
+        let (all, mut lines) = (nodes.len(), Vec::new());
+        for (hold, nodes) in nodes.into_iter().take(MAX_ROWS) {
+            let number = counted(nodes.len(), "node");
+            let nodes = some_of(nodes.into_iter(), MAX_NAMES);
+            let holds = some_of(hold.names.iter().map(String::as_str), MAX_NAMES);
+            let until = if hold.until > self.screen.now {
+                format!("until {}", hold.until)
+            } else {
+                format!(
+                    "which ended at {}; a scan or a new baseline follows",
+                    hold.until
+                )
+            };
+            let line = format!("{name}: {number} held by {holds} in spec.holds, {until}: {nodes}");
+            lines.push(line);
+        }
+        if all > MAX_ROWS {
+            lines.push(format!(
+                "... and {} more holds; -o json has all",
+                all - MAX_ROWS
+            ));
+        }
+        lines
     }
 
     fn lines(&mut self, lines: &[String]) {

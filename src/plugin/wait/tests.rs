@@ -87,6 +87,30 @@ fn all_nodes_are_scanned_after_the_beginning() {
 }
 
 #[test]
+fn a_requested_scan_is_waited_for() {
+    let mut fleet = clean();
+    fleet.nodes.truncate(3);
+    let start = Start::of(&fleet);
+    for node in &mut fleet.nodes {
+        node.last_full_scan = Some("2026-12-01T12:10:00Z".parse().unwrap());
+    }
+    let mut requested = fleet.clone();
+    requested.nodes[0].scan_requested = Some("s1".to_owned());
+    let state = not_yet(assessed(&[Goal::Scanned], &requested, &start));
+    assert_eq!(state, "scanned: 2 of 3 nodes, not yet node01");
+    requested.nodes[0].scan_done = Some("s1".to_owned());
+    let verdict = assessed(&[Goal::Scanned], &requested, &start);
+    assert_eq!(verdict, Verdict::Reached);
+    // The operator has not sent it to the nodes.
+    for (nodes, left) in [(&["node02"][..], "node02"), (&[], "node01, node02, node03")] {
+        let nodes = nodes.iter().copied().map(str::to_owned);
+        requested.integrities[0].requested_scan = Some(nodes.collect());
+        let state = not_yet(assessed(&[Goal::Scanned], &requested, &start));
+        assert!(state.ends_with(&format!("not yet {left}")), "{state}");
+    }
+}
+
+#[test]
 fn a_complete_scan_decides_whether_files_differ() {
     let goals = [Goal::Scanned, Goal::Ok];
     let mut fleet = patched();

@@ -81,7 +81,7 @@ async fn new_baselines_are_requested_after_what_they_accept_is_shown() -> anyhow
         kubectl.prints(&["wait", "--for", "ok,active"], 0)?;
         let [daemon, other] = &mut daemons;
         daemon.reports(&json_report("/etc/new", 1)).await?;
-        let waits = ["wait", "--for", "ok", "--timeout", "1s"];
+        let waits = ["wait", "--for", "ok", "--timeout", "10s"];
         let error = kubectl.fails(&waits, 124)?;
         assert_eq!(error, "timed out: ok: 1 node changed\n");
         kubectl.prints(&["wait", "--for", "ok", &nodes[1]], 0)?;

@@ -44,7 +44,10 @@ async fn scans_are_requested_and_waited_for() -> anyhow::Result<()> {
 
         let text = editor.prints(&["scan", first], 0)?;
         assert_eq!(text, "fi: scan of 1 node requested\n");
-        let error = editor.fails(&["wait", "--for", "scanned", first, "--timeout", "3s"], 124)?;
+        let error = editor.fails(
+            &["wait", "--for", "scanned", first, "--timeout", "10s"],
+            124,
+        )?;
         assert_eq!(
             error,
             format!("timed out: scanned: 0 of 1 node, not yet {first}\n")
@@ -77,7 +80,7 @@ async fn scans_are_requested_and_waited_for() -> anyhow::Result<()> {
         done?;
         let output = output?;
         assert_eq!(output.status.code(), Some(0), "{output:?}");
-        let error = editor.fails(&["scan", second, "--wait", "--timeout", "1s"], 124)?;
+        let error = editor.fails(&["scan", second, "--wait", "--timeout", "10s"], 124)?;
         assert_eq!(
             error,
             format!("timed out: scanned: 0 of 1 node, not yet {second}\n")
@@ -114,7 +117,7 @@ async fn a_request_is_merged_with_one_that_waits() -> anyhow::Result<()> {
         editor.prints(&["scan", second, first], 0)?;
         assert_eq!(annotation().await?, format!("{first},{second}"));
         let error = editor.fails(
-            &["wait", "--for", "scanned", second, "--timeout", "1s"],
+            &["wait", "--for", "scanned", second, "--timeout", "10s"],
             124,
         )?;
         anyhow::ensure!(error.contains(&format!("not yet {second}")), "{error}");

@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use rustix::fs::{Mode, OFlags, fstat, openat};
@@ -63,20 +64,21 @@ impl Programs {
         let path = self.path_of(&directory)?;
         Some(join(&path, name))
     }
-}
 
-impl Programs {
-    /// The path of a directory on the node. None if it has none there: the directories below an overlay are opened by
-    /// their handles as if they were roots.
+    /// The path of a directory on the node. None if it has none: the directories below an overlay are opened by their
+    /// handles as if they were roots.
     fn path_of(&self, directory: &OwnedFd) -> Option<Vec<u8>> {
         let path = fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).ok()?;
+        let (there, opened) = (fs::symlink_metadata(&path).ok()?, fstat(directory).ok()?);
+        if (there.dev(), there.ino()) != (opened.st_dev, opened.st_ino) {
+            return None;
+        }
         let path = path.into_os_string().into_vec();
         let host_root = self.host_root.as_os_str().as_bytes();
-        let host_root = host_root.strip_suffix(b"/").unwrap_or(host_root);
-        let on_node = path.strip_prefix(host_root)?;
-        let there = open_path(&self.host_root, on_node).ok()?;
-        let id = |of: &OwnedFd| fstat(of).map(|it| (it.st_dev, it.st_ino)).ok();
-        (id(directory)? == id(&there)?).then(|| on_node.to_vec())
+        Some(match path.strip_prefix(host_root) {
+            Some(on_node @ (b"" | [b'/', ..])) => on_node.to_vec(),
+            _ => path,
+        })
     }
 }
 

@@ -637,6 +637,15 @@ async fn loosening_a_restricted_file_integrity_requires_accept() -> anyhow::Resu
                 api.patch("kept-n1", &PatchParams::default(), &patch).await
             }
         };
+        let shown_hold = |client: &Client| {
+            let api = Api::<FileIntegrityNodeStatus>::namespaced(client.clone(), &space.namespace);
+            async move {
+                let (since, until) = ("2026-01-01T00:00:00Z", "2026-01-01T01:00:00Z");
+                let hold = json!({"since": since, "until": until, "then": "Accept", "holds": ["a"]});
+                let patch = Patch::Merge(json!({"hold": hold}));
+                api.patch("kept-n1", &PatchParams::default(), &patch).await
+            }
+        };
         let operator = space
             .client_as(&space.account(names::OPERATOR_NAME))
             .await?;
@@ -757,6 +766,16 @@ async fn loosening_a_restricted_file_integrity_requires_accept() -> anyhow::Resu
                     "an exclusion without an end",
                     "adding or extending an exclusion",
                     change(&editor, "kept", exclude(&[("/etc/a", None)])),
+                ),
+                refused(
+                    "another state directory",
+                    "changing spec.config.stateDir requires the verb accept",
+                    change(&editor, "kept", json!({"config": {"stateDir": "/var/x"}})),
+                ),
+                refused(
+                    "a hold in a node status",
+                    "only the daemon of the node writes its hold",
+                    shown_hold(&accepter),
                 ),
                 refused(
                     "an accepting hold of a node",

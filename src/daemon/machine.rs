@@ -45,6 +45,8 @@ pub(crate) use self::baseline::{ExecutedAcceptance, MAX_KILLS};
 pub use self::event::{Action, Event, Finished};
 pub use self::settings::Settings;
 pub(crate) use self::state::State;
+#[cfg(test)]
+pub(crate) use self::timed_holds::EndedHold;
 
 use self::acceptances::Acceptances;
 use self::assessment::{Assessment, BaselineState, Inputs};

@@ -11,6 +11,7 @@ mod exclusion;
 mod marker;
 mod new_baseline;
 mod part_check;
+mod recorded_baseline;
 mod report_files;
 mod whole_run;
 

@@ -49,13 +49,15 @@ impl Changes {
         let at = |path: &String| self.entries.iter().find(|entry| entry.path == *path);
         let unknown = paths.iter().filter(|path| at(path).is_none());
         let unknown = some_of(unknown.map(String::as_str), MAX_NAMED);
+        if !self.is_complete {
+            // Their hash cannot be compared with the set, so anybody may have written them.
+            let known = self.entries.len();
+            return Err(format!(
+                "the report does not have all changes, only {known}, so none of them can be accepted alone"
+            ));
+        }
         if !unknown.is_empty() {
-            let known = if self.is_complete {
-                String::new()
-            } else {
-                format!(", {} of which are known", self.entries.len())
-            };
-            return Err(format!("not among the changes{known}: {unknown}"));
+            return Err(format!("not among the changes: {unknown}"));
         }
         let is_meant = |entry: &&Entry| paths.contains(&entry.path);
         let entries: Vec<Entry> = self.entries.iter().filter(is_meant).cloned().collect();

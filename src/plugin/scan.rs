@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::annotation::Target;
-use super::failure::{DIFFERENCES, WELL};
+use super::failure::{DIFFERENCES, PROBLEMS, WELL};
 use super::fleet::{Fleet, Node, NodeState};
 use super::safe::safe;
 use super::screen::{counted, some_of};
@@ -116,9 +116,11 @@ impl<'a> Progress<'a> {
         format!("scanned: {done} of {all}, not yet {names}{held}")
     }
 
-    /// Whether all scanned nodes are as their baselines.
+    /// Whether all scanned nodes are as their baselines. A problem if there is no node any more.
     pub(crate) fn exit_status(&self) -> u8 {
-        if self.number_of(NodeState::Ok) == self.scanned.len() {
+        if self.scanned.is_empty() {
+            PROBLEMS
+        } else if self.number_of(NodeState::Ok) == self.scanned.len() {
             WELL
         } else {
             DIFFERENCES
@@ -182,6 +184,7 @@ mod tests {
         now.nodes.clear();
         let progress = Progress::of(&requests, &now);
         assert_eq!(progress.text(), "scanned: no node is left");
+        assert_eq!((progress.is_done(), progress.exit_status()), (true, 2));
     }
 
     #[test]

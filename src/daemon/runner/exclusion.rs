@@ -14,12 +14,13 @@ use super::context::Runner;
 use super::error::RunnerError;
 use super::known;
 use super::new_baseline::NewBaseline;
+use super::recorded_baseline::RecordedBaseline;
 use crate::aide::config::ExcludedPaths;
-use crate::aide::database::{self, ExcludedEntries, Found, Record};
+use crate::aide::database::{self, ExcludedEntries, Record};
 use crate::aide::database_entries::{self, EntriesError};
 use crate::aide::report::{ChangeKind, display_path};
 use crate::api::{Accepted, AcceptedReason, ErrorClass, time};
-use crate::daemon::machine::{BaselineReason, Finished, NO_DATABASE, OldBaseline};
+use crate::daemon::machine::{BaselineReason, Finished, OldBaseline};
 use crate::file_error::FileError;
 use crate::scan::accepted;
 use crate::scan::outcome::ScanError;
@@ -54,13 +55,6 @@ struct Divided {
     excluded: Option<ExcludedEntries>,
     /// The paths whose exclusion has ended, and whose entries from before it do not exist.
     unknown: Vec<String>,
-}
-
-/// How the baseline on the disk differs from the recorded one.
-enum Baseline {
-    Recorded(Option<Box<Record>>),
-    Missing,
-    Other(String),
 }
 
 impl Runner {
@@ -113,17 +107,10 @@ impl Runner {
         cancel: &CancellationToken,
     ) -> Result<Completed, RunnerError> {
         self.state.verify()?;
-        let (runner, recorded) = (self.clone(), change.old.digest.clone());
-        let found = tokio::task::spawn_blocking(move || runner.recorded_baseline(&recorded));
-        let record = match found.await?? {
-            Baseline::Recorded(record) => record,
-            Baseline::Missing => {
-                return Ok(Completed::new(Finished::BaselineMissing, time::now()));
-            }
-            // The state machine decides about it.
-            Baseline::Other(digest) => {
-                let digest = Some(digest);
-                return Ok(Completed::new(Finished::Scanned { digest }, time::now()));
+        let record = match self.recorded_baseline(&change.old).await? {
+            RecordedBaseline::Usable(record) => record,
+            RecordedBaseline::Unusable(finished) => {
+                return Ok(Completed::new(finished, time::now()));
             }
         };
         self.marker().create()?;
@@ -150,18 +137,6 @@ impl Runner {
         Ok(Completed {
             baseline: Some(self.published(&record)),
             ..Completed::new(Finished::ExclusionsChanged(known(record)), time::now())
-        })
-    }
-
-    /// The baseline on the disk, compared with the recorded digest.
-    fn recorded_baseline(&self, recorded: &str) -> Result<Baseline, RunnerError> {
-        Ok(match self.state.load()? {
-            Found::Nothing { .. } => Baseline::Missing,
-            Found::Unreadable { .. } => Baseline::Other(NO_DATABASE.to_owned()),
-            Found::Database { digest, record } if digest == recorded => {
-                Baseline::Recorded(record.map(Box::new))
-            }
-            Found::Database { digest, .. } => Baseline::Other(digest),
         })
     }
 

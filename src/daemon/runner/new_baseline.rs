@@ -2,7 +2,7 @@
 //! its record has what that run found: what the new baseline accepts. I/O.
 //!
 //! The record never prevents a baseline. If AIDE cannot compare, the baseline is created without a comparison,
-//! and the record has the reason.
+//! and the record has the reason. Only at the end of holds the old database must be the recorded one.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -19,6 +19,7 @@ use super::completed::Completed;
 use super::context::Runner;
 use super::error::RunnerError;
 use super::known;
+use super::recorded_baseline::RecordedBaseline;
 use super::report_files::ReportFiles;
 use crate::aide::command::RunError;
 use crate::aide::database::{self, AcceptedReport, Record};
@@ -53,6 +54,11 @@ impl NewBaseline<'_> {
     /// Whether it is created only if nothing has changed since the old one.
     fn requires_clean_node(&self) -> bool {
         self.require_acceptance && *self.reason == BaselineReason::Config
+    }
+
+    /// Whether it accepts what has changed during holds.
+    fn is_of_hold(&self) -> bool {
+        matches!(self.reason, BaselineReason::HoldEnded(_))
     }
 }
 
@@ -112,7 +118,11 @@ impl Runner {
         {
             return completed;
         }
-        let result = self.try_initialize(new, cancel).await;
+        let result = match self.replaced_baseline(new).await {
+            Ok(Some(finished)) => return Completed::new(finished, started_at),
+            Ok(None) => self.try_initialize(new, cancel).await,
+            Err(error) => Err(error),
+        };
         self.marker().remove();
         let error = match result {
             Ok(record) => {
@@ -126,6 +136,22 @@ impl Runner {
         self.remove_unfinished();
         Completed::unfinished(error, started_at.clone()).unwrap_or_else(|error| {
             Completed::new(Finished::InitFailed(error.of_initialization()), started_at)
+        })
+    }
+
+    /// The end of the run, if it must not accept anything because somebody has replaced or deleted the database during a
+    /// hold: no scan has shown that.
+    async fn replaced_baseline(
+        &self,
+        new: NewBaseline<'_>,
+    ) -> Result<Option<Finished>, RunnerError> {
+        let Some(recorded) = new.old.filter(|_| new.is_of_hold()) else {
+            return Ok(None);
+        };
+        self.state.verify()?;
+        Ok(match self.recorded_baseline(recorded).await? {
+            RecordedBaseline::Usable(_) => None,
+            RecordedBaseline::Unusable(finished) => Some(finished),
         })
     }
 
@@ -243,6 +269,12 @@ impl Runner {
                 return self.write_only(&run, comparison, &why).await;
             }
         };
+        if let (true, Some(old), Some(found)) = (new.is_of_hold(), new.old, &compared.digest)
+            && *found != old.digest
+        {
+            let why = "the database was replaced while AIDE was running";
+            return Err(RunnerError::Scan(ScanError::new(ErrorClass::Tampered, why)));
+        }
         let mut differences = self.differences(&compared, new.old, has_other_rules).await;
         let old_unread = new.old.and_then(|old| self.state.unread(&old.digest));
         accepted::add_unread(&mut differences, old_unread, unread.as_deref());

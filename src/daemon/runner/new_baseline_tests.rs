@@ -7,7 +7,7 @@ use super::tests::{Node, finding, made, old_baseline, write_gzip};
 use super::*;
 use crate::aide::config::config_hash;
 use crate::api::{AcceptedDifferences, ChangeKind, Condition, ErrorClass, names};
-use crate::daemon::machine::{BaselineReason, OldBaseline};
+use crate::daemon::machine::{BaselineReason, EndedHold, OldBaseline};
 use crate::scan::evidence;
 use crate::testing::aide_binary::{AIDE, script};
 
@@ -180,6 +180,40 @@ async fn another_database_than_the_recorded_one_shows_nothing() {
     );
     assert_unknown(&accepted.differences, &why);
     assert_eq!(accepted.old_digest, Some(recorded.digest));
+}
+
+#[tokio::test]
+async fn a_hold_accepts_nothing_if_the_database_was_replaced() {
+    let node = Node::new();
+    node.initialize(BaselineReason::First).await;
+    let runner = node.runner();
+    let recorded = old_baseline(&runner).unwrap();
+    let reason = BaselineReason::HoldEnded(EndedHold {
+        id: "0123456789abcdef-hold-ended".to_owned(),
+        request: "fedcba9876543210-hold-ended".to_owned(),
+        holds: vec!["update".to_owned()],
+    });
+    let new = NewBaseline {
+        config: &node.config(),
+        config_hash: &recorded.config_hash,
+        reason: &reason,
+        old: Some(&recorded),
+        require_acceptance: false,
+    };
+    let accept = async || runner.initialize(new, &CancellationToken::new()).await;
+    // Somebody has replaced the database by one that hides a change.
+    fs::write(node.etc("passwd"), "toor").unwrap();
+    node.initialize(BaselineReason::First).await;
+    let forged = fs::read(runner.state.database()).unwrap();
+    let digest = Some(old_baseline(&runner).unwrap().digest);
+    assert_eq!(accept().await.finished, Finished::Scanned { digest });
+    assert_eq!(fs::read(runner.state.database()).unwrap(), forged);
+    fs::write(runner.state.database(), "no database").unwrap();
+    let digest = Some(NO_DATABASE.to_owned());
+    assert_eq!(accept().await.finished, Finished::Scanned { digest });
+    fs::remove_file(runner.state.database()).unwrap();
+    assert_eq!(accept().await.finished, Finished::BaselineMissing);
+    assert!(!runner.state.database().exists());
 }
 
 #[tokio::test]

@@ -163,8 +163,7 @@ impl<'a> Plan<'a> {
         spec.change_set = None;
         spec.changes = Some(changes);
         // Otherwise it stays open, because it waits for the nodes without these changes.
-        let is_limited = !matches!(self.only, Only::Names(_)) && self.nodes.len() <= MAX_NAMES;
-        if record.until.is_none() && is_limited {
+        if record.until.is_none() && self.nodes.len() <= MAX_NAMES {
             let names = self.nodes.iter().map(|node| node.name.clone());
             spec.nodes = Some(AcceptedNodes {
                 names: Some(names.collect()),

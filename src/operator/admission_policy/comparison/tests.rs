@@ -128,7 +128,7 @@ fn every_difference_counts_and_is_named() {
         ),
         (
             without_item(policy, "/spec/validations"),
-            "spec.validations[14]",
+            "spec.validations[15]",
         ),
         (
             with(policy, "/spec/auditAnnotations", json!([])),

@@ -241,12 +241,11 @@ impl Site<'_> {
         let daemon = Arc::new(AtomicI32::new(0));
         let seen = Arc::clone(&daemon);
         let place = self.dir.path().to_string_lossy().into_owned();
-        let step = last.clone();
-        let mut following =
-            tokio::task::spawn_blocking(move || follow(stdout, &seen, &place, step.as_ref()));
-        let deadline = Instant::now() + PATIENCE;
         // What follows the end, at once in another run, may take a moment in this one.
         let grace = last.as_ref().map_or(Duration::ZERO, |_| GRACE);
+        let mut following =
+            tokio::task::spawn_blocking(move || follow(stdout, &seen, &place, last.as_ref()));
+        let deadline = Instant::now() + PATIENCE;
         let mut over: Option<Instant> = None;
         let course = loop {
             tokio::select! {

@@ -73,6 +73,25 @@ pub struct ApprovedChange {
     pub capabilities: Option<String>,
 }
 
+impl ApprovedChange {
+    /// A change that lists no values.
+    pub(crate) fn new(path: String, kind: ChangeKind) -> Self {
+        Self {
+            path,
+            kind,
+            digests: BTreeMap::new(),
+            mode: None,
+            uid: None,
+            gid: None,
+            size: None,
+            link_target: None,
+            acl: None,
+            xattrs: None,
+            capabilities: None,
+        }
+    }
+}
+
 /// The digests that an acceptance may have, with the number of their hexadecimal digits. Two files with the same one
 /// are the same.
 pub(crate) const DIGESTS: [(&str, usize); 5] = [

@@ -31,19 +31,7 @@ const LISTED: usize = 20;
 
 /// A change as it is on the node: with all values that must be listed.
 pub(super) fn listed(node: &Node, path: &[u8], kind: ChangeKind) -> ApprovedChange {
-    let mut change = ApprovedChange {
-        path: display_path(path),
-        kind,
-        digests: BTreeMap::new(),
-        mode: None,
-        uid: None,
-        gid: None,
-        size: None,
-        link_target: None,
-        acl: None,
-        xattrs: None,
-        capabilities: None,
-    };
+    let mut change = ApprovedChange::new(display_path(path), kind);
     if kind == ChangeKind::Removed {
         return change;
     }

@@ -17,23 +17,12 @@ use crate::scan::output::file_values::{hex_digest, octal_mode};
 const LABEL: &str = "security.selinux";
 /// The change as an acceptance lists it, or why none can.
 pub(crate) fn approval(change: &Change) -> Result<ApprovedChange, &'static str> {
-    let mut listed = ApprovedChange {
-        path: display_path(&change.path),
-        kind: match change.kind {
-            Kind::Added => ChangeKind::Added,
-            Kind::Changed => ChangeKind::Changed,
-            Kind::Removed => ChangeKind::Removed,
-        },
-        digests: BTreeMap::new(),
-        mode: None,
-        uid: None,
-        gid: None,
-        size: None,
-        link_target: None,
-        acl: None,
-        xattrs: None,
-        capabilities: None,
+    let kind = match change.kind {
+        Kind::Added => ChangeKind::Added,
+        Kind::Changed => ChangeKind::Changed,
+        Kind::Removed => ChangeKind::Removed,
     };
+    let mut listed = ApprovedChange::new(display_path(&change.path), kind);
     if change.kind == Kind::Removed {
         return Ok(listed);
     }

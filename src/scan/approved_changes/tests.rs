@@ -12,19 +12,7 @@ const OLD: (&str, &str) = ("AAAA", "AAAAAA==");
 const NEW: (&str, &str) = ("AQID", "AQIDBA==");
 
 fn change(path: &str, kind: Listed) -> ApprovedChange {
-    ApprovedChange {
-        path: path.to_owned(),
-        kind,
-        digests: BTreeMap::new(),
-        mode: None,
-        uid: None,
-        gid: None,
-        size: None,
-        link_target: None,
-        acl: None,
-        xattrs: None,
-        capabilities: None,
-    }
+    ApprovedChange::new(path.to_owned(), kind)
 }
 
 /// A regular file of the database, with these other values.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use k8s_openapi::jiff::Timestamp;
 
-use super::assessment::Fleet;
+use super::assessment::{ANSWER_DELAY, Fleet};
 use super::included_nodes::IncludedNodes;
 use super::node::AcceptanceNode;
 use super::outcomes::{Outcome, Outcomes, RecordedNodes};
@@ -23,8 +23,6 @@ use crate::operator::admission_policy::PolicyState;
 use crate::operator::cache::node_status::CachedProgress;
 use crate::scan::approved_changes::ApprovedChanges;
 
-/// How long after the end an answer is waited for: a daemon may have replaced its baseline in the last moment.
-const ANSWER_DELAY: SignedDuration = SignedDuration::from_secs(30);
 /// How often a policy that is not as it should be is read again.
 const POLICY_INTERVAL: Duration = Duration::from_secs(15);
 

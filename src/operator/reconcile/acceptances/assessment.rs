@@ -28,7 +28,7 @@ use crate::operator::evidence::index::EvidenceStates;
 const SET_DELAY: SignedDuration = SignedDuration::from_secs(10);
 /// How long after the end an answer to an open request is waited for: a daemon may have replaced its baseline in the
 /// last moment.
-const ANSWER_DELAY: SignedDuration = SignedDuration::from_secs(30);
+pub(super) const ANSWER_DELAY: SignedDuration = SignedDuration::from_secs(30);
 
 /// What all acceptances of a FileIntegrity share.
 #[derive(Debug)]
